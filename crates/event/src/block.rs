@@ -1,0 +1,151 @@
+//! The unit of hand-over: a block of events.
+//!
+//! A block refers to the bytes of its events where they arrived (a memory map, a receive buffer); it never copies them. An unbatched
+//! hand-over would cost as much as a small network, so a block holds many events, in order, from one segment.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+
+/// Why a block was handed over before or when it was full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CloseReason {
+    /// It holds as many events as a batch may have.
+    Full,
+    /// A deadline passed.
+    Deadline,
+    /// The source had nothing more at hand.
+    Idle,
+    /// The next event belongs to another segment or run.
+    SegmentEnd,
+    /// The source ended or the run was asked to stop.
+    Drain,
+}
+
+impl CloseReason {
+    /// Every reason, in the order of their counters.
+    pub const ALL: [Self; 5] = [Self::Full, Self::Deadline, Self::Idle, Self::SegmentEnd, Self::Drain];
+
+    /// The name in tables and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Deadline => "deadline",
+            Self::Idle => "idle",
+            Self::SegmentEnd => "segment_end",
+            Self::Drain => "drain",
+        }
+    }
+}
+
+/// Consecutive events of one frame.
+#[derive(Clone, Debug)]
+pub struct Span {
+    /// Source that sent the frame.
+    pub source: u16,
+    /// Id of the first event; the others follow one by one.
+    pub first_id: u64,
+    /// Time of the frame in ns since the start of the run.
+    pub time_ns: u64,
+    /// Number of events.
+    pub events: usize,
+    /// `events * stride` bytes.
+    pub bytes: Bytes,
+}
+
+/// Up to a batch of events of one run, segment and schema.
+#[derive(Debug)]
+pub struct Block {
+    stride: usize,
+    events: usize,
+    run: u32,
+    segment: u32,
+    spans: Vec<Span>,
+    /// `starts[k]` is the index in the block of the first event of `spans[k]`.
+    starts: Vec<usize>,
+}
+
+impl Block {
+    /// An empty block for records of `stride` bytes.
+    pub fn new(stride: usize) -> Self {
+        Self { stride, events: 0, run: 0, segment: 0, spans: Vec::new(), starts: Vec::new() }
+    }
+
+    /// Empties the block and gives it to a segment. Its memory is kept.
+    pub fn reset(&mut self, run: u32, segment: u32) {
+        self.spans.clear();
+        self.starts.clear();
+        self.events = 0;
+        self.run = run;
+        self.segment = segment;
+    }
+
+    /// Appends events.
+    ///
+    /// # Panics
+    /// If the span's bytes are not `events * stride` long.
+    pub fn push(&mut self, span: Span) {
+        assert_eq!(span.bytes.len(), span.events * self.stride, "a span holds whole events");
+        self.starts.push(self.events);
+        self.events += span.events;
+        self.spans.push(span);
+    }
+
+    /// Number of events.
+    pub fn len(&self) -> usize {
+        self.events
+    }
+
+    /// Is there no event?
+    pub fn is_empty(&self) -> bool {
+        self.events == 0
+    }
+
+    /// Bytes per event.
+    pub fn stride(&self) -> usize {
+        self.stride
+    }
+
+    /// Run of all events.
+    pub fn run(&self) -> u32 {
+        self.run
+    }
+
+    /// Segment of all events.
+    pub fn segment(&self) -> u32 {
+        self.segment
+    }
+
+    /// The spans, in order.
+    pub fn spans(&self) -> &[Span] {
+        &self.spans
+    }
+
+    /// Calls `each(index of the first event, id of the first event, bytes)` for every contiguous run of events in `range`, in order.
+    ///
+    /// # Panics
+    /// If `range` is not within the block.
+    pub fn for_each_run(&self, range: Range<usize>, mut each: impl FnMut(usize, u64, &[u8])) {
+        assert!(range.end <= self.events, "range {range:?} in a block of {} events", self.events);
+        let mut at = range.start;
+        let mut k = self.starts.partition_point(|&start| start <= at).saturating_sub(1);
+        while at < range.end {
+            let (span, start) = (&self.spans[k], self.starts[k]);
+            let (from, to) = (at - start, span.events.min(range.end - start));
+            each(at, span.first_id + from as u64, &span.bytes[from * self.stride..to * self.stride]);
+            at = start + to;
+            k += 1;
+        }
+    }
+
+    /// Event `index`: its span, its id and its bytes.
+    ///
+    /// # Panics
+    /// If `index` is not within the block.
+    pub fn event(&self, index: usize) -> (&Span, u64, &[u8]) {
+        assert!(index < self.events, "event {index} in a block of {}", self.events);
+        let k = self.starts.partition_point(|&start| start <= index) - 1;
+        let (span, within) = (&self.spans[k], index - self.starts[k]);
+        (span, span.first_id + within as u64, &span.bytes[within * self.stride..][..self.stride])
+    }
+}

@@ -1,0 +1,103 @@
+//! The 64-byte frame header of `SPEC.md` section 2.
+
+use bytemuck::{Pod, Zeroable};
+
+/// First bytes of every frame.
+pub const MAGIC: [u8; 4] = *b"TAMF";
+/// Version of the frame format.
+pub const VERSION: u16 = 1;
+/// Bytes of a frame header.
+pub const HEADER_LEN: usize = 64;
+/// Frames start at multiples of this many bytes.
+pub const ALIGN: usize = 64;
+/// Most payload bytes in one frame.
+pub const PAYLOAD_BYTES_MAX: usize = 16 << 20;
+/// Most events in one frame.
+pub const EVENTS_PER_FRAME_MAX: usize = 65_536;
+/// Most bytes of a schema text.
+pub const SCHEMA_BYTES_MAX: usize = 64 << 10;
+
+/// Bits of [`FrameHeader::flags`].
+pub mod flags {
+    /// The payload is a schema text.
+    pub const SCHEMA: u16 = 1;
+    /// Event ids are labels, not a dense sequence: ids in between are not missing.
+    pub const SPARSE_IDS: u16 = 2;
+    /// Every bit that version 1 knows.
+    pub const ALL: u16 = SCHEMA | SPARSE_IDS;
+}
+
+/// One frame header, byte for byte as in the stream (little-endian; Tamis runs on little-endian machines only).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub struct FrameHeader {
+    /// [`MAGIC`].
+    pub magic: [u8; 4],
+    /// [`VERSION`].
+    pub version: u16,
+    /// [`HEADER_LEN`].
+    pub header_len: u16,
+    /// Which schema the events follow; see [`crate::Schema::id`].
+    pub schema_id: u64,
+    /// Id of the first event; the others follow one by one.
+    pub first_event_id: u64,
+    /// Time of the first event in ns since the start of the run, 0 if unknown.
+    pub time_ns: u64,
+    /// Run number.
+    pub run: u32,
+    /// Segment (luminosity block) of the run.
+    pub segment: u32,
+    /// Events in the payload.
+    pub n_events: u32,
+    /// Bytes per event record.
+    pub stride: u32,
+    /// Bytes of payload, without padding.
+    pub payload_len: u32,
+    /// Which source made the frame.
+    pub source_id: u16,
+    /// See [`flags`].
+    pub flags: u16,
+    /// CRC32C of the payload.
+    pub payload_crc: u32,
+    /// CRC32C of header bytes 0 to 59.
+    pub header_crc: u32,
+}
+
+const _: () =
+    assert!(size_of::<FrameHeader>() == HEADER_LEN, "the header is exactly 64 bytes, without holes");
+#[cfg(target_endian = "big")]
+compile_error!("Tamis reads its little-endian formats in place and runs on little-endian machines only");
+
+impl FrameHeader {
+    /// Reads a header from the front of `bytes`; `None` if there are fewer than 64. Nothing is checked.
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        bytes.get(..HEADER_LEN).map(bytemuck::pod_read_unaligned)
+    }
+
+    /// The header's own checksum, computed from its fields.
+    pub fn checksum(&self) -> u32 {
+        crc32c::crc32c(&bytemuck::bytes_of(self)[..HEADER_LEN - 4])
+    }
+
+    /// The 64 bytes with both checksums in place.
+    pub fn sealed(mut self, payload: &[u8]) -> Self {
+        self.payload_crc = crc32c::crc32c(payload);
+        self.header_crc = self.checksum();
+        self
+    }
+
+    /// The header as it stands in the stream. Nothing is computed: see [`Self::sealed`].
+    pub fn to_bytes(&self) -> [u8; HEADER_LEN] {
+        bytemuck::cast(*self)
+    }
+
+    /// Is this a schema frame?
+    pub fn is_schema(&self) -> bool {
+        self.flags & flags::SCHEMA != 0
+    }
+
+    /// Bytes from this header to the next one: header, payload, padding.
+    pub fn frame_len(&self) -> usize {
+        (HEADER_LEN + self.payload_len as usize).next_multiple_of(ALIGN)
+    }
+}

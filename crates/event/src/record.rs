@@ -1,0 +1,189 @@
+//! The decision record: what is stored for an event that a menu kept (`SPEC.md` section 5).
+//!
+//! ```text
+//!  | header 80 B | passed words | kept words | scores | event bytes, verbatim |
+//!                  u64 each       u64 each     f32 each
+//! ```
+//!
+//! Bit `k % 64` of word `k / 64` is line `k` of the menu. *Passed*: the line's condition held. *Kept*: and its prescale let it through.
+
+use bytemuck::{Pod, Zeroable};
+
+/// First bytes of every record.
+pub const MAGIC: [u8; 4] = *b"TAMR";
+/// Version of the record format.
+pub const VERSION: u16 = 1;
+/// Bytes before the line words.
+pub const HEADER_LEN: usize = 80;
+
+/// Fixed part of a record, byte for byte as stored.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub struct RecordHeader {
+    /// [`MAGIC`].
+    pub magic: [u8; 4],
+    /// [`VERSION`].
+    pub version: u16,
+    /// [`HEADER_LEN`].
+    pub header_len: u16,
+    /// Event id.
+    pub event_id: u64,
+    /// Time of the frame in ns since the start of the run, 0 if unknown.
+    pub time_ns: u64,
+    /// First 8 bytes of the SHA-256 of the menu.
+    pub menu_hash: u64,
+    /// First 8 bytes of the SHA-256 over the models in use, 0 without a model.
+    pub model_hash: u64,
+    /// Schema of the event bytes.
+    pub schema_id: u64,
+    /// Run number.
+    pub run: u32,
+    /// Segment of the run.
+    pub segment: u32,
+    /// Source of the frame.
+    pub source_id: u16,
+    /// Words of line bits, in each of the two sets.
+    pub n_words: u16,
+    /// Number of scores.
+    pub n_scores: u16,
+    /// What computed the scores: 0 nothing, 1 `flex`, 2 `gpu`, 3 `fused`.
+    pub engine: u8,
+    /// Rung of the fallback ladder; 0 is the model that the menu names.
+    pub rung: u8,
+    /// 0 if the menu decided; else why the event is in the error stream: 1 panic, 2 not a finite score, 3 deadline, 4 device.
+    pub fault: u8,
+    /// Must be 0.
+    pub reserved: [u8; 7],
+    /// Bytes of the event.
+    pub event_len: u32,
+    /// CRC32C of the record without these 4 bytes.
+    pub crc: u32,
+}
+
+const _: () =
+    assert!(size_of::<RecordHeader>() == HEADER_LEN, "the header is exactly 80 bytes, without holes");
+
+impl RecordHeader {
+    /// A header with the format's constants and zeros elsewhere.
+    pub fn blank() -> Self {
+        Self { magic: MAGIC, version: VERSION, header_len: HEADER_LEN as u16, ..Self::zeroed() }
+    }
+}
+
+/// Why stored bytes are no record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages are the documentation")]
+pub enum RecordError {
+    #[error("a record of {bytes} bytes is shorter than its parts ({needed})")]
+    Short { bytes: usize, needed: usize },
+    #[error("a record of {bytes} bytes is longer than its parts ({needed})")]
+    Long { bytes: usize, needed: usize },
+    #[error("record magic {found:?} instead of {MAGIC:?}")]
+    Magic { found: [u8; 4] },
+    #[error("record version {found}; this program knows version {VERSION}")]
+    Version { found: u16 },
+    #[error("record CRC {computed:#010x}, stored {stored:#010x}")]
+    Crc { computed: u32, stored: u32 },
+}
+
+/// A record in place: views into stored bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    header: RecordHeader,
+    body: &'a [u8],
+}
+
+impl<'a> Record<'a> {
+    /// Checks every part of a record, its CRC last.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, RecordError> {
+        let found = bytes.len();
+        let Some(front) = bytes.get(..HEADER_LEN) else {
+            return Err(RecordError::Short { bytes: found, needed: HEADER_LEN });
+        };
+        let header: RecordHeader = bytemuck::pod_read_unaligned(front);
+        if header.magic != MAGIC {
+            return Err(RecordError::Magic { found: header.magic });
+        }
+        if header.version != VERSION || header.header_len as usize != HEADER_LEN {
+            return Err(RecordError::Version { found: header.version });
+        }
+        let needed = HEADER_LEN + body_offset_event(&header) + header.event_len as usize;
+        if found < needed {
+            return Err(RecordError::Short { bytes: found, needed });
+        }
+        if found > needed {
+            return Err(RecordError::Long { bytes: found, needed });
+        }
+        let computed = checksum(bytes);
+        if computed != header.crc {
+            return Err(RecordError::Crc { computed, stored: header.crc });
+        }
+        Ok(Self { header, body: &bytes[HEADER_LEN..] })
+    }
+
+    /// The fixed part.
+    pub fn header(&self) -> &RecordHeader {
+        &self.header
+    }
+
+    /// Words of the lines whose condition held.
+    pub fn passed(&self) -> impl ExactSizeIterator<Item = u64> + 'a {
+        words(self.body, 0, self.header.n_words)
+    }
+
+    /// Words of the lines that kept the event: passed, and the prescale let it through.
+    pub fn kept(&self) -> impl ExactSizeIterator<Item = u64> + 'a {
+        words(self.body, self.header.n_words, self.header.n_words)
+    }
+
+    /// The model scores, in the menu's order.
+    pub fn scores(&self) -> impl ExactSizeIterator<Item = f32> + 'a {
+        let start = self.header.n_words as usize * 16;
+        let bytes = &self.body[start..start + self.header.n_scores as usize * 4];
+        bytes.as_chunks().0.iter().map(|&c| f32::from_le_bytes(c))
+    }
+
+    /// The event as it arrived.
+    pub fn event(&self) -> &'a [u8] {
+        &self.body[body_offset_event(&self.header)..]
+    }
+}
+
+/// Appends one record; lengths and CRC of `header` are filled in here. Returns the record's length in bytes.
+///
+/// # Panics
+/// If `passed` and `kept` differ in length.
+pub fn append(
+    mut header: RecordHeader,
+    passed: &[u64],
+    kept: &[u64],
+    scores: impl ExactSizeIterator<Item = f32>,
+    event: &[u8],
+    out: &mut Vec<u8>,
+) -> usize {
+    assert_eq!(passed.len(), kept.len(), "the same lines in both sets");
+    header.n_words = passed.len() as u16;
+    header.n_scores = scores.len() as u16;
+    header.event_len = event.len() as u32;
+    let start = out.len();
+    out.extend_from_slice(bytemuck::bytes_of(&header));
+    passed.iter().chain(kept).for_each(|word| out.extend_from_slice(&word.to_le_bytes()));
+    scores.for_each(|score| out.extend_from_slice(&score.to_le_bytes()));
+    out.extend_from_slice(event);
+    let crc = checksum(&out[start..]);
+    out[start + HEADER_LEN - 4..start + HEADER_LEN].copy_from_slice(&crc.to_le_bytes());
+    out.len() - start
+}
+
+fn body_offset_event(header: &RecordHeader) -> usize {
+    header.n_words as usize * 16 + header.n_scores as usize * 4
+}
+
+fn checksum(record: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&record[..HEADER_LEN - 4]), &record[HEADER_LEN..])
+}
+
+fn words(body: &[u8], skip: u16, count: u16) -> impl ExactSizeIterator<Item = u64> {
+    let bytes = &body[skip as usize * 8..(skip as usize + count as usize) * 8];
+    bytes.as_chunks().0.iter().map(|&c| u64::from_le_bytes(c))
+}

@@ -1,0 +1,425 @@
+//! Schemas: what the bytes of an event record mean (`SPEC.md` section 4).
+
+use std::collections::HashMap;
+use std::fmt;
+use std::ops::Range;
+
+use half::f16;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use crate::header::SCHEMA_BYTES_MAX;
+
+/// Most bytes of one event record.
+pub const RECORD_BYTES_MAX: usize = 1 << 20;
+/// Most fields of a schema.
+const FIELDS_MAX: usize = 4096;
+
+/// Number type of a field's elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the names are the documentation")]
+pub enum Dtype {
+    U8,
+    I8,
+    U16,
+    I16,
+    U32,
+    I32,
+    F16,
+    F32,
+}
+
+impl Dtype {
+    /// Bytes of one element.
+    pub fn size(self) -> usize {
+        match self {
+            Self::U8 | Self::I8 => 1,
+            Self::U16 | Self::I16 | Self::F16 => 2,
+            Self::U32 | Self::I32 | Self::F32 => 4,
+        }
+    }
+
+    /// The name in a schema text.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::U8 => "u8",
+            Self::I8 => "i8",
+            Self::U16 => "u16",
+            Self::I16 => "i16",
+            Self::U32 => "u32",
+            Self::I32 => "i32",
+            Self::F16 => "f16",
+            Self::F32 => "f32",
+        }
+    }
+
+    /// Smallest and largest integer, or `None` for a floating type.
+    pub fn integer_range(self) -> Option<(i64, i64)> {
+        Some(match self {
+            Self::U8 => (0, u8::MAX.into()),
+            Self::I8 => (i8::MIN.into(), i8::MAX.into()),
+            Self::U16 => (0, u16::MAX.into()),
+            Self::I16 => (i16::MIN.into(), i16::MAX.into()),
+            Self::U32 => (0, u32::MAX.into()),
+            Self::I32 => (i32::MIN.into(), i32::MAX.into()),
+            Self::F16 | Self::F32 => return None,
+        })
+    }
+
+    /// Reads one raw element from the front of `bytes`. Exact for every type: f64 holds them all.
+    ///
+    /// # Panics
+    /// If `bytes` is shorter than [`Self::size`].
+    #[inline]
+    pub fn read(self, bytes: &[u8]) -> f64 {
+        match self {
+            Self::U8 => bytes[0].into(),
+            Self::I8 => (bytes[0] as i8).into(),
+            Self::U16 => u16::from_le_bytes([bytes[0], bytes[1]]).into(),
+            Self::I16 => i16::from_le_bytes([bytes[0], bytes[1]]).into(),
+            Self::U32 => u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]).into(),
+            Self::I32 => i32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]).into(),
+            Self::F16 => f16::from_le_bytes([bytes[0], bytes[1]]).into(),
+            Self::F32 => f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]).into(),
+        }
+    }
+
+    /// Appends a raw value. Integers must be whole and in range: the caller has checked ([`Self::integer_range`]).
+    pub fn write(self, raw: f64, out: &mut Vec<u8>) {
+        match self {
+            Self::U8 => out.push(raw as u8),
+            Self::I8 => out.push(raw as i8 as u8),
+            Self::U16 => out.extend_from_slice(&(raw as u16).to_le_bytes()),
+            Self::I16 => out.extend_from_slice(&(raw as i16).to_le_bytes()),
+            Self::U32 => out.extend_from_slice(&(raw as u32).to_le_bytes()),
+            Self::I32 => out.extend_from_slice(&(raw as i32).to_le_bytes()),
+            Self::F16 => out.extend_from_slice(&f16::from_f64(raw).to_le_bytes()),
+            Self::F32 => out.extend_from_slice(&(raw as f32).to_le_bytes()),
+        }
+    }
+}
+
+/// What a field may be used for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// What the detector measured.
+    #[default]
+    Data,
+    /// Simulation truth: a menu or a model that reads it would cheat, so both are refused.
+    Truth,
+}
+
+/// One named field.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Field {
+    /// Dotted path.
+    pub name: String,
+    /// Type of the elements.
+    pub dtype: Dtype,
+    /// Number of elements, or `None` for a scalar.
+    pub len: Option<usize>,
+    /// Physical value = raw * scale + offset.
+    pub scale: f64,
+    /// See `scale`.
+    pub offset: f64,
+    /// Unit of the physical value, empty if it has none.
+    pub unit: String,
+    /// Data or truth.
+    pub role: Role,
+    /// What it is.
+    pub doc: String,
+    /// Byte offset in the event record.
+    pub at: usize,
+}
+
+impl Field {
+    /// Number of elements, 1 for a scalar.
+    pub fn elements(&self) -> usize {
+        self.len.unwrap_or(1)
+    }
+
+    /// Bytes that the field takes in a record.
+    pub fn bytes(&self) -> Range<usize> {
+        self.at..self.at + self.elements() * self.dtype.size()
+    }
+
+    /// Element `index`, ready to read.
+    pub fn element(&self, index: usize) -> Element {
+        assert!(index < self.elements(), "element {index} of {}", self.name);
+        Element {
+            at: self.at + index * self.dtype.size(),
+            dtype: self.dtype,
+            scale: self.scale,
+            offset: self.offset,
+        }
+    }
+}
+
+/// Where one number stands in an event record and how to turn it into its physical value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Element {
+    /// Byte offset in the record.
+    pub at: usize,
+    /// Type of the number.
+    pub dtype: Dtype,
+    /// Physical value = raw * scale + offset.
+    pub scale: f64,
+    /// See `scale`.
+    pub offset: f64,
+}
+
+impl Element {
+    /// The physical value in one record.
+    #[inline]
+    pub fn physical(&self, record: &[u8]) -> f64 {
+        self.dtype.read(&record[self.at..]) * self.scale + self.offset
+    }
+}
+
+/// A field with or without an index, as in `jets.pt[3]` or `met.pt`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Address {
+    /// Name of the field.
+    pub field: String,
+    /// Element, if one was named.
+    pub index: Option<usize>,
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.index {
+            Some(index) => write!(f, "{}[{index}]", self.field),
+            None => f.write_str(&self.field),
+        }
+    }
+}
+
+impl std::str::FromStr for Address {
+    type Err = SchemaError;
+
+    fn from_str(text: &str) -> Result<Self, SchemaError> {
+        let (field, index) = match text.strip_suffix(']').and_then(|rest| rest.split_once('[')) {
+            Some((field, digits)) => {
+                let index = digits.parse().map_err(|_| SchemaError::Address { text: text.into() })?;
+                (field, Some(index))
+            }
+            None => (text, None),
+        };
+        if !is_path(field) {
+            return Err(SchemaError::Address { text: text.into() });
+        }
+        Ok(Self { field: field.into(), index })
+    }
+}
+
+/// Why a schema text or an address is refused.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages are the documentation")]
+pub enum SchemaError {
+    #[error("the schema has {bytes} bytes; at most {SCHEMA_BYTES_MAX} are allowed")]
+    TooLong { bytes: usize },
+    #[error("the schema is not UTF-8 text")]
+    NotText,
+    #[error("{message}")]
+    Toml { message: String },
+    #[error("schema name '{name}': use letters, digits, '-' and '_', at most 64")]
+    Name { name: String },
+    #[error("field name '{name}': use words of a-z, 0-9 and '_' that start with a letter, joined by dots")]
+    FieldName { name: String },
+    #[error("field '{name}' stands twice in the schema")]
+    Twice { name: String },
+    #[error("field '{name}': len = 0; leave len out for a scalar")]
+    EmptyArray { name: String },
+    #[error("field '{name}': scale and offset must be finite and scale must not be 0")]
+    Scale { name: String },
+    #[error("a schema needs between 1 and {FIELDS_MAX} fields; this one has {fields}")]
+    Fields { fields: usize },
+    #[error("an event record of {bytes} bytes; at most {RECORD_BYTES_MAX} are allowed")]
+    RecordTooLong { bytes: usize },
+    #[error("'{text}' is no field address; write name or name[index]")]
+    Address { text: String },
+    #[error("no field '{name}' in schema '{schema}'{hint}", hint = hint(.near))]
+    Unknown { name: String, schema: String, near: Option<String> },
+    #[error("{field}[{index}]: '{field}' is a single number; leave the index out")]
+    Scalar { field: String, index: usize },
+    #[error("{field}[{index}]: the field has {len} element(s), 0 to {last}", last = .len - 1)]
+    Index { field: String, index: usize, len: usize },
+}
+
+fn hint(near: &Option<String>) -> String {
+    near.as_ref().map(|name| format!("; did you mean '{name}'?")).unwrap_or_default()
+}
+
+/// A parsed schema. Keeps its text, because the text is its identity.
+#[derive(Clone, Debug)]
+pub struct Schema {
+    text: String,
+    id: u64,
+    name: String,
+    doc: String,
+    fields: Vec<Field>,
+    by_name: HashMap<String, usize>,
+    record_len: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSchema {
+    name: String,
+    #[serde(default)]
+    doc: String,
+    #[serde(default)]
+    field: Vec<RawField>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawField {
+    name: String,
+    dtype: Dtype,
+    len: Option<usize>,
+    #[serde(default = "one")]
+    scale: f64,
+    #[serde(default)]
+    offset: f64,
+    #[serde(default)]
+    unit: String,
+    #[serde(default)]
+    role: Role,
+    #[serde(default)]
+    doc: String,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+impl Schema {
+    /// Parses a schema text.
+    pub fn parse(text: &[u8]) -> Result<Self, SchemaError> {
+        if text.len() > SCHEMA_BYTES_MAX {
+            return Err(SchemaError::TooLong { bytes: text.len() });
+        }
+        let text = std::str::from_utf8(text).map_err(|_| SchemaError::NotText)?;
+        let raw: RawSchema = toml::from_str(text)
+            .map_err(|error| SchemaError::Toml { message: error.to_string().trim_end().into() })?;
+        let name_ok = !raw.name.is_empty()
+            && raw.name.len() <= 64
+            && raw.name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        if !name_ok {
+            return Err(SchemaError::Name { name: raw.name });
+        }
+        if raw.field.is_empty() || raw.field.len() > FIELDS_MAX {
+            return Err(SchemaError::Fields { fields: raw.field.len() });
+        }
+        let mut schema = Self {
+            text: text.into(),
+            id: schema_id(text.as_bytes()),
+            name: raw.name,
+            doc: raw.doc,
+            fields: Vec::with_capacity(raw.field.len()),
+            by_name: HashMap::new(),
+            record_len: 0,
+        };
+        for field in raw.field {
+            schema.add(field)?;
+        }
+        Ok(schema)
+    }
+
+    fn add(&mut self, raw: RawField) -> Result<(), SchemaError> {
+        let name = raw.name;
+        if !is_path(&name) {
+            return Err(SchemaError::FieldName { name });
+        }
+        if raw.len == Some(0) {
+            return Err(SchemaError::EmptyArray { name });
+        }
+        if !raw.scale.is_finite() || raw.scale == 0.0 || !raw.offset.is_finite() {
+            return Err(SchemaError::Scale { name });
+        }
+        let bytes = raw.len.unwrap_or(1).saturating_mul(raw.dtype.size()).saturating_add(self.record_len);
+        if bytes > RECORD_BYTES_MAX {
+            return Err(SchemaError::RecordTooLong { bytes });
+        }
+        if self.by_name.insert(name.clone(), self.fields.len()).is_some() {
+            return Err(SchemaError::Twice { name });
+        }
+        let (dtype, len, at) = (raw.dtype, raw.len, self.record_len);
+        let (scale, offset, unit, role, doc) = (raw.scale, raw.offset, raw.unit, raw.role, raw.doc);
+        self.fields.push(Field { name, dtype, len, scale, offset, unit, role, doc, at });
+        self.record_len = bytes;
+        Ok(())
+    }
+
+    /// Identity: changes with every byte of the text.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The text that was parsed.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Short name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What the events are.
+    pub fn doc(&self) -> &str {
+        &self.doc
+    }
+
+    /// The fields in record order.
+    pub fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+
+    /// Bytes of one event record.
+    pub fn record_len(&self) -> usize {
+        self.record_len
+    }
+
+    /// The field of this name, or an error that suggests the nearest one.
+    pub fn field(&self, name: &str) -> Result<&Field, SchemaError> {
+        if let Some(&index) = self.by_name.get(name) {
+            return Ok(&self.fields[index]);
+        }
+        let near = self.fields.iter().map(|f| (strsim::damerau_levenshtein(&f.name, name), &f.name)).min();
+        let near = near.filter(|&(d, _)| d <= 1 + name.len() / 4).map(|(_, name)| name.clone());
+        Err(SchemaError::Unknown { name: name.into(), schema: self.name.clone(), near })
+    }
+
+    /// The elements that an address names: one, or all of an array.
+    pub fn resolve(&self, address: &Address) -> Result<Vec<Element>, SchemaError> {
+        let field = self.field(&address.field)?;
+        match address.index {
+            Some(index) if field.len.is_none() => {
+                Err(SchemaError::Scalar { field: field.name.clone(), index })
+            }
+            Some(index) if index >= field.elements() => {
+                Err(SchemaError::Index { field: field.name.clone(), index, len: field.elements() })
+            }
+            Some(index) => Ok(vec![field.element(index)]),
+            None => Ok((0..field.elements()).map(|index| field.element(index)).collect()),
+        }
+    }
+}
+
+/// The id of a schema text: the first 8 bytes of its SHA-256.
+pub(crate) fn schema_id(text: &[u8]) -> u64 {
+    let digest = Sha256::digest(text);
+    u64::from_le_bytes(digest[..8].try_into().expect("SHA-256 has 32 bytes"))
+}
+
+fn is_path(name: &str) -> bool {
+    let word_ok = |word: &str| {
+        word.bytes().next().is_some_and(|b| b.is_ascii_lowercase())
+            && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+    };
+    !name.is_empty() && name.len() <= 128 && name.split('.').all(word_ok)
+}

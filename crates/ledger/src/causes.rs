@@ -1,0 +1,141 @@
+//! The causes: one word for each way in which an event can fail to be decided.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::{Serialize, Serializer, ser::SerializeMap};
+
+/// A closed list of causes.
+pub trait Kind: Copy + Sized + 'static {
+    /// Every cause, in the order of their counters.
+    const ALL: &'static [Self];
+    /// Index in [`Self::ALL`].
+    fn index(self) -> usize;
+    /// The word in tables and JSON.
+    fn name(self) -> &'static str;
+}
+
+macro_rules! causes {
+    ($(#[$doc:meta])* $kind:ident { $($(#[$cause_doc:meta])* $cause:ident = $name:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $kind { $($(#[$cause_doc])* $cause),+ }
+
+        impl Kind for $kind {
+            const ALL: &'static [Self] = &[$(Self::$cause),+];
+            fn index(self) -> usize {
+                self as usize
+            }
+            fn name(self) -> &'static str {
+                match self { $(Self::$cause => $name),+ }
+            }
+        }
+    };
+}
+
+causes! {
+    /// Bytes that are no good frame, or a frame that came twice.
+    Corrupt {
+        /// No frame starts where one should.
+        Magic = "magic",
+        /// A version of the format that is not known.
+        Version = "version",
+        /// The header does not match its checksum.
+        Header = "header",
+        /// More payload than a frame may have.
+        Oversize = "oversize",
+        /// No events.
+        Zero = "zero",
+        /// Lengths that contradict each other or the schema.
+        Length = "length",
+        /// The frame was cut.
+        Torn = "torn",
+        /// The payload does not match its checksum.
+        Crc = "crc",
+        /// Another schema than the one in use.
+        Schema = "schema",
+        /// Ids that were seen before.
+        Dup = "dup",
+        /// Ids older than the window that is remembered.
+        Late = "late",
+    }
+}
+
+causes! {
+    /// Good events that were given up before a decision.
+    Dropped {
+        /// The run was asked to end at once.
+        Shutdown = "shutdown",
+    }
+}
+
+causes! {
+    /// Events that could not be decided; they are in the error stream.
+    Errored {
+        /// The model panicked or refused the event.
+        Panic = "panic",
+        /// A score is not finite.
+        Nan = "nan",
+    }
+}
+
+/// One counter per cause.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Counts<K> {
+    counts: Vec<u64>,
+    kind: PhantomData<K>,
+}
+
+impl<K: Kind> Counts<K> {
+    /// Adds `n` to a cause.
+    pub fn add(&mut self, cause: K, n: u64) {
+        self.counts[cause.index()] += n;
+    }
+
+    /// The counter of a cause.
+    pub fn get(&self, cause: K) -> u64 {
+        self.counts[cause.index()]
+    }
+
+    /// All causes together.
+    pub fn total(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    /// Every cause with its counter.
+    pub fn iter(&self) -> impl Iterator<Item = (K, u64)> + '_ {
+        K::ALL.iter().map(|&cause| (cause, self.get(cause)))
+    }
+
+    /// Adds another set, cause by cause.
+    pub fn merge(&mut self, other: &Self) {
+        self.counts.iter_mut().zip(&other.counts).for_each(|(mine, theirs)| *mine += theirs);
+    }
+
+    /// Sets every counter to 0.
+    pub fn clear(&mut self) {
+        self.counts.fill(0);
+    }
+}
+
+impl<K: Kind> Default for Counts<K> {
+    fn default() -> Self {
+        Self { counts: vec![0; K::ALL.len()], kind: PhantomData }
+    }
+}
+
+impl<K: Kind> fmt::Debug for Counts<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter().filter(|&(_, n)| n > 0).map(|(cause, n)| (cause.name(), n))).finish()
+    }
+}
+
+impl<K: Kind> Serialize for Counts<K> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.counts.len()))?;
+        for (cause, n) in self.iter() {
+            map.serialize_entry(cause.name(), &n)?;
+        }
+        map.end()
+    }
+}

@@ -1,0 +1,24 @@
+//! Where every event ended, and the equation that must hold.
+//!
+//! ```text
+//!   received = accepted + rejected + dropped{cause} + corrupt{cause} + errored{cause} + in_flight,      in_flight = 0 at exit
+//!   accepted + errored = stored + store_failed
+//! ```
+//!
+//! Units. A received unit is an event of a frame with an intact header. A stretch of bytes in which no frame can be read counts as one
+//! received and one corrupt unit, since nobody can know how many events it held: it never disappears from the books. `missing` ids were never
+//! received; they stand beside the equation.
+//!
+//! * I1: every unit ends under exactly one cause, counted by the thread that owned it, before it lets go of it.
+//! * I2: the two sides of the equation are counted by different stages ([`Tally::received`] by the one that admits, the ends by those that
+//!   decide), so an event that is lost or doubled on the way cannot balance.
+//!
+//! Threads: none. Tallies are plain `u64` owned by one thread and travel as values.
+
+mod causes;
+mod latency;
+mod tally;
+
+pub use causes::{Corrupt, Counts, Dropped, Errored, Kind};
+pub use latency::{Latency, Quantiles};
+pub use tally::{FrameTally, Imbalance, LineTally, Storage, Tally};

@@ -1,0 +1,46 @@
+//! The pipeline: admit, score, decide, put in order, store.
+//!
+//! ```text
+//!            free Inbound <------------------------------.            free Outbound <-------------------------.
+//!                 v                                      |                 v                                   |
+//!  Source --> Admission --Inbound--> queue --> Worker (n threads) --Outbound--> Sequencer --> Writer --> Writer --> (pool)
+//!             frames, ids,                     score, decide,                   input order,   stream 0   ... error stream
+//!             what is lost                     copy what is kept                segment books
+//! ```
+//!
+//! A **stage** is a state machine with one method, [`Stage::step`]. Threads call it until it is done and sleep when it has nothing to do; the
+//! simulation calls the steps of all stages on one thread in an order drawn from a seed. Both drive the same code.
+//!
+//! * I1: two pools of blocks circulate and nothing else is ever waited for: every queue is as long as the pool, so a send always succeeds, and
+//!   memory is bounded by [`Limits`].
+//! * I2: a worker holds an output block before it takes an input block. So the oldest block in flight always has the memory that it needs, and
+//!   the pipeline cannot lock up while the sequencer waits for it.
+//! * I3: the sequencer forwards blocks in the order of admission. So what is stored does not depend on the number of workers.
+//! * I4: an event's verdict depends on its bytes, its id and run, the menu and the models; never on its block, thread or time.
+//! * I5: the decision path (admission, workers) never waits for storage except through the pool; what then waits is the source.
+//!
+//! Threads: one for admission, one per worker, one for the sequencer, one per stream. Cost: two queue hops per block; per event nothing but its
+//! bytes' checksum, its scores, its verdict and, if kept, one copy.
+
+mod admission;
+mod clock;
+mod control;
+mod ids;
+mod limits;
+mod outbound;
+mod run;
+mod sequencer;
+#[cfg(test)]
+mod simulation;
+mod stage;
+mod worker;
+mod writer;
+
+pub use admission::Pace;
+pub use clock::{Clock, ManualClock, MonotonicClock};
+pub use control::Control;
+pub use ids::{Admit, IdBook};
+pub use limits::{BATCH_EVENTS_MAX, Limits, LimitsError, WORKERS_MAX};
+pub use run::{Latencies, Outcome, Pipeline, SegmentBooks, Setup, StreamOutcome};
+pub use stage::{Progress, Stage};
+pub use worker::{Provenance, in_scoring};

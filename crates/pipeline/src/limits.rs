@@ -1,0 +1,76 @@
+//! Every limit of a run, in one place, and the pool sizes that follow from them.
+
+/// Most worker threads.
+pub const WORKERS_MAX: usize = 256;
+/// Most events in a block.
+pub const BATCH_EVENTS_MAX: usize = 65_536;
+/// Blocks that may wait for each worker: one to go on with at once, one for the time the source needs to wake up.
+const WAITING_PER_WORKER: usize = 2;
+/// Output blocks that each worker may be ahead of the slowest one.
+const AHEAD_PER_WORKER: usize = 4;
+/// Output blocks that may wait for each writer; at 4,096 events and one accepted in a hundred this is a buffer of about 100 kB.
+const WAITING_PER_WRITER: usize = 16;
+
+/// What bounds a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    workers: usize,
+    batch: usize,
+}
+
+/// A limit that was asked for and cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LimitsError {
+    /// Too few or too many workers.
+    #[error("{0} workers; use 1 to {WORKERS_MAX}")]
+    Workers(usize),
+    /// Too small or too large a batch.
+    #[error("a batch of {0} events; use 1 to {BATCH_EVENTS_MAX}")]
+    Batch(usize),
+}
+
+impl Limits {
+    /// Checks the two numbers that a user chooses.
+    pub fn new(workers: usize, batch: usize) -> Result<Self, LimitsError> {
+        if !(1..=WORKERS_MAX).contains(&workers) {
+            return Err(LimitsError::Workers(workers));
+        }
+        if !(1..=BATCH_EVENTS_MAX).contains(&batch) {
+            return Err(LimitsError::Batch(batch));
+        }
+        Ok(Self { workers, batch })
+    }
+
+    /// Worker threads.
+    pub fn workers(self) -> usize {
+        self.workers
+    }
+
+    /// Most events in a block.
+    pub fn batch(self) -> usize {
+        self.batch
+    }
+
+    /// Input blocks: one being filled, one in each worker's hand, and those that wait.
+    pub fn inbound_blocks(self) -> usize {
+        1 + self.workers + WAITING_PER_WORKER * self.workers
+    }
+
+    /// Output blocks for a run with `writers` streams: one in each worker's hand, those that are ahead of the order, those that wait for a
+    /// writer, and one in each writer's hand.
+    pub fn outbound_blocks(self, writers: usize) -> usize {
+        self.workers + AHEAD_PER_WORKER * self.workers + WAITING_PER_WRITER * writers + writers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_edges_are_where_the_messages_say() {
+        assert!(Limits::new(1, 1).is_ok() && Limits::new(WORKERS_MAX, BATCH_EVENTS_MAX).is_ok());
+        assert_eq!(Limits::new(0, 1), Err(LimitsError::Workers(0)));
+        assert_eq!(Limits::new(1, BATCH_EVENTS_MAX + 1), Err(LimitsError::Batch(BATCH_EVENTS_MAX + 1)));
+    }
+}

@@ -1,0 +1,268 @@
+//! Wiring the stages and running them, on threads or on one thread from a seed.
+
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread;
+
+use tamis_event::{CloseReason, Schema};
+use tamis_ledger::{Imbalance, Latency, Storage, Tally};
+use tamis_menu::CompiledMenu;
+use tamis_port::{Classifier, Sink, SinkError, SinkReport, Source, SourceError};
+use tamis_ring::{Bell, Receiver, Sender, queue};
+
+use crate::admission::Admission;
+use crate::outbound::{Inbound, Outbound};
+use crate::sequencer::Sequencer;
+use crate::stage::{panic_message, run_to_end};
+use crate::worker::{Queues, Worker};
+use crate::writer::Writer;
+use crate::{Clock, Control, Limits, Pace, Progress, Provenance, Stage};
+
+/// Everything that a run is made of.
+#[expect(missing_debug_implementations, reason = "trait objects")]
+pub struct Setup<'a> {
+    /// Where frames come from.
+    pub source: Box<dyn Source>,
+    /// Schema of all events.
+    pub schema: &'a Schema,
+    /// The menu, compiled for the schema and the scores of the classifiers, in order.
+    pub menu: Arc<CompiledMenu>,
+    /// The models of each worker; as many sets as workers.
+    pub classifiers: Vec<Vec<Box<dyn Classifier>>>,
+    /// Storage: one sink per stream of the menu, in order, and one more for the error stream.
+    pub sinks: Vec<Box<dyn Sink>>,
+    /// For the records.
+    pub provenance: Provenance,
+    /// Workers and batch.
+    pub limits: Limits,
+    /// How fast.
+    pub pace: Pace,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// How the run is watched and stopped.
+    pub control: Arc<Control>,
+}
+
+/// The books of one segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SegmentBooks {
+    /// Run.
+    pub run: u32,
+    /// Segment of the run.
+    pub segment: u32,
+    /// Its counters.
+    pub tally: Tally,
+}
+
+/// How long events took, in ns.
+#[derive(Clone, Debug, Default)]
+pub struct Latencies {
+    /// Admitted until a worker took the block.
+    pub wait: Latency,
+    /// Scores, verdict and copies of the whole block.
+    pub decide: Latency,
+    /// Admitted until written, for events that were kept.
+    pub store: Latency,
+}
+
+/// What one stream received.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StreamOutcome {
+    /// Events written.
+    pub written: u64,
+    /// Events that storage lost.
+    pub failed: u64,
+    /// Files and bytes; empty if closing failed.
+    pub report: SinkReport,
+    /// Why storage failed.
+    pub error: Option<SinkError>,
+}
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The books. `received` is admission's own count, the ends are what arrived at the other side.
+    pub tally: Tally,
+    /// What became of the kept events.
+    pub storage: Storage,
+    /// Do both equations hold?
+    pub balance: Result<(), Imbalance>,
+    /// The streams of the menu in order, then the error stream.
+    pub streams: Vec<StreamOutcome>,
+    /// How often blocks were handed over, by reason (order of [`CloseReason::ALL`]).
+    pub closes: [u64; CloseReason::ALL.len()],
+    /// How long events took.
+    pub latencies: Latencies,
+    /// Why the source ended before its end.
+    pub source_error: Option<SourceError>,
+    /// Stages that panicked: defects of this program.
+    pub panics: Vec<String>,
+    /// From the first step to the last, in ns.
+    pub elapsed_ns: u64,
+}
+
+/// A wired run that has not begun.
+#[expect(missing_debug_implementations, reason = "trait objects")]
+pub struct Pipeline {
+    admission: (Admission, Arc<Bell>),
+    pub(crate) workers: Vec<(Worker, Arc<Bell>)>,
+    sequencer: (Sequencer, Arc<Bell>),
+    writers: Vec<(Writer, Arc<Bell>)>,
+    segments: mpsc::Receiver<SegmentBooks>,
+    clock: Arc<dyn Clock>,
+    control: Arc<Control>,
+}
+
+impl Pipeline {
+    /// Wires a run.
+    ///
+    /// # Panics
+    /// If the numbers of classifier sets and sinks do not fit the limits and the menu: the caller's plan is wrong.
+    pub fn new(setup: Setup<'_>) -> Self {
+        let Setup { source, schema, menu, classifiers, sinks, provenance, limits, pace, clock, control } = setup;
+        assert_eq!(classifiers.len(), limits.workers(), "one set of classifiers per worker");
+        assert_eq!(sinks.len(), menu.streams().len() + 1, "one sink per stream and one for errors");
+        let bells = |n: usize| -> Vec<Arc<Bell>> { (0..n).map(|_| Arc::default()).collect() };
+        let (admission_bell, sequencer_bell) = (Arc::<Bell>::default(), Arc::<Bell>::default());
+        let (worker_bells, writer_bells) = (bells(limits.workers()), bells(sinks.len()));
+        let all_workers: Vec<&Arc<Bell>> = worker_bells.iter().collect();
+
+        let outputs = limits.outbound_blocks(sinks.len());
+        let lines = menu.lines().len();
+        let (free_inputs, take_input) = pool(limits.inbound_blocks(), &[&admission_bell], || Inbound::new(schema.record_len()));
+        let (free_outputs, take_output) = pool(outputs, &all_workers, || Outbound::new(lines));
+        let (to_workers, from_admission) = queue(limits.inbound_blocks(), &[], &all_workers);
+        let (to_sequencer, from_workers) = queue(outputs, &[], &[&sequencer_bell]);
+        let (segment_sender, segments) = mpsc::channel();
+
+        let admission =
+            Admission::new(source, schema, pace, limits.batch(), clock.clone(), control.clone(), take_input, to_workers);
+        let workers = classifiers.into_iter().zip(worker_bells.clone()).map(|(models, bell)| {
+            let queues = Queues {
+                input: from_admission.clone(),
+                free_inputs: free_inputs.clone(),
+                free_outputs: take_output.clone(),
+                output: to_sequencer.clone(),
+            };
+            (Worker::new(models, menu.clone(), provenance, limits.batch(), queues, clock.clone(), control.clone()), bell)
+        });
+        let workers = workers.collect();
+        // The chain of writers is built from its end: the last one gives blocks back to the pool.
+        let mut next = free_outputs;
+        let mut writers = Vec::new();
+        for (stream, (sink, bell)) in sinks.into_iter().zip(writer_bells).enumerate().rev() {
+            let (sender, input) = queue(outputs, &[], &[&bell]);
+            writers.push((Writer::new(stream, sink, input, next, clock.clone(), control.clone()), bell));
+            next = sender;
+        }
+        writers.reverse();
+        let sequencer = Sequencer::new(from_workers, next, outputs, lines, segment_sender, control.clone());
+        Self {
+            admission: (admission, admission_bell),
+            workers,
+            sequencer: (sequencer, sequencer_bell),
+            writers,
+            segments,
+            clock,
+            control,
+        }
+    }
+
+    /// Runs every stage on its own thread. `on_segment` is called on this thread, with the books of each segment as it ends.
+    pub fn run_threads(mut self, mut on_segment: impl FnMut(SegmentBooks)) -> Outcome {
+        let start = self.clock.now_ns();
+        let control = self.control.clone();
+        let segments = std::mem::replace(&mut self.segments, mpsc::channel().1);
+        let mut stages: Vec<(String, &mut dyn Stage, &Bell)> = Vec::new();
+        stages.push(("admission".into(), &mut self.admission.0, &self.admission.1));
+        for (k, (worker, bell)) in self.workers.iter_mut().enumerate() {
+            stages.push((format!("worker-{k}"), worker, bell));
+        }
+        stages.push(("sequencer".into(), &mut self.sequencer.0, &self.sequencer.1));
+        for (k, (writer, bell)) in self.writers.iter_mut().enumerate() {
+            stages.push((format!("writer-{k}"), writer, bell));
+        }
+        let mut panics = Vec::new();
+        thread::scope(|scope| {
+            let mut running: Vec<_> = stages
+                .into_iter()
+                .map(|(name, stage, bell)| {
+                    let control = &*control;
+                    let thread = thread::Builder::new().name(name.clone());
+                    let handle = thread.spawn_scoped(scope, move || run_to_end(stage, bell, control));
+                    (name, handle.expect("the system can start a thread"))
+                })
+                .collect();
+            while running.iter().any(|(_, handle)| !handle.is_finished()) {
+                if let Ok(books) = segments.recv_timeout(POLL) {
+                    on_segment(books);
+                }
+            }
+            for (name, handle) in running.drain(..) {
+                let result = handle.join().unwrap_or_else(|panic| Err(panic_message(&*panic)));
+                panics.extend(result.err().map(|message| format!("{name}: {message}")));
+            }
+        });
+        segments.try_iter().for_each(on_segment);
+        self.finish(start, panics)
+    }
+
+    /// Runs every stage on this thread, one step at a time, in an order drawn from `seed`. `between` is called before each step: the place to
+    /// move a clock or to stop the run.
+    pub fn run_seeded(mut self, seed: u64, mut between: impl FnMut(), on_segment: impl FnMut(SegmentBooks)) -> Outcome {
+        let start = self.clock.now_ns();
+        let mut stages: Vec<&mut dyn Stage> = vec![&mut self.admission.0, &mut self.sequencer.0];
+        stages.extend(self.workers.iter_mut().map(|(worker, _)| worker as &mut dyn Stage));
+        stages.extend(self.writers.iter_mut().map(|(writer, _)| writer as &mut dyn Stage));
+        let mut state = seed;
+        while !stages.is_empty() {
+            between();
+            // Any generator serves; this one (Knuth's MMIX constants) is short and the same everywhere.
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let pick = (state >> 33) as usize % stages.len();
+            if stages[pick].step() == Progress::Done {
+                stages.swap_remove(pick);
+            }
+        }
+        drop(stages);
+        self.segments.try_iter().for_each(on_segment);
+        self.finish(start, Vec::new())
+    }
+
+    fn finish(mut self, start: u64, panics: Vec<String>) -> Outcome {
+        let elapsed_ns = self.clock.now_ns() - start;
+        let admitted = self.admission.0.report();
+        let (mut tally, closes) = self.sequencer.0.report();
+        // The two sides of the equation come from the two ends of the pipeline.
+        tally.received = admitted.totals.received;
+        let (mut storage, mut latencies, mut streams) = (Storage::default(), Latencies::default(), Vec::new());
+        for (worker, _) in &mut self.workers {
+            let (wait, decide) = worker.latency();
+            latencies.wait.merge(&wait);
+            latencies.decide.merge(&decide);
+        }
+        for (writer, _) in &mut self.writers {
+            let report = writer.report();
+            storage.stored += report.storage.stored;
+            storage.failed += report.storage.failed;
+            latencies.store.merge(&report.latency);
+            let (written, failed) = (report.written, report.failed);
+            streams.push(StreamOutcome { written, failed, report: report.sink, error: report.error });
+        }
+        let balance = tally.balance().and_then(|()| storage.balance(&tally));
+        let source_error = admitted.error;
+        Outcome { tally, storage, balance, streams, closes, latencies, source_error, panics, elapsed_ns }
+    }
+}
+
+/// How often the calling thread looks whether the stages have ended.
+const POLL: std::time::Duration = std::time::Duration::from_millis(1);
+
+/// A queue that starts full of fresh blocks.
+fn pool<T>(count: usize, takers: &[&Arc<Bell>], fresh: impl Fn() -> T) -> (Sender<T>, Receiver<T>) {
+    let (sender, receiver) = queue(count, &[], takers);
+    for _ in 0..count {
+        assert!(sender.try_send(fresh()).is_ok(), "the queue is as long as the pool");
+    }
+    (sender, receiver)
+}

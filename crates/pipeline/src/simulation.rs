@@ -1,0 +1,348 @@
+//! The main test: the whole pipeline, faults on, from a seed, against an oracle that shares no code with it.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use tamis_event::record::Record;
+use tamis_event::{Block, Defect, Schema};
+use tamis_ledger::{Corrupt, Errored, Kind, Tally};
+use tamis_menu::Menu;
+use tamis_port::{Classifier, ClassifierError, Sink, SinkError, SinkReport, Source, SourceError, Stored, Window};
+use tamis_sim::{FaultPlan, FaultRates, Faulted, GenOptions, Generator};
+
+use crate::{Control, Limits, ManualClock, Outcome, Pace, Pipeline, Provenance, SegmentBooks, Setup};
+
+const SCHEMA: &str = r#"
+name = "toy"
+[[field]]
+name = "energy"
+dtype = "f32"
+unit = "GeV"
+[[field]]
+name = "hits"
+dtype = "i16"
+len = 3
+"#;
+
+const MENU: &str = r#"
+name = "toy"
+[[model]]
+name = "toy"
+bundle = "none"
+[[stream]]
+name = "all"
+[[stream]]
+name = "cut"
+[[line]]
+name = "all"
+kind = "pass-through"
+streams = ["all"]
+[[line]]
+name = "cut"
+when = "toy.energy > 20 && hits[0] >= 0"
+streams = ["cut", "all"]
+"#;
+
+/// Scores an event with its own energy, so a NaN in the data is a NaN score, and panics at some events: those whose first hit is a multiple
+/// of 17.
+struct Toy {
+    outputs: Vec<String>,
+}
+
+fn panics_at(record: &[u8]) -> bool {
+    i16::from_le_bytes([record[4], record[5]]) % 17 == 0
+}
+
+impl Classifier for Toy {
+    fn outputs(&self) -> &[String] {
+        &self.outputs
+    }
+
+    fn score(&mut self, block: &Block, range: Range<usize>, scores: &mut [&mut [f32]]) -> Result<(), ClassifierError> {
+        for event in range.clone() {
+            let (_, id, record) = block.event(event);
+            if panics_at(record) {
+                assert!(id % 2 == 0, "a model that panics");
+                return Err(ClassifierError { message: "a model that refuses".into() });
+            }
+            scores[0][event - range.start] = f32::from_le_bytes(record[..4].try_into().unwrap());
+        }
+        Ok(())
+    }
+}
+
+/// Gives bytes in windows of the given sizes, in turn, with pauses.
+struct Windows {
+    bytes: Bytes,
+    sizes: Vec<usize>,
+    turn: usize,
+}
+
+impl Source for Windows {
+    fn poll(&mut self) -> Result<Window, SourceError> {
+        self.turn += 1;
+        if self.bytes.is_empty() {
+            return Ok(Window::End);
+        }
+        if self.turn.is_multiple_of(3) {
+            return Ok(Window::Idle);
+        }
+        let size = self.sizes[self.turn % self.sizes.len()].min(self.bytes.len());
+        Ok(Window::Bytes(self.bytes.split_to(size)))
+    }
+
+    fn stop(&mut self) {
+        self.bytes.clear();
+    }
+}
+
+type Records = Arc<Mutex<Vec<(u64, Vec<u8>)>>>;
+
+/// Keeps records in memory; fails for ever after `limit` records.
+struct Memory {
+    records: Records,
+    limit: usize,
+}
+
+impl Sink for Memory {
+    fn write(&mut self, stored: Stored<'_>) -> Result<(), SinkError> {
+        let mut records = self.records.lock().unwrap();
+        if records.len() == self.limit {
+            return Err(SinkError { place: "memory".into(), message: "full".into() });
+        }
+        records.push((stored.event_id, stored.record.to_vec()));
+        Ok(())
+    }
+
+    fn tick(&mut self, _now_ns: u64) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<SinkReport, SinkError> {
+        Ok(SinkReport { events: self.records.lock().unwrap().len() as u64, ..SinkReport::default() })
+    }
+}
+
+#[derive(Clone)]
+struct Case {
+    workers: usize,
+    batch: usize,
+    windows: Vec<usize>,
+    sink_limit: usize,
+    pace: Pace,
+}
+
+impl Default for Case {
+    fn default() -> Self {
+        let windows = vec![1, 7_000, 100, 64, 1_000_000, 3];
+        Self { workers: 3, batch: 100, windows, sink_limit: usize::MAX, pace: Pace::Flat }
+    }
+}
+
+struct Bench {
+    pipeline: Pipeline,
+    streams: Vec<Records>,
+    clock: Arc<ManualClock>,
+    control: Arc<Control>,
+}
+
+fn bench(bytes: &[u8], case: &Case) -> Bench {
+    let schema = Schema::parse(SCHEMA.as_bytes()).unwrap();
+    let scores = vec!["toy.energy".to_owned()];
+    let menu = Arc::new(Menu::parse(MENU, "toy.toml").unwrap().compile(&schema, &scores).unwrap());
+    let streams: Vec<Records> = (0..3).map(|_| Records::default()).collect();
+    let (clock, control) = (Arc::<ManualClock>::default(), Arc::<Control>::default());
+    let sink = |records: &Records| Box::new(Memory { records: records.clone(), limit: case.sink_limit }) as Box<dyn Sink>;
+    let pipeline = Pipeline::new(Setup {
+        source: Box::new(Windows { bytes: Bytes::copy_from_slice(bytes), sizes: case.windows.clone(), turn: 0 }),
+        schema: &schema,
+        menu,
+        classifiers: (0..case.workers).map(|_| vec![Box::new(Toy { outputs: scores.clone() }) as _]).collect(),
+        sinks: streams.iter().map(sink).collect(),
+        provenance: Provenance { schema_id: schema.id(), model_hash: 7, engine: 1 },
+        limits: Limits::new(case.workers, case.batch).unwrap(),
+        pace: case.pace,
+        clock: clock.clone(),
+        control: control.clone(),
+    });
+    Bench { pipeline, streams, clock, control }
+}
+
+impl Bench {
+    fn seeded(self, seed: u64) -> (Outcome, Vec<SegmentBooks>, Vec<Vec<(u64, Vec<u8>)>>) {
+        let mut segments = Vec::new();
+        let clock = self.clock;
+        let outcome = self.pipeline.run_seeded(seed, || clock.advance(50), |books| segments.push(books));
+        (outcome, segments, take(self.streams))
+    }
+}
+
+fn take(streams: Vec<Records>) -> Vec<Vec<(u64, Vec<u8>)>> {
+    streams.into_iter().map(|records| std::mem::take(&mut *records.lock().unwrap())).collect()
+}
+
+/// A stream of 20 to 60 frames with about every tenth damaged in one of all known ways.
+fn faulted(seed: u64, rate: f64) -> Faulted {
+    let schema = Schema::parse(SCHEMA.as_bytes()).unwrap();
+    let options = GenOptions { seed, frame_events: 50, segment_events: 400, ..GenOptions::default() };
+    let generator = Generator::new(&schema, options).unwrap();
+    let mut frames: Vec<Vec<u8>> = Vec::new();
+    let events = 1_000 + 50 * (seed % 40) + seed % 50;
+    generator.generate::<()>(events, |frame| Ok(frames.push(frame.to_vec()))).unwrap();
+    frames.retain(|frame| !tamis_event::FrameHeader::read(frame).unwrap().is_schema());
+    FaultPlan::new(seed, FaultRates::all(rate)).apply(&schema, &generator.schema_frame(), &frames)
+}
+
+fn corrupt(defect: Defect) -> Corrupt {
+    let name = format!("{defect:?}").to_lowercase();
+    *Corrupt::ALL.iter().find(|cause| cause.name() == name).expect("one cause per defect")
+}
+
+fn panics_quietly() {
+    std::panic::set_hook(Box::new(|info| {
+        if !crate::in_scoring() {
+            eprintln!("{info}");
+        }
+    }));
+}
+
+#[test]
+fn the_ledger_balances_to_the_event_whatever_is_thrown_at_it() {
+    panics_quietly();
+    for seed in 0..300 {
+        let Faulted { bytes, truth } = faulted(seed, 0.02);
+        let case = Case { workers: 1 + seed as usize % 4, batch: [1, 7, 64, 100, 256][seed as usize % 5], ..Case::default() };
+        let (outcome, segments, streams) = bench(&bytes, &case).seeded(seed);
+        let tally = &outcome.tally;
+        assert_eq!(outcome.balance, Ok(()), "seed {seed}");
+        // What was lost, cause by cause.
+        for &cause in Corrupt::ALL {
+            let mut expected = truth.defects.iter().filter(|(defect, _)| corrupt(*defect) == cause).map(|(_, loss)| *loss);
+            let loss = if cause == Corrupt::Dup { truth.duplicates } else { expected.next().unwrap_or_default() };
+            assert_eq!(tally.frames.corrupt.get(cause), loss.frames, "seed {seed}: frames, {}", cause.name());
+            assert!(tally.corrupt.get(cause) >= loss.events.max(loss.frames.min(1)), "seed {seed}: {}", cause.name());
+        }
+        assert_eq!(tally.missing as u64, truth.missing_events(), "seed {seed}");
+        assert_eq!(tally.frames.bytes, bytes.len() as u64, "seed {seed}: every byte is counted once");
+        assert_eq!(tally.received - tally.corrupt.total(), truth.events, "seed {seed}: good events");
+        // Every survivor was decided, and by the right rule.
+        let decided: BTreeSet<u64> = streams[0].iter().chain(&streams[2]).map(|(id, _)| *id).collect();
+        assert_eq!(decided.len(), streams[0].len() + streams[2].len(), "seed {seed}: each once");
+        assert!(truth.survivors.iter().cloned().flatten().eq(decided), "seed {seed}: survivors");
+        let naive_cut = streams[0].iter().filter(|(_, record)| {
+            let event = Record::parse(record).unwrap().event();
+            f32::from_le_bytes(event[..4].try_into().unwrap()) > 20.0 && i16::from_le_bytes([event[4], event[5]]) >= 0
+        });
+        assert!(naive_cut.map(|(id, _)| id).eq(streams[1].iter().map(|(id, _)| id)), "seed {seed}: cut");
+        // What could not be decided.
+        let poison: BTreeSet<u64> = truth.poison.iter().copied().collect();
+        for (id, record) in &streams[2] {
+            let record = Record::parse(record).unwrap();
+            let expected = if panics_at(record.event()) { 1 } else { 2 };
+            assert!(expected == 1 || poison.contains(id), "seed {seed}: event {id} is no poison");
+            assert_eq!(record.header().fault, expected, "seed {seed}: event {id}");
+        }
+        let panicked = tally.errored.get(Errored::Panic);
+        assert_eq!(tally.errored.total() - panicked, streams[2].len() as u64 - panicked, "seed {seed}");
+        assert!(streams[0].iter().all(|(id, record)| !poison.contains(id) && !panics_at(Record::parse(record).unwrap().event())));
+        // The segments add up, each balanced by itself.
+        let mut sum = Tally::new(2);
+        for books in &segments {
+            assert_eq!(books.tally.balance(), Ok(()), "seed {seed}: segment {}", books.segment);
+            sum.merge(&books.tally);
+        }
+        assert_eq!(&sum, tally, "seed {seed}");
+    }
+}
+
+#[test]
+fn what_is_stored_does_not_depend_on_workers_batches_windows_threads_or_pace() {
+    panics_quietly();
+    for seed in 1_000..1_010 {
+        let Faulted { bytes, .. } = faulted(seed, 0.02);
+        let (reference, _, expected) = bench(&bytes, &Case { workers: 1, batch: 4096, ..Case::default() }).seeded(0);
+        assert!(expected.iter().all(|stream| !stream.is_empty()), "the test needs events in every stream");
+        for workers in [1, 2, 4] {
+            for batch in [1, 7, 256, 4096] {
+                for (windows, pace) in [(vec![64], Pace::Flat), (vec![usize::MAX], Pace::Rate(1e6)), (vec![999], Pace::Recorded)] {
+                    let case = Case { workers, batch, windows, pace, ..Case::default() };
+                    let (outcome, _, streams) = bench(&bytes, &case).seeded(seed ^ batch as u64);
+                    assert!(streams == expected, "seed {seed}, {workers} workers, batch {batch}");
+                    assert_eq!(outcome.tally, reference.tally);
+                }
+                let bench = bench(&bytes, &Case { workers, batch, ..Case::default() });
+                let outcome = bench.pipeline.run_threads(|_| ());
+                assert!(take(bench.streams) == expected, "seed {seed}, {workers} threads, batch {batch}");
+                assert_eq!((outcome.tally, outcome.panics), (reference.tally.clone(), vec![]));
+            }
+        }
+    }
+}
+
+/// A test of the test: an event that is lost, doubled or booked twice must be noticed.
+#[test]
+fn canary_a_miscount_does_not_balance() {
+    panics_quietly();
+    let Faulted { bytes, .. } = faulted(5, 0.0);
+    let tampers: [fn(&mut Tally); 4] = [
+        |tally| tally.rejected += 1,
+        |tally| tally.accepted = tally.accepted.saturating_sub(1),
+        |tally| tally.errored.add(Errored::Nan, 1),
+        // Balances in itself, but not with what was stored.
+        |tally| (tally.accepted, tally.rejected) = (0, tally.rejected + tally.accepted),
+    ];
+    for (k, tamper) in tampers.into_iter().enumerate() {
+        let mut bench = bench(&bytes, &Case { workers: 1, ..Case::default() });
+        bench.pipeline.workers[0].0.tamper = Some(tamper);
+        let (outcome, ..) = bench.seeded(1);
+        assert!(outcome.balance.is_err(), "miscount {k} was not noticed");
+    }
+}
+
+#[test]
+fn failed_storage_ends_the_run_and_is_counted_to_the_event() {
+    panics_quietly();
+    let Faulted { bytes, .. } = faulted(9, 0.0);
+    for limit in [0, 1, 50, 333] {
+        let (outcome, _, streams) = bench(&bytes, &Case { sink_limit: limit, batch: 7, ..Case::default() }).seeded(3);
+        assert_eq!(outcome.balance, Ok(()), "limit {limit}");
+        assert!(outcome.storage.failed > 0 && outcome.streams[0].error.is_some(), "limit {limit}");
+        assert_eq!(outcome.streams[0].written, limit as u64);
+        assert_eq!(streams[0].len(), limit);
+        assert!(outcome.tally.received < 2_000 + limit as u64, "the run drained instead of reading on");
+    }
+}
+
+#[test]
+fn a_stop_loses_nothing_that_was_taken_and_an_abort_counts_what_it_drops() {
+    panics_quietly();
+    let Faulted { bytes, .. } = faulted(39, 0.0);
+    for (after, abort) in [(0, false), (200, false), (900, false), (200, true), (900, true)] {
+        let Bench { pipeline, streams, control, .. } = bench(&bytes, &Case { batch: 7, windows: vec![700], ..Case::default() });
+        let mut steps = 0;
+        let stop = || {
+            steps += 1;
+            if steps > after {
+                if abort { control.abort() } else { control.drain() }
+            }
+        };
+        let outcome = pipeline.run_seeded(11, stop, |_| ());
+        let streams = take(streams);
+        assert_eq!(outcome.balance, Ok(()));
+        assert!(outcome.tally.received < 2_950, "the run was cut short");
+        assert_eq!(outcome.tally.dropped.total() > 0, abort && after > 0);
+        assert_eq!(outcome.tally.accepted, streams[0].len() as u64);
+    }
+}
+
+#[test]
+fn a_stage_that_panics_ends_the_run_with_its_message() {
+    panics_quietly();
+    let Faulted { bytes, .. } = faulted(4, 0.0);
+    let mut bench = bench(&bytes, &Case { workers: 1, ..Case::default() });
+    bench.pipeline.workers[0].0.tamper = Some(|_| panic!("a defect"));
+    let outcome = bench.pipeline.run_threads(|_| ());
+    assert_eq!(outcome.panics.first().map(String::as_str), Some("worker-0: a defect"));
+}

@@ -1,0 +1,123 @@
+//! The storing stages, one per stream: each takes its events out of every output block and passes the block on.
+//!
+//! Blocks visit the writers one after the other, so each has one owner at a time and goes back to the pool after the last. When a sink fails,
+//! its writer asks the run to drain, counts every further event of the stream as failed and keeps passing blocks on: the books stay exact.
+
+use std::sync::Arc;
+
+use tamis_ledger::{Latency, Storage};
+use tamis_port::{Sink, SinkError, SinkReport, Stored};
+use tamis_ring::{Receiver, Sender, TryRecv};
+
+use crate::outbound::Outbound;
+use crate::{Clock, Control, Progress, Stage};
+
+/// See the module's doc.
+pub(crate) struct Writer {
+    stream: usize,
+    sink: Box<dyn Sink>,
+    input: Receiver<Outbound>,
+    /// The next writer, or the pool; dropped at the end.
+    next: Option<Sender<Outbound>>,
+    clock: Arc<dyn Clock>,
+    control: Arc<Control>,
+    report: WriterReport,
+}
+
+/// What a writer leaves behind.
+#[derive(Debug, Default)]
+pub(crate) struct WriterReport {
+    /// Events of this stream that were written, and those that were not.
+    pub(crate) written: u64,
+    pub(crate) failed: u64,
+    /// The same for events that this stream is the first of.
+    pub(crate) storage: Storage,
+    pub(crate) sink: SinkReport,
+    pub(crate) error: Option<SinkError>,
+    pub(crate) latency: Latency,
+}
+
+impl Writer {
+    pub(crate) fn new(
+        stream: usize,
+        sink: Box<dyn Sink>,
+        input: Receiver<Outbound>,
+        next: Sender<Outbound>,
+        clock: Arc<dyn Clock>,
+        control: Arc<Control>,
+    ) -> Self {
+        Self { stream, sink, input, next: Some(next), clock, control, report: WriterReport::default() }
+    }
+
+    pub(crate) fn report(&mut self) -> WriterReport {
+        std::mem::take(&mut self.report)
+    }
+
+    fn store(&mut self, block: &Outbound) {
+        let (bit, mut stored) = (1 << self.stream, 0);
+        for entry in block.entries.iter().filter(|entry| entry.streams & bit != 0) {
+            let record = &block.records[entry.start..entry.start + entry.len];
+            let written = self.report.error.is_none()
+                && self.attempt(|sink| sink.write(Stored { event_id: entry.event_id, time_ns: entry.time_ns, record })).is_some();
+            let first_stream = entry.streams.trailing_zeros() as usize == self.stream;
+            let (total, own) = match written {
+                true => (&mut self.report.written, &mut self.report.storage.stored),
+                false => (&mut self.report.failed, &mut self.report.storage.failed),
+            };
+            *total += 1;
+            *own += u64::from(first_stream);
+            stored += u64::from(written);
+        }
+        if stored > 0 {
+            self.report.latency.record(self.clock.now_ns() - block.admitted_ns, stored);
+        }
+    }
+
+    /// One call of the sink; its first error stops the run.
+    fn attempt<T>(&mut self, call: impl FnOnce(&mut dyn Sink) -> Result<T, SinkError>) -> Option<T> {
+        match call(&mut *self.sink) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.control.drain();
+                self.report.error.get_or_insert(error);
+                None
+            }
+        }
+    }
+
+    fn tick(&mut self) {
+        if self.report.error.is_none() {
+            let now = self.clock.now_ns();
+            self.attempt(|sink| sink.tick(now));
+        }
+    }
+}
+
+impl Stage for Writer {
+    fn step(&mut self) -> Progress {
+        let Some(next) = &self.next else {
+            return Progress::Done;
+        };
+        match self.input.try_recv() {
+            Ok(block) => {
+                let next = next.clone();
+                self.store(&block);
+                self.tick();
+                // As long as the pool (I1): fails only when the other side has died or ended, and then nobody needs the block.
+                let _ = next.try_send(block);
+                Progress::Worked
+            }
+            Err(TryRecv::Empty) => {
+                self.tick();
+                Progress::Idle
+            }
+            Err(TryRecv::Closed) => {
+                self.next = None;
+                if let Some(report) = self.attempt(|sink| sink.close()) {
+                    self.report.sink = report;
+                }
+                Progress::Done
+            }
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! What turns events into scores.
+
+use std::ops::Range;
+
+use tamis_event::Block;
+
+/// Why a batch has no scores.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ClassifierError {
+    /// What happened.
+    pub message: String,
+}
+
+/// A model that is bound to a schema: it knows where its inputs stand in an event record.
+///
+/// The score of an event must not depend on its neighbours, on the size of the batch or on its place in it, bit for bit.
+pub trait Classifier: Send {
+    /// Names of the scores that [`Self::score`] writes, in order.
+    fn outputs(&self) -> &[String];
+
+    /// Scores the events `range` of `block`: `scores[k][i]` becomes output `k` of event `range.start + i`.
+    ///
+    /// `scores` has one slice per output, each `range.len()` long. A panic or an error concerns this range only; the caller splits it until
+    /// the guilty event stands alone.
+    fn score(
+        &mut self,
+        block: &Block,
+        range: Range<usize>,
+        scores: &mut [&mut [f32]],
+    ) -> Result<(), ClassifierError>;
+}

@@ -1,0 +1,48 @@
+//! Where kept events go.
+
+use std::path::PathBuf;
+
+/// One decision record to store (`tamis_event::record`), with what an index needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Stored<'a> {
+    /// Event id.
+    pub event_id: u64,
+    /// Time of the frame in ns since the start of the run.
+    pub time_ns: u64,
+    /// The record, byte for byte.
+    pub record: &'a [u8],
+}
+
+/// Storage failed; the message names the file and the remedy. A sink that failed refuses everything after.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {message}")]
+pub struct SinkError {
+    /// File or folder.
+    pub place: String,
+    /// What happened and what to do.
+    pub message: String,
+}
+
+/// What a sink stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SinkReport {
+    /// Records.
+    pub events: u64,
+    /// Bytes in files.
+    pub bytes: u64,
+    /// Files, in order of writing.
+    pub files: Vec<PathBuf>,
+}
+
+/// Storage of one stream.
+pub trait Sink: Send {
+    /// Stores one record. Records come in the order of the input. `Ok` means written: it survives the end of the process once flushed
+    /// by the sink's own policy.
+    fn write(&mut self, stored: Stored<'_>) -> Result<(), SinkError>;
+
+    /// Called about every 10 ms with a monotonic time in ns, also when nothing is written: the place for timed flushes.
+    fn tick(&mut self, now_ns: u64) -> Result<(), SinkError>;
+
+    /// Makes everything durable and visible under its final name, and says what was stored. Called once, last.
+    fn close(&mut self) -> Result<SinkReport, SinkError>;
+}

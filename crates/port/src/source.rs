@@ -1,0 +1,38 @@
+//! Where bytes come from.
+
+use bytes::Bytes;
+
+/// What a source has at hand.
+#[derive(Clone, Debug)]
+pub enum Window {
+    /// The next bytes of the stream, cut anywhere. Held by the events in them until the last one is decided and stored.
+    Bytes(Bytes),
+    /// Nothing now; ask again.
+    Idle,
+    /// The recording starts over: its event ids go on after the last one. Only between two whole streams.
+    Restart,
+    /// Nothing more, ever.
+    End,
+}
+
+/// Why a source cannot go on. The message names the place and the remedy.
+#[derive(Debug, thiserror::Error)]
+#[error("{place}: {message}")]
+pub struct SourceError {
+    /// File, socket or address.
+    pub place: String,
+    /// What happened and what to do.
+    pub message: String,
+}
+
+/// A stream of frames, as bytes. It neither finds nor checks frames: the pipeline does, for every source alike.
+pub trait Source: Send {
+    /// The next window. Must not block for longer than a few milliseconds: a stop request is only seen in between.
+    ///
+    /// After [`Window::End`] or an error every further call gives `Window::End`.
+    fn poll(&mut self) -> Result<Window, SourceError>;
+
+    /// No more input is wanted: the source takes nothing more from outside, gives what it has already taken, then [`Window::End`]. A recording
+    /// ends at once. May be called more than once.
+    fn stop(&mut self);
+}

@@ -1,0 +1,27 @@
+//! Lock-free hand-over between stages: a bounded queue whose ends can sleep.
+//!
+//! Promise: [`Sender::try_send`] and [`Receiver::try_recv`] never lock, allocate or wait; a full queue hands the item back; nothing is lost or
+//! doubled when ends are dropped. A thread that has nothing to do sleeps on its [`Bell`] and costs nothing until someone rings.
+//!
+//! ```text
+//!   stage A --try_send--> [ queue of capacity n ] --try_recv--> stage B
+//!      ^                                                          |
+//!      '---- bell A is rung when room appears   bell B is rung when an item appears
+//! ```
+//!
+//! Words. *Lock-free*: some thread always makes progress, whatever the others do. *End*: a sender or receiver; a queue with no sender left is
+//! closed (receivers drain it, then see [`TryRecv::Closed`]), one with no receiver left hands every item back.
+//!
+//! * I1: at most `capacity` items are in a queue.
+//! * I2: a stage that announces sleep, then looks at its queues once more, then sleeps, misses no item (see [`Bell`]).
+//! * I3: an item is in a queue, in a sender's hand or in a receiver's hand: exactly one.
+//!
+//! The queue is `crossbeam`'s `ArrayQueue` (Vyukov's bounded queue). Considered and left: `crossbeam-channel`, whose wake-up takes a mutex when
+//! a receiver sleeps and whose ends cannot wait for several queues at once without `select`; per-pair single-producer rings, which are faster
+//! per item, but an item here is a block of thousands of events, and one hop costs well under a nanosecond per event.
+
+mod bell;
+mod queue;
+
+pub use bell::Bell;
+pub use queue::{Receiver, Sender, TryRecv, TrySend, queue};

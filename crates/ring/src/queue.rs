@@ -1,0 +1,168 @@
+//! The bounded queue and its two kinds of ends.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crossbeam_queue::ArrayQueue;
+use crossbeam_utils::CachePadded;
+
+use crate::Bell;
+
+/// Why an item came back.
+#[derive(Debug, PartialEq, Eq)]
+pub enum TrySend<T> {
+    /// No room now; the sender's bell rings when there is.
+    Full(T),
+    /// No receiver is left.
+    Closed(T),
+}
+
+/// Why there is no item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TryRecv {
+    /// None now; the receiver's bell rings when there is.
+    Empty,
+    /// None ever again: the queue is empty and no sender is left.
+    Closed,
+}
+
+struct Shared<T> {
+    items: ArrayQueue<T>,
+    senders: CachePadded<AtomicUsize>,
+    receivers: CachePadded<AtomicUsize>,
+    /// Rung when room appears.
+    sender_bells: Vec<Arc<Bell>>,
+    /// Rung when an item appears.
+    receiver_bells: Vec<Arc<Bell>>,
+}
+
+/// A queue of at most `capacity` items between threads that sleep on the given bells.
+///
+/// A bell may serve several queues: its owner then looks at all of them when it wakes.
+///
+/// # Panics
+/// If `capacity` is 0.
+pub fn queue<T>(
+    capacity: usize,
+    sender_bells: &[&Arc<Bell>],
+    receiver_bells: &[&Arc<Bell>],
+) -> (Sender<T>, Receiver<T>) {
+    let shared = Arc::new(Shared {
+        items: ArrayQueue::new(capacity),
+        senders: CachePadded::new(AtomicUsize::new(1)),
+        receivers: CachePadded::new(AtomicUsize::new(1)),
+        sender_bells: sender_bells.iter().map(|&bell| bell.clone()).collect(),
+        receiver_bells: receiver_bells.iter().map(|&bell| bell.clone()).collect(),
+    });
+    (Sender { shared: shared.clone() }, Receiver { shared })
+}
+
+/// Wakes one sleeper. It looks at the queue before it sleeps again, so one is enough for one item.
+fn ring_one(bells: &[Arc<Bell>]) {
+    let _ = bells.iter().any(|bell| bell.ring());
+}
+
+/// The end that puts items in. Clones share the queue.
+pub struct Sender<T> {
+    shared: Arc<Shared<T>>,
+}
+
+impl<T> Sender<T> {
+    /// Puts an item in, or hands it back.
+    pub fn try_send(&self, item: T) -> Result<(), TrySend<T>> {
+        // SYNC: pairs with the release in `Receiver::drop`; an item sent just before the last receiver leaves is dropped with the queue.
+        if self.shared.receivers.load(Ordering::Acquire) == 0 {
+            return Err(TrySend::Closed(item));
+        }
+        self.shared.items.push(item).map_err(TrySend::Full)?;
+        ring_one(&self.shared.receiver_bells);
+        Ok(())
+    }
+
+    /// Room now? It may shrink at once if there are other senders, and can only grow if this is the only one.
+    pub fn has_room(&self) -> bool {
+        !self.shared.items.is_full()
+    }
+}
+
+impl<T> Clone for Sender<T> {
+    fn clone(&self) -> Self {
+        // Relaxed is enough to go up from at least 1: this end keeps the count from reaching 0 meanwhile.
+        self.shared.senders.fetch_add(1, Ordering::Relaxed);
+        Self { shared: self.shared.clone() }
+    }
+}
+
+impl<T> Drop for Sender<T> {
+    fn drop(&mut self) {
+        // SYNC: release pairs with the acquire in `Receiver::try_recv`: who sees 0 also sees every item that was sent.
+        if self.shared.senders.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.shared.receiver_bells.iter().for_each(|bell| {
+                bell.ring();
+            });
+        }
+    }
+}
+
+impl<T> fmt::Debug for Sender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sender({} of {})", self.shared.items.len(), self.shared.items.capacity())
+    }
+}
+
+/// The end that takes items out. Clones share the queue; each item goes to one of them.
+pub struct Receiver<T> {
+    shared: Arc<Shared<T>>,
+}
+
+impl<T> Receiver<T> {
+    /// Takes the oldest item.
+    pub fn try_recv(&self) -> Result<T, TryRecv> {
+        // The count is read before the queue: if it is 0 here, nothing can be pushed after, so empty means closed.
+        // SYNC: pairs with the release in `Sender::drop`.
+        let closed = self.shared.senders.load(Ordering::Acquire) == 0;
+        match self.shared.items.pop() {
+            Some(item) => {
+                ring_one(&self.shared.sender_bells);
+                Ok(item)
+            }
+            None if closed => Err(TryRecv::Closed),
+            None => Err(TryRecv::Empty),
+        }
+    }
+
+    /// Items now; a hint for monitors, never a basis for a decision.
+    pub fn len(&self) -> usize {
+        self.shared.items.len()
+    }
+
+    /// No item now? Another may arrive at once.
+    pub fn is_empty(&self) -> bool {
+        self.shared.items.is_empty()
+    }
+}
+
+impl<T> Clone for Receiver<T> {
+    fn clone(&self) -> Self {
+        self.shared.receivers.fetch_add(1, Ordering::Relaxed);
+        Self { shared: self.shared.clone() }
+    }
+}
+
+impl<T> Drop for Receiver<T> {
+    fn drop(&mut self) {
+        // SYNC: release pairs with the acquire in `Sender::try_send`.
+        if self.shared.receivers.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.shared.sender_bells.iter().for_each(|bell| {
+                bell.ring();
+            });
+        }
+    }
+}
+
+impl<T> fmt::Debug for Receiver<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Receiver({} of {})", self.shared.items.len(), self.shared.items.capacity())
+    }
+}
