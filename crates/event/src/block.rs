@@ -80,12 +80,16 @@ impl Block {
         self.segment = segment;
     }
 
-    /// Appends events.
+    /// Appends events; a span without any leaves no trace.
     ///
     /// # Panics
     /// If the span's bytes are not `events * stride` long.
     pub fn push(&mut self, span: Span) {
         assert_eq!(span.bytes.len(), span.events * self.stride, "a span holds whole events");
+        // So that every run that `for_each_run` shows has events.
+        if span.events == 0 {
+            return;
+        }
         self.starts.push(self.events);
         self.events += span.events;
         self.spans.push(span);

@@ -90,6 +90,7 @@ pub enum RecordError {
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {
     header: RecordHeader,
+    bytes: &'a [u8],
     body: &'a [u8],
 }
 
@@ -118,7 +119,12 @@ impl<'a> Record<'a> {
         if computed != header.crc {
             return Err(RecordError::Crc { computed, stored: header.crc });
         }
-        Ok(Self { header, body: &bytes[HEADER_LEN..] })
+        Ok(Self { header, bytes, body: &bytes[HEADER_LEN..] })
+    }
+
+    /// The whole record as it is stored.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
     }
 
     /// The fixed part.

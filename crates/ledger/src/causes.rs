@@ -126,7 +126,9 @@ impl<K: Kind> Default for Counts<K> {
 
 impl<K: Kind> fmt::Debug for Counts<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.iter().filter(|&(_, n)| n > 0).map(|(cause, n)| (cause.name(), n))).finish()
+        f.debug_map()
+            .entries(self.iter().filter(|&(_, n)| n > 0).map(|(cause, n)| (cause.name(), n)))
+            .finish()
     }
 }
 

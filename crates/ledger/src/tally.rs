@@ -53,7 +53,9 @@ pub struct Tally {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Imbalance {
     /// Events were lost (positive) or doubled (negative) on the way.
-    #[error("the ledger does not balance: {received} received, but {ended} ended ({in_flight} unaccounted for)")]
+    #[error(
+        "the ledger does not balance: {received} received, but {ended} ended ({in_flight} unaccounted for)"
+    )]
     InFlight {
         /// Left side of the equation.
         received: u64,
@@ -63,7 +65,9 @@ pub enum Imbalance {
         in_flight: i64,
     },
     /// Events for storage that are neither stored nor counted as failed.
-    #[error("the ledger does not balance: {kept} events for storage, but {stored} stored and {failed} failed to be stored")]
+    #[error(
+        "the ledger does not balance: {kept} events for storage, but {stored} stored and {failed} failed to be stored"
+    )]
     Storage {
         /// Left side: accepted and errored.
         kept: u64,

@@ -7,15 +7,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use tamis_event::{CloseReason, Defect, FrameHeader, Scanner, Schema, Span, Step};
+use bytes::Bytes;
+use tamis_event::{CloseReason, FrameHeader, Schema, Span};
 use tamis_ledger::{Corrupt, Tally};
-use tamis_port::{Source, SourceError, Window};
+use tamis_port::{Source, SourceError};
 use tamis_ring::{Receiver, Sender};
 
 use crate::outbound::Inbound;
 use crate::stage::SLEEP_MAX;
-use crate::{Admit, Clock, Control, IdBook, Progress, Stage};
+use crate::{Admit, Clock, Control, Found, FrameReader, IdBook, Progress, Stage};
 
 /// How late an event may be admitted when the pace is set.
 const PACED_SLEEP: Duration = Duration::from_micros(100);
@@ -34,7 +34,7 @@ pub enum Pace {
 /// See the module's doc.
 #[derive(Debug)]
 pub(crate) struct Admission {
-    input: Input,
+    input: FrameReader,
     ids: IdBook,
     id_shift: IdShift,
     pace: Pace,
@@ -79,7 +79,7 @@ impl Admission {
         workers: Sender<Inbound>,
     ) -> Self {
         Self {
-            input: Input::new(source, schema),
+            input: FrameReader::new(source, schema),
             ids: IdBook::default(),
             id_shift: IdShift::default(),
             pace,
@@ -100,14 +100,14 @@ impl Admission {
     }
 
     pub(crate) fn report(&mut self) -> AdmissionReport {
-        AdmissionReport { totals: std::mem::take(&mut self.totals), error: self.input.error.take() }
+        AdmissionReport { totals: std::mem::take(&mut self.totals), error: self.input.take_error() }
     }
 
     /// Fills the open block until something says that it must go. `None`: it holds nothing and nothing is at hand.
     fn fill(&mut self, open: &mut Inbound) -> Option<CloseReason> {
         while open.block.len() < self.batch {
             let Some(frame) = self.rest.take().or_else(|| self.next_frame()) else {
-                return match (self.input.ended, open.block.is_empty()) {
+                return match (self.input.has_ended(), open.block.is_empty()) {
                     (true, _) => Some(CloseReason::Drain),
                     (false, true) => None,
                     (false, false) => Some(CloseReason::Idle),
@@ -172,7 +172,7 @@ impl Admission {
     fn next_frame(&mut self) -> Option<Frame> {
         loop {
             if self.control.is_draining() {
-                self.input.source.0.stop();
+                self.input.stop();
             }
             match self.input.next()? {
                 Found::Restart => self.id_shift.begin_pass(),
@@ -196,7 +196,8 @@ impl Admission {
         let events = u64::from(header.n_events);
         header.first_event_id = self.id_shift.apply(header.first_event_id, events);
         let sparse = header.flags & tamis_event::flags::SPARSE_IDS != 0;
-        let cause = match self.ids.admit(header.source_id, header.run, header.first_event_id, events, sparse) {
+        let cause = match self.ids.admit(header.source_id, header.run, header.first_event_id, events, sparse)
+        {
             Admit::New { missing } => return Some(missing),
             Admit::Dup => Corrupt::Dup,
             Admit::Late => Corrupt::Late,
@@ -280,148 +281,6 @@ struct Fresh {
     missing: i64,
 }
 
-/// What the codec found, with the bytes it took.
-#[derive(Debug)]
-enum Found {
-    Frame { header: FrameHeader, payload: Bytes, bytes: usize },
-    Schema { bytes: usize },
-    Lost { cause: Corrupt, events: u64, bytes: usize },
-    Skipped { bytes: usize },
-    Restart,
-}
-
-/// The source and the bytes that it gave and that are not consumed yet.
-#[derive(Debug)]
-struct Input {
-    source: SourceBox,
-    scanner: Scanner,
-    fresh: Scanner,
-    /// The last window and how much of it is consumed.
-    window: Bytes,
-    at: usize,
-    /// A frame that began in an earlier window; continued from `window`. Never longer than one frame and one header.
-    carry: BytesMut,
-    ended: bool,
-    error: Option<SourceError>,
-    /// A restart that waits until the bytes before it are consumed.
-    restart: bool,
-}
-
-impl Input {
-    fn new(source: Box<dyn Source>, schema: &Schema) -> Self {
-        let scanner = Scanner::new(schema);
-        let (window, carry) = (Bytes::new(), BytesMut::new());
-        let fresh = scanner.clone();
-        Self { source: SourceBox(source), scanner, fresh, window, at: 0, carry, ended: false, error: None, restart: false }
-    }
-
-    /// The next finding, or `None` if nothing is at hand.
-    fn next(&mut self) -> Option<Found> {
-        loop {
-            let carried = !self.carry.is_empty();
-            let bytes = if carried { &self.carry[..] } else { &self.window[self.at..] };
-            let at_end = self.restart || (self.ended && (!carried || self.at == self.window.len()));
-            let step = self.scanner.step(bytes, at_end);
-            match step {
-                Step::NeedMore { bytes: wanted } => {
-                    if !self.gather(wanted) {
-                        return None;
-                    }
-                }
-                Step::End if self.restart => {
-                    (self.restart, self.scanner) = (false, self.fresh.clone());
-                    return Some(Found::Restart);
-                }
-                Step::End => return None,
-                Step::Frame { header, payload, consumed } => {
-                    let payload = self.slice(payload, carried);
-                    self.consume(consumed, carried);
-                    return Some(Found::Frame { header, payload, bytes: consumed });
-                }
-                Step::Schema { consumed, .. } => {
-                    self.consume(consumed, carried);
-                    return Some(Found::Schema { bytes: consumed });
-                }
-                Step::Defect { defect, events, consumed } => {
-                    self.consume(consumed, carried);
-                    return Some(Found::Lost { cause: cause(defect), events, bytes: consumed });
-                }
-                Step::Skip { consumed } => {
-                    self.consume(consumed, carried);
-                    return Some(Found::Skipped { bytes: consumed });
-                }
-            }
-        }
-    }
-
-    /// Makes at least some progress towards `wanted` bytes in a row. `false`: the source has nothing now.
-    fn gather(&mut self, wanted: usize) -> bool {
-        if self.at == self.window.len() || self.carry.is_empty() {
-            // Everything that is left goes to the carry; the next window continues it.
-            self.carry.extend_from_slice(&self.window[self.at..]);
-            self.at = self.window.len();
-            if !self.poll() {
-                return false;
-            }
-        }
-        if !self.carry.is_empty() {
-            let taken = wanted.saturating_sub(self.carry.len()).min(self.window.len() - self.at);
-            self.carry.extend_from_slice(&self.window[self.at..self.at + taken]);
-            self.at += taken;
-        }
-        true
-    }
-
-    /// Asks the source; `false` if it has nothing now.
-    fn poll(&mut self) -> bool {
-        if self.ended || self.restart {
-            return true;
-        }
-        match self.source.0.poll() {
-            Ok(Window::Bytes(window)) => (self.window, self.at) = (window, 0),
-            Ok(Window::Restart) => self.restart = true,
-            Ok(Window::End) => self.ended = true,
-            Ok(Window::Idle) => return false,
-            Err(error) => {
-                self.error = Some(error);
-                self.ended = true;
-            }
-        }
-        true
-    }
-
-    fn slice(&self, range: std::ops::Range<usize>, carried: bool) -> Bytes {
-        if carried {
-            // One copy per window boundary: the frame lies in two windows.
-            return Bytes::copy_from_slice(&self.carry[range]);
-        }
-        self.window.slice(self.at + range.start..self.at + range.end)
-    }
-
-    fn consume(&mut self, bytes: usize, carried: bool) {
-        if !carried {
-            self.at += bytes;
-            return;
-        }
-        let left = self.carry.len() - bytes;
-        if left <= self.at {
-            // What is left came from this window: read it there, without copying.
-            self.at -= left;
-            self.carry.clear();
-        } else {
-            let _ = self.carry.split_to(bytes);
-        }
-    }
-}
-
-struct SourceBox(Box<dyn Source>);
-
-impl std::fmt::Debug for SourceBox {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Source")
-    }
-}
-
 /// Lets the ids of a recording that starts over go on after the last one.
 #[derive(Debug, Default)]
 struct IdShift {
@@ -443,19 +302,5 @@ impl IdShift {
         if let Some((low, high)) = self.seen {
             self.shift = self.shift.saturating_add(high - low).saturating_add(1);
         }
-    }
-}
-
-fn cause(defect: Defect) -> Corrupt {
-    match defect {
-        Defect::Magic => Corrupt::Magic,
-        Defect::Version => Corrupt::Version,
-        Defect::Header => Corrupt::Header,
-        Defect::Oversize => Corrupt::Oversize,
-        Defect::Zero => Corrupt::Zero,
-        Defect::Length => Corrupt::Length,
-        Defect::Torn => Corrupt::Torn,
-        Defect::Crc => Corrupt::Crc,
-        Defect::Schema => Corrupt::Schema,
     }
 }

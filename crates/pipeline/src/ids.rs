@@ -40,7 +40,8 @@ impl IdBook {
     /// # Panics
     /// If `count` is 0 or the last id exceeds `u64::MAX`; the codec has checked both.
     pub fn admit(&mut self, source: u16, run: u32, first: u64, count: u64, sparse: bool) -> Admit {
-        let last = first.checked_add(count.checked_sub(1).expect("frames hold events")).expect("ids do not wrap");
+        let last =
+            first.checked_add(count.checked_sub(1).expect("frames hold events")).expect("ids do not wrap");
         let key = (source, run);
         if !self.books.contains_key(&key) {
             if self.books.len() == BOOKS_MAX
@@ -82,14 +83,23 @@ impl Intervals {
         let count = i128::from(last - first) + 1;
         let missing = match before {
             None => 0,
-            Some((low, high)) => i128::from(high.max(last)) - i128::from(low.min(first)) - (i128::from(high) - i128::from(low)) - count,
+            Some((low, high)) => {
+                i128::from(high.max(last))
+                    - i128::from(low.min(first))
+                    - (i128::from(high) - i128::from(low))
+                    - count
+            }
         };
         Admit::New { missing: missing.clamp(i64::MIN.into(), i64::MAX.into()) as i64 }
     }
 
     /// Lowest and highest id seen.
     fn bounds(&self) -> Option<(u64, u64)> {
-        let lows = [self.tail.map(|(first, _)| first), self.others.first_key_value().map(|(&first, _)| first), self.forgotten];
+        let lows = [
+            self.tail.map(|(first, _)| first),
+            self.others.first_key_value().map(|(&first, _)| first),
+            self.forgotten,
+        ];
         let highs = [self.tail.map(|(_, last)| last), self.others.last_key_value().map(|(_, &last)| last)];
         Some((lows.into_iter().flatten().min()?, highs.into_iter().flatten().max()?))
     }
@@ -183,7 +193,11 @@ mod tests {
         }
         assert!(intervals.others.len() <= INTERVALS_MAX);
         assert_eq!(intervals.admit(1_001, 1_001, false), Admit::Late);
-        assert_eq!(intervals.admit(1_001, 1_001, true), Admit::New { missing: 0 }, "labels: it may well be new");
+        assert_eq!(
+            intervals.admit(1_001, 1_001, true),
+            Admit::New { missing: 0 },
+            "labels: it may well be new"
+        );
         let mut book = IdBook::default();
         for run in 0..2 * BOOKS_MAX as u32 {
             book.admit(1, run, 0, 1, false);

@@ -3,6 +3,8 @@
 use tamis_event::{Block, CloseReason};
 use tamis_ledger::Tally;
 
+use crate::Entry;
+
 /// Events on their way to a worker. Refers to bytes where they arrived.
 #[derive(Debug)]
 pub(crate) struct Inbound {
@@ -20,17 +22,6 @@ impl Inbound {
         let (block, arrivals) = (Block::new(stride), Tally::new(0));
         Self { seq: 0, block, close: CloseReason::Full, arrivals, admitted_ns: 0 }
     }
-}
-
-/// One record of an output block.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Entry {
-    pub(crate) start: usize,
-    pub(crate) len: usize,
-    pub(crate) event_id: u64,
-    pub(crate) time_ns: u64,
-    /// Bit per stream.
-    pub(crate) streams: u64,
 }
 
 /// What a worker made of one input block: its books and copies of the events that are kept. Nothing in it refers to the input.

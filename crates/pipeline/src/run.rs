@@ -16,7 +16,7 @@ use crate::sequencer::Sequencer;
 use crate::stage::{panic_message, run_to_end};
 use crate::worker::{Queues, Worker};
 use crate::writer::Writer;
-use crate::{Clock, Control, Limits, Pace, Progress, Provenance, Stage};
+use crate::{Clock, Control, Judge, Limits, Pace, Progress, Provenance, Stage};
 
 /// Everything that a run is made of.
 #[expect(missing_debug_implementations, reason = "trait objects")]
@@ -61,6 +61,8 @@ pub struct Latencies {
     pub wait: Latency,
     /// Scores, verdict and copies of the whole block.
     pub decide: Latency,
+    /// Both: admitted until decided.
+    pub decision: Latency,
     /// Admitted until written, for events that were kept.
     pub store: Latency,
 }
@@ -119,7 +121,8 @@ impl Pipeline {
     /// # Panics
     /// If the numbers of classifier sets and sinks do not fit the limits and the menu: the caller's plan is wrong.
     pub fn new(setup: Setup<'_>) -> Self {
-        let Setup { source, schema, menu, classifiers, sinks, provenance, limits, pace, clock, control } = setup;
+        let Setup { source, schema, menu, classifiers, sinks, provenance, limits, pace, clock, control } =
+            setup;
         assert_eq!(classifiers.len(), limits.workers(), "one set of classifiers per worker");
         assert_eq!(sinks.len(), menu.streams().len() + 1, "one sink per stream and one for errors");
         let bells = |n: usize| -> Vec<Arc<Bell>> { (0..n).map(|_| Arc::default()).collect() };
@@ -129,14 +132,23 @@ impl Pipeline {
 
         let outputs = limits.outbound_blocks(sinks.len());
         let lines = menu.lines().len();
-        let (free_inputs, take_input) = pool(limits.inbound_blocks(), &[&admission_bell], || Inbound::new(schema.record_len()));
+        let (free_inputs, take_input) =
+            pool(limits.inbound_blocks(), &[&admission_bell], || Inbound::new(schema.record_len()));
         let (free_outputs, take_output) = pool(outputs, &all_workers, || Outbound::new(lines));
         let (to_workers, from_admission) = queue(limits.inbound_blocks(), &[], &all_workers);
         let (to_sequencer, from_workers) = queue(outputs, &[], &[&sequencer_bell]);
         let (segment_sender, segments) = mpsc::channel();
 
-        let admission =
-            Admission::new(source, schema, pace, limits.batch(), clock.clone(), control.clone(), take_input, to_workers);
+        let admission = Admission::new(
+            source,
+            schema,
+            pace,
+            limits.batch(),
+            clock.clone(),
+            control.clone(),
+            take_input,
+            to_workers,
+        );
         let workers = classifiers.into_iter().zip(worker_bells.clone()).map(|(models, bell)| {
             let queues = Queues {
                 input: from_admission.clone(),
@@ -144,7 +156,8 @@ impl Pipeline {
                 free_outputs: take_output.clone(),
                 output: to_sequencer.clone(),
             };
-            (Worker::new(models, menu.clone(), provenance, limits.batch(), queues, clock.clone(), control.clone()), bell)
+            let judge = Judge::new(models, menu.clone(), provenance, limits.batch());
+            (Worker::new(judge, queues, clock.clone(), control.clone()), bell)
         });
         let workers = workers.collect();
         // The chain of writers is built from its end: the last one gives blocks back to the pool.
@@ -209,7 +222,12 @@ impl Pipeline {
 
     /// Runs every stage on this thread, one step at a time, in an order drawn from `seed`. `between` is called before each step: the place to
     /// move a clock or to stop the run.
-    pub fn run_seeded(mut self, seed: u64, mut between: impl FnMut(), on_segment: impl FnMut(SegmentBooks)) -> Outcome {
+    pub fn run_seeded(
+        mut self,
+        seed: u64,
+        mut between: impl FnMut(),
+        on_segment: impl FnMut(SegmentBooks),
+    ) -> Outcome {
         let start = self.clock.now_ns();
         let mut stages: Vec<&mut dyn Stage> = vec![&mut self.admission.0, &mut self.sequencer.0];
         stages.extend(self.workers.iter_mut().map(|(worker, _)| worker as &mut dyn Stage));
@@ -235,11 +253,13 @@ impl Pipeline {
         let (mut tally, closes) = self.sequencer.0.report();
         // The two sides of the equation come from the two ends of the pipeline.
         tally.received = admitted.totals.received;
-        let (mut storage, mut latencies, mut streams) = (Storage::default(), Latencies::default(), Vec::new());
+        let (mut storage, mut latencies, mut streams) =
+            (Storage::default(), Latencies::default(), Vec::new());
         for (worker, _) in &mut self.workers {
-            let (wait, decide) = worker.latency();
-            latencies.wait.merge(&wait);
-            latencies.decide.merge(&decide);
+            let own = worker.latency();
+            latencies.wait.merge(&own.wait);
+            latencies.decide.merge(&own.decide);
+            latencies.decision.merge(&own.decision);
         }
         for (writer, _) in &mut self.writers {
             let report = writer.report();

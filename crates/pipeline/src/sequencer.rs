@@ -95,7 +95,11 @@ impl Stage for Sequencer {
         match self.input.try_recv() {
             Ok(block) => {
                 let slot = &mut self.waiting[(block.seq % slots) as usize];
-                assert!(slot.is_none() && block.seq >= self.next, "block {} is out of the window of {slots}", block.seq);
+                assert!(
+                    slot.is_none() && block.seq >= self.next,
+                    "block {} is out of the window of {slots}",
+                    block.seq
+                );
                 *slot = Some(block);
             }
             Err(TryRecv::Empty) => return Progress::Idle,
@@ -108,7 +112,9 @@ impl Stage for Sequencer {
             }
         }
         let writers = writers.clone();
-        while let Some(block) = self.waiting[(self.next % slots) as usize].take_if(|block| block.seq == self.next) {
+        while let Some(block) =
+            self.waiting[(self.next % slots) as usize].take_if(|block| block.seq == self.next)
+        {
             self.next += 1;
             self.book(&block);
             // As long as the pool (I1): fails only when the writers have died, and then the run is over.

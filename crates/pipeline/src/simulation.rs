@@ -9,7 +9,9 @@ use tamis_event::record::Record;
 use tamis_event::{Block, Defect, Schema};
 use tamis_ledger::{Corrupt, Errored, Kind, Tally};
 use tamis_menu::Menu;
-use tamis_port::{Classifier, ClassifierError, Sink, SinkError, SinkReport, Source, SourceError, Stored, Window};
+use tamis_port::{
+    Classifier, ClassifierError, Sink, SinkError, SinkReport, Source, SourceError, Stored, Window,
+};
 use tamis_sim::{FaultPlan, FaultRates, Faulted, GenOptions, Generator};
 
 use crate::{Control, Limits, ManualClock, Outcome, Pace, Pipeline, Provenance, SegmentBooks, Setup};
@@ -60,7 +62,12 @@ impl Classifier for Toy {
         &self.outputs
     }
 
-    fn score(&mut self, block: &Block, range: Range<usize>, scores: &mut [&mut [f32]]) -> Result<(), ClassifierError> {
+    fn score(
+        &mut self,
+        block: &Block,
+        range: Range<usize>,
+        scores: &mut [&mut [f32]],
+    ) -> Result<(), ClassifierError> {
         for event in range.clone() {
             let (_, id, record) = block.event(event);
             if panics_at(record) {
@@ -154,12 +161,20 @@ fn bench(bytes: &[u8], case: &Case) -> Bench {
     let menu = Arc::new(Menu::parse(MENU, "toy.toml").unwrap().compile(&schema, &scores).unwrap());
     let streams: Vec<Records> = (0..3).map(|_| Records::default()).collect();
     let (clock, control) = (Arc::<ManualClock>::default(), Arc::<Control>::default());
-    let sink = |records: &Records| Box::new(Memory { records: records.clone(), limit: case.sink_limit }) as Box<dyn Sink>;
+    let sink = |records: &Records| {
+        Box::new(Memory { records: records.clone(), limit: case.sink_limit }) as Box<dyn Sink>
+    };
     let pipeline = Pipeline::new(Setup {
-        source: Box::new(Windows { bytes: Bytes::copy_from_slice(bytes), sizes: case.windows.clone(), turn: 0 }),
+        source: Box::new(Windows {
+            bytes: Bytes::copy_from_slice(bytes),
+            sizes: case.windows.clone(),
+            turn: 0,
+        }),
         schema: &schema,
         menu,
-        classifiers: (0..case.workers).map(|_| vec![Box::new(Toy { outputs: scores.clone() }) as _]).collect(),
+        classifiers: (0..case.workers)
+            .map(|_| vec![Box::new(Toy { outputs: scores.clone() }) as _])
+            .collect(),
         sinks: streams.iter().map(sink).collect(),
         provenance: Provenance { schema_id: schema.id(), model_hash: 7, engine: 1 },
         limits: Limits::new(case.workers, case.batch).unwrap(),
@@ -213,16 +228,26 @@ fn the_ledger_balances_to_the_event_whatever_is_thrown_at_it() {
     panics_quietly();
     for seed in 0..300 {
         let Faulted { bytes, truth } = faulted(seed, 0.02);
-        let case = Case { workers: 1 + seed as usize % 4, batch: [1, 7, 64, 100, 256][seed as usize % 5], ..Case::default() };
+        let case = Case {
+            workers: 1 + seed as usize % 4,
+            batch: [1, 7, 64, 100, 256][seed as usize % 5],
+            ..Case::default()
+        };
         let (outcome, segments, streams) = bench(&bytes, &case).seeded(seed);
         let tally = &outcome.tally;
         assert_eq!(outcome.balance, Ok(()), "seed {seed}");
         // What was lost, cause by cause.
         for &cause in Corrupt::ALL {
-            let mut expected = truth.defects.iter().filter(|(defect, _)| corrupt(*defect) == cause).map(|(_, loss)| *loss);
-            let loss = if cause == Corrupt::Dup { truth.duplicates } else { expected.next().unwrap_or_default() };
+            let mut expected =
+                truth.defects.iter().filter(|(defect, _)| corrupt(*defect) == cause).map(|(_, loss)| *loss);
+            let loss =
+                if cause == Corrupt::Dup { truth.duplicates } else { expected.next().unwrap_or_default() };
             assert_eq!(tally.frames.corrupt.get(cause), loss.frames, "seed {seed}: frames, {}", cause.name());
-            assert!(tally.corrupt.get(cause) >= loss.events.max(loss.frames.min(1)), "seed {seed}: {}", cause.name());
+            assert!(
+                tally.corrupt.get(cause) >= loss.events.max(loss.frames.min(1)),
+                "seed {seed}: {}",
+                cause.name()
+            );
         }
         assert_eq!(tally.missing as u64, truth.missing_events(), "seed {seed}");
         assert_eq!(tally.frames.bytes, bytes.len() as u64, "seed {seed}: every byte is counted once");
@@ -233,7 +258,8 @@ fn the_ledger_balances_to_the_event_whatever_is_thrown_at_it() {
         assert!(truth.survivors.iter().cloned().flatten().eq(decided), "seed {seed}: survivors");
         let naive_cut = streams[0].iter().filter(|(_, record)| {
             let event = Record::parse(record).unwrap().event();
-            f32::from_le_bytes(event[..4].try_into().unwrap()) > 20.0 && i16::from_le_bytes([event[4], event[5]]) >= 0
+            f32::from_le_bytes(event[..4].try_into().unwrap()) > 20.0
+                && i16::from_le_bytes([event[4], event[5]]) >= 0
         });
         assert!(naive_cut.map(|(id, _)| id).eq(streams[1].iter().map(|(id, _)| id)), "seed {seed}: cut");
         // What could not be decided.
@@ -246,7 +272,11 @@ fn the_ledger_balances_to_the_event_whatever_is_thrown_at_it() {
         }
         let panicked = tally.errored.get(Errored::Panic);
         assert_eq!(tally.errored.total() - panicked, streams[2].len() as u64 - panicked, "seed {seed}");
-        assert!(streams[0].iter().all(|(id, record)| !poison.contains(id) && !panics_at(Record::parse(record).unwrap().event())));
+        assert!(
+            streams[0].iter().all(
+                |(id, record)| !poison.contains(id) && !panics_at(Record::parse(record).unwrap().event())
+            )
+        );
         // The segments add up, each balanced by itself.
         let mut sum = Tally::new(2);
         for books in &segments {
@@ -262,11 +292,14 @@ fn what_is_stored_does_not_depend_on_workers_batches_windows_threads_or_pace() {
     panics_quietly();
     for seed in 1_000..1_010 {
         let Faulted { bytes, .. } = faulted(seed, 0.02);
-        let (reference, _, expected) = bench(&bytes, &Case { workers: 1, batch: 4096, ..Case::default() }).seeded(0);
+        let (reference, _, expected) =
+            bench(&bytes, &Case { workers: 1, batch: 4096, ..Case::default() }).seeded(0);
         assert!(expected.iter().all(|stream| !stream.is_empty()), "the test needs events in every stream");
         for workers in [1, 2, 4] {
             for batch in [1, 7, 256, 4096] {
-                for (windows, pace) in [(vec![64], Pace::Flat), (vec![usize::MAX], Pace::Rate(1e6)), (vec![999], Pace::Recorded)] {
+                for (windows, pace) in
+                    [(vec![64], Pace::Flat), (vec![usize::MAX], Pace::Rate(1e6)), (vec![999], Pace::Recorded)]
+                {
                     let case = Case { workers, batch, windows, pace, ..Case::default() };
                     let (outcome, _, streams) = bench(&bytes, &case).seeded(seed ^ batch as u64);
                     assert!(streams == expected, "seed {seed}, {workers} workers, batch {batch}");
@@ -306,7 +339,8 @@ fn failed_storage_ends_the_run_and_is_counted_to_the_event() {
     panics_quietly();
     let Faulted { bytes, .. } = faulted(9, 0.0);
     for limit in [0, 1, 50, 333] {
-        let (outcome, _, streams) = bench(&bytes, &Case { sink_limit: limit, batch: 7, ..Case::default() }).seeded(3);
+        let (outcome, _, streams) =
+            bench(&bytes, &Case { sink_limit: limit, batch: 7, ..Case::default() }).seeded(3);
         assert_eq!(outcome.balance, Ok(()), "limit {limit}");
         assert!(outcome.storage.failed > 0 && outcome.streams[0].error.is_some(), "limit {limit}");
         assert_eq!(outcome.streams[0].written, limit as u64);
@@ -320,7 +354,8 @@ fn a_stop_loses_nothing_that_was_taken_and_an_abort_counts_what_it_drops() {
     panics_quietly();
     let Faulted { bytes, .. } = faulted(39, 0.0);
     for (after, abort) in [(0, false), (200, false), (900, false), (200, true), (900, true)] {
-        let Bench { pipeline, streams, control, .. } = bench(&bytes, &Case { batch: 7, windows: vec![700], ..Case::default() });
+        let Bench { pipeline, streams, control, .. } =
+            bench(&bytes, &Case { batch: 7, windows: vec![700], ..Case::default() });
         let mut steps = 0;
         let stop = || {
             steps += 1;

@@ -58,7 +58,11 @@ impl Writer {
         for entry in block.entries.iter().filter(|entry| entry.streams & bit != 0) {
             let record = &block.records[entry.start..entry.start + entry.len];
             let written = self.report.error.is_none()
-                && self.attempt(|sink| sink.write(Stored { event_id: entry.event_id, time_ns: entry.time_ns, record })).is_some();
+                && self
+                    .attempt(|sink| {
+                        sink.write(Stored { event_id: entry.event_id, time_ns: entry.time_ns, record })
+                    })
+                    .is_some();
             let first_stream = entry.streams.trailing_zeros() as usize == self.stream;
             let (total, own) = match written {
                 true => (&mut self.report.written, &mut self.report.storage.stored),

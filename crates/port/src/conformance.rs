@@ -102,6 +102,34 @@ pub fn source(source: &mut dyn Source, stream: &[u8], passes: u64, patience: Dur
     assert_ended(source);
 }
 
+/// Stops a source somewhere on its way and checks that it ends: what it gives until then is `taken`, the bytes that it had taken from outside
+/// before, or a beginning of them if it is a recording (`may_cut`).
+///
+/// # Panics
+/// If it gives other bytes, begins another pass, or does not end within `patience`.
+pub fn source_stops(source: &mut dyn Source, taken: &[u8], may_cut: bool, patience: Duration) {
+    source.stop();
+    source.stop();
+    let (mut at, since) = (0, Instant::now());
+    loop {
+        match source.poll().unwrap_or_else(|error| panic!("stopped, byte {at}: {error}")) {
+            Window::Bytes(bytes) => {
+                assert!(
+                    taken[at..].starts_with(&bytes),
+                    "after a stop: other bytes than were taken, from byte {at}"
+                );
+                at += bytes.len();
+            }
+            Window::Idle => std::thread::yield_now(),
+            Window::Restart => panic!("a restart after a stop"),
+            Window::End => break,
+        }
+        assert!(since.elapsed() < patience, "no end within {patience:?} of a stop");
+    }
+    assert!(may_cut || at == taken.len(), "a stop lost {} bytes that had been taken", taken.len() - at);
+    assert_ended(source);
+}
+
 /// Checks that a source that ended, or failed, stays at its end.
 ///
 /// # Panics

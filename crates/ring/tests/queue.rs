@@ -19,7 +19,11 @@ fn behaves_like_a_bounded_vecdeque() {
         for item in 0..10_000 {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             if state >> 63 == 0 {
-                let expected = if oracle.len() < capacity { Ok(oracle.push_back(item)) } else { Err(TrySend::Full(item)) };
+                let expected = if oracle.len() < capacity {
+                    Ok(oracle.push_back(item))
+                } else {
+                    Err(TrySend::Full(item))
+                };
                 assert_eq!(tx.try_send(item), expected);
             } else {
                 assert_eq!(rx.try_recv(), oracle.pop_front().ok_or(TryRecv::Empty));
@@ -82,17 +86,20 @@ fn sleeping_ends_lose_nothing() {
             scope.spawn(move || {
                 let mut open = true;
                 while open {
-                    wait(bell, Box::new(|| match rx.try_recv() {
-                        Ok(item) => {
-                            seen[item].fetch_add(1, Ordering::Relaxed);
-                            true
-                        }
-                        Err(TryRecv::Closed) => {
-                            open = false;
-                            true
-                        }
-                        Err(TryRecv::Empty) => false,
-                    }));
+                    wait(
+                        bell,
+                        Box::new(|| match rx.try_recv() {
+                            Ok(item) => {
+                                seen[item].fetch_add(1, Ordering::Relaxed);
+                                true
+                            }
+                            Err(TryRecv::Closed) => {
+                                open = false;
+                                true
+                            }
+                            Err(TryRecv::Empty) => false,
+                        }),
+                    );
                 }
             });
         }

@@ -1,0 +1,254 @@
+//! The scanner against streams that are cut, flipped, torn and random.
+
+use proptest::prelude::*;
+use tamis_event::{Defect, FrameHeader, HEADER_LEN, PAYLOAD_BYTES_MAX, Scanner, Schema, Step};
+
+use crate::{frame, schema_frame, schema_of};
+
+/// What a scanner made of a stream.
+#[derive(Debug, Default, PartialEq)]
+struct Seen {
+    /// First id and payload of every event frame.
+    frames: Vec<(u64, Vec<u8>)>,
+    defects: Vec<(Defect, u64)>,
+    schemas: usize,
+    /// Bytes of good frames.
+    good_bytes: usize,
+}
+
+/// Drives a scanner as a reader must, showing it more bytes in steps that `cuts` gives (in turn), and checks its contract on the way.
+fn scan(schema: &Schema, stream: &[u8], cuts: &[usize]) -> Seen {
+    let (mut scanner, mut seen) = (Scanner::new(schema), Seen::default());
+    let (mut at, mut shown, mut turn) = (0, 0, 0);
+    loop {
+        let at_end = shown == stream.len();
+        let consumed = match scanner.step(&stream[at..shown], at_end) {
+            Step::Frame { header, payload, consumed } => {
+                seen.frames.push((header.first_event_id, stream[at..shown][payload].to_vec()));
+                seen.good_bytes += consumed;
+                consumed
+            }
+            Step::Schema { consumed, .. } => {
+                seen.schemas += 1;
+                seen.good_bytes += consumed;
+                consumed
+            }
+            Step::Defect { defect, events, consumed } => {
+                seen.defects.push((defect, events));
+                consumed
+            }
+            Step::Skip { consumed } => consumed,
+            Step::NeedMore { bytes } => {
+                assert!(!at_end, "nothing more will come");
+                assert!(bytes > shown - at, "asks for what it has");
+                assert!(bytes <= PAYLOAD_BYTES_MAX + 3 * HEADER_LEN, "asks for {bytes} bytes");
+                shown = stream.len().min(shown + cuts[turn % cuts.len()].max(1));
+                turn += 1;
+                continue;
+            }
+            Step::End => {
+                assert!(at_end && at == stream.len());
+                return seen;
+            }
+        };
+        assert!(consumed >= 1 && at + consumed <= shown, "consumed {consumed} of {}", shown - at);
+        at += consumed;
+    }
+}
+
+fn payloads(stride: usize) -> impl Strategy<Value = Vec<Vec<u8>>> {
+    let payload = (1usize..6).prop_flat_map(move |n| prop::collection::vec(any::<u8>(), n * stride));
+    prop::collection::vec(payload, 1..8)
+}
+
+/// The stream of these payloads and what a scanner must see in it.
+fn stream_of(schema: &Schema, payloads: &[Vec<u8>]) -> (Vec<u8>, Seen) {
+    let mut stream = schema_frame(schema);
+    let mut wanted = Seen { schemas: 1, ..Seen::default() };
+    let mut id = 1 << 40;
+    for payload in payloads {
+        stream.extend(frame(schema, id, payload));
+        wanted.frames.push((id, payload.clone()));
+        id += (payload.len() / schema.record_len()) as u64;
+    }
+    wanted.good_bytes = stream.len();
+    (stream, wanted)
+}
+
+proptest! {
+    #[test]
+    fn frames_come_back_wherever_the_windows_are_cut(
+        (stride, payloads) in (1usize..70).prop_flat_map(|stride| (Just(stride), payloads(stride))),
+        cuts in prop::collection::vec(1usize..200, 1..6),
+    ) {
+        let schema = schema_of(stride);
+        let (stream, wanted) = stream_of(&schema, &payloads);
+        prop_assert_eq!(scan(&schema, &stream, &cuts), wanted);
+    }
+
+    #[test]
+    fn garbage_between_frames_costs_one_defect_each_and_no_event(
+        payloads in payloads(5),
+        garbage in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..150), 8),
+        cuts in prop::collection::vec(1usize..300, 1..4),
+    ) {
+        let schema = schema_of(5);
+        let (mut stream, wanted) = (schema_frame(&schema), stream_of(&schema, &payloads).1);
+        let mut spoiled = 0;
+        for ((id, payload), garbage) in wanted.frames.iter().zip(&garbage) {
+            stream.extend(garbage);
+            spoiled += usize::from(!garbage.is_empty());
+            stream.extend(frame(&schema, *id, payload));
+        }
+        let seen = scan(&schema, &stream, &cuts);
+        prop_assert_eq!(seen.frames, wanted.frames);
+        prop_assert_eq!(seen.defects, vec![(Defect::Magic, 0); spoiled]);
+        prop_assert_eq!(seen.good_bytes, wanted.good_bytes);
+    }
+
+    /// Headers are drawn near the truth and sealed, so that every check behind the checksum is reached.
+    #[test]
+    fn no_header_makes_the_scanner_fail_or_stall(
+        lies in prop::collection::vec((0usize..16, prop::sample::select(vec![0u32, 1, 2, 5, 64, 1 << 16, 1 << 24, 1 << 31, u32::MAX])), 0..4),
+        seal in any::<bool>(),
+        cuts in prop::collection::vec(1usize..300, 1..4),
+    ) {
+        let schema = schema_of(5);
+        let good = frame(&schema, 7, &[1; 15]);
+        let mut header = good[..HEADER_LEN].to_vec();
+        for (word, value) in &lies {
+            header[word * 4..][..4].copy_from_slice(&value.to_le_bytes());
+        }
+        if seal {
+            let read = FrameHeader::read(&header).unwrap();
+            header = FrameHeader { header_crc: read.checksum(), ..read }.to_bytes().to_vec();
+        }
+        let stream = [&header[..], &good[HEADER_LEN..], &good].concat();
+        let seen = scan(&schema, &stream, &cuts);
+        prop_assert_eq!(seen.frames.last(), Some(&(7, vec![1; 15])));
+        prop_assert!(seen.frames.len() + seen.defects.len() + seen.schemas >= 1);
+    }
+
+    #[test]
+    fn random_bytes_are_consumed_to_the_end(
+        bytes in prop::collection::vec(prop::sample::select(b"TAMF\x01\x00\x40\x03".to_vec()), 0..400),
+        cuts in prop::collection::vec(1usize..90, 1..4),
+    ) {
+        let seen = scan(&schema_of(5), &bytes, &cuts);
+        prop_assert!(seen.frames.is_empty());
+        prop_assert_eq!(seen.defects.len(), usize::from(!bytes.is_empty()), "one stretch, one cause");
+    }
+}
+
+fn three_frames(schema: &Schema) -> (Vec<u8>, Seen) {
+    stream_of(schema, &[vec![1; 70], vec![2; 28], vec![3; 140]])
+}
+
+#[test]
+fn a_stream_cut_at_any_byte_loses_only_the_frame_that_was_cut() {
+    let schema = schema_of(14);
+    let (stream, whole) = three_frames(&schema);
+    let ends: Vec<usize> = (1..=3)
+        .map(|n| {
+            stream_of(&schema, &whole.frames.iter().take(n).map(|f| f.1.clone()).collect::<Vec<_>>()).0.len()
+        })
+        .collect();
+    for cut in schema_frame(&schema).len()..stream.len() {
+        let seen = scan(&schema, &stream[..cut], &[37]);
+        // Padding carries nothing: a frame without its padding is whole.
+        let paddings =
+            whole.frames.iter().map(|(_, payload)| payload.len().next_multiple_of(64) - payload.len());
+        let whole_frames = ends.iter().zip(paddings).filter(|&(end, padding)| cut >= end - padding).count();
+        assert_eq!(seen.frames, whole.frames[..whole_frames], "cut at {cut}");
+        let starts = ends.iter().filter(|&&end| cut >= end).count();
+        let torn = starts == whole_frames
+            && cut > ends.get(starts.wrapping_sub(1)).copied().unwrap_or(schema_frame(&schema).len());
+        assert_eq!(seen.defects.len(), usize::from(torn), "cut at {cut}: {:?}", seen.defects);
+        if let Some(&(defect, events)) = seen.defects.first() {
+            let inside =
+                cut - ends.get(starts.wrapping_sub(1)).copied().unwrap_or(schema_frame(&schema).len());
+            let announced = if inside < HEADER_LEN { 0 } else { whole.frames[starts].1.len() as u64 / 14 };
+            // Fewer than four bytes cannot show that a frame began.
+            assert_eq!(
+                (defect, events),
+                (if inside < 4 { Defect::Magic } else { Defect::Torn }, announced),
+                "cut at {cut}"
+            );
+        }
+    }
+}
+
+#[test]
+fn no_flipped_bit_is_accepted_and_the_other_frames_survive() {
+    let schema = schema_of(14);
+    let (stream, whole) = three_frames(&schema);
+    let start = schema_frame(&schema).len() + HEADER_LEN + 128;
+    let victim_len = HEADER_LEN + 28;
+    let survivors = [whole.frames[0].clone(), whole.frames[2].clone()];
+    for bit in 0..victim_len * 8 {
+        let mut damaged = stream.clone();
+        damaged[start + bit / 8] ^= 1 << (bit % 8);
+        let seen = scan(&schema, &damaged, &[1000]);
+        assert_eq!(seen.frames, survivors, "bit {bit}");
+        let wanted = match bit / 8 {
+            0..4 => (Defect::Magic, 0),
+            4..8 => (Defect::Version, 0),
+            8..HEADER_LEN => (Defect::Header, 0),
+            _ => (Defect::Crc, 2),
+        };
+        assert_eq!(seen.defects, [wanted], "bit {bit}");
+    }
+}
+
+#[test]
+fn lengths_that_lie_have_their_causes() {
+    let schema = schema_of(14);
+    let payload = vec![9; 42];
+    let good = frame(&schema, 50, &payload);
+    let truth = FrameHeader::read(&good).unwrap();
+    let limit = PAYLOAD_BYTES_MAX as u32;
+    #[rustfmt::skip]
+    let lies = [
+        ("no payload",            FrameHeader { payload_len: 0, ..truth },                                    Defect::Length),
+        ("payload too short",     FrameHeader { payload_len: 41, ..truth },                                   Defect::Length),
+        ("payload too long",      FrameHeader { payload_len: 43, ..truth },                                   Defect::Length),
+        ("payload at the limit",  FrameHeader { payload_len: limit, ..truth },                                Defect::Length),
+        ("payload over it",       FrameHeader { payload_len: limit + 1, ..truth },                            Defect::Oversize),
+        ("2^31",                  FrameHeader { payload_len: 1 << 31, ..truth },                              Defect::Oversize),
+        ("consistent and huge",   FrameHeader { payload_len: 14 << 25, n_events: 1 << 25, ..truth },          Defect::Oversize),
+        ("no events",             FrameHeader { n_events: 0, payload_len: 0, ..truth },                       Defect::Zero),
+        ("no stride",             FrameHeader { stride: 0, payload_len: 0, ..truth },                         Defect::Zero),
+        ("product wraps to 0",    FrameHeader { n_events: 1 << 16, stride: 1 << 16, payload_len: 0, ..truth }, Defect::Length),
+        ("too many events",       FrameHeader { n_events: 65_537, stride: 14, payload_len: 65_537 * 14, ..truth }, Defect::Length),
+        ("another stride",        FrameHeader { n_events: 1, stride: 42, ..truth },                           Defect::Length),
+        ("ids overflow",          FrameHeader { first_event_id: u64::MAX - 1, ..truth },                      Defect::Length),
+        ("schema frame, events",  FrameHeader { flags: 1, ..truth },                                          Defect::Length),
+        ("unknown flag",          FrameHeader { flags: 4, ..truth },                                          Defect::Length),
+    ];
+    for (name, lie, cause) in lies {
+        let mut stream = FrameHeader { header_crc: lie.checksum(), ..lie }.to_bytes().to_vec();
+        stream.extend(&good[HEADER_LEN..]);
+        stream.extend(&good);
+        let seen = scan(&schema, &stream, &[500]);
+        assert_eq!(seen.defects, [(cause, 0)], "{name}");
+        assert_eq!(seen.frames, [(50, payload.clone())], "{name}");
+    }
+    let last = FrameHeader { first_event_id: u64::MAX - 2, ..truth };
+    let stream = [&last.sealed(&payload).to_bytes()[..], &good[HEADER_LEN..]].concat();
+    assert_eq!(scan(&schema, &stream, &[500]).frames, [(u64::MAX - 2, payload)], "the last id that exists");
+}
+
+#[test]
+fn a_scanner_without_a_schema_shows_the_schema_and_no_event() {
+    let schema = schema_of(14);
+    let stream = three_frames(&schema).0;
+    let mut scanner = Scanner::for_unknown_schema();
+    let Step::Schema { payload, consumed, .. } = scanner.step(&stream, true) else {
+        panic!("the schema comes first")
+    };
+    assert_eq!(&stream[payload], schema.text().as_bytes());
+    assert!(matches!(
+        scanner.step(&stream[consumed..], true),
+        Step::Defect { defect: Defect::Schema, events: 5, .. }
+    ));
+}

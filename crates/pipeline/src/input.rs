@@ -1,0 +1,217 @@
+//! A source's bytes, cut into findings: the codec applied across windows.
+//!
+//! A frame that lies in one window is handed on where it is. One that lies across two is copied once into the carry.
+
+use std::ops::Range;
+
+use bytes::{Bytes, BytesMut};
+use tamis_event::{Defect, FrameHeader, Scanner, Schema, Step};
+use tamis_ledger::Corrupt;
+use tamis_port::{Source, SourceError, Window};
+
+/// What the codec found, with the bytes it took.
+#[derive(Debug)]
+pub enum Found {
+    /// A good event frame.
+    Frame {
+        /// Its checked header.
+        header: FrameHeader,
+        /// Its event records, where they arrived.
+        payload: Bytes,
+        /// Bytes of the whole frame.
+        bytes: usize,
+    },
+    /// A schema frame.
+    Schema {
+        /// Bytes of the whole frame.
+        bytes: usize,
+    },
+    /// A lost frame or the beginning of a lost stretch.
+    Lost {
+        /// Why.
+        cause: Corrupt,
+        /// Events that an intact header announced, or 0.
+        events: u64,
+        /// Bytes so far.
+        bytes: usize,
+    },
+    /// More bytes of the lost stretch.
+    Skipped {
+        /// How many.
+        bytes: usize,
+    },
+    /// The recording starts over.
+    Restart,
+}
+
+/// The source and the bytes that it gave and that are not consumed yet.
+#[derive(Debug)]
+pub struct FrameReader {
+    source: SourceBox,
+    scanner: Scanner,
+    fresh: Scanner,
+    /// The last window and how much of it is consumed.
+    window: Bytes,
+    at: usize,
+    /// A frame that began in an earlier window; continued from `window`. Never longer than one frame and one header.
+    carry: BytesMut,
+    ended: bool,
+    error: Option<SourceError>,
+    /// A restart that waits until the bytes before it are consumed.
+    restart: bool,
+}
+
+impl FrameReader {
+    /// Reads frames of `schema` from the front of `source`.
+    pub fn new(source: Box<dyn Source>, schema: &Schema) -> Self {
+        let scanner = Scanner::new(schema);
+        let (window, carry) = (Bytes::new(), BytesMut::new());
+        let fresh = scanner.clone();
+        Self {
+            source: SourceBox(source),
+            scanner,
+            fresh,
+            window,
+            at: 0,
+            carry,
+            ended: false,
+            error: None,
+            restart: false,
+        }
+    }
+
+    /// Asks the source to give what it has and end.
+    pub fn stop(&mut self) {
+        self.source.0.stop();
+    }
+
+    /// Will there be no more windows?
+    pub fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Why the source ended early.
+    pub fn take_error(&mut self) -> Option<SourceError> {
+        self.error.take()
+    }
+
+    /// The next finding, or `None` if nothing is at hand.
+    pub fn next(&mut self) -> Option<Found> {
+        loop {
+            let carried = !self.carry.is_empty();
+            let bytes = if carried { &self.carry[..] } else { &self.window[self.at..] };
+            let at_end = self.restart || (self.ended && (!carried || self.at == self.window.len()));
+            let step = self.scanner.step(bytes, at_end);
+            match step {
+                Step::NeedMore { bytes: wanted } => {
+                    if !self.gather(wanted) {
+                        return None;
+                    }
+                }
+                Step::End if self.restart => {
+                    (self.restart, self.scanner) = (false, self.fresh.clone());
+                    return Some(Found::Restart);
+                }
+                Step::End => return None,
+                Step::Frame { header, payload, consumed } => {
+                    let payload = self.slice(payload, carried);
+                    self.consume(consumed, carried);
+                    return Some(Found::Frame { header, payload, bytes: consumed });
+                }
+                Step::Schema { consumed, .. } => {
+                    self.consume(consumed, carried);
+                    return Some(Found::Schema { bytes: consumed });
+                }
+                Step::Defect { defect, events, consumed } => {
+                    self.consume(consumed, carried);
+                    return Some(Found::Lost { cause: cause(defect), events, bytes: consumed });
+                }
+                Step::Skip { consumed } => {
+                    self.consume(consumed, carried);
+                    return Some(Found::Skipped { bytes: consumed });
+                }
+            }
+        }
+    }
+
+    /// Makes at least some progress towards `wanted` bytes in a row. `false`: the source has nothing now.
+    fn gather(&mut self, wanted: usize) -> bool {
+        if self.at == self.window.len() || self.carry.is_empty() {
+            // Everything that is left goes to the carry; the next window continues it.
+            self.carry.extend_from_slice(&self.window[self.at..]);
+            self.at = self.window.len();
+            if !self.poll() {
+                return false;
+            }
+        }
+        if !self.carry.is_empty() {
+            let taken = wanted.saturating_sub(self.carry.len()).min(self.window.len() - self.at);
+            self.carry.extend_from_slice(&self.window[self.at..self.at + taken]);
+            self.at += taken;
+        }
+        true
+    }
+
+    /// Asks the source; `false` if it has nothing now.
+    fn poll(&mut self) -> bool {
+        if self.ended || self.restart {
+            return true;
+        }
+        match self.source.0.poll() {
+            Ok(Window::Bytes(window)) => (self.window, self.at) = (window, 0),
+            Ok(Window::Restart) => self.restart = true,
+            Ok(Window::End) => self.ended = true,
+            Ok(Window::Idle) => return false,
+            Err(error) => {
+                self.error = Some(error);
+                self.ended = true;
+            }
+        }
+        true
+    }
+
+    fn slice(&self, range: Range<usize>, carried: bool) -> Bytes {
+        if carried {
+            // One copy per window boundary: the frame lies in two windows.
+            return Bytes::copy_from_slice(&self.carry[range]);
+        }
+        self.window.slice(self.at + range.start..self.at + range.end)
+    }
+
+    fn consume(&mut self, bytes: usize, carried: bool) {
+        if !carried {
+            self.at += bytes;
+            return;
+        }
+        let left = self.carry.len() - bytes;
+        if left <= self.at {
+            // What is left came from this window: read it there, without copying.
+            self.at -= left;
+            self.carry.clear();
+        } else {
+            let _ = self.carry.split_to(bytes);
+        }
+    }
+}
+
+struct SourceBox(Box<dyn Source>);
+
+impl std::fmt::Debug for SourceBox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Source")
+    }
+}
+
+fn cause(defect: Defect) -> Corrupt {
+    match defect {
+        Defect::Magic => Corrupt::Magic,
+        Defect::Version => Corrupt::Version,
+        Defect::Header => Corrupt::Header,
+        Defect::Oversize => Corrupt::Oversize,
+        Defect::Zero => Corrupt::Zero,
+        Defect::Length => Corrupt::Length,
+        Defect::Torn => Corrupt::Torn,
+        Defect::Crc => Corrupt::Crc,
+        Defect::Schema => Corrupt::Schema,
+    }
+}
