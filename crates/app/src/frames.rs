@@ -1,0 +1,69 @@
+//! Reading a recording to its end, outside a run.
+
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tamis_event::{FrameHeader, Schema};
+use tamis_ledger::Corrupt;
+use tamis_pipeline::{Found, FrameReader};
+
+use crate::exit::OrFail;
+use crate::{Exit, Failure};
+
+/// One finding.
+#[derive(Debug)]
+pub(crate) enum Frame {
+    /// A good frame of events.
+    Events { header: FrameHeader, payload: Bytes, bytes: usize },
+    /// A lost frame or stretch of bytes.
+    Lost { cause: Corrupt, bytes: usize },
+    /// Bytes that are no events: a schema frame, or more of a lost stretch.
+    Other { bytes: usize },
+}
+
+impl Frame {
+    /// Bytes of the stream that the finding took.
+    pub(crate) fn bytes(&self) -> usize {
+        match *self {
+            Self::Events { bytes, .. } | Self::Lost { bytes, .. } | Self::Other { bytes } => bytes,
+        }
+    }
+}
+
+/// The frames of a recording, in order.
+#[derive(Debug)]
+pub(crate) struct Frames {
+    schema: Schema,
+    reader: FrameReader,
+}
+
+impl Frames {
+    pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
+        let recording = tamis_source::open(path, 1).or_fail(Exit::Input)?;
+        let reader = FrameReader::new(recording.source, &recording.schema);
+        Ok(Self { schema: recording.schema, reader })
+    }
+
+    pub(crate) fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// The next finding, or `None` at the end.
+    pub(crate) fn next(&mut self) -> Result<Option<Frame>, Failure> {
+        loop {
+            match self.reader.next() {
+                Some(Found::Frame { header, payload, bytes }) => return Ok(Some(Frame::Events { header, payload, bytes })),
+                Some(Found::Lost { cause, bytes, .. }) => return Ok(Some(Frame::Lost { cause, bytes })),
+                Some(Found::Schema { bytes } | Found::Skipped { bytes }) => return Ok(Some(Frame::Other { bytes })),
+                Some(Found::Restart) => {}
+                None if self.reader.has_ended() => {
+                    return self.reader.take_error().map_or(Ok(None), |error| Err(Failure::new(Exit::Input, error)));
+                }
+                // A pipe that has nothing at the moment.
+                None => thread::sleep(Duration::from_millis(1)),
+            }
+        }
+    }
+}

@@ -1,0 +1,331 @@
+//! Looking into files: what is in a recording or in stored records, and single events.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use serde::{Serialize, Serializer};
+use tamis_event::record::Record;
+use tamis_event::{Block, Schema, Span};
+use tamis_ledger::{Corrupt, Counts};
+
+use crate::exit::OrFail;
+use crate::frames::{Frame, Frames};
+use crate::stored::{About, StoredFile};
+use crate::{Exit, Failure};
+
+/// First bytes of an MCAP file.
+const MCAP_MAGIC: &[u8] = b"\x89MCAP0\r\n";
+
+/// What a file holds.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Info {
+    /// Frames.
+    Recording(RecordingInfo),
+    /// Decision records.
+    Records(RecordsInfo),
+}
+
+/// Ids, runs and segments of a set of events.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Extent {
+    /// Number of events.
+    pub events: u64,
+    /// Smallest event id.
+    pub first_id: Option<u64>,
+    /// Largest event id.
+    pub last_id: Option<u64>,
+    /// Runs.
+    pub runs: BTreeSet<u32>,
+    /// Number of different segments of these runs.
+    pub segments: usize,
+    #[serde(skip)]
+    places: BTreeSet<(u32, u32)>,
+}
+
+impl Extent {
+    fn add(&mut self, run: u32, segment: u32, first_id: u64, events: u64) {
+        let last = first_id + (events - 1);
+        self.events += events;
+        self.first_id = Some(self.first_id.map_or(first_id, |id| id.min(first_id)));
+        self.last_id = Some(self.last_id.map_or(last, |id| id.max(last)));
+        self.runs.insert(run);
+        self.places.insert((run, segment));
+        self.segments = self.places.len();
+    }
+}
+
+/// A recording.
+#[derive(Clone, Debug, Serialize)]
+pub struct RecordingInfo {
+    /// Name of the schema.
+    pub schema: String,
+    /// Its identity.
+    pub schema_id: String,
+    /// Bytes per event.
+    pub record_bytes: usize,
+    /// Fields with type, elements and unit.
+    pub fields: Vec<FieldInfo>,
+    /// Good frames.
+    pub frames: u64,
+    /// Bytes of the stream, decompressed.
+    pub bytes: u64,
+    /// Bytes of the file.
+    pub file_bytes: u64,
+    /// The events.
+    #[serde(flatten)]
+    pub extent: Extent,
+    /// Lost frames by cause.
+    pub corrupt: Counts<Corrupt>,
+}
+
+/// One field of a schema.
+#[derive(Clone, Debug, Serialize)]
+pub struct FieldInfo {
+    /// Dotted path.
+    pub name: String,
+    /// Number type.
+    pub dtype: &'static str,
+    /// Elements, 1 for a scalar.
+    pub elements: usize,
+    /// Unit.
+    pub unit: String,
+    /// What it is.
+    pub doc: String,
+}
+
+/// A file of decision records.
+#[derive(Clone, Debug, Serialize)]
+pub struct RecordsInfo {
+    /// Stream that the records belong to.
+    pub stream: String,
+    /// Name of the schema of the events.
+    pub schema: String,
+    /// Name of the menu that decided.
+    pub menu: String,
+    /// Its identity.
+    pub menu_hash: String,
+    /// Models that scored, with their bundles' versions.
+    pub models: Vec<String>,
+    /// Bytes of the file.
+    pub file_bytes: u64,
+    /// Was the file closed in order? If not, `tamis recover` makes a whole one of it.
+    pub complete: bool,
+    /// Damaged stretches and records that were passed over.
+    pub damaged: u64,
+    /// The events.
+    #[serde(flatten)]
+    pub extent: Extent,
+    /// Events that each line kept.
+    #[serde(serialize_with = "by_name")]
+    pub lines: Vec<(String, u64)>,
+    /// Events that could not be decided.
+    pub faults: u64,
+    /// Key and value of the file's own metadata.
+    #[serde(serialize_with = "by_name")]
+    pub metadata: Vec<(String, String)>,
+}
+
+/// One event, for people and programs.
+#[derive(Clone, Debug, Serialize)]
+pub struct Event {
+    /// Event id.
+    pub event: u64,
+    /// Run.
+    pub run: u32,
+    /// Segment.
+    pub segment: u32,
+    /// Time of its frame in ns.
+    pub time_ns: u64,
+    /// Source.
+    pub source: u16,
+    /// The verdict; absent in a recording.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+    /// Every field with its physical values.
+    #[serde(serialize_with = "by_name")]
+    pub fields: Vec<(String, Vec<f64>)>,
+}
+
+/// What was decided.
+#[derive(Clone, Debug, Serialize)]
+pub struct Verdict {
+    /// Lines whose condition held.
+    pub passed: Vec<String>,
+    /// Lines that kept the event.
+    pub kept: Vec<String>,
+    /// Scores by name.
+    #[serde(serialize_with = "by_name")]
+    pub scores: Vec<(String, f32)>,
+    /// Why the event could not be decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault: Option<&'static str>,
+}
+
+/// Pairs as a map, in their order.
+fn by_name<V: Serialize, S: Serializer>(pairs: &[(String, V)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(pairs.iter().map(|(name, value)| (name, value)))
+}
+
+/// Reads a whole file and says what is in it.
+pub fn info(path: &Path) -> Result<Info, Failure> {
+    if is_mcap(path)? { records(path).map(Info::Records) } else { recording(path).map(Info::Recording) }
+}
+
+/// Calls `each` for every event of a file, in order, until it says `false`.
+pub fn cat(path: &Path, mut each: impl FnMut(Event) -> bool) -> Result<(), Failure> {
+    if is_mcap(path)? {
+        let read = StoredFile::open(path)?.read(|about, record| each(stored_event(about, &record)))?;
+        // The good events were shown; that some are missing must be known too.
+        return read.damage.into_iter().next().map_or(Ok(()), |damage| Err(Failure::new(Exit::Input, damage)));
+    }
+    let mut frames = Frames::open(path)?;
+    let schema = frames.schema().clone();
+    while let Some(frame) = frames.next()? {
+        if let Frame::Events { header, payload, .. } = frame {
+            for (k, record) in payload.chunks_exact(schema.record_len()).enumerate() {
+                let (run, segment, time_ns, source) = (header.run, header.segment, header.time_ns, header.source_id);
+                let (event, fields) = (header.first_event_id + k as u64, fields(&schema, record));
+                if !each(Event { event, run, segment, time_ns, source, verdict: None, fields }) {
+                    return Ok(());
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Is this a file of stored records? Anything else is taken for a recording, which is checked when it is opened.
+pub(crate) fn is_mcap(path: &Path) -> Result<bool, Failure> {
+    if path == Path::new("-") {
+        return Ok(false);
+    }
+    let file = File::open(path).map_err(|error| format!("{}: cannot be read: {error}", path.display()));
+    let mut magic = Vec::new();
+    // What cannot be read here cannot be read as a recording either, and is reported there.
+    let _ = file.or_fail(Exit::Input)?.take(MCAP_MAGIC.len() as u64).read_to_end(&mut magic);
+    Ok(magic == MCAP_MAGIC)
+}
+
+fn recording(path: &Path) -> Result<RecordingInfo, Failure> {
+    let mut frames = Frames::open(path)?;
+    let schema = frames.schema().clone();
+    let mut info = RecordingInfo {
+        schema: schema.name().into(),
+        schema_id: format!("{:016x}", schema.id()),
+        record_bytes: schema.record_len(),
+        fields: schema.fields().iter().map(field_info).collect(),
+        frames: 0,
+        bytes: 0,
+        file_bytes: std::fs::metadata(path).map_or(0, |meta| meta.len()),
+        extent: Extent::default(),
+        corrupt: Counts::default(),
+    };
+    while let Some(frame) = frames.next()? {
+        info.bytes += frame.bytes() as u64;
+        match frame {
+            Frame::Events { header, .. } => {
+                info.frames += 1;
+                info.extent.add(header.run, header.segment, header.first_event_id, header.n_events.into());
+            }
+            Frame::Lost { cause, .. } => info.corrupt.add(cause, 1),
+            Frame::Other { .. } => {}
+        }
+    }
+    Ok(info)
+}
+
+fn records(path: &Path) -> Result<RecordsInfo, Failure> {
+    let file = StoredFile::open(path)?;
+    let about = &file.about;
+    let mut info = RecordsInfo {
+        stream: about.stream.clone(),
+        schema: about.schema.name().into(),
+        menu: about.rules.menu.name().into(),
+        menu_hash: format!("{:016x}", about.rules.compiled.hash_prefix()),
+        models: about.rules.bundles.iter().map(|(name, bundle)| format!("{name} {}", bundle.version())).collect(),
+        file_bytes: std::fs::metadata(path).map_or(0, |meta| meta.len()),
+        complete: false,
+        damaged: 0,
+        extent: Extent::default(),
+        lines: about.lines.iter().map(|name| (name.clone(), 0)).collect(),
+        faults: 0,
+        metadata: about.metadata.clone(),
+    };
+    let read = file.read(|_, record| {
+        let header = record.header();
+        info.extent.add(header.run, header.segment, header.event_id, 1);
+        info.faults += u64::from(header.fault != 0);
+        for line in set_bits(record.kept()) {
+            if let Some((_, events)) = info.lines.get_mut(line) {
+                *events += 1;
+            }
+        }
+        true
+    })?;
+    info.complete = read.complete;
+    info.damaged = read.damage.len() as u64;
+    Ok(info)
+}
+
+fn stored_event(about: &About, record: &Record<'_>) -> Event {
+    let header = record.header();
+    let named = |bits: Vec<usize>| bits.into_iter().filter_map(|line| about.lines.get(line).cloned()).collect();
+    let verdict = Verdict {
+        passed: named(set_bits(record.passed())),
+        kept: named(set_bits(record.kept())),
+        scores: about.scores.iter().cloned().zip(record.scores()).collect(),
+        fault: fault_name(header.fault),
+    };
+    Event {
+        event: header.event_id,
+        run: header.run,
+        segment: header.segment,
+        time_ns: header.time_ns,
+        source: header.source_id,
+        verdict: Some(verdict),
+        fields: fields(&about.schema, record.event()),
+    }
+}
+
+/// The word for a fault code of a record; `None` if the event was decided.
+pub(crate) fn fault_name(code: u8) -> Option<&'static str> {
+    match code {
+        0 => None,
+        1 => Some("panic"),
+        2 => Some("nan"),
+        3 => Some("deadline"),
+        4 => Some("device"),
+        _ => Some("unknown"),
+    }
+}
+
+/// A block of one stored event, for a judge.
+pub(crate) fn block_of(record: &Record<'_>, block: &mut Block) {
+    let header = record.header();
+    block.reset(header.run, header.segment);
+    block.push(Span {
+        source: header.source_id,
+        first_id: header.event_id,
+        time_ns: header.time_ns,
+        events: 1,
+        bytes: bytes::Bytes::copy_from_slice(record.event()),
+    });
+}
+
+fn set_bits(words: impl Iterator<Item = u64>) -> Vec<usize> {
+    let bits = |(k, word): (usize, u64)| (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| k * 64 + bit);
+    words.enumerate().flat_map(bits).collect()
+}
+
+fn fields(schema: &Schema, record: &[u8]) -> Vec<(String, Vec<f64>)> {
+    let values = |field: &tamis_event::Field| (0..field.elements()).map(|k| field.element(k).physical(record)).collect();
+    schema.fields().iter().map(|field| (field.name.clone(), values(field))).collect()
+}
+
+fn field_info(field: &tamis_event::Field) -> FieldInfo {
+    let (name, unit, doc) = (field.name.clone(), field.unit.clone(), field.doc.clone());
+    FieldInfo { name, dtype: field.dtype.name(), elements: field.elements(), unit, doc }
+}

@@ -1,0 +1,35 @@
+//! The trigger as a library: settings -> validated plan -> run -> report.
+//!
+//! ```text
+//!   Settings --Plan::new--> Plan --run--> Report        nothing is written before everything that can be checked was checked
+//!      files      checks      \--Plan::push: the same, fed from memory by a Pusher
+//! ```
+//!
+//! This crate is the only one that names every other. It decides nothing about events and knows neither argument syntax nor terminals.
+//!
+//! Every operation ends in a value or in a [`Failure`]: one sentence and an [`Exit`] code.
+
+mod bench;
+mod convert;
+mod exit;
+mod frames;
+mod inspect;
+mod journal;
+mod models;
+mod plan;
+mod report;
+mod settings;
+mod stored;
+mod train;
+mod verify;
+
+pub use bench::{Bench, BenchSettings, bench};
+pub use convert::{ConvertSettings, GenSettings, convert, generate};
+pub use exit::{Exit, Failure};
+pub use inspect::{Event, Extent, FieldInfo, Info, RecordingInfo, RecordsInfo, Verdict, cat, info};
+pub use plan::Plan;
+pub use report::{DOCUMENT_VERSION, Ledger, Line, Report, Stages, Stream, Throughput};
+pub use settings::Settings;
+pub use stored::{Recovery, recover};
+pub use train::{TrainSettings, train};
+pub use verify::{Verification, verify};

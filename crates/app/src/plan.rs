@@ -1,0 +1,139 @@
+//! A validated plan, and its run.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+
+use tamis_event::Schema;
+use tamis_pipeline::{Control, Limits, MonotonicClock, Outcome, Pipeline, Setup};
+use tamis_port::Sink;
+use tamis_source::{Pusher, Recording};
+use tamis_store::{Bundle, McapSink, Provenance, StreamPlan};
+
+use crate::exit::OrFail;
+use crate::journal::Journal;
+use crate::models::Rules;
+use crate::{Exit, Failure, Report, Settings};
+
+/// Name of the stream for events that could not be decided.
+const ERROR_STREAM: &str = "error";
+
+/// A run that was checked as far as it can be without reading the data: menu, models, schema, limits, output folder.
+#[derive(Debug)]
+pub struct Plan {
+    settings: Settings,
+    recording: Recording,
+    rules: Rules,
+    limits: Limits,
+    run_name: String,
+    control: Arc<Control>,
+}
+
+impl Plan {
+    /// Checks a replay of a recording (a file, or `-` for standard input).
+    pub fn new(input: &Path, settings: Settings) -> Result<Self, Failure> {
+        let recording = tamis_source::open(input, settings.passes).or_fail(Exit::Input)?;
+        let stem = if input == Path::new("-") { "stdin".into() } else { stem(input) };
+        Self::with(recording, stem, settings)
+    }
+
+    /// Checks a run that is fed from memory: the caller pushes frames of `schema`, and the run ends when the pusher is dropped. At most
+    /// `waiting` pushes wait.
+    pub fn push(schema: Schema, waiting: usize, settings: Settings) -> Result<(Self, Pusher), Failure> {
+        if waiting == 0 {
+            return Err(Failure::new(Exit::Settings, "room for 0 waiting pushes: use at least 1"));
+        }
+        let (pusher, recording) = tamis_source::push(schema, waiting);
+        Ok((Self::with(recording, "pushed".into(), settings)?, pusher))
+    }
+
+    /// Checks a run over a recording that is already open.
+    pub fn with(recording: Recording, name: String, settings: Settings) -> Result<Self, Failure> {
+        let workers = settings.workers.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
+        let limits = Limits::new(workers, settings.batch).or_fail(Exit::Settings)?;
+        if settings.rate_hz.is_some_and(|hz| !(hz > 0.0 && hz.is_finite())) {
+            return Err(Failure::new(Exit::Settings, "the input rate must be a positive number of Hz"));
+        }
+        let rules = Rules::load(&settings.menu, &settings.models, &recording.schema, settings.engine)?;
+        let wanted = settings.name.clone().unwrap_or(name);
+        let run_name = tamis_store::claim_run_name(&settings.out, &wanted).or_fail(Exit::Storage)?;
+        Ok(Self { settings, recording, rules, limits, run_name, control: Arc::default() })
+    }
+
+    /// Watches and stops the run, from any thread.
+    pub fn control(&self) -> Arc<Control> {
+        self.control.clone()
+    }
+
+    /// Name that the run's files begin with.
+    pub fn run_name(&self) -> &str {
+        &self.run_name
+    }
+
+    /// Bytes that will be read, if that is known.
+    pub fn input_bytes(&self) -> Option<u64> {
+        self.recording.bytes
+    }
+
+    /// Runs to the end of the input, or until the control stops it. The report says how it ended ([`Report::exit`]); a failure means that the
+    /// run did not begin.
+    pub fn run(self) -> Result<Report, Failure> {
+        let mut journal = Journal::create(&self.settings.out, &self.run_name, self.rules.compiled.clone())?;
+        let names: Vec<String> = self.rules.compiled.streams().iter().map(|stream| stream.name.clone()).collect();
+        let names: Vec<String> = names.into_iter().chain([ERROR_STREAM.into()]).collect();
+        let provenance = Arc::new(self.provenance());
+        let sinks = names.iter().map(|name| self.sink(name, provenance.clone())).collect::<Result<Vec<_>, _>>()?;
+        let pipeline = Pipeline::new(Setup {
+            source: self.recording.source,
+            schema: &self.recording.schema,
+            menu: self.rules.compiled.clone(),
+            classifiers: (0..self.limits.workers()).map(|_| self.rules.classifiers()).collect(),
+            sinks,
+            provenance: self.rules.provenance,
+            limits: self.limits,
+            pace: self.settings.pace,
+            clock: Arc::new(MonotonicClock::default()),
+            control: self.control.clone(),
+        });
+        let outcome: Outcome = pipeline.run_threads(|books| journal.segment(&books));
+        let report = Report::new(&self.settings, &self.rules, self.limits, &self.run_name, &names, &outcome);
+        Ok(journal.finish(report))
+    }
+
+    fn sink(&self, name: &str, provenance: Arc<Provenance>) -> Result<Box<dyn Sink>, Failure> {
+        let sink = McapSink::new(StreamPlan {
+            folder: self.settings.out.clone(),
+            run_name: self.run_name.clone(),
+            stream: name.into(),
+            durable: self.settings.durable,
+            rotate_bytes: self.settings.rotate_bytes,
+            provenance,
+        });
+        Ok(Box::new(sink.or_fail(Exit::Storage)?))
+    }
+
+    /// What every file carries, so that its decisions can be checked years later. Nothing in it depends on time or machine.
+    fn provenance(&self) -> Provenance {
+        let word = |key: &str, value: String| (key.to_owned(), value);
+        let bundle = |(name, bundle): &(String, tamis_model::Bundle)| Bundle { name: name.clone(), tar: bundle.to_tar() };
+        Provenance {
+            schema: self.recording.schema.clone(),
+            menu: self.rules.menu.text().into(),
+            models: self.rules.bundles.iter().map(bundle).collect(),
+            metadata: BTreeMap::from([
+                word("tamis", env!("CARGO_PKG_VERSION").into()),
+                word("menu", self.rules.menu.name().into()),
+                word("menu_hash", format!("{:016x}", self.rules.compiled.hash_prefix())),
+                word("model_hash", format!("{:016x}", self.rules.provenance.model_hash)),
+                word("engine", self.settings.engine.to_string()),
+            ]),
+        }
+    }
+}
+
+/// The name of a file without its folder and extensions.
+fn stem(path: &Path) -> String {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    name.trim_end_matches(".zst").trim_end_matches(".tmf").into()
+}

@@ -1,0 +1,285 @@
+//! What a run came to: the one document behind the table and the JSON.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use tamis_event::CloseReason;
+use tamis_ledger::{Corrupt, Counts, Dropped, Errored, FrameTally, Quantiles, Storage, Tally};
+use tamis_pipeline::{Limits, Outcome};
+
+use crate::models::Rules;
+use crate::{Exit, Settings};
+
+/// Version of the JSON documents. It changes when a key changes its meaning or goes away.
+pub const DOCUMENT_VERSION: u32 = 1;
+
+/// The report of one run. Serialises to the document that `replay --json` prints.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Version of this program.
+    pub tamis: &'static str,
+    /// [`DOCUMENT_VERSION`].
+    pub schema: u32,
+    /// Name that the run's files begin with.
+    pub run: String,
+    /// Where every event ended.
+    pub ledger: Ledger,
+    /// The lines of the menu.
+    pub lines: Vec<Line>,
+    /// The streams of the menu and the error stream.
+    pub streams: Vec<Stream>,
+    /// Bytes of input per byte of output; absent if nothing was stored.
+    pub reduction: Option<f64>,
+    /// Speed.
+    pub throughput: Throughput,
+    /// From admission to decision, in ns.
+    pub latency_ns: Quantiles,
+    /// The parts of it, and storage.
+    pub stages_ns: Stages,
+    /// How often blocks were handed over, by reason.
+    pub closes: BTreeMap<&'static str, u64>,
+    /// Deciding threads.
+    pub workers: usize,
+    /// Most events per block.
+    pub batch: usize,
+    /// What ran the models.
+    pub device: String,
+    /// Input rate in Hz that line rates are quoted at.
+    pub input_rate_hz: Option<f64>,
+    /// What went wrong, one sentence each; empty if nothing did.
+    pub problems: Vec<String>,
+    /// The code that the process ends with.
+    pub exit: u8,
+}
+
+/// The books as a document.
+#[derive(Clone, Debug, Serialize)]
+pub struct Ledger {
+    /// Events (and unreadable stretches) that arrived.
+    pub received: u64,
+    /// Kept by a line.
+    pub accepted: u64,
+    /// Kept by none.
+    pub rejected: u64,
+    /// Given up, by cause.
+    pub dropped: Counts<Dropped>,
+    /// No good events, by cause.
+    pub corrupt: Counts<Corrupt>,
+    /// Undecided, by cause.
+    pub errored: Counts<Errored>,
+    /// Unaccounted for: 0, or this program has a defect.
+    pub in_flight: i64,
+    /// Ids that were skipped over; never received.
+    pub missing: i64,
+    /// Frames and bytes.
+    pub frames: FrameTally,
+    /// What became of accepted and errored events; absent in the books of a segment, which are closed before storage is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storage: Option<Storage>,
+}
+
+impl Ledger {
+    pub(crate) fn new(tally: &Tally, storage: Option<Storage>) -> Self {
+        Self {
+            received: tally.received,
+            accepted: tally.accepted,
+            rejected: tally.rejected,
+            dropped: tally.dropped.clone(),
+            corrupt: tally.corrupt.clone(),
+            errored: tally.errored.clone(),
+            in_flight: tally.in_flight(),
+            missing: tally.missing,
+            frames: tally.frames.clone(),
+            storage,
+        }
+    }
+
+    /// Events that reached a verdict.
+    pub fn decided(&self) -> u64 {
+        self.accepted + self.rejected
+    }
+}
+
+/// One line of the menu.
+#[derive(Clone, Debug, Serialize)]
+pub struct Line {
+    /// Name.
+    pub name: String,
+    /// Events that reached a verdict.
+    pub seen: u64,
+    /// Events whose condition held.
+    pub passed: u64,
+    /// And that the prescale let through.
+    pub accepted: u64,
+    /// The prescale.
+    pub prescale: u64,
+    /// Accepted events per second at the stated input rate, in Hz.
+    pub rate_hz: Option<f64>,
+    /// Its statistical error (binomial, one standard deviation), in Hz.
+    pub rate_err_hz: Option<f64>,
+}
+
+/// One output stream.
+#[derive(Clone, Debug, Serialize)]
+pub struct Stream {
+    /// Name.
+    pub name: String,
+    /// Events written.
+    pub events: u64,
+    /// Events that storage lost.
+    pub failed: u64,
+    /// Bytes in files.
+    pub bytes: u64,
+    /// Files.
+    pub files: Vec<String>,
+}
+
+/// Speed of the whole run, first byte in to last byte out.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Throughput {
+    /// Events per second.
+    pub events_per_s: f64,
+    /// Input bytes per second.
+    pub bytes_per_s: f64,
+    /// Seconds.
+    pub seconds: f64,
+}
+
+/// How long events took in each stage, in ns.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Stages {
+    /// From admission until a worker took the block.
+    pub wait: Quantiles,
+    /// Scores and verdicts of the block.
+    pub decide: Quantiles,
+    /// From admission until written, for kept events.
+    pub store: Quantiles,
+}
+
+impl Report {
+    pub(crate) fn new(
+        settings: &Settings,
+        rules: &Rules,
+        limits: Limits,
+        run_name: &str,
+        streams: &[String],
+        outcome: &Outcome,
+    ) -> Self {
+        let ledger = Ledger::new(&outcome.tally, Some(outcome.storage));
+        let rate_hz = settings.rate_hz.or(rules.menu.rate_hz());
+        let seconds = outcome.elapsed_ns as f64 / 1e9;
+        let streams: Vec<Stream> = streams.iter().zip(&outcome.streams).map(|(name, outcome)| stream(name, outcome)).collect();
+        let output: u64 = streams.iter().map(|stream| stream.bytes).sum();
+        let (problems, exit) = judge(outcome);
+        Self {
+            tamis: env!("CARGO_PKG_VERSION"),
+            schema: DOCUMENT_VERSION,
+            run: run_name.into(),
+            lines: lines(rules, &outcome.tally, ledger.decided(), rate_hz),
+            reduction: (output > 0).then(|| ledger.frames.bytes as f64 / output as f64),
+            throughput: Throughput {
+                events_per_s: ledger.received as f64 / seconds,
+                bytes_per_s: ledger.frames.bytes as f64 / seconds,
+                seconds,
+            },
+            ledger,
+            streams,
+            latency_ns: outcome.latencies.decision.quantiles(),
+            stages_ns: Stages {
+                wait: outcome.latencies.wait.quantiles(),
+                decide: outcome.latencies.decide.quantiles(),
+                store: outcome.latencies.store.quantiles(),
+            },
+            closes: CloseReason::ALL.iter().map(|reason| reason.name()).zip(outcome.closes).collect(),
+            workers: limits.workers(),
+            batch: limits.batch(),
+            device: settings.engine.to_string(),
+            input_rate_hz: rate_hz,
+            problems,
+            exit: exit.code(),
+        }
+    }
+
+    /// How the process should end.
+    pub fn exit(&self) -> Exit {
+        Exit::ALL.into_iter().find(|exit| exit.code() == self.exit).unwrap_or(Exit::Internal)
+    }
+
+    /// Adds a problem that showed after the run; the more serious code stays.
+    pub(crate) fn add_problem(&mut self, exit: Exit, message: String) {
+        self.problems.push(message);
+        if matches!(self.exit(), Exit::Done | Exit::Losses) {
+            self.exit = exit.code();
+        }
+    }
+}
+
+fn lines(rules: &Rules, tally: &Tally, seen: u64, rate_hz: Option<f64>) -> Vec<Line> {
+    let infos = rules.compiled.lines().iter().zip(&tally.lines);
+    infos
+        .map(|(info, counts)| {
+            let fraction = counts.kept as f64 / seen.max(1) as f64;
+            let error = (fraction * (1.0 - fraction) / seen.max(1) as f64).sqrt();
+            Line {
+                name: info.name.clone(),
+                seen,
+                passed: counts.passed,
+                accepted: counts.kept,
+                prescale: info.prescale,
+                rate_hz: rate_hz.map(|hz| hz * fraction),
+                rate_err_hz: rate_hz.map(|hz| hz * error),
+            }
+        })
+        .collect()
+}
+
+fn stream(name: &str, outcome: &tamis_pipeline::StreamOutcome) -> Stream {
+    Stream {
+        name: name.into(),
+        events: outcome.written,
+        failed: outcome.failed,
+        bytes: outcome.report.bytes,
+        files: outcome.report.files.iter().map(|file| file.display().to_string()).collect(),
+    }
+}
+
+/// What went wrong, the most serious first, and the exit code that follows.
+fn judge(outcome: &Outcome) -> (Vec<String>, Exit) {
+    let mut problems = Vec::new();
+    let mut exit = Exit::Done;
+    let mut add = |code: Exit, message: String| {
+        if exit == Exit::Done {
+            exit = code;
+        }
+        problems.push(message);
+    };
+    for panic in &outcome.panics {
+        add(Exit::Internal, format!("a stage stopped because of a defect of tamis, please report it: {panic}"));
+    }
+    if outcome.panics.is_empty()
+        && let Err(imbalance) = outcome.balance
+    {
+        add(Exit::Internal, format!("{imbalance}: a defect of tamis, please report it"));
+    }
+    for error in outcome.streams.iter().filter_map(|stream| stream.error.as_ref()) {
+        add(Exit::Storage, error.to_string());
+    }
+    if let Some(error) = &outcome.source_error {
+        add(Exit::Input, error.to_string());
+    }
+    if outcome.tally.has_losses() {
+        add(Exit::Losses, losses(&outcome.tally));
+    }
+    (problems, exit)
+}
+
+fn losses(tally: &Tally) -> String {
+    let parts = [
+        (tally.dropped.total() as i64, "dropped"),
+        (tally.corrupt.total() as i64, "corrupt"),
+        (tally.errored.total() as i64, "not decided"),
+        (tally.missing, "missing"),
+    ];
+    let parts: Vec<String> = parts.iter().filter(|(n, _)| *n != 0).map(|(n, what)| format!("{n} {what}")).collect();
+    format!("data was lost or left undecided: {}; the ledger has the causes", parts.join(", "))
+}

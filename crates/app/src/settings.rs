@@ -1,0 +1,64 @@
+//! What a user asks for, before any of it is checked.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tamis_model::Engine;
+use tamis_pipeline::Pace;
+use tamis_store::Durable;
+
+/// A run, as asked for. Build it with [`Settings::new`] and set what differs.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The menu file. Models are found relative to it.
+    pub menu: PathBuf,
+    /// Folder for the accepted events; made if it is not there.
+    pub out: PathBuf,
+    /// Name that the files begin with; by default that of the input. A name that is taken gets a number.
+    pub name: Option<String>,
+    /// Model bundles that replace those of the menu, by the menu's name for the model.
+    pub models: Vec<(String, PathBuf)>,
+    /// What runs the models.
+    pub engine: Engine,
+    /// Deciding threads; by default one per core.
+    pub workers: Option<usize>,
+    /// Most events per block.
+    pub batch: usize,
+    /// How often the recording is played; ids go on from pass to pass.
+    pub passes: u64,
+    /// How fast events are admitted.
+    pub pace: Pace,
+    /// Input rate in Hz that line rates are quoted at; by default that of the menu.
+    pub rate_hz: Option<f64>,
+    /// When stored events reach the disk.
+    pub durable: Durable,
+    /// A new file is begun after this many bytes of records.
+    pub rotate_bytes: u64,
+}
+
+impl Settings {
+    /// Events per block unless asked otherwise: enough to hide the cost of a hand-over, few enough that features and scores stay in the L2 cache.
+    pub const BATCH: usize = 2048;
+    /// Longest time between two syncs of a file unless asked otherwise.
+    pub const SYNC: Duration = Duration::from_millis(200);
+    /// Bytes of records per file unless asked otherwise.
+    pub const ROTATE_BYTES: u64 = 1 << 30;
+
+    /// The defaults for a menu and an output folder.
+    pub fn new(menu: impl Into<PathBuf>, out: impl Into<PathBuf>) -> Self {
+        Self {
+            menu: menu.into(),
+            out: out.into(),
+            name: None,
+            models: Vec::new(),
+            engine: Engine::Flex,
+            workers: None,
+            batch: Self::BATCH,
+            passes: 1,
+            pace: Pace::Flat,
+            rate_hz: None,
+            durable: Durable::Every(Self::SYNC),
+            rotate_bytes: Self::ROTATE_BYTES,
+        }
+    }
+}

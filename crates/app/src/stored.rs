@@ -1,0 +1,118 @@
+//! Files of stored records with everything that they carry: schema, menu, models.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use tamis_event::Schema;
+use tamis_event::record::Record;
+use tamis_menu::Menu;
+use tamis_model::{Bundle, Engine};
+use tamis_store::{Ending, ReadError, Reader};
+
+use crate::exit::OrFail;
+use crate::models::Rules;
+use crate::{Exit, Failure};
+
+/// What a file says about its records.
+#[derive(Debug)]
+pub(crate) struct About {
+    pub(crate) schema: Schema,
+    pub(crate) rules: Rules,
+    pub(crate) stream: String,
+    pub(crate) metadata: Vec<(String, String)>,
+    /// Names of the lines, in the order of their bits.
+    pub(crate) lines: Vec<String>,
+    /// Names of the scores, in the order of the record.
+    pub(crate) scores: Vec<String>,
+}
+
+/// An open file of stored records.
+#[derive(Debug)]
+pub(crate) struct StoredFile {
+    pub(crate) about: About,
+    place: String,
+    reader: Reader,
+}
+
+/// How reading ended.
+#[derive(Debug, Default)]
+pub(crate) struct Read {
+    /// Was the file closed in order?
+    pub(crate) complete: bool,
+    /// Damaged stretches and records that were passed over, one sentence each.
+    pub(crate) damage: Vec<String>,
+}
+
+impl StoredFile {
+    /// Opens a file and loads what it carries, with every check of a live run.
+    pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
+        let place = path.display().to_string();
+        let reader = Reader::open(path).or_fail(Exit::Input)?;
+        let lost = |what: &str| Failure::new(Exit::Input, format!("{place}: {what} is lost; nothing can be said about its records"));
+        let schema = Schema::parse(reader.schema_text().ok_or_else(|| lost("the schema"))?.as_bytes());
+        let schema = schema.map_err(|error| format!("{place}: attached schema: {error}")).or_fail(Exit::Input)?;
+        let menu_text = reader.menu_text().ok_or_else(|| lost("the menu"))?;
+        let menu = Menu::parse(menu_text, &format!("{place}: attached menu")).or_fail(Exit::Input)?;
+        let mut bundles = Vec::new();
+        for model in menu.models() {
+            let name = format!("model-{}.tar", model.name);
+            let tar = reader.attachments().iter().find(|attachment| attachment.name == name);
+            let tar = tar.ok_or_else(|| lost(&format!("attachment {name}")))?;
+            let bundle = Bundle::from_tar(&tar.data, &format!("{place}: {name}")).or_fail(Exit::Input)?;
+            bundles.push((model.name.clone(), bundle));
+        }
+        let metadata: Vec<(String, String)> = reader.metadata().clone().into_iter().collect();
+        let engine = metadata.iter().find(|(key, _)| key == "engine").map_or("flex", |(_, value)| value.as_str());
+        let engine: Engine = engine.parse().map_err(|error| format!("{place}: {error}")).or_fail(Exit::Input)?;
+        let rules = Rules::bind(menu, bundles, &schema, engine)?;
+        let lines = rules.compiled.lines().iter().map(|line| line.name.clone()).collect();
+        let scores = rules.score_names();
+        let stream = reader.stream().unwrap_or_default().to_owned();
+        Ok(Self { about: About { schema, rules, stream, metadata, lines, scores }, place, reader })
+    }
+
+    /// Calls `each` for every record, in order, until it says `false`. Damage is passed over and told.
+    pub(crate) fn read(mut self, mut each: impl FnMut(&About, Record<'_>) -> bool) -> Result<Read, Failure> {
+        let mut read = Read::default();
+        loop {
+            match self.reader.next_record() {
+                Ok(Some(entry)) => match Record::parse(entry.record) {
+                    Ok(record) => {
+                        if !each(&self.about, record) {
+                            break;
+                        }
+                    }
+                    Err(error) => read.damage.push(format!("{}: record {}: {error}", self.place, entry.number)),
+                },
+                Ok(None) => break,
+                Err(error @ ReadError::Damaged { .. }) => read.damage.push(error.to_string()),
+                Err(error) => return Err(Failure::new(Exit::Input, error)),
+            }
+        }
+        read.complete = matches!(self.reader.ending(), Some(Ending::Closed));
+        Ok(read)
+    }
+}
+
+/// What was brought back from a file that was never closed.
+#[derive(Clone, Debug, Serialize)]
+pub struct Recovery {
+    /// The new file.
+    pub file: PathBuf,
+    /// Records in it.
+    pub records: u64,
+    /// Its bytes.
+    pub bytes: u64,
+    /// Bytes of the old file that could not be used.
+    pub lost_bytes: u64,
+}
+
+/// Makes a whole file of every chunk of `part` that was written completely. `part` is left as it is.
+pub fn recover(part: &Path, out: Option<&Path>) -> Result<Recovery, Failure> {
+    let report = tamis_store::recover(part, out).map_err(|error| {
+        let exit = if matches!(error, tamis_store::RecoverError::Read(_)) { Exit::Input } else { Exit::Storage };
+        Failure::new(exit, error)
+    })?;
+    let (file, records, bytes, lost_bytes) = (report.file, report.records, report.bytes, report.lost_bytes);
+    Ok(Recovery { file, records, bytes, lost_bytes })
+}

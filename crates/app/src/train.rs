@@ -1,0 +1,70 @@
+//! Training: from a recipe and recordings to a verified bundle.
+
+use std::path::{Path, PathBuf};
+
+use tamis_event::Schema;
+use tamis_lab::{Dataset, Outcome, Progress, Recipe};
+use tamis_ledger::Kind;
+use tamis_model::{Bundle, Engine};
+
+use crate::exit::OrFail;
+use crate::frames::{Frame, Frames};
+use crate::{Exit, Failure};
+
+/// A training, as asked for.
+#[derive(Clone, Debug)]
+pub struct TrainSettings {
+    /// The recipe. Its files are found relative to it.
+    pub recipe: PathBuf,
+    /// Folder for the bundle; by default `models/NAME` beside the recipe's folder.
+    pub out: Option<PathBuf>,
+    /// Replace a bundle that is there.
+    pub overwrite: bool,
+}
+
+/// Trains, writes the bundle, and loads it again with every check. Gives the bundle's folder and the figures of merit.
+pub fn train(
+    settings: &TrainSettings,
+    mut progress: impl FnMut(&Progress),
+) -> Result<(PathBuf, Outcome), Failure> {
+    let place = settings.recipe.display().to_string();
+    let text = std::fs::read_to_string(&settings.recipe)
+        .map_err(|error| format!("{place}: the recipe cannot be read: {error}"))
+        .or_fail(Exit::Input)?;
+    let recipe = Recipe::parse(&text, &place).or_fail(Exit::Input)?;
+    let folder = settings.recipe.parent().unwrap_or(Path::new("."));
+    let out = settings.out.clone().unwrap_or_else(|| folder.join("../models").join(recipe.name()));
+    if out.exists() && !settings.overwrite {
+        let message = format!("{}: exists; give --overwrite to replace it, or another --out", out.display());
+        return Err(Failure::new(Exit::Storage, message));
+    }
+    let datasets: Result<Vec<Dataset>, Failure> = recipe.files().iter().map(|file| dataset(&folder.join(file))).collect();
+    let datasets = datasets?;
+    let schema: Option<Schema> = datasets.first().map(|dataset| dataset.schema.clone());
+    let outcome = tamis_lab::train(&recipe, &datasets, &mut progress).or_fail(Exit::Input)?;
+    outcome.bundle.write(&out, settings.overwrite).or_fail(Exit::Storage)?;
+    // What was written must pass the same checks as any other bundle.
+    let bundle = Bundle::load(&out).or_fail(Exit::Internal)?;
+    if let Some(schema) = schema {
+        bundle.bind(&schema, Engine::Flex).or_fail(Exit::Internal)?;
+    }
+    Ok((out, outcome))
+}
+
+/// All event records of a recording.
+fn dataset(path: &Path) -> Result<Dataset, Failure> {
+    let mut frames = Frames::open(path)?;
+    let mut events = Vec::new();
+    while let Some(frame) = frames.next()? {
+        match frame {
+            Frame::Events { payload, .. } => events.extend_from_slice(&payload),
+            Frame::Lost { cause, .. } => {
+                let (place, cause) = (path.display(), cause.name());
+                let message = format!("{place}: a damaged frame (cause: {cause}); train on an intact recording");
+                return Err(Failure::new(Exit::Input, message));
+            }
+            Frame::Other { .. } => {}
+        }
+    }
+    Ok(Dataset { schema: frames.schema().clone(), events })
+}

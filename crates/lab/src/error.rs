@@ -1,0 +1,53 @@
+//! Why a recipe, a training or a bundle is refused.
+
+use std::path::PathBuf;
+
+use tamis_event::SchemaError;
+
+/// A recipe that is not followed. `place` names the file.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages are the documentation")]
+pub enum RecipeError {
+    #[error("{place}: {message}")]
+    Toml { place: String, message: String },
+    #[error("{place}: {key}: {reason}")]
+    Key { place: String, key: String, reason: String },
+}
+
+/// Why a training has no outcome.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages are the documentation")]
+pub enum TrainError {
+    #[error("the recipe names {wanted} files, {given} data sets were given")]
+    Datasets { wanted: usize, given: usize },
+    #[error("{file}: {bytes} bytes are no whole number of records of {record}")]
+    Records { file: String, bytes: usize, record: usize },
+    #[error("{file}: {source}")]
+    Field { file: String, source: SchemaError },
+    #[error("{file}: '{field}' is simulation truth; a network must not learn from it")]
+    Truth { file: String, field: String },
+    #[error("{file}: label '{field}' is an array; name one element")]
+    Label { file: String, field: String },
+    #[error("{file}: the inputs have {elements} numbers, the first layer takes {width}")]
+    Width { file: String, elements: usize, width: usize },
+    #[error("{file}: event {event}: input {input} is not finite")]
+    NotFinite { file: String, event: usize, input: usize },
+    #[error("class '{class}' has {train} events to train with and {held_out} held out; both must be above 0")]
+    Empty { class: String, train: usize, held_out: usize },
+    #[error("{file}: no event passes its label filter")]
+    NoEvents { file: String },
+    #[error("the loss is {loss} in epoch {epoch}; lower the learning rate or clip the inputs")]
+    Diverged { epoch: u32, loss: f64 },
+    #[error("burn failed: {message}")]
+    Engine { message: String },
+}
+
+/// Why a bundle was not written.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages are the documentation")]
+pub enum WriteError {
+    #[error("{} exists; ask to overwrite it, or choose another folder", .path.display())]
+    Exists { path: PathBuf },
+    #[error("{}: {source}", .path.display())]
+    Io { path: PathBuf, source: std::io::Error },
+}

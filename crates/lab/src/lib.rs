@@ -1,0 +1,27 @@
+//! Offline training: a recipe and recorded events in, a model bundle and its figures of merit out.
+//!
+//! ```text
+//!   recipe.toml --Recipe::parse--> Recipe --files()--> the caller loads them as Datasets
+//!                                    \--> train(recipe, datasets, progress) --> Outcome { bundle, AUC, cuts } --> BundleFiles::write
+//! ```
+//!
+//! No file is read here: the caller brings the bytes of the events, so that every source of events will do.
+//!
+//! Threads: data are prepared on all cores; the training itself runs on the calling thread, in a fixed order, so that a seed fixes its result.
+
+mod augment;
+mod bundle;
+mod chain;
+mod error;
+mod metrics;
+mod preprocessing;
+mod random;
+mod recipe;
+mod samples;
+mod train;
+
+pub use bundle::BundleFiles;
+pub use error::{RecipeError, TrainError, WriteError};
+pub use recipe::Recipe;
+pub use samples::Dataset;
+pub use train::{Auc, Cut, Outcome, Progress, train};

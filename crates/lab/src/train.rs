@@ -1,0 +1,345 @@
+//! Training: from a recipe and events to a bundle and its figures of merit.
+//!
+//! ```text
+//!   Dataset --select--> rows --split--> train ----> learn shift, scale --> Chain --epochs--> weights --.
+//!                                  \--> held out --------------------------> scores --> AUC, cuts ------+--> bundle
+//! ```
+//!
+//! Invariants:
+//!
+//! * I1: held-out events never enter the preprocessing or the weights.
+//! * I2: the bundle is a function of recipe and events: the same bytes from the same seed on the same kind of machine.
+
+use crate::augment::Symmetries;
+use crate::bundle::{BundleFiles, Golden, Provenance, Used, assemble, sha256};
+use crate::chain::{Batch, Chain};
+use crate::error::TrainError;
+use crate::metrics::{auc, efficiency, threshold};
+use crate::preprocessing::{Steps, learn};
+use crate::random::Random;
+use crate::recipe::{Architecture, Recipe};
+use crate::samples::{Dataset, Rows, Selection, inputs, select, split};
+
+/// Golden vectors in a bundle.
+const GOLDEN_ROWS: usize = 32;
+/// Background fractions for which a cut is looked up.
+const FRACTIONS: [f64; 3] = [1e-2, 1e-3, 1e-4];
+/// Streams of random numbers that are no entry of a recipe.
+const WEIGHT_STREAM: u64 = u64::MAX;
+const ORDER_STREAM: u64 = u64::MAX - 1;
+const AUGMENT_STREAM: u64 = u64::MAX - 2;
+
+/// How far a training is. Reported after every batch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress {
+    /// Epochs that are complete.
+    pub epoch: u32,
+    /// Epochs in all.
+    pub epochs: u32,
+    /// Batches of this epoch that are done, at least 1.
+    pub batch: usize,
+    /// Batches of an epoch.
+    pub batches: usize,
+    /// Mean loss of this epoch so far.
+    pub loss: f64,
+}
+
+/// What a training made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// The bundle, to be written.
+    pub bundle: BundleFiles,
+    /// Events that were learned from.
+    pub trained: usize,
+    /// Events that were held out.
+    pub held_out: usize,
+    /// Mean loss of every epoch.
+    pub losses: Vec<f64>,
+    /// Areas under the ROC curve on held-out events.
+    pub auc: Vec<Auc>,
+    /// Cuts on the scores for given background fractions.
+    pub cuts: Vec<Cut>,
+}
+
+/// One area under the ROC curve.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Auc {
+    /// The score.
+    pub output: String,
+    /// What counts as signal: a class against all others, or the events of an `[[evaluate]]` against the held-out ones.
+    pub signal: String,
+    /// 0.5 for a score that knows nothing, 1 for a perfect one.
+    pub value: f64,
+}
+
+/// A cut `score > threshold`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cut {
+    /// The score.
+    pub output: String,
+    /// Fraction of the held-out background that passes.
+    pub fraction: f64,
+    /// Where to cut.
+    pub threshold: f32,
+    /// Fraction of every other kind of events that passes.
+    pub efficiencies: Vec<(String, f64)>,
+}
+
+/// Scores of one kind of events, a list per output.
+struct Kind {
+    name: String,
+    scores: Vec<Vec<f32>>,
+}
+
+/// The rows of every class (one class for an autoencoder), and those to evaluate with.
+struct Split {
+    train: Vec<Rows>,
+    held_out: Vec<Rows>,
+    evaluate: Vec<(String, Rows)>,
+    data: Vec<Used>,
+}
+
+/// Trains the recipe's network on its files; `datasets` are those of [`Recipe::files`], in that order.
+pub fn train(
+    recipe: &Recipe,
+    datasets: &[Dataset],
+    progress: &mut dyn FnMut(&Progress),
+) -> Result<Outcome, TrainError> {
+    let files = recipe.files();
+    if files.len() != datasets.len() {
+        return Err(TrainError::Datasets { wanted: files.len(), given: datasets.len() });
+    }
+    let split = load(recipe, &files, datasets)?;
+    let elements = inputs(recipe, files[0], &datasets[0].schema)?;
+    let preprocessing = learn(&recipe.input, &elements, &split.train.iter().collect::<Vec<_>>());
+    let steps = Steps::new(&preprocessing);
+    let mut batches = Batches::new(recipe, &split.train, &steps, Symmetries::new(&recipe.input, &elements));
+    let mut chain = Chain::new(recipe, &mut Random::new(recipe.seed, WEIGHT_STREAM));
+    let losses = run_epochs(recipe, &mut batches, &mut chain, progress)?;
+
+    let kinds = score_kinds(recipe, &steps, &chain, &split)?;
+    let (auc, cuts) = (areas(recipe, &kinds), cuts(recipe, &kinds));
+    let trained = split.train.iter().map(Rows::len).sum();
+    let held_out = split.held_out.iter().map(Rows::len).sum();
+    let golden = golden(recipe, &steps, &chain, &split.held_out)?;
+    let provenance = Provenance { events: trained, data: split.data, metrics: metrics(&auc, &cuts) };
+    let bundle = assemble(recipe, &preprocessing, &chain.layers()?, golden, &provenance);
+    Ok(Outcome { bundle, trained, held_out, losses, auc, cuts })
+}
+
+fn load(recipe: &Recipe, files: &[&str], datasets: &[Dataset]) -> Result<Split, TrainError> {
+    let width = recipe.layers[0];
+    let dataset = |file: &str| {
+        let index = files.iter().position(|other| *other == file);
+        &datasets[index.expect("the recipe's files are those of its entries")]
+    };
+    let classes = match recipe.architecture {
+        Architecture::Dense => recipe.outputs.len(),
+        Architecture::Autoencoder => 1,
+    };
+    let empty = || vec![Rows::new(width); classes];
+    let mut out = Split { train: empty(), held_out: empty(), evaluate: Vec::new(), data: Vec::new() };
+    for (entry, data) in recipe.data.iter().enumerate() {
+        let what = Selection { file: &data.file, label: data.label.as_ref(), max_events: data.max_events };
+        let rows = select(recipe, what, dataset(&data.file))?;
+        let class = recipe.outputs.iter().position(|output| Some(output) == data.class.as_ref()).unwrap_or(0);
+        let (train, held_out) = split(&rows, recipe, entry as u64);
+        out.train[class].push(&train.values);
+        out.held_out[class].push(&held_out.values);
+        out.data.push(Used {
+            file: data.file.clone(),
+            class: data.class.clone(),
+            events: rows.len(),
+            records_sha256: sha256(&dataset(&data.file).events),
+        });
+    }
+    for evaluate in &recipe.evaluate {
+        let what = Selection {
+            file: &evaluate.file,
+            label: evaluate.label.as_ref(),
+            max_events: evaluate.max_events,
+        };
+        out.evaluate.push((evaluate.name.clone(), select(recipe, what, dataset(&evaluate.file))?));
+    }
+    for (class, (train, held_out)) in out.train.iter().zip(&out.held_out).enumerate() {
+        let (train, held_out) = (train.len(), held_out.len());
+        if train == 0 || held_out == 0 {
+            return Err(TrainError::Empty { class: recipe.outputs[class].clone(), train, held_out });
+        }
+    }
+    Ok(out)
+}
+
+fn run_epochs(
+    recipe: &Recipe,
+    batches: &mut Batches<'_>,
+    chain: &mut Chain,
+    progress: &mut dyn FnMut(&Progress),
+) -> Result<Vec<f64>, TrainError> {
+    let mut order: Vec<u32> = (0..batches.events.len() as u32).collect();
+    let mut random = Random::new(recipe.seed, ORDER_STREAM);
+    let per_epoch = order.len().div_ceil(recipe.batch);
+    let steps = per_epoch * recipe.epochs as usize;
+    let mut losses = Vec::new();
+    for epoch in 0..recipe.epochs {
+        random.shuffle(&mut order);
+        let (mut sum, mut seen) = (0.0, 0);
+        for (index, chosen) in order.chunks(recipe.batch).enumerate() {
+            let step = epoch as usize * per_epoch + index;
+            let falling = 0.5 * (1.0 + (std::f64::consts::PI * step as f64 / steps as f64).cos());
+            let loss = chain.learn(batches.make(chosen), recipe.learning_rate * falling)?;
+            if !loss.is_finite() {
+                return Err(TrainError::Diverged { epoch, loss });
+            }
+            sum += loss * chosen.len() as f64;
+            seen += chosen.len();
+            let (epochs, batch) = (recipe.epochs, index + 1);
+            progress(&Progress { epoch, epochs, batch, batches: per_epoch, loss: sum / seen as f64 });
+        }
+        losses.push(sum / seen as f64);
+    }
+    Ok(losses)
+}
+
+/// Makes batches of the training events.
+struct Batches<'a> {
+    /// Class and physical values of every event.
+    events: Vec<(usize, &'a [f32])>,
+    /// What an event of a class counts; empty for an autoencoder, which has no targets.
+    weights: Vec<f32>,
+    steps: &'a Steps,
+    symmetries: Symmetries,
+    random: Random,
+}
+
+impl<'a> Batches<'a> {
+    fn new(recipe: &Recipe, classes: &'a [Rows], steps: &'a Steps, symmetries: Symmetries) -> Self {
+        let with_class = |(class, rows): (usize, &'a Rows)| rows.iter().map(move |row| (class, row));
+        let events: Vec<_> = classes.iter().enumerate().flat_map(with_class).collect();
+        let fair = |rows: &Rows| events.len() as f32 / (classes.len() * rows.len()) as f32;
+        let weights = match recipe.architecture {
+            Architecture::Dense => {
+                classes.iter().map(|rows| if recipe.balance { fair(rows) } else { 1.0 }).collect()
+            }
+            Architecture::Autoencoder => Vec::new(),
+        };
+        Self { events, weights, steps, symmetries, random: Random::new(recipe.seed, AUGMENT_STREAM) }
+    }
+
+    fn make(&mut self, chosen: &[u32]) -> Batch {
+        let mut batch = Batch { rows: chosen.len(), inputs: Vec::new(), targets: Vec::new() };
+        for &index in chosen {
+            let (class, values) = self.events[index as usize];
+            let start = batch.inputs.len();
+            batch.inputs.extend_from_slice(values);
+            self.symmetries.apply(&mut self.random, &mut batch.inputs[start..]);
+            self.steps.apply(&mut batch.inputs[start..]);
+            batch.targets.extend(self.weights.iter().enumerate().map(
+                |(k, &weight)| {
+                    if k == class { weight } else { 0.0 }
+                },
+            ));
+        }
+        batch
+    }
+}
+
+/// Scores of the held-out events of every class, then of the events to evaluate with.
+fn score_kinds(
+    recipe: &Recipe,
+    steps: &Steps,
+    chain: &Chain,
+    split: &Split,
+) -> Result<Vec<Kind>, TrainError> {
+    let classes = split.held_out.iter().enumerate().map(|(class, rows)| match recipe.architecture {
+        Architecture::Dense => (recipe.outputs[class].clone(), rows),
+        Architecture::Autoencoder => ("held-out".to_owned(), rows),
+    });
+    let others = split.evaluate.iter().map(|(name, rows)| (name.clone(), rows));
+    let mut kinds = Vec::new();
+    for (name, rows) in classes.chain(others) {
+        kinds.push(Kind { name, scores: chain.scores(&steps.apply_all(rows), recipe.outputs.len())? });
+    }
+    Ok(kinds)
+}
+
+fn areas(recipe: &Recipe, kinds: &[Kind]) -> Vec<Auc> {
+    let mut areas = Vec::new();
+    match recipe.architecture {
+        Architecture::Dense => {
+            for (class, output) in recipe.outputs.iter().enumerate() {
+                let others: Vec<f32> = kinds
+                    .iter()
+                    .filter(|kind| kind.name != *output)
+                    .flat_map(|kind| kind.scores[class].iter().copied())
+                    .collect();
+                let value = auc(&kinds[class].scores[class], &others);
+                areas.extend(value.map(|value| Auc {
+                    output: output.clone(),
+                    signal: output.clone(),
+                    value,
+                }));
+            }
+        }
+        Architecture::Autoencoder => {
+            let (output, held_out) = (&recipe.outputs[0], &kinds[0].scores[0]);
+            for kind in &kinds[1..] {
+                let value = auc(&kind.scores[0], held_out);
+                areas.extend(value.map(|value| Auc {
+                    output: output.clone(),
+                    signal: kind.name.clone(),
+                    value,
+                }));
+            }
+        }
+    }
+    areas
+}
+
+fn cuts(recipe: &Recipe, kinds: &[Kind]) -> Vec<Cut> {
+    let background = match &recipe.background {
+        Some(name) => kinds.iter().position(|kind| kind.name == *name).expect("the recipe was checked"),
+        None => 0,
+    };
+    let mut cuts = Vec::new();
+    for (index, output) in recipe.outputs.iter().enumerate() {
+        if Some(output) == recipe.background.as_ref() {
+            continue;
+        }
+        for fraction in FRACTIONS {
+            let Some(threshold) = threshold(&kinds[background].scores[index], fraction) else { continue };
+            let others =
+                kinds.iter().enumerate().filter(|&(kind, _)| kind != background).map(|(_, kind)| kind);
+            let efficiencies =
+                others.map(|kind| (kind.name.clone(), efficiency(&kind.scores[index], threshold))).collect();
+            cuts.push(Cut { output: output.clone(), fraction, threshold, efficiencies });
+        }
+    }
+    cuts
+}
+
+fn metrics(areas: &[Auc], cuts: &[Cut]) -> Vec<(String, f64)> {
+    let rounded = |value: f64| (value * 1e6).round() / 1e6;
+    let areas = areas.iter().map(|area| match area.output == area.signal {
+        true => (format!("auc.{}", area.output), rounded(area.value)),
+        false => (format!("auc.{}.{}", area.output, area.signal), rounded(area.value)),
+    });
+    let cuts = cuts.iter().map(|cut| {
+        (format!("threshold.{}.{:e}", cut.output, cut.fraction), rounded(f64::from(cut.threshold)))
+    });
+    areas.chain(cuts).collect()
+}
+
+/// Held-out events, spread evenly over each class, and their scores.
+fn golden(recipe: &Recipe, steps: &Steps, chain: &Chain, held_out: &[Rows]) -> Result<Golden, TrainError> {
+    let mut chosen = Rows::new(recipe.layers[0]);
+    for rows in held_out {
+        let count = (GOLDEN_ROWS / held_out.len()).clamp(1, rows.len());
+        for row in rows.iter().step_by(rows.len() / count).take(count) {
+            chosen.push(row);
+        }
+    }
+    let columns = chain.scores(&steps.apply_all(&chosen), recipe.outputs.len())?;
+    let scores = (0..chosen.len()).flat_map(|row| columns.iter().map(move |column| column[row])).collect();
+    Ok(Golden { rows: chosen.len(), inputs: chosen.values, scores })
+}

@@ -1,0 +1,106 @@
+//! A menu bound to a schema and to the scores of its models.
+
+use tamis_event::Schema;
+
+use crate::error::{Complaint, Fault, MenuError};
+use crate::lottery::Lottery;
+use crate::lowering::Lowering;
+use crate::menu::{LineInfo, Menu, StreamInfo};
+use crate::program::Program;
+
+/// A menu that is ready to decide: names are places, conditions are a program. Immutable and shared by all workers.
+#[derive(Debug)]
+pub struct CompiledMenu {
+    lines: Vec<LineInfo>,
+    streams: Vec<StreamInfo>,
+    /// Bit `s` of `stream_bits[line]`: stream `s` gets the line's events.
+    stream_bits: Vec<u64>,
+    /// `None` for a line that keeps all it passes.
+    prescales: Vec<Option<Lottery>>,
+    program: Program,
+    record_len: usize,
+    scores: usize,
+    hash_prefix: u64,
+}
+
+impl Menu {
+    /// Binds the menu to the fields of a schema and to scores by their full names (`anomaly.score`), in the order of their columns.
+    pub fn compile(&self, schema: &Schema, scores: &[String]) -> Result<CompiledMenu, MenuError> {
+        self.bind(schema, scores).map_err(|complaint| MenuError::new(self.place(), self.text(), complaint))
+    }
+
+    fn bind(&self, schema: &Schema, scores: &[String]) -> Result<CompiledMenu, Complaint> {
+        if let Some(twice) = (1..scores.len()).find(|&k| scores[..k].contains(&scores[k])) {
+            let message =
+                format!("two scores are called '{}'; give the models different names", scores[twice]);
+            return Err(Complaint::new(0, Fault::Unknown, message));
+        }
+        let mut lowering = Lowering::new(schema, scores);
+        let conditions = self.lines().iter().map(|line| line.condition.lower(&line.info.name, &mut lowering));
+        let conditions = conditions.collect::<Result<Vec<_>, _>>()?;
+        let lines: Vec<LineInfo> = self.lines().iter().map(|line| line.info.clone()).collect();
+        let prescale = |line: &LineInfo| (line.prescale > 1).then(|| Lottery::new(&line.name, line.prescale));
+        let stream_bits = |line: &LineInfo| line.streams.iter().fold(0, |bits, stream| bits | 1 << stream);
+        let hash = self.hash();
+        let prefix = *hash.first_chunk().expect("SHA-256 has 32 bytes");
+        Ok(CompiledMenu {
+            stream_bits: lines.iter().map(stream_bits).collect(),
+            prescales: lines.iter().map(prescale).collect(),
+            lines,
+            streams: self.streams().to_vec(),
+            program: Program::new(&lowering.finish(), &conditions),
+            record_len: schema.record_len(),
+            scores: scores.len(),
+            hash_prefix: u64::from_le_bytes(prefix),
+        })
+    }
+}
+
+impl CompiledMenu {
+    /// The lines, in the order of the file.
+    pub fn lines(&self) -> &[LineInfo] {
+        &self.lines
+    }
+
+    /// The streams, in the order of the file.
+    pub fn streams(&self) -> &[StreamInfo] {
+        &self.streams
+    }
+
+    /// Words of line bits per event: one bit per line.
+    pub fn words(&self) -> usize {
+        self.lines.len().div_ceil(64)
+    }
+
+    /// The first 8 bytes of the SHA-256 of the menu text, little-endian: the `menu_hash` of a decision record.
+    pub fn hash_prefix(&self) -> u64 {
+        self.hash_prefix
+    }
+
+    pub(crate) fn program(&self) -> &Program {
+        &self.program
+    }
+
+    pub(crate) fn prescale(&self, line: usize) -> Option<Lottery> {
+        self.prescales[line]
+    }
+
+    pub(crate) fn stream_bits(&self, line: usize) -> u64 {
+        self.stream_bits[line]
+    }
+
+    /// Does anything depend on the event id?
+    pub(crate) fn draws(&self) -> bool {
+        self.program.draws || self.prescales.iter().any(Option::is_some)
+    }
+
+    /// Bytes of the records that it reads.
+    pub(crate) fn record_len(&self) -> usize {
+        self.record_len
+    }
+
+    /// Score columns that it may read.
+    pub(crate) fn scores(&self) -> usize {
+        self.scores
+    }
+}

@@ -1,0 +1,337 @@
+//! The decide loop.
+//!
+//! ```text
+//!   block   | tile 0 (256 events) | tile 1 | ... |
+//!              | for every step of the program: one kernel over the tile
+//!              v
+//!           condition of line k --and not skip--> passed[k] --prescale by hash--> kept[k] --or--> kept_any
+//! ```
+//!
+//! * I1: the bits of an event depend on its bytes, its id, its scores, the run and the menu; not on its neighbours or its place in the block.
+//! * I2: bits beyond the last event are 0 in every set.
+//!
+//! Threads: a [`Decider`] is the scratch memory of one worker. Cost: no allocation after [`Decider::new`].
+
+use std::mem;
+use std::ops::Range;
+use std::sync::Arc;
+
+use tamis_event::{Block, ScoreTable};
+
+use crate::compile::CompiledMenu;
+use crate::kernels::{self, Bits, Input, LANES, Lanes, RawLanes, TILE, TILE_WORDS};
+use crate::lottery;
+use crate::program::{Operand, Step};
+
+/// Decides blocks of events by one menu.
+#[derive(Debug)]
+pub struct Decider {
+    menu: Arc<CompiledMenu>,
+    capacity: usize,
+    scratch: Scratch,
+    verdicts: Verdicts,
+}
+
+/// Registers of the program.
+#[derive(Debug)]
+struct Scratch {
+    /// Each [`TILE_WORDS`] long, and so are the columns.
+    raws: Vec<Vec<RawLanes>>,
+    columns: Vec<Vec<Lanes>>,
+    masks: Vec<Bits>,
+    /// Of each event of the tile, what its hashes start from.
+    positions: Box<[[u64; LANES]; TILE_WORDS]>,
+    /// Stretches of the tile that are contiguous in memory; at most one per event.
+    pieces: Vec<Piece>,
+}
+
+/// Events `at..at + events` of the tile are records of `span`, from its record `from` on.
+#[derive(Clone, Copy, Debug)]
+struct Piece {
+    at: usize,
+    events: usize,
+    span: usize,
+    from: usize,
+}
+
+impl Piece {
+    /// Its events in the tile.
+    fn tile(self) -> Range<usize> {
+        self.at..self.at + self.events
+    }
+
+    /// Its records.
+    fn records(self, block: &Block) -> &[u8] {
+        let stride = block.stride();
+        &block.spans()[self.span].bytes[self.from * stride..][..self.events * stride]
+    }
+}
+
+/// The bits of the last block.
+#[derive(Debug)]
+struct Verdicts {
+    /// Words of one set that are in use.
+    words: usize,
+    /// Words of one set.
+    stride: usize,
+    /// One set per line.
+    passed: Vec<u64>,
+    kept: Vec<u64>,
+    kept_any: Vec<u64>,
+}
+
+/// Some events of a block that are decided together.
+#[derive(Clone, Copy)]
+struct Tile {
+    /// Index in the block of the first event; a multiple of 64.
+    start: usize,
+    events: usize,
+}
+
+impl Tile {
+    fn words(self) -> usize {
+        self.events.div_ceil(LANES)
+    }
+
+    /// The events that exist and are not in `skip`, which has the bits of the whole block.
+    fn decided(self, skip: &[u64]) -> Bits {
+        let mut decided = [0; TILE_WORDS];
+        for (word, decided) in decided.iter_mut().enumerate().take(self.words()) {
+            let left = self.events - word * LANES;
+            let exist = if left < LANES { (1 << left) - 1 } else { u64::MAX };
+            *decided = exist & !skip[self.start / LANES + word];
+        }
+        decided
+    }
+}
+
+impl Decider {
+    /// Scratch memory of one worker, for blocks of at most `capacity` events.
+    pub fn new(menu: Arc<CompiledMenu>, capacity: usize) -> Self {
+        let stride = capacity.div_ceil(LANES);
+        let lines = menu.lines().len();
+        let scratch = Scratch {
+            raws: vec![vec![[0; LANES]; TILE_WORDS]; menu.program().raws],
+            columns: vec![vec![[0.0; LANES]; TILE_WORDS]; menu.program().columns],
+            masks: vec![[0; TILE_WORDS]; menu.program().masks],
+            positions: Box::new([[0; LANES]; TILE_WORDS]),
+            pieces: Vec::with_capacity(TILE),
+        };
+        let (passed, kept) = (vec![0; lines * stride], vec![0; lines * stride]);
+        let verdicts = Verdicts { words: 0, stride, passed, kept, kept_any: vec![0; stride] };
+        Self { menu, capacity, scratch, verdicts }
+    }
+
+    /// Decides every event of `block`, except those with their bit in `skip` (bit `i % 64` of word `i / 64` is event `i`): they get no bits.
+    ///
+    /// # Panics
+    /// If the block holds more events than the decider's capacity or other records than those of the menu's schema, or if `scores` or `skip`
+    /// are too small for it: the caller made all of them for the same menu.
+    pub fn decide(&mut self, block: &Block, scores: &ScoreTable, skip: &[u64]) {
+        let Self { menu, capacity, scratch, verdicts } = self;
+        let events = block.len();
+        assert!(events <= *capacity, "{events} events, but the decider was made for {capacity}");
+        assert!(
+            events == 0 || block.stride() == menu.record_len(),
+            "the block has records of another schema"
+        );
+        assert!(events == 0 || scores.columns() >= menu.scores(), "a score column is missing");
+        assert!(menu.scores() == 0 || scores.capacity() >= events, "the score table is too short");
+        verdicts.words = events.div_ceil(LANES);
+        assert!(skip.len() >= verdicts.words, "the skip bits are too short");
+        verdicts.kept_any.fill(0);
+        let mut cursor = Cursor::default();
+        for start in (0..events).step_by(TILE) {
+            let tile = Tile { start, events: TILE.min(events - start) };
+            cursor.cut(block, tile, &mut scratch.pieces);
+            if menu.draws() {
+                scratch.place_events(block);
+            }
+            let decided = tile.decided(skip);
+            for (line, section) in menu.program().sections.iter().enumerate() {
+                for step in &section.steps {
+                    scratch.run(step, block, scores, tile);
+                }
+                let condition = scratch.masks[section.condition];
+                let passed = std::array::from_fn(|word| condition[word] & decided[word]);
+                let prescale = menu.prescale(line).map(|lottery| (lottery, lottery.seed(block.run())));
+                verdicts.enter(tile, line, passed, |word, passed| {
+                    prescale.map_or(passed, |(lottery, seed)| {
+                        lottery.draw(seed, &scratch.positions[word], passed)
+                    })
+                });
+            }
+        }
+    }
+
+    /// Bit `i` = event `i` of the last block met the condition of the line. As many words as the block needs.
+    pub fn passed(&self, line: usize) -> &[u64] {
+        self.verdicts.set(&self.verdicts.passed, line)
+    }
+
+    /// Bit `i` = event `i` passed the line and its prescale.
+    pub fn kept(&self, line: usize) -> &[u64] {
+        self.verdicts.set(&self.verdicts.kept, line)
+    }
+
+    /// Bit `i` = at least one line keeps event `i`.
+    pub fn kept_any(&self) -> &[u64] {
+        &self.verdicts.kept_any[..self.verdicts.words]
+    }
+
+    /// The line bits of one event, for its decision record: bit `k % 64` of word `k / 64` belongs to line `k`.
+    ///
+    /// # Panics
+    /// If the event is not in the last block, or a slice is not [`CompiledMenu::words`] long.
+    pub fn event_words(&self, event: usize, passed: &mut [u64], kept: &mut [u64]) {
+        let words = self.menu.words();
+        assert!(passed.len() == words && kept.len() == words, "{words} words of line bits");
+        passed.fill(0);
+        kept.fill(0);
+        let (word, bit) = (event / LANES, event % LANES);
+        for line in 0..self.menu.lines().len() {
+            let (to_word, to_bit) = (line / 64, line % 64);
+            passed[to_word] |= (self.passed(line)[word] >> bit & 1) << to_bit;
+            kept[to_word] |= (self.kept(line)[word] >> bit & 1) << to_bit;
+        }
+    }
+
+    /// Bit `s` = stream `s` gets the event, because a line of that stream keeps it.
+    ///
+    /// # Panics
+    /// If the event is not in the last block.
+    pub fn event_streams(&self, event: usize) -> u64 {
+        let (word, bit) = (event / LANES, event % LANES);
+        let lines = 0..self.menu.lines().len();
+        let kept = lines.filter(|&line| self.kept(line)[word] >> bit & 1 == 1);
+        kept.fold(0, |streams, line| streams | self.menu.stream_bits(line))
+    }
+}
+
+impl Verdicts {
+    fn set<'a>(&self, sets: &'a [u64], line: usize) -> &'a [u64] {
+        &sets[line * self.stride..][..self.words]
+    }
+
+    /// Enters the verdict of a line on a tile; `prescale` gives those of a word of passed events that are kept.
+    fn enter(&mut self, tile: Tile, line: usize, passed: Bits, prescale: impl Fn(usize, u64) -> u64) {
+        let first = tile.start / LANES;
+        for (word, &passed) in passed.iter().enumerate().take(tile.words()) {
+            let kept = prescale(word, passed);
+            let at = line * self.stride + first + word;
+            self.passed[at] = passed;
+            self.kept[at] = kept;
+            self.kept_any[first + word] |= kept;
+        }
+    }
+}
+
+impl Scratch {
+    /// Fills `positions` for the events of `pieces`.
+    fn place_events(&mut self, block: &Block) {
+        let positions = self.positions.as_flattened_mut();
+        for piece in &self.pieces {
+            let first_id = block.spans()[piece.span].first_id.wrapping_add(piece.from as u64);
+            for (position, id) in positions[piece.tile()].iter_mut().zip(0_u64..) {
+                *position = lottery::position(first_id.wrapping_add(id));
+            }
+        }
+    }
+
+    fn run(&mut self, step: &Step, block: &Block, scores: &ScoreTable, tile: Tile) {
+        match *step {
+            Step::Raw { into, element } => {
+                let out = self.raws[into].as_flattened_mut();
+                for piece in &self.pieces {
+                    kernels::load_raw(&mut out[piece.tile()], piece.records(block), block.stride(), element);
+                }
+            }
+            Step::Load { into, element } => {
+                let out = self.columns[into].as_flattened_mut();
+                for piece in &self.pieces {
+                    kernels::load(&mut out[piece.tile()], piece.records(block), block.stride(), element);
+                }
+            }
+            Step::Physical { into, of, scale, offset } => {
+                kernels::physical(&mut self.columns[into], &self.raws[of], scale, offset);
+            }
+            Step::Score { into, score } => {
+                let values = &scores.column(score)[tile.start..][..tile.events];
+                kernels::widen(self.columns[into].as_flattened_mut(), values);
+            }
+            Step::Absolute { into, of } => {
+                self.write(into, |scratch, out| kernels::absolute(out, &scratch.columns[of]));
+            }
+            Step::Negate { into, of } => {
+                self.write(into, |scratch, out| kernels::negate(out, &scratch.columns[of]));
+            }
+            Step::Combine { into, arithmetic, a, b } => self.write(into, |scratch, out| {
+                kernels::combine(out, arithmetic, scratch.input(a), scratch.input(b));
+            }),
+            Step::Count { into, ref of } => self.write(into, |scratch, out| {
+                kernels::count(out, &scratch.masks, of);
+            }),
+            Step::Truth { into, value } => self.masks[into] = [if value { u64::MAX } else { 0 }; TILE_WORDS],
+            Step::Within { into, of, low, high } => {
+                self.masks[into] = kernels::within(&self.raws[of], low, high);
+            }
+            Step::Compare { into, comparison, a, b } => {
+                self.masks[into] = kernels::compare(comparison, self.input(a), self.input(b));
+            }
+            Step::And { into, a, b } => {
+                self.masks[into] = std::array::from_fn(|word| self.masks[a][word] & self.masks[b][word]);
+            }
+            Step::Or { into, a, b } => {
+                self.masks[into] = std::array::from_fn(|word| self.masks[a][word] | self.masks[b][word]);
+            }
+            Step::Not { into, of } => self.masks[into] = self.masks[of].map(|word| !word),
+            Step::Draw { into, lottery } => {
+                let seed = lottery.seed(block.run());
+                self.masks[into] =
+                    std::array::from_fn(|word| lottery.draw(seed, &self.positions[word], u64::MAX));
+            }
+        }
+    }
+
+    /// Lets `f` fill a column while it reads others (program I2). Moves three words, allocates nothing.
+    fn write(&mut self, into: usize, f: impl FnOnce(&Self, &mut [Lanes])) {
+        let mut out = mem::take(&mut self.columns[into]);
+        f(self, &mut out);
+        self.columns[into] = out;
+    }
+
+    fn input(&self, operand: Operand) -> Input<'_> {
+        match operand {
+            Operand::Column(column) => Input::Column(&self.columns[column]),
+            Operand::Constant(value) => Input::Constant(value),
+        }
+    }
+}
+
+/// Walks the spans of a block from tile to tile.
+#[derive(Default)]
+struct Cursor {
+    span: usize,
+    from: usize,
+}
+
+impl Cursor {
+    /// The pieces of `tile`, which follows the one before.
+    fn cut(&mut self, block: &Block, tile: Tile, pieces: &mut Vec<Piece>) {
+        pieces.clear();
+        let mut at = 0;
+        while at < tile.events {
+            let left = block.spans()[self.span].events - self.from;
+            let events = left.min(tile.events - at);
+            if events > 0 {
+                pieces.push(Piece { at, events, span: self.span, from: self.from });
+            }
+            at += events;
+            self.from += events;
+            if events == left {
+                self.span += 1;
+                self.from = 0;
+            }
+        }
+    }
+}

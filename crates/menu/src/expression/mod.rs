@@ -1,0 +1,189 @@
+//! The language of conditions: text to tree. Types are checked later, against a schema.
+//!
+//! ```text
+//!   or      = and { "||" and }
+//!   and     = compare { "&&" compare }
+//!   compare = sum [ ("<" | "<=" | ">" | ">=" | "==" | "!=") sum ]        not chained: a < b < c is an error
+//!   sum     = product { ("+" | "-") product }
+//!   product = unary { ("*" | "/") unary }
+//!   unary   = { "!" | "-" } primary
+//!   primary = number | name [ "[" index "]" ] | function "(" or { "," or } ")" | "(" or ")"
+//!   name    = word { "." word }                                           a field (jets.pt) or a score (anomaly.score)
+//! ```
+
+mod embedded;
+mod lexer;
+mod parser;
+
+pub(crate) use parser::parse;
+
+/// A node of the tree and the byte of the menu text that an error about it points at.
+#[derive(Clone, Debug)]
+pub(crate) struct Expr {
+    pub(crate) at: usize,
+    pub(crate) node: Node,
+    /// Nodes on the longest path down, this one included: at most [`crate::limits::EXPRESSION_DEPTH_MAX`].
+    depth: usize,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Node {
+    Number(f64),
+    Name { name: String, index: Option<usize> },
+    Negate(Box<Expr>),
+    Not(Box<Expr>),
+    Binary(Binary, Box<Expr>, Box<Expr>),
+    Call(Function, Vec<Expr>),
+}
+
+/// Operators with two operands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Binary {
+    Or,
+    And,
+    Compare(Comparison),
+    Combine(Arithmetic),
+}
+
+impl Binary {
+    /// How tightly it binds.
+    fn precedence(self) -> u8 {
+        match self {
+            Self::Or => 1,
+            Self::And => 2,
+            Self::Compare(_) => 3,
+            Self::Combine(Arithmetic::Add | Arithmetic::Sub) => 4,
+            Self::Combine(_) => 5,
+        }
+    }
+
+    /// As it is written.
+    pub(crate) fn symbol(self) -> &'static str {
+        match self {
+            Self::Or => "||",
+            Self::And => "&&",
+            Self::Compare(comparison) => comparison.symbol(),
+            Self::Combine(arithmetic) => arithmetic.symbol(),
+        }
+    }
+}
+
+/// Two numbers to a truth value, as IEEE 754 has it: with a NaN only `!=` holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Comparison {
+    Less,
+    LessEqual,
+    Greater,
+    GreaterEqual,
+    Equal,
+    NotEqual,
+}
+
+impl Comparison {
+    #[inline(always)]
+    #[expect(clippy::float_cmp, reason = "exact equality is what the menu asks for")]
+    pub(crate) fn holds(self, x: f64, y: f64) -> bool {
+        match self {
+            Self::Less => x < y,
+            Self::LessEqual => x <= y,
+            Self::Greater => x > y,
+            Self::GreaterEqual => x >= y,
+            Self::Equal => x == y,
+            Self::NotEqual => x != y,
+        }
+    }
+
+    /// The comparison with its sides exchanged: `x op y` is `y op.mirrored() x`.
+    pub(crate) fn mirrored(self) -> Self {
+        match self {
+            Self::Less => Self::Greater,
+            Self::LessEqual => Self::GreaterEqual,
+            Self::Greater => Self::Less,
+            Self::GreaterEqual => Self::LessEqual,
+            Self::Equal | Self::NotEqual => self,
+        }
+    }
+
+    fn symbol(self) -> &'static str {
+        match self {
+            Self::Less => "<",
+            Self::LessEqual => "<=",
+            Self::Greater => ">",
+            Self::GreaterEqual => ">=",
+            Self::Equal => "==",
+            Self::NotEqual => "!=",
+        }
+    }
+}
+
+/// Two numbers to a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Arithmetic {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Min,
+    Max,
+}
+
+impl Arithmetic {
+    /// IEEE 754 in f64. `Min` and `Max` ignore a NaN beside a number; of two equal operands they give the second, so that even the sign of
+    /// a zero is the same on every machine (`f64::min` leaves that open).
+    #[inline(always)]
+    pub(crate) fn apply(self, x: f64, y: f64) -> f64 {
+        match self {
+            Self::Add => x + y,
+            Self::Sub => x - y,
+            Self::Mul => x * y,
+            Self::Div => x / y,
+            Self::Min => prefer(x < y, x, y),
+            Self::Max => prefer(x > y, x, y),
+        }
+    }
+
+    fn symbol(self) -> &'static str {
+        match self {
+            Self::Add => "+",
+            Self::Sub => "-",
+            Self::Mul => "*",
+            Self::Div => "/",
+            Self::Min => "min",
+            Self::Max => "max",
+        }
+    }
+}
+
+#[inline(always)]
+fn prefer(first: bool, x: f64, y: f64) -> f64 {
+    if first | y.is_nan() { x } else { y }
+}
+
+/// Functions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Function {
+    Abs,
+    Min,
+    Max,
+    Sum,
+    Count,
+}
+
+impl Function {
+    const ALL: [Self; 5] = [Self::Abs, Self::Min, Self::Max, Self::Sum, Self::Count];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Abs => "abs",
+            Self::Min => "min",
+            Self::Max => "max",
+            Self::Sum => "sum",
+            Self::Count => "count",
+        }
+    }
+
+    /// Does it take more than one argument?
+    fn is_variadic(self) -> bool {
+        matches!(self, Self::Min | Self::Max)
+    }
+}

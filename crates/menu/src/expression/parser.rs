@@ -1,0 +1,207 @@
+//! Tokens to tree: precedence climbing, with bounds on size and depth.
+
+use super::lexer::{Token, tokens};
+use super::{Arithmetic, Binary, Expr, Function, Node, embedded};
+use crate::error::{Complaint, Fault, quoted, suggestion};
+use crate::limits::{EXPRESSION_DEPTH_MAX, EXPRESSION_NODES_MAX};
+use crate::table::PlacedStr;
+
+/// Words that are operators elsewhere, and what to write here.
+const FOREIGN_WORDS: [(&str, &str); 3] = [("and", "&&"), ("or", "||"), ("not", "!")];
+
+/// Parses the expression in a TOML string of the menu file `text`.
+pub(crate) fn parse(text: &str, source: &PlacedStr<'_>) -> Result<Expr, Complaint> {
+    let offsets = embedded::offsets(&text[source.span.clone()], source.span.start, source.value);
+    let tokens = tokens(source.value, &offsets)?;
+    let mut parser = Parser { tokens, next: 0, nodes: 0, nesting: 0 };
+    let expr = parser.binary(1)?;
+    match parser.take() {
+        (_, Token::End) => Ok(expr),
+        (at, token) => Err(parser.unexpected(at, token, "an operator or the end")),
+    }
+}
+
+struct Parser<'a> {
+    /// With their offsets in the file; the last is [`Token::End`].
+    tokens: Vec<(usize, Token<'a>)>,
+    next: usize,
+    nodes: usize,
+    nesting: usize,
+}
+
+impl<'a> Parser<'a> {
+    fn peek(&self) -> (usize, Token<'a>) {
+        self.tokens[self.next]
+    }
+
+    /// The next token; the end is never passed.
+    fn take(&mut self) -> (usize, Token<'a>) {
+        let token = self.peek();
+        self.next = (self.next + 1).min(self.tokens.len() - 1);
+        token
+    }
+
+    /// Takes the next token if it is `wanted`.
+    fn accept(&mut self, wanted: Token<'_>) -> bool {
+        let found = self.peek().1 == wanted;
+        if found {
+            self.take();
+        }
+        found
+    }
+
+    fn expect(&mut self, wanted: Token<'_>, opened: usize) -> Result<(), Complaint> {
+        let (at, token) = self.peek();
+        if self.accept(wanted) {
+            return Ok(());
+        }
+        if token == Token::End {
+            return Err(Complaint::new(
+                opened,
+                Fault::Syntax,
+                format!("{} is missing for this one", wanted.describe()),
+            ));
+        }
+        Err(self.unexpected(at, token, &wanted.describe()))
+    }
+
+    /// `a op b op c ...` with operators that bind at least as tightly as `least`.
+    fn binary(&mut self, least: u8) -> Result<Expr, Complaint> {
+        let mut left = self.unary()?;
+        while let (at, Token::Operator(operator)) = self.peek()
+            && operator.precedence() >= least
+        {
+            self.take();
+            let right = self.binary(operator.precedence() + 1)?;
+            if let (at, Token::Operator(next @ Binary::Compare(_))) = self.peek()
+                && matches!(operator, Binary::Compare(_))
+            {
+                let (first, second) = (operator.symbol(), next.symbol());
+                let message = format!("comparisons cannot be chained; write a {first} b && b {second} c");
+                return Err(Complaint::new(at, Fault::Syntax, message));
+            }
+            let depth = left.depth.max(right.depth);
+            left = self.node(at, depth, Node::Binary(operator, Box::new(left), Box::new(right)))?;
+        }
+        Ok(left)
+    }
+
+    /// Every recursion of the parser passes here, so this is where nesting is bounded.
+    fn unary(&mut self) -> Result<Expr, Complaint> {
+        let (at, token) = self.peek();
+        self.nesting += 1;
+        if self.nesting > EXPRESSION_DEPTH_MAX {
+            return Err(too_deep(at));
+        }
+        let expr = match token {
+            Token::Not => {
+                self.take();
+                let operand = self.unary()?;
+                self.node(at, operand.depth, Node::Not(Box::new(operand)))
+            }
+            Token::Operator(Binary::Combine(Arithmetic::Sub)) => {
+                self.take();
+                let operand = self.unary()?;
+                self.node(at, operand.depth, Node::Negate(Box::new(operand)))
+            }
+            _ => self.primary(),
+        };
+        self.nesting -= 1;
+        expr
+    }
+
+    fn primary(&mut self) -> Result<Expr, Complaint> {
+        let (at, token) = self.take();
+        match token {
+            Token::Number(digits) => match digits.parse::<f64>() {
+                Ok(value) if value.is_finite() => self.node(at, 0, Node::Number(value)),
+                _ => Err(Complaint::new(
+                    at,
+                    Fault::Syntax,
+                    format!("{} is too large a number", quoted(digits)),
+                )),
+            },
+            Token::Open => {
+                let inner = self.binary(1)?;
+                self.expect(Token::Close, at)?;
+                Ok(inner)
+            }
+            Token::Name(name) if self.peek().1 == Token::Open => self.call(at, name),
+            Token::Name(name) => {
+                let index = self.index(at, name)?;
+                self.node(at, 0, Node::Name { name: name.into(), index })
+            }
+            _ => Err(self.unexpected(at, token, "a number, a field, a score, a function or '('")),
+        }
+    }
+
+    fn index(&mut self, name_at: usize, name: &str) -> Result<Option<usize>, Complaint> {
+        let (opened, _) = self.peek();
+        if !self.accept(Token::OpenIndex) {
+            return Ok(None);
+        }
+        let (at, token) = self.take();
+        let index = match token {
+            Token::Number(digits) => digits.parse::<usize>().ok(),
+            _ => None,
+        };
+        let Some(index) = index else {
+            let message = format!("an index is a whole number, as in {name}[0], not {}", token.describe());
+            return Err(Complaint::new(at.max(name_at), Fault::Syntax, message));
+        };
+        self.expect(Token::CloseIndex, opened)?;
+        Ok(Some(index))
+    }
+
+    fn call(&mut self, at: usize, name: &str) -> Result<Expr, Complaint> {
+        let (opened, _) = self.take();
+        let Some(function) = Function::ALL.into_iter().find(|f| f.name() == name) else {
+            let names = Function::ALL.map(Function::name);
+            let mut hint = suggestion(name, names);
+            if hint.is_empty() {
+                hint = format!("; functions are {}", names.join(", "));
+            }
+            return Err(Complaint::new(at, Fault::Unknown, format!("no function {}{hint}", quoted(name))));
+        };
+        let mut arguments = vec![self.binary(1)?];
+        while self.accept(Token::Comma) {
+            arguments.push(self.binary(1)?);
+        }
+        self.expect(Token::Close, opened)?;
+        if arguments.len() > 1 && !function.is_variadic() {
+            let message = format!("{name} takes one argument, not {}", arguments.len());
+            return Err(Complaint::new(at, Fault::Syntax, message));
+        }
+        let depth = arguments.iter().map(|argument| argument.depth).max().unwrap_or(0);
+        self.node(at, depth, Node::Call(function, arguments))
+    }
+
+    fn node(&mut self, at: usize, depth_below: usize, node: Node) -> Result<Expr, Complaint> {
+        self.nodes += 1;
+        if self.nodes > EXPRESSION_NODES_MAX {
+            let message = format!(
+                "the expression has more than {EXPRESSION_NODES_MAX} parts; split it into several lines"
+            );
+            return Err(Complaint::new(at, Fault::Limit, message));
+        }
+        let depth = depth_below + 1;
+        if depth > EXPRESSION_DEPTH_MAX { Err(too_deep(at)) } else { Ok(Expr { at, node, depth }) }
+    }
+
+    fn unexpected(&self, at: usize, token: Token<'_>, wanted: &str) -> Complaint {
+        let hint = match token {
+            Token::Name(name) => FOREIGN_WORDS.iter().find(|(word, _)| *word == name),
+            _ => None,
+        };
+        let hint = hint.map(|(_, ours)| format!("; write '{ours}'")).unwrap_or_default();
+        let found = if self.tokens.len() == 1 { "nothing".into() } else { token.describe() };
+        Complaint::new(at, Fault::Syntax, format!("expected {wanted}, found {found}{hint}"))
+    }
+}
+
+fn too_deep(at: usize) -> Complaint {
+    let message = format!(
+        "more than {EXPRESSION_DEPTH_MAX} operators inside one another; split the line or group with ( )"
+    );
+    Complaint::new(at, Fault::Limit, message)
+}

@@ -1,0 +1,283 @@
+//! The operations of a menu as a graph without repetition.
+//!
+//! ```text
+//!   a: muons.pt[0] >= 22 && met.pt > 50        Raw(muons.pt[0]) --> Within(44..) ------------ And
+//!   b: met.pt > 50 || muons.pt[0] >= 30                         \-> Within(60..) -- Or         |
+//!                                              Raw(met.pt) -------> Within(101..) --^---------^
+//! ```
+//!
+//! * I1: equal operations on equal operands are one node, so what several lines need is computed once.
+//! * I2: an operand has a smaller id than the operation that uses it.
+//! * I3: an operation on constants is a constant. It is computed by the function that the kernels use, so folding changes no bit.
+
+use std::collections::HashMap;
+
+use tamis_event::Element;
+
+use crate::expression::{Arithmetic, Comparison};
+use crate::limits::OPERATIONS_MAX;
+use crate::lottery::Lottery;
+use crate::window::{raw_range, window};
+
+/// A node of the graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct NodeId(u32);
+
+impl NodeId {
+    pub(crate) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// What an operation makes for every event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sort {
+    /// An integer as it stands in the record.
+    Raw,
+    /// An f64.
+    Number,
+    /// A truth value.
+    Truth,
+}
+
+/// One operation; in the order of [`Sort`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Node {
+    /// An integer element, at most 32 bits with its sign; the place in [`Graph::element`].
+    Raw(usize),
+
+    /// The bits of an f64.
+    Number(u64),
+    /// Physical value of an element of another type.
+    Load(usize),
+    /// Physical value of a raw one; the same place again, for its scale and offset.
+    Physical(NodeId, usize),
+    /// A score column.
+    Score(usize),
+    Absolute(NodeId),
+    Negate(NodeId),
+    Combine(Arithmetic, NodeId, NodeId),
+    /// How many of these hold.
+    Count(Box<[NodeId]>),
+
+    Truth(bool),
+    /// A raw value in an interval, ends included.
+    Within(NodeId, i32, i32),
+    Compare(Comparison, NodeId, NodeId),
+    And(NodeId, NodeId),
+    Or(NodeId, NodeId),
+    Not(NodeId),
+    Draw(Lottery),
+}
+
+impl Node {
+    pub(crate) fn sort(&self) -> Sort {
+        match self {
+            Self::Raw(_) => Sort::Raw,
+            Self::Number(_)
+            | Self::Load(_)
+            | Self::Physical(..)
+            | Self::Score(_)
+            | Self::Absolute(_)
+            | Self::Negate(_)
+            | Self::Combine(..)
+            | Self::Count(_) => Sort::Number,
+            Self::Truth(_)
+            | Self::Within(..)
+            | Self::Compare(..)
+            | Self::And(..)
+            | Self::Or(..)
+            | Self::Not(_)
+            | Self::Draw(_) => Sort::Truth,
+        }
+    }
+
+    /// Calls `each` for every operand, in order.
+    pub(crate) fn for_each_operand(&self, mut each: impl FnMut(NodeId)) {
+        match self {
+            Self::Raw(_)
+            | Self::Number(_)
+            | Self::Load(_)
+            | Self::Score(_)
+            | Self::Truth(_)
+            | Self::Draw(_) => {}
+            Self::Physical(a, _)
+            | Self::Within(a, ..)
+            | Self::Absolute(a)
+            | Self::Negate(a)
+            | Self::Not(a) => each(*a),
+            Self::Combine(_, a, b) | Self::Compare(_, a, b) | Self::And(a, b) | Self::Or(a, b) => {
+                each(*a);
+                each(*b);
+            }
+            Self::Count(operands) => operands.iter().copied().for_each(each),
+        }
+    }
+}
+
+/// More operations than [`OPERATIONS_MAX`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TooLarge;
+
+type Made = Result<NodeId, TooLarge>;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Graph {
+    nodes: Vec<Node>,
+    ids: HashMap<Node, NodeId>,
+    elements: Vec<Element>,
+    /// Byte offset in a record to the place in `elements`.
+    element_at: HashMap<usize, usize>,
+}
+
+impl Graph {
+    /// All nodes; the index is the id.
+    pub(crate) fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The element at a place that a node names.
+    pub(crate) fn element(&self, place: usize) -> Element {
+        self.elements[place]
+    }
+
+    fn add(&mut self, node: Node) -> Made {
+        if let Some(&id) = self.ids.get(&node) {
+            return Ok(id);
+        }
+        if self.nodes.len() == OPERATIONS_MAX {
+            return Err(TooLarge);
+        }
+        let id = NodeId(self.nodes.len() as u32);
+        self.nodes.push(node.clone());
+        self.ids.insert(node, id);
+        Ok(id)
+    }
+
+    fn as_number(&self, id: NodeId) -> Option<f64> {
+        match self.nodes[id.index()] {
+            Node::Number(bits) => Some(f64::from_bits(bits)),
+            _ => None,
+        }
+    }
+
+    fn as_truth(&self, id: NodeId) -> Option<bool> {
+        match self.nodes[id.index()] {
+            Node::Truth(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn number(&mut self, value: f64) -> Made {
+        self.add(Node::Number(value.to_bits()))
+    }
+
+    pub(crate) fn truth(&mut self, value: bool) -> Made {
+        self.add(Node::Truth(value))
+    }
+
+    /// The physical value of an element.
+    pub(crate) fn load(&mut self, element: Element) -> Made {
+        let next = self.elements.len();
+        let place = *self.element_at.entry(element.at).or_insert(next);
+        if place == next {
+            self.elements.push(element);
+        }
+        if raw_range(element).is_none() {
+            return self.add(Node::Load(place));
+        }
+        let raw = self.add(Node::Raw(place))?;
+        self.add(Node::Physical(raw, place))
+    }
+
+    pub(crate) fn score(&mut self, column: usize) -> Made {
+        self.add(Node::Score(column))
+    }
+
+    pub(crate) fn draw(&mut self, lottery: Lottery) -> Made {
+        self.add(Node::Draw(lottery))
+    }
+
+    pub(crate) fn absolute(&mut self, a: NodeId) -> Made {
+        match self.as_number(a) {
+            Some(value) => self.number(value.abs()),
+            None => self.add(Node::Absolute(a)),
+        }
+    }
+
+    pub(crate) fn negate(&mut self, a: NodeId) -> Made {
+        match self.as_number(a) {
+            Some(value) => self.number(-value),
+            None => self.add(Node::Negate(a)),
+        }
+    }
+
+    pub(crate) fn combine(&mut self, arithmetic: Arithmetic, a: NodeId, b: NodeId) -> Made {
+        match (self.as_number(a), self.as_number(b)) {
+            (Some(x), Some(y)) => self.number(arithmetic.apply(x, y)),
+            _ => self.add(Node::Combine(arithmetic, a, b)),
+        }
+    }
+
+    pub(crate) fn compare(&mut self, comparison: Comparison, a: NodeId, b: NodeId) -> Made {
+        match (self.as_number(a), self.as_number(b)) {
+            (Some(x), Some(y)) => self.truth(comparison.holds(x, y)),
+            (None, Some(limit)) => self.cut(comparison, a, limit, Node::Compare(comparison, a, b)),
+            (Some(limit), None) => self.cut(comparison.mirrored(), b, limit, Node::Compare(comparison, a, b)),
+            (None, None) => self.add(Node::Compare(comparison, a, b)),
+        }
+    }
+
+    /// `a op limit`: an interval of a raw value if it is one, else the `plain` comparison.
+    fn cut(&mut self, comparison: Comparison, a: NodeId, limit: f64, plain: Node) -> Made {
+        let (absolute, inner) = match self.nodes[a.index()] {
+            Node::Absolute(inner) => (true, inner),
+            _ => (false, a),
+        };
+        let Node::Physical(raw, place) = self.nodes[inner.index()] else { return self.add(plain) };
+        let Some(found) = window(self.elements[place], absolute, comparison, limit) else {
+            return self.add(plain);
+        };
+        let within = if found.low > found.high {
+            self.truth(false)?
+        } else {
+            self.add(Node::Within(raw, found.low, found.high))?
+        };
+        if found.outside { self.not(within) } else { Ok(within) }
+    }
+
+    pub(crate) fn and(&mut self, a: NodeId, b: NodeId) -> Made {
+        match (self.as_truth(a), self.as_truth(b)) {
+            (Some(false), _) | (_, Some(false)) => self.truth(false),
+            (Some(true), _) => Ok(b),
+            (_, Some(true)) => Ok(a),
+            _ => self.add(Node::And(a, b)),
+        }
+    }
+
+    pub(crate) fn or(&mut self, a: NodeId, b: NodeId) -> Made {
+        match (self.as_truth(a), self.as_truth(b)) {
+            (Some(true), _) | (_, Some(true)) => self.truth(true),
+            (Some(false), _) => Ok(b),
+            (_, Some(false)) => Ok(a),
+            _ => self.add(Node::Or(a, b)),
+        }
+    }
+
+    pub(crate) fn not(&mut self, a: NodeId) -> Made {
+        match self.nodes[a.index()] {
+            Node::Truth(value) => self.truth(!value),
+            Node::Not(inner) => Ok(inner),
+            _ => self.add(Node::Not(a)),
+        }
+    }
+
+    pub(crate) fn count(&mut self, conditions: &[NodeId]) -> Made {
+        let truths: Option<Vec<bool>> = conditions.iter().map(|&id| self.as_truth(id)).collect();
+        match truths {
+            Some(truths) => self.number(truths.into_iter().filter(|&holds| holds).count() as f64),
+            None => self.add(Node::Count(conditions.into())),
+        }
+    }
+}

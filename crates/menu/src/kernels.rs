@@ -1,0 +1,229 @@
+//! The inner loops: one operation on the numbers or bits of a tile.
+//!
+//! Free functions over slices without state, so that each can be measured, tested and replaced alone. A loop has no branch that depends on
+//! an event; what an operation does is chosen once per tile.
+
+use tamis_event::{Dtype, Element};
+
+use crate::expression::{Arithmetic, Comparison};
+
+/// Events per mask word.
+pub(crate) const LANES: usize = 64;
+/// Mask words per tile: the records of 256 level-1 events fit the first-level cache of a core.
+pub(crate) const TILE_WORDS: usize = 4;
+/// Events per tile.
+pub(crate) const TILE: usize = TILE_WORDS * LANES;
+
+/// Numbers of the events of one mask word.
+pub(crate) type Lanes = [f64; LANES];
+/// Raw values of the same.
+pub(crate) type RawLanes = [i32; LANES];
+/// Bit `i % 64` of word `i / 64` belongs to event `i` of the tile.
+pub(crate) type Bits = [u64; TILE_WORDS];
+
+/// An operand of a step.
+#[derive(Clone, Copy)]
+pub(crate) enum Input<'a> {
+    Column(&'a [Lanes]),
+    Constant(f64),
+}
+
+/// `out[i]` = raw value of `element` in record `i` of `records`, which are `stride` bytes each. For the types of [`crate::window::raw_range`].
+pub(crate) fn load_raw(out: &mut [i32], records: &[u8], stride: usize, element: Element) {
+    let at = element.at;
+    match element.dtype {
+        Dtype::U8 => strided(out, records, stride, at, |bytes| u8::from_le_bytes(bytes).into()),
+        Dtype::I8 => strided(out, records, stride, at, |bytes| i8::from_le_bytes(bytes).into()),
+        Dtype::U16 => strided(out, records, stride, at, |bytes| u16::from_le_bytes(bytes).into()),
+        Dtype::I16 => strided(out, records, stride, at, |bytes| i16::from_le_bytes(bytes).into()),
+        Dtype::I32 => strided(out, records, stride, at, i32::from_le_bytes),
+        Dtype::U32 | Dtype::F16 | Dtype::F32 => unreachable!("not a raw type"),
+    }
+}
+
+/// The same with physical values, for the other types.
+pub(crate) fn load(out: &mut [f64], records: &[u8], stride: usize, element: Element) {
+    let Element { at, scale, offset, .. } = element;
+    let physical = |raw: f64| raw * scale + offset;
+    match element.dtype {
+        Dtype::U32 => strided(out, records, stride, at, |bytes: [u8; 4]| physical(Dtype::U32.read(&bytes))),
+        Dtype::F16 => strided(out, records, stride, at, |bytes: [u8; 2]| physical(Dtype::F16.read(&bytes))),
+        Dtype::F32 => strided(out, records, stride, at, |bytes: [u8; 4]| physical(Dtype::F32.read(&bytes))),
+        Dtype::U8 | Dtype::I8 | Dtype::U16 | Dtype::I16 | Dtype::I32 => unreachable!("a raw type"),
+    }
+}
+
+/// `out[i]` = `f` of the `N` bytes at `at` in record `i`.
+#[inline(always)]
+fn strided<T, const N: usize>(
+    out: &mut [T],
+    records: &[u8],
+    stride: usize,
+    at: usize,
+    f: impl Fn([u8; N]) -> T,
+) {
+    assert!(at + N <= stride, "an element lies within its record");
+    for (out, record) in out.iter_mut().zip(records.chunks_exact(stride)) {
+        *out = f(*record[at..].first_chunk().expect("checked above"));
+    }
+}
+
+/// Raw to physical values, by the formula of [`Element::physical`].
+pub(crate) fn physical(out: &mut [Lanes], of: &[RawLanes], scale: f64, offset: f64) {
+    for (out, &raw) in out.as_flattened_mut().iter_mut().zip(of.as_flattened()) {
+        *out = f64::from(raw) * scale + offset;
+    }
+}
+
+/// The events whose raw value is from `low` to `high`.
+pub(crate) fn within(of: &[RawLanes], low: i32, high: i32) -> Bits {
+    let mut bits = [0; TILE_WORDS];
+    for (word, of) in bits.iter_mut().zip(of) {
+        *word = gather(|lane| (low <= of[lane]) & (of[lane] <= high));
+    }
+    bits
+}
+
+/// Scores to the numbers of the menu. Exact.
+pub(crate) fn widen(out: &mut [f64], scores: &[f32]) {
+    for (out, &score) in out.iter_mut().zip(scores) {
+        *out = score.into();
+    }
+}
+
+pub(crate) fn absolute(out: &mut [Lanes], of: &[Lanes]) {
+    each(out, of, f64::abs);
+}
+
+pub(crate) fn negate(out: &mut [Lanes], of: &[Lanes]) {
+    each(out, of, |x| -x);
+}
+
+/// `out` = `a op b`. The numbers come from [`Arithmetic::apply`], as in constant folding.
+pub(crate) fn combine(out: &mut [Lanes], arithmetic: Arithmetic, a: Input<'_>, b: Input<'_>) {
+    match arithmetic {
+        Arithmetic::Add => zip(out, a, b, |x, y| Arithmetic::Add.apply(x, y)),
+        Arithmetic::Sub => zip(out, a, b, |x, y| Arithmetic::Sub.apply(x, y)),
+        Arithmetic::Mul => zip(out, a, b, |x, y| Arithmetic::Mul.apply(x, y)),
+        Arithmetic::Div => zip(out, a, b, |x, y| Arithmetic::Div.apply(x, y)),
+        Arithmetic::Min => zip(out, a, b, |x, y| Arithmetic::Min.apply(x, y)),
+        Arithmetic::Max => zip(out, a, b, |x, y| Arithmetic::Max.apply(x, y)),
+    }
+}
+
+/// The events for which `a op b`.
+pub(crate) fn compare(comparison: Comparison, a: Input<'_>, b: Input<'_>) -> Bits {
+    match comparison {
+        Comparison::Less => test(a, b, |x, y| Comparison::Less.holds(x, y)),
+        Comparison::LessEqual => test(a, b, |x, y| Comparison::LessEqual.holds(x, y)),
+        Comparison::Greater => test(a, b, |x, y| Comparison::Greater.holds(x, y)),
+        Comparison::GreaterEqual => test(a, b, |x, y| Comparison::GreaterEqual.holds(x, y)),
+        Comparison::Equal => test(a, b, |x, y| Comparison::Equal.holds(x, y)),
+        Comparison::NotEqual => test(a, b, |x, y| Comparison::NotEqual.holds(x, y)),
+    }
+}
+
+#[inline(always)]
+fn each(out: &mut [Lanes], of: &[Lanes], f: impl Fn(f64) -> f64) {
+    for (out, x) in out.as_flattened_mut().iter_mut().zip(of.as_flattened()) {
+        *out = f(*x);
+    }
+}
+
+#[inline(always)]
+fn zip(out: &mut [Lanes], a: Input<'_>, b: Input<'_>, f: impl Fn(f64, f64) -> f64) {
+    let out = out.as_flattened_mut();
+    match (a, b) {
+        (Input::Column(a), Input::Column(b)) => {
+            for ((out, x), y) in out.iter_mut().zip(a.as_flattened()).zip(b.as_flattened()) {
+                *out = f(*x, *y);
+            }
+        }
+        (Input::Column(a), Input::Constant(y)) => {
+            for (out, x) in out.iter_mut().zip(a.as_flattened()) {
+                *out = f(*x, y);
+            }
+        }
+        (Input::Constant(x), Input::Column(b)) => {
+            for (out, y) in out.iter_mut().zip(b.as_flattened()) {
+                *out = f(x, *y);
+            }
+        }
+        (Input::Constant(x), Input::Constant(y)) => out.fill(f(x, y)),
+    }
+}
+
+#[inline(always)]
+fn test(a: Input<'_>, b: Input<'_>, f: impl Fn(f64, f64) -> bool) -> Bits {
+    let mut bits = [0; TILE_WORDS];
+    match (a, b) {
+        (Input::Column(a), Input::Column(b)) => {
+            for ((word, a), b) in bits.iter_mut().zip(a).zip(b) {
+                *word = gather(|lane| f(a[lane], b[lane]));
+            }
+        }
+        (Input::Column(a), Input::Constant(y)) => {
+            for (word, a) in bits.iter_mut().zip(a) {
+                *word = gather(|lane| f(a[lane], y));
+            }
+        }
+        (Input::Constant(x), Input::Column(b)) => {
+            for (word, b) in bits.iter_mut().zip(b) {
+                *word = gather(|lane| f(x, b[lane]));
+            }
+        }
+        (Input::Constant(x), Input::Constant(y)) => bits.fill(if f(x, y) { u64::MAX } else { 0 }),
+    }
+    bits
+}
+
+/// Bit `i` = `holds(i)`. First a byte per event, which the compiler vectorises.
+#[inline(always)]
+fn gather(holds: impl Fn(usize) -> bool) -> u64 {
+    let mut bytes = [0_u8; LANES];
+    for (lane, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from(holds(lane));
+    }
+    pack(&bytes)
+}
+
+/// Bytes that are 0 or 1 to bits. Not inlined: the optimiser would merge it with the loop that made the bytes into shifts of single events.
+#[inline(never)]
+fn pack(bytes: &[u8; LANES]) -> u64 {
+    let (eights, _) = bytes.as_chunks::<8>();
+    let mut word = 0;
+    for (group, eight) in eights.iter().enumerate() {
+        // The product brings byte i to bit 56 + i.
+        let packed = u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+        word |= packed << (8 * group);
+    }
+    word
+}
+
+/// `out[i]` = how many of the masks `of` have bit `i`.
+pub(crate) fn count(out: &mut [Lanes], masks: &[Bits], of: &[usize]) {
+    for (word, lanes) in out.iter_mut().enumerate() {
+        *lanes = [0.0; LANES];
+        // The sums are bytes, so they take 255 masks at a time.
+        for some in of.chunks(255) {
+            let mut sums = [0_u64; LANES / 8];
+            for &mask in some {
+                let bits = masks[mask][word];
+                for (group, sum) in sums.iter_mut().enumerate() {
+                    *sum += spread(bits >> (8 * group));
+                }
+            }
+            for (lane, total) in lanes.iter_mut().enumerate() {
+                *total += f64::from((sums[lane / 8] >> (8 * (lane % 8))) as u8);
+            }
+        }
+    }
+}
+
+/// The lowest eight bits, one in each byte.
+#[inline(always)]
+fn spread(bits: u64) -> u64 {
+    // Byte i keeps bit i of its copy of the eight bits; adding 0x7f.. carries any kept bit to the top of its byte.
+    let kept = (bits & 0xFF).wrapping_mul(0x0101_0101_0101_0101) & 0x8040_2010_0804_0201;
+    (((kept & 0x7F7F_7F7F_7F7F_7F7F) + 0x7F7F_7F7F_7F7F_7F7F) | kept) >> 7 & 0x0101_0101_0101_0101
+}

@@ -1,0 +1,24 @@
+//! `kind = "pass-through"`: passes every event; its prescale says how many are kept.
+
+use super::{Condition, Kind};
+use crate::error::Complaint;
+use crate::graph::NodeId;
+use crate::lowering::Lowering;
+use crate::table::Table;
+
+pub(super) const KIND: Kind = Kind { word: "pass-through", title: "a pass-through line", keys: &[], read };
+
+fn read(table: &Table<'_>, _text: &str) -> Result<Box<dyn Condition>, Complaint> {
+    Ok(Box::new(PassThrough { at: table.at() }))
+}
+
+#[derive(Debug)]
+struct PassThrough {
+    at: usize,
+}
+
+impl Condition for PassThrough {
+    fn lower(&self, _name: &str, to: &mut Lowering<'_>) -> Result<NodeId, Complaint> {
+        to.always(self.at)
+    }
+}

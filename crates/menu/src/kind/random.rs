@@ -1,0 +1,28 @@
+//! `kind = "random"`: passes one event in `every`, by hash. Two random lines draw independently, and so does the prescale of a random line.
+
+use super::{Condition, Kind};
+use crate::error::Complaint;
+use crate::graph::NodeId;
+use crate::limits::PRESCALE_MAX;
+use crate::lottery::Lottery;
+use crate::lowering::Lowering;
+use crate::table::Table;
+
+pub(super) const KIND: Kind = Kind { word: "random", title: "a random line", keys: &["every"], read };
+
+fn read(table: &Table<'_>, _text: &str) -> Result<Box<dyn Condition>, Complaint> {
+    let every = table.count("every", PRESCALE_MAX)?.ok_or_else(|| table.missing("every", "1000"))?;
+    Ok(Box::new(Random { at: table.at(), every }))
+}
+
+#[derive(Debug)]
+struct Random {
+    at: usize,
+    every: u64,
+}
+
+impl Condition for Random {
+    fn lower(&self, name: &str, to: &mut Lowering<'_>) -> Result<NodeId, Complaint> {
+        to.draw(self.at, Lottery::new(&format!("{name}#random"), self.every))
+    }
+}

@@ -1,0 +1,20 @@
+//! Every limit of a menu, in one place. A file beyond one of them is refused with the place and the limit.
+
+/// Bytes of a menu file.
+pub const FILE_BYTES_MAX: usize = 1 << 20;
+/// Models that a menu names.
+pub const MODELS_MAX: usize = 16;
+/// Streams: one bit each in a word of 64.
+pub const STREAMS_MAX: usize = 64;
+/// Lines.
+pub const LINES_MAX: usize = 1024;
+/// Bytes of the name of a menu, line, stream or model.
+pub const NAME_BYTES_MAX: usize = 64;
+/// Largest prescale, and largest `every` of a random line: the largest integer of TOML.
+pub const PRESCALE_MAX: u64 = i64::MAX as u64;
+/// Operators, numbers, names and functions of one expression.
+pub const EXPRESSION_NODES_MAX: usize = 4096;
+/// Nesting of one expression; a chain `a && b && c` nests once per operator. Bounds the recursion of everything that walks it.
+pub const EXPRESSION_DEPTH_MAX: usize = 128;
+/// Operations of a compiled menu, after arrays became one operation per element. Bounds the scratch memory of a worker (2 KiB each).
+pub const OPERATIONS_MAX: usize = 16_384;

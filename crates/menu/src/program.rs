@@ -1,0 +1,219 @@
+//! The graph of a menu as straight lists of steps over tiles of events, one list per line.
+//!
+//! A step reads and writes registers: a **raw** holds an integer per event of the tile, a **column** an f64, a **mask** a bit. Steps come in
+//! the order in which the lines need them, so a register is free again soon and the scratch memory stays in the cache.
+//!
+//! * I1: a register is written before it is read.
+//! * I2: a step never writes a register that it reads.
+//! * I3: a register is reused only after the last step that reads it.
+
+use tamis_event::Element;
+
+use crate::expression::{Arithmetic, Comparison};
+use crate::graph::{Graph, Node, NodeId, Sort};
+use crate::lottery::Lottery;
+
+/// Index of a raw register.
+pub(crate) type Raw = usize;
+/// Index of a column register.
+pub(crate) type Column = usize;
+/// Index of a mask register.
+pub(crate) type Mask = usize;
+
+/// A number per event, or the same number for all.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Operand {
+    Column(Column),
+    Constant(f64),
+}
+
+/// One operation on a whole tile.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    Raw { into: Raw, element: Element },
+    Load { into: Column, element: Element },
+    Physical { into: Column, of: Raw, scale: f64, offset: f64 },
+    Score { into: Column, score: usize },
+    Absolute { into: Column, of: Column },
+    Negate { into: Column, of: Column },
+    Combine { into: Column, arithmetic: Arithmetic, a: Operand, b: Operand },
+    Count { into: Column, of: Box<[Mask]> },
+    Truth { into: Mask, value: bool },
+    Within { into: Mask, of: Raw, low: i32, high: i32 },
+    Compare { into: Mask, comparison: Comparison, a: Operand, b: Operand },
+    And { into: Mask, a: Mask, b: Mask },
+    Or { into: Mask, a: Mask, b: Mask },
+    Not { into: Mask, of: Mask },
+    Draw { into: Mask, lottery: Lottery },
+}
+
+/// What is left to do for a line after the lines before it.
+#[derive(Debug)]
+pub(crate) struct Section {
+    pub(crate) steps: Vec<Step>,
+    /// Where the line's condition is after these steps, until the next section runs.
+    pub(crate) condition: Mask,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Program {
+    /// One per line.
+    pub(crate) sections: Vec<Section>,
+    pub(crate) raws: usize,
+    pub(crate) columns: usize,
+    pub(crate) masks: usize,
+    /// Does a step draw?
+    pub(crate) draws: bool,
+}
+
+impl Program {
+    /// The program that finds `conditions[k]` of every line `k`.
+    pub(crate) fn new(graph: &Graph, conditions: &[NodeId]) -> Self {
+        let mut scheduler = Scheduler {
+            graph,
+            steps: Vec::new(),
+            registers: vec![None; graph.nodes().len()],
+            readers: readers(graph, conditions),
+            raws: Registers::default(),
+            columns: Registers::default(),
+            masks: Registers::default(),
+        };
+        let section = |&line| {
+            scheduler.need(line);
+            let condition = scheduler.register(line);
+            scheduler.release(line);
+            Section { steps: std::mem::take(&mut scheduler.steps), condition }
+        };
+        let sections = conditions.iter().map(section).collect();
+        let draws = graph.nodes().iter().any(|node| matches!(node, Node::Draw(_)));
+        let (raws, columns, masks) = (scheduler.raws.made, scheduler.columns.made, scheduler.masks.made);
+        Self { sections, raws, columns, masks, draws }
+    }
+}
+
+/// How many steps read each node. A node that no line needs has none, although others may name it.
+fn readers(graph: &Graph, conditions: &[NodeId]) -> Vec<usize> {
+    let mut readers = vec![0; graph.nodes().len()];
+    for condition in conditions {
+        readers[condition.index()] += 1;
+    }
+    // An operand has a smaller id than its operation (graph I2), so one sweep downwards sees all readers of a node before the node.
+    for (index, node) in graph.nodes().iter().enumerate().rev() {
+        if readers[index] > 0 {
+            node.for_each_operand(|operand| readers[operand.index()] += 1);
+        }
+    }
+    readers
+}
+
+/// Registers of one sort.
+#[derive(Default)]
+struct Registers {
+    made: usize,
+    free: Vec<usize>,
+}
+
+impl Registers {
+    fn take(&mut self) -> usize {
+        self.free.pop().unwrap_or_else(|| {
+            self.made += 1;
+            self.made - 1
+        })
+    }
+}
+
+struct Scheduler<'a> {
+    graph: &'a Graph,
+    steps: Vec<Step>,
+    /// Where the value of a node is, once it is computed.
+    registers: Vec<Option<usize>>,
+    /// Steps to come that read a node.
+    readers: Vec<usize>,
+    raws: Registers,
+    columns: Registers,
+    masks: Registers,
+}
+
+impl Scheduler<'_> {
+    /// Emits the steps that compute `root` and were not emitted yet, operands first. Without recursion: a sum is as deep as its array is long.
+    fn need(&mut self, root: NodeId) {
+        let mut stack = vec![(root, false)];
+        while let Some((id, operands_done)) = stack.pop() {
+            let node = &self.graph.nodes()[id.index()];
+            if self.registers[id.index()].is_some() || matches!(node, Node::Number(_)) {
+                continue;
+            }
+            if operands_done {
+                self.emit(id, node);
+                continue;
+            }
+            stack.push((id, true));
+            let first = stack.len();
+            node.for_each_operand(|operand| stack.push((operand, false)));
+            stack[first..].reverse();
+        }
+    }
+
+    fn emit(&mut self, id: NodeId, node: &Node) {
+        let into = self.registers_of(node).take();
+        let at = |id| self.register(id);
+        let step = match node {
+            Node::Number(_) => unreachable!("a constant is an operand and has no register"),
+            Node::Raw(place) => Step::Raw { into, element: self.graph.element(*place) },
+            Node::Load(place) => Step::Load { into, element: self.graph.element(*place) },
+            Node::Physical(of, place) => {
+                let Element { scale, offset, .. } = self.graph.element(*place);
+                Step::Physical { into, of: at(*of), scale, offset }
+            }
+            Node::Score(score) => Step::Score { into, score: *score },
+            Node::Absolute(of) => Step::Absolute { into, of: at(*of) },
+            Node::Negate(of) => Step::Negate { into, of: at(*of) },
+            Node::Combine(arithmetic, a, b) => {
+                Step::Combine { into, arithmetic: *arithmetic, a: self.operand(*a), b: self.operand(*b) }
+            }
+            Node::Count(of) => Step::Count { into, of: of.iter().map(|&id| at(id)).collect() },
+            Node::Truth(value) => Step::Truth { into, value: *value },
+            Node::Within(of, low, high) => Step::Within { into, of: at(*of), low: *low, high: *high },
+            Node::Compare(comparison, a, b) => {
+                Step::Compare { into, comparison: *comparison, a: self.operand(*a), b: self.operand(*b) }
+            }
+            Node::And(a, b) => Step::And { into, a: at(*a), b: at(*b) },
+            Node::Or(a, b) => Step::Or { into, a: at(*a), b: at(*b) },
+            Node::Not(of) => Step::Not { into, of: at(*of) },
+            Node::Draw(lottery) => Step::Draw { into, lottery: *lottery },
+        };
+        self.steps.push(step);
+        self.registers[id.index()] = Some(into);
+        node.for_each_operand(|operand| self.release(operand));
+    }
+
+    fn registers_of(&mut self, node: &Node) -> &mut Registers {
+        match node.sort() {
+            Sort::Raw => &mut self.raws,
+            Sort::Number => &mut self.columns,
+            Sort::Truth => &mut self.masks,
+        }
+    }
+
+    fn register(&self, id: NodeId) -> usize {
+        self.registers[id.index()].expect("operands are emitted before what reads them")
+    }
+
+    fn operand(&self, id: NodeId) -> Operand {
+        match self.graph.nodes()[id.index()] {
+            Node::Number(bits) => Operand::Constant(f64::from_bits(bits)),
+            _ => Operand::Column(self.register(id)),
+        }
+    }
+
+    /// One reader less; after the last one the register is free. The node stays known: nobody asks for it again.
+    fn release(&mut self, id: NodeId) {
+        let left = &mut self.readers[id.index()];
+        *left -= 1;
+        let Some(register) = self.registers[id.index()] else { return };
+        if *left == 0 {
+            self.registers_of(&self.graph.nodes()[id.index()]).free.push(register);
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! A cut on one integer field is an interval of its raw values.
+//!
+//! `muons.pt[0] >= 22` with a scale of 0.5 holds exactly for raw values from 44 on. So the decide loop compares the integers as they stand in
+//! the record and computes no physical value at all. That is exact, not approximate: the physical value, as rounded in f64, never falls while
+//! the raw value rises (or never rises, for a negative scale), so the edge of the interval is found by bisection with the very formula that it
+//! replaces.
+
+use tamis_event::Element;
+
+use crate::expression::Comparison;
+
+/// Raw values from `low` to `high`, both included; outside the interval instead if `outside`. Empty if `low > high`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Window {
+    pub(crate) low: i32,
+    pub(crate) high: i32,
+    pub(crate) outside: bool,
+}
+
+/// Smallest and largest raw value, if the type is an integer that fits an i32.
+pub(crate) fn raw_range(element: Element) -> Option<(i64, i64)> {
+    let fits = |value: i64| i32::try_from(value).is_ok();
+    element.dtype.integer_range().filter(|&(least, most)| fits(least) && fits(most))
+}
+
+/// The raw values of `element` for which `value op limit`, where `value` is the physical value or (`absolute`) its absolute value.
+///
+/// `None` if they are no such interval: other types of field, a limit that is NaN, or `abs(x) == c`.
+pub(crate) fn window(element: Element, absolute: bool, comparison: Comparison, limit: f64) -> Option<Window> {
+    let range = raw_range(element)?;
+    if limit.is_nan() {
+        return None;
+    }
+    let axis = Axis { element, range };
+    let below = |x: f64| axis.first(|value| value >= x);
+    let up_to = |x: f64| axis.first(|value| value > x);
+    let (all, none) = (axis.len(), 0);
+    // Positions on the axis, the second one excluded.
+    let (from, to, outside) = match (absolute, comparison) {
+        (false, Comparison::Less) => (none, below(limit), false),
+        (false, Comparison::LessEqual) => (none, up_to(limit), false),
+        (false, Comparison::Greater) => (up_to(limit), all, false),
+        (false, Comparison::GreaterEqual) => (below(limit), all, false),
+        (false, Comparison::Equal) => (below(limit), up_to(limit), false),
+        (false, Comparison::NotEqual) => (below(limit), up_to(limit), true),
+        (true, Comparison::Less) => (up_to(-limit), below(limit), false),
+        (true, Comparison::LessEqual) => (below(-limit), up_to(limit), false),
+        (true, Comparison::Greater) => (below(-limit), up_to(limit), true),
+        (true, Comparison::GreaterEqual) => (up_to(-limit), below(limit), true),
+        (true, Comparison::Equal | Comparison::NotEqual) => return None,
+    };
+    Some(axis.window(from, to, outside))
+}
+
+/// The raw values in the order of rising physical values.
+struct Axis {
+    element: Element,
+    range: (i64, i64),
+}
+
+impl Axis {
+    fn len(&self) -> i64 {
+        self.range.1 - self.range.0 + 1
+    }
+
+    fn raw(&self, position: i64) -> i64 {
+        if self.element.scale > 0.0 { self.range.0 + position } else { self.range.1 - position }
+    }
+
+    /// The first position whose physical value meets `reached`, which stays met from there on.
+    fn first(&self, reached: impl Fn(f64) -> bool) -> i64 {
+        let (mut from, mut to) = (0, self.len());
+        while from < to {
+            let middle = from + (to - from) / 2;
+            let value = self.raw(middle) as f64 * self.element.scale + self.element.offset;
+            if reached(value) { to = middle } else { from = middle + 1 }
+        }
+        from
+    }
+
+    fn window(&self, from: i64, to: i64, outside: bool) -> Window {
+        if from >= to {
+            return Window { low: 0, high: -1, outside };
+        }
+        let ends = (self.raw(from), self.raw(to - 1));
+        let fit = |raw: i64| i32::try_from(raw).expect("raw_range gave only such types");
+        Window { low: fit(ends.0.min(ends.1)), high: fit(ends.0.max(ends.1)), outside }
+    }
+}

@@ -1,0 +1,255 @@
+//! What a wrong menu is told: the exact words and the exact place. Read these tables as the specification of the messages.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+
+use tamis_event::Schema;
+use tamis_menu::{Fault, Menu, MenuError, limits};
+
+const SCHEMA: &str = r#"
+name = "l1"
+field = [
+    { name = "met.pt", dtype = "i16" },
+    { name = "muons.pt", dtype = "i16", len = 4 },
+    { name = "jets.pt", dtype = "i16", len = 10 },
+    { name = "both.x", dtype = "u8" },
+    { name = "truth.label", dtype = "u8", role = "truth" },
+]
+"#;
+
+/// Stands for `LINE` in [`FILES`]; five lines.
+const LINE: &str = "name = 'l1'\n[[stream]]\nname = 'physics'\n[[line]]\nname = 'a'\n";
+/// Stands for `HEAD`; six lines.
+const HEAD: &str = "LINEstreams = ['physics']\n";
+
+fn expand(text: &str) -> String {
+    text.replace("HEAD", HEAD).replace("LINE", LINE)
+}
+
+fn error_of(text: &str) -> MenuError {
+    let schema = Schema::parse(SCHEMA.as_bytes()).unwrap();
+    let scores = ["anomaly.score", "both.x"].map(String::from);
+    let compiled = Menu::parse(text, "m.toml").and_then(|menu| menu.compile(&schema, &scores));
+    compiled.err().unwrap_or_else(|| panic!("no error in {text}"))
+}
+
+/// A menu whose only line has the condition `when`, a TOML string on line 7.
+fn with_condition(when: &str) -> String {
+    expand(&format!("HEADwhen = {when}"))
+}
+
+/// Expression, column in it from 1, message.
+#[rustfmt::skip]
+const EXPRESSIONS: &[(&str, usize, &str)] = &[
+    ("muons.ptt > 3", 1, "no field 'muons.ptt' in schema 'l1'; did you mean 'muons.pt'?"),
+    ("met.pt > 3 && anomaly.scor > 2", 15, "no score 'anomaly.scor'; model 'anomaly' gives anomaly.score"),
+    ("xyz > 3", 1, "no field 'xyz' in schema 'l1'"),
+    ("muons.pt > 22", 1, "'muons.pt' is an array of 4 elements where one condition is needed; use muons.pt[0], max(muons.pt) or count(muons.pt > ...)"),
+    ("met.pt > 1 && jets.pt > 30", 15, "'jets.pt' is an array of 10 elements where one condition is needed; use jets.pt[0], max(jets.pt) or count(jets.pt > ...)"),
+    ("muons.pt[4] > 1", 1, "'muons.pt' has 4 elements, 0 to 3"),
+    ("met.pt[0] > 1", 1, "'met.pt' is one number; leave the index out"),
+    ("anomaly.score[0] > 1", 1, "'anomaly.score' is a score, one number; leave the index out"),
+    ("truth.label == 1", 1, "'truth.label' is simulation truth; a menu that reads it would cheat"),
+    ("met.pt", 1, "a line needs a condition, this is a number; compare it, for example with > 0"),
+    ("jets.pt", 1, "'jets.pt' is an array of 10 elements where one condition is needed; use jets.pt[0], max(jets.pt) or count(jets.pt > ...)"),
+    ("!met.pt > 3", 1, "'!' needs a condition, this is a number; write !( ... )"),
+    ("met.pt && met.pt > 1", 8, "'&&' needs conditions on both sides, one is a number"),
+    ("-(met.pt > 1) > 0", 1, "'-' needs a number, this is a condition"),
+    ("count(jets.pt) > 1", 1, "count takes a condition on an array, for example count(jets.pt > 30), this is an array of 10 numbers"),
+    ("count(met.pt > 1) > 1", 1, "count takes a condition on an array, for example count(jets.pt > 30), this is a condition"),
+    ("sum(met.pt) > 1", 1, "sum takes an array of numbers, this is a number"),
+    ("abs(met.pt > 1)", 1, "abs takes a number or an array of numbers, this is a condition"),
+    ("max(met.pt) > 1", 1, "max takes an array of numbers, or several numbers, this is a number"),
+    ("max(met.pt, jets.pt) > 1", 13, "'jets.pt' is an array of 10 elements where one number is needed; use jets.pt[0], max(jets.pt) or count(jets.pt > ...)"),
+    ("min(1, 2 > 1) > 0", 1, "min takes numbers, one of these is a condition"),
+    ("count(jets.pt > muons.pt) > 0", 15, "'jets.pt' has 10 elements and 'muons.pt' has 4; they must be equal"),
+    ("both.x > 1", 1, "'both.x' is both a field and a score; give the model another name"),
+    ("", 1, "expected a number, a field, a score, a function or '(', found nothing"),
+    ("met.pt >", 9, "expected a number, a field, a score, a function or '(', found the end"),
+    ("met.pt > 1 2", 12, "expected an operator or the end, found '2'"),
+    ("1 < met.pt < 3", 12, "comparisons cannot be chained; write a < b && b < c"),
+    ("(met.pt > 1", 1, "')' is missing for this one"),
+    ("met.pt > 1)", 11, "expected an operator or the end, found ')'"),
+    ("met.pt = 1", 8, "'=' means nothing here; write '=='"),
+    ("met.pt > 1 & met.pt < 3", 12, "'&' means nothing here; write '&&'"),
+    ("met.pt > 1 and met.pt < 3", 12, "expected an operator or the end, found 'and'; write '&&'"),
+    ("muons.pt[x] > 1", 10, "an index is a whole number, as in muons.pt[0], not 'x'"),
+    ("muons.pt[0 > 1", 12, "expected ']', found '>'"),
+    ("muons.pt[1.5] > 1", 10, "an index is a whole number, as in muons.pt[0], not '1.5'"),
+    ("abs(1, 2) > 1", 1, "abs takes one argument, not 2"),
+    ("abs() > 1", 5, "expected a number, a field, a score, a function or '(', found ')'"),
+    ("sqrt(met.pt) > 1", 1, "no function 'sqrt'; functions are abs, min, max, sum, count"),
+    ("maxx(jets.pt) > 1", 1, "no function 'maxx'; did you mean 'max'?"),
+    ("met.pt > 1e999", 10, "'1e999' is too large a number"),
+    (".5 < met.pt", 1, "'.' means nothing here; a number starts with a digit: 0.5"),
+    ("met.pt > 22GeV", 12, "expected an operator or the end, found 'GeV'"),
+    ("met.pt ≥ 3", 8, "'≥' means nothing here; write '>='"),
+    ("met.pt > 3 # x", 12, "'#' means nothing here"),
+];
+
+/// Menu, place and message.
+#[rustfmt::skip]
+const FILES: &[(&str, &str)] = &[
+    ("name = 'l1'\nrat = '40MHz'", "2:1: a menu has no key 'rat'; did you mean 'rate'?"),
+    ("name = 'l1'\ncolour = 3", "2:1: a menu has no key 'colour'; its keys are name, doc, rate, model, stream, line"),
+    ("doc = 'x'", r#"1:1: a menu needs the key 'name', for example name = "l1""#),
+    ("name = 3", "1:8: 'name' must be text in quotation marks, not a whole number"),
+    ("name = 'l 1'", "1:8: the name of the menu must be 1 to 64 of A-Z a-z 0-9 _ -, not 'l 1'"),
+    ("name = 'l1'\nrate = '40'", "2:8: 'rate' must be a number above 0 with Hz, kHz, MHz or GHz, not '40'"),
+    ("name = 'l1'\nrate = '-1Hz'", "2:8: 'rate' must be a number above 0 with Hz, kHz, MHz or GHz, not '-1Hz'"),
+    ("name = 'l1'\nrate = 'inf MHz'", "2:8: 'rate' must be a number above 0 with Hz, kHz, MHz or GHz, not 'inf MHz'"),
+    ("name = 'l1'", "1:1: a menu needs at least one line; add a [[line]]"),
+    ("name = 'l1'\n[line]\nname = 'a'", "2:1: 'line' must be a list of tables; write [[line]]"),
+    ("name = 'l1'\nline = [1]", "2:9: 'line' must be a list of tables; write [[line]]"),
+    ("name = 'l1'\n[[model]]\nname = 'a-b'\nbundle = 'x'", "3:8: the name of a model must not contain '-': in an expression that is a minus; use '_'"),
+    ("name = 'l1'\n[[model]]\nname = 'a'", r#"2:1: a model needs the key 'bundle', for example bundle = "../models/anomaly""#),
+    ("name = 'l1'\n[[stream]]\nname = 'error'", "3:8: the stream 'error' is reserved for events that could not be decided; choose another name"),
+    ("name = 'l1'\n[[stream]]\nname = 's'\n[[stream]]\nname = 's'", "5:8: the name 's' is taken; a stream needs a name of its own"),
+    ("HEAD", r#"4:1: a cut line needs the key 'when', for example when = "met.pt > 100""#),
+    ("LINEwhen = 'met.pt > 1'", r#"4:1: a cut line needs the key 'streams', for example streams = ["physics"]"#),
+    ("LINEstreams = ['phisics']\nwhen = 'met.pt > 1'", "6:12: no stream 'phisics'; did you mean 'physics'?"),
+    ("LINEstreams = ['tape']\nwhen = 'met.pt > 1'", "6:12: no stream 'tape'; add a [[stream]] of that name"),
+    ("LINEstreams = []\nwhen = 'met.pt > 1'", "6:11: a line needs at least one stream, or its events go nowhere"),
+    ("LINEstreams = ['physics', 'physics']\nwhen = 'met.pt > 1'", "6:23: the stream 'physics' is named twice"),
+    ("LINEstreams = 'physics'\nwhen = 'met.pt > 1'", r#"6:11: 'streams' must be a list, for example ["physics"], not text"#),
+    ("LINEstreams = [3]\nwhen = 'met.pt > 1'", "6:12: 'streams' must be text in quotation marks, not a whole number"),
+    ("HEADwehn = 'met.pt > 1'", "7:1: a cut line has no key 'wehn'; did you mean 'when'?"),
+    ("HEADkind = 'rndom'\nevery = 3", "7:8: no kind 'rndom' of line; did you mean 'random'?"),
+    ("HEADkind = 'veto'", "7:8: no kind 'veto' of line; kinds are cut, random, pass-through"),
+    ("HEADkind = 'random'", "4:1: a random line needs the key 'every', for example every = 1000"),
+    ("HEADkind = 'random'\nevery = 3\nwhen = 'met.pt > 1'", "9:1: a random line has no key 'when'; its keys are name, doc, kind, prescale, streams, every"),
+    ("HEADkind = 'random'\nevery = 0", "8:9: 'every' must be a whole number from 1 to 9223372036854775807, not 0"),
+    ("HEADwhen = 'met.pt > 1'\nprescale = 0", "8:12: 'prescale' must be a whole number from 1 to 9223372036854775807, not 0"),
+    ("HEADwhen = 'met.pt > 1'\nprescale = -5", "8:12: 'prescale' must be a whole number from 1 to 9223372036854775807, not -5"),
+    ("HEADwhen = 'met.pt > 1'\nprescale = 1.5", "8:12: 'prescale' must be a whole number from 1 to 9223372036854775807, not a decimal number"),
+    ("HEADwhen = 'met.pt > 1'\nprescale = 9999999999999999999", "8:12: 'prescale' must be a whole number from 1 to 9223372036854775807, not 9999999999999999999"),
+    ("HEADwhen = true", "7:8: 'when' must be text in quotation marks, not a truth value"),
+    ("HEADwhen = 'met.pt > 1'\n[[line]]\nname = 'a'\nstreams = ['physics']\nwhen = 'met.pt > 1'", "9:8: the name 'a' is taken; a line needs a name of its own"),
+    ("HEADwhen = 'met.pt > 1'\n[[line]]\nwhen = 'met.pt > 1'", r#"8:1: a cut line needs the key 'name', for example name = "single-muon""#),
+];
+
+#[test]
+fn wrong_expressions_are_told_what_and_where() {
+    for (when, column, message) in EXPRESSIONS {
+        let error = error_of(&with_condition(&format!("\"{when}\"")));
+        assert_eq!((error.line(), error.column(), error.message()), (7, column + 8, *message), "{when}");
+    }
+}
+
+#[test]
+fn wrong_files_are_told_what_and_where() {
+    for (text, expected) in FILES {
+        let error = error_of(&expand(text));
+        let told = format!("{}:{}: {}", error.line(), error.column(), error.message());
+        assert_eq!(told, *expected, "{text}");
+    }
+}
+
+#[test]
+fn what_is_not_toml_has_a_place() {
+    for (text, place) in
+        [("name = 'l1", (1, 11)), ("name = 'l1'\nname = 'l2'", (2, 1)), ("a = 1\n= 3", (2, 1))]
+    {
+        let error = error_of(text);
+        assert_eq!((error.fault(), (error.line(), error.column())), (Fault::Toml, place), "{text}: {error}");
+    }
+}
+
+#[test]
+fn the_caret_stands_below_the_mistake_however_the_string_is_written() {
+    let message = "no field 'met.ptt' in schema 'l1'; did you mean 'met.pt'?";
+    for (written, place, excerpt) in [
+        (r#""met.ptt > 4""#, "7:9", "\n  when = \"met.ptt > 4\"\n          ^"),
+        (
+            r#""met.pt\t > \u0033 && met.ptt > 4""#,
+            "7:30",
+            "\n  when = \"met.pt\\t > \\u0033 && met.ptt > 4\"\n                               ^",
+        ),
+        ("'''\n  met.pt > 3 &&\n  met.ptt > 4'''", "9:3", "\n    met.ptt > 4'''\n    ^"),
+        ("'''\r\n  met.pt > 3 &&\r\n\tmet.ptt > 4'''", "9:2", "\n   met.ptt > 4'''\n   ^"),
+        (
+            "\"\"\"met.pt > 3 && \\\n\n  \\\n    met.ptt > 4\"\"\"",
+            "10:5",
+            "\n      met.ptt > 4\"\"\"\n      ^",
+        ),
+    ] {
+        let told = error_of(&with_condition(written)).to_string();
+        assert_eq!(told, format!("m.toml:{place}: {message}{excerpt}"));
+    }
+}
+
+#[test]
+fn a_long_line_is_shown_around_the_mistake() {
+    let when = format!("'{}1 > met.ptt && 1 > 0'", "1 + ".repeat(100));
+    let told = error_of(&with_condition(&when)).to_string();
+    let lines: Vec<&str> = told.lines().collect();
+    let caret = lines[2].find('^').unwrap();
+    assert!(lines[1].len() <= 162, "{told}");
+    assert!(lines[1][caret..].starts_with("met.ptt"), "{told}");
+}
+
+#[test]
+fn limits_hold_at_the_edge() {
+    let stream = |k| format!("[[stream]]\nname = 's{k}'\n");
+    let model = |k| format!("[[model]]\nname = 'm{k}'\nbundle = ''\n");
+    let line = |k| format!("[[line]]\nname = 'l{k}'\nstreams = ['s0']\nwhen = 'met.pt > {k}'\n");
+    let menu = |models, streams, lines| {
+        let tables = (0..models).map(model).chain((0..streams).map(stream)).chain((0..lines).map(line));
+        "name = 'x'\n".to_string() + &tables.collect::<String>()
+    };
+    let (models, streams, lines) = (limits::MODELS_MAX, limits::STREAMS_MAX, limits::LINES_MAX);
+    let full = menu(models, streams, lines);
+    let schema = Schema::parse(SCHEMA.as_bytes()).unwrap();
+    assert_eq!(Menu::parse(&full, "m").unwrap().compile(&schema, &[]).unwrap().lines().len(), lines);
+    let filled = full.clone() + &"#".repeat(limits::FILE_BYTES_MAX - full.len());
+    assert!(Menu::parse(&filled, "m").is_ok());
+    for text in [
+        filled + "#",
+        menu(models + 1, streams, 1),
+        menu(models, streams + 1, 1),
+        menu(models, streams, lines + 1),
+    ] {
+        let error = error_of(&text);
+        assert_eq!(error.fault(), Fault::Limit, "{error}");
+    }
+}
+
+#[test]
+fn limits_of_expressions_hold_at_the_edge() {
+    let deepest = limits::EXPRESSION_DEPTH_MAX;
+    let parentheses = |n| format!("'{}met.pt{} > 1'", "(".repeat(n), ")".repeat(n));
+    let chain = |n| format!("'1 > 0{}'", " && met.pt > 0".repeat(n));
+    let parts = |n: usize| format!("'max({}) > 0'", vec!["1"; n].join(","));
+    // A chain nests once per operator, above a comparison of two numbers. A call, its comparison and the 0 are parts as well.
+    for fits in [parentheses(deepest - 1), chain(deepest - 2), parts(limits::EXPRESSION_NODES_MAX - 3)] {
+        assert!(Menu::parse(&with_condition(&fits), "m").is_ok(), "{fits}");
+    }
+    for too_much in [
+        parentheses(deepest),
+        parentheses(100_000),
+        chain(deepest - 1),
+        format!("'{}1 > 0'", "-".repeat(100_000)),
+        parts(limits::EXPRESSION_NODES_MAX - 2),
+    ] {
+        let error = error_of(&with_condition(&too_much));
+        assert_eq!(error.fault(), Fault::Limit, "{error}");
+    }
+}
+
+#[test]
+fn the_limit_of_operations_holds_at_the_edge() {
+    // A load and a comparison per element; two numbers, the count and its comparison.
+    let cells = (limits::OPERATIONS_MAX - 4) / 2;
+    let schema = format!("name = 's'\n[[field]]\nname = 'x'\ndtype = 'f32'\nlen = {cells}");
+    let schema = Schema::parse(schema.as_bytes()).unwrap();
+    let compile = |when| Menu::parse(&with_condition(when), "m").unwrap().compile(&schema, &[]);
+    assert!(compile("'count(x > 0) > 1'").is_ok());
+    assert_eq!(compile("'!(count(x > 0) > 1)'").unwrap_err().fault(), Fault::Limit);
+}
+
+#[test]
+fn two_scores_of_one_name_are_refused() {
+    let schema = Schema::parse(SCHEMA.as_bytes()).unwrap();
+    let menu = Menu::parse(&with_condition("'a.x > 1'"), "m.toml").unwrap();
+    let error = menu.compile(&schema, &["a.x", "a.x"].map(String::from)).unwrap_err();
+    assert_eq!(error.message(), "two scores are called 'a.x'; give the models different names");
+}

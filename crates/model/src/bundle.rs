@@ -1,0 +1,261 @@
+//! Bundles: a model as a folder or a `.tar` of three files, verified as a whole.
+//!
+//! ```text
+//!   topo/model.toml            manifest: names, inputs, layers, and the checksums of the other two
+//!   topo/weights.safetensors   layers.K.weight [out, in], layers.K.bias [out]
+//!   topo/golden.safetensors    inputs [n, in] in physical units, scores [n, outputs]
+//! ```
+//!
+//! Invariants:
+//!
+//! * I1: sizes are checked before anything is read, and no length inside a file decides an allocation.
+//! * I2: a [`Bundle`] that exists has matching checksums, the tensors of its layers, and only finite numbers.
+//! * I3: [`Bundle::to_tar`] is a function of the three files: the same bytes on every machine.
+
+use std::fs;
+use std::io::{Cursor, Read};
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+use tamis_event::Schema;
+
+use crate::classifier::Model;
+use crate::engine::Engine;
+use crate::error::{BindError, BundleError, BundleFault};
+use crate::manifest::{FileRef, MANIFEST_BYTES_MAX, MANIFEST_FILE, Manifest};
+use crate::weights::{Golden, Layer, read_golden, read_layers};
+
+/// Most bytes of all files of a bundle together.
+pub(crate) const BUNDLE_BYTES_MAX: usize = 64 << 20;
+/// Most entries of an archive: the three files and what a packer may add to them.
+pub(crate) const ENTRIES_MAX: usize = 16;
+/// What `tar` adds to the files: a header and padding for each, and the end.
+const TAR_OVERHEAD_MAX: usize = ENTRIES_MAX * 2048 + 16384;
+
+/// A verified model, not yet bound to a schema or an engine.
+#[derive(Clone, Debug)]
+pub struct Bundle {
+    files: Files,
+    manifest: Manifest,
+    layers: Vec<Layer>,
+    golden: Golden,
+    hash: [u8; 32],
+}
+
+/// The three files, as they are.
+#[derive(Clone, Debug)]
+struct Files {
+    manifest: Vec<u8>,
+    weights: Vec<u8>,
+    golden: Vec<u8>,
+}
+
+impl Bundle {
+    /// Loads a folder with `model.toml` or a `.tar` of one and verifies everything that needs no schema.
+    pub fn load(path: &Path) -> Result<Self, BundleError> {
+        let place = path.display().to_string();
+        let meta = fs::metadata(path).map_err(|error| unreadable(&error).at(&place))?;
+        if meta.is_file() {
+            let bytes = read_capped(path, BUNDLE_BYTES_MAX + TAR_OVERHEAD_MAX, BundleFault::TooLarge)?;
+            return Self::from_tar(&bytes, &place);
+        }
+        let too_long = |bytes| BundleFault::ManifestTooLong { bytes };
+        let manifest_path = path.join(MANIFEST_FILE);
+        let length = fs::metadata(&manifest_path).map_or(0, |meta| meta.len());
+        let manifest = read_capped(&manifest_path, MANIFEST_BYTES_MAX, too_long(length))?;
+        let mut left = BUNDLE_BYTES_MAX - manifest.len();
+        Self::assemble(manifest, &|file| path.join(file).display().to_string(), |name| {
+            let bytes = read_capped(&path.join(name), left, BundleFault::TooLarge)?;
+            left -= bytes.len();
+            Ok(bytes)
+        })
+    }
+
+    /// The same for the bytes of a `.tar`; `place` names them in errors. Its files stand at the top or in one folder.
+    pub fn from_tar(bytes: &[u8], place: &str) -> Result<Self, BundleError> {
+        if bytes.len() > BUNDLE_BYTES_MAX + TAR_OVERHEAD_MAX {
+            return Err(BundleFault::TooLarge.at(place));
+        }
+        let inside = |file: &str| format!("{place}: {file}");
+        let mut entries = read_entries(bytes, place)?;
+        let mut take = |name: &str| {
+            let found = entries.iter().position(|(entry, _)| entry == name);
+            let index = found.ok_or_else(|| BundleFault::Missing.at(inside(name)))?;
+            Ok(entries.swap_remove(index).1)
+        };
+        let manifest = take(MANIFEST_FILE)?;
+        Self::assemble(manifest, &inside, take)
+    }
+
+    fn assemble(
+        manifest_bytes: Vec<u8>,
+        place: &dyn Fn(&str) -> String,
+        mut take: impl FnMut(&str) -> Result<Vec<u8>, BundleError>,
+    ) -> Result<Self, BundleError> {
+        let manifest = Manifest::parse(&manifest_bytes).map_err(|fault| fault.at(place(MANIFEST_FILE)))?;
+        let mut checked = |file: &FileRef| {
+            let bytes = take(&file.file)?;
+            let computed = hex(&Sha256::digest(&bytes));
+            if computed != file.sha256 {
+                let stated = file.sha256.clone();
+                return Err(BundleFault::Checksum { computed, stated }.at(place(&file.file)));
+            }
+            Ok(bytes)
+        };
+        let golden_ref =
+            FileRef { file: manifest.golden.file.clone(), sha256: manifest.golden.sha256.clone() };
+        let weights = checked(&manifest.weights)?;
+        let golden_bytes = checked(&golden_ref)?;
+        let layers = read_layers(&weights, &manifest.layers)
+            .map_err(|fault| fault.at(place(&manifest.weights.file)))?;
+        let golden = read_golden(&golden_bytes, manifest.layers[0], manifest.outputs.len())
+            .map_err(|fault| fault.at(place(&golden_ref.file)))?;
+        let files = Files { manifest: manifest_bytes, weights, golden: golden_bytes };
+        let hash = files.hash();
+        Ok(Self { files, manifest, layers, golden, hash })
+    }
+
+    /// The bundle as one archive, for attaching it to a file. Loading the archive gives the same [`Self::hash`].
+    pub fn to_tar(&self) -> Vec<u8> {
+        let mut builder = tar::Builder::new(Vec::new());
+        let entries = [
+            (MANIFEST_FILE, &self.files.manifest),
+            (self.manifest.weights.file.as_str(), &self.files.weights),
+            (self.manifest.golden.file.as_str(), &self.files.golden),
+        ];
+        for (name, bytes) in entries {
+            let mut header = tar::Header::new_ustar();
+            header.set_entry_type(tar::EntryType::Regular);
+            header.set_mode(0o644);
+            header.set_size(bytes.len() as u64);
+            builder
+                .append_data(&mut header, name, bytes.as_slice())
+                .expect("a Vec takes every write, names are short");
+        }
+        builder.into_inner().expect("a Vec takes every write")
+    }
+
+    /// Binds the model to the events of `schema` on an engine, checks that the golden vectors come out, and warms it up.
+    pub fn bind(&self, schema: &Schema, engine: Engine) -> Result<Model, BindError> {
+        Model::bind(&self.manifest, &self.layers, &self.golden, schema, engine)
+    }
+
+    /// Name of the model, as lines of a menu use it.
+    pub fn name(&self) -> &str {
+        &self.manifest.name
+    }
+
+    /// Version of the model.
+    pub fn version(&self) -> &str {
+        &self.manifest.version
+    }
+
+    /// What the model is for.
+    pub fn doc(&self) -> &str {
+        &self.manifest.doc
+    }
+
+    /// Names of the scores, in order.
+    pub fn outputs(&self) -> &[String] {
+        &self.manifest.outputs
+    }
+
+    /// Widths of the input and of every layer.
+    pub fn layers(&self) -> &[usize] {
+        &self.manifest.layers
+    }
+
+    /// SHA-256 over manifest, weights and golden vectors, each preceded by its length in bytes (u64, little-endian).
+    pub fn hash(&self) -> [u8; 32] {
+        self.hash
+    }
+
+    /// Text of the manifest.
+    pub fn manifest(&self) -> &str {
+        std::str::from_utf8(&self.files.manifest).expect("a manifest that was parsed is text")
+    }
+
+    /// Number of weights and biases.
+    pub fn parameters(&self) -> usize {
+        self.manifest.parameters()
+    }
+
+    /// Multiplications (each with an addition) per event.
+    pub fn multiply_adds(&self) -> usize {
+        self.manifest.multiply_adds()
+    }
+}
+
+impl Files {
+    fn hash(&self) -> [u8; 32] {
+        let mut hasher = Sha256::new();
+        for file in [&self.manifest, &self.weights, &self.golden] {
+            hasher.update((file.len() as u64).to_le_bytes());
+            hasher.update(file);
+        }
+        hasher.finalize().into()
+    }
+}
+
+/// The files of an archive by plain name. Folders are skipped; anything else than a plain file is refused.
+fn read_entries(bytes: &[u8], place: &str) -> Result<Vec<(String, Vec<u8>)>, BundleError> {
+    let not_tar = |error: std::io::Error| BundleFault::Tar { message: error.to_string() }.at(place);
+    let mut archive = tar::Archive::new(Cursor::new(bytes));
+    let mut files: Vec<(String, Vec<u8>)> = Vec::new();
+    for (index, entry) in archive.entries().map_err(not_tar)?.enumerate() {
+        if index == ENTRIES_MAX {
+            return Err(BundleFault::Entries.at(place));
+        }
+        let mut entry = entry.map_err(not_tar)?;
+        let full_name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        let inside = format!("{place}: {full_name}");
+        let kind = entry.header().entry_type();
+        if kind.is_dir() {
+            continue;
+        }
+        if !kind.is_file() {
+            return Err(BundleFault::NotPlain.at(inside));
+        }
+        let path = full_name.strip_prefix("./").unwrap_or(&full_name);
+        let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
+        if path.matches('/').count() > 1 || files.iter().any(|(other, _)| other == name) {
+            return Err(BundleFault::Place.at(inside));
+        }
+        let mut content = Vec::new();
+        entry.read_to_end(&mut content).map_err(not_tar)?;
+        if content.len() as u64 != entry.size() {
+            return Err(BundleFault::Tar { message: format!("'{full_name}' is cut") }.at(place));
+        }
+        files.push((name.into(), content));
+    }
+    Ok(files)
+}
+
+/// Reads a plain file of at most `most` bytes; a longer one is refused before it is read.
+fn read_capped(path: &Path, most: usize, too_large: BundleFault) -> Result<Vec<u8>, BundleError> {
+    let place = path.display().to_string();
+    let fail = |error: &std::io::Error| unreadable(error).at(&place);
+    // Asked before opening: opening a pipe would wait for its writer.
+    let meta = fs::metadata(path).map_err(|error| fail(&error))?;
+    if !meta.is_file() {
+        return Err(BundleFault::NotPlain.at(&place));
+    }
+    if meta.len() > most as u64 {
+        return Err(too_large.at(&place));
+    }
+    let file = fs::File::open(path).map_err(|error| fail(&error))?;
+    let mut bytes = Vec::new();
+    file.take(most as u64 + 1).read_to_end(&mut bytes).map_err(|error| fail(&error))?;
+    if bytes.len() > most {
+        return Err(too_large.at(&place));
+    }
+    Ok(bytes)
+}
+
+fn unreadable(error: &std::io::Error) -> BundleFault {
+    BundleFault::Read { message: error.to_string() }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

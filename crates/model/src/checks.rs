@@ -1,0 +1,143 @@
+//! What a model must prove on this machine before it may score: right inputs, right scores, and the same bits everywhere.
+//!
+//! A matrix product may add in an order that depends on the number of rows, or treat the last rows of a batch in another way than the first.
+//! Then a score near a cut would depend on the batch, and a decision could not be repeated. Two measures keep that out:
+//!
+//! * Tiles of different sizes are only mixed where the product of a row is one sum whatever the size ([`sizes_that_agree`]).
+//! * Probes (the golden vectors, and rows of noise) are computed in changing rows, next to changing neighbours, in every size in use, and
+//!   compared bit for bit. An engine that differs is refused.
+
+use crate::classifier::{Bound, TILES};
+use crate::error::BindError;
+use crate::weights::Golden;
+
+/// Inputs of a layer up to which burn's CPU product adds them in one piece. Beyond, it cuts the sum, and where depends on the rows.
+const ONE_PIECE: usize = 512;
+/// Neurons of a layer from which on the product is one of matrices. A single neuron is a vector product, split up depending on the rows.
+const MATRIX: usize = 2;
+/// Golden vectors among the probes; the rest are noise.
+const GOLDEN_PROBES: usize = 32;
+const PROBES: usize = 61;
+/// Multiplications that the search for differences may cost: about a tenth of a second.
+const WORK_MAX: usize = 2_000_000_000;
+
+/// The tile sizes that a network of these widths may use side by side.
+pub(crate) fn sizes_that_agree(widths: &[usize]) -> &'static [usize] {
+    let agree = widths[..widths.len() - 1].iter().all(|&inputs| inputs <= ONE_PIECE)
+        && widths[1..].iter().all(|&neurons| neurons >= MATRIX);
+    if agree { &TILES } else { &TILES[..1] }
+}
+
+impl Bound {
+    /// Do the vectorised loops read what the fields of this schema say?
+    pub fn check_gather(&self, golden: &Golden) -> Result<(), BindError> {
+        let width = self.features.width();
+        let mut x = vec![0.0; width];
+        for (row, values) in golden.inputs.chunks_exact(width).enumerate() {
+            let record = self.features.record_of_physical(values);
+            self.features.fill(&record, &mut x);
+            if let Some((computed, expected)) = self.features.first_difference(&record, &x) {
+                return Err(BindError::Gather { model: self.name.clone(), row, computed, expected });
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares all golden vectors with their scores.
+    pub fn check_golden(&self, golden: &Golden, tolerance: f64) -> Result<(), BindError> {
+        let computed = self.score_rows(&self.golden_rows(golden, golden.rows))?;
+        for (index, (&computed, &expected)) in computed.iter().zip(&golden.scores).enumerate() {
+            let error = (f64::from(computed) - f64::from(expected)).abs();
+            let allowed = tolerance * f64::from(expected).abs().max(1.0);
+            if error > allowed || error.is_nan() {
+                let outputs = self.outputs.len();
+                let (row, output) = (index / outputs, self.outputs[index % outputs].clone());
+                let (model, engine) = (self.name.clone(), self.engine.to_string());
+                return Err(BindError::Golden { model, engine, row, output, computed, expected });
+            }
+        }
+        Ok(())
+    }
+
+    /// Computes the probes in changing rows of every tile size and compares bits.
+    pub fn check_places(&self, golden: &Golden, multiply_adds: usize) -> Result<(), BindError> {
+        let width = self.features.width();
+        let mut probes = self.golden_rows(golden, golden.rows.min(GOLDEN_PROBES));
+        let mut noise = 0u32;
+        probes.resize_with(PROBES * width, || {
+            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (noise >> 8) as f32 / (1 << 21) as f32 - 4.0
+        });
+        let expected = self.score_rows(&probes)?;
+        // A prime number of probes: while the shift runs through it, every probe comes to every row.
+        let affordable = WORK_MAX / (multiply_adds * TILES.iter().sum::<usize>());
+        for shift in 0..affordable.clamp(2, PROBES) {
+            for &size in self.tiles {
+                if let Some(row) = self.first_other_bits(size, shift, &probes, &expected)? {
+                    let (model, engine) = (self.name.clone(), self.engine.to_string());
+                    return Err(BindError::Position { model, engine, row, rows: size });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Fills a tile with the probes, beginning with number `shift`, and gives the first row whose score has other bits than expected.
+    fn first_other_bits(
+        &self,
+        size: usize,
+        shift: usize,
+        probes: &[f32],
+        expected: &[f32],
+    ) -> Result<Option<usize>, BindError> {
+        let (width, outputs) = (self.features.width(), self.outputs.len());
+        let which = |row: usize| (row + shift) % PROBES;
+        let mut tile: Vec<f32> =
+            (0..size).flat_map(|row| &probes[which(row) * width..][..width]).copied().collect();
+        let mut other = None;
+        self.run_checked(&mut tile, size, |row, output, score| {
+            if score.to_bits() != expected[which(row) * outputs + output].to_bits() {
+                other.get_or_insert(row);
+            }
+        })?;
+        Ok(other)
+    }
+
+    /// The first golden vectors as rows, by the definition of the preprocessing.
+    fn golden_rows(&self, golden: &Golden, rows: usize) -> Vec<f32> {
+        let width = self.features.width();
+        let mut out = vec![0.0; rows * width];
+        for (values, x) in golden.inputs.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
+            self.features.row_of_physical(values, x);
+        }
+        out
+    }
+
+    /// Scores of rows, from large tiles filled up with zeros.
+    fn score_rows(&self, rows: &[f32]) -> Result<Vec<f32>, BindError> {
+        let (width, outputs, size) = (self.features.width(), self.outputs.len(), TILES[0]);
+        let mut scores = vec![f32::NAN; rows.len() / width * outputs];
+        for (rows, scores) in rows.chunks(size * width).zip(scores.chunks_mut(size * outputs)) {
+            let mut tile = rows.to_vec();
+            tile.resize(size * width, 0.0);
+            self.run_checked(&mut tile, rows.len() / width, |row, output, score| {
+                scores[row * outputs + output] = score;
+            })?;
+        }
+        Ok(scores)
+    }
+
+    fn run_checked(
+        &self,
+        tile: &mut Vec<f32>,
+        rows: usize,
+        each: impl FnMut(usize, usize, f32),
+    ) -> Result<(), BindError> {
+        let fail = |message| BindError::Engine {
+            model: self.name.clone(),
+            engine: self.engine.to_string(),
+            message,
+        };
+        self.run(tile, rows, each).map_err(fail)
+    }
+}

@@ -1,0 +1,26 @@
+//! Models: loaded and verified as bundles, run by burn, bit for bit the same for every batch.
+//!
+//! ```text
+//!   folder or .tar --Bundle::load--> Bundle --bind(schema, engine)--> Model --clone--> one Classifier per worker
+//!                    (no device)              golden vectors,
+//!                    checksums, shapes        positions, warm-up
+//! ```
+//!
+//! A bundle is refused with one sentence that names the file and the reason; a [`Model`] that exists has reproduced the golden vectors of its
+//! bundle on the engine that will run it. Burn stays inside this crate: nothing of it is in the interface. `BUNDLE.md` fixes the files.
+
+mod architecture;
+mod bundle;
+mod checks;
+mod classifier;
+mod engine;
+mod error;
+mod features;
+mod manifest;
+mod network;
+mod weights;
+
+pub use bundle::Bundle;
+pub use classifier::Model;
+pub use engine::Engine;
+pub use error::{BindError, BundleError, BundleFault, UnknownEngine};

@@ -1,0 +1,330 @@
+//! Injected faults, each with exactly one right answer.
+//!
+//! ```text
+//!  frames --drop, duplicate, delay--> order of arrival --damage one, spare the next--> bytes
+//! ```
+//!
+//! A cause is only unambiguous if the bytes around a fault are known. Hence:
+//!
+//! * R1: the frame after a damaged frame, and the frame after inserted bytes, is whole. Two lost headers in a row would be one stretch.
+//! * R2: bytes are inserted only behind a whole frame: behind a payload with a wrong checksum they would turn `crc` into `torn`.
+//! * R3: a cut takes fewer bytes than the next frame has, so no frame starts where the cut one claims to end; the first byte that is lost
+//!   differs from the one that takes its place, so the checksum is that of other bytes.
+//! * R4: inserted garbage holds no `T`, so that no magic word forms in it or at its end.
+//! * R5: a frame that arrives twice is whole both times; a late frame stays in its segment, at most `window` frames behind.
+//! * R6: a lie about lengths or schema carries a right header checksum; a flipped header bit lies behind the version field.
+
+use std::ops::Range;
+
+use tamis_event::{Defect, FrameHeader, HEADER_LEN, Role, Schema};
+
+use crate::random::Random;
+use crate::truth::Truth;
+
+/// One kind of fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// A bit of the header flips, behind the version field: `header`.
+    HeaderBit,
+    /// A bit of the payload flips: `crc`.
+    PayloadBit,
+    /// The frame ends inside its payload: `torn`.
+    Cut,
+    /// The magic word is wrong: `magic`.
+    Magic,
+    /// A version of the future: `version`.
+    Version,
+    /// Sizes that contradict each other (0, too small, one more event, a wider record), under a right checksum: `length`.
+    Length,
+    /// A payload of 2^31 bytes, under a right checksum: `oversize`.
+    Oversize,
+    /// A schema that nobody announced: `schema`.
+    UnknownSchema,
+    /// An additional frame without events: `zero`.
+    Empty,
+    /// Additional random bytes between two frames: `magic`.
+    Garbage,
+    /// The frame arrives again.
+    Duplicate,
+    /// The frame never arrives: a gap.
+    Drop,
+    /// The frame arrives after later ones.
+    Delay,
+    /// A NaN in a data field; the frame is good. Nothing happens if the schema has no floating-point data field.
+    Poison,
+}
+
+impl Fault {
+    /// Every kind.
+    pub const ALL: [Self; 14] = [
+        Self::HeaderBit,
+        Self::PayloadBit,
+        Self::Cut,
+        Self::Magic,
+        Self::Version,
+        Self::Length,
+        Self::Oversize,
+        Self::UnknownSchema,
+        Self::Empty,
+        Self::Garbage,
+        Self::Duplicate,
+        Self::Drop,
+        Self::Delay,
+        Self::Poison,
+    ];
+    /// Those that destroy a frame in place.
+    const DAMAGE: Range<usize> = 0..8;
+}
+
+/// Probability of each fault, per frame.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FaultRates {
+    rates: [f64; Fault::ALL.len()],
+    window: usize,
+}
+
+impl FaultRates {
+    /// No fault at all, and late frames at most 8 behind.
+    pub fn none() -> Self {
+        Self { rates: [0.0; Fault::ALL.len()], window: 8 }
+    }
+
+    /// The same probability for every kind.
+    pub fn all(rate: f64) -> Self {
+        Self { rates: [rate; Fault::ALL.len()], ..Self::none() }
+    }
+
+    /// Sets the probability of one kind.
+    pub fn with(mut self, fault: Fault, rate: f64) -> Self {
+        self.rates[fault as usize] = rate;
+        self
+    }
+
+    /// Sets by how many frames a late or repeated frame may be behind.
+    pub fn window(mut self, frames: usize) -> Self {
+        self.window = frames;
+        self
+    }
+
+    fn of(&self, fault: Fault) -> f64 {
+        self.rates[fault as usize]
+    }
+}
+
+/// A damaged stream and what a reader must make of it.
+#[derive(Clone, Debug)]
+pub struct Faulted {
+    /// Schema frame and what became of the event frames.
+    pub bytes: Vec<u8>,
+    /// The expected ledger.
+    pub truth: Truth,
+}
+
+/// Faults that are a function of a seed.
+#[derive(Clone, Debug)]
+pub struct FaultPlan {
+    seed: u64,
+    rates: FaultRates,
+}
+
+/// A frame on its way.
+struct Frame {
+    bytes: Vec<u8>,
+    header: FrameHeader,
+    poisoned: Option<u64>,
+}
+
+impl Frame {
+    fn ids(&self) -> Range<u64> {
+        self.header.first_event_id..self.header.first_event_id + u64::from(self.header.n_events)
+    }
+}
+
+/// One arrival: which frame, and whether it must stay whole.
+#[derive(Clone, Copy)]
+struct Arrival {
+    frame: usize,
+    again: bool,
+    twin: bool,
+}
+
+impl FaultPlan {
+    /// Faults at these rates.
+    pub fn new(seed: u64, rates: FaultRates) -> Self {
+        Self { seed, rates }
+    }
+
+    /// Damages good event frames of one schema, run and source, given in the order of their dense ids.
+    ///
+    /// # Panics
+    /// If an element of `frames` is not one frame.
+    pub fn apply(&self, schema: &Schema, schema_frame: &[u8], frames: &[Vec<u8>]) -> Faulted {
+        let mut random = Random::new(self.seed, 0);
+        let frames: Vec<Frame> = frames.iter().map(|bytes| self.poison(schema, bytes, &mut random)).collect();
+        let arrivals = self.arrivals(&frames, &mut random);
+        let (mut bytes, mut truth) = (schema_frame.to_vec(), Truth::default());
+        let (mut arrived, mut newest, mut spare) = (Vec::new(), None, false);
+        for (k, arrival) in arrivals.iter().enumerate() {
+            let frame = &frames[arrival.frame];
+            if !spare {
+                spare = self.insert(frame, &mut random, &mut bytes, &mut truth);
+            }
+            if !spare && !arrival.twin {
+                let next_len = arrivals.get(k + 1).map(|next| frames[next.frame].bytes.len());
+                if let Some((defect, events)) = self.damage(frame, next_len, &mut random, &mut bytes) {
+                    truth.lose(defect, events);
+                    spare = true;
+                    continue;
+                }
+            }
+            spare = false;
+            bytes.extend_from_slice(&frame.bytes);
+            if arrival.again {
+                truth.duplicates.add(frame.header.n_events.into());
+                continue;
+            }
+            truth.reordered += u64::from(newest.is_some_and(|newest| newest > frame.header.first_event_id));
+            newest = newest.max(Some(frame.header.first_event_id));
+            truth.poison.extend(frame.poisoned);
+            arrived.push(frame.ids());
+        }
+        truth.poison.sort_unstable();
+        truth.settle(arrived);
+        Faulted { bytes, truth }
+    }
+
+    fn poison(&self, schema: &Schema, bytes: &[u8], random: &mut Random) -> Frame {
+        let header = FrameHeader::read(bytes)
+            .filter(|h| h.frame_len() == bytes.len())
+            .expect("the caller gives whole frames");
+        let mut frame = Frame { bytes: bytes.to_vec(), header, poisoned: None };
+        let floats =
+            |field: &&tamis_event::Field| field.role == Role::Data && field.dtype.integer_range().is_none();
+        let fields: Vec<_> = schema.fields().iter().filter(floats).collect();
+        if fields.is_empty() || !random.chance(self.rates.of(Fault::Poison)) {
+            return frame;
+        }
+        let (event, field) = (random.below(header.n_events as usize), fields[random.below(fields.len())]);
+        let element = field.element(random.below(field.elements()));
+        let mut nan = Vec::new();
+        element.dtype.write(f64::NAN, &mut nan);
+        let at = HEADER_LEN + event * header.stride as usize + element.at;
+        frame.bytes[at..at + nan.len()].copy_from_slice(&nan);
+        frame.header = header.sealed(&frame.bytes[HEADER_LEN..][..header.payload_len as usize]);
+        frame.bytes[..HEADER_LEN].copy_from_slice(&frame.header.to_bytes());
+        frame.poisoned = Some(header.first_event_id + event as u64);
+        frame
+    }
+
+    /// The order of arrival. A frame that is delayed by `n` comes right behind the one that is `n` later.
+    fn arrivals(&self, frames: &[Frame], random: &mut Random) -> Vec<Arrival> {
+        let mut arrivals = Vec::new();
+        for (k, frame) in frames.iter().enumerate() {
+            let same_segment = |other: &&Frame| other.header.segment == frame.header.segment;
+            let room = frames[k + 1..].iter().take(self.rates.window).take_while(same_segment).count();
+            let late = |random: &mut Random| (k + if room == 0 { 0 } else { 1 + random.below(room) }, 1);
+            if random.chance(self.rates.of(Fault::Drop)) {
+                continue;
+            }
+            if random.chance(self.rates.of(Fault::Duplicate)) {
+                arrivals.push(((k, 0), Arrival { frame: k, again: false, twin: true }));
+                arrivals.push((late(random), Arrival { frame: k, again: true, twin: true }));
+            } else {
+                let place = if random.chance(self.rates.of(Fault::Delay)) { late(random) } else { (k, 0) };
+                arrivals.push((place, Arrival { frame: k, again: false, twin: false }));
+            }
+        }
+        arrivals.sort_by_key(|&(place, _)| place);
+        arrivals.into_iter().map(|(_, arrival)| arrival).collect()
+    }
+
+    /// Perhaps puts something between two frames.
+    fn insert(&self, next: &Frame, random: &mut Random, out: &mut Vec<u8>, truth: &mut Truth) -> bool {
+        if random.chance(self.rates.of(Fault::Garbage)) {
+            let len = 1 + random.below(300);
+            out.extend((0..len).map(|_| match random.bits() as u8 {
+                b'T' => b't',
+                other => other,
+            }));
+            truth.lose(Defect::Magic, 0);
+            return true;
+        }
+        if random.chance(self.rates.of(Fault::Empty)) {
+            let empty = FrameHeader { n_events: 0, payload_len: 0, ..next.header };
+            out.extend_from_slice(&empty.sealed(&[]).to_bytes());
+            truth.lose(Defect::Zero, 0);
+            return true;
+        }
+        false
+    }
+
+    /// Perhaps writes a destroyed frame. Returns the cause and the events that its header still announces.
+    fn damage(
+        &self,
+        frame: &Frame,
+        next_len: Option<usize>,
+        random: &mut Random,
+        out: &mut Vec<u8>,
+    ) -> Option<(Defect, u64)> {
+        let fault = Fault::ALL[Fault::DAMAGE].iter().find(|&&fault| random.chance(self.rates.of(fault)))?;
+        let (header, start) = (frame.header, out.len());
+        let payload_len = header.payload_len as usize;
+        out.extend_from_slice(&frame.bytes);
+        let mut flip = |bytes: Range<usize>| {
+            let at = bytes.start + random.below(bytes.len());
+            out[start + at] ^= 1 << random.below(8);
+        };
+        let lie = match fault {
+            Fault::HeaderBit => {
+                flip(8..HEADER_LEN);
+                return Some((Defect::Header, 0));
+            }
+            Fault::Magic => {
+                flip(0..4);
+                return Some((Defect::Magic, 0));
+            }
+            Fault::PayloadBit => {
+                flip(HEADER_LEN..HEADER_LEN + payload_len);
+                return Some((Defect::Crc, header.n_events.into()));
+            }
+            Fault::Cut => {
+                let Some(len) = cut(frame, next_len, random) else {
+                    out.truncate(start);
+                    return None;
+                };
+                out.truncate(start + len);
+                return Some((Defect::Torn, header.n_events.into()));
+            }
+            Fault::Version => FrameHeader { version: header.version + 1 + random.below(9) as u16, ..header },
+            Fault::Oversize => FrameHeader { payload_len: 1 << 31, ..header },
+            Fault::UnknownSchema => {
+                FrameHeader { schema_id: header.schema_id ^ (1 << random.below(64)), ..header }
+            }
+            _ => match random.below(4) {
+                0 => FrameHeader { payload_len: 0, ..header },
+                1 => FrameHeader { payload_len: header.payload_len - 1, ..header },
+                2 => FrameHeader { n_events: header.n_events + 1, ..header },
+                _ => FrameHeader { stride: header.stride + 1, ..header },
+            },
+        };
+        let lie = FrameHeader { header_crc: lie.checksum(), ..lie };
+        out[start..start + HEADER_LEN].copy_from_slice(&lie.to_bytes());
+        Some(match fault {
+            Fault::Version => (Defect::Version, 0),
+            Fault::Oversize => (Defect::Oversize, 0),
+            Fault::UnknownSchema => (Defect::Schema, header.n_events.into()),
+            _ => (Defect::Length, 0),
+        })
+    }
+}
+
+/// How many bytes of the frame arrive, by rule R3; `None` if no place fits.
+fn cut(frame: &Frame, next_len: Option<usize>, random: &mut Random) -> Option<usize> {
+    let (len, end) = (frame.bytes.len(), HEADER_LEN + frame.header.payload_len as usize);
+    let first = next_len.map_or(HEADER_LEN, |next| HEADER_LEN.max((len + 1).saturating_sub(next)));
+    if first >= end {
+        return None;
+    }
+    let at = first + random.below(end - first);
+    (first..=at).rev().chain(at..end).find(|&at| frame.bytes[at] != b'T')
+}

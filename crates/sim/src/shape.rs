@@ -1,0 +1,251 @@
+//! Which numbers a field gets: the distribution that its name and unit suggest.
+//!
+//! ```text
+//!   pt, et, energy ...   falling exponentially, zero-suppressed, ordered within an array
+//!   eta                  Gaussian          phi   flat over the circle
+//!   truth                0 or the signal class           anything else   Gaussian noise within the type's range
+//! ```
+//!
+//! Fields of one object (`jets.pt`, `jets.eta`, `jets.phi`) share their front and length; where the ordered one is 0 there is no object, and
+//! all of them are 0. Signals act on the random number behind a falling quantity, so that they sit in its tail whatever its scale.
+
+use std::f64::consts::TAU;
+
+use tamis_event::{Dtype, Field, Role, Schema};
+
+use crate::random::Random;
+
+/// Injected signals: 1 a pair of hard objects, 2 many objects, 3 hard scalar quantities (missing energy and sums).
+pub const SIGNAL_CLASSES: u8 = 3;
+
+const FALLING: [&str; 9] = ["pt", "et", "e", "energy", "ht", "mass", "m", "adc", "amplitude"];
+/// Objects below this share of the mean are absent, as after zero suppression.
+const THRESHOLD: f64 = 0.5;
+/// Cells of the tabulated Gaussian.
+const CELLS: usize = 4096;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Shape {
+    /// Exponential with this physical mean.
+    Falling { mean: f64 },
+    /// Flat between two physical values.
+    Flat { width: f64 },
+    /// Gaussian in physical units.
+    Gaussian { centre: f64, sigma: f64 },
+    /// The signal class.
+    Label,
+    /// Always 0.
+    Zero,
+}
+
+/// One field and what fills it.
+#[derive(Clone, Debug)]
+struct Plan {
+    dtype: Dtype,
+    elements: usize,
+    scale: f64,
+    offset: f64,
+    shape: Shape,
+    is_array: bool,
+    /// Which presence pattern the field writes (falling arrays) or follows (their companions).
+    object: Option<usize>,
+}
+
+/// Fills event records of one schema.
+#[derive(Clone, Debug)]
+pub(crate) struct Shapes {
+    plans: Vec<Plan>,
+    /// Plans in the order of filling: those that decide which objects exist come first.
+    order: Vec<usize>,
+    offsets: Vec<usize>,
+    /// Quantiles of the unit Gaussian at `(k + 0.5) / CELLS`.
+    gaussian: Vec<f64>,
+    objects: usize,
+}
+
+/// Memory that is reused from event to event.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    values: Vec<f64>,
+    /// Elements present, per object.
+    present: Vec<usize>,
+    raw: Vec<u8>,
+}
+
+impl Shapes {
+    pub(crate) fn new(schema: &Schema) -> Self {
+        let fields = schema.fields();
+        let shapes: Vec<Shape> = fields.iter().map(shape_of).collect();
+        let leaders: Vec<usize> = (0..fields.len())
+            .filter(|&k| matches!(shapes[k], Shape::Falling { .. }) && fields[k].len.is_some())
+            .collect();
+        let same_object = |a: &Field, b: &Field| a.len == b.len && front(&a.name) == front(&b.name);
+        let plan = |(field, &shape): (&Field, &Shape)| Plan {
+            dtype: field.dtype,
+            elements: field.elements(),
+            scale: field.scale,
+            offset: field.offset,
+            shape,
+            is_array: field.len.is_some(),
+            object: leaders.iter().position(|&leader| same_object(&fields[leader], field)),
+        };
+        let plans: Vec<Plan> = fields.iter().zip(&shapes).map(plan).collect();
+        let mut order: Vec<usize> = (0..plans.len()).collect();
+        order.sort_by_key(|k| !leaders.contains(k));
+        let gaussian = (0..CELLS).map(|k| gaussian_quantile((k as f64 + 0.5) / CELLS as f64)).collect();
+        Self {
+            plans,
+            order,
+            offsets: fields.iter().map(|f| f.at).collect(),
+            gaussian,
+            objects: leaders.len(),
+        }
+    }
+
+    /// Writes one record; `record` is as long as the schema says. `class` 0 is noise.
+    pub(crate) fn fill(&self, random: &mut Random, class: u8, scratch: &mut Scratch, record: &mut [u8]) {
+        scratch.present.clear();
+        scratch.present.resize(self.objects, usize::MAX);
+        for &k in &self.order {
+            let plan = &self.plans[k];
+            scratch.values.clear();
+            self.draw(plan, random, class, &mut scratch.values);
+            if let Some(object) = plan.object {
+                if let Shape::Falling { .. } = plan.shape {
+                    scratch.values.sort_by(|a, b| b.total_cmp(a));
+                    let present = scratch.values.iter().take_while(|&&value| value > 0.0).count();
+                    scratch.present[object] = scratch.present[object].min(present);
+                }
+                let present = scratch.present[object].min(plan.elements);
+                scratch.values[present..].fill(f64::NAN);
+            }
+            scratch.raw.clear();
+            for &value in &scratch.values {
+                // An absent object is all zero bits, whatever the offset.
+                plan.dtype.write(if value.is_nan() { 0.0 } else { plan.raw(value) }, &mut scratch.raw);
+            }
+            record[self.offsets[k]..][..scratch.raw.len()].copy_from_slice(&scratch.raw);
+        }
+    }
+
+    /// Between two tabulated quantiles; ends at 3.7 standard deviations.
+    fn unit_gaussian(&self, u: f64) -> f64 {
+        let cell = u * (CELLS - 1) as f64;
+        let (k, part) = (cell as usize, cell.fract());
+        self.gaussian[k] + part * (self.gaussian[k + 1] - self.gaussian[k])
+    }
+
+    /// Physical values of one field.
+    fn draw(&self, plan: &Plan, random: &mut Random, class: u8, values: &mut Vec<f64>) {
+        for index in 0..plan.elements {
+            values.push(match plan.shape {
+                Shape::Falling { mean } => {
+                    let tail = (1.0 - random.unit()) * tail_factor(class, plan.is_array, index);
+                    let value = -tail.ln() * mean;
+                    if value < mean * THRESHOLD { 0.0 } else { value }
+                }
+                Shape::Flat { width } => random.unit() * width,
+                Shape::Gaussian { centre, sigma } => centre + sigma * self.unit_gaussian(random.unit()),
+                Shape::Label => f64::from(class),
+                Shape::Zero => f64::NAN,
+            });
+        }
+    }
+}
+
+impl Plan {
+    /// The stored number for a physical value, held within the type's range.
+    fn raw(&self, physical: f64) -> f64 {
+        let raw = (physical - self.offset) / self.scale;
+        match self.dtype.integer_range() {
+            // An angle is binned: rounding would make the last bin of the circle half as wide and one too many.
+            Some((low, high)) if matches!(self.shape, Shape::Flat { .. }) => {
+                raw.floor().clamp(low as f64, high as f64)
+            }
+            Some((low, high)) => raw.round_ties_even().clamp(low as f64, high as f64),
+            None if self.dtype == Dtype::F16 => raw.clamp(-65504.0, 65504.0),
+            None => raw.clamp(f32::MIN.into(), f32::MAX.into()),
+        }
+    }
+}
+
+/// How much of the tail probability a signal leaves: 1 changes nothing.
+fn tail_factor(class: u8, is_array: bool, index: usize) -> f64 {
+    match (class, is_array) {
+        (1, true) if index < 2 => 1e-4,
+        (2, true) => 0.2,
+        (3, false) => 1e-4,
+        _ => 1.0,
+    }
+}
+
+fn front(name: &str) -> Option<&str> {
+    name.rsplit_once('.').map(|(front, _)| front)
+}
+
+fn shape_of(field: &Field) -> Shape {
+    let word = field.name.rsplit('.').next().unwrap_or(&field.name);
+    let range = field.dtype.integer_range().map(|(low, high)| {
+        let ends = [low as f64 * field.scale + field.offset, high as f64 * field.scale + field.offset];
+        (ends[0].min(ends[1]), ends[0].max(ends[1]))
+    });
+    if field.role == Role::Truth {
+        return if field.elements() == 1 { Shape::Label } else { Shape::Zero };
+    }
+    if FALLING.contains(&word) {
+        let unit = match field.unit.as_str() {
+            "MeV" => 1e3,
+            "TeV" => 1e-3,
+            _ => 1.0,
+        };
+        let mean = if field.len.is_some() { 5.0 } else { 12.0 } * unit;
+        // A unit that is not given (counts of a digitiser) must not end in the last bin.
+        return Shape::Falling { mean: range.map_or(mean, |(_, high)| mean.min(high / 50.0)) };
+    }
+    match (word, range) {
+        ("phi", _) => Shape::Flat { width: if field.unit == "deg" { 360.0 } else { TAU } },
+        ("eta", _) => Shape::Gaussian { centre: 0.0, sigma: 1.3 },
+        (_, Some((low, high))) => Shape::Gaussian { centre: (low + high) / 2.0, sigma: (high - low) / 10.0 },
+        (_, None) => Shape::Gaussian { centre: 0.0, sigma: 1.0 },
+    }
+}
+
+/// Acklam's rational approximation of the inverse normal distribution; relative error below 1.2e-9.
+fn gaussian_quantile(p: f64) -> f64 {
+    const A: [f64; 6] = [
+        -3.969683028665376e1,
+        2.209460984245205e2,
+        -2.759285104469687e2,
+        1.38357751867269e2,
+        -3.066479806614716e1,
+        2.506628277459239,
+    ];
+    const B: [f64; 6] = [
+        -5.447609879822406e1,
+        1.615858368580409e2,
+        -1.556989798598866e2,
+        6.680131188771972e1,
+        -1.328068155288572e1,
+        1.0,
+    ];
+    const C: [f64; 6] = [
+        -7.784894002430293e-3,
+        -3.223964580411365e-1,
+        -2.400758277161838,
+        -2.549732539343734,
+        4.374664141464968,
+        2.938163982698783,
+    ];
+    const D: [f64; 5] =
+        [7.784695709041462e-3, 3.224671290700398e-1, 2.445134137142996, 3.754408661907416, 1.0];
+    let poly = |coefficients: &[f64], x: f64| coefficients.iter().fold(0.0, |sum, c| sum * x + c);
+    if p > 0.5 {
+        return -gaussian_quantile(1.0 - p);
+    }
+    if p < 0.02425 {
+        let q = (-2.0 * p.ln()).sqrt();
+        return poly(&C, q) / poly(&D, q);
+    }
+    let q = p - 0.5;
+    poly(&A, q * q) * q / poly(&B, q * q)
+}

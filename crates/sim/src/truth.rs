@@ -1,0 +1,76 @@
+//! What a reader of a damaged stream must report.
+
+use std::ops::Range;
+
+use tamis_event::Defect;
+
+/// Frames and the events that they announced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Loss {
+    /// Frames, or stretches of bytes that are none.
+    pub frames: u64,
+    /// Events by their headers; 0 where the header itself cannot be trusted.
+    pub events: u64,
+}
+
+impl Loss {
+    pub(crate) fn add(&mut self, events: u64) {
+        self.frames += 1;
+        self.events += events;
+    }
+}
+
+/// The exact ledger of a damaged stream.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Truth {
+    /// Good event frames, each counted once however often it arrives.
+    pub frames: u64,
+    /// Their events.
+    pub events: u64,
+    /// What a scanner must find, in no particular order; causes that do not occur are left out.
+    pub defects: Vec<(Defect, Loss)>,
+    /// Good frames that arrive again.
+    pub duplicates: Loss,
+    /// Good frames that arrive after one with a larger first id.
+    pub reordered: u64,
+    /// Ids that must reach a decision: sorted, disjoint, not adjacent.
+    pub survivors: Vec<Range<u64>>,
+    /// Ids between the first and the last survivor that never arrive well: the gaps that a reader of dense ids can see.
+    pub missing: Vec<Range<u64>>,
+    /// Survivors with a NaN in a data field, in order.
+    pub poison: Vec<u64>,
+}
+
+impl Truth {
+    /// The loss for one cause, zero if it does not occur.
+    pub fn defect(&self, defect: Defect) -> Loss {
+        self.defects.iter().find(|(found, _)| *found == defect).map(|&(_, loss)| loss).unwrap_or_default()
+    }
+
+    /// Events in [`Self::missing`].
+    pub fn missing_events(&self) -> u64 {
+        self.missing.iter().map(|ids| ids.end - ids.start).sum()
+    }
+
+    pub(crate) fn lose(&mut self, defect: Defect, events: u64) {
+        if let Some((_, loss)) = self.defects.iter_mut().find(|(found, _)| *found == defect) {
+            loss.add(events);
+        } else {
+            self.defects.push((defect, Loss { frames: 1, events }));
+        }
+    }
+
+    /// Derives survivors and gaps from the ids of the good frames.
+    pub(crate) fn settle(&mut self, mut arrived: Vec<Range<u64>>) {
+        arrived.sort_by_key(|ids| ids.start);
+        for ids in arrived {
+            self.frames += 1;
+            self.events += ids.end - ids.start;
+            match self.survivors.last_mut() {
+                Some(last) if last.end == ids.start => last.end = ids.end,
+                _ => self.survivors.push(ids),
+            }
+        }
+        self.missing = self.survivors.windows(2).map(|pair| pair[0].end..pair[1].start).collect();
+    }
+}

@@ -1,0 +1,312 @@
+//! The synthetic detector keeps its promises: the same bytes from the same seed, physics that looks like physics, and a truth about faults
+//! that a scanner confirms.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
+
+use std::collections::{BTreeMap, HashSet};
+use std::convert::Infallible;
+
+use proptest::prelude::*;
+use tamis_event::{Address, Defect, FrameHeader, FrameMeta, Scanner, Schema, Step, encode_events};
+use tamis_sim::{
+    Arrivals, Fault, FaultPlan, FaultRates, GenError, GenOptions, Generator, SIGNAL_CLASSES, Schedule,
+};
+
+const SCHEMA: &str = r#"
+name = "toy"
+[[field]]
+name = "met.pt"
+dtype = "f32"
+unit = "GeV"
+[[field]]
+name = "jets.pt"
+dtype = "i16"
+len = 6
+scale = 0.5
+unit = "GeV"
+[[field]]
+name = "jets.eta"
+dtype = "i8"
+len = 6
+scale = 0.0435
+[[field]]
+name = "jets.phi"
+dtype = "u8"
+len = 6
+scale = 0.04363323129985824
+unit = "rad"
+[[field]]
+name = "counts"
+dtype = "u16"
+[[field]]
+name = "truth.label"
+dtype = "u8"
+role = "truth"
+"#;
+
+fn schema() -> Schema {
+    Schema::parse(SCHEMA.as_bytes()).unwrap()
+}
+
+fn frames(options: GenOptions, events: u64) -> (Generator, Vec<Vec<u8>>) {
+    let generator = Generator::new(&schema(), options).unwrap();
+    let mut frames = Vec::new();
+    let Ok(_) = generator.generate(events, |frame| {
+        frames.push(frame.to_vec());
+        Ok::<_, Infallible>(())
+    });
+    (generator, frames)
+}
+
+/// Every event record in order, by id.
+fn records(frames: &[Vec<u8>]) -> Vec<(u64, Vec<u8>)> {
+    let mut records = Vec::new();
+    for frame in frames {
+        let header = FrameHeader::read(frame).unwrap();
+        let payload = &frame[64..64 + header.payload_len as usize];
+        records.extend(
+            (header.first_event_id..).zip(payload.chunks(header.stride as usize).map(<[u8]>::to_vec)),
+        );
+    }
+    records
+}
+
+#[test]
+fn a_sample_depends_on_its_seed_alone() {
+    let options = GenOptions {
+        seed: 5,
+        signal_fraction: 0.2,
+        frame_events: 100,
+        segment_events: 250,
+        ..GenOptions::default()
+    };
+    let in_pool = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| frames(options.clone(), 1030).1)
+    };
+    let one = in_pool(1);
+    assert_eq!(one, in_pool(3), "threads");
+    assert_eq!(
+        records(&one),
+        records(&frames(GenOptions { frame_events: 7, ..options.clone() }, 1030).1),
+        "frame size"
+    );
+    assert_ne!(one, frames(GenOptions { seed: 6, ..options.clone() }, 1030).1, "seed");
+
+    let ids: Vec<u64> = records(&one).iter().map(|(id, _)| *id).collect();
+    assert!(ids.into_iter().eq(0..1030));
+    for frame in &one {
+        let header = FrameHeader::read(frame).unwrap();
+        assert_eq!(u64::from(header.segment), header.first_event_id / 250);
+        assert_eq!(header.time_ns, header.first_event_id * 25);
+    }
+    let generator = Generator::new(&schema(), options).unwrap();
+    let mut alone = Vec::new();
+    assert_eq!(generator.frame(4, 1030, &mut alone), 100);
+    assert_eq!(alone, one[4], "a frame by itself");
+    assert_eq!(generator.frame(99, 1030, &mut alone), 0);
+}
+
+#[test]
+fn events_look_like_events() {
+    let options = GenOptions { signal_fraction: 0.3, ..GenOptions::default() };
+    let (generator, frames) = frames(options, 20_000);
+    let schema = schema();
+    let element = |address: &str| schema.resolve(&address.parse::<Address>().unwrap()).unwrap();
+    let (pt, eta, phi) = (element("jets.pt"), element("jets.eta"), element("jets.phi"));
+    let (met, label) = (element("met.pt")[0], element("truth.label")[0]);
+    let (mut by_class, mut hard_pairs, mut full, mut hard_met) =
+        ([0usize; 4], [0usize; 4], [0usize; 4], [0usize; 4]);
+    let mut quadrants = [0usize; 4];
+    for (id, record) in records(&frames) {
+        let class = label.physical(&record) as usize;
+        assert_eq!(class, usize::from(generator.class(id)));
+        let pts: Vec<f64> = pt.iter().map(|e| e.physical(&record)).collect();
+        assert!(pts.is_sorted_by(|a, b| a >= b), "objects fall in pt: {pts:?}");
+        for k in 0..pts.len() {
+            let angles = (eta[k].physical(&record), phi[k].physical(&record));
+            assert!(pts[k] > 0.0 || angles == (0.0, 0.0), "an absent object is all zero");
+            assert!((0.0..std::f64::consts::TAU).contains(&angles.1));
+            if pts[k] > 0.0 {
+                quadrants[(angles.1 / std::f64::consts::FRAC_PI_2) as usize] += 1;
+            }
+        }
+        by_class[class] += 1;
+        hard_pairs[class] += usize::from(pts[1] > 40.0);
+        full[class] += usize::from(pts[5] > 5.0);
+        hard_met[class] += usize::from(met.physical(&record) > 100.0);
+    }
+    let share = |counts: [usize; 4], class: usize| counts[class] as f64 / by_class[class] as f64;
+    assert!((0.68..0.72).contains(&(by_class[0] as f64 / 20_000.0)), "{by_class:?}");
+    assert!((1..=usize::from(SIGNAL_CLASSES)).all(|class| by_class[class] > 1800), "{by_class:?}");
+    assert!(share(hard_pairs, 0) < 0.01 && share(hard_pairs, 1) > 0.99, "{hard_pairs:?}");
+    assert!(share(full, 0) < 0.01 && share(full, 2) > 0.2, "{full:?}");
+    assert!(share(hard_met, 0) < 0.01 && share(hard_met, 3) > 0.5, "{hard_met:?}");
+    let mean = quadrants.iter().sum::<usize>() as f64 / 4.0;
+    assert!(quadrants.iter().all(|&n| (n as f64 / mean - 1.0).abs() < 0.05), "phi is flat: {quadrants:?}");
+}
+
+#[test]
+fn impossible_options_are_refused() {
+    let refused = |options| Generator::new(&schema(), options).unwrap_err();
+    let good = GenOptions::default;
+    assert!(matches!(refused(GenOptions { rate_hz: 0.0, ..good() }), GenError::Rate { .. }));
+    assert!(matches!(refused(GenOptions { rate_hz: f64::NAN, ..good() }), GenError::Rate { .. }));
+    assert!(matches!(refused(GenOptions { signal_fraction: 1.5, ..good() }), GenError::Fraction { .. }));
+    assert!(matches!(refused(GenOptions { frame_events: 0, ..good() }), GenError::FrameEvents { .. }));
+    assert!(matches!(
+        refused(GenOptions { frame_events: 65_537, ..good() }),
+        GenError::FrameEvents { most: 65_536, .. }
+    ));
+    assert!(matches!(refused(GenOptions { segment_events: 0, ..good() }), GenError::SegmentEvents));
+}
+
+/// What a plain reader finds: scanner, then a set of ids.
+#[derive(Debug, Default, PartialEq)]
+struct Found {
+    defects: BTreeMap<String, (u64, u64)>,
+    good: HashSet<u64>,
+    frames: u64,
+    duplicates: (u64, u64),
+    reordered: u64,
+    poison: Vec<u64>,
+}
+
+fn read(schema: &Schema, bytes: &[u8]) -> Found {
+    let met = schema.resolve(&"met.pt".parse().unwrap()).ok().map(|elements| elements[0]);
+    let mut segment = 0;
+    let (mut scanner, mut at, mut found, mut newest) = (Scanner::new(schema), 0, Found::default(), 0);
+    loop {
+        at += match scanner.step(&bytes[at..], true) {
+            Step::Frame { header, payload, consumed } => {
+                let (first, n) = (header.first_event_id, u64::from(header.n_events));
+                assert!(header.segment >= segment, "a late or repeated frame stays in its segment");
+                segment = header.segment;
+                if found.good.contains(&first) {
+                    found.duplicates = (found.duplicates.0 + 1, found.duplicates.1 + n);
+                } else {
+                    found.frames += 1;
+                    found.reordered += u64::from(first < newest);
+                    newest = newest.max(first);
+                    found.good.extend(first..first + n);
+                    let records = (first..).zip(bytes[at..][payload].chunks(header.stride as usize));
+                    found.poison.extend(
+                        records
+                            .filter(|(_, r)| met.is_some_and(|met| met.physical(r).is_nan()))
+                            .map(|(id, _)| id),
+                    );
+                }
+                consumed
+            }
+            Step::Defect { defect, events, consumed } => {
+                let entry = found.defects.entry(format!("{defect:?}")).or_default();
+                *entry = (entry.0 + 1, entry.1 + events);
+                consumed
+            }
+            Step::Schema { consumed, .. } | Step::Skip { consumed } => consumed,
+            Step::End => break,
+            Step::NeedMore { .. } => panic!("the whole stream is here"),
+        };
+    }
+    found.poison.sort_unstable();
+    found
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+    #[test]
+    fn a_scanner_finds_exactly_the_truth(seed in any::<u64>(), rate in 0.0..0.25f64, frame_events in 1usize..9, events in 1u64..400) {
+        let options = GenOptions { seed, frame_events, segment_events: 50, ..GenOptions::default() };
+        let (generator, frames) = frames(options, events);
+        let schema = schema();
+        let faulted = FaultPlan::new(seed, FaultRates::all(rate)).apply(&schema, &generator.schema_frame(), &frames);
+        let (truth, found) = (faulted.truth, read(&schema, &faulted.bytes));
+
+        let defects: BTreeMap<_, _> = truth.defects.iter().map(|(d, l)| (format!("{d:?}"), (l.frames, l.events))).collect();
+        prop_assert_eq!(&found.defects, &defects);
+        prop_assert_eq!((found.frames, found.reordered), (truth.frames, truth.reordered));
+        prop_assert_eq!(found.duplicates, (truth.duplicates.frames, truth.duplicates.events));
+        prop_assert_eq!(&found.poison, &truth.poison);
+        let survivors: HashSet<u64> = truth.survivors.iter().cloned().flatten().collect();
+        prop_assert_eq!(&found.good, &survivors);
+        prop_assert_eq!(truth.events, survivors.len() as u64);
+        let span = survivors.iter().min().copied().unwrap_or(0)..survivors.iter().max().map_or(0, |last| last + 1);
+        let missing: HashSet<u64> = span.filter(|id| !survivors.contains(id)).collect();
+        prop_assert_eq!(truth.missing.iter().cloned().flatten().collect::<HashSet<u64>>(), missing);
+    }
+}
+
+#[test]
+fn every_fault_happens_and_alone_has_one_cause() {
+    let (generator, frames) =
+        frames(GenOptions { frame_events: 5, segment_events: 100, ..GenOptions::default() }, 2000);
+    let causes = [
+        (Fault::HeaderBit, Defect::Header),
+        (Fault::PayloadBit, Defect::Crc),
+        (Fault::Cut, Defect::Torn),
+        (Fault::Magic, Defect::Magic),
+        (Fault::Version, Defect::Version),
+        (Fault::Length, Defect::Length),
+        (Fault::Oversize, Defect::Oversize),
+        (Fault::UnknownSchema, Defect::Schema),
+        (Fault::Empty, Defect::Zero),
+        (Fault::Garbage, Defect::Magic),
+    ];
+    for fault in Fault::ALL {
+        let plan = FaultPlan::new(3, FaultRates::none().with(fault, 0.2));
+        let truth = plan.apply(&schema(), &generator.schema_frame(), &frames).truth;
+        let found: Vec<Defect> = truth.defects.iter().map(|&(defect, _)| defect).collect();
+        let wanted: Vec<Defect> =
+            causes.iter().filter(|(f, _)| *f == fault).map(|&(_, defect)| defect).collect();
+        assert_eq!(found, wanted, "{fault:?}");
+        let other = (truth.duplicates.frames, truth.reordered, truth.poison.len());
+        match fault {
+            Fault::Duplicate => assert!(other.0 > 40 && truth.events == 2000),
+            Fault::Delay => assert!(other.1 > 40 && truth.events == 2000),
+            Fault::Poison => assert!(other.2 > 40 && truth.events == 2000),
+            Fault::Drop => assert!(truth.missing_events() > 200),
+            _ => assert!(truth.defect(wanted[0]).frames > 40 && other == (0, 0, 0)),
+        }
+    }
+}
+
+/// The byte that takes the place of a lost one is the `T` of the next magic word: a cut must not hide behind it.
+#[test]
+fn a_cut_is_never_made_good_by_the_next_frame() {
+    let schema =
+        Schema::parse(b"name = \"two\"\n[[field]]\nname = \"a\"\ndtype = \"u8\"\nlen = 2\n").unwrap();
+    for (payload, can_be_cut) in [(*b"xT", true), (*b"TT", false)] {
+        let frame = |first_event_id| {
+            let mut out = Vec::new();
+            let meta = FrameMeta { first_event_id, ..FrameMeta::default() };
+            encode_events(&schema, meta, &payload, &mut out);
+            out
+        };
+        let frames: Vec<Vec<u8>> = (0..200).map(frame).collect();
+        let faulted =
+            FaultPlan::new(1, FaultRates::none().with(Fault::Cut, 0.5)).apply(&schema, &[], &frames);
+        let (truth, found) = (faulted.truth, read(&schema, &faulted.bytes));
+        let torn = truth.defect(Defect::Torn);
+        assert_eq!(torn.frames > 30, can_be_cut, "{torn:?}");
+        assert_eq!(found.defects.values().map(|(frames, _)| frames).sum::<u64>(), torn.frames);
+        assert_eq!((found.frames, found.duplicates), (200 - torn.frames, (0, 0)));
+    }
+}
+
+#[test]
+fn arrivals_keep_the_mean_rate() {
+    for schedule in [Schedule::Uniform, Schedule::Poisson, Schedule::Bursts { length: 64, factor: 8.0 }] {
+        let times: Vec<u64> = Arrivals::new(9, 1e6, schedule).take(64_001).collect();
+        assert!(times.is_sorted());
+        let mean = (times[64_000] - times[0]) as f64 / 64_000.0;
+        assert!((mean / 1000.0 - 1.0).abs() < 0.02, "{schedule:?}: one every {mean} ns");
+        assert!(Arrivals::new(9, 1e6, schedule).take(64_001).eq(times.iter().copied()), "the same seed");
+        let long_waits = times.windows(2).filter(|pair| pair[1] - pair[0] > 3000).count() as f64 / 64_000.0;
+        let wanted = match schedule {
+            Schedule::Uniform => 0.0..1e-9,
+            Schedule::Poisson => 0.045..0.055,
+            Schedule::Bursts { .. } => 0.015..0.016,
+        };
+        assert!(wanted.contains(&long_waits), "{schedule:?}: {long_waits} of the waits are long");
+    }
+}

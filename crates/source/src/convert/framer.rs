@@ -1,0 +1,54 @@
+//! Events to frames: as many as follow one another, up to an orbit.
+
+use tamis_event::{FrameMeta, PAYLOAD_BYTES_MAX};
+
+use crate::{TmfWriter, WriteError};
+
+/// Events per frame: the crossings of an LHC orbit.
+const EVENTS_PER_FRAME: usize = 3564;
+
+/// Collects records and writes a frame whenever the next one does not follow.
+pub(super) struct Framer<'a> {
+    writer: &'a mut TmfWriter,
+    payload: Vec<u8>,
+    meta: FrameMeta,
+    in_frame: usize,
+    most: usize,
+    pub(super) events: u64,
+    pub(super) frames: u64,
+}
+
+impl<'a> Framer<'a> {
+    /// `labelled`: ids come from the table; gaps between them are no losses.
+    pub(super) fn new(writer: &'a mut TmfWriter, source_id: u16, labelled: bool) -> Self {
+        let most = EVENTS_PER_FRAME.min(PAYLOAD_BYTES_MAX / writer.schema().record_len());
+        let meta = FrameMeta { source_id, sparse_ids: labelled, ..FrameMeta::default() };
+        Self { writer, payload: Vec::new(), meta, in_frame: 0, most, events: 0, frames: 0 }
+    }
+
+    /// The memory to append the record of this event to.
+    pub(super) fn next(&mut self, run: u32, id: u64) -> Result<&mut Vec<u8>, WriteError> {
+        let follows =
+            run == self.meta.run && self.meta.first_event_id.checked_add(self.in_frame as u64) == Some(id);
+        if self.in_frame == self.most || !follows {
+            self.flush()?;
+        }
+        if self.in_frame == 0 {
+            self.meta = FrameMeta { run, first_event_id: id, ..self.meta };
+        }
+        self.in_frame += 1;
+        self.events += 1;
+        Ok(&mut self.payload)
+    }
+
+    /// Writes what was collected.
+    pub(super) fn flush(&mut self) -> Result<(), WriteError> {
+        if self.in_frame > 0 {
+            self.writer.write_events(self.meta, &self.payload)?;
+            self.frames += 1;
+            self.in_frame = 0;
+            self.payload.clear();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,33 @@
+//! Where frames come from, and how other data becomes frames.
+//!
+//! Promise: a source hands on the bytes of its stream, all of them, in order and unchanged, and nothing else; it neither finds nor checks
+//! frames. It never knows a menu, a model or a file of results.
+//!
+//! ```text
+//!   x.tmf      --memory map----------------------.
+//!   x.tmf.zst  --decompressed into reused buffers-+--> Recording { schema, source } --windows--> pipeline
+//!   stdin, fifo --reader thread------------------+
+//!   Pusher     --lock-free queue-----------------'
+//!
+//!   CSV, .npy  --convert--> TmfWriter --> x.tmf, x.tmf.zst
+//! ```
+//!
+//! * I1: the kind of a file is told by its first bytes, never by its name.
+//! * I2: no memory is reserved because a file says so: the zstd window is at most 2^23 bytes, whatever a frame header claims.
+//! * I3: [`Window::Restart`](tamis_port::Window::Restart) comes only between two passes over the whole stream.
+//! * I4: a file that is written has another name until it is whole.
+//!
+//! Threads: a source belongs to the thread that polls it. Only a pipe has a thread of its own, because a read from a pipe may wait for ever.
+
+pub mod convert;
+mod fifo;
+mod pool;
+mod push;
+mod recording;
+mod windows;
+mod writer;
+mod zst;
+
+pub use push::{PushError, Pusher, push};
+pub use recording::{OpenError, Recording, memory, open};
+pub use writer::{TmfWriter, WriteError, Written};

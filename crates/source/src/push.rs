@@ -1,0 +1,91 @@
+//! Frames that a data-acquisition program pushes from its own memory.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use tamis_event::Schema;
+use tamis_port::{Source, SourceError, Window};
+use tamis_ring::{Receiver, Sender, TryRecv, TrySend, queue};
+
+use crate::Recording;
+
+/// Why bytes were not taken; they come back unchanged.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PushError {
+    /// As many pushes wait as the queue holds: the trigger is busy. Try again later, or count the frame as dead time.
+    #[error("the trigger is busy: the queue of pushed frames is full")]
+    Full(Bytes),
+    /// The run is over.
+    #[error("the run is over: nothing more is taken")]
+    Closed(Bytes),
+}
+
+/// What lets a stop take effect between two pushes and never within one.
+#[derive(Debug, Default)]
+struct Gate {
+    closed: AtomicBool,
+    /// Pushes that have begun and not ended.
+    pushing: AtomicUsize,
+}
+
+/// Hands frames to a run. Clones feed the same run; it ends when the last one is dropped.
+#[derive(Clone, Debug)]
+pub struct Pusher {
+    queue: Sender<Bytes>,
+    gate: Arc<Gate>,
+}
+
+impl Pusher {
+    /// Hands over bytes of the stream: whole frames, several frames, or parts of one if a single pusher feeds the run. Never waits,
+    /// never copies. A schema frame is allowed and not needed. `Ok` means that the run will account for the bytes.
+    pub fn push(&self, bytes: Bytes) -> Result<(), PushError> {
+        // SYNC: this add and the load of `closed` against the store of `closed` and the load of `pushing` in the source: sequentially
+        // consistent, so that either this push sees the gate closed, or the source sees this push and waits for its end.
+        self.gate.pushing.fetch_add(1, Ordering::SeqCst);
+        let pushed = if self.gate.closed.load(Ordering::SeqCst) {
+            Err(PushError::Closed(bytes))
+        } else {
+            self.queue.try_send(bytes).map_err(|refused| match refused {
+                TrySend::Full(bytes) => PushError::Full(bytes),
+                TrySend::Closed(bytes) => PushError::Closed(bytes),
+            })
+        };
+        self.gate.pushing.fetch_sub(1, Ordering::SeqCst);
+        pushed
+    }
+}
+
+struct Pushed {
+    queue: Receiver<Bytes>,
+    gate: Arc<Gate>,
+    stopped: bool,
+}
+
+impl Source for Pushed {
+    fn poll(&mut self) -> Result<Window, SourceError> {
+        // Read before the queue: what was pushed by then is in it.
+        let no_more = self.stopped && self.gate.pushing.load(Ordering::SeqCst) == 0;
+        Ok(match self.queue.try_recv() {
+            Ok(bytes) => Window::Bytes(bytes),
+            Err(TryRecv::Empty) if !no_more => Window::Idle,
+            Err(TryRecv::Empty | TryRecv::Closed) => Window::End,
+        })
+    }
+
+    fn stop(&mut self) {
+        self.stopped = true;
+        self.gate.closed.store(true, Ordering::SeqCst);
+    }
+}
+
+/// A recording that consists of what is pushed; at most `capacity` pushes wait.
+///
+/// # Panics
+/// If `capacity` is 0.
+pub fn push(schema: Schema, capacity: usize) -> (Pusher, Recording) {
+    let (sender, receiver) = queue(capacity, &[], &[]);
+    let gate = Arc::new(Gate::default());
+    let source = Box::new(Pushed { queue: receiver, gate: gate.clone(), stopped: false });
+    (Pusher { queue: sender, gate }, Recording { schema, source, place: "pushed frames".into(), bytes: None })
+}

@@ -1,0 +1,196 @@
+//! Opening a recording: which kind it is, and the schema that it starts with.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use bytes::Bytes;
+use memmap2::Mmap;
+use tamis_event::{Defect, Scanner, Schema, SchemaError, Step};
+use tamis_port::Source;
+
+use crate::fifo::Pipe;
+use crate::windows::Windows;
+use crate::zst::{Compressed, decoder};
+
+/// A stream of frames that is ready to be replayed, and what was learned when it was opened.
+pub struct Recording {
+    /// Schema of its events.
+    pub schema: Schema,
+    /// The bytes, from the first.
+    pub source: Box<dyn Source>,
+    /// File or other origin, for messages.
+    pub place: String,
+    /// Bytes over all passes, if known before they were read.
+    pub bytes: Option<u64>,
+}
+
+impl std::fmt::Debug for Recording {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Recording({}, schema '{}')", self.place, self.schema.name())
+    }
+}
+
+/// Why something cannot be opened as a recording.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages are the documentation")]
+pub enum OpenError {
+    #[error("{place}: no such file")]
+    Missing { place: String },
+    #[error("{place}: cannot be read: {error}")]
+    Unreadable { place: String, error: io::Error },
+    #[error("{place} is a folder; name a .tmf or .tmf.zst file in it")]
+    Folder { place: String },
+    #[error("{place} is empty; a Tamis recording starts with a schema frame")]
+    Empty { place: String },
+    #[error("{place} is no Tamis recording; make one with `tamis convert`")]
+    NotARecording { place: String },
+    #[error("{place}: no good schema frame at its start ({defect:?}); get another copy of it")]
+    Damaged { place: String, defect: Defect },
+    #[error("{place}: the schema at its start is wrong: {error}")]
+    Schema { place: String, error: SchemaError },
+    #[error("{place}: a pipe can be read only once, not in {passes} passes; store it in a file first")]
+    OnlyOnce { place: String, passes: u64 },
+    #[error("{place}: 0 passes would replay nothing; ask for at least 1")]
+    NoPass { place: String },
+}
+
+/// Opens a file, or standard input if `path` is `-`.
+///
+/// `.tmf` is mapped into memory and handed on without a copy; its pages belong to the file, so nobody may shorten it meanwhile: the system
+/// would end the process (SIGBUS). `.tmf.zst` is decompressed while it is read. With `passes` above 1 the stream is replayed again, with
+/// [`Window::Restart`](tamis_port::Window::Restart) in between; not from a pipe.
+pub fn open(path: &Path, passes: u64) -> Result<Recording, OpenError> {
+    if path == Path::new("-") {
+        return open_pipe(io::stdin(), "standard input".into(), passes);
+    }
+    let place = path.display().to_string();
+    let unreadable = |error| OpenError::Unreadable { place: place.clone(), error };
+    let mut file = File::open(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => OpenError::Missing { place: place.clone() },
+        _ => unreadable(error),
+    })?;
+    let about = file.metadata().map_err(unreadable)?;
+    if about.is_dir() {
+        return Err(OpenError::Folder { place });
+    }
+    if !about.is_file() {
+        return open_pipe(file, place, passes);
+    }
+    let mut head = Vec::new();
+    (&mut file).take(4).read_to_end(&mut head).map_err(unreadable)?;
+    match kind(&head, &place)? {
+        // The offset of the file does not matter to a map.
+        Kind::Plain => memory(map(&file).map_err(unreadable)?, place, passes),
+        Kind::Compressed => {
+            check_passes(passes, &place)?;
+            let mut stream = decoder(rewound(&file).map_err(unreadable)?).map_err(unreadable)?;
+            let (schema, _) = read_schema(&mut stream, &place)?;
+            let source = Box::new(Compressed::new(file, place.clone(), passes));
+            Ok(Recording { schema, source, place, bytes: None })
+        }
+    }
+}
+
+/// A recording that is already in memory: an uncompressed stream with its schema frame. `place` names it in messages.
+pub fn memory(bytes: Bytes, place: impl Into<String>, passes: u64) -> Result<Recording, OpenError> {
+    let place = place.into();
+    check_passes(passes, &place)?;
+    let First::Schema(schema) = first_frame(&bytes, true, &place)? else {
+        return Err(OpenError::Empty { place });
+    };
+    let total = (bytes.len() as u64).checked_mul(passes);
+    Ok(Recording { schema, source: Box::new(Windows::new(bytes, passes)), place, bytes: total })
+}
+
+fn open_pipe(reader: impl Read + Send + 'static, place: String, passes: u64) -> Result<Recording, OpenError> {
+    check_passes(passes, &place)?;
+    if passes > 1 {
+        return Err(OpenError::OnlyOnce { place, passes });
+    }
+    let unreadable = |error| OpenError::Unreadable { place: place.clone(), error };
+    let mut reader = reader;
+    let mut head = Vec::new();
+    (&mut reader).take(4).read_to_end(&mut head).map_err(unreadable)?;
+    let kind = kind(&head, &place)?;
+    let whole = io::Cursor::new(head).chain(reader);
+    let mut stream: Box<dyn Read + Send> = match kind {
+        Kind::Plain => Box::new(whole),
+        Kind::Compressed => Box::new(decoder(whole).map_err(unreadable)?),
+    };
+    let (schema, start) = read_schema(&mut stream, &place)?;
+    let pipe = Pipe::new(io::Cursor::new(start).chain(stream), place.clone()).map_err(unreadable)?;
+    Ok(Recording { schema, source: Box::new(pipe), place, bytes: None })
+}
+
+fn check_passes(passes: u64, place: &str) -> Result<(), OpenError> {
+    if passes == 0 { Err(OpenError::NoPass { place: place.into() }) } else { Ok(()) }
+}
+
+enum Kind {
+    Plain,
+    Compressed,
+}
+
+fn kind(head: &[u8], place: &str) -> Result<Kind, OpenError> {
+    match head {
+        [] => Err(OpenError::Empty { place: place.into() }),
+        b"TAMF" => Ok(Kind::Plain),
+        // A zstd frame, or a skippable frame before one.
+        [0x28, 0xB5, 0x2F, 0xFD] | [0x50..=0x5F, 0x2A, 0x4D, 0x18] => Ok(Kind::Compressed),
+        _ => Err(OpenError::NotARecording { place: place.into() }),
+    }
+}
+
+/// Another handle on the file, at its start.
+pub(crate) fn rewound(file: &File) -> io::Result<File> {
+    let mut again = file.try_clone()?;
+    io::Seek::rewind(&mut again)?;
+    Ok(again)
+}
+
+fn map(file: &File) -> io::Result<Bytes> {
+    #[allow(unsafe_code, reason = "a memory map is the only way to replay a file without a copy")]
+    // SAFETY: the map is read-only and lives as long as the bytes that refer to it. That nobody changes the file meanwhile cannot be
+    // enforced; `open` documents it, and a frame whose bytes changed before they were scanned fails its checksum.
+    let map = unsafe { Mmap::map(file) }?;
+    // Only a hint: a system that does not know it replays more slowly.
+    #[cfg(unix)]
+    let _ = map.advise(memmap2::Advice::Sequential);
+    Ok(Bytes::from_owner(map))
+}
+
+/// The schema at the front of a stream, and the bytes that were read to find it.
+fn read_schema(reader: &mut dyn Read, place: &str) -> Result<(Schema, Vec<u8>), OpenError> {
+    let (mut bytes, mut at_end) = (Vec::new(), false);
+    loop {
+        match first_frame(&bytes, at_end, place)? {
+            First::Schema(schema) => return Ok((schema, bytes)),
+            First::NeedMore(wanted) => {
+                let missing = (wanted - bytes.len()) as u64;
+                let got = (&mut *reader).take(missing).read_to_end(&mut bytes);
+                let got = got.map_err(|error| OpenError::Unreadable { place: place.into(), error })?;
+                at_end = (got as u64) < missing;
+            }
+        }
+    }
+}
+
+enum First {
+    Schema(Schema),
+    NeedMore(usize),
+}
+
+fn first_frame(bytes: &[u8], at_end: bool, place: &str) -> Result<First, OpenError> {
+    let place = || place.to_owned();
+    match Scanner::for_unknown_schema().step(bytes, at_end) {
+        Step::NeedMore { bytes } => Ok(First::NeedMore(bytes)),
+        Step::Schema { payload, .. } => match Schema::parse(&bytes[payload]) {
+            Ok(schema) => Ok(First::Schema(schema)),
+            Err(error) => Err(OpenError::Schema { place: place(), error }),
+        },
+        Step::Defect { defect: Defect::Magic, .. } => Err(OpenError::NotARecording { place: place() }),
+        Step::Defect { defect, .. } => Err(OpenError::Damaged { place: place(), defect }),
+        Step::End | Step::Frame { .. } | Step::Skip { .. } => Err(OpenError::Empty { place: place() }),
+    }
+}

@@ -1,0 +1,308 @@
+//! Tables to frames: every value in its place, every misfit with its place.
+
+use std::path::Path;
+
+use proptest::prelude::*;
+use tamis_event::{Scanner, Schema, Step, flags};
+use tamis_port::Window;
+use tamis_source::convert::{self, ConvertError, ConvertReport, Options};
+use tamis_source::{TmfWriter, open};
+use tempfile::tempdir;
+
+const SCHEMA: &str = r#"
+name = "toy"
+[[field]]
+name = "mu.pt"
+dtype = "i16"
+len = 2
+scale = 0.5
+[[field]]
+name = "mass"
+dtype = "f32"
+[[field]]
+name = "quality"
+dtype = "u8"
+scale = 0.1
+offset = -5.0
+[[field]]
+name = "ratio"
+dtype = "f16"
+[[field]]
+name = "truth.label"
+dtype = "u8"
+role = "truth"
+"#;
+
+const HEADER: &str = "mu.pt[1],mass,mu.pt[0],quality,ratio,truth.label";
+
+/// (run, first id, sparse ids, physical values of each event) of every frame.
+type Frames = Vec<(u32, u64, bool, Vec<Vec<f64>>)>;
+
+fn schema() -> Schema {
+    Schema::parse(SCHEMA.as_bytes()).unwrap()
+}
+
+fn read_back(path: &Path, schema: &Schema) -> Frames {
+    let mut recording = open(path, 1).unwrap();
+    let mut bytes = Vec::new();
+    while let Window::Bytes(window) = recording.source.poll().unwrap() {
+        bytes.extend_from_slice(&window);
+    }
+    let elements: Vec<_> =
+        schema.fields().iter().flat_map(|f| (0..f.elements()).map(|k| f.element(k))).collect();
+    let (mut scanner, mut at, mut frames) = (Scanner::new(schema), 0, Frames::new());
+    loop {
+        at += match scanner.step(&bytes[at..], true) {
+            Step::Frame { header, payload, consumed } => {
+                let records = bytes[at..][payload].chunks(schema.record_len());
+                let events =
+                    records.map(|record| elements.iter().map(|e| e.physical(record)).collect()).collect();
+                let sparse = header.flags & flags::SPARSE_IDS != 0;
+                frames.push((header.run, header.first_event_id, sparse, events));
+                consumed
+            }
+            Step::Schema { consumed, .. } => consumed,
+            Step::End => return frames,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn converted<R>(
+    schema: &Schema,
+    convert: impl FnOnce(&mut TmfWriter) -> Result<R, ConvertError>,
+) -> Result<(R, Frames), ConvertError> {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("out.tmf");
+    let mut writer = TmfWriter::create(&path, schema, false).unwrap();
+    let report = convert(&mut writer)?;
+    writer.finish().unwrap();
+    Ok((report, read_back(&path, schema)))
+}
+
+fn csv(text: &str, options: &Options) -> Result<(ConvertReport, Frames), ConvertError> {
+    let schema = schema();
+    converted(&schema, |writer| convert::csv(text.as_bytes(), "t.csv", &schema, options, writer))
+}
+
+#[test]
+fn columns_feed_what_they_are_named_after() {
+    let text = format!("\u{feff}note,{HEADER}\nx, 1.5 ,2.25,-3,0.1,0.5,4\ny,0.25,-1e3,0.75,20.5,inf,0\n");
+    let (report, frames) = csv(&text, &Options { run: 9, ..Options::default() }).unwrap();
+    // 0.25 / 0.5 is a tie and goes to the even 0; 0.75 / 0.5 likewise to 2.
+    let events = vec![
+        vec![-3.0, 1.5, 2.25, 51.0 * 0.1 - 5.0, 0.5, 4.0],
+        vec![1.0, 0.0, -1000.0, 255.0 * 0.1 - 5.0, f64::INFINITY, 0.0],
+    ];
+    assert_eq!(frames, [(9, 0, false, events)]);
+    let wanted =
+        ConvertReport { events: 2, frames: 1, ignored: vec!["note".into()], ..ConvertReport::default() };
+    assert_eq!(report, wanted);
+}
+
+#[test]
+fn event_ids_are_labels_and_followers_share_a_frame() {
+    let rows: String = ["7,100", "7,101", "7,102", "8,103", "8,50", "8,51", "7,18446744073709551615"]
+        .iter()
+        .map(|ids| format!("{ids},0,0,0,0,0,0\n"))
+        .collect();
+    let (report, frames) = csv(&format!("Run,EVENT,{HEADER}\n{rows}"), &Options::default()).unwrap();
+    let found: Vec<_> =
+        frames.iter().map(|(run, id, sparse, events)| (*run, *id, *sparse, events.len())).collect();
+    assert_eq!(found, [(7, 100, true, 3), (8, 103, true, 1), (8, 50, true, 2), (7, u64::MAX, true, 1)]);
+    assert!(report.labelled && report.ignored.is_empty() && report.frames == 4);
+
+    let many: String = (0..8000).map(|_| "0,0,0,0,0,0\n").collect();
+    let (_, frames) = csv(&format!("{HEADER}\n{many}"), &Options::default()).unwrap();
+    let found: Vec<_> = frames.iter().map(|(_, id, sparse, events)| (*id, *sparse, events.len())).collect();
+    assert_eq!(found, [(0, false, 3564), (3564, false, 3564), (7128, false, 872)]);
+}
+
+#[test]
+fn columns_can_be_mapped_and_labelled() {
+    let options = Options {
+        map: vec![("p1".into(), "mu.pt[0]".into()), ("p2".into(), "mu.pt[1]".into())],
+        label_column: Some("kind".into()),
+        event_column: Some("n".into()),
+        ..Options::default()
+    };
+    let (report, frames) = csv("n,p1,p2,mass,quality,ratio,kind,truth\n5,1,2,3,4,5,6,7\n", &options).unwrap();
+    assert_eq!(frames, [(0, 5, true, vec![vec![1.0, 2.0, 3.0, 90.0 * 0.1 - 5.0, 5.0, 6.0]])]);
+    assert_eq!(report.ignored, ["truth"]);
+}
+
+#[test]
+fn what_does_not_fit_is_refused_with_its_place_or_clamped_and_counted() {
+    let row = |cells: &str| format!("{HEADER}\n0,0,0,0,0,0\n\n{cells}\n");
+    #[rustfmt::skip]
+    let table = [
+        ("0,0,16384,0,0,0",  "t.csv, line 4, column 'mu.pt[0]': 16384 does not fit mu.pt[0] (i16), which holds -16384 to 16383.5; clamp with --saturate", 16383.5, 0),
+        ("0,0,-1e9,0,0,0",   "t.csv, line 4, column 'mu.pt[0]': -1000000000 does not fit mu.pt[0] (i16), which holds -16384 to 16383.5; clamp with --saturate", -16384.0, 0),
+        ("0,0,inf,0,0,0",    "t.csv, line 4, column 'mu.pt[0]': inf does not fit mu.pt[0] (i16), which holds -16384 to 16383.5; clamp with --saturate", 16383.5, 0),
+        ("0,-1e39,0,0,0,0",  "t.csv, line 4, column 'mass': -1000000000000000000000000000000000000000 does not fit mass (f32), which holds -340282346638528860000000000000000000000 to 340282346638528860000000000000000000000; clamp with --saturate", f64::from(f32::MIN), 2),
+        ("0,0,0,0,65520,0",  "t.csv, line 4, column 'ratio': 65520 does not fit ratio (f16), which holds -65504 to 65504; clamp with --saturate", 65504.0, 4),
+        ("0,0,0,0,0,256",    "t.csv, line 4, column 'truth.label': 256 does not fit truth.label (u8), which holds 0 to 255; clamp with --saturate", 255.0, 5),
+    ];
+    for (cells, message, clamped, element) in table {
+        assert_eq!(csv(&row(cells), &Options::default()).unwrap_err().to_string(), message);
+        let (report, frames) = csv(&row(cells), &Options { saturate: true, ..Options::default() }).unwrap();
+        assert_eq!(frames[0].3[1][element], clamped, "{cells}");
+        assert_eq!(report.clamped.iter().map(|(_, count)| *count).collect::<Vec<_>>(), [1]);
+    }
+    for (cells, message) in [
+        ("0,0,nan,0,0,0", "t.csv, line 4, column 'mu.pt[0]': a NaN cannot be stored as i16"),
+        ("0,0,1.2.3,0,0,0", "t.csv, line 4, column 'mu.pt[0]': '1.2.3' is no number"),
+        ("0,,0,0,0,0", "t.csv, line 4, column 'mass': '' is no number"),
+        ("0,0,0,0,0", "t.csv: line 4 has 5 columns, the header has 6"),
+    ] {
+        for saturate in [false, true] {
+            let options = Options { saturate, ..Options::default() };
+            assert_eq!(csv(&row(cells), &options).unwrap_err().to_string(), message);
+        }
+    }
+    // Lines are those of an editor, whatever ends them, and whatever the last one lacks.
+    for ending in ["\n", "\r\n"] {
+        let text = format!("{HEADER}\n\n\n\"0\",0,0,0,0,0\n\n \n0,x,0,0,0,0").replace('\n', ending);
+        let error = csv(&text, &Options::default()).unwrap_err().to_string();
+        assert_eq!(error, "t.csv, line 7, column 'mass': 'x' is no number");
+    }
+    let (_, frames) = csv(&row("0,nan,0,0,NaN,0"), &Options::default()).unwrap();
+    assert!(frames[0].3[1][2].is_nan() && frames[0].3[1][4].is_nan(), "a floating type holds a NaN");
+}
+
+#[test]
+fn a_table_that_cannot_be_bound_says_why() {
+    let map = |pairs: &[(&str, &str)]| Options {
+        map: pairs.iter().map(|&(column, field)| (column.into(), field.into())).collect(),
+        ..Options::default()
+    };
+    let event = |name: &str| Options { event_column: Some(name.into()), ..Options::default() };
+    let label = Options { label_column: Some("mass".into()), ..Options::default() };
+    #[rustfmt::skip]
+    let table = [
+        ("a,mass,b", Options::default(), "t.csv: the schema is not fed completely: no column for 'mu.pt[0]', 'mu.pt[1]', 'quality', 'ratio', 'truth.label' (unused columns: a, b); rename columns or map them (--map COLUMN=FIELD)"),
+        (HEADER, map(&[("nix", "mass")]), "t.csv has no column 'nix'; it has mu.pt[1], mass, mu.pt[0], quality, ratio, truth.label"),
+        (HEADER, map(&[("mass", "masse")]), "column 'mass': no field 'masse' in schema 'toy'; did you mean 'mass'?"),
+        (HEADER, map(&[("mass", "mu.pt")]), "column 'mass' cannot feed all 2 elements of 'mu.pt'; name one, as in mu.pt[0]"),
+        (HEADER, map(&[("mass", "ratio")]), "'ratio' is fed twice, by columns 'mass' and 'ratio'"),
+        (HEADER, event("id"), "t.csv has no column 'id'; it has mu.pt[1], mass, mu.pt[0], quality, ratio, truth.label"),
+        (HEADER, label, "'truth.label' is fed twice, by columns 'mass' and 'truth.label'"),
+        ("", Options::default(), "t.csv: the schema is not fed completely: no column for 'mu.pt[0]', 'mu.pt[1]', 'mass', 'quality', 'ratio', 'truth.label'; rename columns or map them (--map COLUMN=FIELD)"),
+    ];
+    for (header, options, message) in table {
+        assert_eq!(csv(&format!("{header}\n"), &options).unwrap_err().to_string(), message);
+    }
+    for (ids, message) in [
+        ("1,-1", "t.csv, line 2, column 'event': '-1' is no whole number from 0 to 18446744073709551615"),
+        ("4294967296,1", "t.csv, line 2, column 'run': '4294967296' is no whole number from 0 to 4294967295"),
+        ("1,1.5", "t.csv, line 2, column 'event': '1.5' is no whole number from 0 to 18446744073709551615"),
+    ] {
+        let text = format!("run,event,{HEADER}\n{ids},0,0,0,0,0,0\n");
+        assert_eq!(csv(&text, &Options::default()).unwrap_err().to_string(), message);
+    }
+}
+
+/// A `.npy` file by the words of NEP 1.
+fn npy_file(descr: &str, shape: &str, fortran: &str, data: &[u8]) -> Vec<u8> {
+    let mut header = format!("{{'descr': {descr}, 'fortran_order': {fortran}, 'shape': {shape}, }}");
+    while (10 + header.len() + 1) % 64 != 0 {
+        header.push(' ');
+    }
+    header.push('\n');
+    let mut file = b"\x93NUMPY\x01\x00".to_vec();
+    file.extend((header.len() as u16).to_le_bytes());
+    file.extend(header.as_bytes());
+    file.extend(data);
+    file
+}
+
+fn npy(bytes: &[u8], options: &Options) -> Result<(ConvertReport, Frames), ConvertError> {
+    let schema = schema();
+    converted(&schema, |writer| convert::npy(bytes, "t.npy", &schema, options, writer))
+}
+
+#[test]
+fn arrays_of_every_number_type_are_read() {
+    let rows = [[1i8, 2, 3, 4, 5, 6], [-1, -2, -3, 0, -5, 7]];
+    let wanted: Vec<Vec<f64>> = rows
+        .iter()
+        .map(|row| {
+            row.iter()
+                .enumerate()
+                .map(|(k, &v)| if k == 3 { f64::from((v + 5) * 10) * 0.1 - 5.0 } else { v.into() })
+                .collect()
+        })
+        .collect();
+    macro_rules! check {
+        ($descr:literal, $number:ty) => {{
+            let data: Vec<u8> =
+                rows.as_flattened().iter().flat_map(|&v| (v as $number).to_le_bytes()).collect();
+            let file = npy_file(concat!("'", $descr, "'"), "(2, 6)", "False", &data);
+            let (report, frames) = npy(&file, &Options { run: 3, ..Options::default() }).unwrap();
+            assert_eq!(frames, [(3, 0, false, wanted.clone())], $descr);
+            assert_eq!(report.events, 2);
+        }};
+    }
+    check!("|i1", i8);
+    check!("<i2", i16);
+    check!("<i4", i32);
+    check!("<i8", i64);
+    check!("<f4", f32);
+    check!("<f8", f64);
+    for (descr, size) in [("|u1", 1), ("<u2", 2), ("<u4", 4), ("<u8", 8)] {
+        let data: Vec<u8> = (1u64..7).flat_map(|v| v.to_le_bytes()[..size].to_vec()).collect();
+        let (_, frames) =
+            npy(&npy_file(&format!("'{descr}'"), "(1, 6)", "False", &data), &Options::default()).unwrap();
+        assert_eq!(frames[0].3[0][..3], [1.0, 2.0, 3.0], "{descr}");
+    }
+}
+
+#[test]
+fn arrays_that_are_no_tables_are_refused() {
+    let zeros = [0; 96];
+    let named = Options { event_column: Some("event".into()), ..Options::default() };
+    let file = |descr: &str, shape: &str, fortran: &str| npy_file(descr, shape, fortran, &zeros);
+    #[rustfmt::skip]
+    let table = [
+        (file("'<f4'", "(4, 5)", "False"),          "t.npy: the array has 5 columns, a record of schema 'toy' has 6 numbers"),
+        (file("'<f4'", "(5, 6)", "False"),          "t.npy: the array ends in row 4 of 5: failed to fill whole buffer; get another copy"),
+        (file("'<f4'", "(24,)", "False"),           "t.npy: an array of 1 dimensions; it must have 2: events and numbers"),
+        (file("'<f4'", "(4, 6)", "True"),           "t.npy: an array in Fortran order; store numpy.ascontiguousarray(array)"),
+        (file("'>f4'", "(4, 6)", "False"),          "t.npy: an array of type '>f4'; use little-endian f4, f8, or integers of 1 to 8 bytes: array.astype('<f4')"),
+        (file("[('pt', '<f4')]", "(4,)", "False"),  "t.npy: an array with named fields; store a plain 2-D array of numbers, or CSV"),
+        (b"pt,eta\n1,2\n".to_vec(),                 "t.npy: no .npy array: the first bytes are not \\x93NUMPY"),
+        (b"\x93NUMPY\x01".to_vec(),                 "t.npy: no .npy array: failed to fill whole buffer"),
+        (b"\x93NUMPY\x02\x00\xff\xff\xff\xff".to_vec(), "t.npy: a .npy header of version 2 and 4294967295 bytes is not known"),
+    ];
+    for (bytes, message) in table {
+        assert_eq!(npy(&bytes, &Options::default()).unwrap_err().to_string(), message);
+    }
+    let error = npy(&file("'<f4'", "(4, 6)", "False"), &named).unwrap_err().to_string();
+    assert_eq!(error, "t.npy: an array has no column names, so none can be 'event'; use CSV for that");
+    let mut big = [0f32; 12];
+    big[8] = 1e30;
+    big[7] = 16384.0;
+    let data: Vec<u8> = big.iter().flat_map(|v| v.to_le_bytes()).collect();
+    let error =
+        npy(&npy_file("'<f4'", "(2, 6)", "False", &data), &Options::default()).unwrap_err().to_string();
+    assert!(error.starts_with("t.npy, row 1, column 'mu.pt[1]': 16384 does not fit"), "{error}");
+}
+
+proptest! {
+    /// The oracle stores each value by the definition in `SPEC.md`, with integer arithmetic of its own.
+    #[test]
+    fn integers_round_to_the_nearest_and_never_wrap(raws in prop::collection::vec(-40_000i64..40_000, 1..20), quarter in 0..4i64) {
+        let rows: String = raws.iter().map(|raw| format!("{},0,0,0,0,0\n", (*raw * 4 + quarter) as f64 / 8.0)).collect();
+        let (report, frames) = csv(&format!("{HEADER}\n{rows}"), &Options { saturate: true, ..Options::default() }).unwrap();
+        let stored: Vec<i64> = frames.iter().flat_map(|frame| &frame.3).map(|event| (event[1] * 2.0) as i64).collect();
+        let nearest = |raw: i64| match quarter {
+            0 | 1 => raw,
+            2 => raw + (raw & 1),
+            _ => raw + 1,
+        };
+        let wanted: Vec<i64> = raws.iter().map(|&raw| nearest(raw).clamp(-32_768, 32_767)).collect();
+        prop_assert_eq!(stored, wanted);
+        let outside = raws.iter().filter(|&&raw| !(-32_768..=32_767).contains(&nearest(raw))).count() as u64;
+        prop_assert_eq!(report.clamped.iter().map(|(_, n)| n).sum::<u64>(), outside);
+    }
+}
