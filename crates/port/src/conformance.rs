@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use tamis_event::Block;
+use tamis_event::{Block, record};
 
-use crate::{Classifier, Source, Window};
+use crate::{Classifier, Sink, SinkError, SinkReport, Source, Stored, Window};
 
 /// Checks a classifier with the events of a block: `outputs()` are the names in `outputs`, and every event gets the same bits whatever the
 /// batch is cut into, whichever events stand before and after it, in whatever order batches come, and from a column that held other numbers.
@@ -139,4 +139,99 @@ pub fn assert_ended(source: &mut dyn Source) {
         let window = source.poll();
         assert!(matches!(window, Ok(Window::End)), "after the end: {window:?}");
     }
+}
+
+/// Time in ns and bytes of a record.
+pub type TimedRecord = (u64, Vec<u8>);
+
+/// Checks a sink: records come back byte for byte, in order, exactly once, wherever ticks and hand-overs to another thread fall; the report
+/// tells the truth; a closed sink refuses everything.
+///
+/// `make` gives a fresh sink in a place of its own at every call; `read_back` gives time and bytes of every record in the files of a report.
+///
+/// # Panics
+/// With what differs, if the sink breaks a promise of [`Sink`].
+pub fn sink(make: &mut dyn FnMut() -> Box<dyn Sink>, read_back: &dyn Fn(&SinkReport) -> Vec<TimedRecord>) {
+    let all = sample_records();
+    for count in [0, 1, 2, all.len()] {
+        for tick_every in [1, 7, usize::MAX] {
+            let (records, what) = (&all[..count], format!("{count} records, a tick every {tick_every}"));
+            let mut sink = make();
+            sink.tick(0).expect("a tick before the first record");
+            for (i, (time_ns, bytes)) in records.iter().enumerate() {
+                sink.write(stored(*time_ns, bytes)).unwrap_or_else(|error| panic!("{what}: {error}"));
+                if i % tick_every == tick_every - 1 {
+                    sink.tick(i as u64 * 10_000_000).unwrap_or_else(|error| panic!("{what}: {error}"));
+                }
+                if i == records.len() / 2 {
+                    sink = std::thread::spawn(|| sink).join().expect("moving a sink to another thread");
+                }
+            }
+            let report = sink.close().unwrap_or_else(|error| panic!("{what}: {error}"));
+            assert_eq!(report.events, count as u64, "{what}: events in the report");
+            let sizes = report.files.iter().map(|file| std::fs::metadata(file).map_or(0, |file| file.len()));
+            assert_eq!(report.bytes, sizes.sum::<u64>(), "{what}: bytes in the report and on disk");
+            let found = read_back(&report);
+            assert_eq!(found.len(), count, "{what}: records in the files");
+            let differs = found.iter().zip(records).position(|(found, written)| found != written);
+            assert_eq!(differs, None, "{what}: the first record that came back as another");
+            assert_refuses(&mut *sink, &all[0], None);
+        }
+    }
+}
+
+/// Checks that a sink whose storage fails sooner or later says so within `limit` records, and then refuses everything with the same error.
+/// Returns that error.
+///
+/// # Panics
+/// If the sink does not fail, or goes on after it failed.
+pub fn sink_failure(sink: &mut dyn Sink, limit: usize) -> SinkError {
+    let records = sample_records();
+    let write = |(i, (time_ns, bytes)): (usize, &TimedRecord)| {
+        sink.write(stored(*time_ns, bytes)).and_then(|()| sink.tick(i as u64 * 10_000_000)).err()
+    };
+    let failed = records.iter().cycle().take(limit).enumerate().find_map(write);
+    let error = failed.unwrap_or_else(|| panic!("{limit} records and no error"));
+    assert!(!error.place.is_empty() && !error.message.is_empty(), "an error names place and remedy");
+    assert_refuses(sink, &records[0], Some(&error));
+    error
+}
+
+/// Checks that a sink that is closed or failed refuses everything, with `error` if one is given.
+fn assert_refuses(sink: &mut dyn Sink, (time_ns, bytes): &TimedRecord, error: Option<&SinkError>) {
+    for _ in 0..2 {
+        let refusals = [
+            sink.write(stored(*time_ns, bytes)).err(),
+            sink.tick(u64::MAX).err(),
+            sink.close().map(|_| ()).err(),
+        ];
+        for refusal in refusals {
+            let refusal = refusal.expect("a sink that ended accepts nothing");
+            assert!(error.is_none_or(|error| *error == refusal), "{refusal} is not the error that was final");
+        }
+    }
+}
+
+fn stored(time_ns: u64, record: &[u8]) -> Stored<'_> {
+    let id = record[8..16].try_into().map(u64::from_le_bytes).expect("the event id of a record");
+    Stored { event_id: id, time_ns, record }
+}
+
+/// Time and bytes of records of all sizes, from an empty event to the largest that a schema allows; also equal and falling times, and
+/// records that are equal byte for byte.
+fn sample_records() -> Vec<TimedRecord> {
+    let sizes = [0, 1, 116, 4096, 65_536, tamis_event::RECORD_BYTES_MAX, 116, 116];
+    (0..64_u64)
+        .map(|i| {
+            let time_ns = (75 * (i / 3)) ^ (i & 4);
+            let event: Vec<u8> =
+                (0..sizes[i as usize % 8] as u64).map(|at| ((at * at) ^ ((at >> 3) * i)) as u8).collect();
+            let id = if i % 8 == 7 { i - 1 } else { i };
+            let header =
+                record::RecordHeader { event_id: id, time_ns, run: 7, ..record::RecordHeader::blank() };
+            let mut bytes = Vec::new();
+            record::append(header, &[i], &[i & 1], [0.5 * i as f32].into_iter(), &event, &mut bytes);
+            (time_ns, bytes)
+        })
+        .collect()
 }

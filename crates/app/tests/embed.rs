@@ -1,0 +1,9 @@
+//! The example in the README compiles, runs, and its own assertions hold.
+
+#[path = "../examples/embed.rs"]
+mod embed;
+
+#[test]
+fn the_example_runs() {
+    embed::main().unwrap();
+}

@@ -1,0 +1,145 @@
+//! Style is a test: layers, sizes, and what must stand in every file.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Layer of every crate: the table of `crates/README.md`.
+const LAYERS: [&[&str]; 5] = [
+    &["event", "ring", "ledger"],
+    &["port", "menu", "sim"],
+    &["source", "model", "pipeline", "store", "lab"],
+    &["app"],
+    &["cli", "benches"],
+];
+
+/// Third-party packages with a home: nobody else may depend on them.
+const HOMES: [(&str, &[&str]); 12] = [
+    ("burn", &["model", "lab"]),
+    ("bytemuck", &["event"]),
+    ("clap", &["cli"]),
+    ("criterion", &["benches"]),
+    ("crossbeam-queue", &["ring"]),
+    ("crossbeam-utils", &["ring"]),
+    ("csv", &["source"]),
+    ("hdrhistogram", &["ledger"]),
+    ("mcap", &["store"]),
+    ("memmap2", &["source"]),
+    ("rayon", &["lab", "sim"]),
+    ("zstd", &["source", "store"]),
+];
+
+/// Crates that may contain `unsafe`, each for a reason that stands beside it.
+const UNSAFE: [&str; 1] = ["source"];
+
+/// Lines of a source file; tests may be longer.
+const LINES_MAX: usize = 500;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+/// Crate folder names with their manifests.
+fn manifests() -> BTreeMap<String, toml::Table> {
+    let root = root();
+    let mut folders: Vec<PathBuf> = fs::read_dir(root.join("crates")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    folders.push(root.join("benches"));
+    let named = |folder: PathBuf| {
+        let text = fs::read_to_string(folder.join("Cargo.toml")).ok()?;
+        Some((folder.file_name().unwrap().to_str().unwrap().to_owned(), text.parse().unwrap()))
+    };
+    folders.into_iter().filter_map(named).collect()
+}
+
+fn dependencies(manifest: &toml::Table) -> impl Iterator<Item = &String> {
+    manifest.get("dependencies").and_then(toml::Value::as_table).into_iter().flat_map(toml::Table::keys)
+}
+
+fn layer(name: &str) -> usize {
+    LAYERS.iter().position(|layer| layer.contains(&name)).unwrap_or_else(|| panic!("crate '{name}' stands in no layer"))
+}
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.is_dir() && !entry.ends_with("target") {
+            sources(&entry, found);
+        } else if entry.extension().is_some_and(|extension| extension == "rs") {
+            found.push(entry);
+        }
+    }
+}
+
+fn all_sources() -> Vec<(PathBuf, String)> {
+    let mut files = Vec::new();
+    sources(&root().join("crates"), &mut files);
+    sources(&root().join("benches"), &mut files);
+    files.into_iter().map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
+}
+
+#[test]
+fn crates_use_lower_layers_only() {
+    let manifests = manifests();
+    assert_eq!(manifests.len(), LAYERS.iter().map(|layer| layer.len()).sum::<usize>(), "every crate has a layer");
+    for (name, manifest) in &manifests {
+        for used in dependencies(manifest).filter_map(|used| used.strip_prefix("tamis-")) {
+            assert!(layer(used) < layer(name), "'{name}' must not use '{used}'");
+        }
+    }
+}
+
+#[test]
+fn packages_stay_at_home() {
+    for (name, manifest) in manifests() {
+        for used in dependencies(&manifest) {
+            if let Some((package, homes)) = HOMES.iter().find(|(package, _)| package == used) {
+                assert!(homes.contains(&name.as_str()), "'{package}' belongs to {homes:?}, not to '{name}'");
+            }
+        }
+    }
+}
+
+#[test]
+fn files_begin_with_their_purpose_and_stay_short() {
+    for (path, text) in all_sources() {
+        assert!(text.starts_with("//!"), "{} does not say what it is for", path.display());
+        let lines = text.lines().count();
+        let is_test = path.components().any(|part| part.as_os_str() == "tests");
+        assert!(is_test || lines <= LINES_MAX, "{} has {lines} lines", path.display());
+    }
+}
+
+#[test]
+fn unsafe_stays_where_it_is_allowed() {
+    // Put together here, so that this file does not find itself.
+    let words = ["unsafe {", "unsafe impl", "unsafe fn"].map(String::from);
+    for (path, text) in all_sources() {
+        let place = path.strip_prefix(root().join("crates")).unwrap_or(&path);
+        let owner = place.components().next().unwrap().as_os_str().to_str().unwrap();
+        let is_this = path.ends_with("app/tests/tidy.rs");
+        let found = words.iter().any(|word| text.contains(word.as_str()));
+        assert!(is_this || !found || UNSAFE.contains(&owner), "unsafe code in {}", path.display());
+    }
+}
+
+#[test]
+fn the_exit_codes_of_the_readme_are_those_of_the_program() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    for exit in tamis_app::Exit::ALL {
+        let row = format!("| {} | {} |", exit.code(), exit.meaning());
+        assert!(readme.contains(&row), "README.md lacks: {row}");
+    }
+}
+
+#[test]
+fn links_and_paths_in_the_documents_exist() {
+    for document in ["README.md", "crates/README.md", "data-samples/README.md", "data-samples/models/README.md"] {
+        let path = root().join(document);
+        let text = fs::read_to_string(&path).unwrap();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if !link.starts_with("http") {
+                let target = path.parent().unwrap().join(link.split('#').next().unwrap());
+                assert!(target.exists(), "{document} links to {link}, which does not exist");
+            }
+        }
+    }
+}

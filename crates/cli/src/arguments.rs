@@ -1,0 +1,155 @@
+//! The command line: built from the list of commands, parsed with flags > environment > file > default.
+
+use std::ffi::OsString;
+use std::fmt::Write;
+
+use clap::builder::FalseyValueParser;
+use clap::{ArgAction, Command};
+use tamis_app::{Exit, Failure};
+
+use crate::commands::{ALL, Group};
+use crate::{config, output};
+
+/// A command that is ready to run.
+pub(crate) type Ready = Box<dyn FnOnce() -> Result<Exit, Failure> + std::panic::UnwindSafe>;
+
+/// Why no command runs.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// Help, version, or a command line that makes no sense.
+    Clap(clap::Error),
+    /// The settings file cannot be used.
+    Failure(Failure),
+}
+
+impl Stop {
+    /// Tells the user and gives the exit code.
+    pub(crate) fn tell(self) -> Exit {
+        match self {
+            Self::Clap(error) => {
+                // A closed pipe is no error here either.
+                let _ = error.print();
+                if error.use_stderr() { Exit::Usage } else { Exit::Done }
+            }
+            Self::Failure(failure) => {
+                output::say(&failure);
+                failure.exit
+            }
+        }
+    }
+}
+
+/// Parses a command line, program name first.
+pub(crate) fn parse(line: impl IntoIterator<Item = OsString>) -> Result<Ready, Stop> {
+    let line: Vec<OsString> = line.into_iter().collect();
+    let command = config::apply(command(), &line).map_err(Stop::Failure)?;
+    let matches = command.try_get_matches_from(line).map_err(Stop::Clap)?;
+    let (name, matches) = matches.subcommand().expect("a command is required");
+    let entry = ALL.iter().find(|entry| entry.name == name).expect("commands come from the list");
+    let matches = matches.clone();
+    Ok(Box::new(move || (entry.run)(&matches)))
+}
+
+/// The whole command line interface.
+pub(crate) fn command() -> Command {
+    let mut root = Command::new("tamis")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(
+            "A software trigger: detector frames in, a menu of lines and models decides, accepted events out",
+        )
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .disable_help_subcommand(true)
+        .max_term_width(110);
+    for entry in ALL {
+        let sub = (entry.augment)(Command::new(entry.name)).after_help(examples(entry.examples));
+        root = root.subcommand(sub.mut_args(from_environment));
+    }
+    let groups = groups(&root);
+    root.help_template(format!(
+        "{{about}}\n\n{{usage-heading}} tamis COMMAND [OPTIONS]\n{groups}\n{{options}}\n{{after-help}}"
+    ))
+    .after_help(epilogue())
+}
+
+/// Every long option can come from a variable: `--durable` from `TAMIS_DURABLE`. An empty or false-like value leaves a switch off.
+fn from_environment(arg: clap::Arg) -> clap::Arg {
+    let Some(long) = arg.get_long().filter(|long| !matches!(*long, "help" | "version")) else { return arg };
+    let variable = format!("TAMIS_{}", long.replace('-', "_").to_uppercase());
+    let is_switch = matches!(arg.get_action(), ArgAction::SetTrue);
+    let arg = arg.env(variable).hide_env(true);
+    if is_switch { arg.value_parser(FalseyValueParser::new()) } else { arg }
+}
+
+/// The commands, by section.
+fn groups(root: &Command) -> String {
+    let mut text = String::new();
+    for group in Group::ALL {
+        let _ = writeln!(text, "\n{}", heading(group.title()));
+        for entry in ALL.iter().filter(|entry| entry.group == group) {
+            let about = root.find_subcommand(entry.name).and_then(Command::get_about);
+            let about = about.map(ToString::to_string).unwrap_or_default();
+            let _ = writeln!(text, "  \x1b[1m{:<12}\x1b[0m {about}", entry.name);
+        }
+    }
+    let _ = write!(text, "\n{}", heading("Options"));
+    text
+}
+
+fn epilogue() -> String {
+    let mut text = format!("{}\n", heading("Exit codes"));
+    for exit in Exit::ALL {
+        let _ = writeln!(text, "  {:>2}  {}", exit.code(), exit.meaning());
+    }
+    let all = [
+        ("replay data-samples/l1-mixed.tmf.zst --menu data-samples/menus/l1.toml --out out", "run a trigger"),
+        ("cat out/l1-mixed-physics-0001.mcap --limit 10", "look at what it kept"),
+    ];
+    let _ = write!(text, "\n{}", examples(&all));
+    text.push_str(
+        "\n\nEvery option can come from a variable: --durable from TAMIS_DURABLE. `tamis COMMAND --help` tells more.",
+    );
+    text
+}
+
+fn examples(examples: &[(&str, &str)]) -> String {
+    let lines = examples.iter().map(|(line, what)| format!("  # {what}\n  tamis {line}"));
+    format!("{}\n{}", heading("Examples"), lines.collect::<Vec<_>>().join("\n"))
+}
+
+/// As clap marks its own headings; the marks are removed where colours are not wanted.
+fn heading(title: &str) -> String {
+    format!("\x1b[1m\x1b[4m{title}:\x1b[0m")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_interface_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_a_text_and_an_example_that_parses() {
+        for entry in ALL {
+            let root = command();
+            let sub = root.find_subcommand(entry.name).unwrap();
+            assert!(sub.get_about().is_some() && !entry.examples.is_empty(), "{}", entry.name);
+            for (line, _) in entry.examples {
+                let words =
+                    std::iter::once("tamis").chain(line.split_whitespace().take_while(|word| *word != ">"));
+                let result = command().try_get_matches_from(words);
+                assert!(result.is_ok(), "{line}: {}", result.unwrap_err());
+            }
+        }
+    }
+
+    #[test]
+    fn every_exit_code_is_in_the_help() {
+        let help = command().render_help().to_string();
+        assert!(Exit::ALL.iter().all(|exit| help.contains(exit.meaning())));
+        assert!(ALL.iter().all(|entry| help.contains(entry.name)));
+    }
+}

@@ -1,0 +1,263 @@
+//! `tamis cat`: the events of a file, one per row.
+
+use std::collections::BTreeSet;
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+
+use console::Term;
+use tamis_app::{DOCUMENT_VERSION, Event, Exit, Failure};
+
+use super::{Group, Run};
+use crate::config::suggestion;
+use crate::output::written;
+use crate::table::Table;
+
+/// Rows that are looked at before column widths are fixed.
+const SAMPLE_ROWS: usize = 200;
+/// Width of tables if there is no terminal.
+const WIDTH: usize = 120;
+
+/// Show the events of a file: a table, or JSON
+///
+/// A table has one row per event: where it belongs, its scores, some fields, and the lines that kept it. JSON has all fields.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// A recording (.tmf, .tmf.zst), or stored events (.mcap, .mcap.part)
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Show at most this many events
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+    /// Show only this event; can be given several times
+    #[arg(long, value_name = "ID")]
+    event: Vec<u64>,
+    /// Show these fields (met.pt) or elements (jets.pt[0]), separated by commas [default: as many as fit]
+    #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
+    fields: Vec<String>,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+    /// Print one JSON document per event and line
+    #[arg(long, conflicts_with = "json")]
+    jsonl: bool,
+}
+
+impl Run for Args {
+    const NAME: &'static str = "cat";
+    const GROUP: Group = Group::Files;
+    const EXAMPLES: &'static [(&'static str, &'static str)] = &[
+        ("cat out/l1-mixed-physics-0001.mcap --limit 20", "the first events that were kept"),
+        ("cat l1-mixed.tmf.zst --event 1234 --fields met.pt,jets.pt", "fields of one event"),
+        ("cat out/l1-mixed-physics-0001.mcap --jsonl", "everything, for a program"),
+    ];
+
+    fn run(self) -> Result<Exit, Failure> {
+        let mut writer = Writer {
+            out: BufWriter::new(io::stdout().lock()),
+            form: match (self.json, self.jsonl) {
+                (true, _) => Form::Json,
+                (_, true) => Form::JsonLines,
+                _ => Form::Table(Box::new(Rows::new(self.fields.clone()))),
+            },
+            rows: 0,
+        };
+        let wanted: BTreeSet<u64> = self.event.iter().copied().collect();
+        let limit = self.limit.unwrap_or(u64::MAX);
+        let (mut result, mut read) = (Ok(true), Ok(()));
+        if limit > 0 {
+            read = tamis_app::cat(&self.file, |event| {
+                if wanted.is_empty() || wanted.contains(&event.event) {
+                    result = select(event, &self.fields).and_then(|event| writer.event(event));
+                }
+                matches!(result, Ok(true)) && writer.rows < limit
+            });
+        }
+        // What was read before a failure is shown, and a file that cannot be opened leaves standard output empty.
+        if result? && (read.is_ok() || writer.rows > 0) {
+            writer.end()?;
+        }
+        read.map(|()| Exit::Done)
+    }
+}
+
+/// Cuts an event down to the fields that are asked for; all, if none are.
+fn select(mut event: Event, wanted: &[String]) -> Result<Event, Failure> {
+    if wanted.is_empty() {
+        return Ok(event);
+    }
+    let mut fields = Vec::new();
+    for address in wanted {
+        let name = address.split_once('[').map_or(address.as_str(), |(name, _)| name);
+        let Some((_, values)) = event.fields.iter().find(|(field, _)| field == name) else {
+            let known: Vec<&str> = event.fields.iter().map(|(field, _)| field.as_str()).collect();
+            return Err(Failure::new(Exit::Settings, format!("there is no field '{name}'{}", suggestion(name, &known))));
+        };
+        let values = match element(address) {
+            None if name.len() == address.len() => values.clone(),
+            element => match element.and_then(|k| values.get(k)) {
+                Some(value) => vec![*value],
+                None => {
+                    let last = values.len() - 1;
+                    return Err(Failure::new(Exit::Settings, format!("'{address}' is no element: write {name}[0] to {name}[{last}]")));
+                }
+            },
+        };
+        fields.push((address.clone(), values));
+    }
+    event.fields = fields;
+    Ok(event)
+}
+
+/// The 3 of `jets.pt[3]`.
+fn element(address: &str) -> Option<usize> {
+    address.split_once('[')?.1.strip_suffix(']')?.parse().ok()
+}
+
+enum Form {
+    Table(Box<Rows>),
+    Json,
+    JsonLines,
+}
+
+/// Events to standard output. Every method says whether there is still a reader.
+struct Writer {
+    out: BufWriter<io::StdoutLock<'static>>,
+    form: Form,
+    rows: u64,
+}
+
+impl Writer {
+    /// What stands in front of event number `rows` of a document.
+    fn opening(&self) -> String {
+        match self.rows {
+            0 => format!("{{\"tamis\":\"{}\",\"schema\":{DOCUMENT_VERSION},\"events\":[\n", env!("CARGO_PKG_VERSION")),
+            _ => ",\n".into(),
+        }
+    }
+
+    fn event(&mut self, event: Event) -> Result<bool, Failure> {
+        let opening = self.opening();
+        self.rows += 1;
+        let json = |event: &Event| serde_json::to_string(event).expect("plain data serialises");
+        written(match &mut self.form {
+            Form::Table(rows) => rows.event(event, &mut self.out),
+            Form::Json => write!(self.out, "{opening}{}", json(&event)),
+            Form::JsonLines => writeln!(self.out, "{}", json(&event)),
+        })
+    }
+
+    fn end(&mut self) -> Result<bool, Failure> {
+        let opening = if self.rows == 0 { self.opening() } else { String::new() };
+        let end = match &mut self.form {
+            Form::Table(rows) => rows.flush(&mut self.out),
+            Form::Json => writeln!(self.out, "{opening}\n]}}"),
+            Form::JsonLines => Ok(()),
+        };
+        written(end.and_then(|()| self.out.flush()))
+    }
+}
+
+/// A table whose column widths come from its first rows.
+struct Rows {
+    asked: Vec<String>,
+    waiting: Vec<Event>,
+    /// Once widths are known: the table, its widths, and the fields it shows.
+    fixed: Option<(Table, Vec<usize>, Vec<Column>)>,
+}
+
+/// A field or an element in the table.
+struct Column {
+    title: String,
+    field: usize,
+    /// One element of the field, or all.
+    element: Option<usize>,
+}
+
+impl Rows {
+    fn new(asked: Vec<String>) -> Self {
+        Self { asked, waiting: Vec::new(), fixed: None }
+    }
+
+    fn event(&mut self, event: Event, out: &mut impl Write) -> io::Result<()> {
+        if let Some((table, widths, columns)) = &self.fixed {
+            return out.write_all(table.line(&cells(&event, columns), widths).as_bytes());
+        }
+        self.waiting.push(event);
+        if self.waiting.len() < SAMPLE_ROWS { Ok(()) } else { self.flush(out) }
+    }
+
+    /// Fixes the widths if that has not happened, and writes what waits.
+    fn flush(&mut self, out: &mut impl Write) -> io::Result<()> {
+        let Some(first) = self.waiting.first() else { return Ok(()) };
+        let mut columns = if self.asked.is_empty() { first_elements(first) } else { whole_fields(first) };
+        let width = Term::stdout().size_checked().map_or(WIDTH, |(_, columns)| columns.into());
+        let (table, widths) = loop {
+            let mut table = heading(first, &columns);
+            self.waiting.iter().for_each(|event| table.row(cells(event, &columns)));
+            let widths = table.widths();
+            let total: usize = widths.iter().sum::<usize>() + 2 * (widths.len() - 1);
+            // Fields that nobody asked for give way.
+            if total <= width || columns.is_empty() || !self.asked.is_empty() {
+                break (table, widths);
+            }
+            columns.pop();
+        };
+        out.write_all(table.render().as_bytes())?;
+        self.waiting.clear();
+        self.fixed = Some((table.without_rows(), widths, columns));
+        Ok(())
+    }
+}
+
+fn first_elements(event: &Event) -> Vec<Column> {
+    let column = |(field, (name, values)): (usize, &(String, Vec<f64>))| Column {
+        title: if values.len() == 1 { name.clone() } else { format!("{name}[0]") },
+        field,
+        element: Some(0),
+    };
+    event.fields.iter().enumerate().map(column).collect()
+}
+
+fn whole_fields(event: &Event) -> Vec<Column> {
+    let column = |(field, (name, _)): (usize, &(String, Vec<f64>))| Column { title: name.clone(), field, element: None };
+    event.fields.iter().enumerate().map(column).collect()
+}
+
+fn heading(event: &Event, columns: &[Column]) -> Table {
+    // `topo.leptons` stands on two lines, so that columns are as narrow as their numbers.
+    let title = |name: &str| name.rsplit_once('.').map_or(name.into(), |(group, name)| format!("{group}\n.{name}"));
+    let mut table = Table::default().right("event").right("run").right("segment");
+    for (name, _) in event.verdict.iter().flat_map(|verdict| &verdict.scores) {
+        table = table.right(title(name));
+    }
+    for column in columns {
+        table = if column.element.is_some() || event.fields[column.field].1.len() == 1 {
+            table.right(title(&column.title))
+        } else {
+            table.left(title(&column.title))
+        };
+    }
+    if event.verdict.is_some() { table.left("kept by") } else { table }
+}
+
+fn cells(event: &Event, columns: &[Column]) -> Vec<String> {
+    let mut cells = vec![event.event.to_string(), event.run.to_string(), event.segment.to_string()];
+    if let Some(verdict) = &event.verdict {
+        cells.extend(verdict.scores.iter().map(|(_, score)| format!("{score:.4}")));
+    }
+    for column in columns {
+        let values = &event.fields[column.field].1;
+        let number = |value: &f64| format!("{}", (value * 1e6).round() / 1e6);
+        cells.push(match column.element {
+            Some(element) => values.get(element).map(number).unwrap_or_default(),
+            None => values.iter().map(number).collect::<Vec<_>>().join(" "),
+        });
+    }
+    if let Some(verdict) = &event.verdict {
+        cells.push(match verdict.fault {
+            Some(fault) => format!("(undecided: {fault})"),
+            None => verdict.kept.join(" "),
+        });
+    }
+    cells
+}

@@ -1,0 +1,112 @@
+//! `tamis info`: what is in a file.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use tamis_app::{Exit, Extent, Failure, Info, RecordingInfo, RecordsInfo};
+use tamis_ledger::Kind;
+
+use super::{Group, Run};
+use crate::figures::{bytes, grouped, share};
+use crate::output::{Document, print, print_json};
+use crate::table::Table;
+
+/// Show what is in a recording or a file of stored events
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// A recording (.tmf, .tmf.zst) or stored events (.mcap, .mcap.part)
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Print one JSON document instead of tables
+    #[arg(long)]
+    json: bool,
+}
+
+impl Run for Args {
+    const NAME: &'static str = "info";
+    const GROUP: Group = Group::Files;
+    const EXAMPLES: &'static [(&'static str, &'static str)] = &[
+        ("info l1-mixed.tmf.zst", "schema, runs and event ids of a recording"),
+        ("info out/l1-mixed-physics-0001.mcap --json", "what was kept by which line, for a program"),
+    ];
+
+    fn run(self) -> Result<Exit, Failure> {
+        let info = tamis_app::info(&self.file)?;
+        if self.json {
+            print_json(&Document::new(&info))?;
+        } else {
+            let text = match &info {
+                Info::Recording(info) => recording(info),
+                Info::Records(info) => records(info),
+            };
+            print(&format!("{}: {text}", self.file.display()))?;
+        }
+        Ok(Exit::Done)
+    }
+}
+
+fn recording(info: &RecordingInfo) -> String {
+    let mut text = format!(
+        "a recording, {} ({} decompressed)\n{} frames of {}\nschema {} ({}), {} bytes per event\n\n",
+        bytes(info.file_bytes),
+        bytes(info.bytes),
+        grouped(info.frames),
+        extent(&info.extent),
+        info.schema,
+        info.schema_id,
+        info.record_bytes,
+    );
+    let mut fields = Table::default().left("Field").left("type").left("unit").left("");
+    for field in &info.fields {
+        let dtype = if field.elements == 1 { field.dtype.into() } else { format!("{}[{}]", field.dtype, field.elements) };
+        fields.row([field.name.clone(), dtype, field.unit.clone(), field.doc.clone()]);
+    }
+    text.push_str(&fields.render());
+    if info.corrupt.total() > 0 {
+        let mut corrupt = Table::default().left("Lost").right("frames");
+        let occurred = info.corrupt.iter().filter(|&(_, n)| n > 0);
+        occurred.for_each(|(cause, n)| corrupt.row([cause.name().into(), grouped(n)]));
+        let _ = write!(text, "\n{}", corrupt.render());
+    }
+    text
+}
+
+fn records(info: &RecordsInfo) -> String {
+    let mut text = format!(
+        "stored events of stream '{}', {}{}\n{}{}\nschema {}, menu {} ({}), models {}\n\n",
+        info.stream,
+        bytes(info.file_bytes),
+        if info.complete { "" } else { ", NOT CLOSED IN ORDER: tamis recover makes a whole file of it" },
+        extent(&info.extent),
+        if info.faults == 0 { String::new() } else { format!("; {} could not be decided", grouped(info.faults)) },
+        info.schema,
+        info.menu,
+        info.menu_hash,
+        if info.models.is_empty() { "none".into() } else { info.models.join(", ") },
+    );
+    let mut lines = Table::default().left("Line").right("kept").right("share");
+    for (name, kept) in &info.lines {
+        lines.row([name.clone(), grouped(*kept), share(*kept, info.extent.events)]);
+    }
+    text.push_str(&lines.render());
+    let mut metadata = Table::default().left("Key").left("value");
+    info.metadata.iter().for_each(|(key, value)| metadata.row([key.clone(), value.clone()]));
+    if !info.metadata.is_empty() {
+        let _ = write!(text, "\n{}", metadata.render());
+    }
+    text
+}
+
+fn extent(extent: &Extent) -> String {
+    let (Some(first), Some(last)) = (extent.first_id, extent.last_id) else { return "0 events".into() };
+    let runs: Vec<String> = extent.runs.iter().map(u32::to_string).collect();
+    let word = |n: usize, one: &'static str, many: &'static str| if n == 1 { one } else { many };
+    format!(
+        "{} events, ids {first} to {last}, {} {}, {} {}",
+        grouped(extent.events),
+        word(runs.len(), "run", "runs"),
+        runs.join(", "),
+        grouped(extent.segments as u64),
+        word(extent.segments, "segment", "segments"),
+    )
+}

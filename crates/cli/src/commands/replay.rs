@@ -1,0 +1,126 @@
+//! `tamis replay`: a recording through a menu, accepted events to files.
+
+use std::path::PathBuf;
+
+use tamis_app::{Exit, Failure, Plan, Settings};
+use tamis_model::Engine;
+use tamis_pipeline::Pace;
+use tamis_store::Durable;
+
+use super::{Group, Run};
+use crate::output::{print, print_json, say};
+use crate::units::{self, UnitError};
+use crate::{progress, report, watch};
+
+/// Run a recording through a menu and store what it accepts
+///
+/// Every event is scored and decided; accepted ones go to one file per stream in the output folder, undecided ones to the error stream. Prints
+/// where every event ended, what each line did, and how fast it was. Ctrl-C ends the run in order; a second one at once.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The recording (.tmf or .tmf.zst), or - for standard input
+    #[arg(value_name = "INPUT")]
+    input: PathBuf,
+    /// The menu
+    #[arg(long, value_name = "FILE")]
+    menu: PathBuf,
+    /// Folder for accepted events; made if it is not there. Nothing in it is ever overwritten
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// What file names begin with [default: the name of the input]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Use this bundle for a model of the menu; can be given several times
+    #[arg(long, value_name = "NAME=BUNDLE", value_parser = model)]
+    model: Vec<(String, PathBuf)>,
+    /// What runs the models
+    #[arg(long, value_name = "ENGINE", default_value_t = Engine::Flex)]
+    device: Engine,
+    /// Deciding threads [default: one per core]
+    #[arg(long, value_name = "N")]
+    workers: Option<usize>,
+    /// Most events per block
+    #[arg(long, value_name = "N", default_value_t = Settings::BATCH)]
+    batch: usize,
+    /// How often the recording is played; event ids go on from pass to pass
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    repeat: u64,
+    /// How fast events are admitted: flat (as fast as they are decided), recorded (as their times say), or a rate such as 1MHz
+    #[arg(long, value_name = "PACE", default_value = "flat", value_parser = pace)]
+    pace: Pace,
+    /// Input rate that line rates are quoted at, such as 40MHz [default: the menu's]
+    #[arg(long, value_name = "RATE", value_parser = units::rate_hz)]
+    rate: Option<f64>,
+    /// When stored events are forced to the disk: every=TIME, close (of a file) or never
+    #[arg(long, value_name = "WHEN", default_value_t = Durable::default())]
+    durable: Durable,
+    /// Begin a new file after this much, such as 500MB
+    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = units::bytes)]
+    rotate: u64,
+    /// Read options that are not given here or in a variable from a TOML file, one key per long option
+    #[arg(long, value_name = "FILE")]
+    #[expect(dead_code, reason = "read before the other options are parsed, because it changes their defaults")]
+    config: Option<PathBuf>,
+    /// Print one JSON document instead of tables
+    #[arg(long)]
+    json: bool,
+}
+
+impl Run for Args {
+    const NAME: &'static str = "replay";
+    const GROUP: Group = Group::Trigger;
+    const EXAMPLES: &'static [(&'static str, &'static str)] = &[
+        ("replay l1-mixed.tmf.zst --menu l1.toml --out out", "as fast as possible"),
+        ("replay l1-mixed.tmf.zst --menu l1.toml --out out --pace 1MHz --repeat 100", "latencies at 1 MHz"),
+        ("replay events.tmf --menu l1.toml --out out --model topo=models/topo-2 --json", "another model, for a program"),
+    ];
+
+    fn run(self) -> Result<Exit, Failure> {
+        let plan = Plan::new(&self.input, self.settings())?;
+        let control = plan.control();
+        let bar = progress::bar(plan.input_bytes(), &progress::BYTES);
+        let report = watch::watched(&control, &bar, || plan.run())??;
+        if self.json {
+            print_json(&report)?;
+        } else {
+            print(&report::render(&report, self.pace == Pace::Flat))?;
+        }
+        report.problems.iter().for_each(say);
+        Ok(report.exit())
+    }
+}
+
+impl Args {
+    fn settings(&self) -> Settings {
+        Settings {
+            name: self.name.clone(),
+            models: self.model.clone(),
+            engine: self.device,
+            workers: self.workers,
+            batch: self.batch,
+            passes: self.repeat,
+            pace: self.pace,
+            rate_hz: self.rate,
+            durable: self.durable,
+            rotate_bytes: self.rotate,
+            ..Settings::new(&self.menu, &self.out)
+        }
+    }
+}
+
+/// `NAME=BUNDLE`.
+fn model(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, bundle)) if !name.is_empty() && !bundle.is_empty() => Ok((name.into(), bundle.into())),
+        _ => Err("write the menu's name for the model and a bundle, as in topo=models/topo-2".into()),
+    }
+}
+
+/// `flat`, `recorded` or a rate.
+fn pace(text: &str) -> Result<Pace, UnitError> {
+    match text {
+        "flat" => Ok(Pace::Flat),
+        "recorded" => Ok(Pace::Recorded),
+        rate => units::rate_hz(rate).map(Pace::Rate),
+    }
+}

@@ -1,0 +1,81 @@
+//! `tamis verify`: every checksum, and every decision made again.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+use tamis_app::{Exit, Failure, Verification};
+
+use super::{Group, Run};
+use crate::figures::grouped;
+use crate::output::{Document, print, print_json, say};
+use crate::table::Table;
+
+/// Check files: every checksum, and every decision made again
+///
+/// A stored file carries its menu and models; each event is decided again with them and must come out the same, bit for bit. Of a recording,
+/// frames and checksums are checked. Any difference or damage ends in exit code 76.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Stored events (.mcap) or recordings (.tmf, .tmf.zst)
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// Print one JSON document instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Verified {
+    files: Vec<File>,
+    exit: u8,
+}
+
+#[derive(Debug, Serialize)]
+struct File {
+    file: String,
+    #[serde(flatten)]
+    found: Verification,
+}
+
+impl Run for Args {
+    const NAME: &'static str = "verify";
+    const GROUP: Group = Group::Files;
+    const EXAMPLES: &'static [(&'static str, &'static str)] = &[
+        ("verify out/l1-mixed-physics-0001.mcap out/l1-mixed-monitor-0001.mcap", "both streams of a run"),
+        ("verify l1-mixed.tmf.zst --json", "a recording, for a program"),
+    ];
+
+    fn run(self) -> Result<Exit, Failure> {
+        let mut files = Vec::new();
+        for path in &self.files {
+            files.push(File { file: path.display().to_string(), found: tamis_app::verify(path)? });
+        }
+        let passed = files.iter().all(|file| file.found.exit() == Exit::Done);
+        let exit = if passed { Exit::Done } else { Exit::Gate };
+        let verified = Verified { files, exit: exit.code() };
+        if self.json {
+            print_json(&Document::new(&verified))?;
+        } else {
+            print(&render(&verified.files))?;
+        }
+        for File { file, found } in &verified.files {
+            found.findings.iter().for_each(|finding| say(format_args!("{file}: {finding}")));
+            let silent = (found.damaged + found.different).saturating_sub(found.findings.len() as u64);
+            if silent > 0 {
+                say(format_args!("{file}: and {} more findings", grouped(silent)));
+            }
+        }
+        Ok(exit)
+    }
+}
+
+fn render(files: &[File]) -> String {
+    let mut table =
+        Table::default().left("Verdict").right("events").right("reproduced").right("different").right("damaged").left("file");
+    for File { file, found } in files {
+        let verdict = if found.exit() == Exit::Done { "good" } else { "BAD" };
+        let counts = [found.events, found.reproduced, found.different, found.damaged].map(grouped);
+        table.row(std::iter::once(verdict.to_string()).chain(counts).chain([file.clone()]));
+    }
+    table.render()
+}

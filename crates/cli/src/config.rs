@@ -1,0 +1,87 @@
+//! A settings file for `replay`: its keys are the long options, `-` or `_` between words, and it fills in what neither the command line nor a
+//! variable says.
+//!
+//! ```toml
+//! menu = "menus/l1.toml"
+//! out = "out"
+//! workers = 4
+//! model = ["topo=models/topo-2", "anomaly=models/anomaly-2"]
+//! ```
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use clap::Command;
+use tamis_app::{Exit, Failure};
+use toml::Value;
+
+/// The command whose options a file can set.
+const COMMAND: &str = "replay";
+/// The option that names the file.
+const OPTION: &str = "config";
+
+/// Turns the keys of the settings file that `line` names, if any, into defaults.
+pub(crate) fn apply(root: Command, line: &[OsString]) -> Result<Command, Failure> {
+    // Errors of the line itself are for the real parser.
+    let Ok(matches) = root.clone().ignore_errors(true).try_get_matches_from(line) else { return Ok(root) };
+    let path = matches
+        .subcommand_matches(COMMAND)
+        .and_then(|matches| matches.try_get_one::<std::path::PathBuf>(OPTION).ok()?);
+    match path {
+        Some(path) => defaults(root, path),
+        None => Ok(root),
+    }
+}
+
+fn defaults(mut root: Command, path: &Path) -> Result<Command, Failure> {
+    let bad = |message: String| Failure::new(Exit::Settings, format!("{}: {message}", path.display()));
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| bad(format!("the settings cannot be read: {error}")))?;
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
+        bad(format!("line {line}: {}", error.message()))
+    })?;
+    for (key, value) in table {
+        let values = words(&value).ok_or_else(|| {
+            bad(format!("'{key}' must be a text, a number, a truth value or a list of texts"))
+        })?;
+        let sub = root.find_subcommand(COMMAND).expect("the command is in the list");
+        let option = key.replace('_', "-");
+        let options = sub.get_arguments().filter_map(|arg| Some((arg.get_long()?, arg.get_id().clone())));
+        let options: Vec<(&str, clap::Id)> =
+            options.filter(|(long, _)| !["help", OPTION].contains(long)).collect();
+        let Some((_, id)) = options.iter().find(|(long, _)| *long == option) else {
+            let known: Vec<&str> = options.iter().map(|(long, _)| *long).collect();
+            return Err(bad(format!("unknown setting '{key}'{}", suggestion(&option, &known))));
+        };
+        let id = id.clone();
+        root = root
+            .mut_subcommand(COMMAND, |sub| sub.mut_arg(id, |arg| arg.required(false).default_values(values)));
+    }
+    Ok(root)
+}
+
+/// The words that a value would be on the command line.
+fn words(value: &Value) -> Option<Vec<String>> {
+    Some(match value {
+        Value::String(text) => vec![text.clone()],
+        Value::Integer(number) => vec![number.to_string()],
+        Value::Float(number) => vec![number.to_string()],
+        Value::Boolean(truth) => vec![truth.to_string()],
+        Value::Array(items) => {
+            let texts = items.iter().map(|item| item.as_str().map(str::to_string));
+            texts.collect::<Option<Vec<_>>>()?
+        }
+        Value::Datetime(_) | Value::Table(_) => return None,
+    })
+}
+
+/// `; did you mean 'x'?`, or everything that is known.
+pub(crate) fn suggestion(word: &str, known: &[&str]) -> String {
+    let near =
+        known.iter().map(|name| (strsim::jaro_winkler(word, name), name)).max_by(|a, b| a.0.total_cmp(&b.0));
+    match near {
+        Some((likeness, name)) if likeness > 0.8 => format!("; did you mean '{name}'?"),
+        _ => format!("; known are {}", known.join(", ")),
+    }
+}

@@ -1,0 +1,111 @@
+//! Numbers as people read them: `1,234,567`, `246.8 ± 7.0 kHz`, `12.3 us`.
+//!
+//! A quantity with a statistical error is rounded to two digits of the error, any other one to three digits.
+
+/// `1,234,567`.
+pub(crate) fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (k, digit) in digits.chars().enumerate() {
+        if k > 0 && (digits.len() - k).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// The same with a sign.
+pub(crate) fn grouped_signed(n: i64) -> String {
+    let sign = if n < 0 { "-" } else { "" };
+    format!("{sign}{}", grouped(n.unsigned_abs()))
+}
+
+/// `0.62 %`; empty if there is no whole.
+pub(crate) fn share(part: u64, whole: u64) -> String {
+    if whole == 0 {
+        return String::new();
+    }
+    let percent = part as f64 / whole as f64 * 100.0;
+    match percent {
+        0.0 => "0 %".into(),
+        p if p < 0.01 => "< 0.01 %".into(),
+        p if part < whole && p > 99.99 => "> 99.99 %".into(),
+        p if part == whole => format!("{p:.0} %"),
+        p => format!("{p:.2} %"),
+    }
+}
+
+const LARGE: [(&str, f64); 5] = [("", 1.0), ("k", 1e3), ("M", 1e6), ("G", 1e9), ("T", 1e12)];
+const SHORT: [(&str, f64); 4] = [("ns", 1.0), ("us", 1e3), ("ms", 1e6), ("s", 1e9)];
+
+/// `12.3 MB`.
+pub(crate) fn bytes(n: u64) -> String {
+    if n < 1000 { format!("{n} B") } else { scaled(n as f64, &LARGE, "B") }
+}
+
+/// `40.0 MHz`.
+pub(crate) fn rate(hz: f64) -> String {
+    if hz == 0.0 { "0 Hz".into() } else { scaled(hz, &LARGE, "Hz") }
+}
+
+/// `4.21 M/s`, for any thing that is counted.
+pub(crate) fn per_second(n: f64) -> String {
+    scaled(n, &LARGE, "").trim_end().to_string()
+}
+
+/// `1.23 ms`.
+pub(crate) fn time_ns(ns: u64) -> String {
+    if ns < 1000 { format!("{ns} ns") } else { scaled(ns as f64, &SHORT, "") }
+}
+
+/// `246.8 ± 7.0 kHz`.
+pub(crate) fn rate_with_error(hz: f64, error_hz: f64) -> String {
+    if !(error_hz > 0.0 && error_hz.is_finite()) {
+        return rate(hz);
+    }
+    let (prefix, scale) = prefix(hz.max(error_hz), &LARGE);
+    let (value, error) = (hz / scale, error_hz / scale);
+    let decimals = (1.0 - error.log10().floor()).clamp(0.0, 9.0) as usize;
+    format!("{value:.decimals$} ± {error:.decimals$} {prefix}Hz")
+}
+
+/// Three digits, a prefix and a unit.
+fn scaled(value: f64, prefixes: &[(&str, f64)], unit: &str) -> String {
+    let (prefix, scale) = prefix(value, prefixes);
+    let value = value / scale;
+    let decimals = if value >= 99.95 {
+        0
+    } else if value >= 9.995 {
+        1
+    } else {
+        2
+    };
+    format!("{value:.decimals$} {prefix}{unit}")
+}
+
+/// The largest prefix that leaves at least 1, after rounding to three digits.
+fn prefix<'a>(value: f64, prefixes: &[(&'a str, f64)]) -> (&'a str, f64) {
+    *prefixes.iter().rev().find(|(_, scale)| value / scale >= 0.9995).unwrap_or(&prefixes[0])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures() {
+        assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!(grouped_signed(-1234), "-1,234");
+        assert_eq!(
+            [(0, 7), (1, 3), (7, 7), (1, 1_000_000), (999_999, 1_000_000)].map(|(n, of)| share(n, of)),
+            ["0 %", "33.33 %", "100 %", "< 0.01 %", "> 99.99 %"]
+        );
+        assert_eq!([999, 1000, 123_456, 999_960].map(bytes), ["999 B", "1.00 kB", "123 kB", "1.00 MB"]);
+        assert_eq!([7, 1000, 12_345, 59_000_000_000].map(time_ns), ["7 ns", "1.00 us", "12.3 us", "59.0 s"]);
+        assert_eq!(rate_with_error(246_812.0, 7_034.0), "246.8 ± 7.0 kHz");
+        assert_eq!(rate_with_error(246_812.0, 12_034.0), "247 ± 12 kHz");
+        assert_eq!(rate_with_error(40e6, 0.0), "40.0 MHz");
+        assert_eq!(rate_with_error(200.0, 200.0), "200 ± 200 Hz");
+    }
+}

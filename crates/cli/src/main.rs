@@ -1,0 +1,34 @@
+//! The `tamis` command: arguments in, one operation of the library, an exit code out.
+//!
+//! * I1: results go to standard output, everything else to standard error; with `--json` standard output is one document.
+//! * I2: a process ends with a code of [`tamis_app::Exit`], and says why in one sentence if it is not 0.
+//! * I3: a reader that closes the pipe early is no error.
+
+mod arguments;
+mod commands;
+mod config;
+mod defect;
+mod figures;
+mod output;
+mod progress;
+mod report;
+mod table;
+mod units;
+mod watch;
+
+use std::panic;
+use std::process::ExitCode;
+
+use tamis_app::Exit;
+
+fn main() -> ExitCode {
+    defect::install_hook();
+    let exit = panic::catch_unwind(|| match arguments::parse(std::env::args_os()) {
+        Ok(run) => run().unwrap_or_else(|failure| {
+            output::say(&failure);
+            failure.exit
+        }),
+        Err(stop) => stop.tell(),
+    });
+    ExitCode::from(exit.unwrap_or(Exit::Internal).code())
+}

@@ -1,0 +1,206 @@
+//! The report of a run as text: the ledger as the equation that it is, then lines, streams, speed and latencies.
+
+use std::fmt::Write;
+
+use tamis_app::{Ledger, Line, Report, Stream};
+use tamis_ledger::{Counts, Kind, Quantiles};
+
+use crate::figures::{bytes, grouped, grouped_signed, per_second, rate, rate_with_error, share, time_ns};
+use crate::table::Table;
+
+/// What latencies mean if nothing slows the input down.
+pub(crate) const FLAT_NOTE: &str = "At flat pace the queues are always full, so waiting is a measure of the queues; use --pace RATE for latencies at a rate.";
+
+/// With no event of `n` kept, less than `3 / n` is excluded at this confidence: exp(-3) = 5 %.
+const ZERO_EVENTS_LIMIT: f64 = 3.0;
+
+/// Everything that a person wants to know about a run.
+pub(crate) fn render(report: &Report, flat: bool) -> String {
+    let speed = &report.throughput;
+    let mut text = format!("{}\n{}\n{}\n", ledger(&report.ledger), lines(report), streams(report));
+    let _ = writeln!(
+        text,
+        "{} events/s, {}/s in {}; {} worker{}, blocks of {} events, on {}\n",
+        per_second(speed.events_per_s),
+        bytes(speed.bytes_per_s as u64),
+        time_ns((speed.seconds * 1e9) as u64),
+        report.workers,
+        if report.workers == 1 { "" } else { "s" },
+        report.batch,
+        report.device,
+    );
+    text.push_str(&latencies(report));
+    if flat {
+        let _ = writeln!(text, "{FLAT_NOTE}");
+    }
+    text
+}
+
+/// One row per term of the equation, causes that occurred below their term, and the verdict.
+fn ledger(ledger: &Ledger) -> String {
+    let mut table = Table::default().left("Ledger").right("events").right("share").left("");
+    let received = ledger.received;
+    let mut term = |sign: char, name: &str, n: u64, meaning: &str| {
+        table.row([format!("{sign} {name}"), grouped(n), share(n, received), meaning.to_string()]);
+    };
+    term(' ', "received", received, "");
+    term('=', "accepted", ledger.accepted, "kept by at least one line");
+    term('+', "rejected", ledger.rejected, "kept by none");
+    let mut causes = |name: &str, rows: Vec<(&'static str, u64)>, total: u64, meaning: &str| {
+        table.row([format!("+ {name}"), grouped(total), share(total, received), meaning.to_string()]);
+        rows.into_iter()
+            .for_each(|(cause, n)| table.row([format!("    {cause}"), grouped(n), share(n, received)]));
+    };
+    causes("dropped", occurred(&ledger.dropped), ledger.dropped.total(), "given up before a decision");
+    causes(
+        "corrupt",
+        occurred(&ledger.corrupt),
+        ledger.corrupt.total(),
+        "damaged or repeated; a stretch of unknown content is 1",
+    );
+    causes("errored", occurred(&ledger.errored), ledger.errored.total(), "undecided; in the error stream");
+    table.row([
+        "+ in flight".into(),
+        grouped_signed(ledger.in_flight),
+        String::new(),
+        "unaccounted for".into(),
+    ]);
+    let mut text = table.render();
+    let _ = writeln!(text, "{}", verdict(ledger));
+    if ledger.missing != 0 {
+        let _ = writeln!(text, "{} event ids never arrived.", grouped_signed(ledger.missing));
+    }
+    let frames = &ledger.frames;
+    let (bad, lost) = (frames.corrupt.total(), frames.bytes_corrupt);
+    let _ = writeln!(
+        text,
+        "{} frames, {} corrupt; {}, {} of them in no good frame.",
+        grouped(frames.received),
+        grouped(bad),
+        bytes(frames.bytes),
+        if lost == 0 { "none".into() } else { bytes(lost) },
+    );
+    text
+}
+
+fn occurred<K: Kind>(counts: &Counts<K>) -> Vec<(&'static str, u64)> {
+    counts.iter().filter(|&(_, n)| n > 0).map(|(cause, n)| (cause.name(), n)).collect()
+}
+
+/// Both equations: arrivals against ends, and what is for storage against what became of it.
+fn verdict(ledger: &Ledger) -> String {
+    if ledger.in_flight != 0 {
+        return format!(
+            "The ledger DOES NOT BALANCE: {} events are unaccounted for.",
+            grouped_signed(ledger.in_flight)
+        );
+    }
+    let kept = ledger.accepted + ledger.errored.total();
+    match ledger.storage {
+        Some(storage) if storage.stored + storage.failed != kept => {
+            let (stored, failed, kept) = (grouped(storage.stored), grouped(storage.failed), grouped(kept));
+            format!("Storage DOES NOT BALANCE: {kept} events to store, {stored} stored, {failed} failed.")
+        }
+        Some(storage) if storage.failed > 0 => {
+            format!(
+                "The ledger balances; {} events were stored, {} WERE LOST BY STORAGE.",
+                grouped(storage.stored),
+                grouped(storage.failed)
+            )
+        }
+        Some(storage) => {
+            format!("The ledger balances; {} accepted or errored events are stored.", grouped(storage.stored))
+        }
+        None => "The ledger balances.".into(),
+    }
+}
+
+fn lines(report: &Report) -> String {
+    let mut table = Table::default()
+        .left("Line")
+        .right("seen")
+        .right("passed")
+        .right("prescale")
+        .right("after\nprescale");
+    if let Some(hz) = report.input_rate_hz {
+        table = table.right(format!("rate at an\ninput of {}", rate(hz)));
+    }
+    for line in &report.lines {
+        let rate = report.input_rate_hz.map(|hz| line_rate(line, hz));
+        let cells = [
+            line.name.clone(),
+            grouped(line.seen),
+            grouped(line.passed),
+            grouped(line.prescale),
+            grouped(line.accepted),
+        ];
+        table.row(cells.into_iter().chain(rate));
+    }
+    table.render()
+}
+
+/// Rate and error, or what is excluded if nothing was kept.
+fn line_rate(line: &Line, input_hz: f64) -> String {
+    match (line.rate_hz, line.rate_err_hz) {
+        _ if line.seen == 0 => "-".into(),
+        _ if line.accepted == 0 => {
+            format!("< {} (95 %)", rate(input_hz * (ZERO_EVENTS_LIMIT / line.seen as f64).min(1.0)))
+        }
+        (Some(hz), Some(error)) => rate_with_error(hz, error),
+        _ => "-".into(),
+    }
+}
+
+fn streams(report: &Report) -> String {
+    let mut table = Table::default().left("Stream").right("events").right("size").right("files").left("");
+    for stream in &report.streams {
+        table.row([
+            stream.name.clone(),
+            events(stream),
+            bytes(stream.bytes),
+            stream.files.len().to_string(),
+            place(stream),
+        ]);
+    }
+    let mut text = table.render();
+    let output: u64 = report.streams.iter().map(|stream| stream.bytes).sum();
+    let input = report.ledger.frames.bytes;
+    let _ = match report.reduction {
+        Some(factor) => {
+            writeln!(text, "{} in, {} out: a reduction by {factor:.1}.", bytes(input), bytes(output))
+        }
+        None => writeln!(text, "{} in, nothing out.", bytes(input)),
+    };
+    text
+}
+
+fn events(stream: &Stream) -> String {
+    if stream.failed == 0 {
+        grouped(stream.events)
+    } else {
+        format!("{} ({} LOST)", grouped(stream.events), grouped(stream.failed))
+    }
+}
+
+fn place(stream: &Stream) -> String {
+    match stream.files.as_slice() {
+        [] => String::new(),
+        [file] => file.clone(),
+        [first, .., last] => format!("{first} ... {}", last.rsplit('/').next().unwrap_or(last)),
+    }
+}
+
+/// Quantiles per stage.
+pub(crate) fn latencies(report: &Report) -> String {
+    let mut table =
+        Table::default().left("Latency").right("p50").right("p99").right("p99.9").right("max").left("");
+    let mut row = |name: &str, q: &Quantiles, meaning: &str| {
+        let quantiles = [q.p50, q.p99, q.p999, q.max].map(time_ns);
+        table.row(std::iter::once(name.to_string()).chain(quantiles).chain([meaning.to_string()]));
+    };
+    row("wait", &report.stages_ns.wait, "admitted until a worker takes the block");
+    row("decide", &report.stages_ns.decide, "scores and verdicts of the block");
+    row("decision", &report.latency_ns, "admitted until decided");
+    row("store", &report.stages_ns.store, "admitted until written, if kept");
+    table.render()
+}

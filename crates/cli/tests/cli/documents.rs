@@ -1,0 +1,116 @@
+//! The documents are a contract: their keys, one document on standard output, nothing else.
+
+use serde_json::Value;
+
+use crate::support::{Frames, Lab, sample};
+
+fn keys(value: &Value) -> Vec<&str> {
+    value.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+#[test]
+fn replay() {
+    let lab = Lab::new();
+    let mut frames = Frames::new();
+    frames.push(0, &[1.0, 200.0]);
+    lab.write("in.tmf", frames.bytes);
+    let (_, document) = lab.replay("in.tmf", "");
+    #[rustfmt::skip]
+    assert_eq!(keys(&document), [
+        "batch", "closes", "device", "exit", "input_rate_hz", "latency_ns", "ledger", "lines", "problems", "reduction", "run", "schema",
+        "stages_ns", "streams", "tamis", "throughput", "workers",
+    ]);
+    #[rustfmt::skip]
+    assert_eq!(keys(&document["ledger"]), [
+        "accepted", "corrupt", "dropped", "errored", "frames", "in_flight", "missing", "received", "rejected", "storage",
+    ]);
+    assert_eq!(
+        keys(&document["lines"][0]),
+        ["accepted", "name", "passed", "prescale", "rate_err_hz", "rate_hz", "seen"]
+    );
+    assert_eq!(keys(&document["streams"][0]), ["bytes", "events", "failed", "files", "name"]);
+    assert_eq!(keys(&document["throughput"]), ["bytes_per_s", "events_per_s", "seconds"]);
+    assert_eq!(keys(&document["latency_ns"]), ["max", "p50", "p99", "p999"]);
+    assert_eq!(keys(&document["stages_ns"]), ["decide", "store", "wait"]);
+    assert_eq!((&document["schema"], &document["tamis"]), (&1.into(), &env!("CARGO_PKG_VERSION").into()));
+    // Half of the events pass at an input of 1 MHz.
+    assert_eq!(document["lines"][0]["rate_hz"], 500_000.0);
+}
+
+#[test]
+fn tables_on_standard_output_talk_on_standard_error() {
+    let lab = Lab::new();
+    let mut frames = Frames::new();
+    frames.push(0, &[1.0, 200.0]);
+    frames.push(4, &[1.0, 200.0]);
+    lab.write("in.tmf", frames.bytes);
+    let ran = lab.tamis("replay in.tmf --menu menu.toml --out out");
+    assert_eq!(ran.code, Some(75));
+    for word in [
+        "= accepted",
+        "The ledger balances",
+        "2 event ids never arrived",
+        "high",
+        "500 ± 250 kHz",
+        "physics",
+        "p99.9",
+        "at flat pace",
+    ] {
+        assert!(ran.out.to_lowercase().contains(&word.to_lowercase()), "'{word}' is not in:\n{}", ran.out);
+    }
+    assert_eq!(ran.err, "tamis: data was lost or left undecided: 2 missing; the ledger has the causes\n");
+    assert!(!ran.out.contains('\u{1b}'), "no colours in a pipe");
+}
+
+#[test]
+fn info_cat_and_bench() {
+    let lab = Lab::new();
+    let info: Value =
+        serde_json::from_str(&lab.tamis(&format!("info {} --json", sample("l1-mixed.tmf.zst"))).out).unwrap();
+    assert_eq!((&info["kind"], &info["schema"]), (&"recording".into(), &1.into()), "{info}");
+    let mut frames = Frames::new();
+    frames.push(0, &[1.0, 200.0]);
+    lab.write("in.tmf", frames.bytes);
+    let ran = lab.tamis("bench in.tmf --menu menu.toml --events 1k --runs 2 --workers 1 --json");
+    let bench: Value = serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
+    assert_eq!(
+        (ran.code, &bench["events"], bench["events_per_s"].as_array().unwrap().len()),
+        (Some(0), &1000.into(), 2)
+    );
+    assert!(
+        lab.tamis("bench in.tmf --menu menu.toml --events 1k --runs 1").out.contains("ns per event and core")
+    );
+}
+
+#[test]
+fn help_completions_and_manual_pages() {
+    let lab = Lab::new();
+    let help = lab.tamis("--help");
+    assert_eq!((help.code, help.err.as_str()), (Some(0), ""));
+    assert!(
+        ["Exit codes", "75", "Trigger", "replay"].iter().all(|word| help.out.contains(word)),
+        "{}",
+        help.out
+    );
+    for command in [
+        "replay",
+        "convert",
+        "gen",
+        "train",
+        "info",
+        "cat",
+        "verify",
+        "recover",
+        "bench",
+        "completions",
+        "man",
+    ] {
+        let help = lab.tamis(&format!("{command} --help"));
+        assert!(help.code == Some(0) && help.out.contains("Examples"), "{command}");
+        let page = lab.tamis(&format!("man {command}"));
+        assert!(page.code == Some(0) && page.out.contains(".TH"), "{command}");
+    }
+    assert!(lab.tamis("man").out.contains(".TH"));
+    assert!(lab.tamis("man repaly").refusal(2).contains("did you mean 'replay'?"));
+    assert!(lab.tamis("completions bash").out.contains("replay"));
+}

@@ -1,0 +1,116 @@
+//! Unpacking a chunk and walking through the records in it.
+
+use std::ops::Range;
+
+use mcap::records::op;
+use zstd::bulk::Decompressor;
+
+use crate::{
+    Defect,
+    limits::READ_CHUNK_BYTES_MAX,
+    parse::{self, MessageFront},
+    walk::split_front,
+};
+
+/// What stands next in a chunk; ranges are of [`Chunk::bytes`].
+#[derive(Debug)]
+pub(crate) enum Inner {
+    Message { front: MessageFront, record: Range<usize> },
+    Other { opcode: u8, body: Range<usize> },
+}
+
+/// The unpacked records of one chunk. The memory is used again for the next.
+pub(crate) struct Chunk {
+    bytes: Vec<u8>,
+    next: usize,
+    decompressor: Decompressor<'static>,
+}
+
+impl Chunk {
+    pub(crate) fn new() -> std::io::Result<Self> {
+        Ok(Self { bytes: Vec::new(), next: 0, decompressor: Decompressor::new()? })
+    }
+
+    /// Unpacks the body of a chunk record and checks it. A chunk with a defect holds nothing.
+    pub(crate) fn open(&mut self, body: &[u8]) -> Result<(), Defect> {
+        self.next = 0;
+        self.bytes.clear();
+        let unpacked = self.unpack(body);
+        if unpacked.is_err() {
+            self.bytes.clear();
+        }
+        unpacked
+    }
+
+    fn unpack(&mut self, body: &[u8]) -> Result<(), Defect> {
+        let packed = parse::chunk(body)?;
+        let stated = packed.unpacked_len;
+        if stated > READ_CHUNK_BYTES_MAX {
+            return Err(Defect::Oversize { opcode: op::CHUNK, bytes: stated, limit: READ_CHUNK_BYTES_MAX });
+        }
+        match packed.compression {
+            "" => self.bytes.extend_from_slice(packed.data),
+            "zstd" => {
+                self.bytes.reserve_exact(stated as usize);
+                self.decompressor
+                    .decompress_to_buffer(packed.data, &mut self.bytes)
+                    .map_err(|error| Defect::Decompress { detail: error.to_string() })?;
+            }
+            name => return Err(Defect::Compression { name: name.into() }),
+        }
+        let found = self.bytes.len() as u64;
+        if found != stated {
+            return Err(Defect::ChunkSize { stated, found });
+        }
+        let (computed, stored) = (crc32fast::hash(&self.bytes), packed.crc);
+        if stored != 0 && stored != computed {
+            return Err(Defect::ChunkCrc { stored, computed });
+        }
+        Ok(())
+    }
+
+    /// The next record, `None` at the end. After a defect the chunk is at its end.
+    pub(crate) fn next(&mut self) -> Option<Result<Inner, Defect>> {
+        let rest = self.bytes.get(self.next..).filter(|rest| !rest.is_empty())?;
+        let parsed = parse_inner(rest, self.next);
+        self.next = match &parsed {
+            Ok((_, end)) => *end,
+            Err(_) => self.bytes.len(),
+        };
+        Some(parsed.map(|(inner, _)| inner))
+    }
+
+    /// Unpacked bytes.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Reads the record at the start of `rest`, which stands at `at` in the chunk. Returns it and where it ends in the chunk.
+fn parse_inner(rest: &[u8], at: usize) -> Result<(Inner, usize), Defect> {
+    let cut = |needed: u64| Defect::Cut { needed, found: rest.len() as u64 };
+    let (front, after) = rest.split_first_chunk().ok_or_else(|| cut(9))?;
+    let (opcode, length) = split_front(*front);
+    let body = usize::try_from(length)
+        .ok()
+        .and_then(|length| after.get(..length))
+        .ok_or_else(|| cut(length.saturating_add(9)))?;
+    let start = at + front.len();
+    let end = start + body.len();
+    let inner = if opcode == op::MESSAGE {
+        let (front, record) = parse::message(body)?;
+        Inner::Message { front, record: end - record.len()..end }
+    } else {
+        Inner::Other { opcode, body: start..end }
+    };
+    Ok((inner, end))
+}
+
+impl std::fmt::Debug for Chunk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Chunk")
+            .field("bytes", &self.bytes.len())
+            .field("next", &self.next)
+            .finish_non_exhaustive()
+    }
+}

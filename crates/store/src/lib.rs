@@ -1,0 +1,56 @@
+//! Kept events in MCAP files: writing, reading, checking and recovering them.
+//!
+//! ```text
+//!  records of one stream --> McapSink --> RUN-STREAM-0001.mcap.part --close--> RUN-STREAM-0001.mcap
+//!                                                    |                             |
+//!                                            killed, full disk             Reader, summary, check
+//!                                                    '--> recover --> RUN-STREAM-0001.mcap
+//! ```
+//!
+//! A file is plain MCAP (chunks of zstd, CRCs, an index), so Python, C++ and Go read it with their own libraries. One message is one decision
+//! record (`tamis_event::record`). Everything needed to understand and to repeat the decisions stands in front of the first record: a metadata
+//! record `tamis`, the schema, the menu and the model bundles. A file that lost its end has lost no context.
+//!
+//! Invariants:
+//!
+//! * I1: a file is only ever appended to, in whole MCAP records, so that at most its last one is torn.
+//! * I2: no file is ever overwritten: files are created exclusively and renamed without replacing.
+//! * I3: a failed write or sync is final. A sink that failed touches the disk no more and repeats its error.
+//! * I4: with [`Durable::Close`] and [`Durable::Never`] the bytes of a file depend on the records alone, never on time.
+//! * I5: reading allocates no more than the limits of `limits.rs`, whatever lengths a file states.
+//!
+//! Threads: a sink or a reader belongs to one thread at a time and starts none. Cost: writing a record is a copy into the compressor; the disk
+//! is touched once per chunk of [`CHUNK_BYTES`].
+
+mod check;
+mod chunk;
+mod defect;
+mod disk;
+mod durable;
+#[cfg(test)]
+mod faults;
+mod file;
+mod info;
+mod limits;
+mod name;
+mod parse;
+mod provenance;
+mod reader;
+mod recover;
+mod scan;
+mod sink;
+mod walk;
+
+pub use check::{CheckReport, Problem, check};
+pub use defect::{Defect, Ending};
+pub use durable::{Durable, DurableError};
+pub use info::{AttachmentInfo, Info, RunInfo, summary};
+pub use limits::{
+    ATTACHMENT_BYTES_MAX, CHUNK_BYTES, COMPRESSION_LEVEL, FREE_BYTES_MIN, PROBLEMS_MAX, READ_CHUNK_BYTES_MAX,
+    READ_RECORD_BYTES_MAX, ROTATE_BYTES,
+};
+pub use name::{ClaimError, NameError, check_name, claim_run_name};
+pub use provenance::{Attachment, Bundle, Provenance};
+pub use reader::{Entry, ReadError, Reader};
+pub use recover::{RecoverError, RecoverReport, recover};
+pub use sink::{McapSink, StreamPlan};

@@ -1,0 +1,197 @@
+//! The fields of MCAP records, read in place.
+//!
+//! The `mcap` crate's own parser reserves memory for the lengths that it reads and panics on a short attachment; a file that was torn or
+//! tampered with must do neither (I5).
+
+use std::collections::BTreeMap;
+
+use mcap::records::op;
+
+use crate::{Attachment, Defect};
+
+/// Bytes of a message in front of its record: channel, sequence, two times.
+const MESSAGE_FRONT_LEN: usize = 22;
+
+/// The unread rest of a record.
+struct Fields<'a>(&'a [u8]);
+
+impl<'a> Fields<'a> {
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (front, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(*front)
+    }
+
+    fn u16(&mut self) -> Option<u16> {
+        self.array().map(u16::from_le_bytes)
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    fn bytes(&mut self, len: u64) -> Option<&'a [u8]> {
+        let (front, rest) = self.0.split_at_checked(usize::try_from(len).ok()?)?;
+        self.0 = rest;
+        Some(front)
+    }
+
+    /// Bytes behind their length in 32 bits.
+    fn block(&mut self) -> Option<&'a [u8]> {
+        let len = self.u32()?;
+        self.bytes(len.into())
+    }
+
+    fn text(&mut self) -> Option<&'a str> {
+        std::str::from_utf8(self.block()?).ok()
+    }
+}
+
+/// A schema record.
+#[derive(Debug)]
+pub(crate) struct Schema<'a> {
+    pub name: &'a str,
+    pub text: &'a [u8],
+}
+
+/// A channel record.
+#[derive(Debug)]
+pub(crate) struct Channel<'a> {
+    pub id: u16,
+    pub topic: &'a str,
+    pub message_encoding: &'a str,
+}
+
+/// A message, still in front of its record.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MessageFront {
+    pub channel: u16,
+    pub sequence: u32,
+    pub time_ns: u64,
+}
+
+/// A chunk record.
+#[derive(Debug)]
+pub(crate) struct PackedChunk<'a> {
+    pub unpacked_len: u64,
+    pub crc: u32,
+    pub compression: &'a str,
+    pub data: &'a [u8],
+}
+
+/// A metadata record.
+#[derive(Debug)]
+pub(crate) struct Metadata<'a> {
+    pub name: &'a str,
+    pub map: BTreeMap<String, String>,
+}
+
+/// The statistics record of the summary.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Statistics {
+    pub messages: u64,
+    pub attachments: u32,
+    pub chunks: u32,
+}
+
+fn or_malformed<T>(opcode: u8, parsed: Option<T>) -> Result<T, Defect> {
+    parsed.ok_or(Defect::Malformed { opcode })
+}
+
+pub(crate) fn schema(body: &[u8]) -> Result<Schema<'_>, Defect> {
+    let mut fields = Fields(body);
+    let mut parse = || {
+        let (_id, name, _encoding) = (fields.u16()?, fields.text()?, fields.text()?);
+        Some(Schema { name, text: fields.block()? })
+    };
+    or_malformed(op::SCHEMA, parse())
+}
+
+pub(crate) fn channel(body: &[u8]) -> Result<Channel<'_>, Defect> {
+    let mut fields = Fields(body);
+    let mut parse = || {
+        let (id, _schema) = (fields.u16()?, fields.u16()?);
+        Some(Channel { id, topic: fields.text()?, message_encoding: fields.text()? })
+    };
+    or_malformed(op::CHANNEL, parse())
+}
+
+/// The front of a message and its record.
+pub(crate) fn message(body: &[u8]) -> Result<(MessageFront, &[u8]), Defect> {
+    let mut fields = Fields(body);
+    let mut parse = || {
+        let (channel, sequence, time_ns) = (fields.u16()?, fields.u32()?, fields.u64()?);
+        Some((MessageFront { channel, sequence, time_ns }, body.get(MESSAGE_FRONT_LEN..)?))
+    };
+    or_malformed(op::MESSAGE, parse())
+}
+
+pub(crate) fn chunk(body: &[u8]) -> Result<PackedChunk<'_>, Defect> {
+    let mut fields = Fields(body);
+    let mut parse = || {
+        let (_start_time, _end_time) = (fields.u64()?, fields.u64()?);
+        let (unpacked_len, crc, compression) = (fields.u64()?, fields.u32()?, fields.text()?);
+        let len = fields.u64()?;
+        Some(PackedChunk { unpacked_len, crc, compression, data: fields.bytes(len)? })
+    };
+    or_malformed(op::CHUNK, parse())
+}
+
+pub(crate) fn metadata(body: &[u8]) -> Result<Metadata<'_>, Defect> {
+    let mut fields = Fields(body);
+    let mut parse = || {
+        let name = fields.text()?;
+        let mut pairs = Fields(fields.block()?);
+        let mut map = BTreeMap::new();
+        while !pairs.0.is_empty() {
+            map.insert(pairs.text()?.into(), pairs.text()?.into());
+        }
+        Some(Metadata { name, map })
+    };
+    or_malformed(op::METADATA, parse())
+}
+
+pub(crate) fn attachment(body: &[u8]) -> Result<Attachment, Defect> {
+    let mut fields = Fields(body);
+    let mut parse = || {
+        let (_log_time, _create_time) = (fields.u64()?, fields.u64()?);
+        let (name, media_type, len) = (fields.text()?, fields.text()?, fields.u64()?);
+        let data = fields.bytes(len)?;
+        let covered = body.len() - fields.0.len();
+        Some((
+            Attachment { name: name.into(), media_type: media_type.into(), data: data.into() },
+            covered,
+            fields.u32()?,
+        ))
+    };
+    let (attachment, covered, stored) = or_malformed(op::ATTACHMENT, parse())?;
+    let computed = crc32fast::hash(&body[..covered]);
+    if stored != 0 && stored != computed {
+        return Err(Defect::AttachmentCrc { stored, computed });
+    }
+    Ok(attachment)
+}
+
+pub(crate) fn statistics(body: &[u8]) -> Result<Statistics, Defect> {
+    let mut fields = Fields(body);
+    let mut parse = || {
+        let (messages, _schemas, _channels) = (fields.u64()?, fields.u16()?, fields.u32()?);
+        let (attachments, _metadata, chunks) = (fields.u32()?, fields.u32()?, fields.u32()?);
+        Some(Statistics { messages, attachments, chunks })
+    };
+    or_malformed(op::STATISTICS, parse())
+}
+
+/// Byte offset of the chunk that a chunk index record names.
+pub(crate) fn chunk_index(body: &[u8]) -> Result<u64, Defect> {
+    let mut fields = Fields(body);
+    let mut parse = || {
+        let (_start_time, _end_time) = (fields.u64()?, fields.u64()?);
+        fields.u64()
+    };
+    or_malformed(op::CHUNK_INDEX, parse())
+}

@@ -1,0 +1,108 @@
+//! What every file carries besides records: all that is needed to understand them and to repeat the decisions.
+
+use std::collections::BTreeMap;
+
+use tamis_event::Schema;
+
+use crate::name::{NameError, check_name};
+
+/// Where the records of a run come from. The same for every file of the run; nothing in it depends on time, place or threads, so that equal
+/// runs give equal files.
+#[derive(Clone, Debug)]
+pub struct Provenance {
+    /// Layout of the events.
+    pub schema: Schema,
+    /// The menu file, as it stands.
+    pub menu: String,
+    /// The models of the menu, in its order.
+    pub models: Vec<Bundle>,
+    /// Further words about the run. Must be deterministic: no wall clock, host name, thread or batch numbers.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// A model bundle as one archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bundle {
+    /// Name of the model in the menu: the attachment is `model-NAME.tar`.
+    pub name: String,
+    /// Bytes of the tar archive.
+    pub tar: Vec<u8>,
+}
+
+/// A file inside a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attachment {
+    /// Its name, `menu.toml` for example.
+    pub name: String,
+    /// Its media type.
+    pub media_type: String,
+    /// Its bytes.
+    pub data: Vec<u8>,
+}
+
+/// What stands before the first record of a file.
+#[derive(Clone, Debug)]
+pub(crate) struct Head {
+    pub stream: String,
+    pub schema_name: String,
+    pub schema_text: Vec<u8>,
+    pub metadata: BTreeMap<String, String>,
+    pub attachments: Vec<Attachment>,
+}
+
+/// Name of the metadata record.
+pub(crate) const METADATA: &str = "tamis";
+/// Keys that a sink adds to the metadata.
+pub(crate) mod key {
+    pub(crate) const FORMAT: &str = "format";
+    pub(crate) const RUN_NAME: &str = "run_name";
+    pub(crate) const STREAM: &str = "stream";
+    pub(crate) const FILE: &str = "file";
+    pub(crate) const SCHEMA: &str = "schema";
+    pub(crate) const SCHEMA_ID: &str = "schema_id";
+}
+/// Names of the attachments.
+pub(crate) const MENU: &str = "menu.toml";
+pub(crate) const SCHEMA: &str = "schema.toml";
+const TOML: &str = "application/toml";
+const TAR: &str = "application/x-tar";
+
+impl Head {
+    /// The head of the files of one stream; the number of the file is added per file.
+    pub(crate) fn new(provenance: &Provenance, run_name: &str, stream: &str) -> Result<Self, NameError> {
+        let Provenance { schema, menu, models, .. } = provenance;
+        let mut metadata = provenance.metadata.clone();
+        metadata.extend(
+            [
+                (key::FORMAT, "1".into()),
+                (key::RUN_NAME, run_name.into()),
+                (key::STREAM, stream.into()),
+                (key::SCHEMA, schema.name().into()),
+                (key::SCHEMA_ID, format!("{:016x}", schema.id())),
+            ]
+            .map(|(key, value): (&str, String)| (key.into(), value)),
+        );
+        let mut attachments = vec![
+            Attachment { name: SCHEMA.into(), media_type: TOML.into(), data: schema.text().into() },
+            Attachment { name: MENU.into(), media_type: TOML.into(), data: menu.as_bytes().into() },
+        ];
+        for Bundle { name, tar } in models {
+            check_name(name)?;
+            let name = format!("model-{name}.tar");
+            attachments.push(Attachment { name, media_type: TAR.into(), data: tar.clone() });
+        }
+        Ok(Self {
+            stream: stream.into(),
+            schema_name: schema.name().into(),
+            schema_text: schema.text().into(),
+            metadata,
+            attachments,
+        })
+    }
+
+    /// Bytes of the attachments and texts, about what the head takes in a file.
+    pub(crate) fn bytes(&self) -> u64 {
+        let attached: usize = self.attachments.iter().map(|attachment| attachment.data.len()).sum();
+        (attached + self.schema_text.len()) as u64
+    }
+}

@@ -1,0 +1,149 @@
+//! Reading the records of a file in order.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    Attachment, Defect, Ending,
+    provenance::{MENU, SCHEMA},
+    scan::{Item, Scan},
+};
+
+/// Why a file cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The operating system refuses.
+    #[error("{path}: {error}", path = .path.display())]
+    #[expect(missing_docs, reason = "the message is the documentation")]
+    Io { path: PathBuf, error: io::Error },
+    /// Another kind of file.
+    #[error("{path}: not an MCAP file", path = .path.display())]
+    #[expect(missing_docs, reason = "the message is the documentation")]
+    NotMcap { path: PathBuf },
+    /// One part of the file is wrong. Reading can go on behind it.
+    #[error("{path}: byte {at}: {defect}; `tamis recover` keeps everything else", path = .path.display())]
+    #[expect(missing_docs, reason = "the message is the documentation")]
+    Damaged { path: PathBuf, at: u64, defect: Defect },
+}
+
+/// One stored event.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry<'a> {
+    /// Its place in the file, from 0.
+    pub number: u64,
+    /// Its place in the stream over all files of the run, from 0, modulo 2^32.
+    pub sequence: u32,
+    /// Time of its frame in ns since the start of the run.
+    pub time_ns: u64,
+    /// The bytes for `tamis_event::record::Record::parse`.
+    pub record: &'a [u8],
+}
+
+/// Reads a file of one stream from start to end, in bounded memory. Files that were never closed or lost their end are read up to the last
+/// whole chunk; [`Self::ending`] tells.
+#[derive(Debug)]
+pub struct Reader {
+    path: PathBuf,
+    scan: Scan,
+    /// The item behind the head of the file.
+    first: Option<Item>,
+    number: u64,
+    ending: Option<Ending>,
+}
+
+impl Reader {
+    /// Opens a file and reads what stands in front of its records.
+    pub fn open(path: &Path) -> Result<Self, ReadError> {
+        let mut scan = open_scan(path)?;
+        let first = loop {
+            match next_item(&mut scan, path)? {
+                Item::Chunk { .. } => {}
+                item => break item,
+            }
+        };
+        Ok(Self { path: path.into(), scan, first: Some(first), number: 0, ending: None })
+    }
+
+    /// The next record; `None` at the end.
+    ///
+    /// After [`ReadError::Damaged`] the next call goes on behind the damage. After [`ReadError::Io`] there is nothing more.
+    pub fn next_record(&mut self) -> Result<Option<Entry<'_>>, ReadError> {
+        loop {
+            if self.ending.is_some() {
+                return Ok(None);
+            }
+            let item = match self.first.take() {
+                Some(item) => item,
+                None => next_item(&mut self.scan, &self.path)?,
+            };
+            match item {
+                Item::Message { front, record } => {
+                    let number = self.number;
+                    self.number += 1;
+                    let record = self.scan.record(record);
+                    return Ok(Some(Entry {
+                        number,
+                        sequence: front.sequence,
+                        time_ns: front.time_ns,
+                        record,
+                    }));
+                }
+                Item::Defect { at, defect } => {
+                    return Err(ReadError::Damaged { path: self.path.clone(), at, defect });
+                }
+                Item::End(ending) => self.ending = Some(ending),
+                Item::Chunk { .. } | Item::ChunkIndex { .. } | Item::Statistics { .. } => {}
+            }
+        }
+    }
+
+    /// How the file ends, once [`Self::next_record`] has said `None`.
+    pub fn ending(&self) -> Option<&Ending> {
+        self.ending.as_ref()
+    }
+
+    /// Name of the stream; `None` if the file lost its head.
+    pub fn stream(&self) -> Option<&str> {
+        self.scan.stream.as_ref().map(|stream| stream.topic.as_str())
+    }
+
+    /// Words about the run: those of its [`crate::Provenance`], `run_name`, `stream`, `file` (number from 1), `schema`, `schema_id`.
+    pub fn metadata(&self) -> &BTreeMap<String, String> {
+        &self.scan.metadata
+    }
+
+    /// Files inside the file: `schema.toml`, `menu.toml`, `model-NAME.tar`.
+    pub fn attachments(&self) -> &[Attachment] {
+        &self.scan.attachments
+    }
+
+    /// Text of the menu that decided.
+    pub fn menu_text(&self) -> Option<&str> {
+        self.attached_text(MENU)
+    }
+
+    /// Text of the schema of the events.
+    pub fn schema_text(&self) -> Option<&str> {
+        self.attached_text(SCHEMA)
+    }
+
+    fn attached_text(&self, name: &str) -> Option<&str> {
+        let attachment = self.attachments().iter().find(|attachment| attachment.name == name)?;
+        std::str::from_utf8(&attachment.data).ok()
+    }
+}
+
+pub(crate) fn open_scan(path: &Path) -> Result<Scan, ReadError> {
+    match Scan::open(path) {
+        Ok(Some(scan)) => Ok(scan),
+        Ok(None) => Err(ReadError::NotMcap { path: path.into() }),
+        Err(error) => Err(ReadError::Io { path: path.into(), error }),
+    }
+}
+
+pub(crate) fn next_item(scan: &mut Scan, path: &Path) -> Result<Item, ReadError> {
+    scan.next().map_err(|error| ReadError::Io { path: path.into(), error })
+}

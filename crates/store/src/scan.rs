@@ -1,0 +1,173 @@
+//! A file from its start to its end, messages out of their chunks: what every reading operation stands on.
+
+use std::{collections::BTreeMap, fs::File, io, ops::Range, path::Path};
+
+use mcap::records::op;
+
+use crate::{
+    Attachment, Defect, Ending,
+    chunk::{Chunk, Inner},
+    file::MESSAGE_ENCODING,
+    limits::ATTACHMENT_BYTES_MAX,
+    parse::{self, MessageFront, Statistics},
+    provenance::METADATA,
+    walk::{Step, Walk},
+};
+
+/// What stands next in a file.
+#[derive(Debug)]
+pub(crate) enum Item {
+    /// A chunk whose CRC is right begins at this byte; its messages follow.
+    Chunk { at: u64 },
+    /// A message; its record is [`Scan::record`] of the range.
+    Message { front: MessageFront, record: Range<usize> },
+    /// The summary names a chunk at byte `names`.
+    ChunkIndex { at: u64, names: u64 },
+    /// The summary counts.
+    Statistics { at: u64, statistics: Statistics },
+    /// Something is wrong at this byte; reading goes on behind it.
+    Defect { at: u64, defect: Defect },
+    /// Nothing more, ever.
+    End(Ending),
+}
+
+/// The channel of decision records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stream {
+    pub channel: u16,
+    pub topic: String,
+}
+
+/// Reads a file. What stands beside the messages collects in its fields.
+#[derive(Debug)]
+pub(crate) struct Scan {
+    walk: Walk,
+    chunk: Chunk,
+    /// Start of the chunk that is being read.
+    pub chunk_at: u64,
+    /// The metadata record `tamis`.
+    pub metadata: BTreeMap<String, String>,
+    pub attachments: Vec<Attachment>,
+    /// Name and text.
+    pub schema: Option<(String, Vec<u8>)>,
+    pub stream: Option<Stream>,
+    attached_bytes: u64,
+    in_summary: bool,
+}
+
+impl Scan {
+    /// Opens a file; `None` if it does not start as MCAP does.
+    pub(crate) fn open(path: &Path) -> io::Result<Option<Self>> {
+        let input = io::BufReader::with_capacity(256 * 1024, File::open(path)?);
+        let Some(walk) = Walk::new(Box::new(input))? else { return Ok(None) };
+        Ok(Some(Self {
+            walk,
+            chunk: Chunk::new()?,
+            chunk_at: 0,
+            metadata: BTreeMap::new(),
+            attachments: Vec::new(),
+            schema: None,
+            stream: None,
+            attached_bytes: 0,
+            in_summary: false,
+        }))
+    }
+
+    /// Bytes of a message's record, until the next call of [`Self::next`].
+    pub(crate) fn record(&self, range: Range<usize>) -> &[u8] {
+        &self.chunk.bytes()[range]
+    }
+
+    /// Byte offset behind the last whole record outside chunks.
+    pub(crate) fn position(&self) -> u64 {
+        self.walk.position()
+    }
+
+    pub(crate) fn next(&mut self) -> io::Result<Item> {
+        loop {
+            let at = self.chunk_at;
+            match self.chunk.next() {
+                Some(Ok(Inner::Message { front, record })) => return Ok(Item::Message { front, record }),
+                Some(Ok(Inner::Other { opcode, body })) => {
+                    let body = &self.chunk.bytes()[body];
+                    if let Err(defect) = describe(opcode, body, &mut self.schema, &mut self.stream) {
+                        return Ok(Item::Defect { at, defect });
+                    }
+                    continue;
+                }
+                Some(Err(defect)) => return Ok(Item::Defect { at, defect }),
+                None => {}
+            }
+            match self.walk.step()? {
+                Step::Record { at, opcode } => match self.outer(at, opcode) {
+                    Ok(Some(item)) => return Ok(item),
+                    Ok(None) => {}
+                    Err(defect) => return Ok(Item::Defect { at, defect }),
+                },
+                Step::Defect { at, defect } => return Ok(Item::Defect { at, defect }),
+                Step::End(ending) => return Ok(Item::End(ending)),
+            }
+        }
+    }
+
+    /// Takes in a record outside chunks.
+    fn outer(&mut self, at: u64, opcode: u8) -> Result<Option<Item>, Defect> {
+        let body = self.walk.body();
+        match opcode {
+            op::CHUNK => {
+                self.chunk.open(body)?;
+                self.chunk_at = at;
+                return Ok(Some(Item::Chunk { at }));
+            }
+            op::ATTACHMENT => {
+                self.attached_bytes += body.len() as u64;
+                if self.attached_bytes > ATTACHMENT_BYTES_MAX {
+                    return Err(Defect::Attachments { limit: ATTACHMENT_BYTES_MAX });
+                }
+                self.attachments.push(parse::attachment(body)?);
+            }
+            op::METADATA => {
+                let metadata = parse::metadata(body)?;
+                if metadata.name == METADATA {
+                    self.metadata = metadata.map;
+                }
+            }
+            op::CHUNK_INDEX => return Ok(Some(Item::ChunkIndex { at, names: parse::chunk_index(body)? })),
+            op::STATISTICS => return Ok(Some(Item::Statistics { at, statistics: parse::statistics(body)? })),
+            op::DATA_END => self.in_summary = true,
+            op::MESSAGE => return Err(Defect::Loose),
+            // The summary repeats what stands in the chunks.
+            op::SCHEMA | op::CHANNEL if !self.in_summary => {
+                describe(opcode, body, &mut self.schema, &mut self.stream)?;
+            }
+            _ => {}
+        }
+        Ok(None)
+    }
+}
+
+/// Takes in a schema or channel record.
+fn describe(
+    opcode: u8,
+    body: &[u8],
+    schema: &mut Option<(String, Vec<u8>)>,
+    stream: &mut Option<Stream>,
+) -> Result<(), Defect> {
+    match opcode {
+        op::SCHEMA => {
+            let parsed = parse::schema(body)?;
+            *schema = Some((parsed.name.into(), parsed.text.into()));
+        }
+        op::CHANNEL => {
+            let parsed = parse::channel(body)?;
+            let found = Stream { channel: parsed.id, topic: parsed.topic.into() };
+            let foreign = parsed.message_encoding != MESSAGE_ENCODING;
+            if foreign || stream.as_ref().is_some_and(|known| *known != found) {
+                return Err(Defect::Channel { channel: parsed.id });
+            }
+            *stream = Some(found);
+        }
+        _ => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,260 @@
+//! Writing one stream of a run.
+//!
+//! ```text
+//!  write: record --> chunk in memory --512 KiB--> free space? --> operating system          ( `written` )
+//!  tick:             every=T: end the chunk, sync                                           ( `durable` )
+//!  close, rotation:  end the chunk, summary, sync, rename .part away, sync the folder       ( `durable` )
+//! ```
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use tamis_port::{Sink, SinkError, SinkReport, Stored};
+
+use crate::{
+    Durable, NameError, Provenance,
+    disk::{Disk, Folder},
+    file::{OpenFile, publish},
+    limits::{CHUNK_BYTES, FREE_BYTES_RESERVE},
+    name::{check_name, file_name, part_name},
+    provenance::Head,
+};
+
+/// What a sink is to write, and where.
+#[derive(Clone, Debug)]
+pub struct StreamPlan {
+    /// Folder of the files; it must exist (see [`crate::claim_run_name`]).
+    pub folder: PathBuf,
+    /// Run name: first part of the file names.
+    pub run_name: String,
+    /// Name of the stream: second part of the file names, and the MCAP topic.
+    pub stream: String,
+    /// When records survive a loss of power.
+    pub durable: Durable,
+    /// Record bytes after which the stream goes on in the next file; a single record may be longer. [`crate::ROTATE_BYTES`] is a good choice.
+    pub rotate_bytes: u64,
+    /// What every file carries.
+    pub provenance: Arc<Provenance>,
+}
+
+/// The files of one stream: `RUN-STREAM-0001.mcap` and so on, each called `.mcap.part` until it is complete.
+///
+/// Files are created when there is a record for them: a stream without records leaves none. A sink that is dropped without a close leaves a
+/// complete file under the name `.part`, a sink that failed leaves what reached the disk; [`crate::recover`] reads both.
+pub struct McapSink {
+    disk: Box<dyn Disk>,
+    plan: StreamPlan,
+    head: Head,
+    file: Option<OpenFile>,
+    state: State,
+    /// Files so far, the open one included.
+    files: u32,
+    written: u64,
+    durable: u64,
+    synced_at_ns: Option<u64>,
+    report: SinkReport,
+}
+
+#[derive(Debug)]
+enum State {
+    Open,
+    Closed,
+    Failed(SinkError),
+}
+
+impl McapSink {
+    /// Opens the folder and checks the names. Creates nothing.
+    pub fn new(plan: StreamPlan) -> Result<Self, SinkError> {
+        let place = |folder: &Path| folder.display().to_string();
+        let folder = Folder::open(&plan.folder).map_err(|error| SinkError {
+            place: place(&plan.folder),
+            message: format!("cannot open the output folder: {error}; create it or choose another"),
+        })?;
+        Self::with_disk(plan, Box::new(folder))
+    }
+
+    pub(crate) fn with_disk(plan: StreamPlan, disk: Box<dyn Disk>) -> Result<Self, SinkError> {
+        let refuse = |error: NameError| SinkError {
+            place: format!("stream '{}' of run '{}'", plan.stream, plan.run_name),
+            message: error.to_string(),
+        };
+        check_name(&plan.run_name).map_err(refuse)?;
+        check_name(&plan.stream).map_err(refuse)?;
+        let head = Head::new(&plan.provenance, &plan.run_name, &plan.stream).map_err(refuse)?;
+        Ok(Self {
+            disk,
+            plan,
+            head,
+            file: None,
+            state: State::Open,
+            files: 0,
+            written: 0,
+            durable: 0,
+            synced_at_ns: None,
+            report: SinkReport::default(),
+        })
+    }
+
+    /// Records so far that survive a killed process: the operating system has them.
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Records so far that survive a loss of power.
+    pub fn durable(&self) -> u64 {
+        self.durable
+    }
+
+    fn check_open(&self) -> Result<(), SinkError> {
+        match &self.state {
+            State::Open => Ok(()),
+            State::Failed(error) => Err(error.clone()),
+            State::Closed => Err(SinkError {
+                place: self.plan.folder.join(&self.plan.run_name).display().to_string(),
+                message: format!("stream '{}' is closed", self.plan.stream),
+            }),
+        }
+    }
+
+    /// Makes an error final: the open file is left as it is.
+    fn fail(&mut self, error: &io::Error) -> SinkError {
+        let name = match self.file.take() {
+            Some(file) => {
+                let name = file.name().to_string();
+                file.abandon();
+                name
+            }
+            None => file_name(&self.plan.run_name, &self.plan.stream, self.files.max(1)),
+        };
+        let part = self.plan.folder.join(part_name(&name));
+        let remedy = match error.kind() {
+            io::ErrorKind::AlreadyExists => {
+                "another run writes here or a file is in the way; choose another folder or run name"
+            }
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                "free some space or choose another folder; `tamis recover` brings back what reached the .part file"
+            }
+            _ => "check the disk; `tamis recover` brings back what reached the .part file",
+        };
+        let error = SinkError { place: part.display().to_string(), message: format!("{error}; {remedy}") };
+        self.state = State::Failed(error.clone());
+        error
+    }
+
+    fn guarded(&mut self, action: impl FnOnce(&mut Self) -> io::Result<()>) -> Result<(), SinkError> {
+        self.check_open()?;
+        action(self).map_err(|error| self.fail(&error))
+    }
+
+    /// Before writing `bytes` more: room for twice that and the summary. The factor covers incompressible data and the other streams.
+    fn check_free(&self, bytes: u64) -> io::Result<()> {
+        let needed = 2 * bytes + FREE_BYTES_RESERVE;
+        let free = self.disk.free()?;
+        if free >= needed {
+            return Ok(());
+        }
+        let folder = self.plan.folder.display();
+        let message = format!("disk full: {free} bytes free in {folder}, {needed} needed to go on");
+        Err(io::Error::new(io::ErrorKind::StorageFull, message))
+    }
+
+    fn open_file(&mut self) -> io::Result<OpenFile> {
+        self.files += 1;
+        self.check_free(self.head.bytes() + CHUNK_BYTES as u64)?;
+        let name = file_name(&self.plan.run_name, &self.plan.stream, self.files);
+        let part = part_name(&name);
+        OpenFile::create(&*self.disk, name, &part, &self.head, Some(self.files))
+    }
+
+    fn store(&mut self, stored: Stored<'_>) -> io::Result<()> {
+        let length = stored.record.len() as u64;
+        let full =
+            |file: &OpenFile| file.records() > 0 && file.record_bytes() + length > self.plan.rotate_bytes;
+        if self.file.as_ref().is_some_and(full) {
+            self.close_file()?;
+        }
+        if self.file.is_none() {
+            self.file = Some(self.open_file()?);
+        }
+        // The number wraps after 2^32 records; readers compare neighbours only.
+        let sequence = self.report.events as u32;
+        let file = self.file.as_mut().expect("opened above");
+        let chunk_is_full = file.append(sequence, stored.time_ns, stored.record)?;
+        self.report.events += 1;
+        if chunk_is_full { self.end_chunk() } else { Ok(()) }
+    }
+
+    fn end_chunk(&mut self) -> io::Result<()> {
+        if let Some(file) = &self.file {
+            self.check_free(file.chunk_bytes() as u64)?;
+        }
+        if let Some(file) = &mut self.file {
+            file.end_chunk()?;
+            self.written = self.report.events;
+        }
+        Ok(())
+    }
+
+    fn flush_and_sync(&mut self) -> io::Result<()> {
+        self.end_chunk()?;
+        if let Some(file) = &mut self.file {
+            file.sync(&*self.disk)?;
+            self.durable = self.report.events;
+        }
+        Ok(())
+    }
+
+    fn close_file(&mut self) -> io::Result<()> {
+        self.end_chunk()?;
+        let Some(file) = self.file.take() else { return Ok(()) };
+        let (name, handle, bytes) = file.finish();
+        let bytes = bytes?;
+        let durable = self.plan.durable != Durable::Never;
+        publish(&*self.disk, &*handle, &part_name(&name), &name, durable)?;
+        if durable {
+            self.durable = self.report.events;
+        }
+        self.report.bytes += bytes;
+        self.report.files.push(self.plan.folder.join(name));
+        Ok(())
+    }
+}
+
+impl Sink for McapSink {
+    fn write(&mut self, stored: Stored<'_>) -> Result<(), SinkError> {
+        self.guarded(|sink| sink.store(stored))
+    }
+
+    fn tick(&mut self, now_ns: u64) -> Result<(), SinkError> {
+        self.guarded(|sink| {
+            let Durable::Every(period) = sink.plan.durable else { return Ok(()) };
+            let last = *sink.synced_at_ns.get_or_insert(now_ns);
+            let due = u128::from(now_ns.saturating_sub(last)) >= period.as_nanos();
+            if due && sink.durable < sink.report.events {
+                sink.flush_and_sync()?;
+                sink.synced_at_ns = Some(now_ns);
+            }
+            Ok(())
+        })
+    }
+
+    fn close(&mut self) -> Result<SinkReport, SinkError> {
+        self.guarded(Self::close_file)?;
+        self.state = State::Closed;
+        Ok(self.report.clone())
+    }
+}
+
+impl std::fmt::Debug for McapSink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("McapSink")
+            .field("plan", &self.plan)
+            .field("state", &self.state)
+            .field("file", &self.file)
+            .field("events", &self.report.events)
+            .finish_non_exhaustive()
+    }
+}

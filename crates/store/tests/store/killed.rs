@@ -1,0 +1,66 @@
+//! A process that is killed while it writes.
+
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    path::Path,
+    process::{Command, Stdio},
+    time::Instant,
+};
+
+use tamis_port::Sink as _;
+use tamis_store::{Durable, Ending, McapSink, recover};
+
+use crate::sample::{ids, plan, record, stored};
+
+const FOLDER: &str = "TAMIS_STORE_TEST_FOLDER";
+
+/// Not a test of its own: the process that the next test kills.
+#[test]
+fn writer() {
+    let Ok(folder) = std::env::var(FOLDER) else { return };
+    let durable: Durable = "every=1ms".parse().unwrap();
+    let mut sink = McapSink::new(plan(Path::new(&folder), durable, u64::MAX)).unwrap();
+    let start = Instant::now();
+    let mut acknowledged = 0;
+    for id in 0.. {
+        sink.write(stored(id, &record(id, 116))).unwrap();
+        sink.tick(start.elapsed().as_nanos() as u64).unwrap();
+        if sink.durable() != acknowledged {
+            acknowledged = sink.durable();
+            println!("durable {acknowledged}");
+            std::io::stdout().flush().unwrap();
+        }
+    }
+}
+
+#[test]
+fn what_was_acknowledged_survives() {
+    for lines in [1, 2, 5, 20, 80, 200] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "killed::writer", "--nocapture"])
+            .env(FOLDER, folder.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let mut acknowledged = 0;
+        let reports = output
+            .lines()
+            .map_while(Result::ok)
+            .filter_map(|line| line.rsplit_once("durable ").map(|(_, count)| count.parse::<u64>().unwrap()));
+        for (line, count) in reports.enumerate() {
+            // What stands in the pipe at the kill was acknowledged as well: read on to its end.
+            acknowledged = count;
+            if line + 1 == lines {
+                child.kill().unwrap();
+            }
+        }
+        child.wait().unwrap();
+        let part = folder.path().join("l1-mixed-physics-0001.mcap.part");
+        let report = recover(&part, None).unwrap();
+        assert!(matches!(report.ending, Ending::Torn { .. }));
+        assert!(report.records >= acknowledged, "{} of {acknowledged} acknowledged", report.records);
+        assert!(ids(&report.file, 116).into_iter().eq(0..report.records), "exactly once, in order");
+    }
+}

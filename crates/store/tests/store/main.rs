@@ -1,0 +1,9 @@
+//! What the store promises, seen from outside.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod damage;
+mod disk_full;
+mod format;
+mod killed;
+mod sample;
