@@ -16,7 +16,8 @@ fn decision(criterion: &mut Criterion) {
     let menu = Menu::parse(&text, "l1.toml").expect("and right");
     let mut scores = Vec::new();
     for model in menu.models() {
-        let bundle = Bundle::load(&path.with_file_name(&model.bundle)).expect("the committed bundle is whole");
+        let bundle =
+            Bundle::load(&path.with_file_name(&model.bundle)).expect("the committed bundle is whole");
         scores.extend(bundle.outputs().iter().map(|output| format!("{}.{output}", model.name)));
     }
     let compiled = Arc::new(menu.compile(&schema(), &scores).expect("fits"));

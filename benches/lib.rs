@@ -24,7 +24,8 @@ pub fn schema() -> Schema {
 
 /// A stream of `events` level-1 events in memory: schema frame, then one frame per orbit.
 pub fn stream(events: u64) -> Bytes {
-    let generator = Generator::new(&schema(), GenOptions { signal_fraction: 0.01, ..GenOptions::default() }).expect("valid");
+    let generator = Generator::new(&schema(), GenOptions { signal_fraction: 0.01, ..GenOptions::default() })
+        .expect("valid");
     let mut stream = generator.schema_frame();
     let made = generator.generate(events, |frame| {
         stream.extend_from_slice(frame);
@@ -49,7 +50,13 @@ pub fn block(events: usize) -> Block {
 }
 
 /// Times `routine`, which handles `events` events per call. An iteration is an event, so every printed time is ns per event.
-pub fn per_event(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, parameter: usize, events: u64, mut routine: impl FnMut()) {
+pub fn per_event(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    name: &str,
+    parameter: usize,
+    events: u64,
+    mut routine: impl FnMut(),
+) {
     group.bench_function(BenchmarkId::new(name, parameter), |bencher| {
         bencher.iter_custom(|iterations| {
             let calls = iterations.div_ceil(events);

@@ -14,7 +14,8 @@ fn replay(criterion: &mut Criterion) {
     for workers in [1, 2] {
         per_event(&mut group, "l1 menu, workers", workers, EVENTS, || {
             let out = tempfile::tempdir().expect("a temporary folder");
-            let settings = Settings { workers: Some(workers), ..Settings::new(sample("menus/l1.toml"), out.path()) };
+            let settings =
+                Settings { workers: Some(workers), ..Settings::new(sample("menus/l1.toml"), out.path()) };
             let recording = tamis_source::memory(stream.clone(), "memory", 1).expect("a stream");
             let report = Plan::with(recording, "bench".into(), settings).and_then(Plan::run).expect("runs");
             assert_eq!(report.exit(), Exit::Done);

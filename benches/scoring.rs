@@ -12,7 +12,8 @@ use tamis_port::Classifier;
 /// Every level-1 value of an event as a physical number, one by one: what a naive filter does before it can decide.
 fn features(criterion: &mut Criterion) {
     let schema = schema();
-    let names: Vec<Address> = schema.fields().iter().map(|field| field.name.parse().expect("a name")).collect();
+    let names: Vec<Address> =
+        schema.fields().iter().map(|field| field.name.parse().expect("a name")).collect();
     let elements: Vec<_> = names.iter().flat_map(|name| schema.resolve(name).expect("known")).collect();
     let mut group = criterion.benchmark_group("features");
     let block = block(2048);

@@ -7,7 +7,8 @@ use tamis_app::{Failure, Plan, Settings};
 use tamis_event::{FrameMeta, Schema, encode_events};
 use tamis_source::PushError;
 
-const SCHEMA: &str = "name = 'pair'\n[[field]]\nname = 'pt'\ndtype = 'u16'\nlen = 2\nscale = 0.5\nunit = 'GeV'\n";
+const SCHEMA: &str =
+    "name = 'pair'\n[[field]]\nname = 'pt'\ndtype = 'u16'\nlen = 2\nscale = 0.5\nunit = 'GeV'\n";
 const MENU: &str = "name = 'pair'\n[[stream]]\nname = 'physics'\n[[line]]\nname = 'both'\nwhen = 'min(pt) >= 20'\nstreams = ['physics']\n";
 
 pub fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -61,7 +61,8 @@ pub fn bench(settings: &BenchSettings, mut progress: impl FnMut(usize)) -> Resul
     let mut reports: Vec<Report> = Vec::new();
     for run in 0..=settings.runs {
         let out = tempfile::Builder::new().prefix("tamis-bench-").tempdir_in(&settings.run.out);
-        let out = out.map_err(|error| format!("{}: {error}", settings.run.out.display())).or_fail(Exit::Storage)?;
+        let out =
+            out.map_err(|error| format!("{}: {error}", settings.run.out.display())).or_fail(Exit::Storage)?;
         let recording = tamis_source::memory(bytes.clone(), "memory", passes).or_fail(Exit::Input)?;
         let run_settings = Settings { out: out.path().into(), ..settings.run.clone() };
         let report = Plan::with(recording, "bench".into(), run_settings)?.run()?;
@@ -122,7 +123,8 @@ fn load(path: &Path) -> Result<(Bytes, u64), Failure> {
 /// One line about the processor, for results that are compared later.
 fn machine() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ").map(|(_, name)| name));
+    let model =
+        info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ").map(|(_, name)| name));
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     format!("{}, {cores} cores, kernel {}", model.unwrap_or("unknown processor"), kernel.trim())

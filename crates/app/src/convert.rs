@@ -75,7 +75,10 @@ pub struct GenSettings {
 }
 
 /// Generates a synthetic recording. `progress` gets the number of events so far, once per frame.
-pub fn generate(settings: &GenSettings, mut progress: impl FnMut(u64)) -> Result<(Generated, Written), Failure> {
+pub fn generate(
+    settings: &GenSettings,
+    mut progress: impl FnMut(u64),
+) -> Result<(Generated, Written), Failure> {
     let schema = read_schema(&settings.schema)?;
     let generator = Generator::new(&schema, settings.options.clone()).or_fail(Exit::Settings)?;
     let mut writer = TmfWriter::create(&settings.out, &schema, settings.overwrite).or_fail(Exit::Storage)?;
@@ -93,5 +96,7 @@ pub fn generate(settings: &GenSettings, mut progress: impl FnMut(u64)) -> Result
 fn read_schema(path: &Path) -> Result<Schema, Failure> {
     let place = path.display();
     let text = std::fs::read(path).map_err(|error| format!("{place}: the schema cannot be read: {error}"));
-    Schema::parse(&text.or_fail(Exit::Input)?).map_err(|error| format!("{place}: {error}")).or_fail(Exit::Input)
+    Schema::parse(&text.or_fail(Exit::Input)?)
+        .map_err(|error| format!("{place}: {error}"))
+        .or_fail(Exit::Input)
 }

@@ -54,12 +54,19 @@ impl Frames {
     pub(crate) fn next(&mut self) -> Result<Option<Frame>, Failure> {
         loop {
             match self.reader.next() {
-                Some(Found::Frame { header, payload, bytes }) => return Ok(Some(Frame::Events { header, payload, bytes })),
+                Some(Found::Frame { header, payload, bytes }) => {
+                    return Ok(Some(Frame::Events { header, payload, bytes }));
+                }
                 Some(Found::Lost { cause, bytes, .. }) => return Ok(Some(Frame::Lost { cause, bytes })),
-                Some(Found::Schema { bytes } | Found::Skipped { bytes }) => return Ok(Some(Frame::Other { bytes })),
+                Some(Found::Schema { bytes } | Found::Skipped { bytes }) => {
+                    return Ok(Some(Frame::Other { bytes }));
+                }
                 Some(Found::Restart) => {}
                 None if self.reader.has_ended() => {
-                    return self.reader.take_error().map_or(Ok(None), |error| Err(Failure::new(Exit::Input, error)));
+                    return self
+                        .reader
+                        .take_error()
+                        .map_or(Ok(None), |error| Err(Failure::new(Exit::Input, error)));
                 }
                 // A pipe that has nothing at the moment.
                 None => thread::sleep(Duration::from_millis(1)),

@@ -179,14 +179,19 @@ pub fn cat(path: &Path, mut each: impl FnMut(Event) -> bool) -> Result<(), Failu
     if is_mcap(path)? {
         let read = StoredFile::open(path)?.read(|about, record| each(stored_event(about, &record)))?;
         // The good events were shown; that some are missing must be known too.
-        return read.damage.into_iter().next().map_or(Ok(()), |damage| Err(Failure::new(Exit::Input, damage)));
+        return read
+            .damage
+            .into_iter()
+            .next()
+            .map_or(Ok(()), |damage| Err(Failure::new(Exit::Input, damage)));
     }
     let mut frames = Frames::open(path)?;
     let schema = frames.schema().clone();
     while let Some(frame) = frames.next()? {
         if let Frame::Events { header, payload, .. } = frame {
             for (k, record) in payload.chunks_exact(schema.record_len()).enumerate() {
-                let (run, segment, time_ns, source) = (header.run, header.segment, header.time_ns, header.source_id);
+                let (run, segment, time_ns, source) =
+                    (header.run, header.segment, header.time_ns, header.source_id);
                 let (event, fields) = (header.first_event_id + k as u64, fields(&schema, record));
                 if !each(Event { event, run, segment, time_ns, source, verdict: None, fields }) {
                     return Ok(());
@@ -245,7 +250,12 @@ fn records(path: &Path) -> Result<RecordsInfo, Failure> {
         schema: about.schema.name().into(),
         menu: about.rules.menu.name().into(),
         menu_hash: format!("{:016x}", about.rules.compiled.hash_prefix()),
-        models: about.rules.bundles.iter().map(|(name, bundle)| format!("{name} {}", bundle.version())).collect(),
+        models: about
+            .rules
+            .bundles
+            .iter()
+            .map(|(name, bundle)| format!("{name} {}", bundle.version()))
+            .collect(),
         file_bytes: std::fs::metadata(path).map_or(0, |meta| meta.len()),
         complete: false,
         damaged: 0,
@@ -272,7 +282,8 @@ fn records(path: &Path) -> Result<RecordsInfo, Failure> {
 
 fn stored_event(about: &About, record: &Record<'_>) -> Event {
     let header = record.header();
-    let named = |bits: Vec<usize>| bits.into_iter().filter_map(|line| about.lines.get(line).cloned()).collect();
+    let named =
+        |bits: Vec<usize>| bits.into_iter().filter_map(|line| about.lines.get(line).cloned()).collect();
     let verdict = Verdict {
         passed: named(set_bits(record.passed())),
         kept: named(set_bits(record.kept())),
@@ -316,12 +327,16 @@ pub(crate) fn block_of(record: &Record<'_>, block: &mut Block) {
 }
 
 fn set_bits(words: impl Iterator<Item = u64>) -> Vec<usize> {
-    let bits = |(k, word): (usize, u64)| (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| k * 64 + bit);
+    let bits = |(k, word): (usize, u64)| {
+        (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| k * 64 + bit)
+    };
     words.enumerate().flat_map(bits).collect()
 }
 
 fn fields(schema: &Schema, record: &[u8]) -> Vec<(String, Vec<f64>)> {
-    let values = |field: &tamis_event::Field| (0..field.elements()).map(|k| field.element(k).physical(record)).collect();
+    let values = |field: &tamis_event::Field| {
+        (0..field.elements()).map(|k| field.element(k).physical(record)).collect()
+    };
     schema.fields().iter().map(|field| (field.name.clone(), values(field))).collect()
 }
 

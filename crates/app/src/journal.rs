@@ -53,7 +53,9 @@ impl Journal {
     pub(crate) fn create(folder: &Path, run_name: &str, menu: Arc<CompiledMenu>) -> Result<Self, Failure> {
         let path = folder.join(format!("{run_name}.ledger.jsonl"));
         let file = OpenOptions::new().write(true).create_new(true).open(&path);
-        let file = file.map_err(|error| format!("{}: cannot be created: {error}", path.display())).or_fail(Exit::Storage)?;
+        let file = file
+            .map_err(|error| format!("{}: cannot be created: {error}", path.display()))
+            .or_fail(Exit::Storage)?;
         Ok(Self { path, file, menu, error: None })
     }
 
@@ -63,7 +65,14 @@ impl Journal {
         let names = menu.lines().iter().map(|line| line.name.as_str());
         let lines = names.zip(&books.tally.lines).map(|(name, &counts)| LineBooks { name, counts }).collect();
         let (run, segment, ledger) = (books.run, books.segment, Ledger::new(&books.tally, None));
-        self.append(&SegmentLine { tamis: env!("CARGO_PKG_VERSION"), schema: DOCUMENT_VERSION, run, segment, ledger, lines });
+        self.append(&SegmentLine {
+            tamis: env!("CARGO_PKG_VERSION"),
+            schema: DOCUMENT_VERSION,
+            run,
+            segment,
+            ledger,
+            lines,
+        });
     }
 
     /// Appends the final line, makes the file durable and gives the report back, with a problem more if that failed.

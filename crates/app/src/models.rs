@@ -33,10 +33,13 @@ impl Rules {
         engine: Engine,
     ) -> Result<Self, Failure> {
         let place = path.display().to_string();
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| Failure::new(Exit::Input, format!("{place}: the menu cannot be read: {error}")))?;
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Failure::new(Exit::Input, format!("{place}: the menu cannot be read: {error}"))
+        })?;
         let menu = Menu::parse(&text, &place).or_fail(Exit::Input)?;
-        if let Some((name, _)) = replace.iter().find(|(name, _)| menu.models().iter().all(|model| model.name != *name)) {
+        if let Some((name, _)) =
+            replace.iter().find(|(name, _)| menu.models().iter().all(|model| model.name != *name))
+        {
             let known: Vec<&str> = menu.models().iter().map(|model| model.name.as_str()).collect();
             let message = format!("{place} has no model '{name}' to replace; it has: {}", known.join(", "));
             return Err(Failure::new(Exit::Settings, message));

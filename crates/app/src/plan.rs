@@ -50,7 +50,8 @@ impl Plan {
 
     /// Checks a run over a recording that is already open.
     pub fn with(recording: Recording, name: String, settings: Settings) -> Result<Self, Failure> {
-        let workers = settings.workers.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
+        let workers =
+            settings.workers.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
         let limits = Limits::new(workers, settings.batch).or_fail(Exit::Settings)?;
         if settings.rate_hz.is_some_and(|hz| !(hz > 0.0 && hz.is_finite())) {
             return Err(Failure::new(Exit::Settings, "the input rate must be a positive number of Hz"));
@@ -80,10 +81,12 @@ impl Plan {
     /// run did not begin.
     pub fn run(self) -> Result<Report, Failure> {
         let mut journal = Journal::create(&self.settings.out, &self.run_name, self.rules.compiled.clone())?;
-        let names: Vec<String> = self.rules.compiled.streams().iter().map(|stream| stream.name.clone()).collect();
+        let names: Vec<String> =
+            self.rules.compiled.streams().iter().map(|stream| stream.name.clone()).collect();
         let names: Vec<String> = names.into_iter().chain([ERROR_STREAM.into()]).collect();
         let provenance = Arc::new(self.provenance());
-        let sinks = names.iter().map(|name| self.sink(name, provenance.clone())).collect::<Result<Vec<_>, _>>()?;
+        let sinks =
+            names.iter().map(|name| self.sink(name, provenance.clone())).collect::<Result<Vec<_>, _>>()?;
         let pipeline = Pipeline::new(Setup {
             source: self.recording.source,
             schema: &self.recording.schema,
@@ -116,7 +119,10 @@ impl Plan {
     /// What every file carries, so that its decisions can be checked years later. Nothing in it depends on time or machine.
     fn provenance(&self) -> Provenance {
         let word = |key: &str, value: String| (key.to_owned(), value);
-        let bundle = |(name, bundle): &(String, tamis_model::Bundle)| Bundle { name: name.clone(), tar: bundle.to_tar() };
+        let bundle = |(name, bundle): &(String, tamis_model::Bundle)| Bundle {
+            name: name.clone(),
+            tar: bundle.to_tar(),
+        };
         Provenance {
             schema: self.recording.schema.clone(),
             menu: self.rules.menu.text().into(),

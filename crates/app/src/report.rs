@@ -168,7 +168,8 @@ impl Report {
         let ledger = Ledger::new(&outcome.tally, Some(outcome.storage));
         let rate_hz = settings.rate_hz.or(rules.menu.rate_hz());
         let seconds = outcome.elapsed_ns as f64 / 1e9;
-        let streams: Vec<Stream> = streams.iter().zip(&outcome.streams).map(|(name, outcome)| stream(name, outcome)).collect();
+        let streams: Vec<Stream> =
+            streams.iter().zip(&outcome.streams).map(|(name, outcome)| stream(name, outcome)).collect();
         let output: u64 = streams.iter().map(|stream| stream.bytes).sum();
         let (problems, exit) = judge(outcome);
         Self {
@@ -254,7 +255,10 @@ fn judge(outcome: &Outcome) -> (Vec<String>, Exit) {
         problems.push(message);
     };
     for panic in &outcome.panics {
-        add(Exit::Internal, format!("a stage stopped because of a defect of tamis, please report it: {panic}"));
+        add(
+            Exit::Internal,
+            format!("a stage stopped because of a defect of tamis, please report it: {panic}"),
+        );
     }
     if outcome.panics.is_empty()
         && let Err(imbalance) = outcome.balance
@@ -280,6 +284,7 @@ fn losses(tally: &Tally) -> String {
         (tally.errored.total() as i64, "not decided"),
         (tally.missing, "missing"),
     ];
-    let parts: Vec<String> = parts.iter().filter(|(n, _)| *n != 0).map(|(n, what)| format!("{n} {what}")).collect();
+    let parts: Vec<String> =
+        parts.iter().filter(|(n, _)| *n != 0).map(|(n, what)| format!("{n} {what}")).collect();
     format!("data was lost or left undecided: {}; the ledger has the causes", parts.join(", "))
 }

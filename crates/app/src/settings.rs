@@ -1,7 +1,6 @@
 //! What a user asks for, before any of it is checked.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use tamis_model::Engine;
 use tamis_pipeline::Pace;
@@ -37,10 +36,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Events per block unless asked otherwise: enough to hide the cost of a hand-over, few enough that features and scores stay in the L2 cache.
-    pub const BATCH: usize = 2048;
-    /// Longest time between two syncs of a file unless asked otherwise.
-    pub const SYNC: Duration = Duration::from_millis(200);
+    /// Events per block unless asked otherwise: enough to hide the cost of a hand-over and of a padded last tile of a model.
+    pub const BATCH: usize = 4096;
     /// Bytes of records per file unless asked otherwise.
     pub const ROTATE_BYTES: u64 = 1 << 30;
 
@@ -57,7 +54,7 @@ impl Settings {
             passes: 1,
             pace: Pace::Flat,
             rate_hz: None,
-            durable: Durable::Every(Self::SYNC),
+            durable: Durable::default(),
             rotate_bytes: Self::ROTATE_BYTES,
         }
     }

@@ -48,9 +48,15 @@ impl StoredFile {
     pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
         let place = path.display().to_string();
         let reader = Reader::open(path).or_fail(Exit::Input)?;
-        let lost = |what: &str| Failure::new(Exit::Input, format!("{place}: {what} is lost; nothing can be said about its records"));
+        let lost = |what: &str| {
+            Failure::new(
+                Exit::Input,
+                format!("{place}: {what} is lost; nothing can be said about its records"),
+            )
+        };
         let schema = Schema::parse(reader.schema_text().ok_or_else(|| lost("the schema"))?.as_bytes());
-        let schema = schema.map_err(|error| format!("{place}: attached schema: {error}")).or_fail(Exit::Input)?;
+        let schema =
+            schema.map_err(|error| format!("{place}: attached schema: {error}")).or_fail(Exit::Input)?;
         let menu_text = reader.menu_text().ok_or_else(|| lost("the menu"))?;
         let menu = Menu::parse(menu_text, &format!("{place}: attached menu")).or_fail(Exit::Input)?;
         let mut bundles = Vec::new();
@@ -62,8 +68,10 @@ impl StoredFile {
             bundles.push((model.name.clone(), bundle));
         }
         let metadata: Vec<(String, String)> = reader.metadata().clone().into_iter().collect();
-        let engine = metadata.iter().find(|(key, _)| key == "engine").map_or("flex", |(_, value)| value.as_str());
-        let engine: Engine = engine.parse().map_err(|error| format!("{place}: {error}")).or_fail(Exit::Input)?;
+        let engine =
+            metadata.iter().find(|(key, _)| key == "engine").map_or("flex", |(_, value)| value.as_str());
+        let engine: Engine =
+            engine.parse().map_err(|error| format!("{place}: {error}")).or_fail(Exit::Input)?;
         let rules = Rules::bind(menu, bundles, &schema, engine)?;
         let lines = rules.compiled.lines().iter().map(|line| line.name.clone()).collect();
         let scores = rules.score_names();
@@ -82,7 +90,9 @@ impl StoredFile {
                             break;
                         }
                     }
-                    Err(error) => read.damage.push(format!("{}: record {}: {error}", self.place, entry.number)),
+                    Err(error) => {
+                        read.damage.push(format!("{}: record {}: {error}", self.place, entry.number))
+                    }
                 },
                 Ok(None) => break,
                 Err(error @ ReadError::Damaged { .. }) => read.damage.push(error.to_string()),
@@ -110,7 +120,8 @@ pub struct Recovery {
 /// Makes a whole file of every chunk of `part` that was written completely. `part` is left as it is.
 pub fn recover(part: &Path, out: Option<&Path>) -> Result<Recovery, Failure> {
     let report = tamis_store::recover(part, out).map_err(|error| {
-        let exit = if matches!(error, tamis_store::RecoverError::Read(_)) { Exit::Input } else { Exit::Storage };
+        let exit =
+            if matches!(error, tamis_store::RecoverError::Read(_)) { Exit::Input } else { Exit::Storage };
         Failure::new(exit, error)
     })?;
     let (file, records, bytes, lost_bytes) = (report.file, report.records, report.bytes, report.lost_bytes);

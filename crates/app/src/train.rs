@@ -38,7 +38,8 @@ pub fn train(
         let message = format!("{}: exists; give --overwrite to replace it, or another --out", out.display());
         return Err(Failure::new(Exit::Storage, message));
     }
-    let datasets: Result<Vec<Dataset>, Failure> = recipe.files().iter().map(|file| dataset(&folder.join(file))).collect();
+    let datasets: Result<Vec<Dataset>, Failure> =
+        recipe.files().iter().map(|file| dataset(&folder.join(file))).collect();
     let datasets = datasets?;
     let schema: Option<Schema> = datasets.first().map(|dataset| dataset.schema.clone());
     let outcome = tamis_lab::train(&recipe, &datasets, &mut progress).or_fail(Exit::Input)?;
@@ -60,7 +61,8 @@ fn dataset(path: &Path) -> Result<Dataset, Failure> {
             Frame::Events { payload, .. } => events.extend_from_slice(&payload),
             Frame::Lost { cause, .. } => {
                 let (place, cause) = (path.display(), cause.name());
-                let message = format!("{place}: a damaged frame (cause: {cause}); train on an intact recording");
+                let message =
+                    format!("{place}: a damaged frame (cause: {cause}); train on an intact recording");
                 return Err(Failure::new(Exit::Input, message));
             }
             Frame::Other { .. } => {}

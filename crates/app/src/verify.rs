@@ -67,7 +67,9 @@ fn recording(path: &Path, verification: &mut Verification) -> Result<(), Failure
     while let Some(frame) = frames.next()? {
         match &frame {
             Frame::Events { header, .. } => verification.events += u64::from(header.n_events),
-            Frame::Lost { cause, .. } => verification.damage(|| format!("byte {at}: a lost frame, cause {cause:?}")),
+            Frame::Lost { cause, .. } => {
+                verification.damage(|| format!("byte {at}: a lost frame, cause {cause:?}"))
+            }
             Frame::Other { .. } => {}
         }
         at += frame.bytes();
@@ -99,7 +101,12 @@ fn decisions(file: StoredFile, verification: &mut Verification) -> Result<(), Fa
             verification.tell(|| format!("event {id}: stored, but no line keeps it"));
         } else if again != record.bytes() {
             verification.different += 1;
-            verification.tell(|| format!("event {id}: the decision comes out differently: {}", difference(record.bytes(), &again)));
+            verification.tell(|| {
+                format!(
+                    "event {id}: the decision comes out differently: {}",
+                    difference(record.bytes(), &again)
+                )
+            });
         } else {
             verification.reproduced += 1;
         }
@@ -124,7 +131,9 @@ fn difference(stored: &[u8], again: &[u8]) -> String {
     if a.fault != b.fault {
         return format!("fault {} stored, {} now", a.fault, b.fault);
     }
-    if let Some((k, (old, new))) = stored.scores().zip(again.scores()).enumerate().find(|(_, (a, b))| a.to_bits() != b.to_bits()) {
+    if let Some((k, (old, new))) =
+        stored.scores().zip(again.scores()).enumerate().find(|(_, (a, b))| a.to_bits() != b.to_bits())
+    {
         return format!("score {k} is {old} stored, {new} now");
     }
     if !stored.passed().eq(again.passed()) || !stored.kept().eq(again.kept()) {

@@ -15,7 +15,11 @@ fn sample(path: &str) -> PathBuf {
 /// Runs a sample of 5,000 events, in several files per stream; what the folder holds then, but for the ledger, which has times in it.
 fn run(change: impl FnOnce(&mut Settings)) -> (Report, BTreeMap<String, Vec<u8>>) {
     let out = tempfile::tempdir().unwrap();
-    let mut settings = Settings { durable: Durable::Close, rotate_bytes: 200_000, ..Settings::new(sample("menus/l1.toml"), out.path()) };
+    let mut settings = Settings {
+        durable: Durable::Close,
+        rotate_bytes: 200_000,
+        ..Settings::new(sample("menus/l1.toml"), out.path())
+    };
     change(&mut settings);
     let report = Plan::new(&sample("l1-lqbtau.tmf.zst"), settings).unwrap().run().unwrap();
     assert_eq!(report.exit(), Exit::Done, "{:?}", report.problems);

@@ -42,7 +42,8 @@ fn root() -> PathBuf {
 /// Crate folder names with their manifests.
 fn manifests() -> BTreeMap<String, toml::Table> {
     let root = root();
-    let mut folders: Vec<PathBuf> = fs::read_dir(root.join("crates")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut folders: Vec<PathBuf> =
+        fs::read_dir(root.join("crates")).unwrap().map(|entry| entry.unwrap().path()).collect();
     folders.push(root.join("benches"));
     let named = |folder: PathBuf| {
         let text = fs::read_to_string(folder.join("Cargo.toml")).ok()?;
@@ -56,7 +57,10 @@ fn dependencies(manifest: &toml::Table) -> impl Iterator<Item = &String> {
 }
 
 fn layer(name: &str) -> usize {
-    LAYERS.iter().position(|layer| layer.contains(&name)).unwrap_or_else(|| panic!("crate '{name}' stands in no layer"))
+    LAYERS
+        .iter()
+        .position(|layer| layer.contains(&name))
+        .unwrap_or_else(|| panic!("crate '{name}' stands in no layer"))
 }
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -79,7 +83,11 @@ fn all_sources() -> Vec<(PathBuf, String)> {
 #[test]
 fn crates_use_lower_layers_only() {
     let manifests = manifests();
-    assert_eq!(manifests.len(), LAYERS.iter().map(|layer| layer.len()).sum::<usize>(), "every crate has a layer");
+    assert_eq!(
+        manifests.len(),
+        LAYERS.iter().map(|layer| layer.len()).sum::<usize>(),
+        "every crate has a layer"
+    );
     for (name, manifest) in &manifests {
         for used in dependencies(manifest).filter_map(|used| used.strip_prefix("tamis-")) {
             assert!(layer(used) < layer(name), "'{name}' must not use '{used}'");
@@ -132,7 +140,9 @@ fn the_exit_codes_of_the_readme_are_those_of_the_program() {
 
 #[test]
 fn links_and_paths_in_the_documents_exist() {
-    for document in ["README.md", "crates/README.md", "data-samples/README.md", "data-samples/models/README.md"] {
+    for document in
+        ["README.md", "crates/README.md", "data-samples/README.md", "data-samples/models/README.md"]
+    {
         let path = root().join(document);
         let text = fs::read_to_string(&path).unwrap();
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {

@@ -11,7 +11,7 @@ use crate::commands::{ALL, Group};
 use crate::{config, output};
 
 /// A command that is ready to run.
-pub(crate) type Ready = Box<dyn FnOnce() -> Result<Exit, Failure> + std::panic::UnwindSafe>;
+pub(crate) type Ready = Box<dyn FnOnce() -> Result<Exit, Failure>>;
 
 /// Why no command runs.
 #[derive(Debug)]

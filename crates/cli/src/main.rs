@@ -16,19 +16,20 @@ mod table;
 mod units;
 mod watch;
 
-use std::panic;
+use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 
 use tamis_app::Exit;
 
 fn main() -> ExitCode {
     defect::install_hook();
-    let exit = panic::catch_unwind(|| match arguments::parse(std::env::args_os()) {
+    // Nothing is used after a panic, so nothing can be seen half changed.
+    let exit = panic::catch_unwind(AssertUnwindSafe(|| match arguments::parse(std::env::args_os()) {
         Ok(run) => run().unwrap_or_else(|failure| {
             output::say(&failure);
             failure.exit
         }),
         Err(stop) => stop.tell(),
-    });
+    }));
     ExitCode::from(exit.unwrap_or(Exit::Internal).code())
 }

@@ -13,6 +13,13 @@ pub enum Durable {
     Never,
 }
 
+impl Default for Durable {
+    /// A loss of power costs at most the last fifth of a second.
+    fn default() -> Self {
+        Self::Every(Duration::from_millis(200))
+    }
+}
+
 /// A text is no [`Durable`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("'{text}' is no durability; write every=200ms (ns, us, ms, s), close or never")]
