@@ -1,5 +1,4 @@
 //! The verdict of the level-1 menu once the scores are there. The batch is the parameter.
-#![expect(missing_docs, reason = "criterion's macros")]
 
 use std::hint::black_box;
 use std::sync::Arc;

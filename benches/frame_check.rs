@@ -1,5 +1,4 @@
 //! Finding and checking frames: header checks and the payload's CRC32C. The frame size is the parameter, in events.
-#![expect(missing_docs, reason = "criterion's macros")]
 
 use std::hint::black_box;
 

@@ -1,5 +1,4 @@
 //! The whole replay, from frames in memory to closed files, by number of workers. `tamis bench` measures the same with more events.
-#![expect(missing_docs, reason = "criterion's macros")]
 
 use criterion::{Criterion, SamplingMode, criterion_group, criterion_main};
 use tamis_app::{Exit, Plan, Settings};

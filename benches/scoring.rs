@@ -1,5 +1,4 @@
 //! Scores of the two committed networks, features included, and the decoding of features alone. The batch is the parameter.
-#![expect(missing_docs, reason = "criterion's macros")]
 
 use std::hint::black_box;
 

@@ -53,7 +53,7 @@ impl Frames {
     /// The next finding, or `None` at the end.
     pub(crate) fn next(&mut self) -> Result<Option<Frame>, Failure> {
         loop {
-            match self.reader.next() {
+            match self.reader.find_next() {
                 Some(Found::Frame { header, payload, bytes }) => {
                     return Ok(Some(Frame::Events { header, payload, bytes }));
                 }

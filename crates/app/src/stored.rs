@@ -91,7 +91,7 @@ impl StoredFile {
                         }
                     }
                     Err(error) => {
-                        read.damage.push(format!("{}: record {}: {error}", self.place, entry.number))
+                        read.damage.push(format!("{}: record {}: {error}", self.place, entry.number));
                     }
                 },
                 Ok(None) => break,

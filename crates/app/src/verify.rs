@@ -68,7 +68,7 @@ fn recording(path: &Path, verification: &mut Verification) -> Result<(), Failure
         match &frame {
             Frame::Events { header, .. } => verification.events += u64::from(header.n_events),
             Frame::Lost { cause, .. } => {
-                verification.damage(|| format!("byte {at}: a lost frame, cause {cause:?}"))
+                verification.damage(|| format!("byte {at}: a lost frame, cause {cause:?}"));
             }
             Frame::Other { .. } => {}
         }

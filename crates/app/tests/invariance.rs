@@ -1,5 +1,7 @@
 //! The same input gives the same files, byte for byte, with real models, on real threads.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,7 @@
 //! Style is a test: layers, sizes, and what must stand in every file.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -67,7 +67,7 @@ pub(crate) fn command() -> Command {
     }
     let groups = groups(&root);
     root.help_template(format!(
-        "{{about}}\n\n{{usage-heading}} tamis COMMAND [OPTIONS]\n{groups}\n{{options}}\n{{after-help}}"
+        "{{about}}\n\n{{usage-heading}} tamis COMMAND [OPTIONS]\n{groups}\n{{options}}{{after-help}}"
     ))
     .after_help(epilogue())
 }
@@ -107,7 +107,7 @@ fn epilogue() -> String {
     ];
     let _ = write!(text, "\n{}", examples(&all));
     text.push_str(
-        "\n\nEvery option can come from a variable: --durable from TAMIS_DURABLE. `tamis COMMAND --help` tells more.",
+        "\n\nEvery option can come from a variable: --durable from TAMIS_DURABLE.\n`tamis COMMAND --help` tells more.",
     );
     text
 }

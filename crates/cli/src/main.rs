@@ -24,6 +24,7 @@ use tamis_app::Exit;
 fn main() -> ExitCode {
     defect::install_hook();
     // Nothing is used after a panic, so nothing can be seen half changed.
+    // Nothing of what a panic leaves behind is looked at again.
     let exit = panic::catch_unwind(AssertUnwindSafe(|| match arguments::parse(std::env::args_os()) {
         Ok(run) => run().unwrap_or_else(|failure| {
             output::say(&failure);

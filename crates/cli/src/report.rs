@@ -9,7 +9,7 @@ use crate::figures::{bytes, grouped, grouped_signed, per_second, rate, rate_with
 use crate::table::Table;
 
 /// What latencies mean if nothing slows the input down.
-pub(crate) const FLAT_NOTE: &str = "At flat pace the queues are always full, so waiting is a measure of the queues; use --pace RATE for latencies at a rate.";
+pub(crate) const FLAT_NOTE: &str = "At flat pace all queues are full, so that wait is a measure of the queues.\nUse --pace RATE for latencies at a rate.";
 
 /// With no event of `n` kept, less than `3 / n` is excluded at this confidence: exp(-3) = 5 %.
 const ZERO_EVENTS_LIMIT: f64 = 3.0;
@@ -56,7 +56,7 @@ fn ledger(ledger: &Ledger) -> String {
         "corrupt",
         occurred(&ledger.corrupt),
         ledger.corrupt.total(),
-        "damaged or repeated; a stretch of unknown content is 1",
+        "damaged or repeated; unreadable stretch = 1",
     );
     causes("errored", occurred(&ledger.errored), ledger.errored.total(), "undecided; in the error stream");
     table.row([
@@ -71,14 +71,13 @@ fn ledger(ledger: &Ledger) -> String {
         let _ = writeln!(text, "{} event ids never arrived.", grouped_signed(ledger.missing));
     }
     let frames = &ledger.frames;
-    let (bad, lost) = (frames.corrupt.total(), frames.bytes_corrupt);
     let _ = writeln!(
         text,
-        "{} frames, {} corrupt; {}, {} of them in no good frame.",
+        "{} frames, {} corrupt; {}, {} outside good frames.",
         grouped(frames.received),
-        grouped(bad),
+        grouped(frames.corrupt.total()),
         bytes(frames.bytes),
-        if lost == 0 { "none".into() } else { bytes(lost) },
+        bytes(frames.bytes_corrupt),
     );
     text
 }
@@ -123,7 +122,7 @@ fn lines(report: &Report) -> String {
         .right("prescale")
         .right("after\nprescale");
     if let Some(hz) = report.input_rate_hz {
-        table = table.right(format!("rate at an\ninput of {}", rate(hz)));
+        table = table.right(format!("rate at\n{}", rate(hz)));
     }
     for line in &report.lines {
         let rate = report.input_rate_hz.map(|hz| line_rate(line, hz));
@@ -198,9 +197,9 @@ pub(crate) fn latencies(report: &Report) -> String {
         let quantiles = [q.p50, q.p99, q.p999, q.max].map(time_ns);
         table.row(std::iter::once(name.to_string()).chain(quantiles).chain([meaning.to_string()]));
     };
-    row("wait", &report.stages_ns.wait, "admitted until a worker takes the block");
+    row("wait", &report.stages_ns.wait, "until a worker takes the block");
     row("decide", &report.stages_ns.decide, "scores and verdicts of the block");
-    row("decision", &report.latency_ns, "admitted until decided");
-    row("store", &report.stages_ns.store, "admitted until written, if kept");
+    row("decision", &report.latency_ns, "wait and decide");
+    row("store", &report.stages_ns.store, "until written, if kept");
     table.render()
 }

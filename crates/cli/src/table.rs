@@ -77,8 +77,13 @@ impl Table {
             let line = self.line(&cells, widths);
             let _ = writeln!(text, "{}", style(line.trim_end()).bold());
         }
-        let rule: Vec<String> = widths.iter().map(|&width| "─".repeat(width)).collect();
-        let _ = writeln!(text, "{}", style(rule.join(GAP)).dim());
+        // A column without a title holds remarks and needs no rule.
+        let titles = self.columns.iter().map(|(title, _)| title);
+        let rule: Vec<String> = titles
+            .zip(widths)
+            .map(|(title, &width)| if title.is_empty() { String::new() } else { "─".repeat(width) })
+            .collect();
+        let _ = writeln!(text, "{}", style(rule.join(GAP).trim_end()).dim());
         text
     }
 

@@ -174,7 +174,7 @@ impl Admission {
             if self.control.is_draining() {
                 self.input.stop();
             }
-            match self.input.next()? {
+            match self.input.find_next()? {
                 Found::Restart => self.id_shift.begin_pass(),
                 Found::Lost { cause, events, bytes } => {
                     self.arrivals.lose(cause, events);

@@ -96,7 +96,7 @@ impl FrameReader {
     }
 
     /// The next finding, or `None` if nothing is at hand.
-    pub fn next(&mut self) -> Option<Found> {
+    pub fn find_next(&mut self) -> Option<Found> {
         loop {
             let carried = !self.carry.is_empty();
             let bytes = if carried { &self.carry[..] } else { &self.window[self.at..] };

@@ -39,7 +39,6 @@ impl Group {
 }
 
 /// A command of the list.
-#[expect(missing_debug_implementations, reason = "function pointers")]
 pub(crate) struct Entry {
     pub(crate) name: &'static str,
     pub(crate) group: Group,

@@ -59,7 +59,6 @@ pub(crate) struct Args {
     rotate: u64,
     /// Read options that are not given here or in a variable from a TOML file, one key per long option
     #[arg(long, value_name = "FILE")]
-    #[expect(dead_code, reason = "read before the other options are parsed, because it changes their defaults")]
     config: Option<PathBuf>,
     /// Print one JSON document instead of tables
     #[arg(long)]

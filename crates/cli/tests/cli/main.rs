@@ -1,5 +1,7 @@
 //! The real binary, driven as a user would.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 mod damage;
 mod documents;
 mod ends;
