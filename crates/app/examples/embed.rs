@@ -11,6 +11,7 @@ const SCHEMA: &str =
     "name = 'pair'\n[[field]]\nname = 'pt'\ndtype = 'u16'\nlen = 2\nscale = 0.5\nunit = 'GeV'\n";
 const MENU: &str = "name = 'pair'\n[[stream]]\nname = 'physics'\n[[line]]\nname = 'both'\nwhen = 'min(pt) >= 20'\nstreams = ['physics']\n";
 
+/// Runs a trigger in this process on frames that it makes itself.
 pub fn main() -> Result<(), Box<dyn std::error::Error>> {
     let out = std::env::temp_dir().join(format!("tamis-embed-{}", std::process::id()));
     std::fs::create_dir_all(&out)?;

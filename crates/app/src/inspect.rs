@@ -61,6 +61,7 @@ impl Extent {
 #[derive(Clone, Debug, Serialize)]
 pub struct RecordingInfo {
     /// Name of the schema.
+    #[serde(rename = "event_schema")]
     pub schema: String,
     /// Its identity.
     pub schema_id: String,
@@ -102,6 +103,7 @@ pub struct RecordsInfo {
     /// Stream that the records belong to.
     pub stream: String,
     /// Name of the schema of the events.
+    #[serde(rename = "event_schema")]
     pub schema: String,
     /// Name of the menu that decided.
     pub menu: String,

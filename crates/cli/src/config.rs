@@ -38,7 +38,7 @@ fn defaults(mut root: Command, path: &Path) -> Result<Command, Failure> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| bad(format!("the settings cannot be read: {error}")))?;
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
-        let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
+        let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
         bad(format!("line {line}: {}", error.message()))
     })?;
     for (key, value) in table {

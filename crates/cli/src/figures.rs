@@ -36,6 +36,15 @@ pub(crate) fn share(part: u64, whole: u64) -> String {
     }
 }
 
+/// Whole numbers as they are, others to five digits, but never rounded above the first decimal.
+pub(crate) fn number(value: f64) -> String {
+    if value.fract() == 0.0 || !value.is_finite() {
+        return value.to_string();
+    }
+    let rounded = if value.abs() < 1e4 { format!("{value:.4e}") } else { format!("{value:.1}") };
+    rounded.parse::<f64>().map_or(rounded, |number| number.to_string())
+}
+
 const LARGE: [(&str, f64); 5] = [("", 1.0), ("k", 1e3), ("M", 1e6), ("G", 1e9), ("T", 1e12)];
 const SHORT: [(&str, f64); 4] = [("ns", 1.0), ("us", 1e3), ("ms", 1e6), ("s", 1e9)];
 
@@ -106,6 +115,10 @@ mod tests {
         assert_eq!(rate_with_error(246_812.0, 7_034.0), "246.8 ± 7.0 kHz");
         assert_eq!(rate_with_error(246_812.0, 12_034.0), "247 ± 12 kHz");
         assert_eq!(rate_with_error(40e6, 0.0), "40.0 MHz");
+        assert_eq!(
+            [2.0, 0.1 + 0.2, 2.879_793, 123_456.78, 1.5e-7, f64::NAN].map(number),
+            ["2", "0.3", "2.8798", "123456.8", "0.00000015", "NaN"]
+        );
         assert_eq!(rate_with_error(200.0, 200.0), "200 ± 200 Hz");
     }
 }

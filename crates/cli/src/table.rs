@@ -1,11 +1,20 @@
-//! Tables for people: a heading, a rule, aligned columns two blanks apart. The same text on a terminal and in a file.
+//! Tables for people: a heading, a rule, aligned columns two blanks apart.
+//!
+//! The same text on a terminal and in a file, except that on a terminal words in the last column wrap if it is too narrow.
 
 use std::fmt::Write;
 
-use console::{measure_text_width, style};
+use console::{Term, measure_text_width, style};
 
 /// Blanks between columns.
 const GAP: &str = "  ";
+/// The last column is not made narrower than this.
+const LAST_WIDTH_MIN: usize = 16;
+
+/// Columns of the terminal on standard output, if it is one.
+pub(crate) fn terminal_width() -> Option<usize> {
+    Term::stdout().size_checked().map(|(_, columns)| columns.into())
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Align {
@@ -45,20 +54,29 @@ impl Table {
         Self { rows: Vec::new(), ..self }
     }
 
-    /// Width of every column: the widest of its title and its cells.
-    pub(crate) fn widths(&self) -> Vec<usize> {
+    /// Width of every column: the widest of its title and its cells. In a room that is too narrow, a last column of words gives way.
+    pub(crate) fn widths(&self, room: Option<usize>) -> Vec<usize> {
         let cells = |k: usize| self.rows.iter().map(move |row| measure_text_width(&row[k]));
         let title = |title: &str| title.lines().map(measure_text_width).max().unwrap_or(0);
-        self.columns
-            .iter()
-            .enumerate()
-            .map(|(k, (text, _))| cells(k).max().unwrap_or(0).max(title(text)))
-            .collect()
+        let columns = self.columns.iter().enumerate();
+        let mut widths: Vec<usize> =
+            columns.map(|(k, (text, _))| cells(k).max().unwrap_or(0).max(title(text))).collect();
+        let total = total_width(&widths);
+        if let (Some(room), Some(last), Some((_, Align::Left))) =
+            (room, widths.last_mut(), self.columns.last())
+        {
+            *last = last.saturating_sub(total.saturating_sub(room)).max(LAST_WIDTH_MIN.min(*last));
+        }
+        widths
     }
 
     /// Titles, the rule and all rows.
     pub(crate) fn render(&self) -> String {
-        let widths = self.widths();
+        self.render_within(terminal_width())
+    }
+
+    fn render_within(&self, room: Option<usize>) -> String {
+        let widths = self.widths(room);
         let mut text = self.heading(&widths);
         self.rows.iter().for_each(|row| text.push_str(&self.line(row, &widths)));
         text
@@ -87,20 +105,48 @@ impl Table {
         text
     }
 
-    /// One row, with these widths; a wider cell pushes the rest to the right.
+    /// One row, with these widths. A wider cell pushes the rest to the right; words in the last column go on below.
     pub(crate) fn line(&self, cells: &[String], widths: &[usize]) -> String {
+        let mut rest = Vec::new();
         let mut text = String::new();
-        for ((cell, &width), (_, align)) in cells.iter().zip(widths).zip(&self.columns) {
-            let blanks = " ".repeat(width.saturating_sub(measure_text_width(cell)));
+        for (k, ((cell, &width), (_, align))) in cells.iter().zip(widths).zip(&self.columns).enumerate() {
+            let mut cell = cell.clone();
+            if k + 1 == self.columns.len() && *align == Align::Left {
+                let mut lines = wrapped(&cell, width).into_iter();
+                cell = lines.next().unwrap_or_default();
+                rest = lines.collect();
+            }
+            let blanks = " ".repeat(width.saturating_sub(measure_text_width(&cell)));
             match align {
-                Align::Left => text.extend([cell, blanks.as_str(), GAP]),
-                Align::Right => text.extend([blanks.as_str(), cell, GAP]),
+                Align::Left => text.extend([&cell, blanks.as_str(), GAP]),
+                Align::Right => text.extend([blanks.as_str(), &cell, GAP]),
             }
         }
         text.truncate(text.trim_end().len());
+        let indent = total_width(widths) - widths.last().copied().unwrap_or(0);
+        rest.into_iter().for_each(|line| text.extend(["\n", &" ".repeat(indent), &line]));
         text.push('\n');
         text
     }
+}
+
+/// Width of a whole line.
+pub(crate) fn total_width(widths: &[usize]) -> usize {
+    widths.iter().sum::<usize>() + GAP.len() * widths.len().saturating_sub(1)
+}
+
+/// Words in lines of at most `width`; a longer word has its own line.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if measure_text_width(line) + 1 + measure_text_width(word) <= width => {
+                line.extend([" ", word]);
+            }
+            _ => lines.push(word.into()),
+        }
+    }
+    lines
 }
 
 #[cfg(test)]
@@ -124,5 +170,25 @@ mod tests {
                 "bcdefg   7 ± 1",
             ]
         );
+    }
+
+    #[test]
+    fn remarks_wrap_where_there_is_no_room() {
+        let mut table = Table::default().left("field").left("");
+        table.row(["met.pt".into(), "missing transverse energy of the event".into()]);
+        table.row(["n".into(), "a-single-word-that-is-too-long".into()]);
+        let text = table.render_within(Some(30));
+        let lines: Vec<String> = console::strip_ansi_codes(&text).lines().map(str::to_string).collect();
+        assert_eq!(
+            lines,
+            [
+                "field",
+                "──────",
+                "met.pt  missing transverse",
+                "        energy of the event",
+                "n       a-single-word-that-is-too-long",
+            ]
+        );
+        assert_eq!(table.render_within(None).lines().count(), 4);
     }
 }

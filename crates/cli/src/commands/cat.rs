@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
-use console::Term;
 use tamis_app::{DOCUMENT_VERSION, Event, Exit, Failure};
 
 use super::{Group, Run};
 use crate::config::suggestion;
+use crate::figures;
 use crate::output::written;
-use crate::table::Table;
+use crate::table::{Table, terminal_width, total_width};
 
 /// Rows that are looked at before column widths are fixed.
 const SAMPLE_ROWS: usize = 200;
@@ -190,20 +190,22 @@ impl Rows {
     fn flush(&mut self, out: &mut impl Write) -> io::Result<()> {
         let Some(first) = self.waiting.first() else { return Ok(()) };
         let mut columns = if self.asked.is_empty() { first_elements(first) } else { whole_fields(first) };
-        let width = Term::stdout().size_checked().map_or(WIDTH, |(_, columns)| columns.into());
+        let terminal = terminal_width();
         let (table, widths) = loop {
             let mut table = heading(first, &columns);
             self.waiting.iter().for_each(|event| table.row(cells(event, &columns)));
-            let widths = table.widths();
-            let total: usize = widths.iter().sum::<usize>() + 2 * (widths.len() - 1);
+            let widths = table.widths(terminal);
+            let fits = total_width(&widths) <= terminal.unwrap_or(WIDTH);
             // Fields that nobody asked for give way.
-            if total <= width || columns.is_empty() || !self.asked.is_empty() {
+            if fits || columns.is_empty() || !self.asked.is_empty() {
                 break (table, widths);
             }
             columns.pop();
         };
-        out.write_all(table.render().as_bytes())?;
-        self.waiting.clear();
+        out.write_all(table.heading(&widths).as_bytes())?;
+        for event in self.waiting.drain(..) {
+            out.write_all(table.line(&cells(&event, &columns), &widths).as_bytes())?;
+        }
         self.fixed = Some((table.without_rows(), widths, columns));
         Ok(())
     }
@@ -247,10 +249,9 @@ fn cells(event: &Event, columns: &[Column]) -> Vec<String> {
     }
     for column in columns {
         let values = &event.fields[column.field].1;
-        let number = |value: &f64| format!("{}", (value * 1e6).round() / 1e6);
         cells.push(match column.element {
-            Some(element) => values.get(element).map(number).unwrap_or_default(),
-            None => values.iter().map(number).collect::<Vec<_>>().join(" "),
+            Some(element) => values.get(element).copied().map(figures::number).unwrap_or_default(),
+            None => values.iter().copied().map(figures::number).collect::<Vec<_>>().join(" "),
         });
     }
     if let Some(verdict) = &event.verdict {

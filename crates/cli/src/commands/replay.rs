@@ -69,9 +69,9 @@ impl Run for Args {
     const NAME: &'static str = "replay";
     const GROUP: Group = Group::Trigger;
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
-        ("replay l1-mixed.tmf.zst --menu l1.toml --out out", "as fast as possible"),
-        ("replay l1-mixed.tmf.zst --menu l1.toml --out out --pace 1MHz --repeat 100", "latencies at 1 MHz"),
-        ("replay events.tmf --menu l1.toml --out out --model topo=models/topo-2 --json", "another model, for a program"),
+        ("replay l1.tmf --menu l1.toml --out out", "as fast as possible"),
+        ("replay l1.tmf --menu l1.toml --out out --pace 1MHz --repeat 9", "latencies at 1 MHz"),
+        ("replay l1.tmf --menu l1.toml --out out --model topo=topo-2 --json", "another model, for a program"),
     ];
 
     fn run(self) -> Result<Exit, Failure> {

@@ -92,7 +92,7 @@ fn show(bar: &indicatif::ProgressBar, progress: &Progress) {
     let done = u64::from(progress.epoch) * batches + if progress.batch < progress.batches { progress.batch as u64 } else { 0 };
     bar.set_length(u64::from(progress.epochs) * batches);
     bar.set_position(done);
-    bar.set_message(format!("batches, epoch {} of {}, loss {:.5}", progress.epoch, progress.epochs, progress.loss));
+    bar.set_message(format!("batches, epoch {}/{}, loss {:.5}", progress.epoch, progress.epochs, progress.loss));
 }
 
 fn document<'a>(out: &Path, outcome: &'a Outcome) -> Trained<'a> {
@@ -131,7 +131,7 @@ fn render(out: &Path, outcome: &Outcome) -> String {
         }
     }
     format!(
-        "{}: learned from {} events, {} held out; loss {:.5} after the first epoch, {:.5} after the last\n\n{}\n{}",
+        "{}: learned from {} events, {} held out\nloss {:.5} after the first epoch, {:.5} after the last\n\n{}\n{}",
         out.display(),
         figures::grouped(outcome.trained as u64),
         figures::grouped(outcome.held_out as u64),
@@ -145,6 +145,10 @@ fn render(out: &Path, outcome: &Outcome) -> String {
 /// `0.25 %`, with as many digits as small fractions need.
 fn percent(fraction: f64) -> String {
     let percent = fraction * 100.0;
-    let decimals = if percent >= 1.0 { 1 } else { 3 };
+    let decimals = match percent {
+        p if p >= 1.0 => 1,
+        p if p >= 0.1 => 2,
+        _ => 4,
+    };
     format!("{percent:.decimals$} %")
 }

@@ -67,7 +67,8 @@ fn info_cat_and_bench() {
     let lab = Lab::new();
     let info: Value =
         serde_json::from_str(&lab.tamis(&format!("info {} --json", sample("l1-mixed.tmf.zst"))).out).unwrap();
-    assert_eq!((&info["kind"], &info["schema"]), (&"recording".into(), &1.into()), "{info}");
+    let found = (&info["kind"], &info["schema"], &info["event_schema"]);
+    assert_eq!(found, (&"recording".into(), &1.into(), &"l1".into()), "{info}");
     let mut frames = Frames::new();
     frames.push(0, &[1.0, 200.0]);
     lab.write("in.tmf", frames.bytes);

@@ -176,7 +176,7 @@ fn tables() {
         refused(&lab, convert, 65, words);
         assert!(!lab.path("t.tmf").exists() && !lab.path("t.tmf.part").exists());
     };
-    bad("x\n1\n", &["t.csv", "no column for n"]);
+    bad("x\n1\n", &["t.csv", "no column for 'n'"]);
     bad("x,n\n1,2\n3,many\n", &["t.csv", "line 3", "column 'n'", "'many'"]);
     bad("x,n\n1,40000\n", &["t.csv", "line 2", "column 'n'", "32767", "--saturate"]);
     refused(
