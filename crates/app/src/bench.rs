@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use serde::Serialize;
 use tamis_event::FrameMeta;
 
@@ -117,7 +117,7 @@ fn load(path: &Path) -> Result<(Bytes, u64), Failure> {
     if events == 0 {
         return Err(Failure::new(Exit::Input, format!("{}: no events to measure with", path.display())));
     }
-    Ok((BytesMut::from(&stream[..]).freeze(), events))
+    Ok((Bytes::from(stream), events))
 }
 
 /// One line about the processor, for results that are compared later.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tamis_event::Schema;
 use tamis_sim::{GenOptions, Generated, Generator};
-use tamis_source::convert::{ConvertReport, Options, csv, npy};
+use tamis_source::convert::{ConvertError, ConvertReport, Options, csv, npy};
 use tamis_source::{TmfWriter, Written};
 
 use crate::exit::OrFail;
@@ -55,7 +55,10 @@ pub fn convert(settings: &ConvertSettings) -> Result<(ConvertReport, Written), F
     } else {
         csv(whole, &place, &schema, &settings.options, &mut writer)
     };
-    let report = report.or_fail(Exit::Input)?;
+    let report = report.map_err(|error| match error {
+        ConvertError::Write(_) => Failure::new(Exit::Storage, error),
+        _ => Failure::new(Exit::Input, error),
+    })?;
     Ok((report, writer.finish().or_fail(Exit::Storage)?))
 }
 

@@ -58,7 +58,7 @@ impl Exit {
             Self::Internal => "a defect of tamis: the ledger does not balance",
             Self::Resources => "the system refused a resource at the start",
             Self::Storage => "storage failed",
-            Self::Losses => "finished, but data was dropped, corrupt, missing or undecided: see the ledger",
+            Self::Losses => "finished, but data was lost or left undecided: see the ledger",
             Self::Gate => "a gate was not met",
         }
     }

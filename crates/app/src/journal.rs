@@ -54,7 +54,12 @@ impl Journal {
         let path = folder.join(format!("{run_name}.ledger.jsonl"));
         let file = OpenOptions::new().write(true).create_new(true).open(&path);
         let file = file
-            .map_err(|error| format!("{}: cannot be created: {error}", path.display()))
+            .map_err(|error| {
+                format!(
+                    "{}: cannot be created: {error}; if another run writes here, give this one a --name",
+                    path.display()
+                )
+            })
             .or_fail(Exit::Storage)?;
         Ok(Self { path, file, menu, error: None })
     }

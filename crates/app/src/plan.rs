@@ -9,7 +9,7 @@ use tamis_event::Schema;
 use tamis_pipeline::{Control, Limits, MonotonicClock, Outcome, Pipeline, Setup};
 use tamis_port::Sink;
 use tamis_source::{Pusher, Recording};
-use tamis_store::{Bundle, McapSink, Provenance, StreamPlan};
+use tamis_store::{Bundle, ClaimError, McapSink, Provenance, StreamPlan};
 
 use crate::exit::OrFail;
 use crate::journal::Journal;
@@ -33,6 +33,9 @@ pub struct Plan {
 impl Plan {
     /// Checks a replay of a recording (a file, or `-` for standard input).
     pub fn new(input: &Path, settings: Settings) -> Result<Self, Failure> {
+        if settings.passes == 0 {
+            return Err(Failure::new(Exit::Settings, "0 passes would replay nothing; ask for at least 1"));
+        }
         let recording = tamis_source::open(input, settings.passes).or_fail(Exit::Input)?;
         let stem = if input == Path::new("-") { "stdin".into() } else { stem(input) };
         Self::with(recording, stem, settings)
@@ -52,13 +55,17 @@ impl Plan {
     pub fn with(recording: Recording, name: String, settings: Settings) -> Result<Self, Failure> {
         let workers =
             settings.workers.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
-        let limits = Limits::new(workers, settings.batch).or_fail(Exit::Settings)?;
+        let limits =
+            Limits::new(workers, settings.batch, recording.schema.record_len()).or_fail(Exit::Settings)?;
         if settings.rate_hz.is_some_and(|hz| !(hz > 0.0 && hz.is_finite())) {
             return Err(Failure::new(Exit::Settings, "the input rate must be a positive number of Hz"));
         }
         let rules = Rules::load(&settings.menu, &settings.models, &recording.schema, settings.engine)?;
         let wanted = settings.name.clone().unwrap_or(name);
-        let run_name = tamis_store::claim_run_name(&settings.out, &wanted).or_fail(Exit::Storage)?;
+        let run_name = tamis_store::claim_run_name(&settings.out, &wanted).map_err(|error| {
+            let exit = if matches!(error, ClaimError::Name(_)) { Exit::Settings } else { Exit::Storage };
+            Failure::new(exit, error)
+        })?;
         Ok(Self { settings, recording, rules, limits, run_name, control: Arc::default() })
     }
 

@@ -254,6 +254,10 @@ fn judge(outcome: &Outcome) -> (Vec<String>, Exit) {
         }
         problems.push(message);
     };
+    if let Some(refusal) = &outcome.refused {
+        add(Exit::Resources, format!("{refusal}; use fewer --workers or raise the limit on threads"));
+        return (problems, exit);
+    }
     for panic in &outcome.panics {
         add(
             Exit::Internal,

@@ -7,7 +7,7 @@ use tamis_event::Schema;
 use tamis_event::record::Record;
 use tamis_menu::Menu;
 use tamis_model::{Bundle, Engine};
-use tamis_store::{Ending, ReadError, Reader};
+use tamis_store::{Ending, ReadError, Reader, RecoverError};
 
 use crate::exit::OrFail;
 use crate::models::Rules;
@@ -115,15 +115,32 @@ pub struct Recovery {
     pub bytes: u64,
     /// Bytes of the old file that could not be used.
     pub lost_bytes: u64,
+    /// What the new file lacks, apart from a torn end: chunks from the middle, its schema, menu or models. One sentence each.
+    pub problems: Vec<String>,
 }
 
 /// Makes a whole file of every chunk of `part` that was written completely. `part` is left as it is.
 pub fn recover(part: &Path, out: Option<&Path>) -> Result<Recovery, Failure> {
     let report = tamis_store::recover(part, out).map_err(|error| {
-        let exit =
-            if matches!(error, tamis_store::RecoverError::Read(_)) { Exit::Input } else { Exit::Storage };
+        let exit = match error {
+            RecoverError::Read(_) | RecoverError::Nothing { .. } => Exit::Input,
+            RecoverError::NoName { .. } => Exit::Settings,
+            RecoverError::Write { .. } => Exit::Storage,
+        };
         Failure::new(exit, error)
     })?;
     let (file, records, bytes, lost_bytes) = (report.file, report.records, report.bytes, report.lost_bytes);
-    Ok(Recovery { file, records, bytes, lost_bytes })
+    // A torn end is what a killed process leaves. Anything else that is missing must be said.
+    let mut problems = Vec::new();
+    let check = tamis_store::check(&file).or_fail(Exit::Storage)?;
+    problems.extend(check.problems.iter().map(|problem| format!("{}: {problem}", file.display())));
+    problems.extend(StoredFile::open(&file).err().map(|failure| failure.message));
+    Ok(Recovery { file, records, bytes, lost_bytes, problems })
+}
+
+impl Recovery {
+    /// [`Exit::Done`] if everything that had reached the file is back, else [`Exit::Losses`].
+    pub fn exit(&self) -> Exit {
+        if self.problems.is_empty() { Exit::Done } else { Exit::Losses }
+    }
 }

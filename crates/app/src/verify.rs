@@ -58,7 +58,12 @@ pub fn verify(path: &Path) -> Result<Verification, Failure> {
     let check = tamis_store::check(path).or_fail(Exit::Input)?;
     check.problems.iter().for_each(|problem| verification.tell(|| problem.to_string()));
     verification.damaged = check.problem_count;
-    decisions(StoredFile::open(path)?, &mut verification)?;
+    match StoredFile::open(path) {
+        Ok(file) => decisions(file, &mut verification)?,
+        // Damage to what the file carries was found already: a finding, and the gate is not met.
+        Err(failure) if verification.damaged > 0 => verification.tell(|| failure.message),
+        Err(failure) => return Err(failure),
+    }
     Ok(verification)
 }
 
@@ -80,6 +85,10 @@ fn recording(path: &Path, verification: &mut Verification) -> Result<(), Failure
 /// Decides every stored event again, with the menu and the models that the file carries, and compares whole records.
 fn decisions(file: StoredFile, verification: &mut Verification) -> Result<(), Failure> {
     let mut judge = file.about.rules.judge(1);
+    let streams = file.about.rules.compiled.streams();
+    // The error stream comes after those of the menu.
+    let own = streams.iter().position(|stream| stream.name == file.about.stream).unwrap_or(streams.len());
+    let own_stream = 1 << own;
     let mut block = Block::new(file.about.schema.record_len());
     let (mut again, mut entries): (Vec<u8>, Vec<Entry>) = (Vec::new(), Vec::new());
     // What is damaged was told by the check of the structure.
@@ -99,6 +108,9 @@ fn decisions(file: StoredFile, verification: &mut Verification) -> Result<(), Fa
         if entries.is_empty() {
             verification.different += 1;
             verification.tell(|| format!("event {id}: stored, but no line keeps it"));
+        } else if entries[0].streams & own_stream == 0 {
+            verification.different += 1;
+            verification.tell(|| format!("event {id}: belongs to another stream"));
         } else if again != record.bytes() {
             verification.different += 1;
             verification.tell(|| {

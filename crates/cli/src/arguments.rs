@@ -102,7 +102,7 @@ fn epilogue() -> String {
         let _ = writeln!(text, "  {:>2}  {}", exit.code(), exit.meaning());
     }
     let all = [
-        ("replay data-samples/l1-mixed.tmf.zst --menu data-samples/menus/l1.toml --out out", "run a trigger"),
+        ("replay l1-mixed.tmf.zst --menu l1.toml --out out", "run a trigger"),
         ("cat out/l1-mixed-physics-0001.mcap --limit 10", "look at what it kept"),
     ];
     let _ = write!(text, "\n{}", examples(&all));

@@ -4,8 +4,8 @@
 pub const FILE_BYTES_MAX: usize = 1 << 20;
 /// Models that a menu names.
 pub const MODELS_MAX: usize = 16;
-/// Streams: one bit each in a word of 64.
-pub const STREAMS_MAX: usize = 64;
+/// Streams: one bit each in a word of 64, and one for the error stream.
+pub const STREAMS_MAX: usize = 63;
 /// Lines.
 pub const LINES_MAX: usize = 1024;
 /// Bytes of the name of a menu, line, stream or model.

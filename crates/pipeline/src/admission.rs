@@ -4,6 +4,7 @@
 //! seen, and cuts the events into blocks without copying them. The payload checksum is taken here and not by the workers, because whether a
 //! frame is a duplicate depends on whether the earlier copy was intact.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,8 +56,16 @@ pub(crate) struct Admission {
     arrivals: Tally,
     /// Everything that arrived: this stage's own side of the ledger's equation.
     totals: Tally,
-    started_ns: Option<u64>,
+    began: Option<Began>,
     stride: usize,
+}
+
+/// Where pacing counts from.
+#[derive(Clone, Copy, Debug)]
+struct Began {
+    clock_ns: u64,
+    run: u32,
+    time_ns: u64,
 }
 
 /// What admission leaves behind.
@@ -94,7 +103,7 @@ impl Admission {
             place: (0, 0),
             arrivals: Tally::new(0),
             totals: Tally::new(0),
-            started_ns: None,
+            began: None,
             stride: schema.record_len(),
         }
     }
@@ -126,6 +135,7 @@ impl Admission {
             if open.block.is_empty() {
                 self.place = place;
                 open.block.reset(place.0, place.1);
+                open.admitted_ns = self.clock.now_ns();
             }
             self.cut(open, frame);
         }
@@ -159,13 +169,19 @@ impl Admission {
             return true;
         }
         let now = self.clock.now_ns();
-        let started = *self.started_ns.get_or_insert(now);
+        let began =
+            *self.began.get_or_insert(Began { clock_ns: now, run: header.run, time_ns: header.time_ns });
         let due_ns = match self.pace {
             Pace::Flat => 0,
             Pace::Rate(hz) => (self.totals.received as f64 / hz * 1e9) as u64,
-            Pace::Recorded => header.time_ns,
+            // Times count from the first frame of a run or pass; a frame that is late in the recording is due at once.
+            Pace::Recorded if began.run == header.run => header.time_ns.saturating_sub(began.time_ns),
+            Pace::Recorded => {
+                self.began = None;
+                return self.is_due(header);
+            }
         };
-        now - started >= due_ns
+        now - began.clock_ns >= due_ns
     }
 
     /// The next good frame with new ids, if one is at hand. Everything else that is found on the way is counted.
@@ -175,7 +191,12 @@ impl Admission {
                 self.input.stop();
             }
             match self.input.find_next()? {
-                Found::Restart => self.id_shift.begin_pass(),
+                Found::Restart => {
+                    self.id_shift.begin_pass();
+                    if self.pace == Pace::Recorded {
+                        self.began = None;
+                    }
+                }
                 Found::Lost { cause, events, bytes } => {
                     self.arrivals.lose(cause, events);
                     self.count_bytes(bytes, true);
@@ -194,7 +215,7 @@ impl Admission {
     /// Checks the ids of a good frame; the change of the number of missing ids, or `None` if the frame is refused.
     fn admit(&mut self, header: &mut FrameHeader, bytes: usize) -> Option<i64> {
         let events = u64::from(header.n_events);
-        header.first_event_id = self.id_shift.apply(header.first_event_id, events);
+        header.first_event_id = self.id_shift.apply(header);
         let sparse = header.flags & tamis_event::flags::SPARSE_IDS != 0;
         let cause = match self.ids.admit(header.source_id, header.run, header.first_event_id, events, sparse)
         {
@@ -218,7 +239,9 @@ impl Admission {
     fn hand_over(&mut self, mut open: Inbound, close: CloseReason) -> Progress {
         open.seq = self.seq;
         open.close = close;
-        open.admitted_ns = self.clock.now_ns();
+        if open.block.is_empty() {
+            open.admitted_ns = self.clock.now_ns();
+        }
         self.seq += 1;
         self.totals.corrupt.merge(&self.arrivals.corrupt);
         std::mem::swap(&mut open.arrivals, &mut self.arrivals);
@@ -281,26 +304,30 @@ struct Fresh {
     missing: i64,
 }
 
-/// Lets the ids of a recording that starts over go on after the last one.
+/// Lets the ids of a recording that starts over go on after the last one, for every source and run by itself.
 #[derive(Debug, Default)]
 struct IdShift {
-    shift: u64,
-    /// Lowest and highest original id.
-    seen: Option<(u64, u64)>,
+    passes: u64,
+    /// Lowest and highest original id of each source and run.
+    seen: HashMap<(u16, u32), (u64, u64)>,
 }
 
 impl IdShift {
-    fn apply(&mut self, first: u64, events: u64) -> u64 {
-        let last = first + (events - 1);
-        let (low, high) = self.seen.unwrap_or((first, last));
-        self.seen = Some((low.min(first), high.max(last)));
-        // Ids near the end of the range wrap to where they cannot collide with themselves; only a repeated recording gets there.
-        if last.checked_add(self.shift).is_some() { first + self.shift } else { first }
+    /// The id of this pass for a frame's first id. Ids are only shifted from the second pass on; one that would not fit stays as it is, and
+    /// is then refused as a duplicate.
+    fn apply(&mut self, header: &FrameHeader) -> u64 {
+        let (first, last) = (header.first_event_id, header.first_event_id + (u64::from(header.n_events) - 1));
+        let (low, high) = self.seen.entry((header.source_id, header.run)).or_insert((first, last));
+        if self.passes == 0 {
+            (*low, *high) = (first.min(*low), last.max(*high));
+            return first;
+        }
+        let span = (*high - *low).saturating_add(1);
+        let shift = span.checked_mul(self.passes);
+        shift.and_then(|shift| last.checked_add(shift)).map_or(first, |shifted| first + (shifted - last))
     }
 
     fn begin_pass(&mut self) {
-        if let Some((low, high)) = self.seen {
-            self.shift = self.shift.saturating_add(high - low).saturating_add(1);
-        }
+        self.passes += 1;
     }
 }

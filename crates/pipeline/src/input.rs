@@ -56,6 +56,7 @@ pub struct FrameReader {
     /// A frame that began in an earlier window; continued from `window`. Never longer than one frame and one header.
     carry: BytesMut,
     ended: bool,
+    stopped: bool,
     error: Option<SourceError>,
     /// A restart that waits until the bytes before it are consumed.
     restart: bool,
@@ -75,14 +76,18 @@ impl FrameReader {
             at: 0,
             carry,
             ended: false,
+            stopped: false,
             error: None,
             restart: false,
         }
     }
 
     /// Asks the source to give what it has and end.
+    ///
+    /// A frame whose end does not come any more was not taken: it is no torn frame.
     pub fn stop(&mut self) {
         self.source.0.stop();
+        self.stopped = true;
     }
 
     /// Will there be no more windows?
@@ -101,6 +106,12 @@ impl FrameReader {
             let carried = !self.carry.is_empty();
             let bytes = if carried { &self.carry[..] } else { &self.window[self.at..] };
             let at_end = self.restart || (self.ended && (!carried || self.at == self.window.len()));
+            if at_end
+                && self.stopped
+                && matches!(self.scanner.clone().step(bytes, false), Step::NeedMore { .. })
+            {
+                return None;
+            }
             let step = self.scanner.step(bytes, at_end);
             match step {
                 Step::NeedMore { bytes: wanted } => {

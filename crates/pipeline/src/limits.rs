@@ -4,6 +4,8 @@
 pub const WORKERS_MAX: usize = 256;
 /// Most events in a block.
 pub const BATCH_EVENTS_MAX: usize = 65_536;
+/// Most bytes of events in a block, unless a single event is longer: bounds the memory of output blocks when everything is kept.
+const BLOCK_BYTES_MAX: usize = 16 << 20;
 /// Blocks that may wait for each worker: one to go on with at once, one for the time the source needs to wake up.
 const WAITING_PER_WORKER: usize = 2;
 /// Output blocks that each worker may be ahead of the slowest one.
@@ -31,14 +33,17 @@ pub enum LimitsError {
 
 impl Limits {
     /// Checks the two numbers that a user chooses.
-    pub fn new(workers: usize, batch: usize) -> Result<Self, LimitsError> {
+    ///
+    /// The batch is cut down so that a block of events of `record_len` bytes each stays within 16 MiB.
+    pub fn new(workers: usize, batch: usize, record_len: usize) -> Result<Self, LimitsError> {
         if !(1..=WORKERS_MAX).contains(&workers) {
             return Err(LimitsError::Workers(workers));
         }
         if !(1..=BATCH_EVENTS_MAX).contains(&batch) {
             return Err(LimitsError::Batch(batch));
         }
-        Ok(Self { workers, batch })
+        let fitting = (BLOCK_BYTES_MAX / record_len.max(1)).max(1);
+        Ok(Self { workers, batch: batch.min(fitting) })
     }
 
     /// Worker threads.
@@ -69,8 +74,14 @@ mod tests {
 
     #[test]
     fn the_edges_are_where_the_messages_say() {
-        assert!(Limits::new(1, 1).is_ok() && Limits::new(WORKERS_MAX, BATCH_EVENTS_MAX).is_ok());
-        assert_eq!(Limits::new(0, 1), Err(LimitsError::Workers(0)));
-        assert_eq!(Limits::new(1, BATCH_EVENTS_MAX + 1), Err(LimitsError::Batch(BATCH_EVENTS_MAX + 1)));
+        assert!(Limits::new(1, 1, 100).is_ok() && Limits::new(WORKERS_MAX, BATCH_EVENTS_MAX, 100).is_ok());
+        assert_eq!(Limits::new(0, 1, 100), Err(LimitsError::Workers(0)));
+        assert_eq!(Limits::new(1, BATCH_EVENTS_MAX + 1, 100), Err(LimitsError::Batch(BATCH_EVENTS_MAX + 1)));
+    }
+
+    #[test]
+    fn large_events_make_small_batches() {
+        let batch = |record_len| Limits::new(1, 4096, record_len).map(Limits::batch);
+        assert_eq!((batch(116), batch(1 << 20), batch(1 << 30)), (Ok(4096), Ok(16), Ok(1)));
     }
 }

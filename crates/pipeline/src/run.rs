@@ -99,6 +99,8 @@ pub struct Outcome {
     pub source_error: Option<SourceError>,
     /// Stages that panicked: defects of this program.
     pub panics: Vec<String>,
+    /// Why the system did not let the run begin: too few threads. Nothing else is meaningful then.
+    pub refused: Option<String>,
     /// From the first step to the last, in ns.
     pub elapsed_ns: u64,
 }
@@ -195,17 +197,22 @@ impl Pipeline {
         for (k, (writer, bell)) in self.writers.iter_mut().enumerate() {
             stages.push((format!("writer-{k}"), writer, bell));
         }
-        let mut panics = Vec::new();
+        let (mut panics, mut refused) = (Vec::new(), None);
         thread::scope(|scope| {
-            let mut running: Vec<_> = stages
-                .into_iter()
-                .map(|(name, stage, bell)| {
-                    let control = &*control;
-                    let thread = thread::Builder::new().name(name.clone());
-                    let handle = thread.spawn_scoped(scope, move || run_to_end(stage, bell, control));
-                    (name, handle.expect("the system can start a thread"))
-                })
-                .collect();
+            let mut running = Vec::new();
+            for (name, stage, bell) in stages {
+                let control = &*control;
+                let thread = thread::Builder::new().name(name.clone());
+                match thread.spawn_scoped(scope, move || run_to_end(stage, bell, control)) {
+                    Ok(handle) => running.push((name, handle)),
+                    Err(error) => {
+                        // The stages that run already end at their next step.
+                        control.die();
+                        refused = Some(format!("the system refused to start a thread for {name}: {error}"));
+                        break;
+                    }
+                }
+            }
             while running.iter().any(|(_, handle)| !handle.is_finished()) {
                 if let Ok(books) = segments.recv_timeout(POLL) {
                     on_segment(books);
@@ -217,7 +224,7 @@ impl Pipeline {
             }
         });
         segments.try_iter().for_each(on_segment);
-        self.finish(start, panics)
+        Outcome { refused, ..self.finish(start, panics) }
     }
 
     /// Runs every stage on this thread, one step at a time, in an order drawn from `seed`. `between` is called before each step: the place to
@@ -271,7 +278,18 @@ impl Pipeline {
         }
         let balance = tally.balance().and_then(|()| storage.balance(&tally));
         let source_error = admitted.error;
-        Outcome { tally, storage, balance, streams, closes, latencies, source_error, panics, elapsed_ns }
+        Outcome {
+            tally,
+            storage,
+            balance,
+            streams,
+            closes,
+            latencies,
+            source_error,
+            panics,
+            refused: None,
+            elapsed_ns,
+        }
     }
 }
 

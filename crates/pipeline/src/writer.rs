@@ -1,8 +1,10 @@
 //! The storing stages, one per stream: each takes its events out of every output block and passes the block on.
 //!
 //! Blocks visit the writers one after the other, so each has one owner at a time and goes back to the pool after the last. When a sink fails,
-//! its writer asks the run to drain, counts every further event of the stream as failed and keeps passing blocks on: the books stay exact.
+//! its writer asks the run to drain, counts what the sink took and did not store and every further event of the stream as failed, and keeps
+//! passing blocks on: the books stay exact.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tamis_ledger::{Latency, Storage};
@@ -21,6 +23,8 @@ pub(crate) struct Writer {
     next: Option<Sender<Outbound>>,
     clock: Arc<dyn Clock>,
     control: Arc<Control>,
+    /// Events that the sink took and did not store yet, oldest first: is this stream the first of the event's streams?
+    taken: VecDeque<bool>,
     report: WriterReport,
 }
 
@@ -46,7 +50,8 @@ impl Writer {
         clock: Arc<dyn Clock>,
         control: Arc<Control>,
     ) -> Self {
-        Self { stream, sink, input, next: Some(next), clock, control, report: WriterReport::default() }
+        let (taken, report) = (VecDeque::new(), WriterReport::default());
+        Self { stream, sink, input, next: Some(next), clock, control, taken, report }
     }
 
     pub(crate) fn report(&mut self) -> WriterReport {
@@ -54,26 +59,33 @@ impl Writer {
     }
 
     fn store(&mut self, block: &Outbound) {
-        let (bit, mut stored) = (1 << self.stream, 0);
+        let (bit, mut taken) = (1 << self.stream, 0);
         for entry in block.entries.iter().filter(|entry| entry.streams & bit != 0) {
             let record = &block.records[entry.start..entry.start + entry.len];
-            let written = self.report.error.is_none()
-                && self
-                    .attempt(|sink| {
-                        sink.write(Stored { event_id: entry.event_id, time_ns: entry.time_ns, record })
-                    })
-                    .is_some();
-            let first_stream = entry.streams.trailing_zeros() as usize == self.stream;
-            let (total, own) = match written {
-                true => (&mut self.report.written, &mut self.report.storage.stored),
-                false => (&mut self.report.failed, &mut self.report.storage.failed),
-            };
-            *total += 1;
-            *own += u64::from(first_stream);
-            stored += u64::from(written);
+            let stored = Stored { event_id: entry.event_id, time_ns: entry.time_ns, record };
+            // Counted as taken first: if the sink fails at this very record, it fails with those that wait in its memory.
+            self.taken.push_back(entry.streams.trailing_zeros() as usize == self.stream);
+            taken +=
+                u64::from(self.report.error.is_none() && self.attempt(|sink| sink.write(stored)).is_some());
         }
-        if stored > 0 {
-            self.report.latency.record(self.clock.now_ns() - block.admitted_ns, stored);
+        if taken > 0 {
+            self.report.latency.record(self.clock.now_ns() - block.admitted_ns, taken);
+        }
+    }
+
+    /// Books what the sink has stored by now, and after its failure everything else as failed.
+    fn settle(&mut self) {
+        while self.report.written < self.sink.report().events
+            && let Some(first_stream) = self.taken.pop_front()
+        {
+            self.report.written += 1;
+            self.report.storage.stored += u64::from(first_stream);
+        }
+        if self.report.error.is_some() {
+            self.report.failed += self.taken.len() as u64;
+            self.report.storage.failed +=
+                self.taken.iter().filter(|&&first_stream| first_stream).count() as u64;
+            self.taken.clear();
         }
     }
 
@@ -107,6 +119,7 @@ impl Stage for Writer {
                 let next = next.clone();
                 self.store(&block);
                 self.tick();
+                self.settle();
                 // As long as the pool (I1): fails only when the other side has died or ended, and then nobody needs the block.
                 let _ = next.try_send(block);
                 Progress::Worked
@@ -117,9 +130,9 @@ impl Stage for Writer {
             }
             Err(TryRecv::Closed) => {
                 self.next = None;
-                if let Some(report) = self.attempt(|sink| sink.close()) {
-                    self.report.sink = report;
-                }
+                self.attempt(|sink| sink.close());
+                self.settle();
+                self.report.sink = self.sink.report().clone();
                 Progress::Done
             }
         }

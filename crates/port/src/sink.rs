@@ -36,12 +36,14 @@ pub struct SinkReport {
 
 /// Storage of one stream.
 pub trait Sink: Send {
-    /// Stores one record. Records come in the order of the input. `Ok` means written: it survives the end of the process once flushed
-    /// by the sink's own policy.
+    /// Stores one record. Records come in the order of the input. `Ok` means taken; [`Self::report`] says when it is stored.
     fn write(&mut self, stored: Stored<'_>) -> Result<(), SinkError>;
 
-    /// Called about every 10 ms with a monotonic time in ns, also when nothing is written: the place for timed flushes.
+    /// Called every few milliseconds, and after every block, with a monotonic time in ns: the place for timed flushes.
     fn tick(&mut self, now_ns: u64) -> Result<(), SinkError>;
+
+    /// What the operating system has so far: it survives the end of the process. Also after a failure, to say what was saved.
+    fn report(&self) -> &SinkReport;
 
     /// Makes everything durable and visible under its final name, and says what was stored. Called once, last.
     fn close(&mut self) -> Result<SinkReport, SinkError>;

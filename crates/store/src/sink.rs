@@ -52,7 +52,8 @@ pub struct McapSink {
     state: State,
     /// Files so far, the open one included.
     files: u32,
-    written: u64,
+    /// Records that were taken; the report counts those that the operating system has.
+    taken: u64,
     durable: u64,
     synced_at_ns: Option<u64>,
     report: SinkReport,
@@ -91,7 +92,7 @@ impl McapSink {
             file: None,
             state: State::Open,
             files: 0,
-            written: 0,
+            taken: 0,
             durable: 0,
             synced_at_ns: None,
             report: SinkReport::default(),
@@ -100,7 +101,7 @@ impl McapSink {
 
     /// Records so far that survive a killed process: the operating system has them.
     pub fn written(&self) -> u64 {
-        self.written
+        self.report.events
     }
 
     /// Records so far that survive a loss of power.
@@ -180,10 +181,10 @@ impl McapSink {
             self.file = Some(self.open_file()?);
         }
         // The number wraps after 2^32 records; readers compare neighbours only.
-        let sequence = self.report.events as u32;
+        let sequence = self.taken as u32;
         let file = self.file.as_mut().expect("opened above");
         let chunk_is_full = file.append(sequence, stored.time_ns, stored.record)?;
-        self.report.events += 1;
+        self.taken += 1;
         if chunk_is_full { self.end_chunk() } else { Ok(()) }
     }
 
@@ -193,7 +194,7 @@ impl McapSink {
         }
         if let Some(file) = &mut self.file {
             file.end_chunk()?;
-            self.written = self.report.events;
+            self.report.events = self.taken;
         }
         Ok(())
     }
@@ -233,12 +234,16 @@ impl Sink for McapSink {
             let Durable::Every(period) = sink.plan.durable else { return Ok(()) };
             let last = *sink.synced_at_ns.get_or_insert(now_ns);
             let due = u128::from(now_ns.saturating_sub(last)) >= period.as_nanos();
-            if due && sink.durable < sink.report.events {
+            if due && sink.durable < sink.taken {
                 sink.flush_and_sync()?;
                 sink.synced_at_ns = Some(now_ns);
             }
             Ok(())
         })
+    }
+
+    fn report(&self) -> &SinkReport {
+        &self.report
     }
 
     fn close(&mut self) -> Result<SinkReport, SinkError> {
@@ -254,7 +259,7 @@ impl std::fmt::Debug for McapSink {
             .field("plan", &self.plan)
             .field("state", &self.state)
             .field("file", &self.file)
-            .field("events", &self.report.events)
+            .field("taken", &self.taken)
             .finish_non_exhaustive()
     }
 }

@@ -191,14 +191,13 @@ impl Rows {
         let Some(first) = self.waiting.first() else { return Ok(()) };
         let mut columns = if self.asked.is_empty() { first_elements(first) } else { whole_fields(first) };
         let terminal = terminal_width();
-        let (table, widths) = loop {
+        let (widths, table) = loop {
             let mut table = heading(first, &columns);
             self.waiting.iter().for_each(|event| table.row(cells(event, &columns)));
-            let widths = table.widths(terminal);
-            let fits = total_width(&widths) <= terminal.unwrap_or(WIDTH);
+            let fits = total_width(&table.widths(None)) <= terminal.unwrap_or(WIDTH);
             // Fields that nobody asked for give way.
             if fits || columns.is_empty() || !self.asked.is_empty() {
-                break (table, widths);
+                break (table.widths(terminal), table);
             }
             columns.pop();
         };

@@ -40,9 +40,10 @@ impl Run for Args {
             let (events, size) = (figures::grouped(recovery.records), figures::bytes(recovery.bytes));
             print(&format!("{}: {events} events, {size}\n", recovery.file.display()))?;
             if recovery.lost_bytes > 0 {
-                say(format_args!("{} at the end of {} could not be used", figures::bytes(recovery.lost_bytes), self.part.display()));
+                say(format_args!("{} of {} could not be used", figures::bytes(recovery.lost_bytes), self.part.display()));
             }
         }
-        Ok(Exit::Done)
+        recovery.problems.iter().for_each(say);
+        Ok(recovery.exit())
     }
 }

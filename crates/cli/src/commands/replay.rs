@@ -43,7 +43,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = Settings::BATCH)]
     batch: usize,
     /// How often the recording is played; event ids go on from pass to pass
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     repeat: u64,
     /// How fast events are admitted: flat (as fast as they are decided), recorded (as their times say), or a rate such as 1MHz
     #[arg(long, value_name = "PACE", default_value = "flat", value_parser = pace)]

@@ -46,12 +46,16 @@ impl Run for Args {
     ];
 
     fn run(self) -> Result<Exit, Failure> {
-        let mut files = Vec::new();
+        let (mut files, mut unusable) = (Vec::new(), Vec::new());
         for path in &self.files {
-            files.push(File { file: path.display().to_string(), found: tamis_app::verify(path)? });
+            match tamis_app::verify(path) {
+                Ok(found) => files.push(File { file: path.display().to_string(), found }),
+                Err(failure) => unusable.push(failure),
+            }
         }
         let passed = files.iter().all(|file| file.found.exit() == Exit::Done);
-        let exit = if passed { Exit::Done } else { Exit::Gate };
+        // A file that cannot be looked at weighs more than one that was found wanting.
+        let exit = unusable.first().map_or(if passed { Exit::Done } else { Exit::Gate }, |failure| failure.exit);
         let verified = Verified { files, exit: exit.code() };
         if self.json {
             print_json(&Document::new(&verified))?;
@@ -65,6 +69,7 @@ impl Run for Args {
                 say(format_args!("{file}: and {} more findings", grouped(silent)));
             }
         }
+        unusable.iter().for_each(say);
         Ok(exit)
     }
 }

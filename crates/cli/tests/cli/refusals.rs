@@ -89,8 +89,7 @@ fn settings_and_command_lines() {
     let lab = lab();
     let replay = "replay in.tmf --menu menu.toml --out out";
     refused(&lab, &format!("{replay} --workers 0"), 64, &["worker"]);
-    refused(&lab, &format!("{replay} --repeat 0"), 65, &["0 passes"]);
-    refused(&lab, &format!("{replay} --name a/b"), 74, &["'a/b'", "file name"]);
+    refused(&lab, &format!("{replay} --name a/b"), 64, &["'a/b'", "file name"]);
     refused(
         &lab,
         "gen --schema schema.toml --events 1 --out x.tmf --signal 2",
@@ -103,6 +102,7 @@ fn settings_and_command_lines() {
         ("--durable always", "every=200ms"),
         ("--model topo", "topo=models/topo-2"),
         ("--device tpu", "there is: flex"),
+        ("--repeat 0", "0 is not in 1.."),
         ("--wrokers 2", "--workers"),
         ("--rotate 2Gib", "did you mean 'GiB'"),
     ] {
