@@ -10,9 +10,9 @@ use tamis_menu::{Decider, Menu};
 use tamis_model::Bundle;
 
 fn decision(criterion: &mut Criterion) {
-    let path = sample("menus/l1.toml");
+    let path = sample("menus/l1-anomaly.toml");
     let text = std::fs::read_to_string(&path).expect("the menu is there");
-    let menu = Menu::parse(&text, "l1.toml").expect("and right");
+    let menu = Menu::parse(&text, "l1-anomaly.toml").expect("and right");
     let mut scores = Vec::new();
     for model in menu.models() {
         let bundle =
@@ -25,7 +25,7 @@ fn decision(criterion: &mut Criterion) {
         let block = block(batch);
         let (table, skip) = (ScoreTable::new(scores.len(), batch), vec![0; batch.div_ceil(64)]);
         let mut decider = Decider::new(compiled.clone(), batch);
-        per_event(&mut group, "l1 menu", batch, batch as u64, || {
+        per_event(&mut group, "l1-anomaly menu", batch, batch as u64, || {
             decider.decide(black_box(&block), &table, &skip);
             black_box(decider.kept_any());
         });

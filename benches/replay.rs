@@ -10,11 +10,13 @@ fn replay(criterion: &mut Criterion) {
     let stream = stream(EVENTS);
     let mut group = criterion.benchmark_group("replay");
     group.sample_size(10).sampling_mode(SamplingMode::Flat);
-    for workers in [1, 2] {
-        per_event(&mut group, "l1 menu, workers", workers, EVENTS, || {
+    for (menu, workers) in [("l1", 1), ("l1", 2), ("l1-anomaly", 2)] {
+        per_event(&mut group, &format!("{menu} menu, workers"), workers, EVENTS, || {
             let out = tempfile::tempdir().expect("a temporary folder");
-            let settings =
-                Settings { workers: Some(workers), ..Settings::new(sample("menus/l1.toml"), out.path()) };
+            let settings = Settings {
+                workers: Some(workers),
+                ..Settings::new(sample(&format!("menus/{menu}.toml")), out.path())
+            };
             let recording = tamis_source::memory(stream.clone(), "memory", 1).expect("a stream");
             let report = Plan::with(recording, "bench".into(), settings).and_then(Plan::run).expect("runs");
             assert_eq!(report.exit(), Exit::Done);

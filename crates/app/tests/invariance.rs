@@ -20,7 +20,7 @@ fn run(change: impl FnOnce(&mut Settings)) -> (Report, BTreeMap<String, Vec<u8>>
     let mut settings = Settings {
         durable: Durable::Close,
         rotate_bytes: 200_000,
-        ..Settings::new(sample("menus/l1.toml"), out.path())
+        ..Settings::new(sample("menus/l1-anomaly.toml"), out.path())
     };
     change(&mut settings);
     let report = Plan::new(&sample("l1-lqbtau.tmf.zst"), settings).unwrap().run().unwrap();
@@ -54,7 +54,7 @@ fn files_do_not_depend_on_workers_batches_or_pace() {
 #[test]
 fn stored_decisions_come_out_the_same_and_a_change_is_noticed() {
     let out = tempfile::tempdir().unwrap();
-    let settings = Settings::new(sample("menus/l1.toml"), out.path());
+    let settings = Settings::new(sample("menus/l1-anomaly.toml"), out.path());
     let report = Plan::new(&sample("l1-ato4l.tmf.zst"), settings).unwrap().run().unwrap();
     let stored: u64 = report.streams.iter().map(|stream| stream.events).sum();
     let files: Vec<&String> = report.streams.iter().flat_map(|stream| &stream.files).collect();

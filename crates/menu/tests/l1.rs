@@ -5,13 +5,13 @@
 use tamis_event::Schema;
 use tamis_menu::{Menu, ModelRef, StreamInfo};
 
-const TEXT: &str = include_str!("../../../data-samples/menus/l1.toml");
+const TEXT: &str = include_str!("../../../data-samples/menus/l1-anomaly.toml");
 
 #[test]
 fn the_sample_menu_compiles_and_describes_itself() {
     let schema = Schema::parse(include_bytes!("../../../data-samples/schemas/l1.toml")).unwrap();
-    let menu = Menu::parse(TEXT, "l1.toml").unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!((menu.name(), menu.rate_hz(), menu.text()), ("l1", Some(31.04e6), TEXT));
+    let menu = Menu::parse(TEXT, "l1-anomaly.toml").unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!((menu.name(), menu.rate_hz(), menu.text()), ("l1-anomaly", Some(31.04e6), TEXT));
     let models =
         ["topo", "anomaly"].map(|name| ModelRef { name: name.into(), bundle: format!("../models/{name}") });
     assert_eq!(menu.models(), models);

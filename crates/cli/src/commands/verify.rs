@@ -59,7 +59,7 @@ impl Run for Args {
         let verified = Verified { files, exit: exit.code() };
         if self.json {
             print_json(&Document::new(&verified))?;
-        } else {
+        } else if !verified.files.is_empty() {
             print(&render(&verified.files))?;
         }
         for File { file, found } in &verified.files {

@@ -47,6 +47,14 @@ fn inputs() {
 }
 
 #[test]
+fn one_unusable_file_does_not_hide_the_others() {
+    let lab = lab();
+    let ran = lab.tamis("verify absent.mcap in.tmf");
+    assert_eq!(ran.code, Some(65), "{ran:?}");
+    assert!(ran.out.contains("in.tmf") && ran.err.contains("absent.mcap"), "{ran:?}");
+}
+
+#[test]
 fn menus_with_line_and_column() {
     let lab = lab();
     let replay = "replay in.tmf --menu bad.toml --out out";
