@@ -12,8 +12,6 @@ use bytes::Bytes;
 pub enum CloseReason {
     /// It holds as many events as a batch may have.
     Full,
-    /// A deadline passed.
-    Deadline,
     /// The source had nothing more at hand.
     Idle,
     /// The next event belongs to another segment or run.
@@ -24,13 +22,12 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// Every reason, in the order of their counters.
-    pub const ALL: [Self; 5] = [Self::Full, Self::Deadline, Self::Idle, Self::SegmentEnd, Self::Drain];
+    pub const ALL: [Self; 4] = [Self::Full, Self::Idle, Self::SegmentEnd, Self::Drain];
 
     /// The name in tables and JSON.
     pub fn name(self) -> &'static str {
         match self {
             Self::Full => "full",
-            Self::Deadline => "deadline",
             Self::Idle => "idle",
             Self::SegmentEnd => "segment_end",
             Self::Drain => "drain",
