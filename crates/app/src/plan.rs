@@ -87,13 +87,13 @@ impl Plan {
     /// Runs to the end of the input, or until the control stops it. The report says how it ended ([`Report::exit`]); a failure means that the
     /// run did not begin.
     pub fn run(self) -> Result<Report, Failure> {
-        let mut journal = Journal::create(&self.settings.out, &self.run_name, self.rules.compiled.clone())?;
         let names: Vec<String> =
             self.rules.compiled.streams().iter().map(|stream| stream.name.clone()).collect();
         let names: Vec<String> = names.into_iter().chain([ERROR_STREAM.into()]).collect();
         let provenance = Arc::new(self.provenance());
         let sinks =
             names.iter().map(|name| self.sink(name, provenance.clone())).collect::<Result<Vec<_>, _>>()?;
+        let mut journal = Journal::create(&self.settings.out, &self.run_name, self.rules.compiled.clone())?;
         let pipeline = Pipeline::new(Setup {
             source: self.recording.source,
             schema: &self.recording.schema,

@@ -58,9 +58,11 @@ pub fn queue<T>(
     (Sender { shared: shared.clone() }, Receiver { shared })
 }
 
-/// Wakes one sleeper. It looks at the queue before it sleeps again, so one is enough for one item.
-fn ring_one(bells: &[Arc<Bell>]) {
-    let _ = bells.iter().any(|bell| bell.ring());
+/// Wakes every sleeper, and not just one: that one may lack something else that it needs, and sleep on while another could have gone ahead.
+fn ring_all(bells: &[Arc<Bell>]) {
+    bells.iter().for_each(|bell| {
+        bell.ring();
+    });
 }
 
 /// The end that puts items in. Clones share the queue.
@@ -76,7 +78,7 @@ impl<T> Sender<T> {
             return Err(TrySend::Closed(item));
         }
         self.shared.items.push(item).map_err(TrySend::Full)?;
-        ring_one(&self.shared.receiver_bells);
+        ring_all(&self.shared.receiver_bells);
         Ok(())
     }
 
@@ -98,9 +100,7 @@ impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
         // SYNC: release pairs with the acquire in `Receiver::try_recv`: who sees 0 also sees every item that was sent.
         if self.shared.senders.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.shared.receiver_bells.iter().for_each(|bell| {
-                bell.ring();
-            });
+            ring_all(&self.shared.receiver_bells);
         }
     }
 }
@@ -124,7 +124,7 @@ impl<T> Receiver<T> {
         let closed = self.shared.senders.load(Ordering::Acquire) == 0;
         match self.shared.items.pop() {
             Some(item) => {
-                ring_one(&self.shared.sender_bells);
+                ring_all(&self.shared.sender_bells);
                 Ok(item)
             }
             None if closed => Err(TryRecv::Closed),
@@ -154,9 +154,7 @@ impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
         // SYNC: release pairs with the acquire in `Sender::try_send`.
         if self.shared.receivers.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.shared.sender_bells.iter().for_each(|bell| {
-                bell.ring();
-            });
+            ring_all(&self.shared.sender_bells);
         }
     }
 }

@@ -13,9 +13,9 @@ pub const ROTATE_BYTES: u64 = 1 << 30;
 /// Free bytes that a folder must have before a run starts.
 pub const FREE_BYTES_MIN: u64 = 16 << 20;
 
-/// Free bytes that must remain after everything that is about to be written: room for the summary of a file, so that a disk fills up to a clear
-/// sentence and not to a torn record.
-pub(crate) const FREE_BYTES_RESERVE: u64 = 64 * 1024;
+/// Free bytes that must remain after everything that is about to be written: room for the summary of a file (about 90 bytes per chunk, so 180 kB
+/// for 1 GiB), so that a disk fills up to a clear sentence and not to a torn record.
+pub(crate) const FREE_BYTES_RESERVE: u64 = 512 * 1024;
 
 /// Longest MCAP record that is read, in bytes, chunks and attachments included.
 pub const READ_RECORD_BYTES_MAX: u64 = 128 << 20;

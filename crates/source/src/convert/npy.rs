@@ -65,6 +65,13 @@ pub fn npy(
             feed.store(value, options.saturate, out, |feed| feed.cell(place, format!("row {index}")))?;
         }
     }
+    let more = reader.read(&mut row[..1]).map_err(|error| table(error.to_string()))?;
+    if more > 0 {
+        return Err(table(format!(
+            "bytes follow the {} rows that the array says it has; get another copy",
+            header.rows
+        )));
+    }
     framer.flush()?;
     let clamped = columns.clamped();
     Ok(ConvertReport {
