@@ -176,10 +176,14 @@ struct Bench {
 }
 
 fn bench(bytes: &[u8], case: &Case) -> Bench {
+    bench_with(bytes, case, MENU)
+}
+
+fn bench_with(bytes: &[u8], case: &Case, menu: &str) -> Bench {
     let schema = Schema::parse(SCHEMA.as_bytes()).unwrap();
     let scores = vec!["toy.energy".to_owned()];
-    let menu = Arc::new(Menu::parse(MENU, "toy.toml").unwrap().compile(&schema, &scores).unwrap());
-    let streams: Vec<Records> = (0..3).map(|_| Records::default()).collect();
+    let menu = Arc::new(Menu::parse(menu, "toy.toml").unwrap().compile(&schema, &scores).unwrap());
+    let streams: Vec<Records> = (0..=menu.streams().len()).map(|_| Records::default()).collect();
     let (clock, control) = (Arc::<ManualClock>::default(), Arc::<Control>::default());
     let sink = |records: &Records| {
         Box::new(Memory {
@@ -410,4 +414,21 @@ fn a_stage_that_panics_ends_the_run_with_its_message() {
     bench.pipeline.workers[0].0.tamper = Some(|_| panic!("a defect"));
     let outcome = bench.pipeline.run_threads(|_| ());
     assert_eq!(outcome.panics.first().map(String::as_str), Some("worker-0: a defect"));
+}
+
+#[test]
+fn the_error_stream_has_a_bit_beside_as_many_streams_as_a_menu_may_have() {
+    panics_quietly();
+    let more: String =
+        (2..tamis_menu::limits::STREAMS_MAX).map(|k| format!("[[stream]]\nname = \"s{k}\"\n")).collect();
+    let menu = MENU.replacen("[[line]]", &format!("{more}[[line]]"), 1);
+    let Faulted { bytes, .. } = faulted(6, 0.0);
+    let (outcome, _, streams) = bench_with(&bytes, &Case { workers: 1, ..Case::default() }, &menu).seeded(2);
+    let errors = streams.last().unwrap();
+    assert_eq!((streams.len(), outcome.balance), (64, Ok(())));
+    assert!(
+        !errors.is_empty()
+            && errors.iter().all(|(_, record)| Record::parse(record).unwrap().header().fault == 1)
+    );
+    assert_eq!(outcome.tally.errored.total(), errors.len() as u64);
 }

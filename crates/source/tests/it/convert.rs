@@ -266,6 +266,7 @@ fn arrays_that_are_no_tables_are_refused() {
     let table = [
         (file("'<f4'", "(4, 5)", "False"),          "t.npy: the array has 5 columns, a record of schema 'toy' has 6 numbers"),
         (file("'<f4'", "(5, 6)", "False"),          "t.npy: the array ends in row 4 of 5: failed to fill whole buffer; get another copy"),
+        (file("'<f4'", "(3, 6)", "False"),          "t.npy: bytes follow the 3 rows that the array says it has; get another copy"),
         (file("'<f4'", "(24,)", "False"),           "t.npy: an array of 1 dimensions; it must have 2: events and numbers"),
         (file("'<f4'", "(4, 6)", "True"),           "t.npy: an array in Fortran order; store numpy.ascontiguousarray(array)"),
         (file("'>f4'", "(4, 6)", "False"),          "t.npy: an array of type '>f4'; use little-endian f4, f8, or integers of 1 to 8 bytes: array.astype('<f4')"),
