@@ -22,19 +22,6 @@ pub fn schema() -> Schema {
     Schema::parse(&std::fs::read(sample("schemas/l1.toml")).expect("the schema is there")).expect("and right")
 }
 
-/// A stream of `events` level-1 events in memory: schema frame, then one frame per orbit.
-pub fn stream(events: u64) -> Bytes {
-    let generator = Generator::new(&schema(), GenOptions { signal_fraction: 0.01, ..GenOptions::default() })
-        .expect("valid");
-    let mut stream = generator.schema_frame();
-    let made = generator.generate(events, |frame| {
-        stream.extend_from_slice(frame);
-        Ok::<(), std::convert::Infallible>(())
-    });
-    assert_eq!(made.expect("nothing can fail").events, events);
-    Bytes::from(stream)
-}
-
 /// A block of `events` level-1 events from one contiguous span.
 pub fn block(events: usize) -> Block {
     let schema = schema();
