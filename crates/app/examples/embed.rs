@@ -1,6 +1,4 @@
-//! A trigger inside another program: frames are pushed from memory, accepted events end up in files.
-//!
-//! `cargo run --release -p tamis-app --example embed`
+//! A trigger inside another program, fed from memory: `cargo run --release -p tamis-app --example embed`
 
 use bytes::Bytes;
 use tamis_app::{Failure, Plan, Settings};
@@ -16,26 +14,23 @@ pub fn main() -> Result<(), Box<dyn std::error::Error>> {
     let out = std::env::temp_dir().join(format!("tamis-embed-{}", std::process::id()));
     std::fs::create_dir_all(&out)?;
     std::fs::write(out.join("menu.toml"), MENU)?;
-
     // Everything is checked here, before the first frame: menu, models, schema, output folder.
     let schema = Schema::parse(SCHEMA.as_bytes())?;
     let (plan, pusher) = Plan::push(schema.clone(), 64, Settings::new(out.join("menu.toml"), &out))?;
     let run = std::thread::spawn(move || -> Result<_, Failure> { plan.run() });
-
     // The data-acquisition side: 100 frames of 1000 events. A full queue hands the frame back: wait, or count it as dead time.
     for number in 0..100u64 {
         let values = (0..2000u16).flat_map(|k| (k % 97).to_le_bytes());
         let meta = FrameMeta { run: 1, segment: 1, first_event_id: number * 1000, ..FrameMeta::default() };
-        let mut frame = Vec::new();
-        encode_events(&schema, meta, &values.collect::<Vec<u8>>(), &mut frame);
-        let mut frame = Bytes::from(frame);
+        let mut bytes = Vec::new();
+        encode_events(&schema, meta, &values.collect::<Vec<u8>>(), &mut bytes);
+        let mut frame = Bytes::from(bytes);
         while let Err(PushError::Full(back)) = pusher.push(frame) {
             frame = back;
             std::thread::yield_now();
         }
     }
     drop(pusher); // the end of the input
-
     let report = run.join().expect("the run does not panic")?;
     let ledger = &report.ledger;
     println!("{} received, {} accepted, {} rejected", ledger.received, ledger.accepted, ledger.rejected);
