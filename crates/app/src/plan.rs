@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread;
 
 use tamis_event::Schema;
+use tamis_menu::ERROR_STREAM;
 use tamis_pipeline::{Control, Limits, MonotonicClock, Outcome, Pipeline, Setup};
 use tamis_port::Sink;
 use tamis_source::{Pusher, Recording};
@@ -15,9 +16,6 @@ use crate::exit::OrFail;
 use crate::journal::Journal;
 use crate::models::Rules;
 use crate::{Exit, Failure, Report, Settings};
-
-/// Name of the stream for events that could not be decided.
-const ERROR_STREAM: &str = "error";
 
 /// A run that was checked as far as it can be without reading the data: menu, models, schema, limits, output folder.
 #[derive(Debug)]

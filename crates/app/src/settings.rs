@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use tamis_model::Engine;
 use tamis_pipeline::Pace;
-use tamis_store::Durable;
+use tamis_store::{Durable, ROTATE_BYTES};
 
 /// A run, as asked for. Build it with [`Settings::new`] and set what differs.
 #[derive(Clone, Debug)]
@@ -38,8 +38,6 @@ pub struct Settings {
 impl Settings {
     /// Events per block unless asked otherwise: enough to hide the cost of a hand-over and of a padded last tile of a model.
     pub const BATCH: usize = 4096;
-    /// Bytes of records per file unless asked otherwise.
-    pub const ROTATE_BYTES: u64 = 1 << 30;
 
     /// The defaults for a menu and an output folder.
     pub fn new(menu: impl Into<PathBuf>, out: impl Into<PathBuf>) -> Self {
@@ -55,7 +53,7 @@ impl Settings {
             pace: Pace::Flat,
             rate_hz: None,
             durable: Durable::default(),
-            rotate_bytes: Self::ROTATE_BYTES,
+            rotate_bytes: ROTATE_BYTES,
         }
     }
 }

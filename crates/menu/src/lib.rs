@@ -39,4 +39,4 @@ mod window;
 pub use compile::CompiledMenu;
 pub use decider::Decider;
 pub use error::{Fault, MenuError};
-pub use menu::{LineInfo, Menu, ModelRef, StreamInfo};
+pub use menu::{ERROR_STREAM, LineInfo, Menu, ModelRef, StreamInfo};

@@ -11,7 +11,7 @@ use crate::limits::{FILE_BYTES_MAX, LINES_MAX, MODELS_MAX, NAME_BYTES_MAX, PRESC
 use crate::table::{PlacedStr, Table};
 
 /// The stream of events that could not be decided. No line may write to it.
-const ERROR_STREAM: &str = "error";
+pub const ERROR_STREAM: &str = "error";
 const MENU_KEYS: [&str; 6] = ["name", "doc", "rate", "model", "stream", "line"];
 const LINE_KEYS: [&str; 5] = ["name", "doc", "kind", "prescale", "streams"];
 const RATE_UNITS: [(&str, f64); 4] = [("kHz", 1e3), ("MHz", 1e6), ("GHz", 1e9), ("Hz", 1.0)];
