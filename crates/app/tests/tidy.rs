@@ -9,15 +9,15 @@ use std::path::{Path, PathBuf};
 /// Layer of every crate: the table of `crates/README.md`.
 const LAYERS: [&[&str]; 5] = [
     &["event", "ring", "ledger"],
-    &["port", "menu", "sim"],
+    &["port", "menu", "sim", "graph"],
     &["source", "model", "pipeline", "store", "lab"],
     &["app"],
     &["cli", "benches"],
 ];
 
 /// Third-party packages with a home: nobody else may depend on them.
-const HOMES: [(&str, &[&str]); 12] = [
-    ("burn", &["model", "lab"]),
+const HOMES: [(&str, &[&str]); 13] = [
+    ("burn", &["graph", "model", "lab"]),
     ("bytemuck", &["event"]),
     ("clap", &["cli"]),
     ("criterion", &["benches"]),
@@ -27,6 +27,7 @@ const HOMES: [(&str, &[&str]); 12] = [
     ("hdrhistogram", &["ledger"]),
     ("mcap", &["store"]),
     ("memmap2", &["source"]),
+    ("prost", &["graph"]),
     ("rayon", &["lab", "sim"]),
     ("zstd", &["source", "store"]),
 ];

@@ -1,0 +1,26 @@
+//! Why a model is refused, as one sentence that names the place.
+
+/// A model that cannot be used, said at import or loading and never later.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {reason}")]
+pub struct Refusal {
+    /// The node with operator, domain and opset; an input, an output or a tensor by name; or the file.
+    pub place: String,
+    /// What is wrong with it, and what to do.
+    pub reason: String,
+}
+
+impl Refusal {
+    pub(crate) fn new(place: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { place: place.into(), reason: reason.into() }
+    }
+}
+
+/// What an operator finds wrong with its node; the place is added by the one who asked.
+pub(crate) type Fault = String;
+
+/// Ends a function with a fault.
+macro_rules! refuse {
+    ($($text:tt)*) => { return Err(format!($($text)*)) };
+}
+pub(crate) use refuse;

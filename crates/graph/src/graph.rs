@@ -1,0 +1,309 @@
+//! A graph that was checked: typed, in order, with everything folded that does not depend on the event.
+//!
+//! Invariants:
+//!
+//! * I1: every value is made before it is used, and made once; types and sizes are known, so nothing is checked while events wait.
+//! * I2: a step that depends on no event was run once, here, and is gone.
+//! * I3: every wanted output has an axis of events (unless the source has none at all).
+//!
+//! Cost: building runs the constant steps on the CPU; memory is bounded by the caps of `value.rs` times the number of steps.
+
+use std::collections::HashMap;
+
+use burn::tensor::Device;
+
+use crate::error::{Fault, Refusal};
+use crate::operator::{Inputs, KernelOp, Operand, Operator, Site};
+use crate::ops;
+use crate::source::{Constant, Input, Node, Source};
+use crate::value::{Type, Value};
+
+/// Most numbers of all constants together: as many as the largest bundle can hold.
+const CONSTANTS_MAX: usize = 1 << 26;
+
+/// A checked graph, ready to be put on a device ([`crate::Program`]).
+#[derive(Debug)]
+pub struct Graph {
+    pub(crate) inputs: Vec<Input>,
+    pub(crate) outputs: Vec<Output>,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) values: Vec<Slot>,
+}
+
+/// A wanted value.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// Name in the source.
+    pub name: String,
+    /// What it is.
+    pub kind: Type,
+    pub(crate) slot: usize,
+}
+
+/// A value of the graph: made by a step, given, or constant.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub kind: Type,
+    pub constant: Option<Constant>,
+}
+
+/// One operator with its place in the graph.
+#[derive(Debug)]
+pub(crate) struct Step {
+    pub name: String,
+    pub operator_name: String,
+    pub operator: Box<dyn Operator>,
+    pub inputs: Vec<Option<usize>>,
+    /// `None` for an output that nobody wants.
+    pub outputs: Vec<Option<usize>>,
+}
+
+/// One operator, for people and for other engines.
+#[derive(Clone, Debug)]
+pub struct StepInfo<'a> {
+    /// Name of the node, or of its first output.
+    pub name: &'a str,
+    /// Name of the operator.
+    pub operator: &'a str,
+    /// Shape per event of the first output.
+    pub output: &'a [usize],
+    /// Numbers in its constants.
+    pub parameters: usize,
+    /// Multiplications, each with an addition, per event.
+    pub multiply_adds: u64,
+    /// What it is to the fused kernels.
+    pub kernel: Option<KernelOp>,
+    /// Its inputs: numbers of values, and the constants among them.
+    pub inputs: Vec<Option<(usize, Option<&'a Constant>)>>,
+    /// Number of the value that it makes first.
+    pub makes: Option<usize>,
+}
+
+impl Graph {
+    /// Checks a source and folds what is constant.
+    pub fn new(source: &Source) -> Result<Self, Refusal> {
+        let mut builder = Builder::new(source)?;
+        for (index, node) in source.nodes.iter().enumerate() {
+            builder.add(node).map_err(|fault| Refusal::new(place(source, node, index), fault))?;
+        }
+        builder.finish(source)
+    }
+
+    /// What is given, in order.
+    pub fn inputs(&self) -> &[Input] {
+        &self.inputs
+    }
+
+    /// What comes out, in order.
+    pub fn outputs(&self) -> &[Output] {
+        &self.outputs
+    }
+
+    /// Numbers per event of all inputs together.
+    pub fn input_numbers(&self) -> usize {
+        self.inputs.iter().map(|input| input.dims.iter().product::<usize>()).sum()
+    }
+
+    /// Numbers in all constants.
+    pub fn parameters(&self) -> usize {
+        self.values.iter().filter_map(|slot| slot.constant.as_ref()).map(Constant::len).sum()
+    }
+
+    /// Multiplications, each with an addition, per event.
+    pub fn multiply_adds(&self) -> u64 {
+        self.steps.iter().map(|step| step.operator.multiply_adds()).sum()
+    }
+
+    /// Most numbers per event that are alive at once, inputs and outputs of one step counted together.
+    pub fn widest_step(&self) -> usize {
+        let numbers = |slot: &Option<usize>| {
+            slot.map(|slot| &self.values[slot])
+                .filter(|slot| slot.constant.is_none())
+                .map_or(0, |slot| slot.kind.numbers())
+        };
+        let width = |step: &Step| step.inputs.iter().chain(&step.outputs).map(numbers).sum();
+        self.steps.iter().map(width).max().unwrap_or(0)
+    }
+
+    /// The steps, in the order in which they run.
+    pub fn steps(&self) -> impl Iterator<Item = StepInfo<'_>> {
+        self.steps.iter().map(|step| {
+            let inputs =
+                step.inputs.iter().map(|slot| slot.map(|slot| (slot, self.values[slot].constant.as_ref())));
+            let inputs: Vec<_> = inputs.collect();
+            let made = step.outputs.iter().flatten().next().copied();
+            StepInfo {
+                name: &step.name,
+                operator: &step.operator_name,
+                output: made.map_or(&[], |slot| &self.values[slot].kind.dims),
+                parameters: inputs.iter().flatten().filter_map(|input| input.1).map(Constant::len).sum(),
+                multiply_adds: step.operator.multiply_adds(),
+                kernel: step.operator.as_kernel(),
+                inputs,
+                makes: made,
+            }
+        })
+    }
+}
+
+/// `node 'dense/MatMul' (operator MatMul of ai.onnx, opset 13)`.
+fn place(source: &Source, node: &Node, index: usize) -> String {
+    let domain = if node.domain.is_empty() { "ai.onnx" } else { &node.domain };
+    let opset =
+        source.opsets.get(&node.domain).map_or("no opset".into(), |version| format!("opset {version}"));
+    let name = if node.name.is_empty() { format!("number {index}") } else { format!("'{}'", node.name) };
+    format!("node {name} (operator {} of {domain}, {opset})", node.operator)
+}
+
+/// A graph in the making.
+struct Builder<'a> {
+    values: Vec<Slot>,
+    by_name: HashMap<&'a str, usize>,
+    steps: Vec<Step>,
+    opsets: &'a std::collections::BTreeMap<String, i64>,
+    cpu: Device,
+    constants: usize,
+}
+
+impl<'a> Builder<'a> {
+    fn new(source: &'a Source) -> Result<Self, Refusal> {
+        let mut builder = Self {
+            values: Vec::new(),
+            by_name: HashMap::new(),
+            steps: Vec::new(),
+            opsets: &source.opsets,
+            cpu: Device::flex(),
+            constants: 0,
+        };
+        for input in &source.inputs {
+            let kind = Type::new(input.kind, source.events, input.dims.clone());
+            let place = || format!("input '{}'", input.name);
+            kind.check().map_err(|fault| Refusal::new(place(), fault))?;
+            builder
+                .name(&input.name, Slot { kind, constant: None })
+                .map_err(|fault| Refusal::new(place(), fault))?;
+        }
+        for (name, constant) in &source.constants {
+            let place = || format!("tensor '{name}'");
+            let slot = builder.constant(constant.clone()).map_err(|fault| Refusal::new(place(), fault))?;
+            builder.name(name, slot).map_err(|fault| Refusal::new(place(), fault))?;
+        }
+        Ok(builder)
+    }
+
+    fn constant(&mut self, constant: Constant) -> Result<Slot, Fault> {
+        let kind = Type::new(constant.kind(), false, constant.dims.clone());
+        kind.check()?;
+        self.constants += constant.len();
+        if self.constants > CONSTANTS_MAX {
+            return Err(format!("the constants have more than {CONSTANTS_MAX} numbers together"));
+        }
+        Ok(Slot { kind, constant: Some(constant) })
+    }
+
+    fn push(&mut self, slot: Slot) -> usize {
+        self.values.push(slot);
+        self.values.len() - 1
+    }
+
+    fn name(&mut self, name: &'a str, slot: Slot) -> Result<usize, Fault> {
+        let index = self.push(slot);
+        match self.by_name.insert(name, index) {
+            None => Ok(index),
+            Some(_) => Err(format!("the value '{name}' is made twice")),
+        }
+    }
+
+    fn add(&mut self, node: &'a Node) -> Result<(), Fault> {
+        let opset = self.opsets.get(&node.domain).copied();
+        let build = ops::find(node, opset)?;
+        let slots = node.inputs.iter().map(|name| self.find(name)).collect::<Result<Vec<_>, _>>()?;
+        let operand = |slot: &Option<usize>| {
+            slot.map(|slot| &self.values[slot])
+                .map(|slot| Operand { kind: slot.kind.clone(), constant: slot.constant.clone() })
+        };
+        let mut site = Site::new(node, opset.unwrap_or_default(), slots.iter().map(operand).collect());
+        let built = build(&mut site)?;
+        built.outputs.iter().try_for_each(Type::check)?;
+        if site.wanted_outputs() > built.outputs.len() {
+            return Err(format!("its output number {} is not supported", site.wanted_outputs()));
+        }
+        let mut inputs = slots;
+        for constant in site.finish()? {
+            let slot = self.constant(constant)?;
+            inputs.push(Some(self.push(slot)));
+        }
+        if built.outputs.iter().all(|kind| !kind.events)
+            && inputs.iter().flatten().all(|&slot| self.values[slot].constant.is_some())
+        {
+            return self.fold(node, &*built.operator, &inputs, built.outputs);
+        }
+        let mut outputs = Vec::new();
+        for (kind, name) in
+            built.outputs.into_iter().zip(node.outputs.iter().map(Some).chain(std::iter::repeat(None)))
+        {
+            let name = name.filter(|name| !name.is_empty());
+            outputs.push(name.map(|name| self.name(name, Slot { kind, constant: None })).transpose()?);
+        }
+        let first = node.outputs.iter().find(|name| !name.is_empty());
+        let name = if node.name.is_empty() { first.cloned().unwrap_or_default() } else { node.name.clone() };
+        self.steps.push(Step {
+            name,
+            operator_name: node.operator.clone(),
+            operator: built.operator,
+            inputs,
+            outputs,
+        });
+        Ok(())
+    }
+
+    fn find(&self, name: &str) -> Result<Option<usize>, Fault> {
+        if name.is_empty() {
+            return Ok(None);
+        }
+        let found = self.by_name.get(name).copied();
+        found.map(Some).ok_or_else(|| format!("the value '{name}' is used before it is made, or never made"))
+    }
+
+    /// Runs a step whose inputs are all known.
+    fn fold(
+        &mut self,
+        node: &'a Node,
+        operator: &dyn Operator,
+        inputs: &[Option<usize>],
+        outputs: Vec<Type>,
+    ) -> Result<(), Fault> {
+        let value = |slot: &Option<usize>| {
+            slot.and_then(|slot| self.values[slot].constant.as_ref())
+                .map(|constant| Value::of(constant, &self.cpu))
+        };
+        let mut inputs = Inputs { values: inputs.iter().map(value).collect(), device: &self.cpu };
+        let values = operator.run(&mut inputs);
+        for ((value, kind), name) in values.into_iter().zip(outputs).zip(&node.outputs) {
+            if name.is_empty() {
+                continue;
+            }
+            let constant = value.into_constant(&kind.dims)?;
+            let slot = self.constant(constant)?;
+            self.name(name, Slot { kind, ..slot })?;
+        }
+        Ok(())
+    }
+
+    fn finish(self, source: &Source) -> Result<Graph, Refusal> {
+        let mut outputs = Vec::new();
+        for name in &source.outputs {
+            let refused = |reason: &str| Refusal::new(format!("output '{name}'"), reason);
+            let slot = self.by_name.get(name.as_str()).ok_or_else(|| refused("is never made"))?;
+            let kind = self.values[*slot].kind.clone();
+            if source.events && !kind.events {
+                return Err(refused("does not depend on the event"));
+            }
+            outputs.push(Output { name: name.clone(), kind, slot: *slot });
+        }
+        if outputs.is_empty() {
+            return Err(Refusal::new("the graph", "has no outputs"));
+        }
+        Ok(Graph { inputs: source.inputs.clone(), outputs, steps: self.steps, values: self.values })
+    }
+}

@@ -1,0 +1,34 @@
+//! Models as graphs of operators: read from ONNX or built by hand, checked once, run by burn on any device.
+//!
+//! ```text
+//!   ONNX bytes --Source::from_onnx--> Source --Graph::new--> Graph --Program::new(device)--> Program --start--> Pending --wait--> numbers
+//!   Source::node (an architecture) --'   names        types, order,       constants on         per batch
+//!                                                     constants folded    the device
+//! ```
+//!
+//! * I1: what this program cannot compute exactly as ONNX defines it is refused by [`Graph::new`], by name; nothing is refused while events wait.
+//! * I2: no operation mixes events: the first axis of every input is that of events, and it stays in front.
+//! * I3: bytes from outside never cause a panic, and no length in them decides an allocation.
+//!
+//! One operator family = one file in `ops/` + one word in its list.
+//!
+//! burn is part of this interface: [`Program::new`] takes its device.
+
+mod error;
+mod graph;
+mod onnx;
+mod operator;
+mod ops;
+mod program;
+mod proto;
+mod source;
+mod value;
+
+pub use error::Refusal;
+pub use graph::{Graph, Output, StepInfo};
+pub use onnx::ONNX_BYTES_MAX;
+pub use operator::KernelOp;
+pub use ops::OPERATORS;
+pub use program::{Pending, Program};
+pub use source::{Attribute, Constant, Data, Input, Kind, Node, OPSET, Source};
+pub use value::Type;

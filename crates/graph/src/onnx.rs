@@ -1,0 +1,245 @@
+//! From the bytes of an ONNX file to a [`Source`].
+//!
+//! Invariants:
+//!
+//! * I1: no length inside the file decides an allocation; the messages are counted before they are decoded.
+//! * I2: the first axis of every input is the axis of events, whatever size the file gives it: exporters often write down the batch that
+//!   they were shown.
+//! * I3: initializers that are also listed as inputs (files before IR version 4) are constants.
+
+use std::collections::BTreeMap;
+
+use prost::Message;
+
+use crate::error::{Fault, Refusal, refuse};
+use crate::proto;
+use crate::source::{Attribute, Constant, Data, Input, Kind, Node, Source};
+
+/// Most bytes of a file.
+pub const ONNX_BYTES_MAX: usize = 64 << 20;
+/// Most messages in a file: nodes, tensors, attributes, names. A network of the field has some hundred.
+const MESSAGES_MAX: usize = 200_000;
+
+/// `TensorProto.DataType` by name, for messages; the index is the number in the file.
+const DATA_TYPES: [&str; 24] = [
+    "undefined",
+    "float",
+    "uint8",
+    "int8",
+    "uint16",
+    "int16",
+    "int32",
+    "int64",
+    "string",
+    "bool",
+    "float16",
+    "double",
+    "uint32",
+    "uint64",
+    "complex64",
+    "complex128",
+    "bfloat16",
+    "float8e4m3fn",
+    "float8e4m3fnuz",
+    "float8e5m2",
+    "float8e5m2fnuz",
+    "uint4",
+    "int4",
+    "float4e2m1",
+];
+
+impl Source {
+    /// Reads an ONNX file. The first axis of every input is that of events.
+    pub fn from_onnx(bytes: &[u8]) -> Result<Self, Refusal> {
+        Self::read(bytes, true)
+    }
+
+    /// Reads an ONNX file whose inputs have no axis of events: every axis is one of the value. For tests of single operators.
+    pub fn from_onnx_without_events(bytes: &[u8]) -> Result<Self, Refusal> {
+        Self::read(bytes, false)
+    }
+
+    fn read(bytes: &[u8], events: bool) -> Result<Self, Refusal> {
+        let whole = |reason: String| Refusal::new("the ONNX file", reason);
+        if bytes.len() > ONNX_BYTES_MAX {
+            return Err(whole(format!("{} bytes; at most {} MiB", bytes.len(), ONNX_BYTES_MAX >> 20)));
+        }
+        let unreadable = |error: prost::DecodeError| whole(format!("cannot be decoded: {error}"));
+        if proto::count(bytes, MESSAGES_MAX).map_err(unreadable)? > MESSAGES_MAX {
+            return Err(whole(format!("more than {MESSAGES_MAX} nodes, tensors and names")));
+        }
+        let model = proto::Model::decode(bytes).map_err(unreadable)?;
+        let graph = model.graph.ok_or_else(|| whole("has no graph; is it an ONNX model?".into()))?;
+        if !graph.sparse_initializer.is_empty() {
+            return Err(whole("has sparse weights; export them dense".into()));
+        }
+        let opsets = model.opset_import.into_iter().map(|opset| (domain(opset.domain), opset.version));
+        let mut constants = BTreeMap::new();
+        for tensor in graph.initializer {
+            let name = tensor.name.clone();
+            let read = constant(tensor).map_err(|fault| Refusal::new(format!("tensor '{name}'"), fault))?;
+            constants.insert(name, read);
+        }
+        let given = graph.input.into_iter().filter(|input| !constants.contains_key(&input.name));
+        let inputs = given.map(|info| input(info, events)).collect::<Result<_, _>>()?;
+        for output in &graph.output {
+            tensor_type(output).map_err(|fault| Refusal::new(format!("output '{}'", output.name), fault))?;
+        }
+        Ok(Self {
+            inputs,
+            outputs: graph.output.into_iter().map(|output| output.name).collect(),
+            constants,
+            nodes: graph.node.into_iter().map(node).collect(),
+            opsets: opsets.collect(),
+            events,
+        })
+    }
+}
+
+impl Constant {
+    /// Reads a tensor that was saved alone (`TensorProto`, the `.pb` files of test suites).
+    pub fn from_onnx(bytes: &[u8]) -> Result<Self, Refusal> {
+        let refusal = |reason: String| Refusal::new("the ONNX tensor", reason);
+        let tensor = proto::Tensor::decode(bytes).map_err(|error| refusal(error.to_string()))?;
+        constant(tensor).map_err(refusal)
+    }
+}
+
+/// The ONNX operators have two names.
+fn domain(name: String) -> String {
+    if name == "ai.onnx" { String::new() } else { name }
+}
+
+fn node(node: proto::Node) -> Node {
+    Node {
+        domain: domain(node.domain),
+        operator: node.op_type,
+        name: node.name,
+        inputs: node.input,
+        outputs: node.output,
+        attributes: node.attribute.into_iter().map(|it| (it.name.clone(), attribute(it))).collect(),
+    }
+}
+
+fn attribute(attribute: proto::Attribute) -> Attribute {
+    let texts = |list: Vec<Vec<u8>>| list.iter().map(|text| String::from_utf8_lossy(text).into()).collect();
+    let proto::Attribute { f, i, s, t, floats, ints, strings, r#type: kind, .. } = attribute;
+    match kind {
+        1 => Attribute::Float(f.unwrap_or_default()),
+        2 => Attribute::Int(i.unwrap_or_default()),
+        3 => Attribute::Text(String::from_utf8_lossy(&s.unwrap_or_default()).into()),
+        4 => match constant(*t.unwrap_or_default()) {
+            Ok(tensor) => Attribute::Tensor(tensor),
+            Err(fault) => Attribute::Other(fault),
+        },
+        5 | 10 => Attribute::Other("a sub-graph (control flow)".into()),
+        6 => Attribute::Floats(floats),
+        7 => Attribute::Ints(ints),
+        8 => Attribute::Texts(texts(strings)),
+        0 => match (f, i, s) {
+            (Some(value), ..) => Attribute::Float(value),
+            (_, Some(value), _) => Attribute::Int(value),
+            (_, _, Some(text)) => Attribute::Text(String::from_utf8_lossy(&text).into()),
+            _ if !floats.is_empty() => Attribute::Floats(floats),
+            _ if !strings.is_empty() => Attribute::Texts(texts(strings)),
+            _ => Attribute::Ints(ints),
+        },
+        other => Attribute::Other(format!("an attribute of type {other}")),
+    }
+}
+
+fn input(info: proto::ValueInfo, events: bool) -> Result<Input, Refusal> {
+    let refused = |fault: Fault| Refusal::new(format!("input '{}'", info.name), fault);
+    let tensor = tensor_type(&info).map_err(refused)?;
+    let kind = kind(tensor.elem_type).map_err(refused)?;
+    let open = "its shape is open; export the model with the shape of its inputs";
+    let shape = tensor.shape.as_ref().ok_or_else(|| refused(open.into()))?;
+    let first = usize::from(events);
+    if shape.dim.len() < first {
+        return Err(refused("a single number without an axis for events".into()));
+    }
+    if let [only] = &shape.dim[..]
+        && events
+        && only.value.is_some_and(|size| size > 1)
+    {
+        let message =
+            "has one axis, of fixed size: there is none for events; export with a batch axis in front";
+        return Err(refused(message.into()));
+    }
+    let mut dims = Vec::new();
+    for (axis, dim) in shape.dim.iter().enumerate().skip(first) {
+        let size = dim.value.and_then(|size| usize::try_from(size).ok()).filter(|&size| size > 0 || !events);
+        dims.push(size.ok_or_else(|| {
+            refused(format!("the size of axis {axis} is open; only the first axis, that of events, may be"))
+        })?);
+    }
+    Ok(Input { name: info.name, kind, dims })
+}
+
+fn tensor_type(info: &proto::ValueInfo) -> Result<&proto::TensorType, Fault> {
+    let Some(kind) = &info.r#type else { refuse!("has no type; export the model with types") };
+    if kind.sequence.is_some() || kind.map.is_some() {
+        refuse!(
+            "is a sequence or a map, not a tensor; export with zipmap off (skl2onnx, onnxmltools: zipmap=False)"
+        );
+    }
+    kind.tensor.as_ref().ok_or_else(|| "is not a tensor".into())
+}
+
+/// The kind of an ONNX data type, or a sentence with its name.
+pub(crate) fn kind(data_type: i32) -> Result<Kind, Fault> {
+    match data_type {
+        1 => Ok(Kind::Float),
+        6 | 7 => Ok(Kind::Int),
+        9 => Ok(Kind::Bool),
+        other => {
+            let name = usize::try_from(other).ok().and_then(|index| DATA_TYPES.get(index));
+            let name = name.map_or_else(|| format!("number {other}"), ToString::to_string);
+            let remedy = match other {
+                10 | 11 | 16 => "; export the model in single precision (float32)",
+                _ => "",
+            };
+            Err(format!("data type {name} is not supported (float, int32, int64 and bool are){remedy}"))
+        }
+    }
+}
+
+fn constant(tensor: proto::Tensor) -> Result<Constant, Fault> {
+    let kind = kind(tensor.data_type)?;
+    if tensor.data_location == 1 {
+        refuse!("its numbers are in another file; save the model as one file (save_as_external_data=False)");
+    }
+    let mut dims = Vec::new();
+    let mut size = 1usize;
+    for &dim in &tensor.dims {
+        let dim = usize::try_from(dim).map_err(|_| format!("has a negative size, {dim}"))?;
+        size = size.checked_mul(dim).ok_or("is too large")?;
+        dims.push(dim);
+    }
+    let data = match (kind, tensor.raw_data) {
+        (Kind::Float, None) => Data::Floats(tensor.float_data),
+        (Kind::Float, Some(raw)) => Data::Floats(numbers(&raw, f32::from_le_bytes)?),
+        (Kind::Int, None) if tensor.data_type == 6 => {
+            Data::Ints(tensor.int32_data.into_iter().map(i64::from).collect())
+        }
+        (Kind::Int, None) => Data::Ints(tensor.int64_data),
+        (Kind::Int, Some(raw)) if tensor.data_type == 6 => {
+            Data::Ints(numbers(&raw, |bytes| i64::from(i32::from_le_bytes(bytes)))?)
+        }
+        (Kind::Int, Some(raw)) => Data::Ints(numbers(&raw, i64::from_le_bytes)?),
+        (Kind::Bool, None) => Data::Bools(tensor.int32_data.into_iter().map(|number| number != 0).collect()),
+        (Kind::Bool, Some(raw)) => Data::Bools(raw.into_iter().map(|byte| byte != 0).collect()),
+    };
+    if data.len() != size {
+        refuse!("has {} numbers, its shape {dims:?} says {size}", data.len());
+    }
+    Ok(Constant { dims, data })
+}
+
+fn numbers<T, const SIZE: usize>(raw: &[u8], number: impl Fn([u8; SIZE]) -> T) -> Result<Vec<T>, Fault> {
+    let (whole, rest) = raw.as_chunks::<SIZE>();
+    if !rest.is_empty() {
+        refuse!("{} bytes are not a whole number of {SIZE}-byte numbers", raw.len());
+    }
+    Ok(whole.iter().map(|&bytes| number(bytes)).collect())
+}

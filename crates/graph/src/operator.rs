@@ -1,0 +1,338 @@
+//! What an operator is: checked and typed once, when the graph is built ([`Site`]); run for every batch ([`Operator`]).
+//!
+//! ```text
+//!   node --Site: attributes, opset, types and constants of its inputs--> build() --> Built { operator, types of the outputs }
+//!                                                                                       |
+//!                                                       Inputs (values on a device) --> run() --> values
+//! ```
+//!
+//! Invariants that every operator keeps:
+//!
+//! * I1: whatever could go wrong is refused by `build`; `run` computes and nothing else.
+//! * I2: every attribute of the node is read or refused ([`Site::finish`]), none is ignored in silence.
+//! * I3: the axis of events stays in front, and no operation mixes events.
+//! * I4: constants that `run` needs on the device are inputs like others ([`Site::add_constant`]): they are brought there once.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::fmt;
+
+use burn::tensor::{Bool, Device, Int, Tensor};
+
+use crate::error::{Fault, refuse};
+use crate::source::{Attribute, Constant, Data, Kind, Node};
+use crate::value::{Type, Value};
+
+/// A part of a graph that computes.
+pub(crate) trait Operator: fmt::Debug + Send + Sync {
+    /// Computes the outputs. Rows of a value with events are events; a value without has one row.
+    fn run(&self, inputs: &mut Inputs<'_>) -> Vec<Value>;
+
+    /// Multiplications, each with an addition, that one event costs; 0 where there are none worth counting.
+    fn multiply_adds(&self) -> u64 {
+        0
+    }
+
+    /// What it is in the language of the fused kernels, if they know it.
+    fn as_kernel(&self) -> Option<KernelOp> {
+        None
+    }
+}
+
+/// An operator as the fused kernels know it.
+#[derive(Clone, Copy, Debug)]
+pub enum KernelOp {
+    /// The value itself, perhaps in another shape.
+    Identity,
+    /// `x W + b` with constant `W` `[inputs, outputs]` and `b` `[outputs]`.
+    Dense {
+        /// Width of a row that goes in.
+        inputs: usize,
+        /// Width of a row that comes out.
+        outputs: usize,
+        /// Which input of the step `W` is.
+        weight: usize,
+        /// Which input of the step `b` is, if there is one.
+        bias: Option<usize>,
+    },
+    /// The larger of the value and 0.
+    Relu,
+    /// Hyperbolic tangent.
+    Tanh,
+    /// `1 / (1 + exp(-x))`.
+    Sigmoid,
+    /// The value, times `alpha` where it is negative.
+    LeakyRelu {
+        /// Slope below 0.
+        alpha: f32,
+    },
+    /// Exponentials over their sum, over a whole row.
+    Softmax,
+}
+
+/// The result of building a node.
+pub(crate) struct Built {
+    pub operator: Box<dyn Operator>,
+    pub outputs: Vec<Type>,
+}
+
+impl Built {
+    /// An operator with one output.
+    pub fn one(operator: impl Operator + 'static, output: Type) -> Result<Self, Fault> {
+        Ok(Self { operator: Box::new(operator), outputs: vec![output] })
+    }
+}
+
+/// What goes into a node: its type, and its numbers if they are known already.
+#[derive(Clone, Debug)]
+pub(crate) struct Operand {
+    pub kind: Type,
+    pub constant: Option<Constant>,
+}
+
+/// A node as it is built: what its operator may ask.
+pub(crate) struct Site<'a> {
+    node: &'a Node,
+    /// Version of the node's domain.
+    pub opset: i64,
+    operands: Vec<Option<Operand>>,
+    /// Constants that the operator adds to its inputs.
+    added: Vec<Constant>,
+    read: RefCell<BTreeSet<&'a str>>,
+}
+
+impl<'a> Site<'a> {
+    pub fn new(node: &'a Node, opset: i64, operands: Vec<Option<Operand>>) -> Self {
+        Self { node, opset, operands, added: Vec::new(), read: RefCell::default() }
+    }
+
+    /// The node, for messages and for operators that share a file.
+    pub fn operator(&self) -> &'a str {
+        &self.node.operator
+    }
+
+    /// How many outputs of the node somebody wants: the index of the last with a name, plus 1.
+    pub fn wanted_outputs(&self) -> usize {
+        self.node.outputs.iter().rposition(|name| !name.is_empty()).map_or(0, |last| last + 1)
+    }
+
+    /// Is output `index` wanted?
+    pub fn wants(&self, index: usize) -> bool {
+        self.node.outputs.get(index).is_some_and(|name| !name.is_empty())
+    }
+
+    /// Refuses a node of which more than `most` outputs are wanted.
+    pub fn outputs_at_most(&self, most: usize) -> Result<(), Fault> {
+        if self.wanted_outputs() > most {
+            refuse!("its output number {} is not supported; only the first {most}", self.wanted_outputs());
+        }
+        Ok(())
+    }
+
+    /// Number of inputs, those left out at the end not counted.
+    pub fn inputs(&self) -> usize {
+        self.operands.iter().rposition(Option::is_some).map_or(0, |last| last + 1)
+    }
+
+    /// Refuses a node with fewer or more inputs.
+    pub fn inputs_between(&self, fewest: usize, most: usize) -> Result<(), Fault> {
+        let found = self.inputs();
+        if found < fewest || found > most {
+            refuse!("has {found} inputs; between {fewest} and {most} are expected");
+        }
+        Ok(())
+    }
+
+    /// Is input `index` there?
+    pub fn has(&self, index: usize) -> bool {
+        self.operands.get(index).is_some_and(Option::is_some)
+    }
+
+    /// Type of input `index`.
+    pub fn input(&self, index: usize) -> Result<&Type, Fault> {
+        let operand = self.operands.get(index).and_then(Option::as_ref);
+        operand.map(|operand| &operand.kind).ok_or_else(|| format!("its input {index} is missing"))
+    }
+
+    /// Type of input `index`, which must hold numbers of `kind`.
+    pub fn input_of(&self, index: usize, kind: Kind) -> Result<&Type, Fault> {
+        let found = self.input(index)?;
+        if found.kind != kind {
+            refuse!("its input {index} is of kind {:?}; only {kind:?} is supported", found.kind);
+        }
+        Ok(found)
+    }
+
+    /// Input `index`, if its numbers are known.
+    pub fn constant(&self, index: usize) -> Option<&Constant> {
+        self.operands.get(index)?.as_ref()?.constant.as_ref()
+    }
+
+    /// Input `index`, whose numbers must be known.
+    pub fn known(&self, index: usize, what: &str) -> Result<&Constant, Fault> {
+        self.input(index)?;
+        let Some(constant) = self.constant(index) else {
+            refuse!(
+                "its input {index} ({what}) is computed from the event; it must be a constant: export the model with fixed shapes"
+            );
+        };
+        Ok(constant)
+    }
+
+    /// The integers of input `index`; `None` if it is left out.
+    pub fn known_ints(&self, index: usize, what: &str) -> Result<Option<Vec<i64>>, Fault> {
+        if !self.has(index) {
+            return Ok(None);
+        }
+        match &self.known(index, what)?.data {
+            Data::Ints(values) => Ok(Some(values.clone())),
+            _ => Err(format!("its input {index} ({what}) must be integers")),
+        }
+    }
+
+    /// Adds a constant to the inputs of the operator; its index there.
+    pub fn add_constant(&mut self, constant: Constant) -> usize {
+        self.added.push(constant);
+        self.operands.len() + self.added.len() - 1
+    }
+
+    fn attribute(&self, key: &'a str) -> Option<&'a Attribute> {
+        self.read.borrow_mut().insert(key);
+        self.node.attributes.get(key)
+    }
+
+    /// An integer attribute.
+    pub fn int(&self, key: &'a str) -> Result<Option<i64>, Fault> {
+        match self.attribute(key) {
+            None => Ok(None),
+            Some(Attribute::Int(value)) => Ok(Some(*value)),
+            Some(other) => Err(wrong(key, other, "an integer")),
+        }
+    }
+
+    /// A 0-or-1 attribute.
+    pub fn flag(&self, key: &'a str, default: bool) -> Result<bool, Fault> {
+        Ok(self.int(key)?.map_or(default, |value| value != 0))
+    }
+
+    /// A floating-point attribute.
+    pub fn float(&self, key: &'a str, default: f32) -> Result<f32, Fault> {
+        match self.attribute(key) {
+            None => Ok(default),
+            Some(Attribute::Float(value)) => Ok(*value),
+            Some(other) => Err(wrong(key, other, "a number")),
+        }
+    }
+
+    /// A text attribute.
+    pub fn text(&self, key: &'a str, default: &'a str) -> Result<&'a str, Fault> {
+        match self.attribute(key) {
+            None => Ok(default),
+            Some(Attribute::Text(value)) => Ok(value),
+            Some(other) => Err(wrong(key, other, "a text")),
+        }
+    }
+
+    /// A list of integers; `None` if it is not there.
+    pub fn ints(&self, key: &'a str) -> Result<Option<&'a [i64]>, Fault> {
+        match self.attribute(key) {
+            None => Ok(None),
+            Some(Attribute::Ints(values)) => Ok(Some(values)),
+            Some(other) => Err(wrong(key, other, "a list of integers")),
+        }
+    }
+
+    /// A list of numbers; `None` if it is not there.
+    pub fn floats(&self, key: &'a str) -> Result<Option<&'a [f32]>, Fault> {
+        match self.attribute(key) {
+            None => Ok(None),
+            Some(Attribute::Floats(values)) => Ok(Some(values)),
+            Some(other) => Err(wrong(key, other, "a list of numbers")),
+        }
+    }
+
+    /// A list of texts; `None` if it is not there.
+    pub fn texts(&self, key: &'a str) -> Result<Option<&'a [String]>, Fault> {
+        match self.attribute(key) {
+            None => Ok(None),
+            Some(Attribute::Texts(values)) => Ok(Some(values)),
+            Some(other) => Err(wrong(key, other, "a list of texts")),
+        }
+    }
+
+    /// A tensor attribute.
+    pub fn tensor(&self, key: &'a str) -> Result<Option<&'a Constant>, Fault> {
+        match self.attribute(key) {
+            None => Ok(None),
+            Some(Attribute::Tensor(value)) => Ok(Some(value)),
+            Some(other) => Err(wrong(key, other, "a tensor")),
+        }
+    }
+
+    /// Marks attributes as read that change nothing here (training, hints to an optimiser).
+    pub fn ignore(&self, keys: &[&'a str]) {
+        self.read.borrow_mut().extend(keys);
+    }
+
+    /// Refuses attributes that nobody has read. Gives the constants that were added.
+    pub fn finish(self) -> Result<Vec<Constant>, Fault> {
+        let read = self.read.into_inner();
+        match self.node.attributes.keys().find(|key| !read.contains(key.as_str())) {
+            Some(key) => Err(format!("its attribute '{key}' is not supported")),
+            None => Ok(self.added),
+        }
+    }
+}
+
+fn wrong(key: &str, found: &Attribute, wanted: &str) -> Fault {
+    let found = match found {
+        Attribute::Float(_) => "a number",
+        Attribute::Int(_) => "an integer",
+        Attribute::Text(_) => "a text",
+        Attribute::Tensor(_) => "a tensor",
+        Attribute::Floats(_) => "a list of numbers",
+        Attribute::Ints(_) => "a list of integers",
+        Attribute::Texts(_) => "a list of texts",
+        Attribute::Other(what) => what,
+    };
+    format!("its attribute '{key}' is {found}, must be {wanted}")
+}
+
+/// The values that go into a running operator: those of the node, then the constants it added. Each is taken once.
+#[derive(Debug)]
+pub(crate) struct Inputs<'a> {
+    pub values: Vec<Option<Value>>,
+    /// Where results live.
+    pub device: &'a Device,
+}
+
+impl Inputs<'_> {
+    /// Takes input `index`. It exists: `build` has looked.
+    pub fn take(&mut self, index: usize) -> Value {
+        self.values[index].take().expect("an input is there and taken once")
+    }
+
+    /// Takes an input of floating-point numbers.
+    pub fn float(&mut self, index: usize) -> Tensor<2> {
+        match self.take(index) {
+            Value::Float(tensor) => tensor,
+            other => unreachable!("input {index} was checked to be float, is {other:?}"),
+        }
+    }
+
+    /// Takes an input of integers.
+    pub fn int(&mut self, index: usize) -> Tensor<2, Int> {
+        match self.take(index) {
+            Value::Int(tensor) => tensor,
+            other => unreachable!("input {index} was checked to be int, is {other:?}"),
+        }
+    }
+
+    /// Takes an input of truth values.
+    pub fn bool(&mut self, index: usize) -> Tensor<2, Bool> {
+        match self.take(index) {
+            Value::Bool(tensor) => tensor,
+            other => unreachable!("input {index} was checked to be bool, is {other:?}"),
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! The operators: one file per family, one word per operator in the list.
+
+mod activation;
+mod gemm;
+
+use crate::error::{Fault, refuse};
+use crate::operator::{Built, Site};
+use crate::source::Node;
+
+type Build = fn(&mut Site<'_>) -> Result<Built, Fault>;
+
+/// The domain of classical machine learning.
+const ML: &str = "ai.onnx.ml";
+
+/// Domain, operator, and what builds it.
+const ALL: &[(&str, &str, Build)] =
+    &[("", "Gemm", gemm::gemm), ("", "MatMul", gemm::matmul), ("", "Relu", activation::unary)];
+
+/// Every operator that is supported: domain (empty for the ONNX ones) and name.
+pub const OPERATORS: [(&str, &str); ALL.len()] = {
+    let mut names = [("", ""); ALL.len()];
+    let mut index = 0;
+    while index < ALL.len() {
+        names[index] = (ALL[index].0, ALL[index].1);
+        index += 1;
+    }
+    names
+};
+
+/// Oldest and newest opset of a domain that the operators here were written for.
+fn opsets(domain: &str) -> (i64, i64) {
+    if domain == ML { (1, 5) } else { (6, 26) }
+}
+
+/// Finds what builds a node, or says that nothing does and what to do.
+pub(crate) fn find(node: &Node, opset: Option<i64>) -> Result<Build, Fault> {
+    let found = ALL.iter().find(|(domain, name, _)| *domain == node.domain && *name == node.operator);
+    let Some((domain, _, build)) = found else {
+        refuse!("this operator is not supported; {}", remedy(node));
+    };
+    let Some(opset) = opset else {
+        refuse!("the file states no opset for this domain; export it again");
+    };
+    let (oldest, newest) = opsets(domain);
+    if !(oldest..=newest).contains(&opset) {
+        refuse!("opset {opset} is not supported; export with one between {oldest} and {newest}");
+    }
+    Ok(*build)
+}
+
+fn remedy(node: &Node) -> &'static str {
+    match (node.domain.as_str(), node.operator.as_str()) {
+        (ML, "ZipMap") => "export with zipmap off (skl2onnx, onnxmltools: zipmap=False)",
+        (_, "If" | "Loop" | "Scan") => {
+            "control flow has no place in a batch; export the model with it unrolled or traced"
+        }
+        (_, "LSTM" | "GRU" | "RNN") => {
+            "recurrent networks are not supported yet; use a convolution or a dense network"
+        }
+        ("qonnx.custom_op.general" | "onnx.brevitas" | "finn.custom_op.general", _) => {
+            "quantisation-aware operators (QONNX) are not supported yet; export the float model"
+        }
+        ("", _) => "replace it in the model by operators of the list (see `tamis model import --help`)",
+        _ => "operators of this domain are private to a framework; export with standard ONNX operators",
+    }
+}

@@ -1,0 +1,150 @@
+//! A graph on a device.
+//!
+//! Threads: clones share the constants; no lock on the way. A run belongs to its caller.
+//!
+//! Cost: an allocation per operator, inside burn; a value is handed on without a copy where its last user gets it.
+
+use std::sync::Arc;
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::graph::Graph;
+use crate::operator::Inputs;
+use crate::source::{Constant, Kind};
+use crate::value::{Value, as_ints};
+
+/// A graph whose constants are on a device, ready to run.
+#[derive(Clone, Debug)]
+pub struct Program {
+    graph: Arc<Graph>,
+    device: Device,
+    /// The value of every constant slot.
+    constants: Vec<Option<Value>>,
+    /// The step after which a slot is not needed any more.
+    last_use: Vec<usize>,
+}
+
+/// Outputs on their way from a device: waiting for them is [`Pending::wait`].
+#[derive(Debug)]
+pub struct Pending {
+    values: Vec<(Value, usize)>,
+}
+
+impl Program {
+    /// Brings the constants of a graph to a device.
+    pub fn new(graph: Arc<Graph>, device: &Device) -> Self {
+        let used: Vec<bool> = {
+            let mut used = vec![false; graph.values.len()];
+            let inputs = graph.steps.iter().flat_map(|step| step.inputs.iter().flatten().copied());
+            inputs.chain(graph.outputs.iter().map(|output| output.slot)).for_each(|slot| used[slot] = true);
+            used
+        };
+        let constant = |(slot, used): (&crate::graph::Slot, bool)| {
+            slot.constant.as_ref().filter(|_| used).map(|constant| Value::of(constant, device))
+        };
+        let constants = graph.values.iter().zip(used).map(constant).collect();
+        let mut last_use = vec![0; graph.values.len()];
+        for (index, step) in graph.steps.iter().enumerate() {
+            step.inputs.iter().flatten().for_each(|&slot| last_use[slot] = index);
+        }
+        graph.outputs.iter().for_each(|output| last_use[output.slot] = usize::MAX);
+        Self { graph, device: device.clone(), constants, last_use }
+    }
+
+    /// The graph.
+    pub fn graph(&self) -> &Arc<Graph> {
+        &self.graph
+    }
+
+    /// Starts a run over `rows` events whose inputs stand side by side: a row holds the numbers of all inputs, in order.
+    ///
+    /// # Panics
+    /// If `numbers` has another length than `rows` rows.
+    pub fn start(&self, numbers: Vec<f32>, rows: usize) -> Pending {
+        let width = self.graph.input_numbers();
+        assert_eq!(numbers.len(), rows * width, "whole rows");
+        let table = Tensor::<2>::from_data(TensorData::new(numbers, [rows, width]), &self.device);
+        let mut values = self.constants.clone();
+        let (inputs, mut from) = (&self.graph.inputs, 0);
+        for (slot, input) in inputs.iter().enumerate() {
+            let width: usize = input.dims.iter().product();
+            let columns =
+                if inputs.len() == 1 { table.clone() } else { table.clone().narrow(1, from, width) };
+            from += width;
+            values[slot] = Some(match input.kind {
+                Kind::Float => Value::Float(columns),
+                Kind::Int => Value::Int(as_ints(columns.int(), &self.device)),
+                Kind::Bool => Value::Bool(columns.not_equal_scalar(0)),
+            });
+        }
+        self.run(values)
+    }
+
+    /// Runs a graph without an axis of events over whole tensors, one per input in order.
+    pub fn run_whole(&self, inputs: &[Constant]) -> Result<Vec<Constant>, String> {
+        let mut values = self.constants.clone();
+        for (slot, input) in inputs.iter().enumerate() {
+            values[slot] = Some(Value::of(input, &self.device));
+        }
+        let done = self.run(values).values.into_iter().zip(&self.graph.outputs);
+        done.map(|((value, _), output)| value.into_constant(&output.kind.dims)).collect()
+    }
+
+    fn run(&self, mut values: Vec<Option<Value>>) -> Pending {
+        for (index, step) in self.graph.steps.iter().enumerate() {
+            let mut fetch = |slot: &Option<usize>| {
+                slot.and_then(|slot| {
+                    if self.last_use[slot] == index { values[slot].take() } else { values[slot].clone() }
+                })
+            };
+            let mut inputs =
+                Inputs { values: step.inputs.iter().map(&mut fetch).collect(), device: &self.device };
+            // The same value may stand twice among the inputs: then the second fetch found it taken.
+            if step.inputs.iter().zip(&inputs.values).any(|(slot, value)| slot.is_some() && value.is_none()) {
+                refill(&step.inputs, &mut inputs.values);
+            }
+            for (value, slot) in step.operator.run(&mut inputs).into_iter().zip(&step.outputs) {
+                if let Some(slot) = slot {
+                    values[*slot] = Some(value);
+                }
+            }
+        }
+        let outputs = self.graph.outputs.iter();
+        let value = |slot: usize| values[slot].clone().expect("every output is made");
+        Pending { values: outputs.map(|output| (value(output.slot), output.kind.numbers())).collect() }
+    }
+}
+
+fn refill(slots: &[Option<usize>], values: &mut [Option<Value>]) {
+    for index in 0..slots.len() {
+        if slots[index].is_some() && values[index].is_none() {
+            let first = slots[..index].iter().position(|slot| *slot == slots[index]);
+            values[index] = first.and_then(|first| values[first].clone());
+        }
+    }
+}
+
+impl Pending {
+    /// Waits for the outputs: row-major, the numbers of all outputs of an event side by side, as 32-bit floating point.
+    pub fn wait(self, rows: usize) -> Result<Vec<f32>, String> {
+        let fail = |error: burn::tensor::TensorReadError| error.to_string();
+        let mut parts = Vec::with_capacity(self.values.len());
+        for (value, width) in self.values {
+            let numbers: Vec<f32> = match value {
+                Value::Float(tensor) => tensor.try_into_vec_as().map_err(fail)?,
+                Value::Int(tensor) => tensor.float().try_into_vec_as().map_err(fail)?,
+                Value::Bool(tensor) => tensor.float().try_into_vec_as().map_err(fail)?,
+            };
+            if numbers.len() != rows * width {
+                return Err(format!("gave {} numbers for {rows} events of {width}", numbers.len()));
+            }
+            parts.push((numbers, width));
+        }
+        if let [_] = &parts[..] {
+            return Ok(parts.swap_remove(0).0);
+        }
+        let rows = (0..rows)
+            .flat_map(|row| parts.iter().flat_map(move |(numbers, width)| &numbers[row * width..][..*width]));
+        Ok(rows.copied().collect())
+    }
+}

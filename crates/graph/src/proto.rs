@@ -1,0 +1,195 @@
+//! The protobuf messages of an ONNX file: the fields that this program reads, and no others.
+//!
+//! Field numbers are those of `onnx.proto` (ONNX IR version 13). Sub-graphs, functions, training information and text for people are not
+//! declared: prost skips them. What they mean for a graph is refused by name where a node needs them.
+//!
+//! An empty message takes two bytes in a file and a few hundred in memory, so the messages are counted ([`count`]) before any is decoded.
+
+use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
+
+/// The whole file.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Model {
+    #[prost(message, optional, tag = "7")]
+    pub graph: Option<Graph>,
+    #[prost(message, repeated, tag = "8")]
+    pub opset_import: Vec<Opset>,
+}
+
+/// Version of one domain of operators.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Opset {
+    #[prost(string, tag = "1")]
+    pub domain: String,
+    #[prost(int64, tag = "2")]
+    pub version: i64,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Graph {
+    #[prost(message, repeated, tag = "1")]
+    pub node: Vec<Node>,
+    #[prost(message, repeated, tag = "5")]
+    pub initializer: Vec<Tensor>,
+    #[prost(message, repeated, tag = "11")]
+    pub input: Vec<ValueInfo>,
+    #[prost(message, repeated, tag = "12")]
+    pub output: Vec<ValueInfo>,
+    /// Sparse initializers: only counted, to be refused.
+    #[prost(message, repeated, tag = "15")]
+    pub sparse_initializer: Vec<Nothing>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Node {
+    #[prost(string, repeated, tag = "1")]
+    pub input: Vec<String>,
+    #[prost(string, repeated, tag = "2")]
+    pub output: Vec<String>,
+    #[prost(string, tag = "3")]
+    pub name: String,
+    #[prost(string, tag = "4")]
+    pub op_type: String,
+    #[prost(message, repeated, tag = "5")]
+    pub attribute: Vec<Attribute>,
+    #[prost(string, tag = "7")]
+    pub domain: String,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Attribute {
+    #[prost(string, tag = "1")]
+    pub name: String,
+    #[prost(float, optional, tag = "2")]
+    pub f: Option<f32>,
+    #[prost(int64, optional, tag = "3")]
+    pub i: Option<i64>,
+    #[prost(bytes = "vec", optional, tag = "4")]
+    pub s: Option<Vec<u8>>,
+    #[prost(message, optional, boxed, tag = "5")]
+    pub t: Option<Box<Tensor>>,
+    #[prost(float, repeated, tag = "7")]
+    pub floats: Vec<f32>,
+    #[prost(int64, repeated, tag = "8")]
+    pub ints: Vec<i64>,
+    #[prost(bytes = "vec", repeated, tag = "9")]
+    pub strings: Vec<Vec<u8>>,
+    /// `AttributeProto.AttributeType`; 0 in very old files.
+    #[prost(int32, tag = "20")]
+    pub r#type: i32,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Tensor {
+    #[prost(int64, repeated, tag = "1")]
+    pub dims: Vec<i64>,
+    #[prost(int32, tag = "2")]
+    pub data_type: i32,
+    #[prost(float, repeated, tag = "4")]
+    pub float_data: Vec<f32>,
+    #[prost(int32, repeated, tag = "5")]
+    pub int32_data: Vec<i32>,
+    #[prost(bytes = "vec", repeated, tag = "6")]
+    pub string_data: Vec<Vec<u8>>,
+    #[prost(int64, repeated, tag = "7")]
+    pub int64_data: Vec<i64>,
+    #[prost(string, tag = "8")]
+    pub name: String,
+    #[prost(bytes = "vec", optional, tag = "9")]
+    pub raw_data: Option<Vec<u8>>,
+    /// 1: the numbers are in another file.
+    #[prost(int32, tag = "14")]
+    pub data_location: i32,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct ValueInfo {
+    #[prost(string, tag = "1")]
+    pub name: String,
+    #[prost(message, optional, tag = "2")]
+    pub r#type: Option<Type>,
+}
+
+/// A tensor, or something that no event is made of.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Type {
+    #[prost(message, optional, tag = "1")]
+    pub tensor: Option<TensorType>,
+    #[prost(message, optional, tag = "4")]
+    pub sequence: Option<Nothing>,
+    #[prost(message, optional, tag = "5")]
+    pub map: Option<Nothing>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct TensorType {
+    #[prost(int32, tag = "1")]
+    pub elem_type: i32,
+    #[prost(message, optional, tag = "2")]
+    pub shape: Option<Shape>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Shape {
+    #[prost(message, repeated, tag = "1")]
+    pub dim: Vec<Dim>,
+}
+
+/// A number, a name, or neither: a size that the file leaves open.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Dim {
+    #[prost(int64, optional, tag = "1")]
+    pub value: Option<i64>,
+}
+
+/// A message of which only the presence matters.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Nothing {}
+
+/// Which fields of a message are messages again: (field number, what they hold).
+struct Nested(&'static [(u32, &'static Nested)]);
+
+const LEAF: Nested = Nested(&[]);
+const ATTRIBUTE: Nested = Nested(&[(5, &LEAF), (9, &LEAF)]);
+const NODE: Nested = Nested(&[(1, &LEAF), (2, &LEAF), (5, &ATTRIBUTE)]);
+const TENSOR: Nested = Nested(&[(6, &LEAF)]);
+const SHAPE: Nested = Nested(&[(1, &LEAF)]);
+const VALUE_INFO: Nested = Nested(&[(2, &Nested(&[(1, &Nested(&[(2, &SHAPE)]))]))]);
+const GRAPH: Nested = Nested(&[(1, &NODE), (5, &TENSOR), (11, &VALUE_INFO), (12, &VALUE_INFO), (15, &LEAF)]);
+const MODEL: Nested = Nested(&[(7, &GRAPH), (8, &LEAF)]);
+
+/// Number of messages and of strings in lists that decoding a model would make; stops counting above `most`.
+pub(crate) fn count(model: &[u8], most: usize) -> Result<usize, prost::DecodeError> {
+    let mut found = 0;
+    count_in(model, &MODEL, most, &mut found)?;
+    Ok(found)
+}
+
+fn count_in(
+    mut bytes: &[u8],
+    level: &Nested,
+    most: usize,
+    found: &mut usize,
+) -> Result<(), prost::DecodeError> {
+    while !bytes.is_empty() && *found <= most {
+        let (tag, wire) = decode_key(&mut bytes)?;
+        let nested = level.0.iter().find(|&&(field, _)| field == tag);
+        match nested {
+            Some((_, inner)) if wire == WireType::LengthDelimited => {
+                let length = decode_varint(&mut bytes)?;
+                let length = usize::try_from(length).unwrap_or(usize::MAX);
+                let Some((content, rest)) = bytes.split_at_checked(length) else {
+                    // The decoder says the same in its own words.
+                    return Ok(());
+                };
+                *found += 1;
+                if !inner.0.is_empty() {
+                    count_in(content, inner, most, found)?;
+                }
+                bytes = rest;
+            }
+            _ => skip_field(wire, tag, &mut bytes, DecodeContext::default())?,
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,193 @@
+//! A graph as it was written down: nodes with names, attributes, constant tensors. Nothing is checked here beyond what a type can hold.
+//!
+//! Two writers: the reader of ONNX files (`onnx.rs`), and whoever builds a network by hand with [`Source::node`].
+
+use std::collections::BTreeMap;
+
+/// A constant tensor on the host, row-major.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Constant {
+    /// Its shape; empty for a single number.
+    pub dims: Vec<usize>,
+    /// Its numbers, as many as the shape says.
+    pub data: Data,
+}
+
+/// Numbers of one kind.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Data {
+    Floats(Vec<f32>),
+    Ints(Vec<i64>),
+    Bools(Vec<bool>),
+}
+
+impl Constant {
+    /// A tensor of floating-point numbers.
+    ///
+    /// # Panics
+    /// If there are not as many numbers as the shape says.
+    pub fn floats(dims: impl Into<Vec<usize>>, values: Vec<f32>) -> Self {
+        Self::new(dims.into(), Data::Floats(values))
+    }
+
+    /// A tensor of integers.
+    ///
+    /// # Panics
+    /// If there are not as many numbers as the shape says.
+    pub fn ints(dims: impl Into<Vec<usize>>, values: Vec<i64>) -> Self {
+        Self::new(dims.into(), Data::Ints(values))
+    }
+
+    fn new(dims: Vec<usize>, data: Data) -> Self {
+        assert_eq!(dims.iter().product::<usize>(), data.len(), "as many numbers as the shape says");
+        Self { dims, data }
+    }
+
+    /// Kind of the numbers.
+    pub fn kind(&self) -> Kind {
+        match &self.data {
+            Data::Floats(_) => Kind::Float,
+            Data::Ints(_) => Kind::Int,
+            Data::Bools(_) => Kind::Bool,
+        }
+    }
+
+    /// How many numbers.
+    pub fn len(&self) -> usize {
+        self.data.len()
+    }
+
+    /// Is it a tensor of no numbers?
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Data {
+    /// How many numbers.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Floats(values) => values.len(),
+            Self::Ints(values) => values.len(),
+            Self::Bools(values) => values.len(),
+        }
+    }
+
+    /// Are there none?
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// An attribute of a node.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Attribute {
+    Float(f32),
+    Int(i64),
+    Text(String),
+    Tensor(Constant),
+    Floats(Vec<f32>),
+    Ints(Vec<i64>),
+    Texts(Vec<String>),
+    /// Something that no supported operator has; the text says what.
+    Other(String),
+}
+
+/// One use of an operator.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// Set of operators: empty for the ONNX ones, or `ai.onnx.ml`.
+    pub domain: String,
+    /// Name of the operator, such as `Gemm`.
+    pub operator: String,
+    /// Name of this use of it; may be empty.
+    pub name: String,
+    /// Values that go in, by name; an empty name is an input left out.
+    pub inputs: Vec<String>,
+    /// Values that come out, by name; an empty name is one that nobody wants.
+    pub outputs: Vec<String>,
+    /// By name.
+    pub attributes: BTreeMap<String, Attribute>,
+}
+
+/// Kind of the numbers of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// 32-bit floating point.
+    Float,
+    /// 64-bit integer (32-bit on devices without).
+    Int,
+    /// Truth value.
+    Bool,
+}
+
+/// An input of the graph: its name, kind and shape, the leading events axis (if it has one) left out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Input {
+    /// Name in the graph.
+    pub name: String,
+    /// Kind of its numbers.
+    pub kind: Kind,
+    /// Shape per event.
+    pub dims: Vec<usize>,
+}
+
+/// A graph before it is checked.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Source {
+    /// What is given for every event.
+    pub inputs: Vec<Input>,
+    /// Names of the values that are wanted, in order.
+    pub outputs: Vec<String>,
+    /// Constant values by name.
+    pub constants: BTreeMap<String, Constant>,
+    /// In an order in which every value is made before it is used.
+    pub nodes: Vec<Node>,
+    /// Version of each domain of operators.
+    pub opsets: BTreeMap<String, i64>,
+    /// Do the inputs have an axis of events in front?
+    pub events: bool,
+}
+
+/// The set of ONNX operators that networks built by hand are written in.
+pub const OPSET: i64 = 21;
+
+impl Source {
+    /// An empty graph in the operators of ONNX opset [`OPSET`].
+    pub fn new() -> Self {
+        Self { opsets: BTreeMap::from([(String::new(), OPSET)]), events: true, ..Self::default() }
+    }
+
+    /// Adds an input of floating-point numbers and gives its name back.
+    pub fn input(&mut self, name: &str, dims: impl Into<Vec<usize>>) -> String {
+        self.inputs.push(Input { name: name.into(), kind: Kind::Float, dims: dims.into() });
+        name.into()
+    }
+
+    /// Adds a constant and gives its name back.
+    pub fn constant(&mut self, name: &str, constant: Constant) -> String {
+        self.constants.insert(name.into(), constant);
+        name.into()
+    }
+
+    /// Adds a node with one output and gives the output's name back: that of the node.
+    pub fn node(
+        &mut self,
+        operator: &str,
+        name: &str,
+        inputs: &[&str],
+        attributes: &[(&str, Attribute)],
+    ) -> String {
+        self.nodes.push(Node {
+            domain: String::new(),
+            operator: operator.into(),
+            name: name.into(),
+            inputs: inputs.iter().map(|&input| input.into()).collect(),
+            outputs: vec![name.into()],
+            attributes: attributes.iter().map(|(key, value)| ((*key).into(), value.clone())).collect(),
+        });
+        name.into()
+    }
+}

@@ -1,0 +1,233 @@
+//! The values that flow through a graph, and their types.
+//!
+//! Every value is a matrix on a device: one row per event, and in a row the numbers of the event's part of the tensor, row-major. A value
+//! that does not depend on the event has one row. So reshaping costs nothing, the rows of a batch are the tensor, and an operator makes the
+//! shape it needs from the [`Type`], which is known before anything runs.
+//!
+//! ```text
+//!   ONNX value [N, 3, 18, 14]  ->  Type { events: true, dims: [3, 18, 14] },  matrix [N, 756]
+//!   ONNX value [16, 5] (const) ->  Type { events: false, dims: [16, 5] },     matrix [1, 80]
+//! ```
+
+use burn::tensor::kind::Basic;
+use burn::tensor::{Bool, DType, Device, Int, Tensor, TensorData};
+
+use crate::error::{Fault, refuse};
+use crate::source::{Constant, Data, Kind};
+
+/// Most axes of a value.
+pub(crate) const RANK_MAX: usize = 6;
+/// Most numbers of a value per event (or of one without events): 256 MiB of f32 would be an attack or a mistake, not a trigger model.
+pub(crate) const NUMBERS_MAX: usize = 1 << 24;
+
+/// What is known of a value before anything runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Type {
+    /// Kind of the numbers.
+    pub kind: Kind,
+    /// Does it have an axis of events, in front of `dims`?
+    pub events: bool,
+    /// Shape per event.
+    pub dims: Vec<usize>,
+    /// What the integers stand for, if they count in a list of words (class labels that are text).
+    pub labels: Option<Vec<String>>,
+}
+
+impl Type {
+    pub(crate) fn new(kind: Kind, events: bool, dims: impl Into<Vec<usize>>) -> Self {
+        Self { kind, events, dims: dims.into(), labels: None }
+    }
+
+    /// The same with another shape per event.
+    pub(crate) fn with_dims(&self, dims: impl Into<Vec<usize>>) -> Self {
+        Self { dims: dims.into(), ..self.clone() }
+    }
+
+    /// Numbers per event.
+    pub fn numbers(&self) -> usize {
+        self.dims.iter().product()
+    }
+
+    /// Number of axes as ONNX counts them, that of events included.
+    pub(crate) fn rank(&self) -> usize {
+        self.dims.len() + usize::from(self.events)
+    }
+
+    /// Is it small enough to compute with?
+    pub(crate) fn check(&self) -> Result<(), Fault> {
+        if self.dims.len() > RANK_MAX {
+            refuse!("makes a value with {} axes; at most {RANK_MAX} are supported", self.dims.len());
+        }
+        let numbers = self.dims.iter().try_fold(1usize, |size, &dim| size.checked_mul(dim));
+        match numbers {
+            Some(numbers) if numbers <= NUMBERS_MAX => Ok(()),
+            _ => Err(format!(
+                "makes a value of shape {:?}; at most {NUMBERS_MAX} numbers are supported",
+                self.dims
+            )),
+        }
+    }
+
+    /// An ONNX axis (negative ones count from the end, that of events included) as an axis of `dims`.
+    pub(crate) fn axis(&self, axis: i64) -> Result<usize, Fault> {
+        match self.axis_or_events(axis)? {
+            Some(axis) => Ok(axis),
+            None => Err(EVENTS_AXIS.into()),
+        }
+    }
+
+    /// The same; `None` for the axis of events.
+    pub(crate) fn axis_or_events(&self, axis: i64) -> Result<Option<usize>, Fault> {
+        let rank = self.rank() as i64;
+        let counted = if axis < 0 { axis + rank } else { axis };
+        if counted < 0 || counted >= rank {
+            refuse!("axis {axis} does not exist; the value has {rank}");
+        }
+        Ok((counted as usize).checked_sub(usize::from(self.events)))
+    }
+}
+
+/// Why an operation on the first axis is refused.
+pub(crate) const EVENTS_AXIS: &str = "works along the first axis, that of events: the score of an event would depend on its neighbours; \
+     export the model with the batch axis in front and operations on the other axes";
+
+/// A value on a device.
+#[derive(Clone, Debug)]
+pub(crate) enum Value {
+    Float(Tensor<2>),
+    Int(Tensor<2, Int>),
+    Bool(Tensor<2, Bool>),
+}
+
+impl Value {
+    /// Brings a constant to a device, as one row.
+    pub fn of(constant: &Constant, device: &Device) -> Self {
+        let shape = [1, constant.len()];
+        match &constant.data {
+            Data::Floats(values) => {
+                Self::Float(Tensor::from_data(TensorData::new(values.clone(), shape), device))
+            }
+            Data::Ints(values) => Self::Int(ints(values.clone(), shape, device)),
+            Data::Bools(values) => {
+                Self::Bool(Tensor::from_data(TensorData::new(values.clone(), shape), device))
+            }
+        }
+    }
+
+    /// Brings a value of one row back to the host.
+    pub fn into_constant(self, dims: &[usize]) -> Result<Constant, String> {
+        let data = match self {
+            Self::Float(tensor) => Data::Floats(tensor.try_into_vec_as().map_err(|error| error.to_string())?),
+            Self::Int(tensor) => Data::Ints(tensor.try_into_vec_as().map_err(|error| error.to_string())?),
+            Self::Bool(tensor) => Data::Bools(tensor.try_into_vec_as().map_err(|error| error.to_string())?),
+        };
+        if data.len() != dims.iter().product::<usize>() {
+            refuse!("gave {} numbers for shape {dims:?}", data.len());
+        }
+        Ok(Constant { dims: dims.to_vec(), data })
+    }
+}
+
+/// Integers on a device, in the width that the device computes in.
+pub(crate) fn ints<const D: usize>(values: Vec<i64>, shape: [usize; D], device: &Device) -> Tensor<D, Int> {
+    let data = TensorData::new(values, shape);
+    if *device == Device::flex() {
+        Tensor::from_data(data, (device, DType::I64))
+    } else {
+        Tensor::from_data(data.convert_dtype(DType::I32), (device, DType::I32))
+    }
+}
+
+/// Integers that an operation made, in the same width as [`ints`].
+pub(crate) fn as_ints<const D: usize>(tensor: Tensor<D, Int>, device: &Device) -> Tensor<D, Int> {
+    tensor.cast(if *device == Device::flex() { DType::I64 } else { DType::I32 })
+}
+
+/// Axes of a value that is spread out: that of events (or 1), and `dims`, filled up with 1 in front.
+pub(crate) const AXES: usize = RANK_MAX + 1;
+
+impl Type {
+    /// Shape of the value spread out; the first is to be replaced by the number of rows.
+    pub(crate) fn axes(&self) -> [usize; AXES] {
+        axes(&self.dims)
+    }
+
+    /// Where axis `axis` of `dims` is among the axes of the value spread out.
+    pub(crate) fn spread_axis(&self, axis: usize) -> usize {
+        AXES - self.dims.len() + axis
+    }
+}
+
+/// `dims` at the end of the axes, 1 in front.
+pub(crate) fn axes(dims: &[usize]) -> [usize; AXES] {
+    let mut axes = [1; AXES];
+    axes[AXES - dims.len()..].copy_from_slice(dims);
+    axes
+}
+
+/// Spreads the rows of a value out to its axes.
+pub(crate) fn spread<K: Basic>(tensor: Tensor<2, K>, mut axes: [usize; AXES]) -> Tensor<AXES, K> {
+    axes[0] = tensor.dims()[0];
+    tensor.reshape(axes)
+}
+
+/// Turns a value that is spread out back into rows.
+pub(crate) fn rows<const D: usize, K: Basic>(tensor: Tensor<D, K>) -> Tensor<2, K> {
+    let dims = tensor.dims();
+    tensor.reshape([dims[0], dims[1..].iter().product()])
+}
+
+/// How two values are combined number by number.
+#[derive(Clone, Debug)]
+pub(crate) struct Broadcast {
+    /// Axes of the first and the second.
+    pub operands: [[usize; AXES]; 2],
+    /// Shape per event of the result.
+    pub dims: Vec<usize>,
+    /// Does the result have an axis of events?
+    pub events: bool,
+}
+
+impl Broadcast {
+    /// The rules of NumPy, with one more: axes of events meet each other, or an axis of size 1.
+    pub fn new(first: &Type, second: &Type) -> Result<Self, Fault> {
+        Self::but_last(first, second, 0)
+    }
+
+    /// The same for all but the last `kept` axes, which are not compared.
+    pub fn but_last(first: &Type, second: &Type, kept: usize) -> Result<Self, Fault> {
+        let events = first.events || second.events;
+        let rank = first.rank().max(second.rank());
+        let mut operands = [[1; AXES]; 2];
+        for (axes_of, operand) in operands.iter_mut().zip([first, second]) {
+            let mut dims = &operand.dims[..];
+            if operand.events && operand.rank() < rank {
+                refuse!(
+                    "combines values whose axes of events do not meet: one has {rank} axes, the other {}",
+                    operand.rank()
+                );
+            }
+            if events && !operand.events && operand.rank() == rank {
+                let [1, rest @ ..] = dims else {
+                    refuse!(
+                        "combines the axis of events with an axis of fixed size {}",
+                        dims.first().copied().unwrap_or(0)
+                    );
+                };
+                dims = rest;
+            }
+            *axes_of = axes(dims);
+        }
+        let mut joint = Vec::new();
+        for axis in AXES - (rank - usize::from(events))..AXES - kept {
+            let [a, b] = [operands[0][axis], operands[1][axis]];
+            joint.push(match (a, b) {
+                (a, b) if a == b => a,
+                (1, b) => b,
+                (a, 1) => a,
+                _ => refuse!("combines shapes {:?} and {:?}, which do not fit", first.dims, second.dims),
+            });
+        }
+        Ok(Self { operands, dims: joint, events })
+    }
+}
