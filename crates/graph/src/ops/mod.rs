@@ -1,6 +1,7 @@
 //! The operators: one file per family, one word per operator in the list.
 
 mod activation;
+mod arithmetic;
 mod gemm;
 
 use crate::error::{Fault, refuse};
@@ -13,8 +14,39 @@ type Build = fn(&mut Site<'_>) -> Result<Built, Fault>;
 const ML: &str = "ai.onnx.ml";
 
 /// Domain, operator, and what builds it.
-const ALL: &[(&str, &str, Build)] =
-    &[("", "Gemm", gemm::gemm), ("", "MatMul", gemm::matmul), ("", "Relu", activation::unary)];
+const ALL: &[(&str, &str, Build)] = &[
+    // Functions of one number.
+    ("", "Abs", activation::unary_numeric),
+    ("", "Celu", activation::unary),
+    ("", "Clip", activation::clip),
+    ("", "Elu", activation::unary),
+    ("", "Erf", activation::unary),
+    ("", "Exp", activation::unary),
+    ("", "Gelu", activation::unary),
+    ("", "HardSigmoid", activation::unary),
+    ("", "HardSwish", activation::unary),
+    ("", "LeakyRelu", activation::unary),
+    ("", "Log", activation::unary),
+    ("", "Neg", activation::unary_numeric),
+    ("", "Reciprocal", activation::unary),
+    ("", "Relu", activation::unary),
+    ("", "Selu", activation::unary),
+    ("", "Sigmoid", activation::unary),
+    ("", "Softplus", activation::unary),
+    ("", "Softsign", activation::unary),
+    ("", "Sqrt", activation::unary),
+    ("", "Tanh", activation::unary),
+    // Functions of two numbers.
+    ("", "Add", arithmetic::arithmetic),
+    ("", "Div", arithmetic::arithmetic),
+    ("", "Mul", arithmetic::arithmetic),
+    ("", "PRelu", arithmetic::prelu),
+    ("", "Pow", arithmetic::pow),
+    ("", "Sub", arithmetic::arithmetic),
+    // Matrix products.
+    ("", "Gemm", gemm::gemm),
+    ("", "MatMul", gemm::matmul),
+];
 
 /// Every operator that is supported: domain (empty for the ONNX ones) and name.
 pub const OPERATORS: [(&str, &str); ALL.len()] = {
