@@ -96,7 +96,8 @@ pub fn generate(
     Ok((generated, writer.finish().or_fail(Exit::Storage)?))
 }
 
-fn read_schema(path: &Path) -> Result<Schema, Failure> {
+/// Reads a schema file.
+pub(crate) fn read_schema(path: &Path) -> Result<Schema, Failure> {
     let place = path.display();
     let text = std::fs::read(path).map_err(|error| format!("{place}: the schema cannot be read: {error}"));
     Schema::parse(&text.or_fail(Exit::Input)?)

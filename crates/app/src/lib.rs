@@ -10,9 +10,11 @@
 //! Every operation ends in a value or in a [`Failure`]: one sentence and an [`Exit`] code.
 
 mod bench;
+mod bundle_folder;
 mod convert;
 mod exit;
 mod frames;
+mod import;
 mod inspect;
 mod journal;
 mod models;
@@ -26,6 +28,7 @@ mod verify;
 pub use bench::{Bench, BenchSettings, bench};
 pub use convert::{ConvertSettings, GenSettings, convert, generate};
 pub use exit::{Exit, Failure};
+pub use import::{ImportSettings, import};
 pub use inspect::{Event, Extent, FieldInfo, Info, RecordingInfo, RecordsInfo, Verdict, cat, info};
 pub use plan::Plan;
 pub use report::{DOCUMENT_VERSION, Ledger, Line, Report, Stages, Stream, Throughput};

@@ -9,7 +9,7 @@ use tamis_model::{Bundle, Engine};
 
 use crate::exit::OrFail;
 use crate::frames::{Frame, Frames};
-use crate::{Exit, Failure};
+use crate::{Exit, Failure, bundle_folder};
 
 /// A training, as asked for.
 #[derive(Clone, Debug)]
@@ -34,16 +34,13 @@ pub fn train(
     let recipe = Recipe::parse(&text, &place).or_fail(Exit::Input)?;
     let folder = settings.recipe.parent().unwrap_or(Path::new("."));
     let out = settings.out.clone().unwrap_or_else(|| folder.join("../models").join(recipe.name()));
-    if out.exists() && !settings.overwrite {
-        let message = format!("{}: exists; give --overwrite to replace it, or another --out", out.display());
-        return Err(Failure::new(Exit::Storage, message));
-    }
+    bundle_folder::may_write(&out, settings.overwrite)?;
     let datasets: Result<Vec<Dataset>, Failure> =
         recipe.files().iter().map(|file| dataset(&folder.join(file))).collect();
     let datasets = datasets?;
     let schema: Option<Schema> = datasets.first().map(|dataset| dataset.schema.clone());
     let outcome = tamis_lab::train(&recipe, &datasets, &mut progress).or_fail(Exit::Input)?;
-    outcome.bundle.write(&out, settings.overwrite).or_fail(Exit::Storage)?;
+    bundle_folder::write(&out, &outcome.bundle.files(), settings.overwrite)?;
     // What was written must pass the same checks as any other bundle.
     let bundle = Bundle::load(&out).or_fail(Exit::Internal)?;
     if let Some(schema) = schema {

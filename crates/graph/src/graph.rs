@@ -114,6 +114,11 @@ impl Graph {
         self.steps.iter().map(|step| step.operator.multiply_adds()).sum()
     }
 
+    /// Does it know what to do with an input that is missing (NaN)? Decision trees do.
+    pub fn takes_missing_values(&self) -> bool {
+        self.steps.iter().any(|step| step.operator_name.starts_with("TreeEnsemble"))
+    }
+
     /// Most numbers per event that are alive at once, inputs and outputs of one step counted together.
     pub fn widest_step(&self) -> usize {
         let numbers = |slot: &Option<usize>| {

@@ -28,6 +28,8 @@ pub struct Program {
 #[derive(Debug)]
 pub struct Pending {
     values: Vec<(Value, usize)>,
+    /// The rows that went in, where reading them back costs nothing.
+    table: Option<Tensor<2>>,
 }
 
 impl Program {
@@ -77,7 +79,8 @@ impl Program {
                 Kind::Bool => Value::Bool(columns.not_equal_scalar(0)),
             });
         }
-        self.run(values)
+        let keeps = self.device == Device::flex();
+        Pending { table: keeps.then_some(table), ..self.run(values) }
     }
 
     /// Runs a graph without an axis of events over whole tensors, one per input in order.
@@ -111,7 +114,8 @@ impl Program {
         }
         let outputs = self.graph.outputs.iter();
         let value = |slot: usize| values[slot].clone().expect("every output is made");
-        Pending { values: outputs.map(|output| (value(output.slot), output.kind.numbers())).collect() }
+        let values = outputs.map(|output| (value(output.slot), output.kind.numbers())).collect();
+        Pending { values, table: None }
     }
 }
 
@@ -125,26 +129,34 @@ fn refill(slots: &[Option<usize>], values: &mut [Option<Value>]) {
 }
 
 impl Pending {
-    /// Waits for the outputs: row-major, the numbers of all outputs of an event side by side, as 32-bit floating point.
-    pub fn wait(self, rows: usize) -> Result<Vec<f32>, String> {
-        let fail = |error: burn::tensor::TensorReadError| error.to_string();
-        let mut parts = Vec::with_capacity(self.values.len());
-        for (value, width) in self.values {
-            let numbers: Vec<f32> = match value {
-                Value::Float(tensor) => tensor.try_into_vec_as().map_err(fail)?,
-                Value::Int(tensor) => tensor.float().try_into_vec_as().map_err(fail)?,
-                Value::Bool(tensor) => tensor.float().try_into_vec_as().map_err(fail)?,
-            };
-            if numbers.len() != rows * width {
-                return Err(format!("gave {} numbers for {rows} events of {width}", numbers.len()));
-            }
-            parts.push((numbers, width));
-        }
-        if let [_] = &parts[..] {
-            return Ok(parts.swap_remove(0).0);
-        }
-        let rows = (0..rows)
-            .flat_map(|row| parts.iter().flat_map(move |(numbers, width)| &numbers[row * width..][..*width]));
-        Ok(rows.copied().collect())
+    /// Waits for the outputs: row-major, the numbers of all outputs of an event side by side, as 32-bit floating point. On the CPU the memory of
+    /// the inputs comes back, with the numbers in it.
+    pub fn wait(self, rows: usize) -> Result<(Vec<f32>, Option<Vec<f32>>), String> {
+        let numbers = join(self.values, rows)?;
+        // The only handle now: nothing is copied.
+        let table = self.table.map(|table| table.try_into_vec_as().map_err(|error| error.to_string()));
+        Ok((numbers, table.transpose()?))
     }
+}
+
+fn join(values: Vec<(Value, usize)>, rows: usize) -> Result<Vec<f32>, String> {
+    let fail = |error: burn::tensor::TensorReadError| error.to_string();
+    let mut parts = Vec::with_capacity(values.len());
+    for (value, width) in values {
+        let numbers: Vec<f32> = match value {
+            Value::Float(tensor) => tensor.try_into_vec_as().map_err(fail)?,
+            Value::Int(tensor) => tensor.float().try_into_vec_as().map_err(fail)?,
+            Value::Bool(tensor) => tensor.float().try_into_vec_as().map_err(fail)?,
+        };
+        if numbers.len() != rows * width {
+            return Err(format!("gave {} numbers for {rows} events of {width}", numbers.len()));
+        }
+        parts.push((numbers, width));
+    }
+    if let [_] = &parts[..] {
+        return Ok(parts.swap_remove(0).0);
+    }
+    let rows = (0..rows)
+        .flat_map(|row| parts.iter().flat_map(move |(numbers, width)| &numbers[row * width..][..*width]));
+    Ok(rows.copied().collect())
 }

@@ -1,15 +1,11 @@
-//! Writing a model bundle: the other half of `crates/model/BUNDLE.md`.
+//! The files of a model bundle: the other half of `crates/model/BUNDLE.md`.
 
 use std::fmt::Write as _;
-use std::fs;
-use std::io;
-use std::path::Path;
 
 use safetensors::{Dtype, View};
 use sha2::{Digest, Sha256};
 
 use crate::chain::Layer;
-use crate::error::WriteError;
 use crate::preprocessing::Preprocessing;
 use crate::recipe::{Architecture, Recipe};
 
@@ -30,33 +26,9 @@ pub struct BundleFiles {
 }
 
 impl BundleFiles {
-    /// Writes the files into `folder`. An existing folder is only written to with `overwrite`. The manifest comes last: an interrupted
-    /// write leaves a bundle that is refused, because its checksums do not fit.
-    pub fn write(&self, folder: &Path, overwrite: bool) -> Result<(), WriteError> {
-        let fail = |source: io::Error| WriteError::Io { path: folder.into(), source };
-        if let Some(parent) = folder.parent() {
-            fs::create_dir_all(parent).map_err(fail)?;
-        }
-        match fs::create_dir(folder) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && overwrite => {}
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                return Err(WriteError::Exists { path: folder.into() });
-            }
-            created => created.map_err(fail)?,
-        }
-        let files = [
-            (WEIGHTS_FILE, &self.weights[..]),
-            (GOLDEN_FILE, &self.golden),
-            ("model.toml", self.manifest.as_bytes()),
-        ];
-        for (name, bytes) in files {
-            let path = folder.join(name);
-            let part = folder.join(format!("{name}.part"));
-            fs::write(&part, bytes)
-                .and_then(|()| fs::rename(&part, &path))
-                .map_err(|source| WriteError::Io { path, source })?;
-        }
-        Ok(())
+    /// Names and bytes. The manifest comes last: an interrupted write leaves a bundle that is refused, because its checksums do not fit.
+    pub fn files(&self) -> [(&str, &[u8]); 3] {
+        [(WEIGHTS_FILE, &self.weights), (GOLDEN_FILE, &self.golden), ("model.toml", self.manifest.as_bytes())]
     }
 }
 

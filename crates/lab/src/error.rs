@@ -1,7 +1,5 @@
 //! Why a recipe, a training or a bundle is refused.
 
-use std::path::PathBuf;
-
 use tamis_event::SchemaError;
 
 /// A recipe that is not followed. `place` names the file.
@@ -40,14 +38,4 @@ pub enum TrainError {
     Diverged { epoch: u32, loss: f64 },
     #[error("burn failed: {message}")]
     Engine { message: String },
-}
-
-/// Why a bundle was not written.
-#[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages are the documentation")]
-pub enum WriteError {
-    #[error("{} exists; ask to overwrite it, or choose another folder", .path.display())]
-    Exists { path: PathBuf },
-    #[error("{}: {source}", .path.display())]
-    Io { path: PathBuf, source: std::io::Error },
 }

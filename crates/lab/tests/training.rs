@@ -5,7 +5,7 @@ use std::path::Path;
 
 use safetensors::SafeTensors;
 use tamis_event::Schema;
-use tamis_lab::{Dataset, Outcome, Recipe, TrainError, WriteError, train};
+use tamis_lab::{Dataset, Outcome, Recipe, TrainError, train};
 
 const SCHEMA: &str = r#"
 name = "toy"
@@ -177,28 +177,6 @@ fn golden_scores_follow_from_the_stored_numbers() {
 /// Inputs of a layer with these weights and biases.
 fn x_len(weights: &[f64], biases: &[f64]) -> usize {
     weights.len() / biases.len()
-}
-
-#[test]
-fn a_bundle_is_not_overwritten_unasked() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("models/toy");
-    let bundle = run(DENSE).unwrap().bundle;
-    bundle.write(&path, false).unwrap();
-    assert_eq!(std::fs::read_to_string(path.join("model.toml")).unwrap(), bundle.manifest);
-    let error = bundle.write(&path, false).unwrap_err();
-    assert!(matches!(error, WriteError::Exists { .. }));
-    assert_eq!(
-        error.to_string(),
-        format!("{} exists; ask to overwrite it, or choose another folder", path.display())
-    );
-    bundle.write(&path, true).unwrap();
-    let mut files: Vec<_> =
-        std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    files.sort();
-    assert_eq!(files, ["golden.safetensors", "model.toml", "weights.safetensors"]);
-    let below_a_file = folder.path().join("models/toy/model.toml/x");
-    assert!(matches!(bundle.write(Path::new(&below_a_file), false), Err(WriteError::Io { .. })));
 }
 
 #[test]

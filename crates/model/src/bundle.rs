@@ -15,15 +15,17 @@
 use std::fs;
 use std::io::{Cursor, Read};
 use std::path::Path;
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use tamis_event::Schema;
+use tamis_graph::{Data, Graph, Source};
 
 use crate::classifier::Model;
 use crate::engine::Engine;
 use crate::error::{BindError, BundleError, BundleFault};
-use crate::manifest::{FileRef, MANIFEST_BYTES_MAX, MANIFEST_FILE, Manifest};
-use crate::weights::{Golden, Layer, read_golden, read_layers};
+use crate::manifest::{MANIFEST_BYTES_MAX, MANIFEST_FILE, Manifest, NO_SCORE};
+use crate::weights::{Golden, read_golden};
 
 /// Most bytes of all files of a bundle together.
 pub(crate) const BUNDLE_BYTES_MAX: usize = 64 << 20;
@@ -37,8 +39,10 @@ const TAR_OVERHEAD_MAX: usize = ENTRIES_MAX * 2048 + 16384;
 pub struct Bundle {
     files: Files,
     manifest: Manifest,
-    layers: Vec<Layer>,
+    graph: Arc<Graph>,
     golden: Golden,
+    /// Names of the scores, without the outputs that are none.
+    outputs: Vec<String>,
     hash: [u8; 32],
 }
 
@@ -87,32 +91,40 @@ impl Bundle {
         Self::assemble(manifest, &inside, take)
     }
 
+    /// The same for files in memory, by name.
+    pub fn from_files(files: &[(&str, &[u8])]) -> Result<Self, BundleError> {
+        let take = |name: &str| {
+            let found = files.iter().find(|(file, _)| *file == name);
+            found.map(|(_, bytes)| bytes.to_vec()).ok_or_else(|| BundleFault::Missing.at(name))
+        };
+        Self::assemble(take(MANIFEST_FILE)?, &str::to_owned, take)
+    }
+
     fn assemble(
         manifest_bytes: Vec<u8>,
         place: &dyn Fn(&str) -> String,
         mut take: impl FnMut(&str) -> Result<Vec<u8>, BundleError>,
     ) -> Result<Self, BundleError> {
         let manifest = Manifest::parse(&manifest_bytes).map_err(|fault| fault.at(place(MANIFEST_FILE)))?;
-        let mut checked = |file: &FileRef| {
-            let bytes = take(&file.file)?;
+        let mut checked = |file: &str, sha256: &str| {
+            let bytes = take(file)?;
             let computed = hex(&Sha256::digest(&bytes));
-            if computed != file.sha256 {
-                let stated = file.sha256.clone();
-                return Err(BundleFault::Checksum { computed, stated }.at(place(&file.file)));
+            if computed != sha256 {
+                return Err(BundleFault::Checksum { computed, stated: sha256.into() }.at(place(file)));
             }
             Ok(bytes)
         };
-        let golden_ref =
-            FileRef { file: manifest.golden.file.clone(), sha256: manifest.golden.sha256.clone() };
-        let weights = checked(&manifest.weights)?;
-        let golden_bytes = checked(&golden_ref)?;
-        let layers = read_layers(&weights, &manifest.layers)
-            .map_err(|fault| fault.at(place(&manifest.weights.file)))?;
-        let golden = read_golden(&golden_bytes, manifest.layers[0], manifest.outputs.len())
-            .map_err(|fault| fault.at(place(&golden_ref.file)))?;
+        let weights = checked(&manifest.weights.file, &manifest.weights.sha256)?;
+        let golden_bytes = checked(&manifest.golden.file, &manifest.golden.sha256)?;
+        let graph = network(&manifest, &weights).map_err(|fault| fault.at(place(&manifest.weights.file)))?;
+        let outputs: Vec<String> =
+            manifest.outputs.iter().filter(|output| *output != NO_SCORE).cloned().collect();
+        let width = (!manifest.has_one_hot()).then(|| graph.input_numbers());
+        let golden = read_golden(&golden_bytes, width, outputs.len(), graph.takes_missing_values())
+            .map_err(|fault| fault.at(place(&manifest.golden.file)))?;
         let files = Files { manifest: manifest_bytes, weights, golden: golden_bytes };
         let hash = files.hash();
-        Ok(Self { files, manifest, layers, golden, hash })
+        Ok(Self { files, manifest, graph, golden, outputs, hash })
     }
 
     /// The bundle as one archive, for attaching it to a file. Loading the archive gives the same [`Self::hash`].
@@ -137,7 +149,7 @@ impl Bundle {
 
     /// Binds the model to the events of `schema` on an engine, checks that the golden vectors come out, and warms it up.
     pub fn bind(&self, schema: &Schema, engine: Engine) -> Result<Model, BindError> {
-        Model::bind(&self.manifest, &self.layers, &self.golden, schema, engine)
+        Model::bind(&self.manifest, &self.outputs, &self.graph, &self.golden, schema, engine)
     }
 
     /// Name of the model, as lines of a menu use it.
@@ -157,12 +169,17 @@ impl Bundle {
 
     /// Names of the scores, in order.
     pub fn outputs(&self) -> &[String] {
-        &self.manifest.outputs
+        &self.outputs
     }
 
-    /// Widths of the input and of every layer.
-    pub fn layers(&self) -> &[usize] {
-        &self.manifest.layers
+    /// The network as a graph of operators.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// Kind of network: the manifest's word for it.
+    pub fn architecture(&self) -> &'static str {
+        self.manifest.architecture.word()
     }
 
     /// SHA-256 over manifest, weights and golden vectors, each preceded by its length in bytes (u64, little-endian).
@@ -177,13 +194,35 @@ impl Bundle {
 
     /// Number of weights and biases.
     pub fn parameters(&self) -> usize {
-        self.manifest.parameters()
+        self.graph.parameters()
     }
 
     /// Multiplications (each with an addition) per event.
-    pub fn multiply_adds(&self) -> usize {
-        self.manifest.multiply_adds()
+    pub fn multiply_adds(&self) -> u64 {
+        self.graph.multiply_adds()
     }
+}
+
+/// The graph of a network, with as many outputs as the manifest names, and finite weights.
+pub(crate) fn network(manifest: &Manifest, weights: &[u8]) -> Result<Arc<Graph>, BundleFault> {
+    let source = manifest.architecture.source(manifest, weights)?;
+    refuse_infinite(&source)?;
+    let graph = Graph::new(&source).map_err(BundleFault::Graph)?;
+    let numbers: usize = graph.outputs().iter().map(|output| output.kind.numbers()).sum();
+    if numbers != manifest.outputs.len() {
+        return Err(BundleFault::Outputs { named: manifest.outputs.len(), numbers });
+    }
+    Ok(Arc::new(graph))
+}
+
+fn refuse_infinite(source: &Source) -> Result<(), BundleFault> {
+    for (name, constant) in &source.constants {
+        let Data::Floats(values) = &constant.data else { continue };
+        if let Some(index) = values.iter().position(|value| !value.is_finite()) {
+            return Err(BundleFault::NotFinite { tensor: name.clone(), index, value: values[index] });
+        }
+    }
+    Ok(())
 }
 
 impl Files {
@@ -256,6 +295,7 @@ fn unreadable(error: &std::io::Error) -> BundleFault {
     BundleFault::Read { message: error.to_string() }
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -3,11 +3,13 @@
 //! A matrix product may add in an order that depends on the number of rows, or treat the last rows of a batch in another way than the first.
 //! Then a score near a cut would depend on the batch, and a decision could not be repeated. Two measures keep that out:
 //!
-//! * Tiles of different sizes are only mixed where the product of a row is one sum whatever the size ([`sizes_that_agree`]).
+//! * Tiles of different sizes are only mixed where the product of a row is one sum whatever the size ([`sizes_agree`]).
 //! * Probes (the golden vectors, and rows of noise) are computed in changing rows, next to changing neighbours, in every size in use, and
 //!   compared bit for bit. An engine that differs is refused.
 
-use crate::classifier::{Bound, TILES};
+use tamis_graph::{Graph, KernelOp};
+
+use crate::classifier::Bound;
 use crate::error::BindError;
 use crate::weights::Golden;
 
@@ -19,21 +21,21 @@ const MATRIX: usize = 2;
 const GOLDEN_PROBES: usize = 32;
 const PROBES: usize = 61;
 /// Multiplications that the search for differences may cost: about a tenth of a second.
-const WORK_MAX: usize = 2_000_000_000;
+const WORK_MAX: u64 = 2_000_000_000;
 
-/// The tile sizes that a network of these widths may use side by side.
-pub(crate) fn sizes_that_agree(widths: &[usize]) -> &'static [usize] {
-    let agree = widths[..widths.len() - 1].iter().all(|&inputs| inputs <= ONE_PIECE)
-        && widths[1..].iter().all(|&neurons| neurons >= MATRIX);
-    if agree { &TILES } else { &TILES[..1] }
+/// Does burn's CPU give a row of this network the same bits in tiles of every size?
+pub(crate) fn sizes_agree(graph: &Graph) -> bool {
+    graph.steps().all(|step| match step.kernel {
+        Some(KernelOp::Dense { inputs, outputs, .. }) => inputs <= ONE_PIECE && outputs >= MATRIX,
+        _ => step.multiply_adds == 0,
+    })
 }
 
 impl Bound {
     /// Do the vectorised loops read what the fields of this schema say?
     pub fn check_gather(&self, golden: &Golden) -> Result<(), BindError> {
-        let width = self.features.width();
-        let mut x = vec![0.0; width];
-        for (row, values) in golden.inputs.chunks_exact(width).enumerate() {
+        let mut x = vec![0.0; self.features.width()];
+        for (row, values) in golden.inputs.chunks_exact(self.features.elements()).enumerate() {
             let record = self.features.record_of_physical(values);
             self.features.fill(&record, &mut x);
             if let Some((computed, expected)) = self.features.first_difference(&record, &x) {
@@ -60,7 +62,7 @@ impl Bound {
     }
 
     /// Computes the probes in changing rows of every tile size and compares bits.
-    pub fn check_places(&self, golden: &Golden, multiply_adds: usize) -> Result<(), BindError> {
+    pub fn check_places(&self, golden: &Golden, multiply_adds: u64) -> Result<(), BindError> {
         let width = self.features.width();
         let mut probes = self.golden_rows(golden, golden.rows.min(GOLDEN_PROBES));
         let mut noise = 0u32;
@@ -70,8 +72,9 @@ impl Bound {
         });
         let expected = self.score_rows(&probes)?;
         // A prime number of probes: while the shift runs through it, every probe comes to every row.
-        let affordable = WORK_MAX / (multiply_adds * TILES.iter().sum::<usize>());
-        for shift in 0..affordable.clamp(2, PROBES) {
+        let rows: usize = self.tiles.iter().sum();
+        let affordable = WORK_MAX / (multiply_adds.max(1) * rows as u64);
+        for shift in 0..usize::try_from(affordable).unwrap_or(PROBES).clamp(2, PROBES) {
             for &size in self.tiles {
                 if let Some(row) = self.first_other_bits(size, shift, &probes, &expected)? {
                     let (model, engine) = (self.name.clone(), self.engine.to_string());
@@ -92,10 +95,10 @@ impl Bound {
     ) -> Result<Option<usize>, BindError> {
         let (width, outputs) = (self.features.width(), self.outputs.len());
         let which = |row: usize| (row + shift) % PROBES;
-        let mut tile: Vec<f32> =
+        let tile: Vec<f32> =
             (0..size).flat_map(|row| &probes[which(row) * width..][..width]).copied().collect();
         let mut other = None;
-        self.run_checked(&mut tile, size, |row, output, score| {
+        self.run_checked(tile, size, |row, output, score| {
             if score.to_bits() != expected[which(row) * outputs + output].to_bits() {
                 other.get_or_insert(row);
             }
@@ -107,7 +110,8 @@ impl Bound {
     fn golden_rows(&self, golden: &Golden, rows: usize) -> Vec<f32> {
         let width = self.features.width();
         let mut out = vec![0.0; rows * width];
-        for (values, x) in golden.inputs.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
+        let values = golden.inputs.chunks_exact(self.features.elements());
+        for (values, x) in values.zip(out.chunks_exact_mut(width)) {
             self.features.row_of_physical(values, x);
         }
         out
@@ -115,12 +119,12 @@ impl Bound {
 
     /// Scores of rows, from large tiles filled up with zeros.
     fn score_rows(&self, rows: &[f32]) -> Result<Vec<f32>, BindError> {
-        let (width, outputs, size) = (self.features.width(), self.outputs.len(), TILES[0]);
+        let (width, outputs, size) = (self.features.width(), self.outputs.len(), self.tiles[0]);
         let mut scores = vec![f32::NAN; rows.len() / width * outputs];
         for (rows, scores) in rows.chunks(size * width).zip(scores.chunks_mut(size * outputs)) {
             let mut tile = rows.to_vec();
             tile.resize(size * width, 0.0);
-            self.run_checked(&mut tile, rows.len() / width, |row, output, score| {
+            self.run_checked(tile, rows.len() / width, |row, output, score| {
                 scores[row * outputs + output] = score;
             })?;
         }
@@ -129,7 +133,7 @@ impl Bound {
 
     fn run_checked(
         &self,
-        tile: &mut Vec<f32>,
+        tile: Vec<f32>,
         rows: usize,
         each: impl FnMut(usize, usize, f32),
     ) -> Result<(), BindError> {

@@ -1,84 +1,161 @@
 //! A bundle bound to a schema and an engine: the [`Classifier`] of the pipeline.
 //!
 //! ```text
-//!   event bytes --features--> tile (512 or 64 rows) --network--> last layer --architecture--> score columns
+//!   event bytes --features--> tile (fixed number of rows) --network--> numbers --those with a name--> score columns
 //! ```
 //!
 //! Invariants:
 //!
-//! * I1: the network only ever sees tiles of the sizes in [`TILES`], filled up with rows of zeros.
+//! * I1: the network only ever sees tiles of the engine's sizes, filled up with rows of zeros.
 //! * I2: the bits of a score do not depend on the row, on the other rows, or on which of the sizes in use the tile has (`checks.rs`).
 //! * I3: the golden vectors of the bundle come out within its tolerance.
+//! * I4: an event with an input that is not finite has no score (NaN), on every engine; missing values are for models that take them.
 //!
 //! Threads: clone a model for every worker; the clones share the weights. No lock on the way.
 //!
 //! Cost: allocations per tile, inside the engine; none per event.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
 use tamis_event::{Block, Schema};
+use tamis_graph::Graph;
 use tamis_port::{Classifier, ClassifierError};
 
-use crate::architecture::{Architecture, Rows};
-use crate::checks::sizes_that_agree;
 use crate::engine::Engine;
 use crate::error::BindError;
 use crate::features::Features;
-use crate::manifest::Manifest;
-use crate::network::Network;
-use crate::weights::{Golden, Layer};
-
-/// Rows of a tile: the size for the bulk of a batch, where the cost per event is near its minimum, and one for short ranges.
-pub(crate) const TILES: [usize; 2] = [512, 64];
+use crate::manifest::{Manifest, NO_SCORE};
+use crate::network::{Done, Network, Pending};
+use crate::weights::Golden;
 
 /// A model that scores the events of one schema.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Model {
     bound: Arc<Bound>,
-    /// Rows of the current tile; kept to reuse its memory.
-    tile: Vec<f32>,
+    /// Tiles that were given back; kept to reuse their memory.
+    spare: Vec<Vec<f32>>,
+    /// Tiles on their way, oldest first.
+    started: VecDeque<Started>,
+}
+
+/// A tile that the engine has.
+#[derive(Debug)]
+struct Started {
+    pending: Pending,
+    /// Rows that are events.
+    rows: usize,
+    /// Rows with the padding.
+    size: usize,
+    /// Place of the first event in the range that is scored.
+    at: usize,
+    /// Rows that must not have a score.
+    unusable: Vec<usize>,
 }
 
 /// What the clones share.
 #[derive(Debug)]
 pub(crate) struct Bound {
     pub name: String,
+    /// Names of the scores.
     pub outputs: Vec<String>,
-    pub architecture: Architecture,
+    /// Which of the network's numbers are scores, in order.
+    pub picks: Vec<usize>,
     pub engine: Engine,
     pub features: Features,
     pub network: Network,
-    /// The tile sizes in use, falling: all or the first of [`TILES`].
+    /// The tile sizes in use, falling.
     pub tiles: &'static [usize],
+    /// Must inputs that are not finite be looked for?
+    looks_for_missing: bool,
+}
+
+impl Clone for Model {
+    fn clone(&self) -> Self {
+        Self { bound: self.bound.clone(), spare: Vec::new(), started: VecDeque::new() }
+    }
 }
 
 impl Model {
     pub(crate) fn bind(
         manifest: &Manifest,
-        layers: &[Layer],
+        outputs: &[String],
+        graph: &Arc<Graph>,
         golden: &Golden,
         schema: &Schema,
         engine: Engine,
     ) -> Result<Self, BindError> {
+        let name = manifest.name.clone();
+        let features = Features::new(manifest, schema, graph.input_numbers())?;
+        if golden.inputs.len() != golden.rows * features.elements() {
+            let (elements, width) = (features.elements(), golden.inputs.len() / golden.rows);
+            return Err(BindError::GoldenWidth { model: name, elements, width });
+        }
+        let network = Network::new(graph, engine).map_err(|message| BindError::Engine {
+            model: name.clone(),
+            engine: engine.to_string(),
+            message,
+        })?;
+        let picked = manifest.outputs.iter().enumerate().filter(|(_, output)| *output != NO_SCORE);
         let bound = Bound {
-            name: manifest.name.clone(),
-            outputs: manifest.outputs.clone(),
-            architecture: manifest.architecture,
+            name,
+            outputs: outputs.to_vec(),
+            picks: picked.map(|(index, _)| index).collect(),
             engine,
-            features: Features::new(manifest, schema)?,
-            network: Network::new(manifest, layers, engine),
-            tiles: sizes_that_agree(&manifest.layers),
+            looks_for_missing: features.may_be_missing() && !graph.takes_missing_values(),
+            features,
+            network,
+            tiles: engine.tiles(graph),
         };
         bound.check_gather(golden)?;
         bound.check_golden(golden, manifest.golden.tolerance)?;
-        bound.check_places(golden, manifest.multiply_adds())?;
-        Ok(Self { bound: Arc::new(bound), tile: Vec::new() })
+        bound.check_places(golden, graph.multiply_adds())?;
+        Ok(Self { bound: Arc::new(bound), spare: Vec::new(), started: VecDeque::new() })
     }
 
     /// The engine that runs it.
     pub fn engine(&self) -> Engine {
         self.bound.engine
+    }
+
+    /// Fills a tile with the rows of `range` and hands it to the engine.
+    fn start(&mut self, block: &Block, range: Range<usize>, size: usize, at: usize) {
+        let (bound, width) = (&self.bound, self.bound.features.width());
+        let rows = range.len();
+        let mut tile = self.spare.pop().unwrap_or_default();
+        tile.resize(size * width, 0.0);
+        block.for_each_run(range.clone(), |index, _, records| {
+            bound.features.fill(records, &mut tile[(index - range.start) * width..]);
+        });
+        tile[rows * width..].fill(0.0);
+        let mut unusable = Vec::new();
+        if bound.looks_for_missing {
+            let row_is_bad = |row: &[f32]| !row.iter().all(|x| x.is_finite());
+            let bad = tile.chunks_exact(width).take(rows).enumerate().filter(|(_, row)| row_is_bad(row));
+            unusable.extend(bad.map(|(row, _)| row));
+        }
+        let pending = bound.network.start(tile, size);
+        self.started.push_back(Started { pending, rows, size, at, unusable });
+    }
+
+    /// Waits for the oldest tile and writes its scores.
+    fn finish(&mut self, scores: &mut [&mut [f32]]) -> Result<(), ClassifierError> {
+        let Some(Started { pending, rows, size, at, unusable }) = self.started.pop_front() else {
+            return Ok(());
+        };
+        let bound = &self.bound;
+        let Done { numbers, inputs } = pending
+            .wait(size)
+            .map_err(|message| ClassifierError { message: format!("model '{}': {message}", bound.name) })?;
+        let width = numbers.len() / size;
+        for (column, &pick) in scores.iter_mut().zip(&bound.picks) {
+            let of_rows = numbers.iter().skip(pick).step_by(width);
+            column[at..at + rows].iter_mut().zip(of_rows).for_each(|(score, &number)| *score = number);
+            unusable.iter().for_each(|row| column[at + row] = f32::NAN);
+        }
+        self.spare.extend(inputs);
+        Ok(())
     }
 }
 
@@ -93,29 +170,26 @@ impl Classifier for Model {
         range: Range<usize>,
         scores: &mut [&mut [f32]],
     ) -> Result<(), ClassifierError> {
-        let (bound, width) = (&self.bound, self.bound.features.width());
-        if block.stride() != bound.features.stride() {
-            let (found, wanted) = (block.stride(), bound.features.stride());
-            let message =
-                format!("model '{}' was bound to events of {wanted} bytes, these have {found}", bound.name);
+        // What an earlier call left behind when it failed.
+        self.started.clear();
+        let (found, wanted) = (block.stride(), self.bound.features.stride());
+        if found != wanted {
+            let name = &self.bound.name;
+            let message = format!("model '{name}' was bound to events of {wanted} bytes, these have {found}");
             return Err(ClassifierError { message });
         }
         let mut start = range.start;
         while start < range.end {
-            let size = bound.tile_for(range.end - start);
-            let rows = size.min(range.end - start);
-            self.tile.resize(size * width, 0.0);
-            block.for_each_run(start..start + rows, |index, _, records| {
-                bound.features.fill(records, &mut self.tile[(index - start) * width..]);
-            });
-            self.tile[rows * width..].fill(0.0);
-            let done = start - range.start;
-            bound
-                .run(&mut self.tile, rows, |row, output, score| scores[output][done + row] = score)
-                .map_err(|message| ClassifierError {
-                    message: format!("model '{}': {message}", bound.name),
-                })?;
-            start += rows;
+            let size = self.bound.tile_for(range.end - start);
+            let end = range.end.min(start + size);
+            self.start(block, start..end, size, start - range.start);
+            start = end;
+            if self.started.len() == self.bound.engine.in_flight() {
+                self.finish(scores)?;
+            }
+        }
+        while !self.started.is_empty() {
+            self.finish(scores)?;
         }
         Ok(())
     }
@@ -128,18 +202,18 @@ impl Bound {
         fitting.copied().unwrap_or(self.tiles[0])
     }
 
-    /// Scores the first `rows` rows of a tile: calls `each(row, output, score)`. The tile is unchanged, or empty after an error.
+    /// Scores the first `rows` rows of a tile: calls `each(row, output, score)`.
     pub fn run(
         &self,
-        tile: &mut Vec<f32>,
+        tile: Vec<f32>,
         rows: usize,
-        each: impl FnMut(usize, usize, f32),
+        mut each: impl FnMut(usize, usize, f32),
     ) -> Result<(), String> {
-        let width = self.features.width();
-        let last = self.network.run(tile)?;
-        let last_width = last.len() / (tile.len() / width);
-        let inputs = Rows { values: tile, width };
-        self.architecture.scores(rows, inputs, Rows { values: &last, width: last_width }, each);
+        let size = tile.len() / self.features.width();
+        let numbers = self.network.start(tile, size).wait(size)?.numbers;
+        for (row, numbers) in numbers.chunks_exact(numbers.len() / size).take(rows).enumerate() {
+            self.picks.iter().enumerate().for_each(|(output, &pick)| each(row, output, numbers[pick]));
+        }
         Ok(())
     }
 }

@@ -1,26 +1,36 @@
-//! What runs a network. One word per engine; a menu or an option names it.
+//! What runs a network. One word per engine; an option names it.
 
 use std::fmt;
 use std::str::FromStr;
 
+use burn::tensor::Device;
+use tamis_graph::Graph;
+
+use crate::checks::sizes_agree;
 use crate::error::UnknownEngine;
+use crate::gpu;
 
 /// The engines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Engine {
-    /// burn's `flex` backend: the CPU, on the calling thread.
+    /// burn's `flex` backend: the CPU, on the calling thread. The reference.
     #[default]
     Flex,
+    /// A graphics processor, by its number in the list of [`engines`].
+    Gpu(usize),
 }
 
-impl Engine {
-    /// Every engine.
-    pub const ALL: [Self; 1] = [Self::Flex];
+/// Rows of a tile on the CPU: the size for the bulk of a batch, where the cost per event is near its minimum, and one for short ranges.
+const CPU_TILES: [usize; 2] = [512, 64];
+/// Rows of a tile on a GPU: few enough to have two under way in a block, and enough to be worth a transfer.
+const GPU_TILES: [usize; 1] = [4096];
 
-    /// Name in options, tables and JSON.
+impl Engine {
+    /// Name in options, tables and JSON, without a device number.
     pub fn name(self) -> &'static str {
         match self {
             Self::Flex => "flex",
+            Self::Gpu(_) => "gpu",
         }
     }
 
@@ -28,21 +38,58 @@ impl Engine {
     pub fn code(self) -> u8 {
         match self {
             Self::Flex => 1,
+            Self::Gpu(_) => 2,
+        }
+    }
+
+    /// The device of burn that it computes on, or why there is none.
+    pub(crate) fn device(self) -> Result<Device, String> {
+        match self {
+            Self::Flex => Ok(Device::flex()),
+            Self::Gpu(index) => gpu::device(index),
+        }
+    }
+
+    /// The sizes of tiles, falling, that this engine uses for a graph.
+    pub(crate) fn tiles(self, graph: &Graph) -> &'static [usize] {
+        match self {
+            Self::Flex if sizes_agree(graph) => &CPU_TILES,
+            Self::Flex => &CPU_TILES[..1],
+            Self::Gpu(_) => &GPU_TILES,
+        }
+    }
+
+    /// Tiles that are under way at once: while a device computes, the next tile is filled.
+    pub(crate) fn in_flight(self) -> usize {
+        match self {
+            Self::Flex => 1,
+            Self::Gpu(_) => 2,
         }
     }
 }
 
 impl fmt::Display for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        match self {
+            Self::Gpu(index) if *index > 0 => write!(f, "gpu:{index}"),
+            engine => f.write_str(engine.name()),
+        }
     }
 }
 
 impl FromStr for Engine {
     type Err = UnknownEngine;
 
-    fn from_str(name: &str) -> Result<Self, UnknownEngine> {
-        let found = Self::ALL.into_iter().find(|engine| engine.name() == name);
-        found.ok_or_else(|| UnknownEngine { name: name.into(), known: Self::ALL.map(Self::name).join(", ") })
+    fn from_str(text: &str) -> Result<Self, UnknownEngine> {
+        let unknown = || UnknownEngine { name: text.into(), known: "flex, gpu, gpu:N".into() };
+        match text {
+            "flex" => Ok(Self::Flex),
+            "gpu" => Ok(Self::Gpu(0)),
+            _ => text
+                .strip_prefix("gpu:")
+                .and_then(|index| index.parse().ok())
+                .map(Self::Gpu)
+                .ok_or_else(unknown),
+        }
     }
 }

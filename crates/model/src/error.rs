@@ -43,6 +43,12 @@ pub enum BundleFault {
     Toml { message: String },
     #[error("format = {found}; this program reads format {known}")]
     Format { found: u32, known: u32 },
+    #[error("{0}")]
+    Graph(tamis_graph::Refusal),
+    #[error(
+        "the network gives {numbers} numbers per event, 'outputs' names {named}; name every one, '-' for those that are no score"
+    )]
+    Outputs { named: usize, numbers: usize },
     #[error("{key}: {reason}")]
     Key { key: String, reason: String },
     #[error("SHA-256 is {computed}, the manifest says {stated}: the file was changed or damaged")]
@@ -75,8 +81,10 @@ pub enum BindError {
     Input { model: String, field: String, message: String },
     #[error("model '{model}', input '{field}': the field is simulation truth, which no model may read")]
     Truth { model: String, field: String },
-    #[error("model '{model}': the inputs have {elements} numbers, its first layer takes {width}")]
+    #[error("model '{model}': the inputs have {elements} numbers, the network takes {width}")]
     Width { model: String, elements: usize, width: usize },
+    #[error("model '{model}': the inputs have {elements} elements, its golden vectors {width}")]
+    GoldenWidth { model: String, elements: usize, width: usize },
     #[error(
         "model '{model}', golden vector {row}: output '{output}' is {computed} on engine {engine}, {expected} is expected; \
          weights, preprocessing or engine differ from the training"
@@ -92,7 +100,7 @@ pub enum BindError {
          batch, so the engine is refused on this machine"
     )]
     Position { model: String, engine: String, row: usize, rows: usize },
-    #[error("model '{model}': engine {engine} failed: {message}")]
+    #[error("model '{model}': engine {engine} cannot run it: {message}")]
     Engine { model: String, engine: String, message: String },
 }
 

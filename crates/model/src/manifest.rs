@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::architecture::Architecture;
 use crate::error::BundleFault;
@@ -20,6 +20,10 @@ const FORMAT: u32 = 1;
 const WIDTH_MAX: usize = 8192;
 /// Most layers, counting the input.
 const LAYERS_MAX: usize = 64;
+/// Most values of a one-hot input.
+const ONE_HOT_MAX: usize = 1024;
+/// The name of an output that is no score.
+pub(crate) const NO_SCORE: &str = "-";
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -30,17 +34,74 @@ pub(crate) struct Manifest {
     #[serde(default)]
     pub doc: String,
     pub architecture: Architecture,
+    /// Widths of a chain of dense layers, counting what goes in: the whole network, or its end.
+    #[serde(default)]
     pub layers: Vec<usize>,
-    pub activation: Activation,
-    pub output_activation: OutputActivation,
+    pub activation: Option<Activation>,
+    pub output_activation: Option<OutputActivation>,
+    /// `conv` only.
+    pub image: Option<Image>,
+    /// `deep_sets` only.
+    pub set: Option<Set>,
+    /// Names of the scores; `-` is a number that is none.
     pub outputs: Vec<String>,
     #[serde(rename = "input", default)]
     pub inputs: Vec<Input>,
-    pub weights: FileRef,
+    pub weights: WeightsRef,
     pub golden: GoldenRef,
-    /// Provenance: read to be sure that it is well formed, shown as text with the rest of the manifest.
-    #[serde(rename = "training")]
-    _training: Option<Training>,
+    /// Provenance: read to be sure that it is well formed, shown as it is.
+    pub training: Option<Training>,
+}
+
+/// An image that is convolved: `channels`, then one or two axes.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Image {
+    pub shape: Vec<usize>,
+    #[serde(rename = "layer")]
+    pub layers: Vec<ConvLayer>,
+}
+
+/// One convolution, its activation, and a pooling if it has one. Lists have a number per axis of the image.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ConvLayer {
+    pub filters: usize,
+    pub kernel: Vec<usize>,
+    pub stride: Option<Vec<usize>>,
+    /// Zeros on both sides of each axis.
+    pub padding: Option<Vec<usize>>,
+    pub dilation: Option<Vec<usize>>,
+    pub groups: Option<usize>,
+    pub pool: Option<Pool>,
+}
+
+/// What follows a convolution.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Pool {
+    pub kind: Pooling,
+    /// Size of the window, and its step.
+    pub size: Vec<usize>,
+}
+
+/// A set of objects, each with the same features: the same chain for each, a pooling over the set, and the layers.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Set {
+    pub objects: usize,
+    /// Widths of the chain for one object, counting its features.
+    pub layers: Vec<usize>,
+    pub pool: Pooling,
+}
+
+/// How many numbers become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Pooling {
+    Max,
+    Mean,
+    Sum,
 }
 
 /// Between the layers.
@@ -61,18 +122,30 @@ pub(crate) enum OutputActivation {
     None,
 }
 
-/// One schema field (or one element of it) and its preprocessing: `x = clip((value - shift) * scale)`, value in physical units.
-#[derive(Clone, Debug, Deserialize)]
+/// One schema field (or one element of it) and its preprocessing: `x = mask(clip((log1p(value) - shift) * scale))`, value in physical units.
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Input {
     pub field: String,
+    /// The logarithm of 1 + value takes the place of the value.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub log1p: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub shift: Option<PerElement>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub scale: Option<PerElement>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub clip: Option<[f64; 2]>,
+    /// A column for each of these values: 1 where the value is this one, 0 elsewhere. Nothing else may be asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub one_hot: Option<Vec<f64>>,
+    /// A field with as many elements: where that is 0 the object is not there, and `x` is 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mask: Option<String>,
 }
 
 /// One number for all elements of a field, or one for each.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(untagged)]
 pub(crate) enum PerElement {
     All(f64),
@@ -104,12 +177,14 @@ impl PerElement {
     }
 }
 
-/// A file of the bundle and its checksum.
+/// The weights and their checksum.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct FileRef {
+pub(crate) struct WeightsRef {
     pub file: String,
     pub sha256: String,
+    /// Names of the layers in the file, in order, where they are not `layers.0`, `layers.1`, ...: PyTorch says `0`, `2`, `4`.
+    pub layers: Option<Vec<String>>,
 }
 
 /// The golden vectors: `inputs` in physical units, `scores` that they must give within `tolerance` (of 1, or of the score if larger).
@@ -121,36 +196,31 @@ pub(crate) struct GoldenRef {
     pub tolerance: f64,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+/// Where a model comes from.
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct Training {
-    #[serde(rename = "recipe")]
-    _recipe: String,
-    #[serde(rename = "recipe_sha256")]
-    _recipe_sha256: Option<String>,
-    #[serde(rename = "seed")]
-    _seed: u64,
-    #[serde(rename = "events")]
-    _events: u64,
-    #[serde(rename = "epochs")]
-    _epochs: u32,
-    #[serde(rename = "data", default)]
-    _data: Vec<TrainingData>,
-    #[serde(rename = "metrics", default)]
-    _metrics: BTreeMap<String, f64>,
+pub(crate) struct Training {
+    /// What trained it, such as `tamis 0.1.0` or `pytorch 2.9`.
+    pub framework: Option<String>,
+    pub recipe: Option<String>,
+    pub recipe_sha256: Option<String>,
+    pub seed: Option<u64>,
+    pub events: Option<u64>,
+    pub epochs: Option<u32>,
+    #[serde(default)]
+    pub data: Vec<TrainingData>,
+    #[serde(default)]
+    pub metrics: BTreeMap<String, f64>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+/// A file that was learned from.
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct TrainingData {
-    #[serde(rename = "file")]
-    _file: String,
-    #[serde(rename = "class")]
-    _class: Option<String>,
-    #[serde(rename = "events")]
-    _events: u64,
-    #[serde(rename = "records_sha256")]
-    _records_sha256: String,
+pub(crate) struct TrainingData {
+    pub file: String,
+    pub class: Option<String>,
+    pub events: Option<u64>,
+    pub records_sha256: Option<String>,
 }
 
 impl Manifest {
@@ -173,23 +243,15 @@ impl Manifest {
         if self.version.is_empty() || self.version.len() > 64 || self.version.chars().any(char::is_control) {
             return bad("version", "use 1 to 64 printable characters");
         }
-        if self.layers.len() < 2 || self.layers.len() > LAYERS_MAX {
-            return bad(
-                "layers",
-                "give the widths of the input and of every layer, at least 2 and at most 64 numbers",
-            );
+        check_widths("layers", &self.layers, 0)?;
+        if self.outputs.iter().all(|output| output == NO_SCORE) {
+            return bad("outputs", "name at least one score");
         }
-        if self.layers.iter().any(|&width| width == 0 || width > WIDTH_MAX) {
-            return bad("layers", "a width is between 1 and 8192");
-        }
-        for (index, output) in self.outputs.iter().enumerate() {
+        for (index, output) in self.outputs.iter().enumerate().filter(|(_, output)| *output != NO_SCORE) {
             check_word("outputs", output)?;
             if self.outputs[..index].contains(output) {
                 return bad("outputs", "a name stands twice");
             }
-        }
-        if self.output_activation == OutputActivation::Softmax && self.layers.last() == Some(&1) {
-            return bad("output_activation", "softmax over one number is always 1; use sigmoid");
         }
         self.architecture.check(self)?;
         for input in &self.inputs {
@@ -205,15 +267,12 @@ impl Manifest {
         }
         Ok(())
     }
+}
 
-    /// Multiplications (each with an addition) that one event costs.
-    pub fn multiply_adds(&self) -> usize {
-        self.layers.windows(2).map(|pair| pair[0] * pair[1]).sum()
-    }
-
-    /// Weights and biases.
-    pub fn parameters(&self) -> usize {
-        self.layers.windows(2).map(|pair| (pair[0] + 1) * pair[1]).sum()
+impl Manifest {
+    /// Do some elements fill more than one column?
+    pub fn has_one_hot(&self) -> bool {
+        self.inputs.iter().any(|input| input.one_hot.is_some())
     }
 }
 
@@ -226,8 +285,32 @@ impl Input {
         if self.clip.is_some_and(|[low, high]| low >= high) {
             return bad(&format!("input '{}'", self.field), "clip = [low, high] with low below high");
         }
+        let Some(values) = &self.one_hot else { return Ok(()) };
+        if values.is_empty() || values.len() > ONE_HOT_MAX || !values.iter().all(|value| value.is_finite()) {
+            return bad(&format!("input '{}'", self.field), "one_hot = a list of 1 to 1024 finite values");
+        }
+        if self.log1p || self.shift.is_some() || self.scale.is_some() || self.clip.is_some() {
+            return bad(
+                &format!("input '{}'", self.field),
+                "one_hot goes without log1p, shift, scale and clip",
+            );
+        }
         Ok(())
     }
+}
+
+/// Widths of a chain: at least `least` of them.
+pub(crate) fn check_widths(key: &str, widths: &[usize], least: usize) -> Result<(), BundleFault> {
+    if widths.len() < least || widths.len() > LAYERS_MAX {
+        return bad(
+            key,
+            &format!("give the widths of the input and of every layer, {least} to {LAYERS_MAX} numbers"),
+        );
+    }
+    if widths.iter().any(|&width| width == 0 || width > WIDTH_MAX) {
+        return bad(key, &format!("a width is between 1 and {WIDTH_MAX}"));
+    }
+    Ok(())
 }
 
 /// A refusal of one key.

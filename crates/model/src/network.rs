@@ -1,86 +1,58 @@
-//! A chain of dense layers, run by burn one tile of rows at a time.
+//! A network on an engine: numbers in, numbers out, a batch at a time.
 //!
-//! burn owns the numbers while it computes: a tile is moved in and moved out again, so that nothing is copied on the way in and the tile's
-//! memory is allocated once.
-//!
-//! Threads: tensors are shared by all clones (weights are never written); a tile belongs to one.
-//!
-//! Cost: two to three operations per layer, each of which allocates its result; nothing per event. In tiles of 512 rows 94 ns per event for
-//! 57-32-16-3 with softmax (14 of them), 182 for 57-32-16-3-16-32-57 (Zen 4, one thread).
+//! Threads: clones share the weights and hold no lock while they compute. A batch belongs to one.
 
-use burn::tensor::activation::{relu, sigmoid, softmax};
-use burn::tensor::{Device, Tensor, TensorData};
+use std::sync::Arc;
+
+use tamis_graph::{Graph, Program};
 
 use crate::engine::Engine;
-use crate::manifest::{Activation, Manifest, OutputActivation};
-use crate::weights::Layer;
 
-/// The weights on a device, ready to run.
+/// A network, ready to run.
 #[derive(Clone, Debug)]
-pub(crate) struct Network {
-    /// Weight `[in, out]` and bias `[1, out]` of every layer.
-    layers: Vec<(Tensor<2>, Tensor<2>)>,
-    activation: Activation,
-    output_activation: OutputActivation,
-    width: usize,
-    device: Device,
+pub(crate) enum Network {
+    /// On a device of burn.
+    Burn(Program),
+}
+
+/// A batch that was started.
+#[derive(Debug)]
+pub(crate) enum Pending {
+    /// On a device of burn.
+    Burn(tamis_graph::Pending),
+}
+
+/// The numbers of a batch, and the memory of its inputs if the engine gives it back.
+#[derive(Debug)]
+pub(crate) struct Done {
+    /// Row-major, the numbers of all outputs of an event side by side.
+    pub numbers: Vec<f32>,
+    /// The inputs, unchanged.
+    pub inputs: Option<Vec<f32>>,
 }
 
 impl Network {
-    pub fn new(manifest: &Manifest, layers: &[Layer], engine: Engine) -> Self {
+    /// Puts a graph on an engine.
+    pub fn new(graph: &Arc<Graph>, engine: Engine) -> Result<Self, String> {
         keep_freed_memory();
-        let device = match engine {
-            Engine::Flex => Device::flex(),
-        };
-        let tensor = |values: &[f32], shape: [usize; 2]| {
-            Tensor::from_data(TensorData::new(values.to_vec(), shape), &device)
-        };
-        let layers = layers.iter().map(|layer| {
-            (tensor(&layer.weight, [layer.inputs, layer.outputs]), tensor(&layer.bias, [1, layer.outputs]))
-        });
-        Self {
-            layers: layers.collect(),
-            activation: manifest.activation,
-            output_activation: manifest.output_activation,
-            width: manifest.layers[0],
-            device,
-        }
+        Ok(Self::Burn(Program::new(graph.clone(), &engine.device()?)))
     }
 
-    /// The last layer for every row of `tile` (row-major, as wide as the first layer). After an error the tile is empty.
-    pub fn run(&self, tile: &mut Vec<f32>) -> Result<Vec<f32>, String> {
-        let rows = tile.len() / self.width;
-        let input =
-            Tensor::from_data(TensorData::new(std::mem::take(tile), [rows, self.width]), &self.device);
-        let output = numbers(self.forward(input.clone()))?;
-        // The only handle now: the memory comes back without a copy.
-        *tile = numbers(input)?;
-        Ok(output)
-    }
-
-    fn forward(&self, input: Tensor<2>) -> Tensor<2> {
-        let mut x = input;
-        for (index, (weight, bias)) in self.layers.iter().enumerate() {
-            x = x.matmul(weight.clone()) + bias.clone();
-            if index + 1 < self.layers.len() {
-                x = match self.activation {
-                    Activation::Relu => relu(x),
-                    Activation::Tanh => x.tanh(),
-                    Activation::Sigmoid => sigmoid(x),
-                };
-            }
-        }
-        match self.output_activation {
-            OutputActivation::Softmax => softmax(x, 1),
-            OutputActivation::Sigmoid => sigmoid(x),
-            OutputActivation::None => x,
+    /// Starts a batch of `rows` rows, row-major.
+    pub fn start(&self, inputs: Vec<f32>, rows: usize) -> Pending {
+        match self {
+            Self::Burn(program) => Pending::Burn(program.start(inputs, rows)),
         }
     }
 }
 
-fn numbers(tensor: Tensor<2>) -> Result<Vec<f32>, String> {
-    let data = tensor.try_into_data().map_err(|error| error.to_string())?;
-    data.try_into_vec().map_err(|error| error.to_string())
+impl Pending {
+    /// Waits for the numbers of a batch of `rows` rows.
+    pub fn wait(self, rows: usize) -> Result<Done, String> {
+        match self {
+            Self::Burn(pending) => pending.wait(rows).map(|(numbers, inputs)| Done { numbers, inputs }),
+        }
+    }
 }
 
 /// Tells the C library's allocator not to hand memory back to the system after every tile.

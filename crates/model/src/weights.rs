@@ -1,25 +1,59 @@
 //! The two safetensors files: weights and golden vectors.
 //!
-//! Tensors are little-endian f32. A weight has the shape `[out, in]`, as PyTorch stores it, and is turned here into the `[in, out]` of the
-//! matrix product.
+//! Tensors are little-endian f32. A weight of a dense layer has the shape `[out, in]`, that of a convolution `[out, in / groups, kernel...]`,
+//! as PyTorch stores them.
 
 use safetensors::{Dtype, SafeTensors};
+use tamis_graph::Constant;
 
 use crate::error::BundleFault;
+use crate::manifest::Manifest;
 
 /// Most bytes of the JSON header of a safetensors file.
 const HEADER_BYTES_MAX: u64 = 1 << 20;
 /// Most golden vectors.
 const GOLDEN_MAX: usize = 4096;
 
-/// One dense layer.
-#[derive(Clone, Debug)]
-pub(crate) struct Layer {
-    pub inputs: usize,
-    pub outputs: usize,
-    /// `inputs * outputs` numbers; the weights of one input stand together.
-    pub weight: Vec<f32>,
-    pub bias: Vec<f32>,
+/// The layers of a weights file, taken in order.
+pub(crate) struct Weights<'a> {
+    file: SafeTensors<'a>,
+    /// What the names of each layer begin with.
+    layers: Vec<String>,
+    taken: usize,
+}
+
+impl<'a> Weights<'a> {
+    /// Opens the file of a manifest that was checked.
+    pub fn open(bytes: &'a [u8], manifest: &Manifest) -> Result<Self, BundleFault> {
+        let count = manifest.architecture.layer_count(manifest);
+        let layers = match &manifest.weights.layers {
+            None => (0..count).map(|index| format!("layers.{index}")).collect(),
+            Some(names) if names.len() == count => names.clone(),
+            Some(names) => {
+                let reason = format!("names {} layers, the network has {count}", names.len());
+                return Err(BundleFault::Key { key: "weights.layers".into(), reason });
+            }
+        };
+        Ok(Self { file: open(bytes)?, layers, taken: 0 })
+    }
+
+    /// Weight and bias of the next layer; the bias has the first size of the weight's shape.
+    pub fn layer(&mut self, shape: &[usize]) -> Result<(Constant, Constant), BundleFault> {
+        let name = &self.layers[self.taken];
+        self.taken += 1;
+        let weight = read(&self.file, &format!("{name}.weight"), shape)?;
+        let bias = read(&self.file, &format!("{name}.bias"), &shape[..1])?;
+        Ok((Constant::floats(shape, weight), Constant::floats(&shape[..1], bias)))
+    }
+
+    /// Refuses tensors that belong to no layer.
+    pub fn finish(self) -> Result<(), BundleFault> {
+        let known = |name: &str| {
+            let (layer, kind) = name.rsplit_once('.').unwrap_or_default();
+            matches!(kind, "weight" | "bias") && self.layers.iter().any(|known| known == layer)
+        };
+        refuse_others(&self.file, known)
+    }
 }
 
 /// Inputs in physical units and the scores that they must give, row by row.
@@ -30,29 +64,14 @@ pub(crate) struct Golden {
     pub scores: Vec<f32>,
 }
 
-/// Reads `layers.K.weight` and `layers.K.bias` for a chain of these widths, and nothing else.
-pub(crate) fn read_layers(bytes: &[u8], widths: &[usize]) -> Result<Vec<Layer>, BundleFault> {
-    let file = open(bytes)?;
-    let known = |name: &str| {
-        let rest = name.strip_prefix("layers.").and_then(|rest| rest.split_once('.'));
-        rest.is_some_and(|(index, kind)| {
-            (0..widths.len() - 1).any(|k| k.to_string() == index) && matches!(kind, "weight" | "bias")
-        })
-    };
-    refuse_others(&file, known)?;
-    let mut layers = Vec::with_capacity(widths.len() - 1);
-    for (k, pair) in widths.windows(2).enumerate() {
-        let (inputs, outputs) = (pair[0], pair[1]);
-        let stored = read(&file, &format!("layers.{k}.weight"), &[outputs, inputs])?;
-        let weight = (0..inputs * outputs).map(|at| stored[at % outputs * inputs + at / outputs]).collect();
-        let bias = read(&file, &format!("layers.{k}.bias"), &[outputs])?;
-        layers.push(Layer { inputs, outputs, weight, bias });
-    }
-    Ok(layers)
-}
-
-/// Reads `inputs` and `scores`; the number of rows is the file's, between 1 and 4096.
-pub(crate) fn read_golden(bytes: &[u8], width: usize, outputs: usize) -> Result<Golden, BundleFault> {
+/// Reads `inputs` and `scores`; the number of rows is the file's, between 1 and 4096, and so is the number of inputs if `width` leaves it open.
+/// Inputs may be missing values (NaN) if the model takes them.
+pub(crate) fn read_golden(
+    bytes: &[u8],
+    width: Option<usize>,
+    outputs: usize,
+    takes_missing: bool,
+) -> Result<Golden, BundleFault> {
     let file = open(bytes)?;
     refuse_others(&file, |name| matches!(name, "inputs" | "scores"))?;
     let shape = file.tensor("inputs").map(|view| view.shape().to_vec()).unwrap_or_default();
@@ -61,7 +80,9 @@ pub(crate) fn read_golden(bytes: &[u8], width: usize, outputs: usize) -> Result<
         let wanted = format!("between 1 and {GOLDEN_MAX} rows");
         return Err(BundleFault::TensorShape { tensor: "inputs".into(), found: shape, wanted });
     }
-    let inputs = read(&file, "inputs", &[rows, width])?;
+    let width = width.or_else(|| shape.get(1).copied()).unwrap_or(1);
+    let inputs = read_numbers(&file, "inputs", &[rows, width])?;
+    refuse_infinite("inputs", &inputs, takes_missing)?;
     let scores = read(&file, "scores", &[rows, outputs])?;
     Ok(Golden { rows, inputs, scores })
 }
@@ -88,6 +109,12 @@ fn refuse_others(file: &SafeTensors<'_>, known: impl Fn(&str) -> bool) -> Result
 
 /// The numbers of one tensor, after its type, its shape and every number were checked.
 fn read(file: &SafeTensors<'_>, name: &str, shape: &[usize]) -> Result<Vec<f32>, BundleFault> {
+    let values = read_numbers(file, name, shape)?;
+    refuse_infinite(name, &values, false)?;
+    Ok(values)
+}
+
+fn read_numbers(file: &SafeTensors<'_>, name: &str, shape: &[usize]) -> Result<Vec<f32>, BundleFault> {
     let tensor = name.to_owned();
     let Ok(view) = file.tensor(name) else {
         return Err(BundleFault::TensorMissing { tensor });
@@ -102,9 +129,13 @@ fn read(file: &SafeTensors<'_>, name: &str, shape: &[usize]) -> Result<Vec<f32>,
             wanted: format!("{shape:?}"),
         });
     }
-    let values: Vec<f32> = view.data().as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
-    match values.iter().position(|value| !value.is_finite()) {
-        Some(index) => Err(BundleFault::NotFinite { tensor, index, value: values[index] }),
-        None => Ok(values),
+    Ok(view.data().as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect())
+}
+
+fn refuse_infinite(tensor: &str, values: &[f32], missing_allowed: bool) -> Result<(), BundleFault> {
+    let bad = |value: &f32| !value.is_finite() && !(missing_allowed && value.is_nan());
+    match values.iter().position(bad) {
+        Some(index) => Err(BundleFault::NotFinite { tensor: tensor.into(), index, value: values[index] }),
+        None => Ok(()),
     }
 }

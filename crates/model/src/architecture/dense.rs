@@ -1,20 +1,23 @@
 //! `dense`: a multi-layer classifier. Score `k` is number `k` of the last layer.
 
-use super::Rows;
+use tamis_graph::Source;
+
+use super::chain;
 use crate::error::BundleFault;
-use crate::manifest::{Manifest, bad};
+use crate::manifest::Manifest;
+use crate::weights::Weights;
 
 pub(super) fn check(manifest: &Manifest) -> Result<(), BundleFault> {
-    if manifest.layers.last() != Some(&manifest.outputs.len()) {
-        return bad("outputs", "give one name for every number of the last layer");
-    }
-    Ok(())
+    chain::check(manifest)?;
+    chain::check_outputs(manifest)
 }
 
-pub(super) fn scores(rows: usize, last: Rows<'_>, mut each: impl FnMut(usize, usize, f32)) {
-    for (row, values) in last.iter().take(rows).enumerate() {
-        for (output, &value) in values.iter().enumerate() {
-            each(row, output, value);
-        }
-    }
+pub(super) fn source(manifest: &Manifest, file: &[u8]) -> Result<Source, BundleFault> {
+    let mut weights = Weights::open(file, manifest)?;
+    let mut source = Source::new();
+    let x = source.input("x", [manifest.layers[0]]);
+    let scores = chain::layers(&mut source, &mut weights, manifest, &x)?;
+    weights.finish()?;
+    source.outputs.push(scores);
+    Ok(source)
 }

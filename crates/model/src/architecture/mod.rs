@@ -1,55 +1,90 @@
 //! What a network is made of: one file per kind, one word in [`Architecture`].
 //!
-//! Every kind so far is a chain of dense layers ([`crate::network`]); kinds differ in what the numbers of the last layer become.
+//! A kind says which keys of the manifest it needs and writes the network down as a graph of operators, with the weights in it. Everything
+//! after that is the same for all: checks, engines, batches.
 
 mod autoencoder;
+mod chain;
+mod conv;
+mod deep_sets;
 mod dense;
+mod onnx;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use tamis_graph::Source;
 
 use crate::error::BundleFault;
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, bad};
 
 /// The list of kinds. To add one: a file beside this one, a word here, and its section in `BUNDLE.md`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Architecture {
-    /// A classifier: every number of the last layer is a score.
+    /// A chain of dense layers: every number of the last is a score.
     Dense,
-    /// Trained to reproduce its input: the score is how badly it fails.
+    /// A chain that reproduces its input: the score is how badly it fails.
     Autoencoder,
+    /// Convolutions over an image, then dense layers.
+    Conv,
+    /// The same chain for every object of a set, a pooling, then dense layers.
+    DeepSets,
+    /// A graph of operators in an ONNX file.
+    Onnx,
 }
 
 impl Architecture {
-    /// Do layers, activations and outputs fit this kind?
+    /// Do the keys of the manifest fit this kind?
     pub fn check(self, manifest: &Manifest) -> Result<(), BundleFault> {
+        let belongs = |key: &str, given: bool, kind: bool| match given && !kind {
+            true => bad(key, &format!("does not belong to architecture {}", self.word())),
+            false => Ok(()),
+        };
+        belongs("image", manifest.image.is_some(), self == Self::Conv)?;
+        belongs("set", manifest.set.is_some(), self == Self::DeepSets)?;
+        let has_chain = self != Self::Onnx;
+        belongs("layers", !manifest.layers.is_empty(), has_chain)?;
+        belongs("activation", manifest.activation.is_some(), has_chain)?;
+        belongs("output_activation", manifest.output_activation.is_some(), has_chain)?;
+        belongs("weights.layers", manifest.weights.layers.is_some(), has_chain)?;
         match self {
             Self::Dense => dense::check(manifest),
             Self::Autoencoder => autoencoder::check(manifest),
+            Self::Conv => conv::check(manifest),
+            Self::DeepSets => deep_sets::check(manifest),
+            Self::Onnx => Ok(()),
         }
     }
 
-    /// Turns the last layer of `rows` events into scores.
-    ///
-    /// `inputs` and `last` are row-major, one row per event; `each(row, output, score)` is called for every score of the first `rows` rows.
-    pub fn scores(self, rows: usize, inputs: Rows<'_>, last: Rows<'_>, each: impl FnMut(usize, usize, f32)) {
+    /// The network as a graph, from the bytes of the weights file.
+    pub fn source(self, manifest: &Manifest, weights: &[u8]) -> Result<Source, BundleFault> {
         match self {
-            Self::Dense => dense::scores(rows, last, each),
-            Self::Autoencoder => autoencoder::scores(rows, inputs, last, each),
+            Self::Dense => dense::source(manifest, weights),
+            Self::Autoencoder => autoencoder::source(manifest, weights),
+            Self::Conv => conv::source(manifest, weights),
+            Self::DeepSets => deep_sets::source(manifest, weights),
+            Self::Onnx => onnx::source(weights),
         }
     }
-}
 
-/// Row-major numbers, `width` of them per event.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Rows<'a> {
-    pub values: &'a [f32],
-    pub width: usize,
-}
+    /// Names of the layers in a weights file that says nothing of its own, in order; none where the file is no set of tensors.
+    pub fn layer_count(self, manifest: &Manifest) -> usize {
+        let chain = manifest.layers.len().saturating_sub(1);
+        match self {
+            Self::Dense | Self::Autoencoder => chain,
+            Self::Conv => manifest.image.as_ref().map_or(0, |image| image.layers.len()) + chain,
+            Self::DeepSets => manifest.set.as_ref().map_or(0, |set| set.layers.len() - 1) + chain,
+            Self::Onnx => 0,
+        }
+    }
 
-impl<'a> Rows<'a> {
-    /// The rows, in order.
-    pub fn iter(self) -> impl Iterator<Item = &'a [f32]> {
-        self.values.chunks_exact(self.width)
+    /// The word in a manifest.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Dense => "dense",
+            Self::Autoencoder => "autoencoder",
+            Self::Conv => "conv",
+            Self::DeepSets => "deep_sets",
+            Self::Onnx => "onnx",
+        }
     }
 }

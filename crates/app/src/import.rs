@@ -1,0 +1,123 @@
+//! Models that were trained elsewhere, made into bundles.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tamis_model::{Bundle, BundleFiles, GoldenInputs, Import};
+
+use crate::convert::read_schema;
+use crate::exit::OrFail;
+use crate::frames::{Frame, Frames};
+use crate::{Exit, Failure, bundle_folder};
+
+/// Most bytes of a file that is imported: what the largest bundle holds.
+const FILE_BYTES_MAX: u64 = 64 << 20;
+/// Most events of a recording that golden vectors are made of.
+const GOLDEN_EVENTS: usize = 256;
+
+/// An import, as asked for.
+#[derive(Clone, Debug)]
+pub struct ImportSettings {
+    /// The model: ONNX, or weights (safetensors, PyTorch, burnpack) with a manifest that describes the network.
+    pub file: PathBuf,
+    /// Schema of the events.
+    pub schema: PathBuf,
+    /// A `model.toml` to start from.
+    pub manifest: Option<PathBuf>,
+    /// Which fields go in: a file of `[[input]]` entries, or field names with commas between them.
+    pub inputs: Option<String>,
+    /// Names of the scores, `-` for a number that is none.
+    pub outputs: Option<Vec<String>>,
+    /// Name of the model; by default that of the output folder.
+    pub name: Option<String>,
+    /// Golden vectors of the framework: a safetensors file with `inputs` and `scores`.
+    pub golden: Option<PathBuf>,
+    /// Otherwise: a recording whose first events make golden vectors.
+    pub events: Option<PathBuf>,
+    /// Folder for the bundle.
+    pub out: PathBuf,
+    /// Replace a bundle that is there.
+    pub overwrite: bool,
+}
+
+/// Imports a model, writes the bundle and gives it, verified.
+pub fn import(settings: &ImportSettings) -> Result<Bundle, Failure> {
+    bundle_folder::may_write(&settings.out, settings.overwrite)?;
+    let schema = read_schema(&settings.schema)?;
+    let file = read(&settings.file)?;
+    let template = settings.manifest.as_deref().map(read_text).transpose()?;
+    let inputs = settings.inputs.as_deref().map(inputs).transpose()?;
+    let golden = settings.golden.as_deref().map(read).transpose()?;
+    let records = settings.events.as_deref().map(|path| first_records(path, schema.id())).transpose()?;
+    let name = settings.name.clone().or_else(|| template.is_none().then(|| folder_name(&settings.out)));
+    let import = Import {
+        file: &file,
+        schema: &schema,
+        template: template.as_deref(),
+        inputs: inputs.as_deref(),
+        outputs: settings.outputs.clone(),
+        name,
+        golden: match (&golden, &records) {
+            (Some(given), _) => GoldenInputs::Given(given),
+            (None, Some(records)) => GoldenInputs::Records(records),
+            (None, None) => GoldenInputs::Noise,
+        },
+    };
+    let files: BundleFiles =
+        import.run().map_err(|error| format!("{}: {error}", settings.file.display())).or_fail(Exit::Input)?;
+    bundle_folder::write(&settings.out, &files.files(), settings.overwrite)?;
+    // What was written must load like any other bundle.
+    Bundle::load(&settings.out).or_fail(Exit::Internal)
+}
+
+/// A folder's name as a model's name, as far as it will do for one.
+fn folder_name(folder: &Path) -> String {
+    let name = folder.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+    let name = name.trim_end_matches(".tar").replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+    if name.starts_with(|c: char| c.is_ascii_lowercase()) { name } else { "model".into() }
+}
+
+/// The `[[input]]` entries that an option means.
+fn inputs(option: &str) -> Result<String, Failure> {
+    if Path::new(option).extension().is_some_and(|extension| extension == "toml") {
+        return read_text(Path::new(option));
+    }
+    let entry = |field: &str| format!("[[input]]\nfield = {:?}\n", field.trim());
+    Ok(option.split(',').map(entry).collect())
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let place = path.display();
+    let unreadable = |error: std::io::Error| format!("{place}: cannot be read: {error}");
+    let length = fs::metadata(path).map_err(unreadable).or_fail(Exit::Input)?.len();
+    if length > FILE_BYTES_MAX {
+        let message = format!("{place}: {length} bytes; a model has at most {} MiB", FILE_BYTES_MAX >> 20);
+        return Err(Failure::new(Exit::Input, message));
+    }
+    fs::read(path).map_err(unreadable).or_fail(Exit::Input)
+}
+
+fn read_text(path: &Path) -> Result<String, Failure> {
+    String::from_utf8(read(path)?)
+        .map_err(|_| format!("{}: is not text", path.display()))
+        .or_fail(Exit::Input)
+}
+
+/// The first event records of a recording of the same schema.
+fn first_records(path: &Path, schema: u64) -> Result<Vec<u8>, Failure> {
+    let mut frames = Frames::open(path)?;
+    if frames.schema().id() != schema {
+        let message = format!("{}: its events have another schema than the model", path.display());
+        return Err(Failure::new(Exit::Input, message));
+    }
+    let most = GOLDEN_EVENTS * frames.schema().record_len();
+    let mut records = Vec::new();
+    while records.len() < most {
+        match frames.next()? {
+            Some(Frame::Events { payload, .. }) => records.extend_from_slice(&payload),
+            Some(Frame::Lost { .. } | Frame::Other { .. }) => {}
+            None => break,
+        }
+    }
+    Ok(records)
+}

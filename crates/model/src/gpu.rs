@@ -1,0 +1,50 @@
+//! Graphics processors: which there are, and how to get one.
+//!
+//! With the cargo feature `gpu` burn's `wgpu` computes on any vendor's adapter (Vulkan, Metal, DX12), compiled from WGSL at run time. The
+//! features `vulkan` (SPIR-V) and `cuda` replace what runs beneath. Without a feature there are none, and this file says how to get them.
+
+use burn::tensor::Device;
+
+/// The adapter number `index`: real processors come first, software last.
+#[cfg(feature = "gpu")]
+pub(crate) fn device(index: usize) -> Result<Device, String> {
+    let mut all = adapters();
+    if index < all.len() {
+        return Ok(all.swap_remove(index));
+    }
+    Err(match all.len() {
+        0 => "no graphics processor was found; install its Vulkan driver (see `tamis doctor`)".into(),
+        found => format!("there is no gpu:{index}; {found} found (see `tamis doctor`)"),
+    })
+}
+
+/// Names of the adapters, in the order of their numbers.
+#[cfg(feature = "gpu")]
+pub(crate) fn names() -> Result<Vec<String>, String> {
+    let name =
+        |device: &Device| device.identity().map_or_else(|| format!("{device:?}"), |identity| identity.name);
+    Ok(adapters().iter().map(name).collect())
+}
+
+#[cfg(feature = "gpu")]
+fn adapters() -> Vec<Device> {
+    use burn::tensor::DeviceType;
+    #[cfg(feature = "cuda")]
+    let kind = DeviceType::Cuda;
+    #[cfg(all(feature = "vulkan", not(feature = "cuda")))]
+    let kind = DeviceType::Vulkan;
+    #[cfg(not(any(feature = "vulkan", feature = "cuda")))]
+    let kind = DeviceType::Wgpu;
+    // A driver that is broken may panic while it is asked; then it is not there.
+    let found = std::panic::catch_unwind(|| Device::enumerate(kind).into_vec());
+    found.unwrap_or_default()
+}
+
+/// What is missing, and how to get it.
+#[cfg(not(feature = "gpu"))]
+const MISSING: &str = "this program was built without graphics processors; build it with `cargo build --release --features gpu`";
+
+#[cfg(not(feature = "gpu"))]
+pub(crate) fn device(_index: usize) -> Result<Device, String> {
+    Err(MISSING.into())
+}

@@ -1,0 +1,226 @@
+//! A model that was trained elsewhere, made into a bundle.
+//!
+//! ```text
+//!   net.onnx ----------------------.
+//!   weights.safetensors, .pt, .bpk -+--> template + checksums + golden vectors --> Bundle, bound to the schema --> three files
+//!   (with a template of model.toml)-'                                              (nothing is written that would not load)
+//! ```
+//!
+//! The template is a `model.toml` without what the import finds out: checksums and golden vectors, and for an ONNX file nearly everything.
+//! State dicts are stored again as safetensors, so that a bundle never holds a pickle.
+
+mod golden;
+mod state;
+
+use sha2::{Digest, Sha256};
+use tamis_event::{Role, Schema};
+use tamis_graph::{Graph, Source};
+use toml::{Table, Value};
+
+pub use self::golden::GoldenInputs;
+use crate::bundle::{Bundle, hex};
+use crate::engine::Engine;
+use crate::error::{BindError, BundleError};
+use crate::manifest::{MANIFEST_FILE, NO_SCORE};
+
+/// Deviation of a golden score that loading allows, of 1 or of the score if that is larger.
+const TOLERANCE: f64 = 1e-4;
+/// Longest name of a score that is made from the graph's own.
+const NAME_MAX: usize = 64;
+
+/// An import, as asked for.
+#[derive(Clone, Debug)]
+pub struct Import<'a> {
+    /// The file: ONNX, safetensors, a PyTorch state dict or burnpack; which one is seen from its bytes.
+    pub file: &'a [u8],
+    /// Schema of the events that the model will score.
+    pub schema: &'a Schema,
+    /// Text of a `model.toml` to start from. An ONNX file needs none.
+    pub template: Option<&'a str>,
+    /// Text with `[[input]]` entries; by default the template's, or every field of the schema that is data, in order.
+    pub inputs: Option<&'a str>,
+    /// Names of the network's numbers, `-` for one that is no score; by default the template's, or the graph's own.
+    pub outputs: Option<Vec<String>>,
+    /// Name of the model; by default the template's.
+    pub name: Option<String>,
+    /// What the golden vectors are made of.
+    pub golden: GoldenInputs<'a>,
+}
+
+/// The three files of a bundle, in memory.
+#[derive(Clone, Debug)]
+pub struct BundleFiles {
+    /// Text of `model.toml`.
+    pub manifest: String,
+    /// Name and bytes of the weights.
+    pub weights: (&'static str, Vec<u8>),
+    /// Bytes of the golden vectors.
+    pub golden: Vec<u8>,
+}
+
+/// Name of the golden vectors in an imported bundle.
+const GOLDEN_FILE: &str = "golden.safetensors";
+
+impl BundleFiles {
+    /// Names and bytes; the manifest comes last, so that an interrupted write leaves a bundle that is refused.
+    pub fn files(&self) -> [(&str, &[u8]); 3] {
+        [
+            (self.weights.0, &self.weights.1),
+            (GOLDEN_FILE, &self.golden),
+            (MANIFEST_FILE, self.manifest.as_bytes()),
+        ]
+    }
+}
+
+/// Why a model is not imported.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages are the documentation")]
+pub enum ImportError {
+    #[error("{message}")]
+    File { message: String },
+    #[error("{0}")]
+    Graph(tamis_graph::Refusal),
+    #[error("the {what}: {message}")]
+    Text { what: &'static str, message: String },
+    #[error("{0}")]
+    Bundle(BundleError),
+    #[error("{0}")]
+    Bind(BindError),
+}
+
+impl Import<'_> {
+    /// Makes the bundle, and loads it with every check.
+    pub fn run(self) -> Result<BundleFiles, ImportError> {
+        let mut manifest = parse(self.template.unwrap_or_default(), "template")?;
+        let weights = match state::tensors(self.file).map_err(|message| ImportError::File { message })? {
+            Some(tensors) => self.state_dict(tensors, &mut manifest)?,
+            None => self.onnx(&mut manifest)?,
+        };
+        self.common(&mut manifest)?;
+        set(&mut manifest, "weights", &[("file", weights.0.into()), ("sha256", sha256(&weights.1).into())])?;
+        let golden = self.golden.vectors(&manifest, &weights, self.schema)?;
+        let entries = [("file", GOLDEN_FILE.into()), ("sha256", sha256(&golden).into())];
+        set(&mut manifest, "golden", &entries)?;
+        table(&mut manifest, "golden")?.entry("tolerance").or_insert(TOLERANCE.into());
+        let manifest = toml::to_string(&manifest)
+            .map_err(|error| ImportError::Text { what: "manifest", message: error.to_string() })?;
+        let files = BundleFiles { manifest, weights, golden };
+        load(&files)?.bind(self.schema, Engine::Flex).map_err(ImportError::Bind)?;
+        Ok(files)
+    }
+
+    /// An ONNX file is its own architecture.
+    fn onnx(&self, manifest: &mut Table) -> Result<(&'static str, Vec<u8>), ImportError> {
+        let source = Source::from_onnx(self.file).map_err(ImportError::Graph)?;
+        let graph = Graph::new(&source).map_err(ImportError::Graph)?;
+        manifest.entry("architecture").or_insert("onnx".into());
+        manifest.entry("outputs").or_insert_with(|| output_names(&graph).into());
+        Ok(("model.onnx", self.file.to_vec()))
+    }
+
+    /// A state dict needs a template that says what it is the state of.
+    fn state_dict(
+        &self,
+        tensors: state::Tensors,
+        manifest: &mut Table,
+    ) -> Result<(&'static str, Vec<u8>), ImportError> {
+        if !manifest.contains_key("architecture") {
+            let message = "the file holds weights without an architecture; describe it in a model.toml and give that with --manifest";
+            return Err(ImportError::File { message: message.into() });
+        }
+        let names = state::layer_names(&tensors);
+        let own = names.iter().enumerate().all(|(index, name)| *name == format!("layers.{index}"));
+        if !own {
+            let names: Vec<Value> = names.into_iter().map(Value::from).collect();
+            table(manifest, "weights")?.entry("layers").or_insert(names.into());
+        }
+        Ok(("weights.safetensors", state::to_safetensors(tensors)))
+    }
+
+    /// What every manifest has.
+    fn common(&self, manifest: &mut Table) -> Result<(), ImportError> {
+        manifest.insert("format".into(), 1.into());
+        if let Some(name) = &self.name {
+            manifest.insert("name".into(), name.as_str().into());
+        }
+        manifest.entry("name").or_insert("model".into());
+        manifest.entry("version").or_insert("1.0.0".into());
+        if let Some(outputs) = &self.outputs {
+            let outputs: Vec<Value> = outputs.iter().map(|output| output.as_str().into()).collect();
+            manifest.insert("outputs".into(), outputs.into());
+        }
+        if let Some(inputs) = self.inputs {
+            let mut inputs = parse(inputs, "inputs")?;
+            let Some(list) = inputs.remove("input").filter(|_| inputs.is_empty()) else {
+                let message = "give [[input]] entries and nothing else, as in a model.toml".into();
+                return Err(ImportError::Text { what: "inputs", message });
+            };
+            manifest.insert("input".into(), list);
+        }
+        manifest.entry("input").or_insert_with(|| all_fields(self.schema));
+        Ok(())
+    }
+}
+
+/// The bundle that the files make.
+fn load(files: &BundleFiles) -> Result<Bundle, ImportError> {
+    Bundle::from_files(&files.files()).map_err(ImportError::Bundle)
+}
+
+fn parse(text: &str, what: &'static str) -> Result<Table, ImportError> {
+    text.parse().map_err(|error: toml::de::Error| ImportError::Text {
+        what,
+        message: error.to_string().trim_end().into(),
+    })
+}
+
+fn table<'a>(manifest: &'a mut Table, key: &str) -> Result<&'a mut Table, ImportError> {
+    let entry = manifest.entry(key).or_insert_with(|| Table::new().into());
+    let message = || format!("'{key}' must be a table");
+    entry.as_table_mut().ok_or_else(|| ImportError::Text { what: "template", message: message() })
+}
+
+fn set(manifest: &mut Table, key: &str, entries: &[(&str, Value)]) -> Result<(), ImportError> {
+    let table = table(manifest, key)?;
+    entries.iter().for_each(|(key, value)| drop(table.insert((*key).into(), value.clone())));
+    Ok(())
+}
+
+/// Every field of a schema that is data, in order, as it is.
+fn all_fields(schema: &Schema) -> Value {
+    let data = schema.fields().iter().filter(|field| field.role != Role::Truth);
+    let input = |name: &str| Value::from(Table::from_iter([("field".to_owned(), name.into())]));
+    Value::from(data.map(|field| input(&field.name)).collect::<Vec<_>>())
+}
+
+/// Names for the numbers that a graph gives: that of the output, with a number behind it where there are several.
+fn output_names(graph: &Graph) -> Vec<Value> {
+    let mut names: Vec<String> = Vec::new();
+    for output in graph.outputs() {
+        let word = word(&output.name);
+        let count = output.kind.numbers();
+        for index in 0..count {
+            let name = if count == 1 { word.clone() } else { format!("{word}_{index}") };
+            let taken = names.contains(&name);
+            names.push(if taken { format!("{name}_{}", names.len()) } else { name });
+        }
+    }
+    debug_assert!(!names.iter().any(|name| name == NO_SCORE));
+    names.into_iter().map(Value::from).collect()
+}
+
+/// A graph's own name as a word of the menu.
+fn word(name: &str) -> String {
+    let fits = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
+    let word: String = name.chars().map(fits).take(NAME_MAX - 16).collect();
+    let word = word.trim_matches('_');
+    if word.starts_with(|c: char| c.is_ascii_lowercase()) {
+        word.into()
+    } else {
+        format!("score_{word}").trim_end_matches('_').into()
+    }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
