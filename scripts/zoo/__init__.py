@@ -1,0 +1,1 @@
+"""The small models that the tests of Tamis read, by the framework that they come from."""
