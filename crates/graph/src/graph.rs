@@ -15,8 +15,8 @@ use burn::tensor::Device;
 use crate::error::{Fault, Refusal};
 use crate::operator::{Inputs, KernelOp, Operand, Operator, Site};
 use crate::ops;
-use crate::source::{Constant, Input, Node, Source};
-use crate::value::{Type, Value};
+use crate::source::{Constant, Data, Input, Node, Source};
+use crate::value::{EVENTS, Type, Value};
 
 /// Most numbers of all constants together: as many as the largest bundle can hold.
 const CONSTANTS_MAX: usize = 1 << 26;
@@ -160,7 +160,7 @@ struct Builder<'a> {
     values: Vec<Slot>,
     by_name: HashMap<&'a str, usize>,
     steps: Vec<Step>,
-    opsets: &'a std::collections::BTreeMap<String, i64>,
+    source: &'a Source,
     cpu: Device,
     constants: usize,
 }
@@ -171,7 +171,7 @@ impl<'a> Builder<'a> {
             values: Vec::new(),
             by_name: HashMap::new(),
             steps: Vec::new(),
-            opsets: &source.opsets,
+            source,
             cpu: Device::flex(),
             constants: 0,
         };
@@ -215,20 +215,21 @@ impl<'a> Builder<'a> {
     }
 
     fn add(&mut self, node: &'a Node) -> Result<(), Fault> {
-        let opset = self.opsets.get(&node.domain).copied();
+        let opset = self.source.opsets.get(&node.domain).copied();
         let build = ops::find(node, opset)?;
         let slots = node.inputs.iter().map(|name| self.find(name)).collect::<Result<Vec<_>, _>>()?;
         let operand = |slot: &Option<usize>| {
             slot.map(|slot| &self.values[slot])
                 .map(|slot| Operand { kind: slot.kind.clone(), constant: slot.constant.clone() })
         };
-        let mut site = Site::new(node, opset.unwrap_or_default(), slots.iter().map(operand).collect());
+        let operands = slots.iter().map(operand).collect();
+        let mut site = Site::new(node, opset.unwrap_or_default(), self.source.batch, operands);
         let built = build(&mut site)?;
         built.outputs.iter().try_for_each(Type::check)?;
         if site.wanted_outputs() > built.outputs.len() {
             return Err(format!("its output number {} is not supported", site.wanted_outputs()));
         }
-        let mut inputs = slots;
+        let mut inputs = if site.is_types_only() { vec![None; slots.len()] } else { slots };
         for constant in site.finish()? {
             let slot = self.constant(constant)?;
             inputs.push(Some(self.push(slot)));
@@ -284,8 +285,10 @@ impl<'a> Builder<'a> {
                 continue;
             }
             let constant = value.into_constant(&kind.dims)?;
+            let shape =
+                kind.shape && matches!(&constant.data, Data::Ints(values) if values.contains(&EVENTS));
             let slot = self.constant(constant)?;
-            self.name(name, Slot { kind, ..slot })?;
+            self.name(name, Slot { kind: Type { shape, ..kind }, ..slot })?;
         }
         Ok(())
     }

@@ -149,6 +149,8 @@ pub struct Source {
     pub opsets: BTreeMap<String, i64>,
     /// Do the inputs have an axis of events in front?
     pub events: bool,
+    /// The size that the file gives that axis, if it gives one: exporters write down the batch that they were shown.
+    pub batch: Option<usize>,
 }
 
 /// The set of ONNX operators that networks built by hand are written in.
