@@ -44,6 +44,16 @@ impl Constant {
         Self { dims, data }
     }
 
+    /// A tensor of no numbers.
+    pub(crate) fn empty(kind: Kind, dims: &[usize]) -> Self {
+        let data = match kind {
+            Kind::Float => Data::Floats(Vec::new()),
+            Kind::Int => Data::Ints(Vec::new()),
+            Kind::Bool => Data::Bools(Vec::new()),
+        };
+        Self { dims: dims.to_vec(), data }
+    }
+
     /// Kind of the numbers.
     pub fn kind(&self) -> Kind {
         match &self.data {

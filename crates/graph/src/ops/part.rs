@@ -152,7 +152,7 @@ fn cut(start: i64, end: i64, step: i64, size: usize) -> Result<Vec<usize>, Fault
         _ => {
             let step = usize::try_from(step.unsigned_abs()).unwrap_or(usize::MAX);
             // Downwards from start to above end.
-            let (first, last) = (start.min(size - 1), end.max(-1));
+            let (first, last) = (start.min(size - 1), end.clamp(-1, size - 1));
             (last + 1..first + 1).rev().step_by(step).map(|index| index as usize).collect()
         }
     };

@@ -1,9 +1,9 @@
-//! Axes summed up to one number each: the family of Reduce operators, ArgMax, ArgMin.
+//! Axes reduced to one number each: `ReduceSum` and its family, `ArgMax`, `ArgMin`.
 //!
 //! The axes of an event that go are brought together ([`Block`]), so that one reduction over one axis does the rest. Its order of summing
 //! depends on the shape per event alone, never on how many events there are: a tensor is made contiguous by the change of its rank before.
 //!
-//! What is not a number wins against every number in ReduceMax and ReduceMin, and ArgMax finds the first of equal ones: burn does so on
+//! What is not a number wins against every number in `ReduceMax` and `ReduceMin`, and `ArgMax` finds the first of equal ones: burn does so on
 //! every device.
 
 use burn::tensor::{Int, Tensor};
@@ -51,7 +51,7 @@ impl Block {
         }
         let on: usize = gone.iter().map(|&axis| x.dims[axis]).product();
         let before = (0..x.dims.len()).filter(|axis| !gone.contains(axis)).map(|axis| x.dims[axis]).product();
-        Self { around: [before, on, 1], moved: Some((x.axes(), order)) }
+        Self { around: [before, on, 1], moved: (x.numbers() > 0).then(|| (x.axes(), order)) }
     }
 
     /// Numbers per event that are left.
@@ -177,33 +177,14 @@ impl Reduce {
         let y = match self.function {
             Function::Max => x.max_dim(1),
             Function::Min => x.min_dim(1),
-            Function::Prod => halves(x, |a, b| a * b),
-            Function::Sum => halves(x, |a, b| a + b),
-            Function::Mean => halves(x, |a, b| a + b).div_scalar(on as i64),
-            Function::L1 => halves(x.abs(), |a, b| a + b),
-            Function::SumSquare => halves(x.clone() * x, |a, b| a + b),
-            Function::L2 => {
-                let squares = halves(x.clone() * x, |a, b| a + b).float();
-                squares.sqrt().int()
-            }
+            Function::Prod => x.prod_dim(1),
+            Function::Sum => x.sum_dim(1),
+            Function::Mean => x.sum_dim(1).div_scalar(on as i64),
+            Function::L1 => x.abs().sum_dim(1),
+            Function::SumSquare => (x.clone() * x).sum_dim(1),
+            Function::L2 => (x.clone() * x).sum_dim(1).float().sqrt().int(),
         };
         y.reshape(size)
-    }
-}
-
-/// Reduces the middle axis by halves, with operations that wrap around where the reductions of burn would end the process in a debug build.
-fn halves(
-    mut x: Tensor<3, Int>,
-    join: impl Fn(Tensor<3, Int>, Tensor<3, Int>) -> Tensor<3, Int>,
-) -> Tensor<3, Int> {
-    loop {
-        let size = x.dims()[1];
-        let half = size / 2;
-        if half == 0 {
-            return x;
-        }
-        let joined = join(x.clone().narrow(1, 0, half), x.clone().narrow(1, half, half));
-        x = if size % 2 == 0 { joined } else { Tensor::cat(vec![joined, x.narrow(1, size - 1, 1)], 1) };
     }
 }
 
@@ -215,7 +196,7 @@ struct Arg {
     block: Block,
 }
 
-/// ArgMax, ArgMin.
+/// `ArgMax`, `ArgMin`.
 pub(super) fn arg(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(1, 1)?;
     let largest = site.operator() == "ArgMax";
