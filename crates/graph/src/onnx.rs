@@ -81,7 +81,9 @@ impl Source {
             constants.insert(name, read);
         }
         let given = graph.input.into_iter().filter(|input| !constants.contains_key(&input.name));
-        let inputs = given.map(|info| input(info, events)).collect::<Result<_, _>>()?;
+        let given: Vec<_> = given.collect();
+        let batch = if events { batch(&given) } else { None };
+        let inputs = given.into_iter().map(|info| input(info, events)).collect::<Result<_, _>>()?;
         for output in &graph.output {
             tensor_type(output).map_err(|fault| Refusal::new(format!("output '{}'", output.name), fault))?;
         }
@@ -92,6 +94,7 @@ impl Source {
             nodes: graph.node.into_iter().map(node).collect(),
             opsets: opsets.collect(),
             events,
+            batch,
         })
     }
 }
@@ -146,6 +149,14 @@ fn attribute(attribute: proto::Attribute) -> Attribute {
         },
         other => Attribute::Other(format!("an attribute of type {other}")),
     }
+}
+
+/// The size of the first axis of all inputs that state one, if they agree.
+fn batch(inputs: &[proto::ValueInfo]) -> Option<usize> {
+    let first = |info: &proto::ValueInfo| tensor_type(info).ok()?.shape.as_ref()?.dim.first()?.value;
+    let mut sizes = inputs.iter().filter_map(first);
+    let size = sizes.next()?;
+    sizes.all(|other| other == size).then(|| usize::try_from(size).ok().filter(|&size| size > 0)).flatten()
 }
 
 fn input(info: proto::ValueInfo, events: bool) -> Result<Input, Refusal> {

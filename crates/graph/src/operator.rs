@@ -95,15 +95,19 @@ pub(crate) struct Site<'a> {
     node: &'a Node,
     /// Version of the node's domain.
     pub opset: i64,
+    /// The size that the file gives the axis of events, if it gives one.
+    pub batch: Option<usize>,
     operands: Vec<Option<Operand>>,
+    /// Does the operator look at types only?
+    types_only: bool,
     /// Constants that the operator adds to its inputs.
     added: Vec<Constant>,
     read: RefCell<BTreeSet<&'a str>>,
 }
 
 impl<'a> Site<'a> {
-    pub fn new(node: &'a Node, opset: i64, operands: Vec<Option<Operand>>) -> Self {
-        Self { node, opset, operands, added: Vec::new(), read: RefCell::default() }
+    pub fn new(node: &'a Node, opset: i64, batch: Option<usize>, operands: Vec<Option<Operand>>) -> Self {
+        Self { node, opset, batch, operands, types_only: false, added: Vec::new(), read: RefCell::default() }
     }
 
     /// The node, for messages and for operators that share a file.
@@ -114,6 +118,11 @@ impl<'a> Site<'a> {
     /// How many outputs of the node somebody wants: the index of the last with a name, plus 1.
     pub fn wanted_outputs(&self) -> usize {
         self.node.outputs.iter().rposition(|name| !name.is_empty()).map_or(0, |last| last + 1)
+    }
+
+    /// Number of outputs that the node names, wanted or not.
+    pub fn outputs(&self) -> usize {
+        self.node.outputs.len()
     }
 
     /// Is output `index` wanted?
@@ -150,6 +159,17 @@ impl<'a> Site<'a> {
 
     /// Type of input `index`.
     pub fn input(&self, index: usize) -> Result<&Type, Fault> {
+        let found = self.input_or_shape(index)?;
+        if found.shape {
+            refuse!(
+                "its input {index} is computed from the number of events in a batch; export the model with fixed shapes"
+            );
+        }
+        Ok(found)
+    }
+
+    /// The same for operators that only move numbers: it may be the shape of a value with events ([`crate::value::EVENTS`]).
+    pub fn input_or_shape(&self, index: usize) -> Result<&Type, Fault> {
         let operand = self.operands.get(index).and_then(Option::as_ref);
         operand.map(|operand| &operand.kind).ok_or_else(|| format!("its input {index} is missing"))
     }
@@ -165,7 +185,24 @@ impl<'a> Site<'a> {
 
     /// Input `index`, if its numbers are known.
     pub fn constant(&self, index: usize) -> Option<&Constant> {
-        self.operands.get(index)?.as_ref()?.constant.as_ref()
+        self.operands.get(index)?.as_ref().filter(|operand| !operand.kind.shape)?.constant.as_ref()
+    }
+
+    /// The integers of input `index`, a shape: [`crate::value::EVENTS`] among them is the number of events.
+    pub fn known_shape(&self, index: usize) -> Result<&[i64], Fault> {
+        let constant = match self.operands.get(index) {
+            Some(Some(Operand { kind, constant: Some(constant) })) if kind.shape => constant,
+            _ => self.known(index, "shape")?,
+        };
+        match &constant.data {
+            Data::Ints(values) => Ok(values),
+            _ => Err(format!("its input {index} (shape) must be integers")),
+        }
+    }
+
+    /// Are the numbers of input `index` known?
+    pub fn is_known(&self, index: usize) -> bool {
+        matches!(self.operands.get(index), Some(Some(Operand { constant: Some(_), .. })))
     }
 
     /// Input `index`, whose numbers must be known.
@@ -188,6 +225,16 @@ impl<'a> Site<'a> {
             Data::Ints(values) => Ok(Some(values.clone())),
             _ => Err(format!("its input {index} ({what}) must be integers")),
         }
+    }
+
+    /// Declares that the operator needs no numbers of its inputs, only their types: then it runs once, when the graph is built.
+    pub fn types_only(&mut self) {
+        self.types_only = true;
+    }
+
+    /// Does it need no numbers of its inputs?
+    pub fn is_types_only(&self) -> bool {
+        self.types_only
     }
 
     /// Adds a constant to the inputs of the operator; its index there.
@@ -217,9 +264,14 @@ impl<'a> Site<'a> {
 
     /// A floating-point attribute.
     pub fn float(&self, key: &'a str, default: f32) -> Result<f32, Fault> {
+        Ok(self.optional_float(key)?.unwrap_or(default))
+    }
+
+    /// The same; `None` if it is not there.
+    pub fn optional_float(&self, key: &'a str) -> Result<Option<f32>, Fault> {
         match self.attribute(key) {
-            None => Ok(default),
-            Some(Attribute::Float(value)) => Ok(*value),
+            None => Ok(None),
+            Some(Attribute::Float(value)) => Ok(Some(*value)),
             Some(other) => Err(wrong(key, other, "a number")),
         }
     }
@@ -286,6 +338,7 @@ impl<'a> Site<'a> {
 
 fn wrong(key: &str, found: &Attribute, wanted: &str) -> Fault {
     let found = match found {
+        Attribute::Other(what) => return format!("its attribute '{key}' cannot be used: {what}"),
         Attribute::Float(_) => "a number",
         Attribute::Int(_) => "an integer",
         Attribute::Text(_) => "a text",
@@ -293,7 +346,6 @@ fn wrong(key: &str, found: &Attribute, wanted: &str) -> Fault {
         Attribute::Floats(_) => "a list of numbers",
         Attribute::Ints(_) => "a list of integers",
         Attribute::Texts(_) => "a list of texts",
-        Attribute::Other(what) => what,
     };
     format!("its attribute '{key}' is {found}, must be {wanted}")
 }

@@ -44,6 +44,16 @@ impl Constant {
         Self { dims, data }
     }
 
+    /// A tensor of no numbers.
+    pub(crate) fn empty(kind: Kind, dims: &[usize]) -> Self {
+        let data = match kind {
+            Kind::Float => Data::Floats(Vec::new()),
+            Kind::Int => Data::Ints(Vec::new()),
+            Kind::Bool => Data::Bools(Vec::new()),
+        };
+        Self { dims: dims.to_vec(), data }
+    }
+
     /// Kind of the numbers.
     pub fn kind(&self) -> Kind {
         match &self.data {
@@ -149,6 +159,8 @@ pub struct Source {
     pub opsets: BTreeMap<String, i64>,
     /// Do the inputs have an axis of events in front?
     pub events: bool,
+    /// The size that the file gives that axis, if it gives one: exporters write down the batch that they were shown.
+    pub batch: Option<usize>,
 }
 
 /// The set of ONNX operators that networks built by hand are written in.

@@ -10,7 +10,7 @@
 //! ```
 
 use burn::tensor::kind::Basic;
-use burn::tensor::{Bool, DType, Device, Int, Tensor, TensorData};
+use burn::tensor::{Bool, DType, Device, Int, IntDType, Tensor, TensorData};
 
 use crate::error::{Fault, refuse};
 use crate::source::{Constant, Data, Kind};
@@ -31,11 +31,13 @@ pub struct Type {
     pub dims: Vec<usize>,
     /// What the integers stand for, if they count in a list of words (class labels that are text).
     pub labels: Option<Vec<String>>,
+    /// Is it (part of) the shape of a value with events, where [`EVENTS`] stands for their number? Few operators take such a value.
+    pub(crate) shape: bool,
 }
 
 impl Type {
     pub(crate) fn new(kind: Kind, events: bool, dims: impl Into<Vec<usize>>) -> Self {
-        Self { kind, events, dims: dims.into(), labels: None }
+        Self { kind, events, dims: dims.into(), labels: None, shape: false }
     }
 
     /// The same with another shape per event.
@@ -58,7 +60,7 @@ impl Type {
         if self.dims.len() > RANK_MAX {
             refuse!("makes a value with {} axes; at most {RANK_MAX} are supported", self.dims.len());
         }
-        let numbers = self.dims.iter().try_fold(1usize, |size, &dim| size.checked_mul(dim));
+        let numbers = self.dims.iter().try_fold(1usize, |size, &dim| size.checked_mul(dim.max(1)));
         match numbers {
             Some(numbers) if numbers <= NUMBERS_MAX => Ok(()),
             _ => Err(format!(
@@ -86,6 +88,9 @@ impl Type {
         Ok((counted as usize).checked_sub(usize::from(self.events)))
     }
 }
+
+/// In a value whose type says `shape`: the number of events. No file can mean a size by this integer.
+pub(crate) const EVENTS: i64 = 0x4576_656e_7473;
 
 /// Why an operation on the first axis is refused.
 pub(crate) const EVENTS_AXIS: &str = "works along the first axis, that of events: the score of an event would depend on its neighbours; \
@@ -128,6 +133,18 @@ impl Value {
     }
 }
 
+/// Does the same to a value of any kind.
+macro_rules! each {
+    ($value:expr, $tensor:ident => $then:expr) => {
+        match $value {
+            Value::Float($tensor) => Value::Float($then),
+            Value::Int($tensor) => Value::Int($then),
+            Value::Bool($tensor) => Value::Bool($then),
+        }
+    };
+}
+pub(crate) use each;
+
 /// Integers on a device, in the width that the device computes in.
 pub(crate) fn ints<const D: usize>(values: Vec<i64>, shape: [usize; D], device: &Device) -> Tensor<D, Int> {
     let data = TensorData::new(values, shape);
@@ -141,6 +158,11 @@ pub(crate) fn ints<const D: usize>(values: Vec<i64>, shape: [usize; D], device: 
 /// Integers that an operation made, in the same width as [`ints`].
 pub(crate) fn as_ints<const D: usize>(tensor: Tensor<D, Int>, device: &Device) -> Tensor<D, Int> {
     tensor.cast(if *device == Device::flex() { DType::I64 } else { DType::I32 })
+}
+
+/// Integers from floating-point numbers, truncated toward zero, in the same width as [`ints`].
+pub(crate) fn truncated<const D: usize>(tensor: Tensor<D>, device: &Device) -> Tensor<D, Int> {
+    tensor.cast(if *device == Device::flex() { IntDType::I64 } else { IntDType::I32 })
 }
 
 /// Axes of a value that is spread out: that of events (or 1), and `dims`, filled up with 1 in front.

@@ -21,7 +21,7 @@ enum Binary {
 
 /// How the operands are brought together.
 #[derive(Debug)]
-enum Meeting {
+pub(super) enum Meeting {
     /// Rows of the same length, or of one number.
     Rows,
     /// Spread out to these axes.
@@ -29,7 +29,7 @@ enum Meeting {
 }
 
 /// Types two operands; `kind` is that of the result.
-fn meet(site: &Site<'_>, kind: Kind) -> Result<(Meeting, Type), Fault> {
+pub(super) fn meet(site: &Site<'_>, kind: Kind) -> Result<(Meeting, Type), Fault> {
     let (a, b) = (site.input(0)?, site.input(1)?);
     let joint = Broadcast::new(a, b)?;
     let as_rows =

@@ -2,7 +2,14 @@
 
 mod activation;
 mod arithmetic;
+mod arrange;
+mod cast;
+mod compare;
+mod constant;
 mod gemm;
+mod part;
+mod reduce;
+mod reshape;
 
 use crate::error::{Fault, refuse};
 use crate::operator::{Built, Site};
@@ -43,9 +50,52 @@ const ALL: &[(&str, &str, Build)] = &[
     ("", "PRelu", arithmetic::prelu),
     ("", "Pow", arithmetic::pow),
     ("", "Sub", arithmetic::arithmetic),
+    // Values side by side, in another order, repeated.
+    ("", "Concat", arrange::concat),
+    ("", "Expand", arrange::expand),
+    ("", "Tile", arrange::tile),
+    ("", "Transpose", arrange::transpose),
+    // Numbers of another kind.
+    ("", "Cast", cast::cast),
+    // Questions and answers.
+    ("", "And", compare::join),
+    ("", "Equal", compare::compare),
+    ("", "Greater", compare::compare),
+    ("", "GreaterOrEqual", compare::compare),
+    ("", "Less", compare::compare),
+    ("", "LessOrEqual", compare::compare),
+    ("", "Not", compare::not),
+    ("", "Or", compare::join),
+    ("", "Where", compare::choose),
+    ("", "Xor", compare::join),
+    // Known before any event.
+    ("", "Constant", constant::constant),
+    ("", "Shape", constant::shape),
     // Matrix products.
     ("", "Gemm", gemm::gemm),
     ("", "MatMul", gemm::matmul),
+    // Parts of an axis.
+    ("", "Gather", part::gather),
+    ("", "Slice", part::slice),
+    ("", "Split", part::split),
+    // Axes reduced to one number.
+    ("", "ArgMax", reduce::arg),
+    ("", "ArgMin", reduce::arg),
+    ("", "ReduceL1", reduce::reduce),
+    ("", "ReduceL2", reduce::reduce),
+    ("", "ReduceMax", reduce::reduce),
+    ("", "ReduceMean", reduce::reduce),
+    ("", "ReduceMin", reduce::reduce),
+    ("", "ReduceProd", reduce::reduce),
+    ("", "ReduceSum", reduce::reduce),
+    ("", "ReduceSumSquare", reduce::reduce),
+    // The same numbers in another shape.
+    ("", "Dropout", reshape::dropout),
+    ("", "Flatten", reshape::flatten),
+    ("", "Identity", reshape::identity),
+    ("", "Reshape", reshape::reshape),
+    ("", "Squeeze", reshape::squeeze),
+    ("", "Unsqueeze", reshape::unsqueeze),
 ];
 
 /// Every operator that is supported: domain (empty for the ONNX ones) and name.

@@ -1,0 +1,237 @@
+//! Axes reduced to one number each: `ReduceSum` and its family, `ArgMax`, `ArgMin`.
+//!
+//! The axes of an event that go are brought together ([`Block`]), so that one reduction over one axis does the rest. Its order of summing
+//! depends on the shape per event alone, never on how many events there are: a tensor is made contiguous by the change of its rank before.
+//!
+//! What is not a number wins against every number in `ReduceMax` and `ReduceMin`, and `ArgMax` finds the first of equal ones: burn does so on
+//! every device.
+
+use burn::tensor::{Int, Tensor};
+
+use crate::error::{Fault, refuse};
+use crate::operator::{Built, Inputs, Operator, Site};
+use crate::source::Kind;
+use crate::value::{AXES, EVENTS_AXIS, Type, Value, as_ints, each, rows, spread};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Function {
+    L1,
+    L2,
+    Max,
+    Mean,
+    Min,
+    Prod,
+    Sum,
+    SumSquare,
+}
+
+/// The axes that go, as one axis among two others.
+#[derive(Debug)]
+struct Block {
+    /// Numbers per event before the axis, on it, after it.
+    around: [usize; 3],
+    /// Shape, and the order that brings the axes together, if they are apart.
+    moved: Option<([usize; AXES], [usize; AXES])>,
+}
+
+impl Block {
+    /// `gone` holds the axes that go, ascending, each once.
+    fn new(x: &Type, gone: &[usize]) -> Self {
+        let (first, last) = (gone.first().copied().unwrap_or(0), gone.last().map_or(0, |&last| last + 1));
+        let numbers = |dims: &[usize]| dims.iter().product::<usize>();
+        let between = (first..last).filter(|axis| !gone.contains(axis));
+        if between.clone().all(|axis| x.dims[axis] == 1) {
+            let [before, on, after] = [&x.dims[..first], &x.dims[first..last], &x.dims[last..]].map(numbers);
+            return Self { around: [before, on, after], moved: None };
+        }
+        let mut order: [usize; AXES] = std::array::from_fn(|axis| axis);
+        let kept = (0..x.dims.len()).filter(|axis| !gone.contains(axis));
+        for (at, axis) in kept.chain(gone.iter().copied()).enumerate() {
+            order[x.spread_axis(at)] = x.spread_axis(axis);
+        }
+        let on: usize = gone.iter().map(|&axis| x.dims[axis]).product();
+        let before = (0..x.dims.len()).filter(|axis| !gone.contains(axis)).map(|axis| x.dims[axis]).product();
+        Self { around: [before, on, 1], moved: (x.numbers() > 0).then(|| (x.axes(), order)) }
+    }
+
+    /// Numbers per event that are left.
+    fn left(&self) -> usize {
+        self.around[0] * self.around[2]
+    }
+
+    fn together(&self, value: Value) -> Value {
+        match self.moved {
+            None => value,
+            Some((from, order)) => each!(value, x => rows(spread(x, from).permute(order))),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Reduce {
+    function: Function,
+    block: Block,
+}
+
+/// The Reduce operators: axes are an attribute before opset 18 (13 for the sum), an input since; no axes are all axes.
+pub(super) fn reduce(site: &mut Site<'_>) -> Result<Built, Fault> {
+    let (function, axes_as_input) = match site.operator() {
+        "ReduceL1" => (Function::L1, 18),
+        "ReduceL2" => (Function::L2, 18),
+        "ReduceMax" => (Function::Max, 18),
+        "ReduceMean" => (Function::Mean, 18),
+        "ReduceMin" => (Function::Min, 18),
+        "ReduceProd" => (Function::Prod, 18),
+        "ReduceSum" => (Function::Sum, 13),
+        "ReduceSumSquare" => (Function::SumSquare, 18),
+        other => refuse!("'{other}' is no reduction"),
+    };
+    let axes = if site.opset < axes_as_input {
+        site.inputs_between(1, 1)?;
+        site.ints("axes")?.map(<[i64]>::to_vec)
+    } else {
+        site.inputs_between(1, 2)?;
+        site.known_ints(1, "axes")?
+    };
+    let (keep, nothing) = (site.flag("keepdims", true)?, site.flag("noop_with_empty_axes", false)?);
+    let x = site.input(0)?.clone();
+    if x.labels.is_some() || x.kind == Kind::Bool && ![Function::Max, Function::Min].contains(&function) {
+        refuse!("works on text or truth values; only numbers are supported");
+    }
+    let mut gone = match axes.filter(|axes| !axes.is_empty()) {
+        Some(axes) => axes.iter().map(|&axis| x.axis(axis)).collect::<Result<Vec<_>, _>>()?,
+        None if nothing && [Function::L1, Function::L2, Function::SumSquare].contains(&function) => {
+            refuse!("reduces no axes, which ONNX leaves undefined for this operator; name the axes")
+        }
+        None if nothing => Vec::new(),
+        None if x.events => refuse!("{EVENTS_AXIS}"),
+        None => (0..x.dims.len()).collect(),
+    };
+    gone.sort_unstable();
+    gone.dedup();
+    let output = x.with_dims(left(&x.dims, &gone, keep));
+    Built::one(Reduce { function, block: Block::new(&x, &gone) }, output)
+}
+
+fn left(dims: &[usize], gone: &[usize], keep: bool) -> Vec<usize> {
+    let axes = dims.iter().enumerate().filter(|(axis, _)| keep || !gone.contains(axis));
+    axes.map(|(axis, &dim)| if gone.contains(&axis) { 1 } else { dim }).collect()
+}
+
+impl Operator for Reduce {
+    fn run(&self, inputs: &mut Inputs<'_>) -> Vec<Value> {
+        vec![match self.block.together(inputs.take(0)) {
+            Value::Float(x) => Value::Float(self.floats(x)),
+            Value::Int(x) => Value::Int(as_ints(self.ints(x), inputs.device)),
+            Value::Bool(x) => Value::Bool(self.ints(x.int()).equal_scalar(1)),
+        }]
+    }
+}
+
+impl Reduce {
+    /// What nothing is reduced to.
+    fn of_nothing(&self) -> f32 {
+        match self.function {
+            Function::L1 | Function::L2 | Function::Sum | Function::SumSquare => 0.0,
+            Function::Prod => 1.0,
+            Function::Max => f32::NEG_INFINITY,
+            Function::Min => f32::INFINITY,
+            Function::Mean => f32::NAN,
+        }
+    }
+
+    fn floats(&self, x: Tensor<2>) -> Tensor<2> {
+        let ([events, _], [before, on, after]) = (x.dims(), self.block.around);
+        let size = [events, self.block.left()];
+        if on * size[0] * size[1] == 0 {
+            return Tensor::full(size, self.of_nothing(), &x.device());
+        }
+        // Sums along the last axis are several times as fast.
+        let (x, axis) = if after == 1 {
+            (x.reshape([events, before, on]), 2)
+        } else {
+            (x.reshape([events * before, on, after]), 1)
+        };
+        let y = match self.function {
+            Function::L1 => x.abs().sum_dim(axis),
+            Function::L2 => (x.clone() * x).sum_dim(axis).sqrt(),
+            Function::Max => x.max_dim(axis),
+            Function::Mean => x.sum_dim(axis).div_scalar(on as f32),
+            Function::Min => x.min_dim(axis),
+            Function::Prod => x.prod_dim(axis),
+            Function::Sum => x.sum_dim(axis),
+            Function::SumSquare => (x.clone() * x).sum_dim(axis),
+        };
+        y.reshape(size)
+    }
+
+    fn ints(&self, x: Tensor<2, Int>) -> Tensor<2, Int> {
+        let ([events, _], [before, on, after]) = (x.dims(), self.block.around);
+        let size = [events, self.block.left()];
+        if on * size[0] * size[1] == 0 {
+            // As NumPy has it: the ends of the range for the extremes (those of 32 bits, which every device has).
+            let nothing = self.of_nothing() as i32;
+            return Tensor::full(size, nothing, &x.device());
+        }
+        let x = x.reshape([events * before, on, after]);
+        let y = match self.function {
+            Function::Max => x.max_dim(1),
+            Function::Min => x.min_dim(1),
+            Function::Prod => x.prod_dim(1),
+            Function::Sum => x.sum_dim(1),
+            Function::Mean => x.sum_dim(1).div_scalar(on as i64),
+            Function::L1 => x.abs().sum_dim(1),
+            Function::SumSquare => (x.clone() * x).sum_dim(1),
+            Function::L2 => (x.clone() * x).sum_dim(1).float().sqrt().int(),
+        };
+        y.reshape(size)
+    }
+}
+
+/// Where the largest or smallest number of an axis is.
+#[derive(Debug)]
+struct Arg {
+    largest: bool,
+    last: bool,
+    block: Block,
+}
+
+/// `ArgMax`, `ArgMin`.
+pub(super) fn arg(site: &mut Site<'_>) -> Result<Built, Fault> {
+    site.inputs_between(1, 1)?;
+    let largest = site.operator() == "ArgMax";
+    let (keep, last) = (site.flag("keepdims", true)?, site.flag("select_last_index", false)?);
+    let x = site.input(0)?.clone();
+    if x.labels.is_some() || x.kind == Kind::Bool {
+        refuse!("works on text or truth values; only numbers are supported");
+    }
+    let axis = x.axis(site.int("axis")?.unwrap_or(0))?;
+    if x.dims[axis] == 0 {
+        refuse!("looks for a number on an axis of size 0");
+    }
+    let output = Type::new(Kind::Int, x.events, left(&x.dims, &[axis], keep));
+    Built::one(Arg { largest, last, block: Block::new(&x, &[axis]) }, output)
+}
+
+impl Operator for Arg {
+    fn run(&self, inputs: &mut Inputs<'_>) -> Vec<Value> {
+        /// Along the middle axis.
+        macro_rules! place {
+            ($x:expr) => {{
+                let [events, _] = $x.dims();
+                let [before, on, after] = self.block.around;
+                let x = $x.reshape([events * before, on, after]);
+                let x = if self.last { x.flip([1]) } else { x };
+                let at = if self.largest { x.argmax(1) } else { x.argmin(1) };
+                let at = as_ints(at, inputs.device);
+                let at = if self.last { at.neg().add_scalar(on as i64 - 1) } else { at };
+                Value::Int(at.reshape([events, before * after]))
+            }};
+        }
+        vec![match inputs.take(0) {
+            Value::Float(x) => place!(x),
+            Value::Int(x) => place!(x),
+            Value::Bool(_) => unreachable!("kinds were checked"),
+        }]
+    }
+}

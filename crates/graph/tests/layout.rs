@@ -1,0 +1,562 @@
+//! Operators that arrange numbers: the axis of events stays in front, and the numbers are those of a computation by hand.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::sync::Arc;
+
+use burn::tensor::Device;
+use tamis_graph::{
+    Attribute, Constant, Data, Graph, KernelOp, Kind, Node, OPERATORS, Program, Refusal, Source,
+};
+
+/// A node on `x`: operator, its constant inputs, its attributes, and what comes of it.
+type Case<'a, T> = (&'a str, &'a [&'a [i64]], &'a [(&'a str, Attribute)], T);
+
+/// A graph with one input `x` of the given shape per event and one output.
+fn graph(dims: &[usize], build: impl FnOnce(&mut Source) -> String) -> Result<Graph, Refusal> {
+    let mut source = Source::new();
+    source.input("x", dims);
+    let output = build(&mut source);
+    source.outputs.push(output);
+    Graph::new(&source)
+}
+
+/// One node on `x`, with constant integers as its other inputs.
+fn one(source: &mut Source, operator: &str, ints: &[&[i64]], attributes: &[(&str, Attribute)]) -> String {
+    let mut inputs = vec!["x".to_owned()];
+    for (index, ints) in ints.iter().enumerate() {
+        inputs.push(source.constant(&format!("c{index}"), Constant::ints([ints.len()], ints.to_vec())));
+    }
+    let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+    source.node(operator, "y", &inputs, attributes)
+}
+
+/// Runs a graph over rows of `x`.
+fn run(graph: Graph, x: &[f32], rows: usize) -> Vec<f32> {
+    Program::new(Arc::new(graph), &Device::flex()).start(x.to_vec(), rows).wait(rows).unwrap()
+}
+
+/// 0, 1, 2, ...
+fn count(numbers: usize) -> Vec<f32> {
+    (0..numbers).map(|number| number as f32).collect()
+}
+
+fn dims(graph: &Graph) -> &[usize] {
+    &graph.outputs()[0].kind.dims
+}
+
+fn ints(values: &[i64]) -> Attribute {
+    Attribute::Ints(values.to_vec())
+}
+
+#[test]
+fn nothing_moves_or_mixes_the_axis_of_events() {
+    let along = "works along the first axis, that of events";
+    let refusals: [Case<'_, &str>; 19] = [
+        ("Reshape", &[&[2, -1]], &[], "does not keep events apart"),
+        ("Reshape", &[&[6, -1]], &[], "does not keep events apart"),
+        ("Reshape", &[&[-1, 3]], &[], "export the model with a shape that begins with 0 or -1"),
+        ("Reshape", &[&[-1]], &[], "makes shape [-1] of 6 numbers per event ([2, 3])"),
+        ("Reshape", &[&[0, 0, 0, 0]], &[], "keeps the size of axis 3, which its input does not have"),
+        ("Flatten", &[], &[("axis", Attribute::Int(0))], along),
+        ("Flatten", &[], &[("axis", Attribute::Int(2))], along),
+        ("Transpose", &[], &[], along),
+        ("Transpose", &[], &[("perm", ints(&[1, 0, 2]))], along),
+        ("Squeeze", &[&[0]], &[], along),
+        ("Unsqueeze", &[&[0]], &[], along),
+        ("Unsqueeze", &[&[-4]], &[], along),
+        ("Concat", &[], &[("axis", Attribute::Int(0))], along),
+        ("Slice", &[&[0], &[1]], &[], along),
+        ("Gather", &[&[0]], &[], along),
+        ("ReduceSum", &[], &[], along),
+        ("ReduceMean", &[&[0, 1]], &[], along),
+        ("ReduceMax", &[&[-3]], &[], along),
+        ("ArgMax", &[], &[], along),
+    ];
+    for (operator, inputs, attributes, sentence) in refusals {
+        let built = graph(&[2, 3], |source| one(source, operator, inputs, attributes));
+        let refusal = built.map(|_| operator).unwrap_err();
+        assert!(refusal.place.contains(operator), "{refusal}");
+        assert!(refusal.reason.contains(sentence), "{refusal}");
+    }
+    let split = graph(&[2, 3], |source| {
+        let outputs = vec!["a".into(), "b".into()];
+        push(source, "Split", &["x"], outputs, &[("num_outputs", Attribute::Int(2))])
+    });
+    assert!(split.unwrap_err().reason.contains(along));
+}
+
+fn push(
+    source: &mut Source,
+    operator: &str,
+    inputs: &[&str],
+    outputs: Vec<String>,
+    attributes: &[(&str, Attribute)],
+) -> String {
+    let first = outputs[0].clone();
+    source.nodes.push(Node {
+        domain: String::new(),
+        operator: operator.into(),
+        name: String::new(),
+        inputs: inputs.iter().map(|&input| input.into()).collect(),
+        outputs,
+        attributes: attributes.iter().map(|(key, value)| ((*key).into(), value.clone())).collect(),
+    });
+    first
+}
+
+#[test]
+fn a_shape_may_name_the_batch_in_many_ways() {
+    // Shape per event, size of the batch in the file, what Reshape says, what comes of it.
+    type Shapes<'a> = (&'a [usize], Option<usize>, &'a [i64], Option<&'a [usize]>);
+    let cases: [Shapes<'_>; 17] = [
+        (&[2, 3], None, &[0, -1], Some(&[6])),
+        (&[2, 3], None, &[-1, 6], Some(&[6])),
+        (&[2, 3], None, &[-1, 3, 2], Some(&[3, 2])),
+        (&[2, 3], None, &[0, 0, 3, 1], Some(&[2, 3, 1])),
+        (&[2, 3], None, &[1, -1], Some(&[6])),
+        (&[2, 3], None, &[1, 6], Some(&[6])),
+        (&[2, 3], None, &[789_444, 6], Some(&[6])),
+        (&[2, 3], None, &[789_444, -1], Some(&[6])),
+        (&[2, 3], Some(789_444), &[789_444, -1], Some(&[6])),
+        (&[2, 3], Some(2), &[2, -1], Some(&[6])),
+        (&[2, 3], Some(2), &[1, -1], None),
+        (&[2, 3], None, &[3, -1], None),
+        (&[2, 3], None, &[0, 5], None),
+        (&[2, 3], None, &[-1, -1], None),
+        (&[2, 3], None, &[], None),
+        (&[1], None, &[-1], Some(&[])),
+        (&[], None, &[-1, 1], Some(&[1])),
+    ];
+    for (from, batch, shape, expected) in cases {
+        let built = graph(from, |source| {
+            source.batch = batch;
+            one(source, "Reshape", &[shape], &[])
+        });
+        let built = built.as_ref().map(dims).ok();
+        assert_eq!(built, expected, "{from:?} in batches of {batch:?} to {shape:?}");
+    }
+}
+
+#[test]
+fn what_only_changes_the_shape_is_free() {
+    let build = |source: &mut Source| {
+        let shape = source.constant("shape", Constant::ints([4], vec![0, 1, 3, 2]));
+        let axes = source.constant("axes", Constant::ints([1], vec![1]));
+        let y = source.node("Reshape", "a", &["x", &shape], &[]);
+        let y = source.node("Squeeze", "b", &[&y, &axes], &[]);
+        let y = source.node("Unsqueeze", "c", &[&y, &axes], &[]);
+        let y = source.node("Transpose", "d", &[&y], &[("perm", ints(&[0, 2, 1, 3]))]);
+        let y = source.node("Identity", "e", &[&y], &[]);
+        let y = source.node("Dropout", "f", &[&y], &[]);
+        source.node("Flatten", "g", &[&y], &[])
+    };
+    let built = graph(&[2, 3], build).unwrap();
+    assert_eq!(dims(&built), [6]);
+    for step in built.steps() {
+        assert!(matches!(step.kernel, Some(KernelOp::Identity)), "{}", step.operator);
+    }
+    assert_eq!(run(built, &count(12), 2), count(12));
+}
+
+/// `x.view(x.size(0), -1)` as exporters write it, with `between` on the way of the size.
+fn view(between: &[(&str, Option<i64>)], picks: &str) -> Result<Graph, Refusal> {
+    graph(&[2, 3], |source| {
+        let zero = source.constant("zero", Constant::ints([1], vec![0]));
+        let one = source.constant("one", Constant::ints([1], vec![1]));
+        let first = source.constant("first", Constant::ints([], vec![0]));
+        let rest = source.constant("rest", Constant::ints([1], vec![-1]));
+        let mut size = source.node("Shape", "shape", &["x"], &[]);
+        if picks == "Gather" {
+            size = source.node("Gather", "size", &[&size, &first], &[]);
+            size = source.node("Unsqueeze", "sizes", &[&size, &zero], &[]);
+        } else {
+            size = source.node("Slice", "sizes", &[&size, &zero, &one], &[]);
+        }
+        for (operator, with) in between {
+            let with = with.map(|with| source.constant("with", Constant::ints([], vec![with])));
+            let inputs: Vec<&str> = [Some(size.as_str()), with.as_deref()].into_iter().flatten().collect();
+            let to: &[(&str, Attribute)] =
+                if *operator == "Cast" { &[("to", Attribute::Int(7))] } else { &[] };
+            size = source.node(operator, operator, &inputs, to);
+        }
+        let shape = source.node("Concat", "wanted", &[&size, &rest], &[("axis", Attribute::Int(0))]);
+        source.node("Reshape", "y", &["x", &shape], &[])
+    })
+}
+
+#[test]
+fn a_shape_computed_from_the_batch_is_understood_by_reshape_only() {
+    for picks in ["Gather", "Slice"] {
+        for between in [&[][..], &[("Cast", None), ("Identity", None)]] {
+            let built = view(between, picks).unwrap();
+            assert_eq!(dims(&built), [6]);
+            assert_eq!(built.steps().count(), 1, "the shape is folded");
+            assert_eq!(run(built, &count(12), 2), count(12));
+        }
+    }
+    let refusal = view(&[("Mul", Some(2))], "Slice").unwrap_err();
+    assert_eq!(refusal.place, "node 'Mul' (operator Mul of ai.onnx, opset 21)");
+    assert!(
+        refusal.reason.contains("computed from the number of events in a batch; export the model with fixed")
+    );
+    // As a size of another axis it would mix events.
+    let built = graph(&[2, 3], |source| {
+        let shape = source.node("Shape", "shape", &["x"], &[("end", Attribute::Int(1))]);
+        let one = source.constant("one", Constant::ints([1], vec![-1]));
+        let shape = source.node("Concat", "wanted", &[&one, &shape], &[("axis", Attribute::Int(0))]);
+        source.node("Reshape", "y", &["x", &shape], &[])
+    });
+    assert!(built.unwrap_err().reason.contains("puts the number of events on axis 1"));
+    // Side by side with numbers of the event it would be a number that nobody meant.
+    let built = graph(&[2, 3], |source| {
+        let shape = source.node("Shape", "shape", &["x"], &[("end", Attribute::Int(1))]);
+        let largest = source.node("ArgMax", "largest", &["x"], &[("axis", Attribute::Int(1))]);
+        let zero = source.constant("zero", Constant::ints([3], vec![0, 1, 1]));
+        let shape = source.node("Reshape", "shapes", &[&shape, &zero], &[]);
+        source.node("Concat", "y", &[&largest, &shape], &[("axis", Attribute::Int(2))])
+    });
+    let refusal = built.unwrap_err();
+    assert!(refusal.place.contains("Concat") && refusal.reason.contains("the number of events"), "{refusal}");
+}
+
+#[test]
+fn sizes_per_event_are_ordinary_numbers() {
+    let built = graph(&[3], |source| {
+        let shape = source.node("Shape", "shape", &["x"], &[]);
+        let last = source.constant("last", Constant::ints([1], vec![-1]));
+        let size = source.node("Gather", "size", &[&shape, &last], &[]);
+        let size = source.node("Cast", "float", &[&size], &[("to", Attribute::Int(1))]);
+        source.node("Div", "y", &["x", &size], &[])
+    });
+    assert_eq!(run(built.unwrap(), &[3.0, 6.0, 9.0], 1), [1.0, 2.0, 3.0]);
+}
+
+/// Field `number` of a protobuf message, as bytes with a length.
+fn field(number: u8, content: &[u8]) -> Vec<u8> {
+    [&[number << 3 | 2, u8::try_from(content.len()).unwrap()], content].concat()
+}
+
+/// An ONNX file: one node on the input `x` of floats, with one integer attribute.
+fn file(operator: &str, key: &str, value: u8, dims: &[u8]) -> Vec<u8> {
+    let dims: Vec<u8> = dims.iter().flat_map(|&dim| field(1, &[1 << 3, dim])).collect();
+    let kind = field(2, &field(1, &[&[1 << 3, 1][..], &field(2, &dims)].concat()));
+    let attribute = [&field(1, key.as_bytes())[..], &[3 << 3, value, 20 << 3 & 0x7f | 0x80, 1, 2]].concat();
+    let node = [field(1, b"x"), field(2, b"y"), field(4, operator.as_bytes()), field(5, &attribute)].concat();
+    let [input, output] = [b"x", b"y"].map(|name| [&field(1, name)[..], &kind].concat());
+    let graph = [field(1, &node), field(11, &input), field(12, &output)].concat();
+    [field(7, &graph), field(8, &[2 << 3, 13])].concat()
+}
+
+#[test]
+fn a_file_made_for_single_events_may_flatten_all_axes() {
+    let single = Source::from_onnx(&file("Flatten", "axis", 0, &[1, 2, 3])).unwrap();
+    assert_eq!(single.batch, Some(1));
+    let built = Graph::new(&single).unwrap();
+    assert_eq!(dims(&built), [6]);
+    assert_eq!(run(built, &count(12), 2), count(12));
+    for batch in [0, 5] {
+        let other = Source::from_onnx(&file("Flatten", "axis", 0, &[batch, 2, 3])).unwrap();
+        assert_eq!(other.batch, (batch > 0).then_some(usize::from(batch)));
+        assert!(Graph::new(&other).unwrap_err().reason.contains("that of events"));
+    }
+    let squeezed = Source { batch: Some(1), ..Source::new() };
+    let refusal = Graph::new(&{
+        let mut source = squeezed;
+        source.input("x", [1, 3]);
+        let output = source.node("Squeeze", "y", &["x"], &[]);
+        source.outputs.push(output);
+        source
+    });
+    assert!(refusal.unwrap_err().reason.contains("export the model with the axes of Squeeze named"));
+}
+
+#[test]
+fn parts_of_an_axis() {
+    // Two events of 2 times 3 numbers: 0 to 5, and 6 to 11.
+    let cases: [Case<'_, &[f32]>; 9] = [
+        ("Slice", &[&[1], &[3], &[2]], &[], &[1.0, 2.0, 4.0, 5.0, 7.0, 8.0, 10.0, 11.0]),
+        (
+            "Slice",
+            &[&[0, -1], &[i64::MAX, i64::MIN], &[0, 2], &[1, -2]],
+            &[],
+            &[2.0, 0.0, 5.0, 3.0, 8.0, 6.0, 11.0, 9.0],
+        ),
+        ("Slice", &[&[-1, 0], &[9, 9], &[1, 2], &[1, 2]], &[], &[3.0, 5.0, 9.0, 11.0]),
+        ("Gather", &[&[2, -3]], &[("axis", Attribute::Int(2))], &[2.0, 0.0, 5.0, 3.0, 8.0, 6.0, 11.0, 9.0]),
+        ("Gather", &[&[1]], &[("axis", Attribute::Int(-2))], &[3.0, 4.0, 5.0, 9.0, 10.0, 11.0]),
+        (
+            "Transpose",
+            &[],
+            &[("perm", ints(&[0, 2, 1]))],
+            &[0.0, 3.0, 1.0, 4.0, 2.0, 5.0, 6.0, 9.0, 7.0, 10.0, 8.0, 11.0],
+        ),
+        ("Expand", &[&[3]], &[], &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0]),
+        ("Tile", &[&[1, 1, 1]], &[], &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0]),
+        (
+            "Tile",
+            &[&[1, 2, 1]],
+            &[],
+            &[
+                0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0,
+                6.0, 7.0, 8.0, 9.0, 10.0, 11.0,
+            ],
+        ),
+    ];
+    for (operator, inputs, attributes, expected) in cases {
+        let built = graph(&[2, 3], |source| one(source, operator, inputs, attributes)).unwrap();
+        assert_eq!(run(built, &count(12), 2), expected, "{operator} {inputs:?} {attributes:?}");
+    }
+    let refusal = graph(&[3], |source| one(source, "Gather", &[&[3]], &[("axis", Attribute::Int(1))]));
+    assert!(refusal.unwrap_err().reason.contains("picks entry 3 of an axis of 3"));
+}
+
+#[test]
+fn bounds_and_axes_of_any_size_end_no_process() {
+    let odd = [i64::MIN, i64::MIN + 1, -4, -1, 0, 1, 2, 7, i64::MAX - 1, i64::MAX];
+    for (a, b) in odd.iter().flat_map(|&a| odd.iter().map(move |&b| (a, b))) {
+        for step in odd {
+            let cut = graph(&[3], |source| one(source, "Slice", &[&[a], &[b], &[1], &[step]], &[]));
+            if let Ok(cut) = cut {
+                let numbers = dims(&cut)[0];
+                assert_eq!(run(cut, &count(3), 1).len(), numbers, "{a} {b} {step}");
+            }
+        }
+        let inputs: [&[&[i64]]; 2] = [&[], &[&[a, b]]];
+        for (operator, inputs) in
+            OPERATORS.iter().flat_map(|operator| inputs.map(|inputs| (operator.1, inputs)))
+        {
+            for attributes in [&[][..], &[("axis", Attribute::Int(a))], &[("perm", ints(&[0, a, b]))]] {
+                drop(graph(&[2, 3], |source| one(source, operator, inputs, attributes)));
+            }
+        }
+    }
+}
+
+#[test]
+fn values_without_numbers_are_constants_or_refused() {
+    let nodes: [Case<'_, &[usize]>; 15] = [
+        ("Transpose", &[], &[("perm", ints(&[2, 0, 1]))], &[0, 2, 3]),
+        ("Tile", &[&[1, 2, 2]], &[], &[2, 6, 0]),
+        ("Expand", &[&[2, 3, 0]], &[], &[2, 3, 0]),
+        ("Slice", &[&[0], &[1], &[1]], &[], &[2, 1, 0]),
+        ("Slice", &[&[-1], &[i64::MIN], &[1], &[-2]], &[], &[2, 2, 0]),
+        ("Gather", &[&[1, 0]], &[("axis", Attribute::Int(1))], &[2, 2, 0]),
+        ("Concat", &[], &[("axis", Attribute::Int(1))], &[2, 3, 0]),
+        ("ReduceSum", &[&[1]], &[], &[2, 1, 0]),
+        ("ReduceMax", &[&[2]], &[], &[2, 3, 1]),
+        ("ReduceMean", &[&[0, 2]], &[], &[1, 3, 1]),
+        ("ArgMax", &[], &[("axis", Attribute::Int(1))], &[2, 1, 0]),
+        ("Cast", &[], &[("to", Attribute::Int(7))], &[2, 3, 0]),
+        ("Reshape", &[&[0, 5, 2]], &[("allowzero", Attribute::Int(1))], &[0, 5, 2]),
+        ("Relu", &[], &[], &[2, 3, 0]),
+        ("Shape", &[], &[], &[3]),
+    ];
+    for (operator, inputs, attributes, expected) in nodes {
+        let mut source = Source { events: false, ..Source::new() };
+        source.constant("x", Constant::floats([2, 3, 0], Vec::new()));
+        let output = one(&mut source, operator, inputs, attributes);
+        source.outputs.push(output);
+        let built = Graph::new(&source).unwrap_or_else(|refusal| panic!("{refusal}"));
+        assert_eq!(dims(&built), expected, "{operator}");
+        let values = Program::new(Arc::new(built), &Device::flex()).run_whole(&[]).unwrap();
+        assert_eq!(values[0].len(), expected.iter().product::<usize>(), "{operator}");
+    }
+    let refusal = graph(&[3], |source| one(source, "Slice", &[&[1], &[1], &[1]], &[])).unwrap_err();
+    assert!(refusal.reason.contains("without numbers"), "{refusal}");
+}
+
+#[test]
+fn split_parts_come_together_again_in_another_order() {
+    let built = graph(&[2, 3], |source| {
+        let sizes = source.constant("sizes", Constant::ints([2], vec![1, 2]));
+        let outputs = vec!["a".into(), "b".into()];
+        push(source, "Split", &["x", &sizes], outputs, &[("axis", Attribute::Int(2))]);
+        // The same for all events.
+        let constant = source.constant("constant", Constant::floats([1, 2, 1], vec![-1.0, -2.0]));
+        source.node("Concat", "y", &["b", &constant, "a"], &[("axis", Attribute::Int(-1))])
+    });
+    let built = built.unwrap();
+    assert_eq!(dims(&built), [2, 4]);
+    let expected = [1.0, 2.0, -1.0, 0.0, 4.0, 5.0, -2.0, 3.0, 7.0, 8.0, -1.0, 6.0, 10.0, 11.0, -2.0, 9.0];
+    assert_eq!(run(built, &count(12), 2), expected);
+    let refusal = graph(&[2], |source| {
+        let constant = source.constant("constant", Constant::floats([5, 1], vec![0.0; 5]));
+        source.node("Concat", "y", &["x", &constant], &[("axis", Attribute::Int(1))])
+    });
+    assert!(refusal.unwrap_err().reason.contains("side by side"));
+}
+
+#[test]
+fn entries_of_a_table_are_looked_up_and_what_is_outside_is_not_a_number() {
+    let mut source = Source::new();
+    source.input("x", [2]);
+    source.inputs[0].kind = Kind::Int;
+    source.constant("table", Constant::floats([3, 2], vec![0.0, 1.0, 10.0, 11.0, 20.0, 21.0]));
+    let output = source.node("Gather", "y", &["table", "x"], &[]);
+    source.outputs.push(output);
+    let built = Graph::new(&source).unwrap();
+    assert_eq!(dims(&built), [2, 2]);
+    let found = run(built, &[2.0, 0.0, -1.0, 1.0, 3.0, -4.0], 3);
+    assert_eq!(found[..8], [20.0, 21.0, 0.0, 1.0, 20.0, 21.0, 10.0, 11.0]);
+    assert!(found[8..].iter().all(|number| number.is_nan()));
+}
+
+#[test]
+fn reductions_by_hand() {
+    let cases: [(&str, &[i64], &[f32]); 9] = [
+        ("ReduceSum", &[2], &[3.0, 12.0, 21.0, 30.0]),
+        ("ReduceSum", &[1], &[3.0, 5.0, 7.0, 15.0, 17.0, 19.0]),
+        ("ReduceMean", &[1, 2], &[2.5, 8.5]),
+        ("ReduceMax", &[-1], &[2.0, 5.0, 8.0, 11.0]),
+        ("ReduceMin", &[-2], &[0.0, 1.0, 2.0, 6.0, 7.0, 8.0]),
+        ("ReduceProd", &[1], &[0.0, 4.0, 10.0, 54.0, 70.0, 88.0]),
+        ("ReduceL1", &[1, 2], &[15.0, 51.0]),
+        ("ReduceL2", &[2], &[5f32.sqrt(), 50f32.sqrt(), 149f32.sqrt(), 302f32.sqrt()]),
+        ("ReduceSumSquare", &[2], &[5.0, 50.0, 149.0, 302.0]),
+    ];
+    for (operator, axes, expected) in cases {
+        for keep in [0, 1] {
+            let keep = [("keepdims", Attribute::Int(keep))];
+            let built = graph(&[2, 3], |source| one(source, operator, &[axes], &keep)).unwrap();
+            assert_eq!(run(built, &count(12), 2), expected, "{operator} {axes:?}");
+        }
+        // Axes are an attribute in old files, for the sum too.
+        let old = graph(&[2, 3], |source| {
+            source.opsets.insert(String::new(), 11);
+            one(source, operator, &[], &[("axes", ints(axes))])
+        });
+        assert_eq!(run(old.unwrap(), &count(12), 2), expected, "{operator} {axes:?}");
+    }
+    // Axes that stand apart: 0 + 1 + 4 + 5 and so on.
+    let built = graph(&[2, 2, 2], |source| one(source, "ReduceSum", &[&[3, 1]], &[])).unwrap();
+    assert_eq!(dims(&built), [1, 2, 1]);
+    assert_eq!(run(built, &count(16), 2), [10.0, 18.0, 42.0, 50.0]);
+}
+
+#[test]
+fn what_is_not_a_number_goes_through_extremes() {
+    for (operator, axis) in [("ReduceMax", 1), ("ReduceMin", 1), ("ReduceMax", 2), ("ReduceMin", 2)] {
+        for place in 0..40 {
+            let mut x = count(80);
+            x[place] = f32::NAN;
+            let built = graph(&[2, 20], |source| one(source, operator, &[&[axis]], &[])).unwrap();
+            let found = run(built, &x, 2);
+            assert_eq!(found.iter().filter(|number| number.is_nan()).count(), 1, "{operator} {axis} {place}");
+        }
+    }
+}
+
+#[test]
+fn the_first_or_last_of_equal_numbers() {
+    let x = [1.0, 4.0, 4.0, 0.0, 0.0, 4.0, 7.0, 7.0, 7.0, 3.0, 2.0, 2.0];
+    let cases: [(&str, i64, i64, &[f32]); 5] = [
+        ("ArgMax", -1, 0, &[1.0, 2.0, 0.0, 0.0]),
+        ("ArgMax", -1, 1, &[2.0, 2.0, 2.0, 0.0]),
+        ("ArgMin", -1, 0, &[0.0, 0.0, 0.0, 1.0]),
+        ("ArgMin", -1, 1, &[0.0, 1.0, 2.0, 2.0]),
+        ("ArgMax", 1, 1, &[0.0, 0.0, 1.0, 0.0, 0.0, 0.0]),
+    ];
+    for (operator, axis, last, expected) in cases {
+        let attributes = [
+            ("axis", Attribute::Int(axis)),
+            ("keepdims", Attribute::Int(0)),
+            ("select_last_index", Attribute::Int(last)),
+        ];
+        let built = graph(&[2, 3], |source| one(source, operator, &[], &attributes)).unwrap();
+        assert_eq!(built.outputs()[0].kind.kind, Kind::Int);
+        assert_eq!(run(built, &x, 2), expected, "{operator} {axis} {last}");
+    }
+}
+
+/// Folds one node on a constant.
+fn folded(operator: &str, constant: Constant, attributes: &[(&str, Attribute)]) -> Data {
+    let mut source = Source { events: false, ..Source::new() };
+    source.constant("c", constant);
+    let output = source.node(operator, "y", &["c"], attributes);
+    source.outputs.push(output);
+    let graph = Graph::new(&source).unwrap();
+    let mut values = Program::new(Arc::new(graph), &Device::flex()).run_whole(&[]).unwrap();
+    values.swap_remove(0).data
+}
+
+#[test]
+fn casts() {
+    let odd = || Constant::floats([7], vec![-1.9, -0.0, 0.4, 2.99, 3e9, f32::NAN, f32::NEG_INFINITY]);
+    let to = |data_type| [("to", Attribute::Int(data_type))];
+    assert_eq!(
+        folded("Cast", odd(), &to(7)),
+        Data::Ints(vec![-1, 0, 0, 2, 3_000_000_000, 0, i64::MIN]),
+        "toward zero"
+    );
+    assert_eq!(
+        folded("Cast", odd(), &to(9)),
+        Data::Bools(vec![true, false, true, true, true, true, true]),
+        "not 0"
+    );
+    let whole = || Constant::ints([3], vec![-5, 0, 1 << 40]);
+    assert_eq!(folded("Cast", whole(), &to(1)), Data::Floats(vec![-5.0, 0.0, (1u64 << 40) as f32]));
+    assert_eq!(folded("Cast", whole(), &to(9)), Data::Bools(vec![true, false, true]));
+    let truths = || Constant { dims: vec![2], data: Data::Bools(vec![true, false]) };
+    assert_eq!(folded("Cast", truths(), &to(1)), Data::Floats(vec![1.0, 0.0]));
+    assert_eq!(folded("Cast", truths(), &to(6)), Data::Ints(vec![1, 0]));
+    let refusal = graph(&[2], |source| one(source, "Cast", &[], &to(11))).unwrap_err();
+    assert!(refusal.reason.contains("data type double is not supported"), "{refusal}");
+}
+
+#[test]
+fn integers_in_a_file_end_no_process() {
+    assert_eq!(folded("ReduceMean", Constant::ints([2], vec![-4, -1]), &[]), Data::Ints(vec![-2]));
+    for operator in ["ReduceSum", "ReduceProd", "ReduceSumSquare"] {
+        let mut source = Source { events: false, ..Source::new() };
+        source.constant("c", Constant::ints([3], vec![i64::MAX, 1, 5]));
+        let output = source.node(operator, "y", &["c"], &[]);
+        source.outputs.push(output);
+        if let Err(refusal) = Graph::new(&source) {
+            assert_eq!(refusal.reason, "cannot be computed from the constants that go in");
+        }
+    }
+}
+
+#[test]
+fn questions_about_events() {
+    // Where x > 2 and not x = 4: x, else -1.
+    let built = graph(&[3], |source| {
+        let two = source.constant("two", Constant::floats([], vec![2.0]));
+        let four = source.constant("four", Constant::floats([1], vec![4.0]));
+        let other = source.constant("other", Constant::floats([1, 1], vec![-1.0]));
+        source.node("Greater", "above", &["x", &two], &[]);
+        source.node("Equal", "equal", &["x", &four], &[]);
+        source.node("Not", "unequal", &["equal"], &[]);
+        source.node("And", "both", &["above", "unequal"], &[]);
+        source.node("Where", "y", &["both", "x", &other], &[])
+    });
+    let x = [1.0, 2.0, 3.0, 4.0, 5.0, f32::NAN];
+    assert_eq!(run(built.unwrap(), &x, 2), [-1.0, -1.0, 3.0, -1.0, 5.0, -1.0]);
+}
+
+#[test]
+fn a_reduction_does_not_depend_on_the_batch() {
+    let numbers: Vec<f32> = (0..33 * 2 * 40)
+        .map(|number| ((number * 7919 % 1009) as f32 - 500.0) * 1.37e-3 * (number % 13) as f32)
+        .collect();
+    for axis in [1, 2] {
+        let build = || {
+            graph(&[2, 40], |source| {
+                // A part of the rows: its tensor has gaps, unless the batch is one event.
+                let bounds = [[3], [38], [2]];
+                let names = ["from", "to", "axis"];
+                for (name, bound) in names.iter().zip(bounds) {
+                    source.constant(name, Constant::ints([1], bound.to_vec()));
+                }
+                let part = source.node("Slice", "part", &["x", "from", "to", "axis"], &[]);
+                let axes = source.constant("axes", Constant::ints([1], vec![axis]));
+                source.node("ReduceMean", "y", &[&part, &axes], &[])
+            })
+            .unwrap()
+        };
+        let together = run(build(), &numbers, 33);
+        let alone: Vec<f32> = numbers.chunks(80).flat_map(|event| run(build(), event, 1)).collect();
+        assert_eq!(together, alone);
+    }
+}
