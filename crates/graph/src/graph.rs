@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use burn::tensor::Device;
 
 use crate::error::{Fault, Refusal};
+use crate::forest::Forest;
 use crate::operator::{Inputs, KernelOp, Operand, Operator, Site};
 use crate::ops;
 use crate::source::{Constant, Input, Node, Source};
@@ -77,6 +78,10 @@ pub struct StepInfo<'a> {
     pub inputs: Vec<Option<(usize, Option<&'a Constant>)>>,
     /// Number of the value that it makes first.
     pub makes: Option<usize>,
+    /// Numbers of all values that it makes, in order; `None` for one that nobody wants.
+    pub outputs: &'a [Option<usize>],
+    /// The trees of [`KernelOp::Forest`].
+    pub forest: Option<&'a Forest>,
 }
 
 impl Graph {
@@ -141,6 +146,8 @@ impl Graph {
                 kernel: step.operator.as_kernel(),
                 inputs,
                 makes: made,
+                outputs: &step.outputs,
+                forest: step.operator.as_forest(),
             }
         })
     }

@@ -2,7 +2,12 @@
 
 mod activation;
 mod arithmetic;
+mod features;
 mod gemm;
+mod labels;
+mod linear;
+mod link;
+mod trees;
 
 use crate::error::{Fault, refuse};
 use crate::operator::{Built, Site};
@@ -46,6 +51,19 @@ const ALL: &[(&str, &str, Build)] = &[
     // Matrix products.
     ("", "Gemm", gemm::gemm),
     ("", "MatMul", gemm::matmul),
+    // Classical machine learning.
+    (ML, "ArrayFeatureExtractor", features::extractor),
+    (ML, "Binarizer", features::binarizer),
+    (ML, "FeatureVectorizer", features::vectorizer),
+    (ML, "Imputer", features::imputer),
+    (ML, "LabelEncoder", labels::encoder),
+    (ML, "LinearClassifier", linear::classifier),
+    (ML, "LinearRegressor", linear::regressor),
+    (ML, "Normalizer", features::normalizer),
+    (ML, "Scaler", features::scaler),
+    (ML, "TreeEnsemble", trees::ensemble),
+    (ML, "TreeEnsembleClassifier", trees::classifier),
+    (ML, "TreeEnsembleRegressor", trees::regressor),
 ];
 
 /// Every operator that is supported: domain (empty for the ONNX ones) and name.
