@@ -14,6 +14,7 @@ use std::panic::{self, AssertUnwindSafe};
 use burn::tensor::Device;
 
 use crate::error::{Fault, Refusal, refuse};
+use crate::forest::Forest;
 use crate::operator::{Inputs, KernelOp, Operand, Operator, Site};
 use crate::ops;
 use crate::source::{Constant, Data, Input, Node, Source};
@@ -78,6 +79,10 @@ pub struct StepInfo<'a> {
     pub inputs: Vec<Option<(usize, Option<&'a Constant>)>>,
     /// Number of the value that it makes first.
     pub makes: Option<usize>,
+    /// Numbers of all values that it makes, in order; `None` for one that nobody wants.
+    pub outputs: &'a [Option<usize>],
+    /// The trees of [`KernelOp::Forest`].
+    pub forest: Option<&'a Forest>,
 }
 
 impl Graph {
@@ -147,6 +152,8 @@ impl Graph {
                 kernel: step.operator.as_kernel(),
                 inputs,
                 makes: made,
+                outputs: &step.outputs,
+                forest: step.operator.as_forest(),
             }
         })
     }

@@ -15,6 +15,7 @@
 //! burn is part of this interface: [`Program::new`] takes its device.
 
 mod error;
+mod forest;
 mod graph;
 mod onnx;
 mod operator;
@@ -25,6 +26,10 @@ mod source;
 mod value;
 
 pub use error::Refusal;
+pub use forest::{
+    Aggregate, Choice, DEPTH_MAX, FOREST_OUTPUTS_MAX, Forest, Link, NODES_MAX, Pair, TREES_MAX, Test,
+    TreeNode, Weight,
+};
 pub use graph::{Graph, Output, StepInfo};
 pub use onnx::ONNX_BYTES_MAX;
 pub use operator::KernelOp;

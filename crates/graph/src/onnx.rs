@@ -131,7 +131,7 @@ fn attribute(attribute: proto::Attribute) -> Attribute {
         1 => Attribute::Float(f.unwrap_or_default()),
         2 => Attribute::Int(i.unwrap_or_default()),
         3 => Attribute::Text(String::from_utf8_lossy(&s.unwrap_or_default()).into()),
-        4 => match constant(*t.unwrap_or_default()) {
+        4 => match attribute_tensor(*t.unwrap_or_default()) {
             Ok(tensor) => Attribute::Tensor(tensor),
             Err(fault) => Attribute::Other(fault),
         },
@@ -245,6 +245,17 @@ fn constant(tensor: proto::Tensor) -> Result<Constant, Fault> {
         refuse!("has {} numbers, its shape {dims:?} says {size}", data.len());
     }
     Ok(Constant { dims, data })
+}
+
+/// Attributes may hold bytes (`nodes_modes` of `TreeEnsemble` does); values may not.
+fn attribute_tensor(mut tensor: proto::Tensor) -> Result<Constant, Fault> {
+    if tensor.data_type == 2 {
+        tensor.data_type = 6;
+        if let Some(bytes) = tensor.raw_data.take() {
+            tensor.int32_data = bytes.into_iter().map(i32::from).collect();
+        }
+    }
+    constant(tensor)
 }
 
 fn numbers<T, const SIZE: usize>(raw: &[u8], number: impl Fn([u8; SIZE]) -> T) -> Result<Vec<T>, Fault> {

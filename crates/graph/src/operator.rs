@@ -20,6 +20,7 @@ use std::fmt;
 use burn::tensor::{Bool, Device, Int, Tensor};
 
 use crate::error::{Fault, refuse};
+use crate::forest::Forest;
 use crate::source::{Attribute, Constant, Data, Kind, Node};
 use crate::value::{Type, Value};
 
@@ -35,6 +36,11 @@ pub(crate) trait Operator: fmt::Debug + Send + Sync {
 
     /// What it is in the language of the fused kernels, if they know it.
     fn as_kernel(&self) -> Option<KernelOp> {
+        None
+    }
+
+    /// Its trees, if it is [`KernelOp::Forest`].
+    fn as_forest(&self) -> Option<&Forest> {
         None
     }
 }
@@ -68,6 +74,8 @@ pub enum KernelOp {
     },
     /// Exponentials over their sum, over a whole row.
     Softmax,
+    /// Trees over the features of a row: `StepInfo::forest`. A classifier makes the class, then the scores; others only the scores.
+    Forest,
 }
 
 /// The result of building a node.

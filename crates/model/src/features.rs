@@ -339,10 +339,12 @@ fn strips(cells: &[Cell]) -> Vec<Strip> {
     for cell in cells {
         let Map::Affine { log1p: false, shift, scale: factor, clip } = cell.map else { continue };
         let Element { at, dtype, scale, offset } = cell.element;
+        let as_it_is = shift == 0.0 && factor == 1.0 && clip.is_none();
         let continues = strips.last().is_some_and(|s| {
             s.dtype == dtype
                 && s.at + s.mul.len() * dtype.size() == at
                 && s.column + s.mul.len() == cell.column
+                && s.physical.is_some() == as_it_is
         });
         if !continues {
             let physical = as_it_is.then(Vec::new);

@@ -6,10 +6,15 @@ mod arrange;
 mod cast;
 mod compare;
 mod constant;
+mod features;
 mod gemm;
+mod labels;
+mod linear;
+mod link;
 mod part;
 mod reduce;
 mod reshape;
+mod trees;
 
 use crate::error::{Fault, refuse};
 use crate::operator::{Built, Site};
@@ -96,6 +101,19 @@ const ALL: &[(&str, &str, Build)] = &[
     ("", "Reshape", reshape::reshape),
     ("", "Squeeze", reshape::squeeze),
     ("", "Unsqueeze", reshape::unsqueeze),
+    // Classical machine learning.
+    (ML, "ArrayFeatureExtractor", features::extractor),
+    (ML, "Binarizer", features::binarizer),
+    (ML, "FeatureVectorizer", features::vectorizer),
+    (ML, "Imputer", features::imputer),
+    (ML, "LabelEncoder", labels::encoder),
+    (ML, "LinearClassifier", linear::classifier),
+    (ML, "LinearRegressor", linear::regressor),
+    (ML, "Normalizer", features::normalizer),
+    (ML, "Scaler", features::scaler),
+    (ML, "TreeEnsemble", trees::ensemble),
+    (ML, "TreeEnsembleClassifier", trees::classifier),
+    (ML, "TreeEnsembleRegressor", trees::regressor),
 ];
 
 /// Every operator that is supported: domain (empty for the ONNX ones) and name.
