@@ -132,9 +132,7 @@ def refused() -> list[Refused]:
     """What must be refused."""
     x, y = data(80)
     logistic = make_pipeline(StandardScaler(), LogisticRegression()).fit(x, y)
-    names = make_pipeline(StandardScaler(), LogisticRegression()).fit(x, np.array(["background", "signal"])[y])
     return [
         Refused("zipmap", "operator `ZipMap`, or the output that is a sequence of maps; remedy: zipmap=False",
                 sklearn_graph(logistic, zipmap=True)),
-        Refused("string_labels", "the output of type string: class names instead of numbers", sklearn_graph(names)),
     ]  # fmt: skip

@@ -88,6 +88,11 @@ pub struct StepInfo<'a> {
 impl Graph {
     /// Checks a source and folds what is constant.
     pub fn new(source: &Source) -> Result<Self, Refusal> {
+        // What is missing is said first: a node before it may fail for the same reason in other words.
+        for (index, node) in source.nodes.iter().enumerate() {
+            let opset = source.opsets.get(&node.domain).copied();
+            ops::find(node, opset).map_err(|fault| Refusal::new(place(source, node, index), fault))?;
+        }
         let mut builder = Builder::new(source)?;
         for (index, node) in source.nodes.iter().enumerate() {
             builder.add(node).map_err(|fault| Refusal::new(place(source, node, index), fault))?;
