@@ -287,7 +287,7 @@ impl<'a> Builder<'a> {
         found.map(Some).ok_or_else(|| format!("the value '{name}' is used before it is made, or never made"))
     }
 
-    /// Runs a step whose inputs are all known.
+    /// Runs a step whose inputs are all known, unless it makes no numbers at all.
     fn fold(
         &mut self,
         node: &'a Node,

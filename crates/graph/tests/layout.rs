@@ -33,7 +33,7 @@ fn one(source: &mut Source, operator: &str, ints: &[&[i64]], attributes: &[(&str
 
 /// Runs a graph over rows of `x`.
 fn run(graph: Graph, x: &[f32], rows: usize) -> Vec<f32> {
-    Program::new(Arc::new(graph), &Device::flex()).start(x.to_vec(), rows).wait(rows).unwrap()
+    Program::new(Arc::new(graph), &Device::flex()).start(x.to_vec(), rows).wait(rows).unwrap().0
 }
 
 /// 0, 1, 2, ...
@@ -362,6 +362,10 @@ fn values_without_numbers_are_constants_or_refused() {
         let values = Program::new(Arc::new(built), &Device::flex()).run_whole(&[]).unwrap();
         assert_eq!(values[0].len(), expected.iter().product::<usize>(), "{operator}");
     }
+    let mut source = Source { events: false, ..Source::new() };
+    source.constant("x", Constant::floats([0, 1 << 40, 1 << 40], Vec::new()));
+    source.outputs.push("x".into());
+    assert!(Graph::new(&source).unwrap_err().reason.contains("numbers are supported"));
     let refusal = graph(&[3], |source| one(source, "Slice", &[&[1], &[1], &[1]], &[])).unwrap_err();
     assert!(refusal.reason.contains("without numbers"), "{refusal}");
 }
