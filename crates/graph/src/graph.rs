@@ -14,6 +14,7 @@ use std::panic::{self, AssertUnwindSafe};
 use burn::tensor::Device;
 
 use crate::error::{Fault, Refusal, refuse};
+use crate::fold;
 use crate::forest::Forest;
 use crate::operator::{Inputs, KernelOp, Operand, Operator, Site};
 use crate::ops;
@@ -329,7 +330,7 @@ impl<'a> Builder<'a> {
         values.into_iter().zip(outputs).map(|(value, kind)| value.into_constant(&kind.dims)).collect()
     }
 
-    fn finish(self, source: &Source) -> Result<Graph, Refusal> {
+    fn finish(mut self, source: &Source) -> Result<Graph, Refusal> {
         let mut outputs = Vec::new();
         for name in &source.outputs {
             let refused = |reason: &str| Refusal::new(format!("output '{name}'"), reason);
@@ -343,6 +344,7 @@ impl<'a> Builder<'a> {
         if outputs.is_empty() {
             return Err(Refusal::new("the graph", "has no outputs"));
         }
+        fold::scalings(&mut self.steps, &mut self.values, &outputs);
         Ok(Graph { inputs: source.inputs.clone(), outputs, steps: self.steps, values: self.values })
     }
 }

@@ -15,6 +15,7 @@
 //! burn is part of this interface: [`Program::new`] takes its device.
 
 mod error;
+mod fold;
 mod forest;
 mod graph;
 mod onnx;

@@ -43,6 +43,36 @@ pub(crate) trait Operator: fmt::Debug + Send + Sync {
     fn as_forest(&self) -> Option<&Forest> {
         None
     }
+
+    /// Its weights, if it is a layer into which a factor and a summand per output can be folded.
+    fn as_linear(&mut self) -> Option<Linear<'_>> {
+        None
+    }
+
+    /// The factors and summands, if that is all it does to its first input.
+    fn as_scaling(&self) -> Option<Scaling> {
+        None
+    }
+}
+
+/// A layer with constant weights: weight number `at` belongs to output `at / per_output % outputs`.
+#[derive(Debug)]
+pub(crate) struct Linear<'a> {
+    /// Which input of the step the weights are.
+    pub weight: usize,
+    /// Which input of the step the bias is, one number per output, if there is one; it may be given one.
+    pub bias: &'a mut Option<usize>,
+    pub outputs: usize,
+    pub per_output: usize,
+}
+
+/// A constant factor and a constant summand for every channel.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scaling {
+    pub channels: usize,
+    /// Which inputs of the step they are.
+    pub factors: usize,
+    pub summands: usize,
 }
 
 /// An operator as the fused kernels know it.

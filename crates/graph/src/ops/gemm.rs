@@ -5,7 +5,7 @@
 use burn::tensor::Tensor;
 
 use crate::error::{Fault, refuse};
-use crate::operator::{Built, Inputs, KernelOp, Operator, Site};
+use crate::operator::{Built, Inputs, KernelOp, Linear, Operator, Site};
 use crate::source::{Constant, Data, Kind};
 use crate::value::{AXES, Broadcast, EVENTS_AXIS, Type, Value, rows, spread};
 
@@ -42,6 +42,11 @@ impl Operator for Dense {
     fn as_kernel(&self) -> Option<KernelOp> {
         let Self { inputs, outputs, .. } = *self;
         (self.rows == 1).then_some(KernelOp::Dense { inputs, outputs, weight: self.weight, bias: self.bias })
+    }
+
+    fn as_linear(&mut self) -> Option<Linear<'_>> {
+        let Self { outputs, rows, weight, ref mut bias, .. } = *self;
+        (rows == 1).then_some(Linear { weight, bias, outputs, per_output: 1 })
     }
 }
 

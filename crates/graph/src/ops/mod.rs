@@ -6,15 +6,20 @@ mod arrange;
 mod cast;
 mod compare;
 mod constant;
+mod conv;
 mod features;
 mod gemm;
 mod labels;
 mod linear;
 mod link;
+mod norm;
 mod part;
+mod pool;
 mod reduce;
 mod reshape;
+mod softmax;
 mod trees;
+mod window;
 
 use crate::error::{Fault, refuse};
 use crate::operator::{Built, Site};
@@ -114,6 +119,21 @@ const ALL: &[(&str, &str, Build)] = &[
     (ML, "TreeEnsemble", trees::ensemble),
     (ML, "TreeEnsembleClassifier", trees::classifier),
     (ML, "TreeEnsembleRegressor", trees::regressor),
+    // Windows on images.
+    ("", "AveragePool", pool::average_pool),
+    ("", "Conv", conv::conv),
+    ("", "GlobalAveragePool", pool::global_pool),
+    ("", "GlobalMaxPool", pool::global_pool),
+    ("", "MaxPool", pool::max_pool),
+    // Normalisation.
+    ("", "BatchNormalization", norm::batch_normalization),
+    ("", "GroupNormalization", norm::group_normalization),
+    ("", "InstanceNormalization", norm::instance_normalization),
+    ("", "LayerNormalization", norm::layer_normalization),
+    // Along an axis.
+    ("", "Hardmax", softmax::softmax),
+    ("", "LogSoftmax", softmax::softmax),
+    ("", "Softmax", softmax::softmax),
 ];
 
 /// Every operator that is supported: domain (empty for the ONNX ones) and name.

@@ -1,0 +1,203 @@
+//! Normalisation: with statistics that training left behind, or with those of the event itself.
+//!
+//! Batch normalisation is a factor and a summand per channel, made here once. Where its input comes from a layer with weights, the two are
+//! folded into those (`fold.rs`) and the step is gone.
+
+use burn::tensor::Tensor;
+
+use crate::error::{Fault, refuse};
+use crate::operator::{Built, Inputs, Operator, Scaling, Site};
+use crate::source::{Constant, Data, Kind};
+use crate::value::{Type, Value};
+
+use super::window::images;
+
+/// Multiplies every channel by its factor and adds its summand.
+#[derive(Debug)]
+struct Channels {
+    /// A row of the value as `[outer, channels, inner]`.
+    outer: usize,
+    channels: usize,
+    inner: usize,
+    /// Indices of factors and summands among the inputs.
+    factors: usize,
+    summands: usize,
+}
+
+impl Channels {
+    /// Adds the two constants to the inputs.
+    fn new(
+        site: &mut Site<'_>,
+        [outer, channels, inner]: [usize; 3],
+        factors: Vec<f32>,
+        summands: Vec<f32>,
+    ) -> Self {
+        let factors = site.add_constant(Constant::floats([channels], factors));
+        let summands = site.add_constant(Constant::floats([channels], summands));
+        Self { outer, channels, inner, factors, summands }
+    }
+
+    fn apply(&self, x: Tensor<2>, inputs: &mut Inputs<'_>) -> Tensor<2> {
+        let (factors, summands) = (inputs.float(self.factors), inputs.float(self.summands));
+        if self.outer == 1 && self.inner == 1 {
+            return x * factors + summands;
+        }
+        let shape = x.dims();
+        let x = x.reshape([shape[0] * self.outer, self.channels, self.inner]);
+        let across = [1, self.channels, 1];
+        (x * factors.reshape(across) + summands.reshape(across)).reshape(shape)
+    }
+}
+
+impl Operator for Channels {
+    fn run(&self, inputs: &mut Inputs<'_>) -> Vec<Value> {
+        let x = inputs.float(0);
+        vec![Value::Float(self.apply(x, inputs))]
+    }
+
+    fn as_scaling(&self) -> Option<Scaling> {
+        let Self { channels, factors, summands, .. } = *self;
+        Some(Scaling { channels, factors, summands })
+    }
+}
+
+/// Numbers of constant input `index`, as many as `count`.
+fn list(site: &Site<'_>, index: usize, what: &str, count: usize) -> Result<Vec<f32>, Fault> {
+    match site.known(index, what)? {
+        Constant { data: Data::Floats(values), .. } if values.len() == count => Ok(values.clone()),
+        other => Err(format!(
+            "its input {index} ({what}) has shape {:?}; {count} numbers are expected",
+            other.dims
+        )),
+    }
+}
+
+/// What is added to a variance before its root is taken.
+fn epsilon(site: &Site<'_>) -> Result<f32, Fault> {
+    let epsilon = site.float("epsilon", 1e-5)?;
+    if !(epsilon >= 0.0 && epsilon.is_finite()) {
+        refuse!("its attribute 'epsilon' is {epsilon}, must be 0 or more");
+    }
+    Ok(epsilon)
+}
+
+/// `BatchNormalization` as it is after training.
+pub(super) fn batch_normalization(site: &mut Site<'_>) -> Result<Built, Fault> {
+    site.inputs_between(5, 5)?;
+    if site.flag("training_mode", false)? || site.opset < 7 && !site.flag("is_test", false)? {
+        refuse!("is written for training, where events of a batch mix; export the model in inference mode");
+    }
+    if !site.flag("spatial", true)? {
+        refuse!(
+            "has statistics for every number of an image ('spatial' is 0); only one per channel is supported"
+        );
+    }
+    site.outputs_at_most(1)?;
+    site.ignore(&["momentum", "consumed_inputs", "is_test"]);
+    let x = site.input_of(0, Kind::Float)?.clone();
+    let (batch, channels, space) = images(&x)?;
+    let inner = space.iter().product();
+    let epsilon = f64::from(epsilon(site)?);
+    let (scale, shift) = (list(site, 1, "scale", channels)?, list(site, 2, "B", channels)?);
+    let (mean, variance) = (list(site, 3, "mean", channels)?, list(site, 4, "var", channels)?);
+    let (mut factors, mut summands) = (Vec::with_capacity(channels), Vec::with_capacity(channels));
+    for channel in 0..channels {
+        let factor = f64::from(scale[channel]) / (f64::from(variance[channel]) + epsilon).sqrt();
+        let summand = f64::from(shift[channel]) - f64::from(mean[channel]) * factor;
+        if !(factor as f32).is_finite() || !(summand as f32).is_finite() {
+            refuse!("cannot normalise channel {channel}, whose variance is {}", variance[channel]);
+        }
+        factors.push(factor as f32);
+        summands.push(summand as f32);
+    }
+    let channels = Channels::new(site, [batch, channels, inner], factors, summands);
+    Built::one(channels, x)
+}
+
+/// Takes the mean off stretches of a row and divides by their spread, then scales.
+#[derive(Debug)]
+struct Stretches {
+    /// How many stretches a row has, and numbers in each.
+    count: usize,
+    numbers: usize,
+    epsilon: f32,
+    scaling: Channels,
+}
+
+impl Operator for Stretches {
+    fn run(&self, inputs: &mut Inputs<'_>) -> Vec<Value> {
+        let x = inputs.float(0);
+        let shape = x.dims();
+        let x = x.reshape([shape[0] * self.count, self.numbers]);
+        let mean = x.clone().mean_dim(1);
+        let centred = x - mean.clone();
+        let variance = (centred.clone() * centred.clone()).mean_dim(1);
+        let spread = variance.add_scalar(self.epsilon).sqrt().recip();
+        let y = (centred * spread.clone()).reshape(shape);
+        let of_rows = |statistic: Tensor<2>| Value::Float(statistic.reshape([shape[0], self.count]));
+        vec![Value::Float(self.scaling.apply(y, inputs)), of_rows(mean), of_rows(spread)]
+    }
+}
+
+/// `LayerNormalization`, with the mean and the inverse spread as outputs for whoever wants them.
+pub(super) fn layer_normalization(site: &mut Site<'_>) -> Result<Built, Fault> {
+    site.inputs_between(2, 3)?;
+    if !site.flag("stash_type", true)? {
+        refuse!("has an attribute 'stash_type' of 0; only 1 (32-bit statistics) is supported");
+    }
+    let x = site.input_of(0, Kind::Float)?.clone();
+    let axis = x.axis(site.int("axis")?.unwrap_or(-1))?;
+    let (outer, inner) = x.dims.split_at(axis);
+    let (count, numbers) = (outer.iter().product(), inner.iter().product());
+    if numbers == 0 {
+        refuse!("its input 0 has shape {:?}, without a number", x.dims);
+    }
+    let factors = list(site, 1, "Scale", numbers)?;
+    let summands = if site.has(2) { list(site, 2, "B", numbers)? } else { vec![0.0; numbers] };
+    let mut dims = outer.to_vec();
+    dims.resize(x.dims.len(), 1);
+    let statistic = x.with_dims(dims);
+    let epsilon = epsilon(site)?;
+    let scaling = Channels::new(site, [count, numbers, 1], factors, summands);
+    let operator = Box::new(Stretches { count, numbers, epsilon, scaling });
+    Ok(Built { operator, outputs: vec![x, statistic.clone(), statistic] })
+}
+
+/// `InstanceNormalization`: every channel of every image by itself.
+pub(super) fn instance_normalization(site: &mut Site<'_>) -> Result<Built, Fault> {
+    site.ignore(&["consumed_inputs"]);
+    grouped(site, |_, channels| Ok(channels), true)
+}
+
+/// `GroupNormalization`: channels of an image in groups. Before opset 21 the factors are those of groups.
+pub(super) fn group_normalization(site: &mut Site<'_>) -> Result<Built, Fault> {
+    if !site.flag("stash_type", true)? {
+        refuse!("has an attribute 'stash_type' of 0; only 1 (32-bit statistics) is supported");
+    }
+    let by_channel = site.opset >= 21;
+    let groups =
+        |site: &Site<'_>, channels: usize| match usize::try_from(site.int("num_groups")?.unwrap_or(0)) {
+            Ok(groups) if groups > 0 && channels % groups == 0 => Ok(groups),
+            _ => Err(format!("its attribute 'num_groups' must divide {channels} channels")),
+        };
+    grouped(site, groups, by_channel)
+}
+
+fn grouped(
+    site: &mut Site<'_>,
+    groups: impl FnOnce(&Site<'_>, usize) -> Result<usize, Fault>,
+    by_channel: bool,
+) -> Result<Built, Fault> {
+    site.inputs_between(3, 3)?;
+    site.outputs_at_most(1)?;
+    let x: Type = site.input_of(0, Kind::Float)?.clone();
+    let (batch, channels, space) = images(&x)?;
+    let groups = groups(site, channels)?;
+    let image = channels * space.iter().product::<usize>();
+    let scaled = if by_channel { channels } else { groups };
+    let factors = list(site, 1, "scale", scaled)?;
+    let summands = list(site, 2, "bias", scaled)?;
+    let epsilon = epsilon(site)?;
+    let scaling = Channels::new(site, [batch, scaled, image / scaled], factors, summands);
+    Built::one(Stretches { count: batch * groups, numbers: image / groups, epsilon, scaling }, x)
+}

@@ -1,0 +1,271 @@
+//! Where windows stand on an image: what convolution and pooling share.
+//!
+//! An image has one or two axes behind that of channels; one with one axis is an image of height 1. Along an axis:
+//!
+//! ```text
+//!    begin         size          end
+//!   |-----|-------------------|-------|         numbers, with what is added in front and behind
+//!   [k . k . k]                                 window 0: kernel 3, dilation 2, so a span of 5
+//!         [k . k . k]                           window 1: a stride of 6 further
+//! ```
+//!
+//! Invariant: every number that follows from the attributes of a file was computed here with overflow checked, and is below the caps of
+//! `value.rs`; a step of a graph needs no more than [`WORK_MAX`] multiplications per event.
+
+use burn::tensor::Tensor;
+use burn::tensor::ops::PadMode;
+
+use crate::error::{Fault, refuse};
+use crate::operator::Site;
+use crate::value::{NUMBERS_MAX, Type};
+
+/// Most numbers that all windows of one step read per event: seconds of a core. No trigger has them.
+const WORK_MAX: usize = 1 << 32;
+
+/// Windows along one axis.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Axis {
+    pub size: usize,
+    pub kernel: usize,
+    pub stride: usize,
+    pub dilation: usize,
+    /// Numbers added in front and behind, as the model says.
+    pub begin: usize,
+    pub end: usize,
+    /// How many windows there are.
+    pub windows: usize,
+}
+
+/// An axis that the image does not have.
+const FLAT: Axis = Axis { size: 1, kernel: 1, stride: 1, dilation: 1, begin: 0, end: 0, windows: 1 };
+
+/// Windows on images.
+#[derive(Clone, Debug)]
+pub(super) struct Windows {
+    /// Images per row of the value: 1 where rows are events, else the first axis.
+    pub batch: usize,
+    pub channels: usize,
+    /// Height and width.
+    pub axes: [Axis; 2],
+    /// Axes that the images really have: 1 or 2.
+    rank: usize,
+    /// Do the rows stand for events?
+    events: bool,
+}
+
+/// The images of a value: how many per row, channels, and the axes behind.
+pub(super) fn images(kind: &Type) -> Result<(usize, usize, &[usize]), Fault> {
+    let (batch, image) = match &kind.dims[..] {
+        image if kind.events => (1, image),
+        [batch, image @ ..] => (*batch, image),
+        [] => refuse!("works on images; its input 0 has no axes"),
+    };
+    let [channels, space @ ..] = image else {
+        refuse!("works on images with an axis of channels; its input 0 has {} axes", kind.rank());
+    };
+    if kind.numbers() == 0 {
+        refuse!("works on images; its input 0 has shape {:?}, without a number", kind.dims);
+    }
+    Ok((batch, *channels, space))
+}
+
+impl Windows {
+    /// Reads the attributes that say where windows stand. `kernel` is its shape if an input tells it; else an attribute must.
+    pub fn read(site: &Site<'_>, kind: &Type, kernel: Option<&[usize]>, ceil: bool) -> Result<Self, Fault> {
+        let (batch, channels, space) = images(kind)?;
+        let rank = space.len();
+        if !(1..=2).contains(&rank) {
+            refuse!("works on images with {rank} axes of space; only 1 and 2 are supported");
+        }
+        let kernel = match (kernel, numbers(site, "kernel_shape", rank, 1)?) {
+            (Some(kernel), Some(stated)) if kernel != stated => {
+                refuse!("its attribute 'kernel_shape' is {stated:?}, the weights have {kernel:?}")
+            }
+            (Some(kernel), _) => kernel.to_vec(),
+            (None, Some(stated)) => stated,
+            (None, None) => refuse!("its attribute 'kernel_shape' is missing"),
+        };
+        let ones = || vec![1; rank];
+        let strides = numbers(site, "strides", rank, 1)?.unwrap_or_else(ones);
+        let dilations = numbers(site, "dilations", rank, 1)?.unwrap_or_else(ones);
+        let pads = numbers(site, "pads", 2 * rank, 0)?.unwrap_or_else(|| vec![0; 2 * rank]);
+        let automatic = site.text("auto_pad", "NOTSET")?;
+        if automatic != "NOTSET" && pads.iter().any(|&pad| pad != 0) {
+            refuse!("has both 'auto_pad' and 'pads'; only one of them can say what is added at the borders");
+        }
+        let mut axes = [FLAT; 2];
+        for axis in 0..rank {
+            let given = Axis {
+                size: space[axis],
+                kernel: kernel[axis],
+                stride: strides[axis],
+                dilation: dilations[axis],
+                begin: pads[axis],
+                end: pads[rank + axis],
+                windows: 0,
+            };
+            axes[2 - rank + axis] = given.place(automatic, ceil)?;
+        }
+        let windows = Self { batch, channels, axes, rank, events: kind.events };
+        windows.check()?;
+        Ok(windows)
+    }
+
+    /// Refuses what is too large once the borders are there.
+    fn check(&self) -> Result<(), Fault> {
+        let padded = self.axes.iter().try_fold(self.batch.checked_mul(self.channels), |size, axis| {
+            Some(size?.checked_mul(axis.size + axis.begin + axis.behind()))
+        });
+        match padded.flatten() {
+            Some(numbers) if numbers <= NUMBERS_MAX => {}
+            _ => refuse!(
+                "adds borders that make its input larger than {NUMBERS_MAX} numbers; check 'pads', 'strides' and 'dilations'"
+            ),
+        }
+        let once = [self.batch, self.channels].into_iter();
+        self.work(once)?;
+        Ok(())
+    }
+
+    /// The product of some factors and of what one pass of the windows over one image of one channel reads.
+    pub fn work(&self, factors: impl Iterator<Item = usize>) -> Result<u64, Fault> {
+        let windows = self.axes.iter().flat_map(|axis| [axis.kernel, axis.windows]);
+        let work = factors.chain(windows).try_fold(1usize, usize::checked_mul);
+        match work {
+            Some(work) if work <= WORK_MAX => Ok(work as u64),
+            _ => Err(format!(
+                "needs more than {WORK_MAX} multiplications per event; use a smaller kernel or image"
+            )),
+        }
+    }
+
+    /// The type of what the windows make: one number per window and channel.
+    pub fn output(&self, kind: &Type, channels: usize) -> Type {
+        let batch = (!self.events).then_some(self.batch);
+        let windows = self.axes[2 - self.rank..].iter().map(|axis| axis.windows);
+        kind.with_dims(batch.into_iter().chain([channels]).chain(windows).collect::<Vec<_>>())
+    }
+
+    /// Rows of a value as images `[images, channels, height, width]`.
+    pub fn to_images(&self, rows: Tensor<2>) -> Tensor<4> {
+        let [height, width] = self.axes;
+        let images = rows.dims()[0] * self.batch;
+        rows.reshape([images, self.channels, height.size, width.size])
+    }
+
+    /// Images as rows of a value.
+    pub fn to_rows(&self, images: Tensor<4>) -> Tensor<2> {
+        let [count, channels, height, width] = images.dims();
+        images.reshape([count / self.batch, self.batch * channels * height * width])
+    }
+
+    /// Adds the borders, filled with `filler`, unless burn can do that itself: it knows borders that are as wide in front as behind, and drops
+    /// windows that stand out behind. Gives what burn is to add.
+    pub fn with_borders(&self, images: Tensor<4>, filler: f32) -> (Tensor<4>, [usize; 2]) {
+        if self.axes.iter().all(Axis::is_even) {
+            return (images, self.axes.map(|axis| axis.begin));
+        }
+        let borders = self.axes.map(|axis| (axis.begin, axis.behind()));
+        (images.pad(borders, PadMode::Constant(filler)), [0, 0])
+    }
+
+    /// For every window, how many of the numbers it reads are of the image; with `borders`, of the image and of what the model adds to it.
+    pub fn covered(&self, borders: bool) -> Vec<usize> {
+        let [height, width] = self.axes;
+        let down = (0..height.windows).map(|window| height.covered(window, borders));
+        let across: Vec<usize> = (0..width.windows).map(|window| width.covered(window, borders)).collect();
+        down.flat_map(|down| across.iter().map(move |across| down * across)).collect()
+    }
+
+    /// Numbers that a window reads.
+    pub fn kernel(&self) -> usize {
+        self.axes.iter().map(|axis| axis.kernel).product()
+    }
+}
+
+impl Axis {
+    /// Works out how many windows there are, and the borders if the model leaves them open.
+    fn place(mut self, automatic: &str, ceil: bool) -> Result<Self, Fault> {
+        let Some(span) = self.dilation.checked_mul(self.kernel - 1).filter(|&span| span < NUMBERS_MAX) else {
+            refuse!(
+                "has a kernel of {} numbers with dilation {}, which is too wide",
+                self.kernel,
+                self.dilation
+            );
+        };
+        let span = span + 1;
+        match automatic {
+            "NOTSET" | "VALID" => {}
+            // As many windows as strides fit on the image.
+            "SAME_UPPER" | "SAME_LOWER" => {
+                let last = (self.size.div_ceil(self.stride) - 1) * self.stride;
+                let missing = (last + span).saturating_sub(self.size);
+                let (less, more) = (missing / 2, missing.div_ceil(2));
+                (self.begin, self.end) = if automatic == "SAME_UPPER" { (less, more) } else { (more, less) };
+            }
+            other => refuse!(
+                "its attribute 'auto_pad' is '{other}', must be NOTSET, SAME_UPPER, SAME_LOWER or VALID"
+            ),
+        }
+        let Some(room) = (self.begin + self.size + self.end).checked_sub(span) else {
+            refuse!(
+                "has a kernel that spans {span} numbers of an axis of {}, with {} and {} added at its ends",
+                self.size,
+                self.begin,
+                self.end
+            );
+        };
+        self.windows = (if ceil { room.div_ceil(self.stride) } else { room / self.stride }) + 1;
+        // A last window that begins behind the image is none.
+        if ceil && (self.windows - 1) * self.stride >= self.begin + self.size {
+            self.windows -= 1;
+        }
+        Ok(self)
+    }
+
+    fn span(&self) -> usize {
+        self.dilation * (self.kernel - 1) + 1
+    }
+
+    /// How many numbers must be added behind so that the last window is full.
+    fn behind(&self) -> usize {
+        ((self.windows - 1) * self.stride + self.span()).saturating_sub(self.begin + self.size)
+    }
+
+    /// Does the same border in front and behind make the same windows?
+    fn is_even(&self) -> bool {
+        let room = (self.size + 2 * self.begin).checked_sub(self.span());
+        room.is_some_and(|room| room / self.stride + 1 == self.windows)
+    }
+
+    /// How many of the numbers that a window reads are of the image (or of its borders too).
+    fn covered(&self, window: usize, borders: bool) -> usize {
+        let (low, high) = if borders {
+            (0, self.begin + self.size + self.end)
+        } else {
+            (self.begin, self.begin + self.size)
+        };
+        let start = window * self.stride;
+        // Numbers of the kernel that lie before a place.
+        let before = |place: usize| place.saturating_sub(start).div_ceil(self.dilation).min(self.kernel);
+        before(high) - before(low)
+    }
+}
+
+/// A list of `count` integers, each at least `least`.
+fn numbers(
+    site: &Site<'_>,
+    key: &'static str,
+    count: usize,
+    least: usize,
+) -> Result<Option<Vec<usize>>, Fault> {
+    let Some(values) = site.ints(key)? else { return Ok(None) };
+    if values.len() != count {
+        refuse!("its attribute '{key}' has {} numbers, must have {count}", values.len());
+    }
+    let number = |&value: &i64| match usize::try_from(value) {
+        Ok(value) if (least..=NUMBERS_MAX).contains(&value) => Ok(value),
+        _ => Err(format!("its attribute '{key}' holds {value}, must be between {least} and {NUMBERS_MAX}")),
+    };
+    values.iter().map(number).collect::<Result<_, _>>().map(Some)
+}
