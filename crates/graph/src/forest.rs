@@ -22,6 +22,8 @@ mod grow;
 
 use std::ops::Range;
 
+use crate::error::Fault;
+
 pub(crate) use grow::{Draft, DraftKind, DraftNode, Mode, SplitDraft};
 
 /// Most nodes of a forest.
@@ -236,6 +238,18 @@ impl Forest {
     /// Scores per event.
     pub fn scores(&self) -> usize {
         if self.pair == Pair::None { self.outputs() } else { 2 }
+    }
+
+    /// Refuses a base value of an output that some events are given nothing for.
+    pub(crate) fn base_is_given(&self) -> Result<(), Fault> {
+        let left_out = |output: &usize| self.base[*output] != 0.0 && self.named[*output] != Named::Always;
+        match (0..self.outputs()).find(left_out) {
+            None => Ok(()),
+            Some(output) => Err(format!(
+                "has a base value for output {output}, to which not every event is given a weight; ONNX Runtime leaves it out there, \
+                 ONNX does not: export it without"
+            )),
+        }
     }
 
     pub(crate) fn finish(mut self, pair: Pair, link: Link, choice: Option<Choice>) -> Self {

@@ -4,9 +4,9 @@
 //! |---|---|---|---|---|
 //! | 3 or more | none, or one each | any | sum + base of each, link | first of the largest of those named |
 //! | 2 | 0 or 1 | the first only, no weight below 0 | `1 - s`, `s` | 1 where `s > 0.5` |
-//! | 2 | 0 or 1 | the first only, a weight below 0 | `-s`, `s` (`LOGISTIC`: of each) | 1 where `s > 0` |
-//! | 2 | 2 | the first only | sum + base of each, link | by the first score, as above |
-//! | 2 | 0 or 1 | the second, or both | sum + base of each, link | by the second score: `> 0`, or `> 0.5` if it is alone and no weight is below 0 |
+//! | 2 | 0 or 1 | the first only, a weight below 0 | `-s`, `s` | 1 where `s > 0` |
+//! | 2 | 0 or 1 | the first only, `LOGISTIC` | the logistic function of `-s` and `s` | as above, by `s` |
+//! | 2 | 0 or 1 | the second, or both | sum + base of each, link | by the second sum: 1 where `> 0`, or `> 0.5` if it is alone and no weight is below 0 |
 //!
 //! Where ONNX Runtime leaves weights out or writes no number, or where the class would depend on which classes a single leaf names, the node is
 //! refused.
@@ -71,38 +71,35 @@ impl Given {
 
 fn two_classes(mut draft: Draft, given: &Given, link: Link) -> Result<Forest, Fault> {
     let above = |output| Some(Choice::Above { output, threshold: given.threshold() });
-    match (given.classes[1], draft.base.len()) {
-        (_, 3..) => refuse!("has {} base values for 2 classes", draft.base.len()),
-        (false, 0 | 1) => {
-            if link == Link::Probit {
-                refuse!(
-                    "has two classes with one score and post_transform PROBIT, which ONNX Runtime leaves half undone"
-                );
-            }
-            draft.outputs = 1;
-            let forest = draft.grow()?;
-            Ok(match (given.below_zero, link) {
-                (false, _) => forest.finish(Pair::Complement, Link::None, above(0)),
-                (true, Link::Logistic) => forest.finish(Pair::Mirror, Link::Logistic, above(0)),
-                (true, _) => forest.finish(Pair::Mirror, Link::None, above(0)),
-            })
-        }
-        (false, _) => Ok(draft.grow()?.finish(Pair::None, link, above(0))),
-        (true, 2) => refuse!(
-            "has two base values and weights for the second class, of which ONNX Runtime leaves out the weights; \
-             export it without base values"
-        ),
-        (true, count) => {
-            if count == 1 {
-                draft.base.push(0.0);
-            }
-            let forest = draft.grow()?;
-            if forest.named(1) != Named::Always {
-                refuse!(
-                    "has two classes, and leaves that give a weight to one of them only; export it with both in every leaf"
-                );
-            }
-            Ok(forest.finish(Pair::None, link, above(1)))
-        }
+    if draft.base.len() > 1 {
+        refuse!(
+            "has {} base values for two classes, of which ONNX Runtime leaves one out; export it with one or none",
+            draft.base.len()
+        );
     }
+    if given.classes[1] {
+        if !draft.base.is_empty() {
+            draft.base.push(0.0);
+        }
+        let forest = draft.grow()?;
+        if forest.named(1) != Named::Always {
+            refuse!(
+                "has two classes, and leaves that give a weight to one of them only; export it with both in every leaf"
+            );
+        }
+        forest.base_is_given()?;
+        return Ok(forest.finish(Pair::None, link, above(1)));
+    }
+    if link == Link::Probit {
+        refuse!(
+            "has two classes with one score and post_transform PROBIT, which ONNX Runtime leaves half undone"
+        );
+    }
+    draft.outputs = 1;
+    let forest = draft.grow()?;
+    Ok(match (given.below_zero, link) {
+        (_, Link::Logistic) => forest.finish(Pair::Mirror, Link::Logistic, above(0)),
+        (false, _) => forest.finish(Pair::Complement, Link::None, above(0)),
+        (true, _) => forest.finish(Pair::Mirror, Link::None, above(0)),
+    })
 }

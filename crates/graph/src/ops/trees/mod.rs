@@ -41,7 +41,9 @@ pub(super) fn regressor(site: &mut Site<'_>) -> Result<Built, Fault> {
         "MAX" => Aggregate::Max,
         other => refuse!("its aggregate_function '{other}' is none of those of ONNX"),
     };
-    let forest = draft.grow()?.finish(Pair::None, link, None);
+    let forest = draft.grow()?;
+    forest.base_is_given()?;
+    let forest = forest.finish(Pair::None, link, None);
     let output = table.scores(outputs);
     Built::one(Trees::new(site, forest, table, None), output)
 }

@@ -21,8 +21,10 @@ pub(super) fn draft(site: &Site<'_>, features: usize) -> Result<(Draft, Link), F
     };
     let link = match site.int("post_transform")?.unwrap_or(0) {
         0 => Link::None,
-        1 => Link::Softmax,
-        2 => Link::Logistic,
+        1 | 2 => refuse!(
+            "its post_transform 1 is the softmax and 2 the logistic function in ONNX, and the other way round in ONNX Runtime; \
+             set it to 0, and add a node with the function if it is wanted"
+        ),
         3 => Link::SoftmaxZero,
         4 => Link::Probit,
         other => refuse!("its post_transform {other} is none of those of ONNX"),
