@@ -60,12 +60,11 @@ fn folder() -> PathBuf {
 /// Runs a model over events in blocks of `block`.
 fn run(program: &Program, events: &[f32], block: usize) -> Vec<f32> {
     let width = program.graph().input_numbers();
-    let blocks = events.chunks(block * width);
-    blocks
-        .flat_map(|events| {
-            program.start(events.to_vec(), events.len() / width).wait(events.len() / width).unwrap()
-        })
-        .collect()
+    let scores = |events: &[f32]| {
+        let rows = events.len() / width;
+        program.start(events.to_vec(), rows).wait(rows).unwrap().0
+    };
+    events.chunks(block * width).flat_map(scores).collect()
 }
 
 fn close(found: f32, expected: f32, tolerance: f32) -> bool {
@@ -138,7 +137,7 @@ fn a_forest_says_what_its_graph_computes() {
                         assert!((first as usize) + 1 < forest.nodes().len());
                     }
                     TreeNode::Leaf { from, to } => {
-                        assert!(from < to && to as usize <= forest.weights().len())
+                        assert!(from < to && to as usize <= forest.weights().len());
                     }
                 }
             }

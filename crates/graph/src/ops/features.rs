@@ -1,4 +1,4 @@
-//! What comes before a model: Scaler, Normalizer, Binarizer, Imputer, FeatureVectorizer, ArrayFeatureExtractor.
+//! What comes before a model: Scaler, Normalizer, Binarizer, Imputer, `FeatureVectorizer`, `ArrayFeatureExtractor`.
 
 use burn::tensor::Tensor;
 
@@ -178,7 +178,7 @@ pub(super) fn vectorizer(site: &mut Site<'_>) -> Result<Built, Fault> {
     let mut width = 0;
     for (index, &expected) in widths.iter().enumerate() {
         let kind = site.input(index)?;
-        if kind.kind == Kind::Bool || !kind.events {
+        if kind.kind == Kind::Bool || kind.labels.is_some() || !kind.events {
             refuse!("its input {index} must be numbers of every event");
         }
         if kind.dims.len() != 1 || kind.dims[0] as i64 != expected {

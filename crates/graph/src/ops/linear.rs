@@ -1,4 +1,4 @@
-//! LinearClassifier, LinearRegressor.
+//! `LinearClassifier`, `LinearRegressor`.
 
 use crate::error::{Fault, refuse};
 use crate::forest::{Link, Pair};

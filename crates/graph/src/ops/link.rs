@@ -20,8 +20,8 @@ impl Table {
     /// Input 0 of a node as a table; numbers or integers.
     pub fn of(site: &Site<'_>) -> Result<Self, Fault> {
         let kind = site.input(0)?;
-        if kind.kind == Kind::Bool {
-            refuse!("works on truth values; only numbers are supported");
+        if kind.kind == Kind::Bool || kind.labels.is_some() {
+            refuse!("works on truth values or text; only numbers are supported");
         }
         let table = match (kind.events, &kind.dims[..]) {
             (true, &[features]) => Self { features, rows: None },

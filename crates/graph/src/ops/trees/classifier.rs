@@ -1,4 +1,4 @@
-//! TreeEnsembleClassifier: what ONNX Runtime makes of its attributes, which say less than they seem to.
+//! `TreeEnsembleClassifier`: what ONNX Runtime makes of its attributes, which say less than they seem to.
 //!
 //! | classes | base values | classes named in the leaves | scores | class |
 //! |---|---|---|---|---|
@@ -43,7 +43,7 @@ pub(in crate::ops) fn classifier(site: &mut Site<'_>) -> Result<Built, Fault> {
     };
     let outputs = vec![table.classes(labels.texts()), table.scores(forest.scores())];
     let labels = labels.table(site);
-    Ok(Built { operator: Box::new(Trees::new(site, forest, table, labels)), outputs })
+    Ok(Built { operator: Box::new(Trees::new(site, forest, table, labels)?), outputs })
 }
 
 /// Which of two classes are given weights, in all entries of the lists, and whether one is below 0.

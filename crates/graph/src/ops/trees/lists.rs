@@ -1,4 +1,4 @@
-//! The parallel lists of TreeEnsembleClassifier and TreeEnsembleRegressor: one entry per node, one per weight.
+//! The parallel lists of `TreeEnsembleClassifier` and `TreeEnsembleRegressor`: one entry per node, one per weight.
 
 use std::collections::HashMap;
 

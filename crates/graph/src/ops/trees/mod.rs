@@ -1,4 +1,4 @@
-//! Tree ensembles: TreeEnsembleClassifier, TreeEnsembleRegressor, TreeEnsemble.
+//! Tree ensembles: `TreeEnsembleClassifier`, `TreeEnsembleRegressor`, `TreeEnsemble`.
 //!
 //! All trees of all events take one step down at a time. The state is the number of a node per tree and event, `[trees, events]`; a step looks
 //! up feature, threshold and child of every node, and the value of the feature, and compares. A leaf looks at a feature that is always 0,
@@ -45,7 +45,7 @@ pub(super) fn regressor(site: &mut Site<'_>) -> Result<Built, Fault> {
     forest.base_is_given()?;
     let forest = forest.finish(Pair::None, link, None);
     let output = table.scores(outputs);
-    Built::one(Trees::new(site, forest, table, None), output)
+    Built::one(Trees::new(site, forest, table, None)?, output)
 }
 
 /// `TreeEnsemble`.
@@ -57,8 +57,11 @@ pub(super) fn ensemble(site: &mut Site<'_>) -> Result<Built, Fault> {
     let link = link::link_of_targets(link, draft.outputs)?;
     let forest = draft.grow()?.finish(Pair::None, link, None);
     let output = table.scores(forest.outputs());
-    Built::one(Trees::new(site, forest, table, None), output)
+    Built::one(Trees::new(site, forest, table, None)?, output)
 }
+
+/// Most numbers in the tables of weights.
+const WEIGHTS_MAX: usize = 1 << 24;
 
 /// A forest with its tables among the inputs of the node.
 #[derive(Debug)]
@@ -99,8 +102,14 @@ fn code(test: Test) -> i64 {
 
 impl Trees {
     /// Writes the tables.
-    fn new(site: &mut Site<'_>, forest: Forest, table: Table, labels: Option<usize>) -> Self {
+    fn new(site: &mut Site<'_>, forest: Forest, table: Table, labels: Option<usize>) -> Result<Self, Fault> {
         let count = forest.nodes().len();
+        if count * forest.outputs() > WEIGHTS_MAX {
+            refuse!(
+                "has {count} nodes and {} outputs; at most {WEIGHTS_MAX} weights are supported, one of every node for every output",
+                forest.outputs()
+            );
+        }
         let splits = || {
             forest.nodes().iter().filter_map(|node| match *node {
                 TreeNode::Split { test, missing_first, .. } => Some((test, missing_first)),
@@ -134,7 +143,7 @@ impl Trees {
         let names: Vec<_> = outputs.map(|output| if named { name(output) } else { None }).collect();
         let roots = forest.roots().iter().map(|&root| i64::from(root)).collect::<Vec<_>>();
         let mut ints = |values: Vec<i64>| site.add_constant(Constant::ints([values.len()], values));
-        Self {
+        Ok(Self {
             table,
             roots: ints(roots),
             feature: ints(feature),
@@ -152,7 +161,7 @@ impl Trees {
                 .collect(),
             labels,
             forest,
-        }
+        })
     }
 
     /// The node in which every tree ends for every event: `[trees, events]`.
@@ -180,7 +189,7 @@ impl Trees {
             let against = threshold.clone().gather(1, at.clone());
             let nan = missing.is_some().then(|| value.clone().is_nan());
             let mut holds = match (&codes, self.compare) {
-                (Some(codes), _) => by_code(codes.clone().gather(1, at.clone()), value, against),
+                (Some(codes), _) => by_code(&codes.clone().gather(1, at.clone()), &value, &against),
                 (None, Compare::All(test)) => holds(test, value, against),
                 (None, Compare::Each(_)) => unreachable!("there is a table"),
             };
@@ -310,7 +319,7 @@ fn holds(test: Test, value: Tensor<2>, threshold: Tensor<2>) -> Tensor<2, Bool> 
     }
 }
 
-fn by_code(codes: Tensor<2, Int>, value: Tensor<2>, threshold: Tensor<2>) -> Tensor<2, Bool> {
+fn by_code(codes: &Tensor<2, Int>, value: &Tensor<2>, threshold: &Tensor<2>) -> Tensor<2, Bool> {
     let of = |test| {
         let these = codes.clone().equal_scalar(code(test));
         these.bool_and(holds(test, value.clone(), threshold.clone()))
@@ -318,6 +327,7 @@ fn by_code(codes: Tensor<2, Int>, value: Tensor<2>, threshold: Tensor<2>) -> Ten
     of(Test::AtMost).bool_or(of(Test::Below)).bool_or(of(Test::Equal))
 }
 
+/// How two rows become one.
 type Join = fn(Tensor<2>, Tensor<2>) -> Tensor<2>;
 
 /// Joins all rows into one, the second half with the first until one is left.

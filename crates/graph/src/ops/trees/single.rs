@@ -34,6 +34,9 @@ pub(super) fn draft(site: &Site<'_>, features: usize) -> Result<(Draft, Link), F
     Ok((Draft { features, outputs, nodes, roots, aggregate, base: Vec::new() }, link))
 }
 
+/// Name and node of every root.
+type Roots = Vec<(i64, usize)>;
+
 struct Lists<'a> {
     roots: &'a [i64],
     feature: &'a [i64],
@@ -91,15 +94,26 @@ impl<'a> Lists<'a> {
     }
 
     /// One draft node for every split, and one for every way to a leaf.
-    fn nodes(&self) -> Result<(Vec<DraftNode>, Vec<(i64, usize)>), Fault> {
+    fn nodes(&self) -> Result<(Vec<DraftNode>, Roots), Fault> {
+        let mut is_root = vec![false; self.modes.len()];
+        let mut roots = Vec::new();
+        for (tree, &root) in (0..).zip(self.roots) {
+            match usize::try_from(root) {
+                Ok(at) if at < self.modes.len() => {
+                    is_root[at] = true;
+                    roots.push((tree, at));
+                }
+                _ => refuse!("tree {tree} has the root {root}; there are {} nodes", self.modes.len()),
+            }
+        }
         let mut members = self.members.split(|value| value.is_nan());
         let mut leaves = Vec::new();
         let mut nodes = Vec::with_capacity(3 * self.modes.len());
         let mut kinds = Vec::with_capacity(self.modes.len());
-        for index in 0..self.modes.len() {
+        for (index, &is_root) in is_root.iter().enumerate() {
             let mode = mode(self.modes[index])?;
             let set = if mode == Mode::Member { members.next().unwrap_or_default() } else { &[] };
-            kinds.push(match self.lone_leaf(index) {
+            kinds.push(match is_root && self.lone_leaf(index) {
                 true => DraftKind::Leaf(vec![self.leaf(self.children[0].0[index])?]),
                 false => DraftKind::Split(SplitDraft {
                     feature: self.feature[index],
@@ -114,21 +128,13 @@ impl<'a> Lists<'a> {
         }
         nodes.extend((0..).zip(kinds).map(|(id, kind)| DraftNode { id, kind }));
         nodes.extend(leaves);
-        let mut roots = Vec::new();
-        for (tree, &root) in (0..).zip(self.roots) {
-            match usize::try_from(root) {
-                Ok(at) if at < self.modes.len() => roots.push((tree, at)),
-                _ => refuse!("tree {tree} has the root {root}; there are {} nodes", self.modes.len()),
-            }
-        }
         Ok((nodes, roots))
     }
 
-    /// A tree that is one leaf is written as a split whose two ways lead to it.
+    /// A tree that is one leaf is written as a root whose two ways lead to it.
     fn lone_leaf(&self, index: usize) -> bool {
         let [(yes, yes_leaf), (no, no_leaf)] = self.children;
-        let is_root = self.roots.iter().any(|&root| root == index as i64);
-        is_root && yes_leaf[index] != 0 && no_leaf[index] != 0 && yes[index] == no[index]
+        yes_leaf[index] != 0 && no_leaf[index] != 0 && yes[index] == no[index]
     }
 
     fn leaf(&self, leaf: i64) -> Result<(i64, f32), Fault> {
