@@ -1,0 +1,565 @@
+//! Convolution, pooling, normalisation and softmax: right against sums written out by hand, every event for itself, and hostile attributes
+//! refused in a sentence.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::sync::Arc;
+
+use burn::tensor::Device;
+use proptest::prelude::*;
+use tamis_graph::{Attribute, Constant, Data, Graph, KernelOp, Program, Refusal, Source};
+
+type Attributes<'a> = &'a [(&'a str, Attribute)];
+
+fn ints(values: &[i64]) -> Attribute {
+    Attribute::Ints(values.to_vec())
+}
+
+fn int(value: i64) -> Attribute {
+    Attribute::Int(value)
+}
+
+fn text(value: &str) -> Attribute {
+    Attribute::Text(value.into())
+}
+
+/// A constant of this shape whose numbers go up and down.
+fn wave(dims: &[usize]) -> Constant {
+    let number = |at: usize| ((at * 37 + 11) % 23) as f32 / 8.0 - 1.25;
+    Constant::floats(dims, (0..dims.iter().product()).map(number).collect())
+}
+
+/// One node on `x`, of this shape per event, with constants as its other inputs.
+fn node(
+    dims: &[usize],
+    operator: &str,
+    constants: &[Constant],
+    attributes: Attributes<'_>,
+    opset: i64,
+) -> Source {
+    let mut source = Source::new();
+    source.opsets.insert(String::new(), opset);
+    let mut inputs = vec![source.input("x", dims)];
+    for (index, constant) in constants.iter().enumerate() {
+        inputs.push(source.constant(&format!("c{index}"), constant.clone()));
+    }
+    let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+    let output = source.node(operator, "y", &inputs, attributes);
+    source.outputs.push(output);
+    source
+}
+
+fn refusal(source: &Source) -> Refusal {
+    Graph::new(source).map(|_| "a graph").unwrap_err()
+}
+
+/// Runs a graph over rows of `x`.
+fn run(graph: Graph, x: &[f32], rows: usize) -> Vec<f32> {
+    Program::new(Arc::new(graph), &Device::flex()).start(x.to_vec(), rows).wait(rows).unwrap().0
+}
+
+fn floats(constant: &Constant) -> &[f32] {
+    match &constant.data {
+        Data::Floats(values) => values,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn close(computed: &[f32], expected: &[f64]) {
+    assert_eq!(computed.len(), expected.len());
+    for (at, (&a, &b)) in computed.iter().zip(expected).enumerate() {
+        assert!((f64::from(a) - b).abs() <= 1e-5 * b.abs().max(1.0), "number {at} is {a}, expected {b}");
+    }
+}
+
+/// Windows along one axis, as the tests draw them.
+#[derive(Clone, Copy, Debug)]
+struct Axis {
+    size: usize,
+    kernel: usize,
+    stride: usize,
+    dilation: usize,
+    begin: usize,
+    end: usize,
+}
+
+impl Axis {
+    const FLAT: Self = Self { size: 1, kernel: 1, stride: 1, dilation: 1, begin: 0, end: 0 };
+
+    fn windows(&self) -> usize {
+        (self.size + self.begin + self.end - self.dilation * (self.kernel - 1) - 1) / self.stride + 1
+    }
+
+    /// Where number `tap` of a window lies on the image, if it does.
+    fn place(&self, window: usize, tap: usize) -> Option<usize> {
+        let place = (window * self.stride + tap * self.dilation).checked_sub(self.begin)?;
+        (place < self.size).then_some(place)
+    }
+}
+
+/// Axes whose kernel fits.
+fn axis() -> impl Strategy<Value = Axis> {
+    (1usize..9, 1usize..4, 1usize..4, 1usize..4, 0usize..4, 0usize..4)
+        .prop_map(|(size, kernel, stride, dilation, begin, end)| Axis {
+            size,
+            kernel,
+            stride,
+            dilation,
+            begin,
+            end,
+        })
+        .prop_filter("the kernel fits", |axis| {
+            axis.dilation * (axis.kernel - 1) < axis.size + axis.begin + axis.end
+        })
+}
+
+/// One or two axes.
+fn axes() -> impl Strategy<Value = Vec<Axis>> {
+    prop::collection::vec(axis(), 1..3)
+}
+
+/// The attributes of such windows.
+fn attributes(axes: &[Axis]) -> Vec<(&'static str, Attribute)> {
+    let list = |of: &dyn Fn(&Axis) -> usize| axes.iter().map(|axis| of(axis) as i64).collect::<Vec<_>>();
+    let pads = [list(&|axis| axis.begin), list(&|axis| axis.end)].concat();
+    vec![
+        ("kernel_shape", Attribute::Ints(list(&|axis| axis.kernel))),
+        ("strides", Attribute::Ints(list(&|axis| axis.stride))),
+        ("dilations", Attribute::Ints(list(&|axis| axis.dilation))),
+        ("pads", Attribute::Ints(pads)),
+    ]
+}
+
+/// Calls `see(window, values)` for every window over one image of one channel; `None` is a number of the border.
+fn every_window(image: &[f32], axes: &[Axis], mut see: impl FnMut(usize, &[Option<f32>])) {
+    let [down, across] = if let [down, across] = axes { [*down, *across] } else { [Axis::FLAT, axes[0]] };
+    let mut index = 0;
+    for row in 0..down.windows() {
+        for column in 0..across.windows() {
+            let taps = (0..down.kernel).flat_map(|y| (0..across.kernel).map(move |x| (y, x)));
+            let value = |(y, x)| Some(image[down.place(row, y)? * across.size + across.place(column, x)?]);
+            see(index, &taps.map(value).collect::<Vec<_>>());
+            index += 1;
+        }
+    }
+}
+
+fn sizes(axes: &[Axis]) -> Vec<usize> {
+    axes.iter().map(|axis| axis.size).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn a_convolution_is_the_sum_written_out(
+        axes in axes(),
+        groups in 1usize..4,
+        per_group in 1usize..3,
+        outputs_per_group in 1usize..3,
+        bias in any::<bool>(),
+        events in 1usize..4,
+        numbers in prop::collection::vec(-2f32..2f32, 7..30),
+    ) {
+        let (channels, outputs) = (groups * per_group, groups * outputs_per_group);
+        let image: usize = sizes(&axes).iter().product();
+        let taps: usize = axes.iter().map(|axis| axis.kernel).product();
+        let x: Vec<f32> = numbers.iter().copied().cycle().take(events * channels * image).collect();
+        let kernel: Vec<usize> = axes.iter().map(|axis| axis.kernel).collect();
+        let mut constants = vec![wave(&[vec![outputs, per_group], kernel].concat())];
+        if bias {
+            constants.push(wave(&[outputs]));
+        }
+        let mut attributes = attributes(&axes);
+        attributes.push(("group", int(groups as i64)));
+        let graph = Graph::new(&node(&[vec![channels], sizes(&axes)].concat(), "Conv", &constants, &attributes, 21)).unwrap();
+        let weights = floats(&constants[0]);
+        let windows: usize = axes.iter().map(Axis::windows).product();
+        prop_assert_eq!(graph.multiply_adds(), (outputs * per_group * taps * windows) as u64);
+        let mut expected = vec![0f64; events * outputs * windows];
+        for event in 0..events {
+            for output in 0..outputs {
+                let sums = &mut expected[(event * outputs + output) * windows..][..windows];
+                sums.fill(constants.get(1).map_or(0.0, |bias| f64::from(floats(bias)[output])));
+                for channel in 0..per_group {
+                    let from = output / outputs_per_group * per_group + channel;
+                    let weights = &weights[(output * per_group + channel) * taps..][..taps];
+                    every_window(&x[(event * channels + from) * image..][..image], &axes, |window, values| {
+                        let terms = values.iter().zip(weights);
+                        sums[window] += terms.map(|(x, w)| f64::from(x.unwrap_or(0.0)) * f64::from(*w)).sum::<f64>();
+                    });
+                }
+            }
+        }
+        close(&run(graph, &x, events), &expected);
+    }
+
+    #[test]
+    fn pooling_is_the_window_looked_at_by_hand(
+        axes in axes(),
+        borders in any::<bool>(),
+        events in 1usize..3,
+        lost in any::<prop::sample::Index>(),
+    ) {
+        let image: usize = sizes(&axes).iter().product();
+        let mut x = floats(&wave(&[events * 2 * image])).to_vec();
+        x[lost.index(events * 2 * image)] = f32::NAN;
+        let dims = [vec![2], sizes(&axes)].concat();
+        let windows: usize = axes.iter().map(Axis::windows).product();
+        let (mut largest, mut means, mut empty) = (Vec::new(), Vec::new(), false);
+        for image in x.chunks(image) {
+            every_window(image, &axes, |_, values| {
+                let inside: Vec<f32> = values.iter().copied().flatten().collect();
+                empty |= inside.is_empty();
+                let count = if borders { values.len() } else { inside.len() };
+                let larger = |a: f32, b: f32| if a.is_nan() || a > b { a } else { b };
+                largest.push(inside.iter().copied().fold(f32::NEG_INFINITY, larger));
+                means.push(inside.iter().map(|&x| f64::from(x)).sum::<f64>() / count as f64);
+            });
+        }
+        let mut attributes = attributes(&axes);
+        let max_pool = Graph::new(&node(&dims, "MaxPool", &[], &attributes, 21));
+        if empty {
+            prop_assert!(max_pool.unwrap_err().reason.contains("nothing but padding"));
+            return Ok(());
+        }
+        let same = |computed: f32, expected: f64| {
+            computed.is_nan() && expected.is_nan() || (f64::from(computed) - expected).abs() <= 1e-5
+        };
+        let computed = run(max_pool.unwrap(), &x, events);
+        prop_assert_eq!(computed.len(), events * 2 * windows);
+        prop_assert!(computed.iter().zip(&largest).all(|(&a, &b)| same(a, b.into())), "{:?} {:?}", computed, largest);
+        attributes.push(("count_include_pad", int(borders.into())));
+        let computed = run(Graph::new(&node(&dims, "AveragePool", &[], &attributes, 21)).unwrap(), &x, events);
+        prop_assert!(computed.iter().zip(&means).all(|(&a, &b)| same(a, b)), "{:?} {:?}", computed, means);
+    }
+}
+
+#[test]
+fn borders_are_worked_out_as_the_model_asks() {
+    // The sizes are those of ONNX Runtime for the same node.
+    let pool = |size: usize, attributes: Attributes<'_>| {
+        let graph = Graph::new(&node(&[1, size], "MaxPool", &[], attributes, 21)).unwrap();
+        let x: Vec<f32> = (0..size).map(|at| at as f32).collect();
+        run(graph, &x, 1)
+    };
+    let window = |kernel, stride| [("kernel_shape", ints(&[kernel])), ("strides", ints(&[stride]))];
+    let with = |kernel, stride, key, value| [window(kernel, stride).to_vec(), vec![(key, value)]].concat();
+    assert_eq!(pool(5, &with(2, 2, "auto_pad", text("SAME_UPPER"))), [1.0, 3.0, 4.0]);
+    assert_eq!(pool(5, &with(2, 2, "auto_pad", text("SAME_LOWER"))), [0.0, 2.0, 4.0]);
+    assert_eq!(pool(5, &with(2, 2, "auto_pad", text("VALID"))), [1.0, 3.0]);
+    assert_eq!(pool(5, &with(2, 2, "ceil_mode", int(1))), [1.0, 3.0, 4.0]);
+    // A last window that begins behind the image is none.
+    let mut behind = with(1, 2, "ceil_mode", int(1));
+    behind.push(("pads", ints(&[0, 1])));
+    assert_eq!(pool(4, &behind[..3]), [0.0, 2.0]);
+    assert_eq!(pool(2, &behind), [0.0]);
+}
+
+/// Every operator here, on an image of 2 channels of 3 x 4 per event.
+fn samples() -> Vec<(&'static str, Source)> {
+    let dims = [2, 3, 4];
+    let kernel = || ("kernel_shape", ints(&[2, 2]));
+    let positive = |dims: &[usize]| {
+        let numbers = floats(&wave(dims)).iter().map(|number| number.abs() + 0.1).collect();
+        Constant::floats(dims, numbers)
+    };
+    let two = || wave(&[2]);
+    let statistics = [two(), two(), two(), positive(&[2])];
+    let sample = |operator: &'static str, constants: &[Constant], attributes: Attributes<'_>| {
+        (operator, node(&dims, operator, constants, attributes, 21))
+    };
+    vec![
+        sample("AveragePool", &[], &[kernel(), ("pads", ints(&[0, 1, 1, 0]))]),
+        sample("BatchNormalization", &statistics, &[]),
+        sample("Conv", &[wave(&[3, 2, 2, 2]), wave(&[3])], &[("pads", ints(&[1, 0, 0, 1]))]),
+        sample("GlobalAveragePool", &[], &[]),
+        sample("GlobalMaxPool", &[], &[]),
+        sample("GroupNormalization", &[two(), two()], &[("num_groups", int(1))]),
+        sample("Hardmax", &[], &[("axis", int(1))]),
+        sample("InstanceNormalization", &[two(), two()], &[]),
+        sample("LayerNormalization", &[wave(&[3, 4]), wave(&[3, 4])], &[("axis", int(2))]),
+        sample("LogSoftmax", &[], &[("axis", int(2))]),
+        sample("MaxPool", &[], &[kernel(), ("pads", ints(&[0, 1, 1, 0]))]),
+        sample("Softmax", &[], &[]),
+    ]
+}
+
+#[test]
+fn every_event_stands_for_itself() {
+    let (rows, width) = (9, 24);
+    let x = floats(&wave(&[rows * width])).to_vec();
+    for (operator, source) in samples() {
+        let graph = || Graph::new(&source).unwrap();
+        let together = run(graph(), &x, rows);
+        let bits = |numbers: &[f32]| numbers.iter().map(|number| number.to_bits()).collect::<Vec<_>>();
+        let per_event = together.len() / rows;
+        for (event, (x, expected)) in x.chunks(width).zip(together.chunks(per_event)).enumerate() {
+            assert_eq!(bits(&run(graph(), x, 1)), bits(expected), "{operator}, event {event}");
+        }
+        let mut poisoned = x.clone();
+        poisoned[3 * width..4 * width].fill(f32::NAN);
+        for (event, (computed, expected)) in
+            run(graph(), &poisoned, rows).chunks(per_event).zip(together.chunks(per_event)).enumerate()
+        {
+            if event == 3 {
+                assert!(computed.iter().all(|number| number.is_nan()), "{operator}: {computed:?}");
+            } else {
+                assert_eq!(bits(computed), bits(expected), "{operator}, event {event}");
+            }
+        }
+    }
+}
+
+#[test]
+fn one_number_that_is_none_spoils_what_it_goes_into() {
+    let spoiled = |source: &Source| {
+        let mut x = floats(&wave(&[24])).to_vec();
+        x[5] = f32::NAN;
+        let y = run(Graph::new(source).unwrap(), &x, 1);
+        y.iter().enumerate().filter(|(_, number)| number.is_nan()).map(|(at, _)| at).collect::<Vec<_>>()
+    };
+    for (operator, source) in samples() {
+        let expected: Vec<usize> = match operator {
+            "BatchNormalization" => vec![5],
+            "GlobalAveragePool" | "GlobalMaxPool" => vec![0],
+            "GroupNormalization" => (0..24).collect(),
+            "InstanceNormalization" | "LayerNormalization" => (0..12).collect(),
+            "Softmax" => (4..8).collect(),
+            "LogSoftmax" => vec![1, 5, 9],
+            "Hardmax" => vec![5, 17],
+            "AveragePool" | "MaxPool" => vec![1, 2, 5, 6],
+            // The borders make an image of 4 x 5 of one of 3 x 4, and 3 x 4 windows on it.
+            "Conv" => [0, 12, 24].iter().flat_map(|channel| [4, 5, 8, 9].map(|at| channel + at)).collect(),
+            other => panic!("{other}"),
+        };
+        assert_eq!(spoiled(&source), expected, "{operator}");
+    }
+}
+
+#[test]
+fn no_operator_mixes_events() {
+    let along = "works along the first axis, that of events";
+    for (operator, opset) in [("Softmax", 21), ("Softmax", 11), ("LogSoftmax", 21), ("Hardmax", 12)] {
+        let refused = refusal(&node(&[4], operator, &[], &[("axis", int(0))], opset));
+        assert!(refused.reason.contains(along), "{refused}");
+        let refused = refusal(&node(&[4], operator, &[], &[("axis", int(-2))], opset));
+        assert!(refused.reason.contains(along), "{refused}");
+    }
+    let refused = refusal(&node(&[4], "LayerNormalization", &[wave(&[4])], &[("axis", int(0))], 21));
+    assert!(refused.reason.contains(along), "{refused}");
+    // Before opset 13 everything behind the axis is one, and the axis is the first of the event.
+    let flat = Graph::new(&node(&[2, 3], "Softmax", &[], &[], 11)).unwrap();
+    let y = run(flat, &[0.0; 12], 2);
+    assert!(y.iter().all(|number| (number - 1.0 / 6.0).abs() < 1e-6), "{y:?}");
+}
+
+#[test]
+fn softmax_over_a_whole_row_is_known_to_the_kernels() {
+    let kernel = |dims: &[usize], operator: &str, axis: i64, opset: i64| {
+        let graph = Graph::new(&node(dims, operator, &[], &[("axis", int(axis))], opset)).unwrap();
+        matches!(graph.steps().next().unwrap().kernel, Some(KernelOp::Softmax))
+    };
+    assert!(kernel(&[5], "Softmax", -1, 13));
+    assert!(kernel(&[5], "Softmax", 1, 13));
+    assert!(kernel(&[2, 3], "Softmax", 1, 11));
+    assert!(!kernel(&[2, 3], "Softmax", 1, 13));
+    assert!(!kernel(&[2, 3], "Softmax", 2, 11));
+    assert!(!kernel(&[5], "LogSoftmax", 1, 13));
+}
+
+/// `x` through a layer, a batch normalisation and what the test adds.
+fn normalised(dims: &[usize], layer: &str, constants: &[Constant], more: impl FnOnce(&mut Source)) -> Source {
+    let mut source = node(dims, layer, constants, &[], 21);
+    for (name, numbers) in [
+        ("scale", [4.0, -1.0, 0.5]),
+        ("shift", [0.0, 3.0, -1.0]),
+        ("mean", [1.0, -2.0, 0.25]),
+        ("var", [4.0, 0.5, 1.0]),
+    ] {
+        source.constant(name, Constant::floats([3], numbers.to_vec()));
+    }
+    source.node(
+        "BatchNormalization",
+        "z",
+        &["y", "scale", "shift", "mean", "var"],
+        &[("epsilon", Attribute::Float(0.5))],
+    );
+    source.outputs = vec!["z".into()];
+    more(&mut source);
+    source
+}
+
+#[test]
+fn batch_normalisation_goes_into_the_weights() {
+    let layers: [(&[usize], &str, Vec<Constant>); 4] = [
+        (&[4], "Gemm", vec![wave(&[4, 3]), wave(&[3])]),
+        (&[4], "MatMul", vec![wave(&[4, 3])]),
+        (&[2, 3, 4], "Conv", vec![wave(&[3, 2, 2, 2]), wave(&[3])]),
+        (&[2, 5], "Conv", vec![wave(&[3, 2, 3])]),
+    ];
+    for (dims, layer, constants) in layers {
+        let width: usize = dims.iter().product();
+        let x = floats(&wave(&[7 * width])).to_vec();
+        let folded = Graph::new(&normalised(dims, layer, &constants, |_| {})).unwrap();
+        assert_eq!(folded.steps().map(|step| step.operator).collect::<Vec<_>>(), [layer]);
+        // Once what stands between is wanted, nothing can be folded.
+        let apart =
+            Graph::new(&normalised(dims, layer, &constants, |source| source.outputs.push("y".into())))
+                .unwrap();
+        assert_eq!(apart.steps().count(), 2);
+        let numbers = folded.outputs()[0].kind.numbers();
+        let both = run(apart, &x, 7);
+        let expected: Vec<f64> =
+            both.chunks(2 * numbers).flat_map(|row| row[..numbers].iter().map(|&z| f64::from(z))).collect();
+        close(&run(folded, &x, 7), &expected);
+        // By hand, from the value between.
+        let per_channel = numbers / 3;
+        for row in both.chunks(2 * numbers) {
+            for (at, (&z, &y)) in row[..numbers].iter().zip(&row[numbers..]).enumerate() {
+                let channel = at / per_channel;
+                let (scale, shift) = ([4.0, -1.0, 0.5][channel], [0.0, 3.0, -1.0][channel]);
+                let (mean, spread) = ([1.0, -2.0, 0.25][channel], [4.5f32, 1.0, 1.5][channel].sqrt());
+                assert!((z - ((y - mean) / spread * scale + shift)).abs() < 1e-5);
+            }
+        }
+    }
+}
+
+#[test]
+fn weights_that_somebody_else_uses_stay_as_they_are() {
+    let twice = normalised(&[2, 5], "Conv", &[wave(&[3, 2, 3])], |source| {
+        source.node("Conv", "again", &["x", "c0"], &[]);
+        source.outputs.push("again".into());
+    });
+    assert_eq!(Graph::new(&twice).unwrap().steps().count(), 3);
+    // Two normalisations in a row go into the same weights; one behind a function of one number stays.
+    let row = normalised(&[2, 5], "Conv", &[wave(&[3, 2, 3])], |source| {
+        let statistics = ["scale", "shift", "mean", "var"];
+        source.node("BatchNormalization", "second", &[&["z"], &statistics[..]].concat(), &[]);
+        source.node("Relu", "relu", &["second"], &[]);
+        source.node("BatchNormalization", "third", &[&["relu"], &statistics[..]].concat(), &[]);
+        source.outputs = vec!["third".into()];
+    });
+    let graph = Graph::new(&row).unwrap();
+    assert_eq!(
+        graph.steps().map(|step| step.operator).collect::<Vec<_>>(),
+        ["Conv", "Relu", "BatchNormalization"]
+    );
+    // Weights that would overflow are left alone too.
+    let large = Constant::floats([4, 3], vec![3e38; 12]);
+    assert_eq!(Graph::new(&normalised(&[4], "MatMul", &[large], |_| {})).unwrap().steps().count(), 2);
+}
+
+#[test]
+fn layer_normalisation_gives_its_statistics() {
+    let mut source = node(&[2, 3], "LayerNormalization", &[Constant::floats([3], vec![1.0; 3])], &[], 21);
+    source.nodes[0].outputs.extend(["mean".into(), "spread".into()]);
+    source.outputs.extend(["mean".into(), "spread".into()]);
+    let graph = Graph::new(&source).unwrap();
+    assert_eq!(graph.outputs()[1].kind.dims, [2, 1]);
+    let y = run(graph, &[1.0, 2.0, 3.0, -1.0, -1.0, -1.0], 1);
+    let spread = 1.0 / (2.0f64 / 3.0 + 1e-5).sqrt();
+    close(&y, &[-spread, 0.0, spread, 0.0, 0.0, 0.0, 2.0, -1.0, spread, 1.0 / 1e-5f64.sqrt()]);
+}
+
+#[test]
+fn hostile_attributes_are_refused() {
+    let max = i64::MAX;
+    let image: &[usize] = &[2, 5, 5];
+    let kernel = || ("kernel_shape", ints(&[3, 3]));
+    let pool: [(Vec<(&str, Attribute)>, &str); 16] = [
+        (vec![], "'kernel_shape' is missing"),
+        (vec![("kernel_shape", ints(&[3]))], "'kernel_shape' has 1 numbers, must have 2"),
+        (vec![("kernel_shape", ints(&[0, 3]))], "'kernel_shape' holds 0, must be between 1 and"),
+        (vec![("kernel_shape", ints(&[max, max]))], "must be between 1 and"),
+        (vec![("kernel_shape", ints(&[6, 3]))], "has a kernel that spans 6 numbers of an axis of 5"),
+        (vec![kernel(), ("strides", ints(&[0, 1]))], "'strides' holds 0"),
+        (vec![kernel(), ("strides", ints(&[1, i64::MIN]))], "'strides' holds -9223372036854775808"),
+        (vec![kernel(), ("dilations", ints(&[1 << 24, 1]))], "which is too wide"),
+        (vec![kernel(), ("dilations", ints(&[0, 1]))], "'dilations' holds 0"),
+        (vec![kernel(), ("pads", ints(&[-1, 0, 0, 0]))], "'pads' holds -1, must be between 0 and"),
+        (vec![kernel(), ("pads", ints(&[1, 1]))], "'pads' has 2 numbers, must have 4"),
+        (vec![kernel(), ("pads", ints(&[1 << 24, 1 << 24, 1 << 24, 1 << 24]))], "larger than"),
+        (vec![kernel(), ("pads", ints(&[3, 0, 0, 0]))], "nothing but padding"),
+        (
+            vec![kernel(), ("pads", ints(&[1; 4])), ("auto_pad", text("SAME_UPPER"))],
+            "both 'auto_pad' and 'pads'",
+        ),
+        (vec![kernel(), ("auto_pad", text("SAME"))], "'auto_pad' is 'SAME', must be NOTSET"),
+        (vec![kernel(), ("strides", int(1))], "'strides' is an integer, must be a list of integers"),
+    ];
+    for (attributes, sentence) in pool {
+        for operator in ["MaxPool", "AveragePool"] {
+            let refused = refusal(&node(image, operator, &[], &attributes, 21));
+            assert!(refused.place.contains(operator), "{refused}");
+            assert!(refused.reason.contains(sentence), "{refused}");
+        }
+    }
+    let conv: [(&[usize], Vec<Constant>, Vec<(&str, Attribute)>, &str); 11] = [
+        (image, vec![wave(&[2, 2, 3, 3])], vec![("group", int(0))], "'group' must be at least 1"),
+        (image, vec![wave(&[2, 2, 3, 3])], vec![("group", int(-4))], "'group' must be at least 1"),
+        (image, vec![wave(&[2, 2, 3, 3])], vec![("group", int(3))], "does not come out even"),
+        (image, vec![wave(&[2, 1, 3, 3])], vec![], "weights for 1 channels per group; its input has 2 in 1"),
+        (image, vec![wave(&[2, 2, 3])], vec![], "has weights of shape [2, 2, 3] for images with 4 axes"),
+        (image, vec![wave(&[2, 2, 0, 3])], vec![], "has weights of shape [2, 2, 0, 3]"),
+        (image, vec![wave(&[2, 2, 3, 3])], vec![("kernel_shape", ints(&[2, 2]))], "the weights have [3, 3]"),
+        (image, vec![wave(&[2, 2, 3, 3]), wave(&[3])], vec![], "adds a value of shape [3] to 2 channels"),
+        (image, vec![wave(&[2, 2, 6, 6])], vec![], "has a kernel that spans 6 numbers"),
+        (&[1, 4, 4, 4], vec![wave(&[1, 1, 2, 2, 2])], vec![], "3 axes of space; only 1 and 2 are supported"),
+        // The borders fit, the sum of all windows does not.
+        (&[1, 2000, 2000], vec![wave(&[1, 1, 1000, 1000])], vec![], "multiplications per event"),
+    ];
+    for (dims, constants, attributes, sentence) in conv {
+        let refused = refusal(&node(dims, "Conv", &constants, &attributes, 21));
+        assert!(refused.reason.contains(sentence), "{refused}");
+    }
+}
+
+#[test]
+fn what_is_not_supported_is_refused_by_name() {
+    let mut open = Source::new();
+    open.input("x", [2, 5]);
+    open.input("w", [2, 2, 3]);
+    open.node("Conv", "y", &["x", "w"], &[]);
+    open.outputs.push("y".into());
+    assert!(
+        refusal(&open).reason.contains("its input 1 (W) is computed from the event; it must be a constant"),
+        "{}",
+        refusal(&open)
+    );
+
+    let mut places = node(&[2, 5], "MaxPool", &[], &[("kernel_shape", ints(&[2]))], 21);
+    places.nodes[0].outputs.push("places".into());
+    assert!(refusal(&places).reason.contains("its output number 2 is not supported"));
+
+    let statistics = [wave(&[2]), wave(&[2]), wave(&[2]), Constant::floats([2], vec![1.0; 2])];
+    let norm = |attributes: Attributes<'_>, opset| {
+        refusal(&node(&[2, 5], "BatchNormalization", &statistics, attributes, opset))
+    };
+    assert!(norm(&[("training_mode", int(1))], 15).reason.contains("export the model in inference mode"));
+    assert!(norm(&[], 6).reason.contains("export the model in inference mode"));
+    assert!(norm(&[("spatial", int(0))], 8).reason.contains("only one per channel is supported"));
+    assert!(norm(&[("epsilon", Attribute::Float(f32::NAN))], 15).reason.contains("'epsilon' is NaN"));
+    assert!(Graph::new(&node(&[2, 5], "BatchNormalization", &statistics, &[("is_test", int(1))], 6)).is_ok());
+    let mut negative = statistics.clone();
+    negative[3] = Constant::floats([2], vec![1.0, -1.0]);
+    let refused = refusal(&node(&[2, 5], "BatchNormalization", &negative, &[], 15));
+    assert!(refused.reason.contains("cannot normalise channel 1, whose variance is -1"), "{refused}");
+    let refused = refusal(&node(&[3, 5], "BatchNormalization", &statistics, &[], 15));
+    assert!(refused.reason.contains("(scale) has shape [2]; 3 numbers are expected"), "{refused}");
+
+    let groups = |count| {
+        let attributes = [("num_groups", int(count))];
+        refusal(&node(&[2, 5], "GroupNormalization", &[wave(&[2]), wave(&[2])], &attributes, 21))
+    };
+    for count in [0, 3, -1, i64::MIN] {
+        assert!(groups(count).reason.contains("'num_groups' must divide 2 channels"), "{}", groups(count));
+    }
+    for axis in [3, -4, i64::MAX, i64::MIN] {
+        let refused = refusal(&node(&[2, 5], "Softmax", &[], &[("axis", int(axis))], 21));
+        assert!(refused.reason.contains("does not exist"), "{refused}");
+    }
+    let refused = refusal(&node(&[2, 5], "Softmax", &[], &[("dim", int(1))], 21));
+    assert!(refused.reason.contains("attribute 'dim' is not supported"), "{refused}");
+}
