@@ -43,6 +43,13 @@ pub struct Output {
     pub(crate) slot: usize,
 }
 
+impl Output {
+    /// Number of the value, as in [`StepInfo::outputs`].
+    pub fn value(&self) -> usize {
+        self.slot
+    }
+}
+
 /// A value of the graph: made by a step, given, or constant.
 #[derive(Debug)]
 pub(crate) struct Slot {

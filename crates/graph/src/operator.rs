@@ -91,6 +91,11 @@ pub enum KernelOp {
         /// Which input of the step `b` is, if there is one.
         bias: Option<usize>,
     },
+    /// A constant row is added: which input of the step it is. The other one is the value.
+    AddRow {
+        /// Which input of the step the row is.
+        row: usize,
+    },
     /// The larger of the value and 0.
     Relu,
     /// Hyperbolic tangent.

@@ -6,7 +6,7 @@ use burn::tensor::kind::Numeric;
 use burn::tensor::{Int, Tensor};
 
 use crate::error::{Fault, refuse};
-use crate::operator::{Built, Inputs, Operator, Site};
+use crate::operator::{Built, Inputs, KernelOp, Operator, Site};
 use crate::source::{Constant, Data, Kind};
 use crate::value::{AXES, Broadcast, Type, Value, as_ints, rows, spread};
 
@@ -44,6 +44,8 @@ pub(super) fn meet(site: &Site<'_>, kind: Kind) -> Result<(Meeting, Type), Fault
 struct Arithmetic {
     function: Binary,
     meeting: Meeting,
+    /// Which input is a constant row as long as the result, if one is.
+    row: Option<usize>,
 }
 
 /// Add, Sub, Mul, Div. Integers are divided toward zero; something divided by 0 is 0.
@@ -66,7 +68,12 @@ pub(super) fn arithmetic(site: &mut Site<'_>) -> Result<Built, Fault> {
         refuse!("works on truth values; only numbers are supported");
     }
     let (meeting, output) = meet(site, kind)?;
-    Built::one(Arithmetic { function, meeting }, output)
+    let is_row = |index: &usize| {
+        kind == Kind::Float
+            && site.constant(*index).is_some_and(|constant| constant.len() == output.numbers())
+    };
+    let row = (0..2).find(is_row);
+    Built::one(Arithmetic { function, meeting, row }, output)
 }
 
 impl Operator for Arithmetic {
@@ -86,6 +93,13 @@ impl Operator for Arithmetic {
             (a, b) => unreachable!("kinds were checked: {a:?}, {b:?}"),
         };
         vec![value]
+    }
+
+    fn as_kernel(&self) -> Option<KernelOp> {
+        match (self.function, &self.meeting, self.row) {
+            (Binary::Add, Meeting::Rows, Some(row)) => Some(KernelOp::AddRow { row }),
+            _ => None,
+        }
     }
 }
 
