@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use tamis_event::CloseReason;
 use tamis_ledger::{Corrupt, Counts, Dropped, Errored, FrameTally, Quantiles, Storage, Tally};
+use tamis_menu::{CompiledMenu, ModelRef};
 use tamis_pipeline::{Limits, Outcome};
 
+use crate::inspect::engine_name;
 use crate::models::Rules;
 use crate::{Exit, Settings};
 
@@ -42,8 +44,10 @@ pub struct Report {
     pub workers: usize,
     /// Most events per block.
     pub batch: usize,
-    /// What ran the models.
+    /// What ran the models, until one of `device_losses`.
     pub device: String,
+    /// Devices that were lost, as each worker noticed; from the first event on.
+    pub device_losses: Vec<DeviceLoss>,
     /// Input rate in Hz that line rates are quoted at.
     pub input_rate_hz: Option<f64>,
     /// What went wrong, one sentence each; empty if nothing did.
@@ -67,6 +71,10 @@ pub struct Ledger {
     pub corrupt: Counts<Corrupt>,
     /// Undecided, by cause.
     pub errored: Counts<Errored>,
+    /// Accepted and rejected events by the rung of the fallback ladder that decided them.
+    pub rungs: Vec<Rung>,
+    /// Events with a score from a stand-in, after a device was lost; they ended like others.
+    pub degraded: u64,
     /// Unaccounted for: 0, or this program has a defect.
     pub in_flight: i64,
     /// Ids that were skipped over; never received.
@@ -79,7 +87,13 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    pub(crate) fn new(tally: &Tally, storage: Option<Storage>) -> Self {
+    pub(crate) fn new(tally: &Tally, menu: &CompiledMenu, storage: Option<Storage>) -> Self {
+        let name = |rung: usize| match rung {
+            0 => "models",
+            rung if rung < menu.model_rungs() => "fallback",
+            _ => PASS_THROUGH,
+        };
+        let rungs = tally.rungs.iter().enumerate();
         Self {
             received: tally.received,
             accepted: tally.accepted,
@@ -87,6 +101,8 @@ impl Ledger {
             dropped: tally.dropped.clone(),
             corrupt: tally.corrupt.clone(),
             errored: tally.errored.clone(),
+            rungs: rungs.map(|(rung, &events)| Rung { rung, name: name(rung), events }).collect(),
+            degraded: tally.degraded,
             in_flight: tally.in_flight(),
             missing: tally.missing,
             frames: tally.frames.clone(),
@@ -94,10 +110,43 @@ impl Ledger {
         }
     }
 
-    /// Events that reached a verdict.
-    pub fn decided(&self) -> u64 {
-        self.accepted + self.rejected
+    /// Events that the lines saw: all that reached a verdict, except on the rung that passes events by hash.
+    pub fn seen_by_lines(&self) -> u64 {
+        self.rungs.iter().filter(|rung| rung.name != PASS_THROUGH).map(|rung| rung.events).sum()
     }
+}
+
+/// One rung of the fallback ladder.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Rung {
+    /// Its number, as in the records.
+    pub rung: usize,
+    /// `models` for the first, `fallback` for those above it, `pass-through` for the one that needs no model.
+    pub name: &'static str,
+    /// Events that were decided on it.
+    pub events: u64,
+}
+
+/// Name of the rung that passes events by hash.
+const PASS_THROUGH: &str = "pass-through";
+
+/// A device that was lost on the way.
+#[derive(Clone, Debug, Serialize)]
+pub struct DeviceLoss {
+    /// The model that noticed.
+    pub model: String,
+    /// The engine that was lost.
+    pub engine: &'static str,
+    /// What took over; absent if nothing could.
+    pub stand_in: Option<&'static str>,
+    /// Run of the block that was being scored; the stand-in scored it too.
+    pub run: u32,
+    /// Its segment.
+    pub segment: u32,
+    /// Its first event.
+    pub event: u64,
+    /// What the engine said.
+    pub message: String,
 }
 
 /// One line of the menu.
@@ -105,7 +154,7 @@ impl Ledger {
 pub struct Line {
     /// Name.
     pub name: String,
-    /// Events that reached a verdict.
+    /// Events that it saw.
     pub seen: u64,
     /// Events whose condition held.
     pub passed: u64,
@@ -165,18 +214,20 @@ impl Report {
         streams: &[String],
         outcome: &Outcome,
     ) -> Self {
-        let ledger = Ledger::new(&outcome.tally, Some(outcome.storage));
+        let ledger = Ledger::new(&outcome.tally, &rules.compiled, Some(outcome.storage));
         let rate_hz = settings.rate_hz.or(rules.menu.rate_hz());
         let seconds = outcome.elapsed_ns as f64 / 1e9;
         let streams: Vec<Stream> =
             streams.iter().zip(&outcome.streams).map(|(name, outcome)| stream(name, outcome)).collect();
         let output: u64 = streams.iter().map(|stream| stream.bytes).sum();
-        let (problems, exit) = judge(outcome);
+        let device_losses: Vec<DeviceLoss> =
+            outcome.losses.iter().map(|loss| device_loss(rules.menu.models(), loss)).collect();
+        let (problems, exit) = judge(outcome, &device_losses);
         Self {
             tamis: env!("CARGO_PKG_VERSION"),
             schema: DOCUMENT_VERSION,
             run: run_name.into(),
-            lines: lines(rules, &outcome.tally, ledger.decided(), rate_hz),
+            lines: lines(rules, &outcome.tally, ledger.seen_by_lines(), rate_hz),
             reduction: (output > 0).then(|| ledger.frames.bytes as f64 / output as f64),
             throughput: Throughput {
                 events_per_s: ledger.received as f64 / seconds,
@@ -195,6 +246,7 @@ impl Report {
             workers: limits.workers(),
             batch: limits.batch(),
             device: settings.engine.to_string(),
+            device_losses,
             input_rate_hz: rate_hz,
             problems,
             exit: exit.code(),
@@ -244,8 +296,20 @@ fn stream(name: &str, outcome: &tamis_pipeline::StreamOutcome) -> Stream {
     }
 }
 
+fn device_loss(models: &[ModelRef], loss: &tamis_pipeline::DeviceLoss) -> DeviceLoss {
+    DeviceLoss {
+        model: models[loss.model].name.clone(),
+        engine: engine_name(loss.engine),
+        stand_in: loss.stand_in.map(engine_name),
+        run: loss.run,
+        segment: loss.segment,
+        event: loss.event_id,
+        message: loss.message.clone(),
+    }
+}
+
 /// What went wrong, the most serious first, and the exit code that follows.
-fn judge(outcome: &Outcome) -> (Vec<String>, Exit) {
+fn judge(outcome: &Outcome, device_losses: &[DeviceLoss]) -> (Vec<String>, Exit) {
     let mut problems = Vec::new();
     let mut exit = Exit::Done;
     let mut add = |code: Exit, message: String| {
@@ -278,7 +342,22 @@ fn judge(outcome: &Outcome) -> (Vec<String>, Exit) {
     if outcome.tally.has_losses() {
         add(Exit::Losses, losses(&outcome.tally));
     }
+    if let Some(first) = device_losses.first() {
+        // Every event still has its verdict, or is among those above.
+        add(Exit::Done, degraded(first, outcome.tally.degraded));
+    }
     (problems, exit)
+}
+
+fn degraded(loss: &DeviceLoss, events: u64) -> String {
+    let DeviceLoss { model, engine, stand_in, run, segment, event, message } = loss;
+    let instead = match stand_in {
+        Some(stand_in) => format!("{stand_in} took over with that block and scored {events} events"),
+        None => "nothing could take over".into(),
+    };
+    format!(
+        "the run is degraded: {engine} was lost ({message}) when model '{model}' scored the block from event {event} of run {run}, segment {segment}; {instead}"
+    )
 }
 
 fn losses(tally: &Tally) -> String {

@@ -17,7 +17,13 @@ const ZERO_EVENTS_LIMIT: f64 = 3.0;
 /// Everything that a person wants to know about a run.
 pub(crate) fn render(report: &Report, flat: bool) -> String {
     let speed = &report.throughput;
-    let mut text = format!("{}\n{}\n{}\n", ledger(&report.ledger), lines(report), streams(report));
+    let mut text = ledger(&report.ledger);
+    for part in [rungs(&report.ledger), lines(report), streams(report)] {
+        if !part.is_empty() {
+            let _ = write!(text, "\n{part}");
+        }
+    }
+    text.push('\n');
     let _ = writeln!(
         text,
         "{} events/s, {}/s in {}; {} worker{}, blocks of {} events, on {}\n",
@@ -70,6 +76,9 @@ fn ledger(ledger: &Ledger) -> String {
     if ledger.missing != 0 {
         let _ = writeln!(text, "{} event ids never arrived.", grouped_signed(ledger.missing));
     }
+    if ledger.degraded > 0 {
+        let _ = writeln!(text, "{} events were DEGRADED: scored by a stand-in.", grouped(ledger.degraded));
+    }
     let frames = &ledger.frames;
     let _ = writeln!(
         text,
@@ -112,6 +121,24 @@ fn verdict(ledger: &Ledger) -> String {
         }
         None => "The ledger balances.".into(),
     }
+}
+
+/// The fallback ladder, if there is one.
+fn rungs(ledger: &Ledger) -> String {
+    if ledger.rungs.len() < 2 {
+        return String::new();
+    }
+    let decided = ledger.accepted + ledger.rejected;
+    let mut table = Table::default().right("Rung").right("events").right("share").left("");
+    for rung in &ledger.rungs {
+        let meaning = match rung.name {
+            "models" => "decided with the models that the menu names",
+            "fallback" => "with their next fallbacks",
+            _ => "without a model, by hash",
+        };
+        table.row([rung.rung.to_string(), grouped(rung.events), share(rung.events, decided), meaning.into()]);
+    }
+    table.render()
 }
 
 fn lines(report: &Report) -> String {
