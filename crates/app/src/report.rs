@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use tamis_event::CloseReason;
 use tamis_ledger::{Corrupt, Counts, Dropped, Errored, FrameTally, Quantiles, Storage, Tally};
-use tamis_menu::{CompiledMenu, ModelRef};
+use tamis_menu::CompiledMenu;
 use tamis_pipeline::{Limits, Outcome};
 
-use crate::inspect::engine_name;
 use crate::models::Rules;
+use crate::problems::{DeviceLoss, device_losses, problems};
 use crate::{Exit, Settings};
 
 /// Version of the JSON documents. It changes when a key changes its meaning or goes away.
@@ -88,10 +88,10 @@ pub struct Ledger {
 
 impl Ledger {
     pub(crate) fn new(tally: &Tally, menu: &CompiledMenu, storage: Option<Storage>) -> Self {
-        let name = |rung: usize| match rung {
-            0 => "models",
-            rung if rung < menu.model_rungs() => "fallback",
-            _ => PASS_THROUGH,
+        let kind = |rung: usize| match rung {
+            0 => RungKind::Models,
+            rung if rung < menu.model_rungs() => RungKind::Fallback,
+            _ => RungKind::PassThrough,
         };
         let rungs = tally.rungs.iter().enumerate();
         Self {
@@ -101,7 +101,7 @@ impl Ledger {
             dropped: tally.dropped.clone(),
             corrupt: tally.corrupt.clone(),
             errored: tally.errored.clone(),
-            rungs: rungs.map(|(rung, &events)| Rung { rung, name: name(rung), events }).collect(),
+            rungs: rungs.map(|(rung, &events)| Rung { rung, kind: kind(rung), events }).collect(),
             degraded: tally.degraded,
             in_flight: tally.in_flight(),
             missing: tally.missing,
@@ -112,7 +112,8 @@ impl Ledger {
 
     /// Events that the lines saw: all that reached a verdict, except on the rung that passes events by hash.
     pub fn seen_by_lines(&self) -> u64 {
-        self.rungs.iter().filter(|rung| rung.name != PASS_THROUGH).map(|rung| rung.events).sum()
+        let with_scores = self.rungs.iter().filter(|rung| rung.kind != RungKind::PassThrough);
+        with_scores.map(|rung| rung.events).sum()
     }
 }
 
@@ -121,32 +122,22 @@ impl Ledger {
 pub struct Rung {
     /// Its number, as in the records.
     pub rung: usize,
-    /// `models` for the first, `fallback` for those above it, `pass-through` for the one that needs no model.
-    pub name: &'static str,
+    /// What decides on it.
+    pub kind: RungKind,
     /// Events that were decided on it.
     pub events: u64,
 }
 
-/// Name of the rung that passes events by hash.
-const PASS_THROUGH: &str = "pass-through";
-
-/// A device that was lost on the way.
-#[derive(Clone, Debug, Serialize)]
-pub struct DeviceLoss {
-    /// The model that noticed.
-    pub model: String,
-    /// The engine that was lost.
-    pub engine: &'static str,
-    /// What took over; absent if nothing could.
-    pub stand_in: Option<&'static str>,
-    /// Run of the block that was being scored; the stand-in scored it too.
-    pub run: u32,
-    /// Its segment.
-    pub segment: u32,
-    /// Its first event.
-    pub event: u64,
-    /// What the engine said.
-    pub message: String,
+/// What decides on a rung.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RungKind {
+    /// The bundles that the menu names first.
+    Models,
+    /// Their fallbacks.
+    Fallback,
+    /// No model: some events are kept by hash.
+    PassThrough,
 }
 
 /// One line of the menu.
@@ -220,9 +211,8 @@ impl Report {
         let streams: Vec<Stream> =
             streams.iter().zip(&outcome.streams).map(|(name, outcome)| stream(name, outcome)).collect();
         let output: u64 = streams.iter().map(|stream| stream.bytes).sum();
-        let device_losses: Vec<DeviceLoss> =
-            outcome.losses.iter().map(|loss| device_loss(rules.menu.models(), loss)).collect();
-        let (problems, exit) = judge(outcome, &device_losses);
+        let device_losses = device_losses(rules.menu.models(), outcome);
+        let (problems, exit) = problems(outcome, &device_losses);
         Self {
             tamis: env!("CARGO_PKG_VERSION"),
             schema: DOCUMENT_VERSION,
@@ -294,80 +284,4 @@ fn stream(name: &str, outcome: &tamis_pipeline::StreamOutcome) -> Stream {
         bytes: outcome.report.bytes,
         files: outcome.report.files.iter().map(|file| file.display().to_string()).collect(),
     }
-}
-
-fn device_loss(models: &[ModelRef], loss: &tamis_pipeline::DeviceLoss) -> DeviceLoss {
-    DeviceLoss {
-        model: models[loss.model].name.clone(),
-        engine: engine_name(loss.engine),
-        stand_in: loss.stand_in.map(engine_name),
-        run: loss.run,
-        segment: loss.segment,
-        event: loss.event_id,
-        message: loss.message.clone(),
-    }
-}
-
-/// What went wrong, the most serious first, and the exit code that follows.
-fn judge(outcome: &Outcome, device_losses: &[DeviceLoss]) -> (Vec<String>, Exit) {
-    let mut problems = Vec::new();
-    let mut exit = Exit::Done;
-    let mut add = |code: Exit, message: String| {
-        if exit == Exit::Done {
-            exit = code;
-        }
-        problems.push(message);
-    };
-    if let Some(refusal) = &outcome.refused {
-        add(Exit::Resources, format!("{refusal}; use fewer --workers or raise the limit on threads"));
-        return (problems, exit);
-    }
-    for panic in &outcome.panics {
-        add(
-            Exit::Internal,
-            format!("a stage stopped because of a defect of tamis, please report it: {panic}"),
-        );
-    }
-    if outcome.panics.is_empty()
-        && let Err(imbalance) = outcome.balance
-    {
-        add(Exit::Internal, format!("{imbalance}: a defect of tamis, please report it"));
-    }
-    for error in outcome.streams.iter().filter_map(|stream| stream.error.as_ref()) {
-        add(Exit::Storage, error.to_string());
-    }
-    if let Some(error) = &outcome.source_error {
-        add(Exit::Input, error.to_string());
-    }
-    if outcome.tally.has_losses() {
-        add(Exit::Losses, losses(&outcome.tally));
-    }
-    if let Some(first) = device_losses.first() {
-        // Every event still has its verdict, or is among those above.
-        add(Exit::Done, degraded(first, outcome.tally.degraded));
-    }
-    (problems, exit)
-}
-
-fn degraded(loss: &DeviceLoss, events: u64) -> String {
-    let DeviceLoss { model, engine, stand_in, run, segment, event, message } = loss;
-    let instead = match stand_in {
-        Some(stand_in) => format!("{stand_in} took over with that block and scored {events} events"),
-        None => "nothing could take over".into(),
-    };
-    format!(
-        "the run is degraded: {engine} was lost ({message}) when model '{model}' scored the block from event {event} of run {run}, segment {segment}; {instead}"
-    )
-}
-
-fn losses(tally: &Tally) -> String {
-    let parts = [
-        (tally.dropped.total() as i64, "dropped"),
-        (tally.corrupt.total() as i64, "corrupt"),
-        (tally.errored.total() as i64, "not decided"),
-        (tally.missing, "missing"),
-    ];
-    let parts: Vec<String> =
-        parts.iter().filter(|(n, _)| *n != 0).map(|(n, what)| format!("{n} {what}")).collect();
-    format!("data was lost or left undecided: {}; the ledger has the causes", parts.join(", "))
 }

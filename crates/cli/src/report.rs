@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use tamis_app::{Ledger, Line, Report, Stream};
+use tamis_app::{Ledger, Line, Report, RungKind, Stream};
 use tamis_ledger::{Counts, Kind, Quantiles};
 
 use crate::figures::{bytes, grouped, grouped_signed, per_second, rate, rate_with_error, share, time_ns};
@@ -50,7 +50,9 @@ fn ledger(ledger: &Ledger) -> String {
         table.row([format!("{sign} {name}"), grouped(n), share(n, received), meaning.to_string()]);
     };
     term(' ', "received", received, "");
-    term('=', "accepted", ledger.accepted, "kept by at least one line");
+    let has_last_rung = ledger.rungs.iter().any(|rung| rung.kind == RungKind::PassThrough);
+    let by = if has_last_rung { "kept by a line, or by the last rung" } else { "kept by at least one line" };
+    term('=', "accepted", ledger.accepted, by);
     term('+', "rejected", ledger.rejected, "kept by none");
     let mut causes = |name: &str, rows: Vec<(&'static str, u64)>, total: u64, meaning: &str| {
         table.row([format!("+ {name}"), grouped(total), share(total, received), meaning.to_string()]);
@@ -131,10 +133,10 @@ fn rungs(ledger: &Ledger) -> String {
     let decided = ledger.accepted + ledger.rejected;
     let mut table = Table::default().right("Rung").right("events").right("share").left("");
     for rung in &ledger.rungs {
-        let meaning = match rung.name {
-            "models" => "decided with the models that the menu names",
-            "fallback" => "with their next fallbacks",
-            _ => "without a model, by hash",
+        let meaning = match rung.kind {
+            RungKind::Models => "decided with the models that the menu names",
+            RungKind::Fallback => "with their next fallbacks",
+            RungKind::PassThrough => "without a model, by hash",
         };
         table.row([rung.rung.to_string(), grouped(rung.events), share(rung.events, decided), meaning.into()]);
     }

@@ -49,8 +49,9 @@ pub(crate) struct Args {
     /// How fast events are admitted: flat (as fast as they are decided), recorded (as their times say), or a rate such as 1MHz
     #[arg(long, value_name = "PACE", default_value = "flat", value_parser = pace)]
     pace: Pace,
-    /// Longest time from admission to decision, such as 2ms; off by default. What is later is not scored: it goes to the last rung of the
-    /// menu's ladder, or to the error stream. Which events are late differs from run to run; every record says it of itself
+    /// Longest time from admission to decision, such as 2ms [default: none]. What is later is not scored: it goes to the last rung of the
+    /// menu's ladder, or to the error stream. Which events are late differs from run to run, and each of their records says so. At flat pace
+    /// the wait in full queues counts
     #[arg(long, value_name = "TIME", value_parser = units::time)]
     deadline: Option<Duration>,
     /// Input rate that line rates are quoted at, such as 40MHz [default: the menu's]
