@@ -8,6 +8,7 @@ Nothing here comes from the Rust code: the two meet only in the bytes. Standard 
 """
 
 import hashlib
+import math
 import pathlib
 import struct
 import sys
@@ -16,7 +17,7 @@ FOLDER = pathlib.Path(__file__).resolve().parent.parent / "crates/event/golden"
 # SPEC.md section 2, in the order of the table.
 HEADER = struct.Struct("<4sHHQQQIIIIIHHI")
 # SPEC.md section 5, up to and without the CRC.
-RECORD = struct.Struct("<4sHHQQQQQIIHHHBBB7xI")
+RECORD = struct.Struct("<4sHHQQQQQIIHHHBBBBHHBxI")
 SCHEMA, SPARSE_IDS = 1, 2
 
 SCHEMA_TEXT = b"""\
@@ -175,12 +176,12 @@ def defect_stream():
     return data, "\n".join(text)
 
 
-def decision_record():
+def record(words, scores, **given):
     fields = dict(
         magic=b"TAMR", version=1, header_len=80, event_id=1002, time_ns=25_000, menu_hash=0x1122334455667788,
         model_hash=0x99AABBCCDDEEFF00, schema_id=schema_id(SCHEMA_TEXT), run=7, segment=3, source_id=5, n_words=2, n_scores=3,
-        engine=1, rung=2, fault=0, event_len=PAYLOAD.size)
-    words, scores = [1 << 63, 5, 1 << 63, 4], [0.25, -1.5, 3.0]
+        engine=1, rung=0, fault=0, guilty_model=0, block_index=0, block_last=0, flags=0, event_len=PAYLOAD.size)
+    fields.update(given)
     front = RECORD.pack(*fields.values())
     assert len(front) == 76
     body = struct.pack("<4Q3f", *words, *scores) + PAYLOAD.pack(*EVENTS[2])
@@ -190,12 +191,23 @@ def decision_record():
     return data, "\n".join(text) + "\n"
 
 
+def decision_record():
+    return record([1 << 63, 5, 1 << 63, 4], [0.25, -1.5, 3.0], rung=2)
+
+
+def error_record():
+    """Event 513 of a full block of 65,536, scored by a stand-in at rung 1 until the second model gave an infinity."""
+    return record(
+        [0, 0, 0, 0], [0.25, -1.5, math.inf], rung=1, fault=2, guilty_model=1, block_index=512, block_last=65_535, flags=1)
+
+
 def main():
     assert crc32c(b"123456789") == 0xE3069283
     note = "# Written by scripts/golden_frames.py from SPEC.md. Do not edit.\n"
     files = {}
     for name, (data, text) in {
         "stream.tmf": good_stream(), "defects.tmf": defect_stream(), "record.bin": decision_record(),
+        "error.bin": error_record(),
     }.items():
         files[name] = data
         files[name.split(".")[0] + ".toml"] = (note + text).encode()

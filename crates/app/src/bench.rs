@@ -66,7 +66,8 @@ pub fn bench(settings: &BenchSettings, mut progress: impl FnMut(usize)) -> Resul
         let recording = tamis_source::memory(bytes.clone(), "memory", passes).or_fail(Exit::Input)?;
         let run_settings = Settings { out: out.path().into(), ..settings.run.clone() };
         let report = Plan::with(recording, "bench".into(), run_settings)?.run()?;
-        if report.exit() != Exit::Done {
+        // Half a run on another engine is no measurement.
+        if report.exit() != Exit::Done || !report.device_losses.is_empty() {
             return Err(Failure::new(report.exit(), report.problems.join("; ")));
         }
         if run > 0 {

@@ -6,9 +6,10 @@ use std::io::Read;
 use std::path::Path;
 
 use serde::{Serialize, Serializer};
-use tamis_event::record::Record;
+use tamis_event::record::{self, Record};
 use tamis_event::{Block, Schema, Span};
-use tamis_ledger::{Corrupt, Counts};
+use tamis_ledger::{Corrupt, Counts, Errored, Kind};
+use tamis_menu::ERROR_STREAM;
 
 use crate::exit::OrFail;
 use crate::frames::{Frame, Frames};
@@ -109,7 +110,7 @@ pub struct RecordsInfo {
     pub menu: String,
     /// Its identity.
     pub menu_hash: String,
-    /// Models that scored, with their bundles' versions.
+    /// Models that scored, with their bundles' versions, each followed by its fallbacks.
     pub models: Vec<String>,
     /// Bytes of the file.
     pub file_bytes: u64,
@@ -123,8 +124,10 @@ pub struct RecordsInfo {
     /// Events that each line kept.
     #[serde(serialize_with = "by_name")]
     pub lines: Vec<(String, u64)>,
-    /// Events that could not be decided.
+    /// Events that no model could score.
     pub faults: u64,
+    /// Events with a score from a stand-in, after a device was lost.
+    pub degraded: u64,
     /// Key and value of the file's own metadata.
     #[serde(serialize_with = "by_name")]
     pub metadata: Vec<(String, String)>,
@@ -161,9 +164,30 @@ pub struct Verdict {
     /// Scores by name.
     #[serde(serialize_with = "by_name")]
     pub scores: Vec<(String, f32)>,
-    /// Why the event could not be decided.
+    /// Rung of the fallback ladder.
+    pub rung: u8,
+    /// What computed the scores.
+    pub engine: &'static str,
+    /// Did a stand-in, after a device was lost?
+    pub degraded: bool,
+    /// Why no model could score the event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<&'static str>,
+    /// The first model that failed, by its name in the menu.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guilty_model: Option<String>,
+    /// Where it stood, in the error stream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub block: Option<Place>,
+}
+
+/// A place in the block in which an event was scored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Place {
+    /// Index of the event, from 0.
+    pub index: usize,
+    /// Events of the block.
+    pub events: usize,
 }
 
 /// Pairs as a map, in their order.
@@ -252,24 +276,21 @@ fn records(path: &Path) -> Result<RecordsInfo, Failure> {
         schema: about.schema.name().into(),
         menu: about.rules.menu.name().into(),
         menu_hash: format!("{:016x}", about.rules.compiled.hash_prefix()),
-        models: about
-            .rules
-            .bundles
-            .iter()
-            .map(|(name, bundle)| format!("{name} {}", bundle.version()))
-            .collect(),
+        models: about.rules.bundles.iter().flat_map(named_choices).collect(),
         file_bytes: std::fs::metadata(path).map_or(0, |meta| meta.len()),
         complete: false,
         damaged: 0,
         extent: Extent::default(),
         lines: about.lines.iter().map(|name| (name.clone(), 0)).collect(),
         faults: 0,
+        degraded: 0,
         metadata: about.metadata.clone(),
     };
     let read = file.read(|_, record| {
         let header = record.header();
         info.extent.add(header.run, header.segment, header.event_id, 1);
         info.faults += u64::from(header.fault != 0);
+        info.degraded += u64::from(header.flags & record::DEGRADED != 0);
         for line in set_bits(record.kept()) {
             if let Some((_, events)) = info.lines.get_mut(line) {
                 *events += 1;
@@ -282,6 +303,15 @@ fn records(path: &Path) -> Result<RecordsInfo, Failure> {
     Ok(info)
 }
 
+/// `anomaly 1.2.0`, and `anomaly (fallback 1) 0.9.0`.
+fn named_choices((name, choices): &(String, Vec<tamis_model::Bundle>)) -> Vec<String> {
+    let named = |(choice, bundle): (usize, &tamis_model::Bundle)| match choice {
+        0 => format!("{name} {}", bundle.version()),
+        _ => format!("{name} (fallback {choice}) {}", bundle.version()),
+    };
+    choices.iter().enumerate().map(named).collect()
+}
+
 fn stored_event(about: &About, record: &Record<'_>) -> Event {
     let header = record.header();
     let named =
@@ -290,7 +320,15 @@ fn stored_event(about: &About, record: &Record<'_>) -> Event {
         passed: named(set_bits(record.passed())),
         kept: named(set_bits(record.kept())),
         scores: about.scores.iter().cloned().zip(record.scores()).collect(),
+        rung: header.rung,
+        engine: engine_name(header.engine),
+        degraded: header.flags & record::DEGRADED != 0,
         fault: fault_name(header.fault),
+        guilty_model: (header.fault != 0)
+            .then(|| about.models.get(usize::from(header.guilty_model)).cloned())
+            .flatten(),
+        block: (about.stream == ERROR_STREAM)
+            .then(|| Place { index: header.block_index.into(), events: usize::from(header.block_last) + 1 }),
     };
     Event {
         event: header.event_id,
@@ -303,15 +341,28 @@ fn stored_event(about: &About, record: &Record<'_>) -> Event {
     }
 }
 
-/// The word for a fault code of a record; `None` if the event was decided.
-pub(crate) fn fault_name(code: u8) -> Option<&'static str> {
+/// The word for a fault code of a record; `None` if the lines decided.
+fn fault_name(code: u8) -> Option<&'static str> {
+    use tamis_event::record::fault;
     match code {
         0 => None,
-        1 => Some("panic"),
-        2 => Some("nan"),
-        3 => Some("deadline"),
-        4 => Some("device"),
+        fault::PANIC => Some(Errored::Panic.name()),
+        fault::NAN => Some(Errored::Nan.name()),
+        fault::DEADLINE => Some(Errored::Deadline.name()),
+        fault::DEVICE => Some(Errored::Device.name()),
         _ => Some("unknown"),
+    }
+}
+
+/// The word for an engine code of a record.
+pub(crate) fn engine_name(code: u8) -> &'static str {
+    match code {
+        0 => "none",
+        1 => "flex",
+        2 => "gpu",
+        3 => "fused",
+        record::SEVERAL_ENGINES => "several",
+        _ => "unknown",
     }
 }
 

@@ -71,7 +71,7 @@ impl Journal {
         let menu = self.menu.clone();
         let names = menu.lines().iter().map(|line| line.name.as_str());
         let lines = names.zip(&books.tally.lines).map(|(name, &counts)| LineBooks { name, counts }).collect();
-        let (run, segment, ledger) = (books.run, books.segment, Ledger::new(&books.tally, None));
+        let (run, segment, ledger) = (books.run, books.segment, Ledger::new(&books.tally, &menu, None));
         self.append(&SegmentLine {
             tamis: env!("CARGO_PKG_VERSION"),
             schema: DOCUMENT_VERSION,

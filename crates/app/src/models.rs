@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use tamis_event::Schema;
 use tamis_menu::{CompiledMenu, Menu};
 use tamis_model::{Bundle, Engine, Model};
-use tamis_pipeline::{Judge, Provenance};
+use tamis_pipeline::{Choice, Judge, Provenance};
 use tamis_port::Classifier;
 
 use crate::exit::OrFail;
@@ -18,14 +18,24 @@ use crate::{Exit, Failure};
 pub(crate) struct Rules {
     pub(crate) menu: Menu,
     pub(crate) compiled: Arc<CompiledMenu>,
-    /// With the menu's name for each.
-    pub(crate) bundles: Vec<(String, Bundle)>,
-    models: Vec<Model>,
+    /// The choices of each model, best first, with the menu's name for the model.
+    pub(crate) bundles: Vec<(String, Vec<Bundle>)>,
+    models: Vec<Vec<Bound>>,
     pub(crate) provenance: Provenance,
 }
 
+/// A bundle on the engine of the run and, if that can be lost, on the one that cannot.
+#[derive(Clone, Debug)]
+struct Bound {
+    own: Model,
+    stand_in: Option<Model>,
+}
+
+/// What stands in for an engine whose device is lost, and what every file can be read with.
+pub(crate) const REFERENCE: Engine = Engine::Flex;
+
 impl Rules {
-    /// Reads a menu file and the bundles that it names. `replace` gives other bundles for some of its models.
+    /// Reads a menu file and the bundles that it names. `replace` gives other bundles for some of its models; their fallbacks stay.
     pub(crate) fn load(
         path: &Path,
         replace: &[(String, PathBuf)],
@@ -48,8 +58,11 @@ impl Rules {
         let mut bundles = Vec::new();
         for model in menu.models() {
             let replaced = replace.iter().find(|(name, _)| *name == model.name).map(|(_, path)| path.clone());
-            let path = replaced.unwrap_or_else(|| folder.join(&model.bundle));
-            bundles.push((model.name.clone(), Bundle::load(&path).or_fail(Exit::Input)?));
+            let first = replaced.unwrap_or_else(|| folder.join(&model.bundle));
+            let fallback = model.fallback.iter().map(|bundle| folder.join(bundle));
+            let choices = std::iter::once(first).chain(fallback);
+            let choices = choices.map(|path| Bundle::load(&path).or_fail(Exit::Input));
+            bundles.push((model.name.clone(), choices.collect::<Result<_, _>>()?));
         }
         Self::bind(menu, bundles, schema, engine)
     }
@@ -57,18 +70,17 @@ impl Rules {
     /// Puts a menu and its bundles, in the menu's order, together for a schema.
     pub(crate) fn bind(
         menu: Menu,
-        bundles: Vec<(String, Bundle)>,
+        bundles: Vec<(String, Vec<Bundle>)>,
         schema: &Schema,
         engine: Engine,
     ) -> Result<Self, Failure> {
+        bundles.iter().try_for_each(|(name, choices)| same_outputs(name, choices))?;
         let scores = score_names(&bundles);
         let compiled = Arc::new(menu.compile(schema, &scores).or_fail(Exit::Input)?);
-        let models: Result<Vec<Model>, Failure> =
-            bundles.iter().map(|(_, bundle)| bundle.bind(schema, engine).or_fail(Exit::Input)).collect();
+        let models = bind_all(&bundles, schema, engine)?;
         let model_hash = if bundles.is_empty() { 0 } else { joint_hash(&bundles) };
-        let engine = if bundles.is_empty() { 0 } else { engine.code() };
-        let provenance = Provenance { schema_id: schema.id(), model_hash, engine };
-        Ok(Self { menu, compiled, bundles, models: models?, provenance })
+        let provenance = Provenance { schema_id: schema.id(), model_hash };
+        Ok(Self { menu, compiled, bundles, models, provenance })
     }
 
     /// Names of all scores, in the order of their columns.
@@ -76,27 +88,67 @@ impl Rules {
         score_names(&self.bundles)
     }
 
-    /// One set of classifiers: every worker has its own.
-    pub(crate) fn classifiers(&self) -> Vec<Box<dyn Classifier>> {
-        self.models.iter().map(|model| Box::new(model.clone()) as Box<dyn Classifier>).collect()
+    /// One set of models, the choices of each: every worker has its own.
+    pub(crate) fn choices(&self) -> Vec<Vec<Choice>> {
+        self.models.iter().map(|choices| choices.iter().map(Bound::choice).collect()).collect()
     }
 
-    /// A judge for blocks of up to `batch` events.
-    pub(crate) fn judge(&self, batch: usize) -> Judge {
-        Judge::new(self.classifiers(), self.compiled.clone(), self.provenance, batch)
+    /// A judge for blocks of one event.
+    pub(crate) fn judge(&self) -> Judge {
+        Judge::new(self.choices(), self.compiled.clone(), self.provenance, 1)
+    }
+
+    /// The same on another engine, if that is here.
+    pub(crate) fn judge_on(&self, engine: Engine, schema: &Schema) -> Result<Judge, Failure> {
+        let models = bind_all(&self.bundles, schema, engine)?;
+        let choices = models.iter().map(|choices| choices.iter().map(Bound::choice).collect()).collect();
+        Ok(Judge::new(choices, self.compiled.clone(), self.provenance, 1))
     }
 }
 
-fn score_names(bundles: &[(String, Bundle)]) -> Vec<String> {
-    let of = |(name, bundle): &(String, Bundle)| -> Vec<String> {
-        bundle.outputs().iter().map(|output| format!("{name}.{output}")).collect()
+impl Bound {
+    fn choice(&self) -> Choice {
+        let stand_in =
+            self.stand_in.clone().map(|model| (Box::new(model) as Box<dyn Classifier>, REFERENCE.code()));
+        Choice { classifier: Box::new(self.own.clone()), engine: self.own.engine().code(), stand_in }
+    }
+}
+
+/// Binds every choice of every model, with its stand-in.
+fn bind_all(
+    bundles: &[(String, Vec<Bundle>)],
+    schema: &Schema,
+    engine: Engine,
+) -> Result<Vec<Vec<Bound>>, Failure> {
+    let bind = |bundle: &Bundle| {
+        let on = |engine| bundle.bind(schema, engine).or_fail(Exit::Input);
+        let stand_in = (engine != REFERENCE).then(|| on(REFERENCE)).transpose()?;
+        Ok(Bound { own: on(engine)?, stand_in })
+    };
+    bundles.iter().map(|(_, choices)| choices.iter().map(bind).collect()).collect()
+}
+
+/// The scores of every choice stand in the same columns.
+fn same_outputs(model: &str, choices: &[Bundle]) -> Result<(), Failure> {
+    let wanted = choices[0].outputs();
+    let Some(other) = choices.iter().find(|choice| choice.outputs() != wanted) else { return Ok(()) };
+    let (name, found, wanted) = (other.name(), other.outputs().join(", "), wanted.join(", "));
+    let message = format!(
+        "model '{model}': its fallback '{name}' gives the scores {found}, not {wanted}; a fallback must have the same outputs in the same order"
+    );
+    Err(Failure::new(Exit::Input, message))
+}
+
+fn score_names(bundles: &[(String, Vec<Bundle>)]) -> Vec<String> {
+    let of = |(name, choices): &(String, Vec<Bundle>)| -> Vec<String> {
+        choices[0].outputs().iter().map(|output| format!("{name}.{output}")).collect()
     };
     bundles.iter().flat_map(of).collect()
 }
 
-/// First 8 bytes of the SHA-256 over the hashes of all models, in the menu's order.
-fn joint_hash(bundles: &[(String, Bundle)]) -> u64 {
+/// First 8 bytes of the SHA-256 over the hashes of all bundles: the models in the menu's order, each with its choices.
+fn joint_hash(bundles: &[(String, Vec<Bundle>)]) -> u64 {
     let mut sha = Sha256::new();
-    bundles.iter().for_each(|(_, bundle)| sha.update(bundle.hash()));
+    bundles.iter().flat_map(|(_, choices)| choices).for_each(|bundle| sha.update(bundle.hash()));
     u64::from_le_bytes(sha.finalize()[..8].try_into().expect("SHA-256 has 32 bytes"))
 }

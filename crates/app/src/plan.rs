@@ -58,6 +58,10 @@ impl Plan {
         if settings.rate_hz.is_some_and(|hz| !(hz > 0.0 && hz.is_finite())) {
             return Err(Failure::new(Exit::Settings, "the input rate must be a positive number of Hz"));
         }
+        if settings.deadline.is_some_and(|deadline| deadline.is_zero()) {
+            let message = "a deadline of 0 leaves no time for any event; use one of some ms, or none";
+            return Err(Failure::new(Exit::Settings, message));
+        }
         let rules = Rules::load(&settings.menu, &settings.models, &recording.schema, settings.engine)?;
         let wanted = settings.name.clone().unwrap_or(name);
         let run_name = tamis_store::claim_run_name(&settings.out, &wanted).map_err(|error| {
@@ -96,11 +100,12 @@ impl Plan {
             source: self.recording.source,
             schema: &self.recording.schema,
             menu: self.rules.compiled.clone(),
-            classifiers: (0..self.limits.workers()).map(|_| self.rules.classifiers()).collect(),
+            models: (0..self.limits.workers()).map(|_| self.rules.choices()).collect(),
             sinks,
             provenance: self.rules.provenance,
             limits: self.limits,
             pace: self.settings.pace,
+            deadline: self.settings.deadline,
             clock: Arc::new(MonotonicClock::default()),
             control: self.control.clone(),
         });
@@ -124,21 +129,30 @@ impl Plan {
     /// What every file carries, so that its decisions can be checked years later. Nothing in it depends on time or machine.
     fn provenance(&self) -> Provenance {
         let word = |key: &str, value: String| (key.to_owned(), value);
-        let bundle = |(name, bundle): &(String, tamis_model::Bundle)| Bundle {
-            name: name.clone(),
-            tar: bundle.to_tar(),
+        let choices = |(name, choices): &(String, Vec<tamis_model::Bundle>)| -> Vec<Bundle> {
+            let attached = |(choice, bundle): (usize, &tamis_model::Bundle)| Bundle {
+                name: name.clone(),
+                choice,
+                tar: bundle.to_tar(),
+            };
+            choices.iter().enumerate().map(attached).collect()
         };
+        let deadline = self.settings.deadline.map(|time| word("deadline_ns", time.as_nanos().to_string()));
         Provenance {
             schema: self.recording.schema.clone(),
             menu: self.rules.menu.text().into(),
-            models: self.rules.bundles.iter().map(bundle).collect(),
-            metadata: BTreeMap::from([
-                word("tamis", env!("CARGO_PKG_VERSION").into()),
-                word("menu", self.rules.menu.name().into()),
-                word("menu_hash", format!("{:016x}", self.rules.compiled.hash_prefix())),
-                word("model_hash", format!("{:016x}", self.rules.provenance.model_hash)),
-                word("engine", self.settings.engine.to_string()),
-            ]),
+            models: self.rules.bundles.iter().flat_map(choices).collect(),
+            metadata: BTreeMap::from_iter(
+                [
+                    word("tamis", env!("CARGO_PKG_VERSION").into()),
+                    word("menu", self.rules.menu.name().into()),
+                    word("menu_hash", format!("{:016x}", self.rules.compiled.hash_prefix())),
+                    word("model_hash", format!("{:016x}", self.rules.provenance.model_hash)),
+                    word("engine", self.settings.engine.to_string()),
+                ]
+                .into_iter()
+                .chain(deadline),
+            ),
         }
     }
 }

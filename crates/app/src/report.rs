@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use tamis_event::CloseReason;
 use tamis_ledger::{Corrupt, Counts, Dropped, Errored, FrameTally, Quantiles, Storage, Tally};
+use tamis_menu::CompiledMenu;
 use tamis_pipeline::{Limits, Outcome};
 
 use crate::models::Rules;
+use crate::problems::{DeviceLoss, device_losses, problems};
 use crate::{Exit, Settings};
 
 /// Version of the JSON documents. It changes when a key changes its meaning or goes away.
@@ -42,8 +44,10 @@ pub struct Report {
     pub workers: usize,
     /// Most events per block.
     pub batch: usize,
-    /// What ran the models.
+    /// What ran the models, until one of `device_losses`.
     pub device: String,
+    /// Devices that were lost, as each worker noticed; from the first event on.
+    pub device_losses: Vec<DeviceLoss>,
     /// Input rate in Hz that line rates are quoted at.
     pub input_rate_hz: Option<f64>,
     /// What went wrong, one sentence each; empty if nothing did.
@@ -67,6 +71,10 @@ pub struct Ledger {
     pub corrupt: Counts<Corrupt>,
     /// Undecided, by cause.
     pub errored: Counts<Errored>,
+    /// Accepted and rejected events by the rung of the fallback ladder that decided them.
+    pub rungs: Vec<Rung>,
+    /// Events with a score from a stand-in, after a device was lost; they ended like others.
+    pub degraded: u64,
     /// Unaccounted for: 0, or this program has a defect.
     pub in_flight: i64,
     /// Ids that were skipped over; never received.
@@ -79,7 +87,13 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    pub(crate) fn new(tally: &Tally, storage: Option<Storage>) -> Self {
+    pub(crate) fn new(tally: &Tally, menu: &CompiledMenu, storage: Option<Storage>) -> Self {
+        let kind = |rung: usize| match rung {
+            0 => RungKind::Models,
+            rung if rung < menu.model_rungs() => RungKind::Fallback,
+            _ => RungKind::PassThrough,
+        };
+        let rungs = tally.rungs.iter().enumerate();
         Self {
             received: tally.received,
             accepted: tally.accepted,
@@ -87,6 +101,8 @@ impl Ledger {
             dropped: tally.dropped.clone(),
             corrupt: tally.corrupt.clone(),
             errored: tally.errored.clone(),
+            rungs: rungs.map(|(rung, &events)| Rung { rung, kind: kind(rung), events }).collect(),
+            degraded: tally.degraded,
             in_flight: tally.in_flight(),
             missing: tally.missing,
             frames: tally.frames.clone(),
@@ -94,10 +110,34 @@ impl Ledger {
         }
     }
 
-    /// Events that reached a verdict.
-    pub fn decided(&self) -> u64 {
-        self.accepted + self.rejected
+    /// Events that the lines saw: all that reached a verdict, except on the rung that passes events by hash.
+    pub fn seen_by_lines(&self) -> u64 {
+        let with_scores = self.rungs.iter().filter(|rung| rung.kind != RungKind::PassThrough);
+        with_scores.map(|rung| rung.events).sum()
     }
+}
+
+/// One rung of the fallback ladder.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Rung {
+    /// Its number, as in the records.
+    pub rung: usize,
+    /// What decides on it.
+    pub kind: RungKind,
+    /// Events that were decided on it.
+    pub events: u64,
+}
+
+/// What decides on a rung.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RungKind {
+    /// The bundles that the menu names first.
+    Models,
+    /// Their fallbacks.
+    Fallback,
+    /// No model: some events are kept by hash.
+    PassThrough,
 }
 
 /// One line of the menu.
@@ -105,7 +145,7 @@ impl Ledger {
 pub struct Line {
     /// Name.
     pub name: String,
-    /// Events that reached a verdict.
+    /// Events that it saw.
     pub seen: u64,
     /// Events whose condition held.
     pub passed: u64,
@@ -165,18 +205,19 @@ impl Report {
         streams: &[String],
         outcome: &Outcome,
     ) -> Self {
-        let ledger = Ledger::new(&outcome.tally, Some(outcome.storage));
+        let ledger = Ledger::new(&outcome.tally, &rules.compiled, Some(outcome.storage));
         let rate_hz = settings.rate_hz.or(rules.menu.rate_hz());
         let seconds = outcome.elapsed_ns as f64 / 1e9;
         let streams: Vec<Stream> =
             streams.iter().zip(&outcome.streams).map(|(name, outcome)| stream(name, outcome)).collect();
         let output: u64 = streams.iter().map(|stream| stream.bytes).sum();
-        let (problems, exit) = judge(outcome);
+        let device_losses = device_losses(rules.menu.models(), outcome);
+        let (problems, exit) = problems(outcome, &device_losses);
         Self {
             tamis: env!("CARGO_PKG_VERSION"),
             schema: DOCUMENT_VERSION,
             run: run_name.into(),
-            lines: lines(rules, &outcome.tally, ledger.decided(), rate_hz),
+            lines: lines(rules, &outcome.tally, ledger.seen_by_lines(), rate_hz),
             reduction: (output > 0).then(|| ledger.frames.bytes as f64 / output as f64),
             throughput: Throughput {
                 events_per_s: ledger.received as f64 / seconds,
@@ -195,6 +236,7 @@ impl Report {
             workers: limits.workers(),
             batch: limits.batch(),
             device: settings.engine.to_string(),
+            device_losses,
             input_rate_hz: rate_hz,
             problems,
             exit: exit.code(),
@@ -242,53 +284,4 @@ fn stream(name: &str, outcome: &tamis_pipeline::StreamOutcome) -> Stream {
         bytes: outcome.report.bytes,
         files: outcome.report.files.iter().map(|file| file.display().to_string()).collect(),
     }
-}
-
-/// What went wrong, the most serious first, and the exit code that follows.
-fn judge(outcome: &Outcome) -> (Vec<String>, Exit) {
-    let mut problems = Vec::new();
-    let mut exit = Exit::Done;
-    let mut add = |code: Exit, message: String| {
-        if exit == Exit::Done {
-            exit = code;
-        }
-        problems.push(message);
-    };
-    if let Some(refusal) = &outcome.refused {
-        add(Exit::Resources, format!("{refusal}; use fewer --workers or raise the limit on threads"));
-        return (problems, exit);
-    }
-    for panic in &outcome.panics {
-        add(
-            Exit::Internal,
-            format!("a stage stopped because of a defect of tamis, please report it: {panic}"),
-        );
-    }
-    if outcome.panics.is_empty()
-        && let Err(imbalance) = outcome.balance
-    {
-        add(Exit::Internal, format!("{imbalance}: a defect of tamis, please report it"));
-    }
-    for error in outcome.streams.iter().filter_map(|stream| stream.error.as_ref()) {
-        add(Exit::Storage, error.to_string());
-    }
-    if let Some(error) = &outcome.source_error {
-        add(Exit::Input, error.to_string());
-    }
-    if outcome.tally.has_losses() {
-        add(Exit::Losses, losses(&outcome.tally));
-    }
-    (problems, exit)
-}
-
-fn losses(tally: &Tally) -> String {
-    let parts = [
-        (tally.dropped.total() as i64, "dropped"),
-        (tally.corrupt.total() as i64, "corrupt"),
-        (tally.errored.total() as i64, "not decided"),
-        (tally.missing, "missing"),
-    ];
-    let parts: Vec<String> =
-        parts.iter().filter(|(n, _)| *n != 0).map(|(n, what)| format!("{n} {what}")).collect();
-    format!("data was lost or left undecided: {}; the ledger has the causes", parts.join(", "))
 }

@@ -1,6 +1,7 @@
 //! What a user asks for, before any of it is checked.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tamis_model::Engine;
 use tamis_pipeline::Pace;
@@ -15,7 +16,7 @@ pub struct Settings {
     pub out: PathBuf,
     /// Name that the files begin with; by default that of the input. A name that is taken gets a number.
     pub name: Option<String>,
-    /// Model bundles that replace those of the menu, by the menu's name for the model.
+    /// Model bundles that replace those of the menu, by the menu's name for the model. Its fallbacks stay.
     pub models: Vec<(String, PathBuf)>,
     /// What runs the models.
     pub engine: Engine,
@@ -27,6 +28,9 @@ pub struct Settings {
     pub passes: u64,
     /// How fast events are admitted.
     pub pace: Pace,
+    /// Longest time from the admission of an event to its decision; what is later goes to the last rung of the ladder. What is late, and that
+    /// alone, then differs from run to run.
+    pub deadline: Option<Duration>,
     /// Input rate in Hz that line rates are quoted at; by default that of the menu.
     pub rate_hz: Option<f64>,
     /// When stored events reach the disk.
@@ -51,6 +55,7 @@ impl Settings {
             batch: Self::BATCH,
             passes: 1,
             pace: Pace::Flat,
+            deadline: None,
             rate_hz: None,
             durable: Durable::default(),
             rotate_bytes: ROTATE_BYTES,

@@ -6,11 +6,11 @@ use serde::Serialize;
 use tamis_event::Schema;
 use tamis_event::record::Record;
 use tamis_menu::Menu;
-use tamis_model::{Bundle, Engine};
+use tamis_model::Bundle;
 use tamis_store::{Ending, ReadError, Reader, RecoverError};
 
 use crate::exit::OrFail;
-use crate::models::Rules;
+use crate::models::{REFERENCE, Rules};
 use crate::{Exit, Failure};
 
 /// What a file says about its records.
@@ -19,9 +19,13 @@ pub(crate) struct About {
     pub(crate) schema: Schema,
     pub(crate) rules: Rules,
     pub(crate) stream: String,
+    /// The engine that the run was to use, as it was written.
+    pub(crate) engine: String,
     pub(crate) metadata: Vec<(String, String)>,
     /// Names of the lines, in the order of their bits.
     pub(crate) lines: Vec<String>,
+    /// Names of the models, in the order of the menu.
+    pub(crate) models: Vec<String>,
     /// Names of the scores, in the order of the record.
     pub(crate) scores: Vec<String>,
 }
@@ -61,22 +65,29 @@ impl StoredFile {
         let menu = Menu::parse(menu_text, &format!("{place}: attached menu")).or_fail(Exit::Input)?;
         let mut bundles = Vec::new();
         for model in menu.models() {
-            let name = format!("model-{}.tar", model.name);
-            let tar = reader.attachments().iter().find(|attachment| attachment.name == name);
-            let tar = tar.ok_or_else(|| lost(&format!("attachment {name}")))?;
-            let bundle = Bundle::from_tar(&tar.data, &format!("{place}: {name}")).or_fail(Exit::Input)?;
-            bundles.push((model.name.clone(), bundle));
+            let choice = |choice: usize| {
+                let name = tamis_store::Bundle::attachment(&model.name, choice);
+                let tar = reader.attachments().iter().find(|attachment| attachment.name == name);
+                let tar = tar.ok_or_else(|| lost(&format!("attachment {name}")))?;
+                Bundle::from_tar(&tar.data, &format!("{place}: {name}")).or_fail(Exit::Input)
+            };
+            let choices = (0..=model.fallback.len()).map(choice).collect::<Result<_, _>>()?;
+            bundles.push((model.name.clone(), choices));
         }
         let metadata: Vec<(String, String)> = reader.metadata().clone().into_iter().collect();
-        let engine =
-            metadata.iter().find(|(key, _)| key == "engine").map_or("flex", |(_, value)| value.as_str());
-        let engine: Engine =
-            engine.parse().map_err(|error| format!("{place}: {error}")).or_fail(Exit::Input)?;
-        let rules = Rules::bind(menu, bundles, &schema, engine)?;
+        let engine = metadata.iter().find(|(key, _)| key == "engine").map(|(_, value)| value.clone());
+        let engine = engine.unwrap_or_else(|| REFERENCE.to_string());
+        // A file can be looked at wherever it was made.
+        let rules = Rules::bind(menu, bundles, &schema, REFERENCE)?;
         let lines = rules.compiled.lines().iter().map(|line| line.name.clone()).collect();
+        let models = rules.menu.models().iter().map(|model| model.name.clone()).collect();
         let scores = rules.score_names();
         let stream = reader.stream().unwrap_or_default().to_owned();
-        Ok(Self { about: About { schema, rules, stream, metadata, lines, scores }, place, reader })
+        Ok(Self {
+            about: About { schema, rules, stream, engine, metadata, lines, models, scores },
+            place,
+            reader,
+        })
     }
 
     /// Calls `each` for every record, in order, until it says `false`. Damage is passed over and told.

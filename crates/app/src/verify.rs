@@ -1,15 +1,23 @@
 //! Checking stored files: every checksum, and every decision made again.
+//!
+//! An event is decided again by the engine that its record names, and must come to the same rung of the ladder, the same fault and the same
+//! bits. Three things came in from outside and are taken from the record: that the event was late (`fault` 3: it is then decided as one that
+//! is late), that a stand-in scored it (`DEGRADED`: it is decided on the stand-in's engine), and, in the error stream, its place in its block.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
 use tamis_event::Block;
-use tamis_pipeline::Entry;
+use tamis_event::record::{self, Record, RecordHeader};
+use tamis_model::Engine;
+use tamis_pipeline::{Entry, Judge};
 
 use crate::exit::OrFail;
 use crate::frames::{Frame, Frames};
 use crate::inspect::{block_of, is_mcap};
-use crate::stored::StoredFile;
+use crate::models::REFERENCE;
+use crate::stored::{About, StoredFile};
 use crate::{Exit, Failure};
 
 /// Differences that are told one by one; further ones are only counted.
@@ -22,12 +30,16 @@ pub struct Verification {
     pub events: u64,
     /// Events whose decision came out the same, bit for bit; none in a recording.
     pub reproduced: u64,
+    /// Events whose decision could not be made again here; their checksums were checked.
+    pub unchecked: u64,
     /// Events whose decision came out differently.
     pub different: u64,
     /// Frames, chunks or records that are damaged.
     pub damaged: u64,
     /// The first findings, one sentence each.
     pub findings: Vec<String>,
+    /// Why events could not be checked, one sentence per reason.
+    pub notes: Vec<String>,
 }
 
 impl Verification {
@@ -84,72 +96,120 @@ fn recording(path: &Path, verification: &mut Verification) -> Result<(), Failure
 
 /// Decides every stored event again, with the menu and the models that the file carries, and compares whole records.
 fn decisions(file: StoredFile, verification: &mut Verification) -> Result<(), Failure> {
-    let mut judge = file.about.rules.judge(1);
+    let mut judges = Judges { reference: file.about.rules.judge(), other: None };
     let streams = file.about.rules.compiled.streams();
     // The error stream comes after those of the menu.
     let own = streams.iter().position(|stream| stream.name == file.about.stream).unwrap_or(streams.len());
-    let own_stream = 1 << own;
+    let (own_stream, in_error_stream) = (1 << own, own == streams.len());
     let mut block = Block::new(file.about.schema.record_len());
     let (mut again, mut entries): (Vec<u8>, Vec<Entry>) = (Vec::new(), Vec::new());
+    let mut unchecked: BTreeMap<String, u64> = BTreeMap::new();
     // What is damaged was told by the check of the structure.
     file.read(|about, record| {
         verification.events += 1;
-        let id = record.header().event_id;
+        let header = record.header();
+        let id = header.event_id;
         let (bytes, expected) = (record.event().len(), about.schema.record_len());
         if bytes != expected {
             verification.damage(|| format!("event {id}: {bytes} bytes instead of {expected}"));
             return true;
         }
+        let judge = match judges.of(about, header) {
+            Ok(judge) => judge,
+            Err(reason) => {
+                verification.unchecked += 1;
+                *unchecked.entry(reason).or_default() += 1;
+                return true;
+            }
+        };
         block_of(&record, &mut block);
         again.clear();
         entries.clear();
-        judge.decide(&block);
+        let mut is_late = (header.fault == record::fault::DEADLINE).then_some(|| true);
+        judge.decide(&block, is_late.as_mut().map(|is_late| is_late as _));
         judge.keep(&block, &mut again, &mut entries);
-        if entries.is_empty() {
-            verification.different += 1;
-            verification.tell(|| format!("event {id}: stored, but no line keeps it"));
-        } else if entries[0].streams & own_stream == 0 {
-            verification.different += 1;
-            verification.tell(|| format!("event {id}: belongs to another stream"));
-        } else if again != record.bytes() {
-            verification.different += 1;
-            verification.tell(|| {
-                format!(
-                    "event {id}: the decision comes out differently: {}",
-                    difference(record.bytes(), &again)
-                )
-            });
-        } else {
-            verification.reproduced += 1;
+        let difference = match entries.first() {
+            None => Some("stored, but no line keeps it".into()),
+            Some(entry) if entry.streams & own_stream == 0 => Some("belongs to another stream".into()),
+            Some(_) => difference(&record, &again, in_error_stream)
+                .map(|what| format!("the decision comes out differently: {what}")),
+        };
+        match difference {
+            Some(what) => {
+                verification.different += 1;
+                verification.tell(|| format!("event {id}: {what}"));
+            }
+            None => verification.reproduced += 1,
         }
         true
     })?;
+    let note = |(reason, events): (String, u64)| {
+        format!("{events} decisions could not be made again: {reason}; their checksums are right")
+    };
+    verification.notes = unchecked.into_iter().map(note).collect();
     Ok(())
 }
 
-/// The first thing in which two records of one event differ.
-fn difference(stored: &[u8], again: &[u8]) -> String {
-    use tamis_event::record::Record;
-    let (Ok(stored), Ok(again)) = (Record::parse(stored), Record::parse(again)) else {
-        return "the records have different forms".into();
-    };
-    let (a, b) = (stored.header(), again.header());
+/// Who can decide the events of a file again.
+struct Judges {
+    reference: Judge,
+    /// On the engine of the run, made when it is first needed; or why it cannot be made.
+    other: Option<Result<Judge, String>>,
+}
+
+impl Judges {
+    /// The judge for a record, or why there is none.
+    fn of(&mut self, about: &About, header: &RecordHeader) -> Result<&mut Judge, String> {
+        if header.fault == record::fault::DEVICE {
+            return Err("their device was lost, and nothing stood in for it".into());
+        }
+        if header.engine == 0 || header.engine == REFERENCE.code() {
+            return Ok(&mut self.reference);
+        }
+        if header.flags & record::DEGRADED != 0 {
+            return Err("after a device was lost, their models ran on several engines".into());
+        }
+        let other = self.other.get_or_insert_with(|| {
+            let engine: Engine = about.engine.parse().map_err(|error| format!("{error}"))?;
+            about.rules.judge_on(engine, &about.schema).map_err(|failure| failure.message)
+        });
+        let missing = |reason: &mut String| format!("they were made on {}: {reason}", about.engine);
+        other.as_mut().map_err(missing)
+    }
+}
+
+/// The first thing in which two records of one event differ, except for what came in from outside.
+fn difference(stored: &Record<'_>, again: &[u8], in_error_stream: bool) -> Option<String> {
+    let Ok(again) = Record::parse(again) else { return Some("the records have different forms".into()) };
+    let (a, mut b) = (*stored.header(), *again.header());
+    (b.flags, b.crc) = (a.flags, a.crc);
+    if in_error_stream {
+        (b.block_index, b.block_last) = (a.block_index, a.block_last);
+    }
+    let same_body = stored.bytes()[record::HEADER_LEN..] == again.bytes()[record::HEADER_LEN..];
+    if a == b && same_body {
+        return None;
+    }
     if a.menu_hash != b.menu_hash {
-        return format!("menu {:016x} stored, {:016x} attached", a.menu_hash, b.menu_hash);
+        return Some(format!("menu {:016x} stored, {:016x} attached", a.menu_hash, b.menu_hash));
     }
     if a.model_hash != b.model_hash {
-        return format!("models {:016x} stored, {:016x} attached", a.model_hash, b.model_hash);
+        return Some(format!("models {:016x} stored, {:016x} attached", a.model_hash, b.model_hash));
     }
-    if a.fault != b.fault {
-        return format!("fault {} stored, {} now", a.fault, b.fault);
+    for (what, old, new) in
+        [("rung", a.rung, b.rung), ("fault", a.fault, b.fault), ("engine", a.engine, b.engine)]
+    {
+        if old != new {
+            return Some(format!("{what} {old} stored, {new} now"));
+        }
     }
     if let Some((k, (old, new))) =
         stored.scores().zip(again.scores()).enumerate().find(|(_, (a, b))| a.to_bits() != b.to_bits())
     {
-        return format!("score {k} is {old} stored, {new} now");
+        return Some(format!("score {k} is {old} stored, {new} now"));
     }
     if !stored.passed().eq(again.passed()) || !stored.kept().eq(again.kept()) {
-        return "other lines keep it".into();
+        return Some("other lines keep it".into());
     }
-    "the header differs".into()
+    Some("the header differs".into())
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use tamis_app::{Ledger, Line, Report, Stream};
+use tamis_app::{Ledger, Line, Report, RungKind, Stream};
 use tamis_ledger::{Counts, Kind, Quantiles};
 
 use crate::figures::{bytes, grouped, grouped_signed, per_second, rate, rate_with_error, share, time_ns};
@@ -17,7 +17,13 @@ const ZERO_EVENTS_LIMIT: f64 = 3.0;
 /// Everything that a person wants to know about a run.
 pub(crate) fn render(report: &Report, flat: bool) -> String {
     let speed = &report.throughput;
-    let mut text = format!("{}\n{}\n{}\n", ledger(&report.ledger), lines(report), streams(report));
+    let mut text = ledger(&report.ledger);
+    for part in [rungs(&report.ledger), lines(report), streams(report)] {
+        if !part.is_empty() {
+            let _ = write!(text, "\n{part}");
+        }
+    }
+    text.push('\n');
     let _ = writeln!(
         text,
         "{} events/s, {}/s in {}; {} worker{}, blocks of {} events, on {}\n",
@@ -44,7 +50,9 @@ fn ledger(ledger: &Ledger) -> String {
         table.row([format!("{sign} {name}"), grouped(n), share(n, received), meaning.to_string()]);
     };
     term(' ', "received", received, "");
-    term('=', "accepted", ledger.accepted, "kept by at least one line");
+    let has_last_rung = ledger.rungs.iter().any(|rung| rung.kind == RungKind::PassThrough);
+    let by = if has_last_rung { "kept by a line, or by the last rung" } else { "kept by at least one line" };
+    term('=', "accepted", ledger.accepted, by);
     term('+', "rejected", ledger.rejected, "kept by none");
     let mut causes = |name: &str, rows: Vec<(&'static str, u64)>, total: u64, meaning: &str| {
         table.row([format!("+ {name}"), grouped(total), share(total, received), meaning.to_string()]);
@@ -69,6 +77,9 @@ fn ledger(ledger: &Ledger) -> String {
     let _ = writeln!(text, "{}", verdict(ledger));
     if ledger.missing != 0 {
         let _ = writeln!(text, "{} event ids never arrived.", grouped_signed(ledger.missing));
+    }
+    if ledger.degraded > 0 {
+        let _ = writeln!(text, "{} events were DEGRADED: scored by a stand-in.", grouped(ledger.degraded));
     }
     let frames = &ledger.frames;
     let _ = writeln!(
@@ -112,6 +123,24 @@ fn verdict(ledger: &Ledger) -> String {
         }
         None => "The ledger balances.".into(),
     }
+}
+
+/// The fallback ladder, if there is one.
+fn rungs(ledger: &Ledger) -> String {
+    if ledger.rungs.len() < 2 {
+        return String::new();
+    }
+    let decided = ledger.accepted + ledger.rejected;
+    let mut table = Table::default().right("Rung").right("events").right("share").left("");
+    for rung in &ledger.rungs {
+        let meaning = match rung.kind {
+            RungKind::Models => "decided with the models that the menu names",
+            RungKind::Fallback => "with their next fallbacks",
+            RungKind::PassThrough => "without a model, by hash",
+        };
+        table.row([rung.rung.to_string(), grouped(rung.events), share(rung.events, decided), meaning.into()]);
+    }
+    table.render()
 }
 
 fn lines(report: &Report) -> String {

@@ -2,9 +2,13 @@
 //!
 //! A unit's case matters (`mHz` is not `MHz`); underscores may group digits; without a unit a number is in the base unit.
 
+use std::time::Duration;
+
 /// A text that is no such quantity.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum UnitError {
+    #[error("{what} must be a number with one of the units {units}, as in {example}")]
+    NoUnit { what: &'static str, units: String, example: &'static str },
     #[error("{what} must be a number, alone or with one of the units {units}, as in {example}")]
     NotANumber { what: &'static str, units: String, example: &'static str },
     #[error("'{unit}' is no unit of {what}{hint}; use {units}")]
@@ -41,6 +45,9 @@ const SIZE: Quantity = Quantity {
     example: "2GiB",
 };
 
+const TIME: Quantity =
+    Quantity { what: "a time", units: &[("ns", 1.0), ("us", 1e3), ("ms", 1e6), ("s", 1e9)], example: "2ms" };
+
 const COUNT: Quantity =
     Quantity { what: "a count", units: &[("k", 1e3), ("M", 1e6), ("G", 1e9)], example: "20M" };
 
@@ -56,6 +63,18 @@ pub(crate) fn rate_hz(text: &str) -> Result<f64, UnitError> {
 /// A size in bytes: whole.
 pub(crate) fn bytes(text: &str) -> Result<u64, UnitError> {
     SIZE.whole(text)
+}
+
+/// A time: at least 1 ns, and always with its unit.
+pub(crate) fn time(text: &str) -> Result<Duration, UnitError> {
+    let ns = TIME.parse(text)?;
+    if split(text.trim()).1.is_empty() {
+        return Err(UnitError::NoUnit { what: TIME.what, units: TIME.known(), example: TIME.example });
+    }
+    if (1.0..1e18).contains(&ns) {
+        return Ok(Duration::from_nanos(ns as u64));
+    }
+    Err(UnitError::Range { what: TIME.what, range: "at least 1ns and less than 1e9s" })
 }
 
 /// A number of things: whole.
@@ -132,6 +151,8 @@ mod tests {
         assert_eq!(bytes("2GiB"), Ok(2 << 30));
         assert_eq!(bytes("1.5kB"), Ok(1500));
         assert_eq!(bytes("18446744073709551615"), Ok(u64::MAX));
+        assert_eq!(time("2ms"), Ok(Duration::from_millis(2)));
+        assert_eq!(time("1.5 us"), Ok(Duration::from_nanos(1500)));
         assert_eq!(count("20M"), Ok(20_000_000));
         assert_eq!(count("1e6"), Ok(1_000_000));
         assert_eq!(count("20_000"), Ok(20_000));
@@ -148,6 +169,9 @@ mod tests {
         assert!(message(rate_hz("")).contains("must be a number"));
         for text in ["0", "-1Hz", "nan", "1e999"] {
             assert!(rate_hz(text).is_err(), "{text}");
+        }
+        for text in ["2", "0ms", "-1ms", "0.5ns", "2MS", "1e300s", "ms"] {
+            assert!(time(text).is_err(), "{text}");
         }
         for text in ["1.5", "-1", "1e300", "1.0001k", "2 GiB x"] {
             assert!(count(text).is_err(), "{text}");

@@ -15,6 +15,24 @@ pub const MAGIC: [u8; 4] = *b"TAMR";
 pub const VERSION: u16 = 1;
 /// Bytes before the line words.
 pub const HEADER_LEN: usize = 80;
+/// [`RecordHeader::engine`] if the models of the event's rung ran on different engines.
+pub const SEVERAL_ENGINES: u8 = 255;
+/// [`RecordHeader::guilty_model`] of a fault that is no model's.
+pub const NO_MODEL: u8 = 255;
+/// Bit of [`RecordHeader::flags`]: a score comes from a stand-in, because the device of the run was lost.
+pub const DEGRADED: u8 = 1;
+
+/// Values of [`RecordHeader::fault`].
+pub mod fault {
+    /// A model panicked or refused the event.
+    pub const PANIC: u8 = 1;
+    /// A score is not finite.
+    pub const NAN: u8 = 2;
+    /// The deadline passed before the event was scored.
+    pub const DEADLINE: u8 = 3;
+    /// The device of a model was lost, and nothing stood in for it.
+    pub const DEVICE: u8 = 4;
+}
 
 /// Fixed part of a record, byte for byte as stored.
 #[repr(C)]
@@ -46,14 +64,22 @@ pub struct RecordHeader {
     pub n_words: u16,
     /// Number of scores.
     pub n_scores: u16,
-    /// What computed the scores: 0 nothing, 1 `flex`, 2 `gpu`, 3 `fused`.
+    /// What computed the scores: 0 nothing, 1 `flex`, 2 `gpu`, 3 `fused`, [`SEVERAL_ENGINES`].
     pub engine: u8,
-    /// Rung of the fallback ladder; 0 is the model that the menu names.
+    /// Rung of the fallback ladder; 0 is the models that the menu names first.
     pub rung: u8,
-    /// 0 if the menu decided; else why the event is in the error stream: 1 panic, 2 not a finite score, 3 deadline, 4 device.
+    /// 0 if the menu's lines decided; else why no model could score the event: one of [`fault`].
     pub fault: u8,
+    /// With a fault: index in the menu of the first model that failed, [`NO_MODEL`] if none did. Else 0.
+    pub guilty_model: u8,
+    /// In the error stream: index of the event in the block that it was scored in. Else 0.
+    pub block_index: u16,
+    /// In the error stream: index of the last event of that block. Else 0.
+    pub block_last: u16,
+    /// [`DEGRADED`]; the other bits must be 0.
+    pub flags: u8,
     /// Must be 0.
-    pub reserved: [u8; 7],
+    pub reserved: u8,
     /// Bytes of the event.
     pub event_len: u32,
     /// CRC32C of the record without these 4 bytes.

@@ -76,6 +76,10 @@ causes! {
         Panic = "panic",
         /// A score is not finite.
         Nan = "nan",
+        /// The deadline passed before the event was scored.
+        Deadline = "deadline",
+        /// The device of a model was lost, and nothing stood in for it.
+        Device = "device",
     }
 }
 

@@ -41,6 +41,10 @@ pub struct Tally {
     pub corrupt: Counts<Corrupt>,
     /// Events that could not be decided.
     pub errored: Counts<Errored>,
+    /// Decided events (accepted and rejected) by the rung of the fallback ladder that decided them.
+    pub rungs: Vec<u64>,
+    /// Events with a score from a stand-in, after a device was lost; decided or not.
+    pub degraded: u64,
     /// Ids that were skipped over, minus those that came late after all.
     pub missing: i64,
     /// Frames and bytes.
@@ -63,6 +67,16 @@ pub enum Imbalance {
         ended: u64,
         /// Their difference.
         in_flight: i64,
+    },
+    /// Decided events and those of all rungs differ.
+    #[error(
+        "the ledger does not balance: {decided} events decided, but {on_rungs} on the rungs of the ladder"
+    )]
+    Rungs {
+        /// Accepted and rejected.
+        decided: u64,
+        /// All rungs together.
+        on_rungs: u64,
     },
     /// Events for storage that are neither stored nor counted as failed.
     #[error(
@@ -101,9 +115,9 @@ impl Storage {
 }
 
 impl Tally {
-    /// An empty tally for a menu of `lines` lines.
-    pub fn new(lines: usize) -> Self {
-        Self { lines: vec![LineTally::default(); lines], ..Self::default() }
+    /// An empty tally for a menu of `lines` lines and a ladder of `rungs` rungs.
+    pub fn new(lines: usize, rungs: usize) -> Self {
+        Self { lines: vec![LineTally::default(); lines], rungs: vec![0; rungs], ..Self::default() }
     }
 
     /// Units that ended, whatever the way.
@@ -116,11 +130,20 @@ impl Tally {
         self.received.wrapping_sub(self.ended()) as i64
     }
 
-    /// Does the equation hold with nothing in flight?
+    /// Events that reached a verdict.
+    pub fn decided(&self) -> u64 {
+        self.accepted + self.rejected
+    }
+
+    /// Do the equations hold with nothing in flight?
     pub fn balance(&self) -> Result<(), Imbalance> {
         let in_flight = self.in_flight();
         if in_flight != 0 {
             return Err(Imbalance::InFlight { received: self.received, ended: self.ended(), in_flight });
+        }
+        let (decided, on_rungs) = (self.decided(), self.rungs.iter().sum());
+        if decided != on_rungs {
+            return Err(Imbalance::Rungs { decided, on_rungs });
         }
         Ok(())
     }
@@ -147,6 +170,9 @@ impl Tally {
         self.dropped.merge(&other.dropped);
         self.corrupt.merge(&other.corrupt);
         self.errored.merge(&other.errored);
+        self.rungs.resize(self.rungs.len().max(other.rungs.len()), 0);
+        self.rungs.iter_mut().zip(&other.rungs).for_each(|(mine, theirs)| *mine += theirs);
+        self.degraded += other.degraded;
         self.missing = self.missing.saturating_add(other.missing);
         self.frames.received += other.frames.received;
         self.frames.corrupt.merge(&other.frames.corrupt);
@@ -161,8 +187,21 @@ impl Tally {
 
     /// Sets every counter to 0; memory is kept.
     pub fn clear(&mut self) {
-        let Self { received, accepted, rejected, dropped, corrupt, errored, missing, frames, lines } = self;
-        (*received, *accepted, *rejected, *missing) = (0, 0, 0, 0);
+        let Self {
+            received,
+            accepted,
+            rejected,
+            dropped,
+            corrupt,
+            errored,
+            rungs,
+            degraded,
+            missing,
+            frames,
+            lines,
+        } = self;
+        (*received, *accepted, *rejected, *degraded, *missing) = (0, 0, 0, 0, 0);
+        rungs.fill(0);
         dropped.clear();
         corrupt.clear();
         errored.clear();
@@ -179,7 +218,7 @@ mod tests {
 
     /// A tally in which every counter has a different value, so that a forgotten one shows.
     fn full() -> Tally {
-        let mut tally = Tally::new(2);
+        let mut tally = Tally::new(2, 3);
         let mut next = 1;
         let mut step = || {
             next *= 2;
@@ -190,6 +229,8 @@ mod tests {
         Errored::ALL.iter().for_each(|&cause| tally.errored.add(cause, step()));
         Corrupt::ALL.iter().for_each(|&cause| tally.lose(cause, step()));
         (tally.frames.bytes, tally.frames.bytes_corrupt, tally.missing) = (step(), step(), step() as i64);
+        tally.degraded = step();
+        tally.rungs.iter_mut().for_each(|rung| *rung = step());
         tally.lines.iter_mut().for_each(|line| *line = LineTally { passed: step(), kept: step() });
         tally.received = step();
         tally
@@ -202,7 +243,7 @@ mod tests {
         let double = |json: serde_json::Value| -> serde_json::Value { map(json, &|n| n * 2) };
         assert_eq!(serde_json::to_value(&sum).unwrap(), double(serde_json::to_value(full()).unwrap()));
         sum.clear();
-        assert_eq!(sum, Tally::new(2));
+        assert_eq!(sum, Tally::new(2, 3));
     }
 
     fn map(json: serde_json::Value, f: &dyn Fn(i64) -> i64) -> serde_json::Value {
@@ -219,6 +260,7 @@ mod tests {
     fn every_cause_is_a_side_of_the_equation() {
         let balanced = {
             let mut tally = full();
+            tally.rejected = tally.rungs.iter().sum::<u64>() - tally.accepted;
             tally.received = tally.ended();
             tally
         };
@@ -228,6 +270,7 @@ mod tests {
             change(&mut tally);
             tally.balance().is_err()
         };
+        assert!((0..3).all(|rung| breaks(&|t| t.rungs[rung] += 1)));
         assert!(breaks(&|t| t.received += 1) && breaks(&|t| t.rejected += 1) && breaks(&|t| t.accepted += 1));
         let kept = balanced.accepted + balanced.errored.total();
         assert!(Storage { stored: kept - 3, failed: 3 }.balance(&balanced).is_ok());

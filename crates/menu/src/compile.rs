@@ -6,6 +6,7 @@ use crate::error::{Complaint, Fault, MenuError};
 use crate::lottery::Lottery;
 use crate::lowering::Lowering;
 use crate::menu::{LineInfo, Menu, StreamInfo};
+use crate::pass_through::PassThrough;
 use crate::program::Program;
 
 /// A menu that is ready to decide: names are places, conditions are a program. Immutable and shared by all workers.
@@ -17,6 +18,8 @@ pub struct CompiledMenu {
     stream_bits: Vec<u64>,
     /// `None` for a line that keeps all it passes.
     prescales: Vec<Option<Lottery>>,
+    model_rungs: usize,
+    pass_through: Option<PassThrough>,
     program: Program,
     record_len: usize,
     scores: usize,
@@ -48,6 +51,8 @@ impl Menu {
             prescales: lines.iter().map(prescale).collect(),
             lines,
             streams: self.streams().to_vec(),
+            model_rungs: 1 + self.models().iter().map(|model| model.fallback.len()).max().unwrap_or(0),
+            pass_through: self.pass_through().cloned(),
             program: Program::new(&lowering.finish(), &conditions),
             record_len: schema.record_len(),
             scores: scores.len(),
@@ -65,6 +70,21 @@ impl CompiledMenu {
     /// The streams, in the order of the file.
     pub fn streams(&self) -> &[StreamInfo] {
         &self.streams
+    }
+
+    /// Rungs of the ladder that models score: 1, and the most fallbacks that a model has.
+    pub fn model_rungs(&self) -> usize {
+        self.model_rungs
+    }
+
+    /// The last rung, behind those of the models, if the menu has one.
+    pub fn pass_through(&self) -> Option<&PassThrough> {
+        self.pass_through.as_ref()
+    }
+
+    /// All rungs that can decide an event.
+    pub fn rungs(&self) -> usize {
+        self.model_rungs + usize::from(self.pass_through.is_some())
     }
 
     /// Words of line bits per event: one bit per line.

@@ -19,6 +19,17 @@
 //! Numbers are f64: a field's physical value (raw * scale + offset), or a score. All comparisons are those of IEEE 754: with a NaN, only
 //! `!=` holds. `min` and `max` ignore a NaN beside a number. Division by zero gives an infinity or a NaN, as in IEEE 754.
 //!
+//! A model may name fallbacks, cheaper bundles with the same outputs, and a menu may have a table `[fallback]`. Together they are a **ladder**:
+//!
+//! ```text
+//!   rung 0        every model is its `bundle`                  an event on which a model fails at one rung (panic, error, a score
+//!   rung 1, ...   every model is its next `fallback`,          that is not finite) is scored by the next; one that is late
+//!                 or its last one                              goes to the last rung at once
+//!   last rung     `[fallback]`: one event in `pass_through`, by hash; without the table, the error stream
+//! ```
+//!
+//! The menu says what the rungs are; whoever scores climbs them.
+//!
 //! Threads: a [`CompiledMenu`] is immutable and shared; a [`Decider`] belongs to one worker.
 
 mod compile;
@@ -32,6 +43,7 @@ pub mod limits;
 mod lottery;
 mod lowering;
 mod menu;
+mod pass_through;
 mod program;
 mod table;
 mod window;
@@ -40,3 +52,4 @@ pub use compile::CompiledMenu;
 pub use decider::Decider;
 pub use error::{Fault, MenuError};
 pub use menu::{ERROR_STREAM, LineInfo, Menu, ModelRef, StreamInfo};
+pub use pass_through::PassThrough;

@@ -4,6 +4,8 @@
 pub const FILE_BYTES_MAX: usize = 1 << 20;
 /// Models that a menu names.
 pub const MODELS_MAX: usize = 16;
+/// Fallbacks of one model: rungs of the ladder above the first.
+pub const FALLBACKS_MAX: usize = 8;
 /// Streams: one bit each in a word of 64, and one for the error stream.
 pub const STREAMS_MAX: usize = 63;
 /// Lines.

@@ -26,14 +26,18 @@ impl Lottery {
         self.name_hash ^ u64::from(run).wrapping_mul(STEP)
     }
 
+    /// Is the event at this position drawn?
+    pub(crate) fn draws(self, seed: u64, position: u64) -> bool {
+        finish(seed.wrapping_add(position)) <= self.limit
+    }
+
     /// Of the events in `among` (bit `i` is the event with `positions[i]`), those that are drawn.
     pub(crate) fn draw(self, seed: u64, positions: &[u64; 64], among: u64) -> u64 {
         let mut drawn = 0;
         let mut left = among;
         while left != 0 {
             let bit = left.trailing_zeros();
-            let hash = finish(seed.wrapping_add(positions[bit as usize]));
-            drawn |= u64::from(hash <= self.limit) << bit;
+            drawn |= u64::from(self.draws(seed, positions[bit as usize])) << bit;
             left &= left - 1;
         }
         drawn

@@ -7,12 +7,15 @@ use toml::de::DeTable;
 
 use crate::error::{Complaint, Fault, MenuError, quoted, suggestion};
 use crate::kind::{Condition, KINDS};
-use crate::limits::{FILE_BYTES_MAX, LINES_MAX, MODELS_MAX, NAME_BYTES_MAX, PRESCALE_MAX, STREAMS_MAX};
+use crate::limits::{
+    FALLBACKS_MAX, FILE_BYTES_MAX, LINES_MAX, MODELS_MAX, NAME_BYTES_MAX, PRESCALE_MAX, STREAMS_MAX,
+};
+use crate::pass_through::PassThrough;
 use crate::table::{PlacedStr, Table};
 
 /// The stream of events that could not be decided. No line may write to it.
 pub const ERROR_STREAM: &str = "error";
-const MENU_KEYS: [&str; 6] = ["name", "doc", "rate", "model", "stream", "line"];
+const MENU_KEYS: [&str; 7] = ["name", "doc", "rate", "model", "stream", "line", "fallback"];
 const LINE_KEYS: [&str; 5] = ["name", "doc", "kind", "prescale", "streams"];
 const RATE_UNITS: [(&str, f64); 4] = [("kHz", 1e3), ("MHz", 1e6), ("GHz", 1e9), ("Hz", 1.0)];
 
@@ -23,6 +26,8 @@ pub struct ModelRef {
     pub name: String,
     /// Its bundle, as a path relative to the folder of the menu file.
     pub bundle: String,
+    /// Bundles with the same outputs to use, in this order, for an event that could not be scored with the one before; relative likewise.
+    pub fallback: Vec<String>,
 }
 
 /// What a stream is.
@@ -61,6 +66,7 @@ pub struct Menu {
     models: Vec<ModelRef>,
     streams: Vec<StreamInfo>,
     lines: Vec<Line>,
+    pass_through: Option<PassThrough>,
 }
 
 #[derive(Debug)]
@@ -105,6 +111,11 @@ impl Menu {
         &self.models
     }
 
+    /// What becomes of events that no model could score; `None`: they go to the error stream.
+    pub fn pass_through(&self) -> Option<&PassThrough> {
+        self.pass_through.as_ref()
+    }
+
     pub(crate) fn place(&self) -> &str {
         &self.place
     }
@@ -135,15 +146,17 @@ fn read(text: &str, place: &str) -> Result<Menu, Complaint> {
     let models = read_models(&table)?;
     let streams = read_streams(&table)?;
     let lines = read_lines(&table, text, &streams)?;
+    let pass_through = table.table("fallback", "the table [fallback]")?;
+    let pass_through = pass_through.map(|table| PassThrough::read(&table, &streams)).transpose()?;
     let hash = Sha256::digest(text.as_bytes()).into();
     let (place, text, doc) = (place.into(), text.into(), table.text("doc")?);
-    Ok(Menu { place, text, hash, name, doc, rate_hz, models, streams, lines })
+    Ok(Menu { place, text, hash, name, doc, rate_hz, models, streams, lines, pass_through })
 }
 
 fn read_models(menu: &Table<'_>) -> Result<Vec<ModelRef>, Complaint> {
     let mut names = Names::new("a model");
     let read = |table: Table<'_>| {
-        table.allow(&["name", "bundle"])?;
+        table.allow(&["name", "bundle", "fallback"])?;
         let name = table.required("name", "\"anomaly\"")?;
         if name.value.contains('-') {
             let message =
@@ -151,9 +164,19 @@ fn read_models(menu: &Table<'_>) -> Result<Vec<ModelRef>, Complaint> {
             return Err(Complaint::new(name.span.start, Fault::Value, message));
         }
         let bundle = table.required("bundle", "\"../models/anomaly\"")?.value.into();
-        Ok(ModelRef { name: names.add(&name)?, bundle })
+        Ok(ModelRef { name: names.add(&name)?, bundle, fallback: fallback_of(&table)? })
     };
     menu.tables("model", "a model", MODELS_MAX)?.into_iter().map(read).collect()
+}
+
+fn fallback_of(model: &Table<'_>) -> Result<Vec<String>, Complaint> {
+    let named = model.strings("fallback", "[\"../models/anomaly-small\"]")?;
+    let named = named.map(|placed| placed.value).unwrap_or_default();
+    if let Some(extra) = named.get(FALLBACKS_MAX) {
+        let message = format!("{} fallbacks of one model, at most {FALLBACKS_MAX}", named.len());
+        return Err(Complaint::new(extra.span.start, Fault::Limit, message));
+    }
+    Ok(named.into_iter().map(|bundle| bundle.value.into()).collect())
 }
 
 fn read_streams(menu: &Table<'_>) -> Result<Vec<StreamInfo>, Complaint> {
@@ -204,10 +227,12 @@ fn no_kind(word: &PlacedStr<'_>) -> Complaint {
     Complaint::new(word.span.start, Fault::Unknown, format!("no kind {} of line{hint}", quoted(word.value)))
 }
 
-fn streams_of(line: &Table<'_>, streams: &[StreamInfo]) -> Result<Vec<usize>, Complaint> {
-    let named = line.strings("streams", "[\"physics\"]")?;
+/// Indices of the streams that a line or `[fallback]` names.
+pub(crate) fn streams_of(owner: &Table<'_>, streams: &[StreamInfo]) -> Result<Vec<usize>, Complaint> {
+    let example = "[\"physics\"]";
+    let named = owner.strings("streams", example)?.ok_or_else(|| owner.missing("streams", example))?;
     if named.value.is_empty() {
-        let message = "a line needs at least one stream, or its events go nowhere";
+        let message = format!("{} needs at least one stream, or its events go nowhere", owner.owner());
         return Err(Complaint::new(named.at, Fault::Value, message));
     }
     let mut found = Vec::with_capacity(named.value.len());

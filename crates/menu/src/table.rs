@@ -43,6 +43,11 @@ impl<'a> Table<'a> {
         Self { owner, ..self }
     }
 
+    /// What it is, as in "a line".
+    pub(crate) fn owner(&self) -> &'static str {
+        self.owner
+    }
+
     /// Where the table starts.
     pub(crate) fn at(&self) -> usize {
         self.at
@@ -90,9 +95,13 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// The list of strings at `key`; `example` shows what is missing.
-    pub(crate) fn strings(&self, key: &str, example: &str) -> Result<Placed<Vec<PlacedStr<'a>>>, Complaint> {
-        let value = self.entries.get(key).ok_or_else(|| self.missing(key, example))?;
+    /// The list of strings at `key`, if there is one; `example` shows what it looks like.
+    pub(crate) fn strings(
+        &self,
+        key: &str,
+        example: &str,
+    ) -> Result<Option<Placed<Vec<PlacedStr<'a>>>>, Complaint> {
+        let Some(value) = self.entries.get(key) else { return Ok(None) };
         let at = value.span().start;
         let DeValue::Array(items) = value.get_ref() else {
             let message =
@@ -100,7 +109,20 @@ impl<'a> Table<'a> {
             return Err(Complaint::new(at, Fault::Value, message));
         };
         let strings = items.iter().map(|item| as_string(key, item)).collect::<Result<_, _>>()?;
-        Ok(Placed { at, value: strings })
+        Ok(Some(Placed { at, value: strings }))
+    }
+
+    /// The table `[key]`, if there is one; `owner` is what it is called.
+    pub(crate) fn table(&self, key: &str, owner: &'static str) -> Result<Option<Table<'a>>, Complaint> {
+        let Some(value) = self.entries.get(key) else { return Ok(None) };
+        let at = value.span().start;
+        match value.get_ref() {
+            DeValue::Table(entries) => Ok(Some(Table { owner, at, entries })),
+            _ => {
+                let message = format!("'{key}' must be one table; write [{key}]");
+                Err(Complaint::new(at, Fault::Value, message))
+            }
+        }
     }
 
     /// The tables `[[key]]`, at most `max`; `owner` is what one of them is called.

@@ -90,7 +90,7 @@ const EXPRESSIONS: &[(&str, usize, &str)] = &[
 #[rustfmt::skip]
 const FILES: &[(&str, &str)] = &[
     ("name = 'l1'\nrat = '40MHz'", "2:1: a menu has no key 'rat'; did you mean 'rate'?"),
-    ("name = 'l1'\ncolour = 3", "2:1: a menu has no key 'colour'; its keys are name, doc, rate, model, stream, line"),
+    ("name = 'l1'\ncolour = 3", "2:1: a menu has no key 'colour'; its keys are name, doc, rate, model, stream, line, fallback"),
     ("doc = 'x'", r#"1:1: a menu needs the key 'name', for example name = "l1""#),
     ("name = 3", "1:8: 'name' must be text in quotation marks, not a whole number"),
     ("name = 'l 1'", "1:8: the name of the menu must be 1 to 64 of A-Z a-z 0-9 _ -, not 'l 1'"),
@@ -102,13 +102,22 @@ const FILES: &[(&str, &str)] = &[
     ("name = 'l1'\nline = [1]", "2:9: 'line' must be a list of tables; write [[line]]"),
     ("name = 'l1'\n[[model]]\nname = 'a-b'\nbundle = 'x'", "3:8: the name of a model must not contain '-': in an expression that is a minus; use '_'"),
     ("name = 'l1'\n[[model]]\nname = 'a'", r#"2:1: a model needs the key 'bundle', for example bundle = "../models/anomaly""#),
+    ("name = 'l1'\n[[model]]\nname = 'a'\nbundle = 'x'\nfallback = 'y'", r#"5:12: 'fallback' must be a list, for example ["../models/anomaly-small"], not text"#),
+    ("name = 'l1'\n[[model]]\nname = 'a'\nbundle = 'x'\nfallback = ['y', 3]", "5:18: 'fallback' must be text in quotation marks, not a whole number"),
+    ("HEADwhen = 'met.pt > 1'\n[[fallback]]\npass_through = 100", "8:1: 'fallback' must be one table; write [fallback]"),
+    ("HEADwhen = 'met.pt > 1'\n[fallback]\nstreams = ['physics']", "8:1: the table [fallback] needs the key 'pass_through', for example pass_through = 100"),
+    ("HEADwhen = 'met.pt > 1'\n[fallback]\npass_through = 100", r#"8:1: the table [fallback] needs the key 'streams', for example streams = ["physics"]"#),
+    ("HEADwhen = 'met.pt > 1'\n[fallback]\npass_through = 0\nstreams = ['physics']", "9:16: 'pass_through' must be a whole number from 1 to 9223372036854775807, not 0"),
+    ("HEADwhen = 'met.pt > 1'\n[fallback]\npass_through = 1\nstreams = []", "10:11: the table [fallback] needs at least one stream, or its events go nowhere"),
+    ("HEADwhen = 'met.pt > 1'\n[fallback]\npass_through = 1\nstreams = ['error']", "10:12: no stream 'error'; add a [[stream]] of that name"),
+    ("HEADwhen = 'met.pt > 1'\n[fallback]\npass_thru = 1", "9:1: the table [fallback] has no key 'pass_thru'; did you mean 'pass_through'?"),
     ("name = 'l1'\n[[stream]]\nname = 'error'", "3:8: the stream 'error' is reserved for events that could not be decided; choose another name"),
     ("name = 'l1'\n[[stream]]\nname = 's'\n[[stream]]\nname = 's'", "5:8: the name 's' is taken; a stream needs a name of its own"),
     ("HEAD", r#"4:1: a cut line needs the key 'when', for example when = "met.pt > 100""#),
     ("LINEwhen = 'met.pt > 1'", r#"4:1: a cut line needs the key 'streams', for example streams = ["physics"]"#),
     ("LINEstreams = ['phisics']\nwhen = 'met.pt > 1'", "6:12: no stream 'phisics'; did you mean 'physics'?"),
     ("LINEstreams = ['tape']\nwhen = 'met.pt > 1'", "6:12: no stream 'tape'; add a [[stream]] of that name"),
-    ("LINEstreams = []\nwhen = 'met.pt > 1'", "6:11: a line needs at least one stream, or its events go nowhere"),
+    ("LINEstreams = []\nwhen = 'met.pt > 1'", "6:11: a cut line needs at least one stream, or its events go nowhere"),
     ("LINEstreams = ['physics', 'physics']\nwhen = 'met.pt > 1'", "6:23: the stream 'physics' is named twice"),
     ("LINEstreams = 'physics'\nwhen = 'met.pt > 1'", r#"6:11: 'streams' must be a list, for example ["physics"], not text"#),
     ("LINEstreams = [3]\nwhen = 'met.pt > 1'", "6:12: 'streams' must be text in quotation marks, not a whole number"),
@@ -211,6 +220,16 @@ fn limits_hold_at_the_edge() {
         let error = error_of(&text);
         assert_eq!(error.fault(), Fault::Limit, "{error}");
     }
+    let ladder = |fallbacks: usize| {
+        let model = format!("[[model]]\nname = 'a'\nbundle = ''\nfallback = {:?}\n", vec!["x"; fallbacks]);
+        expand("HEADwhen = 'met.pt > 1'\n") + &model
+    };
+    let longest = Menu::parse(&ladder(limits::FALLBACKS_MAX), "m").unwrap().compile(&schema, &[]).unwrap();
+    assert_eq!(
+        (longest.model_rungs(), longest.rungs()),
+        (limits::FALLBACKS_MAX + 1, limits::FALLBACKS_MAX + 1)
+    );
+    assert_eq!(error_of(&ladder(limits::FALLBACKS_MAX + 1)).fault(), Fault::Limit);
 }
 
 #[test]

@@ -12,8 +12,11 @@ fn the_sample_menu_compiles_and_describes_itself() {
     let schema = Schema::parse(include_bytes!("../../../data-samples/schemas/l1.toml")).unwrap();
     let menu = Menu::parse(TEXT, "l1-anomaly.toml").unwrap_or_else(|error| panic!("{error}"));
     assert_eq!((menu.name(), menu.rate_hz(), menu.text()), ("l1-anomaly", Some(31.04e6), TEXT));
-    let models =
-        ["topo", "anomaly"].map(|name| ModelRef { name: name.into(), bundle: format!("../models/{name}") });
+    let models = ["topo", "anomaly"].map(|name| ModelRef {
+        name: name.into(),
+        bundle: format!("../models/{name}"),
+        fallback: Vec::new(),
+    });
     assert_eq!(menu.models(), models);
     let scores = ["topo.background", "topo.leptons", "topo.taus", "anomaly.score"].map(String::from);
     let compiled = menu.compile(&schema, &scores).unwrap_or_else(|error| panic!("{error}"));

@@ -86,3 +86,32 @@ fn fractions_are_exact_and_plausible() {
         );
     }
 }
+
+#[test]
+fn the_last_rung_keeps_events_under_a_name_of_its_own() {
+    let schema = Schema::parse(b"name = 's'\n[[field]]\nname = 'x'\ndtype = 'u8'").unwrap();
+    let compiled = |every: u64| {
+        let line = "[[line]]\nname = 'a'\nkind = 'pass-through'\nstreams = ['s']";
+        let models =
+            "[[model]]\nname = 'm'\nbundle = 'x'\nfallback = ['y', 'z']\n[[model]]\nname = 'n'\nbundle = 'x'";
+        let text = format!(
+            "name = 't'\n{models}\n[[stream]]\nname = 's'\n[[stream]]\nname = 'u'\n{line}\n[fallback]\npass_through = {every}\nstreams = ['u']"
+        );
+        Menu::parse(&text, "t.toml").unwrap().compile(&schema, &[]).unwrap()
+    };
+    let kept = |every: u64, run: u32, ids: std::ops::Range<u64>| -> Vec<u64> {
+        let menu = compiled(every);
+        ids.filter(|&id| menu.pass_through().unwrap().keeps(run, id)).collect()
+    };
+    let expected = [
+        16, 37, 96, 97, 101, 155, 195, 325, 366, 412, 442, 460, 490, 503, 517, 571, 596, 660, 671, 786, 875,
+        903,
+    ];
+    assert_eq!(kept(50, 7, 0..1000), expected);
+    assert_eq!(kept(1, 7, 0..1000).len(), 1000);
+    let last: Vec<u64> = [597, 598, 600, 601, 605, 614].map(|id| 18_446_744_073_709_551_000 + id).to_vec();
+    assert_eq!(kept(7, u32::MAX, u64::MAX - 40..u64::MAX), last);
+    let menu = compiled(3);
+    let rung = menu.pass_through().unwrap();
+    assert_eq!((menu.model_rungs(), menu.rungs(), rung.every(), rung.stream_bits()), (3, 4, 3, 0b10));
+}

@@ -145,9 +145,9 @@ impl Model {
             return Ok(());
         };
         let bound = &self.bound;
-        let Done { numbers, inputs } = pending
-            .wait(size)
-            .map_err(|message| ClassifierError { message: format!("model '{}': {message}", bound.name) })?;
+        let Done { numbers, inputs } = pending.wait(size).map_err(|message| ClassifierError::Events {
+            message: format!("model '{}': {message}", bound.name),
+        })?;
         let width = numbers.len() / size;
         for (column, &pick) in scores.iter_mut().zip(&bound.picks) {
             let of_rows = numbers.iter().skip(pick).step_by(width);
@@ -176,7 +176,7 @@ impl Classifier for Model {
         if found != wanted {
             let name = &self.bound.name;
             let message = format!("model '{name}' was bound to events of {wanted} bytes, these have {found}");
-            return Err(ClassifierError { message });
+            return Err(ClassifierError::Events { message });
         }
         let mut start = range.start;
         while start < range.end {

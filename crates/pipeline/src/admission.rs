@@ -101,8 +101,8 @@ impl Admission {
             open: None,
             rest: None,
             place: (0, 0),
-            arrivals: Tally::new(0),
-            totals: Tally::new(0),
+            arrivals: Tally::new(0, 0),
+            totals: Tally::new(0, 0),
             began: None,
             stride: schema.record_len(),
         }

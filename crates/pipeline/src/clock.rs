@@ -1,4 +1,4 @@
-//! Time is injected: it measures and paces, it never decides.
+//! Time is injected: it measures and paces, and decides nothing but what is late, if a run has a deadline.
 
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +10,8 @@ pub trait Clock: Send + Sync + Debug {
     fn now_ns(&self) -> u64;
 }
 
-/// The machine's monotonic clock. One reading costs about 25 ns, so it is read once per block.
+/// The machine's monotonic clock. One reading costs about 25 ns, so it is read once per block, or
+/// once per slice of a block if there is a deadline.
 #[derive(Clone, Copy, Debug)]
 pub struct MonotonicClock {
     start: Instant,

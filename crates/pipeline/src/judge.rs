@@ -1,19 +1,22 @@
 //! The verdict on a block of events: scores, lines, and the records of what is kept. Pure: no queue, no clock.
 //!
-//! When a model panics, errs or gives a score that is not finite, only the guilty events suffer: a failed range is split in two until each
-//! guilty event stands alone, and those go to the error stream with whatever scores they have. So the set of undecided events does not depend
-//! on how events were grouped into blocks.
+//! ```text
+//!   block --ladder of models--> scores --lines--> kept or rejected
+//!                         \--> no rung has scores: one in n by hash, or the error stream, with whatever scores there are
+//! ```
+//!
+//! * I1: an event's verdict, rung and record depend on its bytes, its id, its run, the menu and the models alone. Three things may come in from
+//!   outside, and the record says each: that it is too late, that a device was lost, and, in the error stream, which events shared the block.
 
-use std::cell::Cell;
-use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use tamis_event::Block;
 use tamis_event::record::{self, RecordHeader};
-use tamis_event::{Block, ScoreTable};
 use tamis_ledger::{Errored, Tally};
 use tamis_menu::{CompiledMenu, Decider};
-use tamis_port::Classifier;
+
+use crate::ladder::{Choice, DeviceLoss};
+use crate::scoring::{Failed, IsLate, Scoring};
 
 /// Which decision this is, for every record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,8 +25,6 @@ pub struct Provenance {
     pub schema_id: u64,
     /// First 8 bytes of the SHA-256 over the models in use, 0 without a model.
     pub model_hash: u64,
-    /// Engine code of the decision record.
-    pub engine: u8,
 }
 
 /// Where one record stands among the records of a block, and who gets it.
@@ -51,6 +52,8 @@ pub struct Judge {
     decider: Decider,
     menu: Arc<CompiledMenu>,
     provenance: Provenance,
+    /// Bit per event: no model could score it, and yet it is stored.
+    saved: Vec<u64>,
     /// Scratch for one event's line words.
     words: (Vec<u64>, Vec<u64>),
 }
@@ -62,27 +65,34 @@ impl std::fmt::Debug for Judge {
 }
 
 impl Judge {
-    /// A judge whose classifiers give the scores that the menu was compiled for, in that order.
+    /// A judge of these models: the choices of each, best first, with the scores that the menu was compiled for, in that order.
+    ///
+    /// # Panics
+    /// If the models have more or fewer rungs than the menu: the caller's plan is wrong.
     pub fn new(
-        classifiers: Vec<Box<dyn Classifier>>,
+        models: Vec<Vec<Choice>>,
         menu: Arc<CompiledMenu>,
         provenance: Provenance,
         batch: usize,
     ) -> Self {
         let words = (vec![0; menu.words()], vec![0; menu.words()]);
-        Self {
-            scoring: Scoring::new(classifiers, batch),
-            decider: Decider::new(menu.clone(), batch),
-            menu,
-            provenance,
-            words,
-        }
+        let scoring = Scoring::new(models, batch);
+        assert_eq!(scoring.scored().len(), menu.model_rungs(), "as many rungs as the menu has");
+        let decider = Decider::new(menu.clone(), batch);
+        Self { scoring, decider, menu, provenance, saved: vec![0; batch.div_ceil(64)], words }
     }
 
-    /// Decides every event of a block.
-    pub fn decide(&mut self, block: &Block) {
-        self.scoring.score(block);
+    /// Decides every event of a block. `is_late` is asked now and then; once it says yes, the events that have no scores yet go to the last rung.
+    pub fn decide(&mut self, block: &Block, is_late: IsLate<'_>) {
+        self.scoring.score(block, is_late);
         self.decider.decide(block, &self.scoring.scores, &self.scoring.faulty);
+        self.saved.fill(0);
+        for &Failed { event, .. } in &self.scoring.faults {
+            let id = || block.event(event).1;
+            if self.menu.pass_through().is_none_or(|rung| rung.keeps(block.run(), id())) {
+                self.saved[event / 64] |= 1 << (event % 64);
+            }
+        }
     }
 
     /// Adds the verdict on the last block, of `events` events, to the books.
@@ -91,168 +101,96 @@ impl Judge {
             counts.passed += ones(self.decider.passed(line));
             counts.kept += ones(self.decider.kept(line));
         }
-        let (accepted, errored) = (ones(self.decider.kept_any()), self.scoring.faults.len() as u64);
+        let faults = &self.scoring.faults;
+        let (mut accepted, mut decided) = (ones(self.decider.kept_any()), events as u64);
+        let rungs = tally.rungs.iter_mut().zip(self.scoring.scored());
+        rungs.for_each(|(counted, scored)| *counted += scored);
+        if self.menu.pass_through().is_some() {
+            accepted += ones(&self.saved);
+            tally.rungs[self.menu.model_rungs()] += faults.len() as u64;
+        } else {
+            decided -= faults.len() as u64;
+            faults.iter().for_each(|failed| tally.errored.add(failed.cause, 1));
+        }
         tally.accepted += accepted;
-        tally.rejected += events as u64 - accepted - errored;
-        self.scoring.faults.iter().for_each(|&(_, cause)| tally.errored.add(cause, 1));
+        tally.rejected += decided - accepted;
+        tally.degraded += self.scoring.degraded();
     }
 
-    /// Appends a record for every event of the last block that a line kept or that could not be decided, in the order of the block.
+    /// The devices that were lost so far, in order.
+    pub fn losses(&self) -> &[DeviceLoss] {
+        &self.scoring.losses
+    }
+
+    /// Appends a record for every event of the last block that is stored, because a line kept it or no model could score it, in the order of
+    /// the block.
     pub fn keep(&mut self, block: &Block, records: &mut Vec<u8>, entries: &mut Vec<Entry>) {
         let mut faults = self.scoring.faults.iter().copied().peekable();
         for word in 0..block.len().div_ceil(64) {
-            let mut bits = self.decider.kept_any()[word] | self.scoring.faulty[word];
+            let mut bits = self.decider.kept_any()[word] | self.saved[word];
             while bits != 0 {
                 let event = word * 64 + bits.trailing_zeros() as usize;
                 bits &= bits - 1;
-                let fault = faults.next_if(|&(guilty, _)| guilty == event).map(|(_, cause)| cause);
+                // Those before it were not saved.
+                while faults.next_if(|failed| failed.event < event).is_some() {}
+                let fault = faults.next_if(|failed| failed.event == event);
                 let (passed, kept) = (&mut self.words.0, &mut self.words.1);
                 self.decider.event_words(event, passed, kept);
-                let (span, event_id, bytes) = block.event(event);
-                let header = RecordHeader {
-                    event_id,
-                    time_ns: span.time_ns,
-                    menu_hash: self.menu.hash_prefix(),
-                    model_hash: self.provenance.model_hash,
-                    schema_id: self.provenance.schema_id,
-                    run: block.run(),
-                    segment: block.segment(),
-                    source_id: span.source,
-                    engine: self.provenance.engine,
-                    fault: fault.map_or(0, fault_code),
-                    ..RecordHeader::blank()
-                };
+                let (header, streams) = self.verdict(block, event, fault);
                 let scores = &self.scoring.scores;
                 let scores = (0..scores.columns()).map(|column| scores.column(column)[event]);
                 let start = records.len();
-                let len = record::append(header, passed, kept, scores, bytes, records);
-                let streams = match fault {
-                    Some(_) => 1 << self.menu.streams().len(),
-                    None => self.decider.event_streams(event),
-                };
-                entries.push(Entry { event, start, len, event_id, time_ns: span.time_ns, streams });
+                let (passed, kept) = (&self.words.0, &self.words.1);
+                let len = record::append(header, passed, kept, scores, block.event(event).2, records);
+                let (event_id, time_ns) = (header.event_id, header.time_ns);
+                entries.push(Entry { event, start, len, event_id, time_ns, streams });
             }
         }
+    }
+
+    /// Header of the record of an event, and its streams.
+    fn verdict(&self, block: &Block, event: usize, fault: Option<Failed>) -> (RecordHeader, u64) {
+        let (span, event_id, _) = block.event(event);
+        let (rung, scored) = self.scoring.rung(event);
+        let mut header = RecordHeader {
+            event_id,
+            time_ns: span.time_ns,
+            menu_hash: self.menu.hash_prefix(),
+            model_hash: self.provenance.model_hash,
+            schema_id: self.provenance.schema_id,
+            run: block.run(),
+            segment: block.segment(),
+            source_id: span.source,
+            engine: scored.engine,
+            rung,
+            flags: if scored.degraded { record::DEGRADED } else { 0 },
+            ..RecordHeader::blank()
+        };
+        let Some(Failed { cause, model, .. }) = fault else {
+            return (header, self.decider.event_streams(event));
+        };
+        (header.fault, header.guilty_model) = (fault_code(cause), model);
+        if cause == Errored::Deadline {
+            (header.engine, header.flags) = (0, 0);
+        }
+        if let Some(last) = self.menu.pass_through() {
+            header.rung = self.menu.model_rungs() as u8;
+            return (header, last.stream_bits());
+        }
+        (header.block_index, header.block_last) = (event as u16, (block.len() - 1) as u16);
+        (header, 1 << self.menu.streams().len())
     }
 }
 
 fn fault_code(cause: Errored) -> u8 {
     match cause {
-        Errored::Panic => 1,
-        Errored::Nan => 2,
+        Errored::Panic => record::fault::PANIC,
+        Errored::Nan => record::fault::NAN,
+        Errored::Deadline => record::fault::DEADLINE,
+        Errored::Device => record::fault::DEVICE,
     }
 }
 
 fn ones(words: &[u64]) -> u64 {
     words.iter().map(|word| u64::from(word.count_ones())).sum()
-}
-
-/// The models of one worker and what they said of the current block.
-struct Scoring {
-    /// Each with the first of its score columns.
-    classifiers: Vec<(usize, Box<dyn Classifier>)>,
-    scores: ScoreTable,
-    /// Bit per event: not to be decided.
-    faulty: Vec<u64>,
-    /// The same events with their causes, in order.
-    faults: Vec<(usize, Errored)>,
-}
-
-impl Scoring {
-    fn new(classifiers: Vec<Box<dyn Classifier>>, batch: usize) -> Self {
-        let mut columns = 0;
-        let classifiers: Vec<_> = classifiers
-            .into_iter()
-            .map(|classifier| {
-                let first = columns;
-                columns += classifier.outputs().len();
-                (first, classifier)
-            })
-            .collect();
-        Self {
-            classifiers,
-            scores: ScoreTable::new(columns, batch),
-            faulty: vec![0; batch.div_ceil(64)],
-            faults: Vec::new(),
-        }
-    }
-
-    fn score(&mut self, block: &Block) {
-        self.faulty.fill(0);
-        self.faults.clear();
-        for (first, classifier) in &mut self.classifiers {
-            score_range(&mut **classifier, *first, block, 0..block.len(), &mut self.scores, &mut self.faults);
-        }
-        for (event, _) in &self.faults {
-            self.faulty[event / 64] |= 1 << (event % 64);
-        }
-        for column in 0..self.scores.columns() {
-            for (event, score) in self.scores.column(column)[..block.len()].iter().enumerate() {
-                let (word, bit) = (event / 64, 1 << (event % 64));
-                if !score.is_finite() && self.faulty[word] & bit == 0 {
-                    self.faulty[word] |= bit;
-                    self.faults.push((event, Errored::Nan));
-                }
-            }
-        }
-        // A model may have failed on an event after another did: one cause each, the first.
-        self.faults.sort_by_key(|&(event, _)| event);
-        self.faults.dedup_by_key(|&mut (event, _)| event);
-    }
-}
-
-/// Scores a range; splits it as long as it fails.
-fn score_range(
-    classifier: &mut dyn Classifier,
-    first: usize,
-    block: &Block,
-    range: Range<usize>,
-    scores: &mut ScoreTable,
-    faults: &mut Vec<(usize, Errored)>,
-) {
-    if range.is_empty() {
-        return;
-    }
-    let outputs = classifier.outputs().len();
-    let result = {
-        let mut columns: Vec<&mut [f32]> =
-            scores.columns_mut(first, outputs).map(|column| &mut column[range.clone()]).collect();
-        let _scoring = ScoringMark::set();
-        catch_unwind(AssertUnwindSafe(|| classifier.score(block, range.clone(), &mut columns)))
-    };
-    if matches!(result, Ok(Ok(()))) {
-        return;
-    }
-    if range.len() == 1 {
-        scores.columns_mut(first, outputs).for_each(|column| column[range.start] = f32::NAN);
-        faults.push((range.start, Errored::Panic));
-        return;
-    }
-    let middle = range.start + range.len() / 2;
-    score_range(classifier, first, block, range.start..middle, scores, faults);
-    score_range(classifier, first, block, middle..range.end, scores, faults);
-}
-
-thread_local! {
-    static SCORING: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Is this thread inside a model? A panic there is handled and counted, so a panic hook may stay silent.
-pub fn in_scoring() -> bool {
-    SCORING.get()
-}
-
-struct ScoringMark;
-
-impl ScoringMark {
-    fn set() -> Self {
-        SCORING.set(true);
-        Self
-    }
-}
-
-impl Drop for ScoringMark {
-    fn drop(&mut self) {
-        SCORING.set(false);
-    }
 }

@@ -16,7 +16,8 @@
 //! * I2: a worker holds an output block before it takes an input block. So the oldest block in flight always has the memory that it needs, and
 //!   the pipeline cannot lock up while the sequencer waits for it.
 //! * I3: the sequencer forwards blocks in the order of admission. So what is stored does not depend on the number of workers.
-//! * I4: an event's verdict depends on its bytes, its id and run, the menu and the models; never on its block, thread or time.
+//! * I4: an event's verdict depends on its bytes, its id and run, the menu and the models; never on its block, thread or time. The exceptions
+//!   are in its record: that it was late, if the run has a deadline, and that its device was lost.
 //! * I5: the decision path (admission, workers) never waits for storage except through the pool; what then waits is the source.
 //!
 //! Threads: one for admission, one per worker, one for the sequencer, one per stream. Cost: two queue hops per block; per event nothing but its
@@ -28,9 +29,11 @@ mod control;
 mod ids;
 mod input;
 mod judge;
+mod ladder;
 mod limits;
 mod outbound;
 mod run;
+mod scoring;
 mod sequencer;
 #[cfg(test)]
 mod simulation;
@@ -43,7 +46,9 @@ pub use clock::{Clock, ManualClock, MonotonicClock};
 pub use control::Control;
 pub use ids::{Admit, IdBook};
 pub use input::{Found, FrameReader};
-pub use judge::{Entry, Judge, Provenance, in_scoring};
+pub use judge::{Entry, Judge, Provenance};
+pub use ladder::{Choice, DeviceLoss};
 pub use limits::{BATCH_EVENTS_MAX, Limits, LimitsError, WORKERS_MAX};
 pub use run::{Latencies, Outcome, Pipeline, SegmentBooks, Setup, StreamOutcome};
+pub use scoring::in_scoring;
 pub use stage::{Progress, Stage};

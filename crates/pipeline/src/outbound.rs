@@ -19,7 +19,7 @@ pub(crate) struct Inbound {
 
 impl Inbound {
     pub(crate) fn new(stride: usize) -> Self {
-        let (block, arrivals) = (Block::new(stride), Tally::new(0));
+        let (block, arrivals) = (Block::new(stride), Tally::new(0, 0));
         Self { seq: 0, block, close: CloseReason::Full, arrivals, admitted_ns: 0 }
     }
 }
@@ -38,8 +38,8 @@ pub(crate) struct Outbound {
 }
 
 impl Outbound {
-    pub(crate) fn new(lines: usize) -> Self {
-        Self { tally: Tally::new(lines), ..Self::default() }
+    pub(crate) fn new(lines: usize, rungs: usize) -> Self {
+        Self { tally: Tally::new(lines, rungs), ..Self::default() }
     }
 
     /// Makes it the empty result of an input block; memory is kept.

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use tamis_event::{CloseReason, Schema};
 use tamis_ledger::{Imbalance, Latency, Storage, Tally};
 use tamis_menu::CompiledMenu;
-use tamis_port::{Classifier, Sink, SinkError, SinkReport, Source, SourceError};
+use tamis_port::{Sink, SinkError, SinkReport, Source, SourceError};
 use tamis_ring::{Bell, Receiver, Sender, queue};
 
 use crate::admission::Admission;
@@ -16,7 +17,7 @@ use crate::sequencer::Sequencer;
 use crate::stage::{panic_message, run_to_end};
 use crate::worker::{Queues, Worker};
 use crate::writer::Writer;
-use crate::{Clock, Control, Judge, Limits, Pace, Progress, Provenance, Stage};
+use crate::{Choice, Clock, Control, DeviceLoss, Judge, Limits, Pace, Progress, Provenance, Stage};
 
 /// Everything that a run is made of.
 #[expect(missing_debug_implementations, reason = "trait objects")]
@@ -27,8 +28,8 @@ pub struct Setup<'a> {
     pub schema: &'a Schema,
     /// The menu, compiled for the schema and the scores of the classifiers, in order.
     pub menu: Arc<CompiledMenu>,
-    /// The models of each worker; as many sets as workers.
-    pub classifiers: Vec<Vec<Box<dyn Classifier>>>,
+    /// For each worker, the choices of each model of the menu, best first.
+    pub models: Vec<Vec<Vec<Choice>>>,
     /// Storage: one sink per stream of the menu, in order, and one more for the error stream.
     pub sinks: Vec<Box<dyn Sink>>,
     /// For the records.
@@ -37,6 +38,9 @@ pub struct Setup<'a> {
     pub limits: Limits,
     /// How fast.
     pub pace: Pace,
+    /// Longest time from admission to a decision; an event that has no scores by then goes to the last rung. Makes what is late, and nothing
+    /// else, depend on the speed of the machine.
+    pub deadline: Option<Duration>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// How the run is watched and stopped.
@@ -95,6 +99,8 @@ pub struct Outcome {
     pub closes: [u64; CloseReason::ALL.len()],
     /// How long events took.
     pub latencies: Latencies,
+    /// The devices that workers lost, from the first event on.
+    pub losses: Vec<DeviceLoss>,
     /// Why the source ended before its end.
     pub source_error: Option<SourceError>,
     /// Stages that panicked: defects of this program.
@@ -121,11 +127,11 @@ impl Pipeline {
     /// Wires a run.
     ///
     /// # Panics
-    /// If the numbers of classifier sets and sinks do not fit the limits and the menu: the caller's plan is wrong.
+    /// If the numbers of models, rungs and sinks do not fit the limits and the menu: the caller's plan is wrong.
     pub fn new(setup: Setup<'_>) -> Self {
-        let Setup { source, schema, menu, classifiers, sinks, provenance, limits, pace, clock, control } =
+        let Setup { source, schema, menu, models, sinks, provenance, limits, pace, deadline, clock, control } =
             setup;
-        assert_eq!(classifiers.len(), limits.workers(), "one set of classifiers per worker");
+        assert_eq!(models.len(), limits.workers(), "one set of models per worker");
         assert_eq!(sinks.len(), menu.streams().len() + 1, "one sink per stream and one for errors");
         let bells = |n: usize| -> Vec<Arc<Bell>> { (0..n).map(|_| Arc::default()).collect() };
         let (admission_bell, sequencer_bell) = (Arc::<Bell>::default(), Arc::<Bell>::default());
@@ -133,10 +139,10 @@ impl Pipeline {
         let all_workers: Vec<&Arc<Bell>> = worker_bells.iter().collect();
 
         let outputs = limits.outbound_blocks(sinks.len());
-        let lines = menu.lines().len();
+        let (lines, rungs) = (menu.lines().len(), menu.rungs());
         let (free_inputs, take_input) =
             pool(limits.inbound_blocks(), &[&admission_bell], || Inbound::new(schema.record_len()));
-        let (free_outputs, take_output) = pool(outputs, &all_workers, || Outbound::new(lines));
+        let (free_outputs, take_output) = pool(outputs, &all_workers, || Outbound::new(lines, rungs));
         let (to_workers, from_admission) = queue(limits.inbound_blocks(), &[], &all_workers);
         let (to_sequencer, from_workers) = queue(outputs, &[], &[&sequencer_bell]);
         let (segment_sender, segments) = mpsc::channel();
@@ -151,7 +157,7 @@ impl Pipeline {
             take_input,
             to_workers,
         );
-        let workers = classifiers.into_iter().zip(worker_bells.clone()).map(|(models, bell)| {
+        let workers = models.into_iter().zip(worker_bells.clone()).map(|(models, bell)| {
             let queues = Queues {
                 input: from_admission.clone(),
                 free_inputs: free_inputs.clone(),
@@ -159,7 +165,7 @@ impl Pipeline {
                 output: to_sequencer.clone(),
             };
             let judge = Judge::new(models, menu.clone(), provenance, limits.batch());
-            (Worker::new(judge, queues, clock.clone(), control.clone()), bell)
+            (Worker::new(judge, queues, deadline, clock.clone(), control.clone()), bell)
         });
         let workers = workers.collect();
         // The chain of writers is built from its end: the last one gives blocks back to the pool.
@@ -171,7 +177,14 @@ impl Pipeline {
             next = sender;
         }
         writers.reverse();
-        let sequencer = Sequencer::new(from_workers, next, outputs, lines, segment_sender, control.clone());
+        let sequencer = Sequencer::new(
+            from_workers,
+            next,
+            outputs,
+            Tally::new(lines, rungs),
+            segment_sender,
+            control.clone(),
+        );
         Self {
             admission: (admission, admission_bell),
             workers,
@@ -262,12 +275,15 @@ impl Pipeline {
         tally.received = admitted.totals.received;
         let (mut storage, mut latencies, mut streams) =
             (Storage::default(), Latencies::default(), Vec::new());
+        let mut losses: Vec<DeviceLoss> = Vec::new();
         for (worker, _) in &mut self.workers {
             let own = worker.latency();
             latencies.wait.merge(&own.wait);
             latencies.decide.merge(&own.decide);
             latencies.decision.merge(&own.decision);
+            losses.extend_from_slice(worker.losses());
         }
+        losses.sort_by_key(|loss| (loss.run, loss.segment, loss.event_id));
         for (writer, _) in &mut self.writers {
             let report = writer.report();
             storage.stored += report.storage.stored;
@@ -285,6 +301,7 @@ impl Pipeline {
             streams,
             closes,
             latencies,
+            losses,
             source_error,
             panics,
             refused: None,
@@ -294,7 +311,7 @@ impl Pipeline {
 }
 
 /// How often the calling thread looks whether the stages have ended.
-const POLL: std::time::Duration = std::time::Duration::from_millis(1);
+const POLL: Duration = Duration::from_millis(1);
 
 /// A queue that starts full of fresh blocks.
 fn pool<T>(count: usize, takers: &[&Arc<Bell>], fresh: impl Fn() -> T) -> (Sender<T>, Receiver<T>) {

@@ -32,11 +32,12 @@ pub(crate) struct Sequencer {
 }
 
 impl Sequencer {
+    /// `totals` is an empty tally, as wide as those of the blocks.
     pub(crate) fn new(
         input: Receiver<Outbound>,
         writers: Sender<Outbound>,
         pool: usize,
-        lines: usize,
+        totals: Tally,
         segments: mpsc::Sender<SegmentBooks>,
         control: Arc<Control>,
     ) -> Self {
@@ -46,7 +47,7 @@ impl Sequencer {
             next: 0,
             waiting: (0..pool).map(|_| None).collect(),
             open: VecDeque::new(),
-            totals: Tally::new(lines),
+            totals,
             closes: [0; CloseReason::ALL.len()],
             segments,
             control,
@@ -70,7 +71,7 @@ impl Sequencer {
                 if self.open.len() == OPEN_SEGMENTS {
                     self.finish_oldest();
                 }
-                let tally = Tally::new(self.totals.lines.len());
+                let tally = Tally::new(self.totals.lines.len(), self.totals.rungs.len());
                 self.open.push_back(SegmentBooks { run: place.0, segment: place.1, tally });
                 self.open.back_mut().expect("just added")
             }

@@ -1,20 +1,23 @@
 //! The main test: the whole pipeline, faults on, from a seed, against an oracle that shares no code with it.
 
+mod doubles;
+mod ladder;
+
 use std::collections::BTreeSet;
 use std::ops::Range;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use tamis_event::record::Record;
+use tamis_event::record::{self, Record};
 use tamis_event::{Block, Defect, Schema};
 use tamis_ledger::{Corrupt, Errored, Kind, Tally};
 use tamis_menu::Menu;
-use tamis_port::{
-    Classifier, ClassifierError, Sink, SinkError, SinkReport, Source, SourceError, Stored, Window,
-};
+use tamis_port::{Classifier, ClassifierError, Sink, SinkReport};
 use tamis_sim::{FaultPlan, FaultRates, Faulted, GenOptions, Generator};
 
-use crate::{Control, Limits, ManualClock, Outcome, Pace, Pipeline, Provenance, SegmentBooks, Setup};
+use self::doubles::{Memory, Records, SimClock, Windows};
+use crate::{Choice, Control, Limits, Outcome, Pace, Pipeline, Provenance, SegmentBooks, Setup};
 
 const SCHEMA: &str = r#"
 name = "toy"
@@ -72,7 +75,7 @@ impl Classifier for Toy {
             let (_, id, record) = block.event(event);
             if panics_at(record) {
                 assert!(id % 2 == 0, "a model that panics");
-                return Err(ClassifierError { message: "a model that refuses".into() });
+                return Err(ClassifierError::Events { message: "a model that refuses".into() });
             }
             scores[0][event - range.start] = f32::from_le_bytes(record[..4].try_into().unwrap());
         }
@@ -80,77 +83,8 @@ impl Classifier for Toy {
     }
 }
 
-/// Gives bytes in windows of the given sizes, in turn, with pauses.
-struct Windows {
-    bytes: Bytes,
-    sizes: Vec<usize>,
-    turn: usize,
-}
-
-impl Source for Windows {
-    fn poll(&mut self) -> Result<Window, SourceError> {
-        self.turn += 1;
-        if self.bytes.is_empty() {
-            return Ok(Window::End);
-        }
-        if self.turn.is_multiple_of(3) {
-            return Ok(Window::Idle);
-        }
-        let size = self.sizes[self.turn % self.sizes.len()].min(self.bytes.len());
-        Ok(Window::Bytes(self.bytes.split_to(size)))
-    }
-
-    fn stop(&mut self) {
-        self.bytes.clear();
-    }
-}
-
 /// Ids and records of each stream.
 type Streams = Vec<Vec<(u64, Vec<u8>)>>;
-
-type Records = Arc<Mutex<Vec<(u64, Vec<u8>)>>>;
-
-/// Stores records in memory, ten at a time; fails for ever once `limit` are stored, and loses what it had taken beyond.
-struct Memory {
-    records: Records,
-    waiting: Vec<(u64, Vec<u8>)>,
-    limit: usize,
-    report: SinkReport,
-}
-
-impl Memory {
-    fn flush(&mut self) -> Result<(), SinkError> {
-        let mut records = self.records.lock().unwrap();
-        for record in self.waiting.drain(..) {
-            if records.len() == self.limit {
-                return Err(SinkError { place: "memory".into(), message: "full".into() });
-            }
-            records.push(record);
-            self.report.events += 1;
-        }
-        Ok(())
-    }
-}
-
-impl Sink for Memory {
-    fn write(&mut self, stored: Stored<'_>) -> Result<(), SinkError> {
-        self.waiting.push((stored.event_id, stored.record.to_vec()));
-        if self.waiting.len() == 10 { self.flush() } else { Ok(()) }
-    }
-
-    fn tick(&mut self, _now_ns: u64) -> Result<(), SinkError> {
-        Ok(())
-    }
-
-    fn report(&self) -> &SinkReport {
-        &self.report
-    }
-
-    fn close(&mut self) -> Result<SinkReport, SinkError> {
-        self.flush()?;
-        Ok(self.report.clone())
-    }
-}
 
 #[derive(Clone)]
 struct Case {
@@ -159,19 +93,29 @@ struct Case {
     windows: Vec<usize>,
     sink_limit: usize,
     pace: Pace,
+    deadline: Option<Duration>,
+    tick_ns: u64,
 }
 
 impl Default for Case {
     fn default() -> Self {
         let windows = vec![1, 7_000, 100, 64, 1_000_000, 3];
-        Self { workers: 3, batch: 100, windows, sink_limit: usize::MAX, pace: Pace::Flat }
+        Self {
+            workers: 3,
+            batch: 100,
+            windows,
+            sink_limit: usize::MAX,
+            pace: Pace::Flat,
+            deadline: None,
+            tick_ns: 0,
+        }
     }
 }
 
 struct Bench {
     pipeline: Pipeline,
     streams: Vec<Records>,
-    clock: Arc<ManualClock>,
+    clock: Arc<SimClock>,
     control: Arc<Control>,
 }
 
@@ -180,11 +124,26 @@ fn bench(bytes: &[u8], case: &Case) -> Bench {
 }
 
 fn bench_with(bytes: &[u8], case: &Case, menu: &str) -> Bench {
+    let outputs = ["toy.energy".to_owned()];
+    let toy = || Box::new(Toy { outputs: outputs.to_vec() }) as _;
+    bench_of(bytes, case, menu, &outputs, &|| {
+        vec![vec![Choice { classifier: toy(), engine: 1, stand_in: None }]]
+    })
+}
+
+/// The bench of a menu whose models are made by `models`, once per worker, and give `scores`.
+fn bench_of(
+    bytes: &[u8],
+    case: &Case,
+    menu: &str,
+    scores: &[String],
+    models: &dyn Fn() -> Vec<Vec<Choice>>,
+) -> Bench {
     let schema = Schema::parse(SCHEMA.as_bytes()).unwrap();
-    let scores = vec!["toy.energy".to_owned()];
-    let menu = Arc::new(Menu::parse(menu, "toy.toml").unwrap().compile(&schema, &scores).unwrap());
+    let menu = Arc::new(Menu::parse(menu, "toy.toml").unwrap().compile(&schema, scores).unwrap());
     let streams: Vec<Records> = (0..=menu.streams().len()).map(|_| Records::default()).collect();
-    let (clock, control) = (Arc::<ManualClock>::default(), Arc::<Control>::default());
+    let clock = Arc::new(SimClock { tick_ns: case.tick_ns, ..SimClock::default() });
+    let control = Arc::<Control>::default();
     let sink = |records: &Records| {
         Box::new(Memory {
             records: records.clone(),
@@ -201,13 +160,12 @@ fn bench_with(bytes: &[u8], case: &Case, menu: &str) -> Bench {
         }),
         schema: &schema,
         menu,
-        classifiers: (0..case.workers)
-            .map(|_| vec![Box::new(Toy { outputs: scores.clone() }) as _])
-            .collect(),
+        models: (0..case.workers).map(|_| models()).collect(),
         sinks: streams.iter().map(sink).collect(),
-        provenance: Provenance { schema_id: schema.id(), model_hash: 7, engine: 1 },
+        provenance: Provenance { schema_id: schema.id(), model_hash: 7 },
         limits: Limits::new(case.workers, case.batch, schema.record_len()).unwrap(),
         pace: case.pace,
+        deadline: case.deadline,
         clock: clock.clone(),
         control: control.clone(),
     });
@@ -218,7 +176,8 @@ impl Bench {
     fn seeded(self, seed: u64) -> (Outcome, Vec<SegmentBooks>, Streams) {
         let mut segments = Vec::new();
         let clock = self.clock;
-        let outcome = self.pipeline.run_seeded(seed, || clock.advance(50), |books| segments.push(books));
+        let outcome =
+            self.pipeline.run_seeded(seed, || clock.clock.advance(50), |books| segments.push(books));
         (outcome, segments, take(self.streams))
     }
 }
@@ -227,10 +186,32 @@ fn take(streams: Vec<Records>) -> Streams {
     streams.into_iter().map(|records| std::mem::take(&mut *records.lock().unwrap())).collect()
 }
 
+/// The streams with what may depend on batches taken out of the error stream, its last one: which events shared a block. No other stream says
+/// anything about blocks.
+fn without_blocks(mut streams: Streams) -> Streams {
+    let errors = streams.last_mut().unwrap();
+    for (_, bytes) in errors {
+        *bytes = {
+            let record = Record::parse(bytes).unwrap();
+            let header = record::RecordHeader { block_index: 0, block_last: 0, ..*record.header() };
+            let (passed, kept): (Vec<u64>, Vec<u64>) = (record.passed().collect(), record.kept().collect());
+            let mut out = Vec::new();
+            record::append(header, &passed, &kept, record.scores(), record.event(), &mut out);
+            out
+        };
+    }
+    streams
+}
+
 /// A stream of 20 to 60 frames with about every tenth damaged in one of all known ways.
 fn faulted(seed: u64, rate: f64) -> Faulted {
+    faulted_in_segments(seed, rate, 400)
+}
+
+/// The same in segments of so many events: no block is longer.
+fn faulted_in_segments(seed: u64, rate: f64, segment_events: u64) -> Faulted {
     let schema = Schema::parse(SCHEMA.as_bytes()).unwrap();
-    let options = GenOptions { seed, frame_events: 50, segment_events: 400, ..GenOptions::default() };
+    let options = GenOptions { seed, frame_events: 50, segment_events, ..GenOptions::default() };
     let generator = Generator::new(&schema, options).unwrap();
     let mut frames: Vec<Vec<u8>> = Vec::new();
     let events = 1_000 + 50 * (seed % 40) + seed % 50;
@@ -311,7 +292,7 @@ fn the_ledger_balances_to_the_event_whatever_is_thrown_at_it() {
             )
         );
         // The segments add up, each balanced by itself.
-        let mut sum = Tally::new(2);
+        let mut sum = Tally::new(2, 1);
         for books in &segments {
             assert_eq!(books.tally.balance(), Ok(()), "seed {seed}: segment {}", books.segment);
             sum.merge(&books.tally);
@@ -328,6 +309,7 @@ fn what_is_stored_does_not_depend_on_workers_batches_windows_threads_or_pace() {
         let (reference, _, expected) =
             bench(&bytes, &Case { workers: 1, batch: 4096, ..Case::default() }).seeded(0);
         assert!(expected.iter().all(|stream| !stream.is_empty()), "the test needs events in every stream");
+        let expected = without_blocks(expected);
         for workers in [1, 2, 4] {
             for batch in [1, 7, 256, 4096] {
                 for (windows, pace) in
@@ -335,12 +317,16 @@ fn what_is_stored_does_not_depend_on_workers_batches_windows_threads_or_pace() {
                 {
                     let case = Case { workers, batch, windows, pace, ..Case::default() };
                     let (outcome, _, streams) = bench(&bytes, &case).seeded(seed ^ batch as u64);
-                    assert!(streams == expected, "seed {seed}, {workers} workers, batch {batch}");
+                    assert!(
+                        without_blocks(streams) == expected,
+                        "seed {seed}, {workers} workers, batch {batch}"
+                    );
                     assert_eq!(outcome.tally, reference.tally);
                 }
                 let bench = bench(&bytes, &Case { workers, batch, ..Case::default() });
                 let outcome = bench.pipeline.run_threads(|_| ());
-                assert!(take(bench.streams) == expected, "seed {seed}, {workers} threads, batch {batch}");
+                let streams = without_blocks(take(bench.streams));
+                assert!(streams == expected, "seed {seed}, {workers} threads, batch {batch}");
                 assert_eq!((outcome.tally, outcome.panics), (reference.tally.clone(), vec![]));
             }
         }
@@ -352,10 +338,11 @@ fn what_is_stored_does_not_depend_on_workers_batches_windows_threads_or_pace() {
 fn canary_a_miscount_does_not_balance() {
     panics_quietly();
     let Faulted { bytes, .. } = faulted(5, 0.0);
-    let tampers: [fn(&mut Tally); 4] = [
+    let tampers: [fn(&mut Tally); 5] = [
         |tally| tally.rejected += 1,
         |tally| tally.accepted = tally.accepted.saturating_sub(1),
         |tally| tally.errored.add(Errored::Nan, 1),
+        |tally| tally.rungs[0] += 1,
         // Balances in itself, but not with what was stored.
         |tally| (tally.accepted, tally.rejected) = (0, tally.rejected + tally.accepted),
     ];

@@ -1,12 +1,13 @@
 //! The deciding stage. One per core, each with its own judge.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tamis_ledger::{Dropped, Latency};
 use tamis_ring::{Receiver, Sender, TryRecv};
 
 use crate::outbound::{Inbound, Outbound};
-use crate::{Clock, Control, Judge, Progress, Stage};
+use crate::{Clock, Control, DeviceLoss, Judge, Progress, Stage};
 
 /// See the module's doc.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub(crate) struct Worker {
     output: Option<Outbound>,
     clock: Arc<dyn Clock>,
     control: Arc<Control>,
+    /// Longest time from admission to a decision.
+    deadline_ns: Option<u64>,
     latency: WorkerLatency,
     /// A deliberate miscount, for the test that tests the tests.
     #[cfg(test)]
@@ -44,13 +47,20 @@ pub(crate) struct Queues {
 }
 
 impl Worker {
-    pub(crate) fn new(judge: Judge, queues: Queues, clock: Arc<dyn Clock>, control: Arc<Control>) -> Self {
+    pub(crate) fn new(
+        judge: Judge,
+        queues: Queues,
+        deadline: Option<Duration>,
+        clock: Arc<dyn Clock>,
+        control: Arc<Control>,
+    ) -> Self {
         Self {
             judge,
             queues: Some(queues),
             output: None,
             clock,
             control,
+            deadline_ns: deadline.map(|time| time.as_nanos().try_into().unwrap_or(u64::MAX)),
             latency: WorkerLatency::default(),
             #[cfg(test)]
             tamper: None,
@@ -61,13 +71,22 @@ impl Worker {
         std::mem::take(&mut self.latency)
     }
 
+    /// The devices that its models lost.
+    pub(crate) fn losses(&self) -> &[DeviceLoss] {
+        self.judge.losses()
+    }
+
     fn decide(&mut self, input: &Inbound, output: &mut Outbound) {
         let events = input.block.len();
         let begun = self.clock.now_ns();
         if self.control.is_aborting() {
             output.tally.dropped.add(Dropped::Shutdown, events as u64);
         } else {
-            self.judge.decide(&input.block);
+            let mut is_late = self.deadline_ns.map(|deadline_ns| {
+                let (clock, admitted_ns) = (&self.clock, input.admitted_ns);
+                move || clock.now_ns() - admitted_ns > deadline_ns
+            });
+            self.judge.decide(&input.block, is_late.as_mut().map(|is_late| is_late as _));
             self.judge.keep(&input.block, &mut output.records, &mut output.entries);
             self.judge.count(events, &mut output.tally);
         }

@@ -6,10 +6,19 @@ use tamis_event::Block;
 
 /// Why a batch has no scores.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct ClassifierError {
-    /// What happened.
-    pub message: String,
+pub enum ClassifierError {
+    /// Something about these events: a smaller range of them may well have scores, so the caller splits it.
+    #[error("{message}")]
+    Events {
+        /// What happened.
+        message: String,
+    },
+    /// What the model runs on is lost, for these events and all that follow: the caller must not ask again, and needs another classifier.
+    #[error("{message}")]
+    Device {
+        /// What happened.
+        message: String,
+    },
 }
 
 /// A model that is bound to a schema: it knows where its inputs stand in an event record.
@@ -21,8 +30,8 @@ pub trait Classifier: Send {
 
     /// Scores the events `range` of `block`: `scores[k][i]` becomes output `k` of event `range.start + i`.
     ///
-    /// `scores` has one slice per output, each `range.len()` long. A panic or an error concerns this range only; the caller splits it until
-    /// the guilty event stands alone.
+    /// `scores` has one slice per output, each `range.len()` long. A panic or [`ClassifierError::Events`] concerns this range only; the caller
+    /// splits it until the guilty event stands alone. After [`ClassifierError::Device`] it does not call again.
     fn score(
         &mut self,
         block: &Block,

@@ -175,7 +175,7 @@ fn record_of(id: u64) -> Vec<u8> {
 fn sink_on(memory: &Memory, durable: Durable) -> McapSink {
     let schema =
         Schema::parse(b"name = \"t\"\n[[field]]\nname = \"a\"\ndtype = \"u8\"\nlen = 60000\n").unwrap();
-    let models = vec![Bundle { name: "m".into(), tar: vec![7; 5000] }];
+    let models = vec![Bundle { name: "m".into(), choice: 0, tar: vec![7; 5000] }];
     let provenance =
         Arc::new(Provenance { schema, menu: "# menu".into(), models, metadata: BTreeMap::new() });
     let plan = StreamPlan {

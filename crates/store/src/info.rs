@@ -55,7 +55,7 @@ pub struct Info {
     pub record_bytes: u64,
     /// Records that cannot be read.
     pub bad_records: u64,
-    /// Records that an error made, not the menu.
+    /// Records of events that no model could score.
     pub faults: u64,
     /// By run number.
     pub runs: BTreeMap<u32, RunInfo>,

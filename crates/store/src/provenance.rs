@@ -14,7 +14,7 @@ pub struct Provenance {
     pub schema: Schema,
     /// The menu file, as it stands.
     pub menu: String,
-    /// The models of the menu, in its order.
+    /// The models of the menu, in its order, each followed by its fallbacks.
     pub models: Vec<Bundle>,
     /// Further words about the run. Must be deterministic: no wall clock, host name, thread or batch numbers.
     pub metadata: BTreeMap<String, String>,
@@ -23,10 +23,19 @@ pub struct Provenance {
 /// A model bundle as one archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bundle {
-    /// Name of the model in the menu: the attachment is `model-NAME.tar`.
+    /// Name of the model in the menu.
     pub name: String,
+    /// 0 for the bundle that the menu names first, k for its k-th fallback.
+    pub choice: usize,
     /// Bytes of the tar archive.
     pub tar: Vec<u8>,
+}
+
+impl Bundle {
+    /// Name of the attachment for a choice of a model: `model-NAME.tar`, and `model-NAME.K.tar` for its fallback K.
+    pub fn attachment(name: &str, choice: usize) -> String {
+        if choice == 0 { format!("model-{name}.tar") } else { format!("model-{name}.{choice}.tar") }
+    }
 }
 
 /// A file inside a file.
@@ -86,9 +95,9 @@ impl Head {
             Attachment { name: SCHEMA.into(), media_type: TOML.into(), data: schema.text().into() },
             Attachment { name: MENU.into(), media_type: TOML.into(), data: menu.as_bytes().into() },
         ];
-        for Bundle { name, tar } in models {
+        for Bundle { name, choice, tar } in models {
             check_name(name)?;
-            let name = format!("model-{name}.tar");
+            let name = Bundle::attachment(name, *choice);
             attachments.push(Attachment { name, media_type: TAR.into(), data: tar.clone() });
         }
         Ok(Self {

@@ -115,7 +115,7 @@ impl Reader {
         &self.scan.metadata
     }
 
-    /// Files inside the file: `schema.toml`, `menu.toml`, `model-NAME.tar`.
+    /// Files inside the file: `schema.toml`, `menu.toml`, `model-NAME.tar`, `model-NAME.K.tar`.
     pub fn attachments(&self) -> &[Attachment] {
         &self.scan.attachments
     }

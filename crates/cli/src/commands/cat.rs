@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
-use tamis_app::{DOCUMENT_VERSION, Event, Exit, Failure};
+use tamis_app::{DOCUMENT_VERSION, Event, Exit, Failure, Verdict};
 
 use super::{Group, Run};
 use crate::config::suggestion;
@@ -19,7 +19,8 @@ const WIDTH: usize = 120;
 
 /// Show the events of a file: a table, or JSON
 ///
-/// A table has one row per event: where it belongs, its scores, some fields, and the lines that kept it. JSON has all fields.
+/// A table has one row per event: where it belongs, the rung and the engine that scored it, its scores, some fields, and the lines that kept
+/// it. For an event that no model could score it says why, and in the error stream where in its block it stood. JSON has all fields.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// A recording (.tmf, .tmf.zst), or stored events (.mcap, .mcap.part)
@@ -228,6 +229,9 @@ fn heading(event: &Event, columns: &[Column]) -> Table {
     // `topo.leptons` stands on two lines, so that columns are as narrow as their numbers.
     let title = |name: &str| name.rsplit_once('.').map_or(name.into(), |(group, name)| format!("{group}\n.{name}"));
     let mut table = Table::default().right("event").right("run").right("segment");
+    if event.verdict.is_some() {
+        table = table.right("rung").left("engine");
+    }
     for (name, _) in event.verdict.iter().flat_map(|verdict| &verdict.scores) {
         table = table.right(title(name));
     }
@@ -244,6 +248,8 @@ fn heading(event: &Event, columns: &[Column]) -> Table {
 fn cells(event: &Event, columns: &[Column]) -> Vec<String> {
     let mut cells = vec![event.event.to_string(), event.run.to_string(), event.segment.to_string()];
     if let Some(verdict) = &event.verdict {
+        let stand_in = if verdict.degraded { " (stand-in)" } else { "" };
+        cells.extend([verdict.rung.to_string(), format!("{}{stand_in}", verdict.engine)]);
         cells.extend(verdict.scores.iter().map(|(_, score)| format!("{score:.4}")));
     }
     for column in columns {
@@ -254,10 +260,16 @@ fn cells(event: &Event, columns: &[Column]) -> Vec<String> {
         });
     }
     if let Some(verdict) = &event.verdict {
-        cells.push(match verdict.fault {
-            Some(fault) => format!("(undecided: {fault})"),
-            None => verdict.kept.join(" "),
-        });
+        cells.push(verdict.fault.map_or_else(|| verdict.kept.join(" "), |fault| unscored(fault, verdict)));
     }
     cells
+}
+
+/// `(undecided: nan by topo, index 17 in a block of 4096)`, or `(kept by hash: deadline)`.
+fn unscored(fault: &str, verdict: &Verdict) -> String {
+    let by = verdict.guilty_model.as_ref().map(|model| format!(" by {model}")).unwrap_or_default();
+    match verdict.block {
+        Some(place) => format!("(undecided: {fault}{by}, index {} in a block of {})", place.index, place.events),
+        None => format!("(kept by hash: {fault}{by})"),
+    }
 }

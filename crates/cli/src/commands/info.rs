@@ -78,7 +78,7 @@ fn records(info: &RecordsInfo) -> String {
         bytes(info.file_bytes),
         if info.complete { "" } else { ", NOT CLOSED IN ORDER: tamis recover makes a whole file of it" },
         extent(&info.extent),
-        if info.faults == 0 { String::new() } else { format!("; {} could not be decided", grouped(info.faults)) },
+        remarks(info),
         info.schema,
         info.menu,
         info.menu_hash,
@@ -95,6 +95,13 @@ fn records(info: &RecordsInfo) -> String {
         let _ = write!(text, "\n{}", metadata.render());
     }
     text
+}
+
+/// What is not as it should be in the events.
+fn remarks(info: &RecordsInfo) -> String {
+    let remarks = [(info.faults, "could not be scored"), (info.degraded, "were scored by a stand-in")];
+    let told = remarks.iter().filter(|&&(events, _)| events > 0);
+    told.map(|&(events, what)| format!("; {} {what}", grouped(events))).collect()
 }
 
 fn extent(extent: &Extent) -> String {

@@ -1,6 +1,7 @@
 //! `tamis replay`: a recording through a menu, accepted events to files.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tamis_app::{Exit, Failure, Plan, Settings};
 use tamis_model::Engine;
@@ -48,6 +49,11 @@ pub(crate) struct Args {
     /// How fast events are admitted: flat (as fast as they are decided), recorded (as their times say), or a rate such as 1MHz
     #[arg(long, value_name = "PACE", default_value = "flat", value_parser = pace)]
     pace: Pace,
+    /// Longest time from admission to decision, such as 2ms [default: none]. What is later is not scored: it goes to the last rung of the
+    /// menu's ladder, or to the error stream. Which events are late differs from run to run, and each of their records says so. At flat pace
+    /// the wait in full queues counts
+    #[arg(long, value_name = "TIME", value_parser = units::time)]
+    deadline: Option<Duration>,
     /// Input rate that line rates are quoted at, such as 40MHz [default: the menu's]
     #[arg(long, value_name = "RATE", value_parser = units::rate_hz)]
     rate: Option<f64>,
@@ -71,6 +77,7 @@ impl Run for Args {
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("replay l1.tmf --menu l1.toml --out out", "as fast as possible"),
         ("replay l1.tmf --menu l1.toml --out out --pace 1MHz --repeat 9", "latencies at 1 MHz"),
+        ("replay l1.tmf --menu l1.toml --out out --pace 1MHz --deadline 2ms", "give up what is late"),
         ("replay l1.tmf --menu l1.toml --out out --model topo=topo-2 --json", "another model, for a program"),
     ];
 
@@ -99,6 +106,7 @@ impl Args {
             batch: self.batch,
             passes: self.repeat,
             pace: self.pace,
+            deadline: self.deadline,
             rate_hz: self.rate,
             durable: self.durable,
             rotate_bytes: self.rotate,

@@ -13,7 +13,8 @@ use crate::table::Table;
 /// Check files: every checksum, and every decision made again
 ///
 /// A stored file carries its menu and models; each event is decided again with them and must come out the same, bit for bit. Of a recording,
-/// frames and checksums are checked. Any difference or damage ends in exit code 76.
+/// frames and checksums are checked. Any difference or damage ends in exit code 76. An event that was late is decided as one that is late; an
+/// event that was scored on an engine that is not here is not decided again, and counted.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Stored events (.mcap) or recordings (.tmf, .tmf.zst)
@@ -63,6 +64,7 @@ impl Run for Args {
             print(&render(&verified.files))?;
         }
         for File { file, found } in &verified.files {
+            found.notes.iter().for_each(|note| say(format_args!("{file}: {note}")));
             found.findings.iter().for_each(|finding| say(format_args!("{file}: {finding}")));
             let silent = (found.damaged + found.different).saturating_sub(found.findings.len() as u64);
             if silent > 0 {
@@ -75,11 +77,20 @@ impl Run for Args {
 }
 
 fn render(files: &[File]) -> String {
-    let mut table =
-        Table::default().left("Verdict").right("events").right("reproduced").right("different").right("damaged").left("file");
+    let mut table = Table::default().left("Verdict").right("events").right("reproduced");
+    let is_partial = files.iter().any(|file| file.found.unchecked > 0);
+    if is_partial {
+        table = table.right("unchecked");
+    }
+    table = table.right("different").right("damaged").left("file");
     for File { file, found } in files {
-        let verdict = if found.exit() == Exit::Done { "good" } else { "BAD" };
-        let counts = [found.events, found.reproduced, found.different, found.damaged].map(grouped);
+        let verdict = match found.exit() {
+            Exit::Done if found.unchecked > 0 => "in part",
+            Exit::Done => "good",
+            _ => "BAD",
+        };
+        let counts = [Some(found.events), Some(found.reproduced), is_partial.then_some(found.unchecked)];
+        let counts = counts.into_iter().chain([Some(found.different), Some(found.damaged)]).flatten().map(grouped);
         table.row(std::iter::once(verdict.to_string()).chain(counts).chain([file.clone()]));
     }
     table.render()

@@ -1,6 +1,6 @@
 //! The documents are a contract: their keys, one document on standard output, nothing else.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{Frames, Lab, sample};
 
@@ -17,13 +17,15 @@ fn replay() {
     let (_, document) = lab.replay("in.tmf", "");
     #[rustfmt::skip]
     assert_eq!(keys(&document), [
-        "batch", "closes", "device", "exit", "input_rate_hz", "latency_ns", "ledger", "lines", "problems", "reduction", "run", "schema",
+        "batch", "closes", "device", "device_losses", "exit", "input_rate_hz", "latency_ns", "ledger", "lines", "problems", "reduction", "run", "schema",
         "stages_ns", "streams", "tamis", "throughput", "workers",
     ]);
     #[rustfmt::skip]
     assert_eq!(keys(&document["ledger"]), [
-        "accepted", "corrupt", "dropped", "errored", "frames", "in_flight", "missing", "received", "rejected", "storage",
+        "accepted", "corrupt", "degraded", "dropped", "errored", "frames", "in_flight", "missing", "received", "rejected", "rungs", "storage",
     ]);
+    assert_eq!(document["ledger"]["rungs"], json!([{"rung": 0, "kind": "models", "events": 2}]));
+    assert_eq!(document["device_losses"], json!([]));
     assert_eq!(
         keys(&document["lines"][0]),
         ["accepted", "name", "passed", "prescale", "rate_err_hz", "rate_hz", "seen"]

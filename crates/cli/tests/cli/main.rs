@@ -6,6 +6,7 @@ mod damage;
 mod documents;
 mod ends;
 mod journeys;
+mod ladder;
 mod refusals;
 mod storage;
 mod support;

@@ -107,6 +107,11 @@ impl Lab {
 
     /// A bundle `name`: one score, 2 x. `weight` replaces the 2 behind the manifest's back in both files of a consistent bundle.
     pub fn model(&self, name: &str, field: &str, weight: f32) {
+        self.bundle(name, &format!("field = \"{field}\""), weight);
+    }
+
+    /// The same with more to say about the input.
+    pub fn bundle(&self, name: &str, input: &str, weight: f32) {
         let weights =
             safetensors(&[("layers.0.bias", &[1], &[0.0]), ("layers.0.weight", &[1, 1], &[weight])]);
         let golden = safetensors(&[("inputs", &[2, 1], &[1.0, -3.0]), ("scores", &[2, 1], &[2.0, -6.0])]);
@@ -123,7 +128,7 @@ output_activation = "none"
 outputs = ["score"]
 
 [[input]]
-field = "{field}"
+{input}
 
 [weights]
 file = "weights.safetensors"

@@ -73,7 +73,7 @@ fn other_readers_find_everything() {
     assert_eq!(id, count, "through the index");
 
     let attached: Vec<_> = read.attachment_indexes.iter().map(|index| index.name.as_str()).collect();
-    assert_eq!(attached, ["schema.toml", "menu.toml", "model-mlp.tar"]);
+    assert_eq!(attached, ["schema.toml", "menu.toml", "model-mlp.tar", "model-mlp.1.tar"]);
     let first_chunk = read.chunk_indexes[0].chunk_start_offset;
     assert!(read.attachment_indexes.iter().all(|index| index.offset < first_chunk), "attachments come first");
 }
@@ -92,7 +92,12 @@ fn a_file_explains_itself() {
     assert_eq!(info.kept, [500, 1000]);
     assert_eq!((info.bytes, &info.ending), (path.metadata().unwrap().len(), &Ending::Closed));
     let names: Vec<_> = info.attachments.iter().map(|found| (found.name.as_str(), found.bytes)).collect();
-    let expected = [("schema.toml", SCHEMA.len()), ("menu.toml", MENU.len()), ("model-mlp.tar", 300)];
+    let expected = [
+        ("schema.toml", SCHEMA.len()),
+        ("menu.toml", MENU.len()),
+        ("model-mlp.tar", 300),
+        ("model-mlp.1.tar", 3),
+    ];
     assert_eq!(names, expected.map(|(name, len)| (name, len as u64)));
     // sha256sum of "# a menu\n"
     assert_eq!(

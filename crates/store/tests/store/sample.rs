@@ -34,10 +34,14 @@ pub fn plan(folder: &Path, durable: Durable, rotate_bytes: u64) -> StreamPlan {
     let provenance = Provenance {
         schema: Schema::parse(SCHEMA.as_bytes()).unwrap(),
         menu: MENU.into(),
-        models: vec![Bundle {
-            name: "mlp".into(),
-            tar: (0..300_u32).map(|i| ((i * i) >> 4) as u8).collect(),
-        }],
+        models: vec![
+            Bundle {
+                name: "mlp".into(),
+                choice: 0,
+                tar: (0..300_u32).map(|i| ((i * i) >> 4) as u8).collect(),
+            },
+            Bundle { name: "mlp".into(), choice: 1, tar: vec![1, 2, 3] },
+        ],
         metadata: BTreeMap::from([("version".into(), "1.2.3".into())]),
     };
     StreamPlan {

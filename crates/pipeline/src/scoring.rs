@@ -1,0 +1,287 @@
+//! The scores of a block: every event climbs the ladder until the models of a rung give it finite scores.
+//!
+//! ```text
+//!   block  | slice | slice | ... |        without a deadline the block is one slice
+//!   rung 0   every event of the slice
+//!   rung 1   those on which a model failed at rung 0
+//!   ...      those that failed there; who fails at every rung has a fault
+//! ```
+//!
+//! * I1: when a model panics, errs or gives a score that is not finite, only the guilty events suffer: a failed range is split in two until
+//!   each guilty event stands alone. So rung and scores of an event do not depend on how events were grouped into blocks.
+//! * I2: a lost device is not split for: its stand-in takes over and the whole block is scored again, this block included.
+//! * I3: lateness is asked for between slices and between rungs, never within a call of a model. What was begun in time is decided; so a
+//!   verdict is at most one slice late. All events that are late go without scores.
+
+use std::cell::Cell;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use tamis_event::record::NO_MODEL;
+use tamis_event::{Block, ScoreTable};
+use tamis_ledger::Errored;
+use tamis_port::{Classifier, ClassifierError};
+
+use crate::ladder::{Choice, DeviceLoss, Ladder, Model, Rung};
+
+/// Events that are scored between two looks at the deadline: one large tile of a model, some ten microseconds.
+const SLICE: usize = 512;
+
+/// Is it too late for the events that have no scores yet?
+pub(crate) type IsLate<'a> = Option<&'a mut dyn FnMut() -> bool>;
+
+/// An event that failed, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Failed {
+    /// Index in its block.
+    pub(crate) event: usize,
+    pub(crate) cause: Errored,
+    /// Index in the menu of the first model that failed, or [`NO_MODEL`].
+    pub(crate) model: u8,
+}
+
+/// The models of one worker and what they said of the current block.
+pub(crate) struct Scoring {
+    ladder: Ladder,
+    pub(crate) scores: ScoreTable,
+    /// Rung of every event: the last one that it reached.
+    rungs: Vec<u8>,
+    /// Events that got their scores at each rung.
+    scored: Vec<u64>,
+    /// Bit per event: no rung could score it.
+    pub(crate) faulty: Vec<u64>,
+    /// The same events, in order.
+    pub(crate) faults: Vec<Failed>,
+    pub(crate) losses: Vec<DeviceLoss>,
+    /// Events to score at the current rung: ranges, ascending, not adjacent.
+    pending: Vec<Range<usize>>,
+    /// Those of them that failed at it.
+    failed: Vec<Failed>,
+}
+
+/// The device of a model was lost at a rung.
+struct Lost {
+    model: usize,
+    rung: usize,
+    message: String,
+}
+
+impl Scoring {
+    pub(crate) fn new(models: Vec<Vec<Choice>>, batch: usize) -> Self {
+        let ladder = Ladder::new(models);
+        Self {
+            scores: ScoreTable::new(ladder.columns(), batch),
+            rungs: vec![0; batch],
+            scored: vec![0; ladder.rungs().len()],
+            faulty: vec![0; batch.div_ceil(64)],
+            faults: Vec::new(),
+            losses: Vec::new(),
+            pending: Vec::new(),
+            failed: Vec::new(),
+            ladder,
+        }
+    }
+
+    /// Scores every event of a block.
+    pub(crate) fn score(&mut self, block: &Block, mut is_late: IsLate<'_>) {
+        // Ends: a choice is lost at most twice, itself and its stand-in.
+        while let Err(lost) = self.climb(block, &mut is_late) {
+            self.lose(block, lost);
+        }
+        debug_assert!(
+            self.faults.is_sorted_by_key(|failed| failed.event),
+            "slice by slice, and from one rung of each"
+        );
+        for failed in &self.faults {
+            self.faulty[failed.event / 64] |= 1 << (failed.event % 64);
+        }
+    }
+
+    /// Events of the last block that got their scores at each rung.
+    pub(crate) fn scored(&self) -> &[u64] {
+        &self.scored
+    }
+
+    /// The last rung that an event of the last block reached, and what computed its scores there.
+    pub(crate) fn rung(&self, event: usize) -> (u8, Rung) {
+        let rung = self.rungs[event];
+        (rung, self.ladder.rungs()[usize::from(rung)])
+    }
+
+    /// Events of the last block with a score from a stand-in.
+    pub(crate) fn degraded(&self) -> u64 {
+        let rungs = self.ladder.rungs().iter().zip(&self.scored);
+        let scored: u64 = rungs.filter(|(rung, _)| rung.degraded).map(|(_, events)| events).sum();
+        let tried =
+            |failed: &&Failed| failed.cause != Errored::Deadline && self.rung(failed.event).1.degraded;
+        scored + self.faults.iter().filter(tried).count() as u64
+    }
+
+    fn climb(&mut self, block: &Block, is_late: &mut IsLate<'_>) -> Result<(), Lost> {
+        let events = block.len();
+        self.rungs[..events].fill(0);
+        self.scored.fill(0);
+        self.faulty.fill(0);
+        self.faults.clear();
+        let slice = if is_late.is_some() { SLICE } else { events.max(1) };
+        for start in (0..events).step_by(slice) {
+            if ask(is_late) {
+                self.give_up(start..events);
+                break;
+            }
+            self.pending.clear();
+            self.pending.push(start..events.min(start + slice));
+            self.climb_slice(block, is_late)?;
+        }
+        Ok(())
+    }
+
+    /// Lets the pending events climb.
+    fn climb_slice(&mut self, block: &Block, is_late: &mut IsLate<'_>) -> Result<(), Lost> {
+        for rung in 0..self.ladder.rungs().len() {
+            if rung > 0 && ask(is_late) {
+                std::mem::take(&mut self.pending).into_iter().for_each(|range| self.give_up(range));
+                return Ok(());
+            }
+            self.score_rung(block, rung)?;
+            let tried: usize = self.pending.iter().map(ExactSizeIterator::len).sum();
+            self.scored[rung] += (tried - self.failed.len()) as u64;
+            for range in self.pending.drain(..) {
+                self.rungs[range].fill(rung as u8);
+            }
+            if self.failed.is_empty() {
+                return Ok(());
+            }
+            for &Failed { event, .. } in &self.failed {
+                match self.pending.last_mut() {
+                    Some(range) if range.end == event => range.end += 1,
+                    _ => self.pending.push(event..event + 1),
+                }
+            }
+        }
+        self.faults.append(&mut self.failed);
+        Ok(())
+    }
+
+    /// Scores the pending events with the models of a rung, and leaves those that failed in `failed`, with the first model that did.
+    fn score_rung(&mut self, block: &Block, rung: usize) -> Result<(), Lost> {
+        let Self { ladder, scores, pending, failed, .. } = self;
+        failed.clear();
+        for (index, model) in ladder.models().enumerate() {
+            let mut fail = |event, cause| failed.push(Failed { event, cause, model: index as u8 });
+            for range in &*pending {
+                let result = score_model(model, rung, block, range.clone(), scores, &mut fail);
+                result.map_err(|message| Lost { model: index, rung, message })?;
+            }
+        }
+        // Stable: the first model, and a panic before the NaN that it left behind.
+        failed.sort_by_key(|failed| failed.event);
+        failed.dedup_by_key(|failed| failed.event);
+        Ok(())
+    }
+
+    /// It is too late for these events: they have no scores.
+    fn give_up(&mut self, range: Range<usize>) {
+        for column in self.scores.columns_mut(0, self.ladder.columns()) {
+            column[range.clone()].fill(f32::NAN);
+        }
+        self.rungs[range.clone()].fill((self.ladder.rungs().len() - 1) as u8);
+        self.faults.extend(range.map(|event| Failed { event, cause: Errored::Deadline, model: NO_MODEL }));
+    }
+
+    fn lose(&mut self, block: &Block, Lost { model, rung, message }: Lost) {
+        let (engine, stand_in) = self.ladder.lose(model, rung);
+        let (run, segment, event_id) = (block.run(), block.segment(), block.event(0).1);
+        self.losses.push(DeviceLoss { model, engine, stand_in, run, segment, event_id, message });
+    }
+}
+
+fn ask(is_late: &mut IsLate<'_>) -> bool {
+    is_late.as_mut().is_some_and(|is_late| is_late())
+}
+
+/// Scores a range with what a model is at a rung; calls `fail` for every event that has no score, or one that is not finite. An error: the
+/// device is lost, and no event of the range has a score.
+fn score_model(
+    model: &mut Model,
+    rung: usize,
+    block: &Block,
+    range: Range<usize>,
+    scores: &mut ScoreTable,
+    fail: &mut dyn FnMut(usize, Errored),
+) -> Result<(), String> {
+    let (first, outputs) = (model.first, model.outputs);
+    let Some(classifier) = model.classifier(rung) else {
+        scores.columns_mut(first, outputs).for_each(|column| column[range.clone()].fill(f32::NAN));
+        range.for_each(|event| fail(event, Errored::Device));
+        return Ok(());
+    };
+    score_range(classifier, first, block, range.clone(), scores, fail)?;
+    for column in first..first + outputs {
+        for (event, score) in range.clone().zip(&scores.column(column)[range.clone()]) {
+            if !score.is_finite() {
+                fail(event, Errored::Nan);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Scores a range; splits it as long as it fails.
+fn score_range(
+    classifier: &mut dyn Classifier,
+    first: usize,
+    block: &Block,
+    range: Range<usize>,
+    scores: &mut ScoreTable,
+    fail: &mut dyn FnMut(usize, Errored),
+) -> Result<(), String> {
+    if range.is_empty() {
+        return Ok(());
+    }
+    let outputs = classifier.outputs().len();
+    let result = {
+        let mut columns: Vec<&mut [f32]> =
+            scores.columns_mut(first, outputs).map(|column| &mut column[range.clone()]).collect();
+        let _scoring = ScoringMark::set();
+        catch_unwind(AssertUnwindSafe(|| classifier.score(block, range.clone(), &mut columns)))
+    };
+    match result {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(ClassifierError::Device { message })) => return Err(message),
+        Ok(Err(ClassifierError::Events { .. })) | Err(_) => {}
+    }
+    if range.len() == 1 {
+        scores.columns_mut(first, outputs).for_each(|column| column[range.start] = f32::NAN);
+        fail(range.start, Errored::Panic);
+        return Ok(());
+    }
+    let middle = range.start + range.len() / 2;
+    score_range(classifier, first, block, range.start..middle, scores, fail)?;
+    score_range(classifier, first, block, middle..range.end, scores, fail)
+}
+
+thread_local! {
+    static SCORING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Is this thread inside a model? A panic there is handled and counted, so a panic hook may stay silent.
+pub fn in_scoring() -> bool {
+    SCORING.get()
+}
+
+/// While it lives, this thread is inside a model.
+pub(crate) struct ScoringMark;
+
+impl ScoringMark {
+    pub(crate) fn set() -> Self {
+        SCORING.set(true);
+        Self
+    }
+}
+
+impl Drop for ScoringMark {
+    fn drop(&mut self) {
+        SCORING.set(false);
+    }
+}

@@ -1,0 +1,92 @@
+//! What stands around the pipeline in a simulation: a source, a sink, a clock.
+
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use tamis_port::{Sink, SinkError, SinkReport, Source, SourceError, Stored, Window};
+
+use crate::{Clock, ManualClock};
+
+/// Gives bytes in windows of the given sizes, in turn, with pauses.
+pub(super) struct Windows {
+    pub(super) bytes: Bytes,
+    pub(super) sizes: Vec<usize>,
+    pub(super) turn: usize,
+}
+
+impl Source for Windows {
+    fn poll(&mut self) -> Result<Window, SourceError> {
+        self.turn += 1;
+        if self.bytes.is_empty() {
+            return Ok(Window::End);
+        }
+        if self.turn.is_multiple_of(3) {
+            return Ok(Window::Idle);
+        }
+        let size = self.sizes[self.turn % self.sizes.len()].min(self.bytes.len());
+        Ok(Window::Bytes(self.bytes.split_to(size)))
+    }
+
+    fn stop(&mut self) {
+        self.bytes.clear();
+    }
+}
+
+/// What a sink has stored: ids and records.
+pub(super) type Records = Arc<Mutex<Vec<(u64, Vec<u8>)>>>;
+
+/// Stores records in memory, ten at a time; fails for ever once `limit` are stored, and loses what it had taken beyond.
+pub(super) struct Memory {
+    pub(super) records: Records,
+    pub(super) waiting: Vec<(u64, Vec<u8>)>,
+    pub(super) limit: usize,
+    pub(super) report: SinkReport,
+}
+
+impl Memory {
+    fn flush(&mut self) -> Result<(), SinkError> {
+        let mut records = self.records.lock().unwrap();
+        for record in self.waiting.drain(..) {
+            if records.len() == self.limit {
+                return Err(SinkError { place: "memory".into(), message: "full".into() });
+            }
+            records.push(record);
+            self.report.events += 1;
+        }
+        Ok(())
+    }
+}
+
+impl Sink for Memory {
+    fn write(&mut self, stored: Stored<'_>) -> Result<(), SinkError> {
+        self.waiting.push((stored.event_id, stored.record.to_vec()));
+        if self.waiting.len() == 10 { self.flush() } else { Ok(()) }
+    }
+
+    fn tick(&mut self, _now_ns: u64) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    fn report(&self) -> &SinkReport {
+        &self.report
+    }
+
+    fn close(&mut self) -> Result<SinkReport, SinkError> {
+        self.flush()?;
+        Ok(self.report.clone())
+    }
+}
+
+/// A clock that moves on between steps, and by `tick_ns` whenever it is read, so that time passes within a step too.
+#[derive(Debug, Default)]
+pub(super) struct SimClock {
+    pub(super) clock: ManualClock,
+    pub(super) tick_ns: u64,
+}
+
+impl Clock for SimClock {
+    fn now_ns(&self) -> u64 {
+        self.clock.advance(self.tick_ns);
+        self.clock.now_ns()
+    }
+}
