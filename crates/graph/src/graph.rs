@@ -24,6 +24,11 @@ use crate::value::{EVENTS, Type, Value};
 /// Most numbers of all constants together: as many as the largest bundle can hold.
 const CONSTANTS_MAX: usize = 1 << 26;
 
+/// Most work of building, in numbers copied and multiplications of constant steps: seconds, not hours, for a file that means harm.
+const WORK_MAX: u64 = 1 << 30;
+/// Most multiplications per event: beyond this an event takes tens of milliseconds on a core.
+const MULTIPLY_ADDS_MAX: u64 = 1 << 28;
+
 /// A checked graph, ready to be put on a device ([`crate::Program`]).
 #[derive(Debug)]
 pub struct Graph {
@@ -189,6 +194,8 @@ struct Builder<'a> {
     source: &'a Source,
     cpu: Device,
     constants: usize,
+    /// Work of building that is left.
+    work: u64,
 }
 
 impl<'a> Builder<'a> {
@@ -200,6 +207,7 @@ impl<'a> Builder<'a> {
             source,
             cpu: Device::flex(),
             constants: 0,
+            work: WORK_MAX,
         };
         for input in &source.inputs {
             let kind = Type::new(input.kind, source.events, input.dims.clone());
@@ -244,6 +252,9 @@ impl<'a> Builder<'a> {
         let opset = self.source.opsets.get(&node.domain).copied();
         let build = ops::find(node, opset)?;
         let slots = node.inputs.iter().map(|name| self.find(name)).collect::<Result<Vec<_>, _>>()?;
+        let copied = slots.iter().flatten().filter_map(|&slot| self.values[slot].constant.as_ref());
+        let copied = copied.map(|constant| constant.len() as u64).sum();
+        self.spend(copied)?;
         let operand = |slot: &Option<usize>| {
             slot.map(|slot| &self.values[slot])
                 .map(|slot| Operand { kind: slot.kind.clone(), constant: slot.constant.clone() })
@@ -258,7 +269,9 @@ impl<'a> Builder<'a> {
         if site.wanted_outputs() > built.outputs.len() {
             return Err(format!("its output number {} is not supported", site.wanted_outputs()));
         }
-        let mut inputs = if site.is_types_only() { vec![None; slots.len()] } else { slots };
+        let wanted =
+            |(index, slot)| if site.is_types_only() || site.is_replaced(index) { None } else { slot };
+        let mut inputs: Vec<Option<usize>> = slots.into_iter().enumerate().map(wanted).collect();
         for constant in site.finish()? {
             let slot = self.constant(constant)?;
             inputs.push(Some(self.push(slot)));
@@ -266,6 +279,8 @@ impl<'a> Builder<'a> {
         if built.outputs.iter().all(|kind| !kind.events)
             && inputs.iter().flatten().all(|&slot| self.values[slot].constant.is_some())
         {
+            let made = built.outputs.iter().map(|kind| kind.numbers() as u64).sum::<u64>();
+            self.spend(made.saturating_add(built.operator.multiply_adds()))?;
             return self.fold(node, &*built.operator, &inputs, built.outputs);
         }
         let mut outputs = Vec::new();
@@ -284,6 +299,17 @@ impl<'a> Builder<'a> {
             inputs,
             outputs,
         });
+        Ok(())
+    }
+
+    /// Counts work; refuses a file that asks for too much.
+    fn spend(&mut self, work: u64) -> Result<(), Fault> {
+        match self.work.checked_sub(work) {
+            Some(left) => self.work = left,
+            None => refuse!(
+                "makes the constant part of the graph too large to compute at loading; export a simplified model"
+            ),
+        }
         Ok(())
     }
 
@@ -337,6 +363,15 @@ impl<'a> Builder<'a> {
         values.into_iter().zip(outputs).map(|(value, kind)| value.into_constant(&kind.dims)).collect()
     }
 
+    /// Drops the numbers of constants that no step and no output wants any more.
+    fn forget_unused(&mut self, outputs: &[Output]) {
+        let mut used = vec![false; self.values.len()];
+        let inputs = self.steps.iter().flat_map(|step| step.inputs.iter().flatten().copied());
+        inputs.chain(outputs.iter().map(|output| output.slot)).for_each(|slot| used[slot] = true);
+        let unused = self.values.iter_mut().zip(used).filter(|(_, used)| !used);
+        unused.for_each(|(slot, _)| slot.constant = None);
+    }
+
     fn finish(mut self, source: &Source) -> Result<Graph, Refusal> {
         let mut outputs = Vec::new();
         for name in &source.outputs {
@@ -352,6 +387,15 @@ impl<'a> Builder<'a> {
             return Err(Refusal::new("the graph", "has no outputs"));
         }
         fold::scalings(&mut self.steps, &mut self.values, &outputs);
-        Ok(Graph { inputs: source.inputs.clone(), outputs, steps: self.steps, values: self.values })
+        self.forget_unused(&outputs);
+        let graph = Graph { inputs: source.inputs.clone(), outputs, steps: self.steps, values: self.values };
+        let work =
+            graph.steps.iter().fold(0, |sum: u64, step| sum.saturating_add(step.operator.multiply_adds()));
+        if work > MULTIPLY_ADDS_MAX {
+            let reason =
+                format!("costs {work} multiplications per event; at most {MULTIPLY_ADDS_MAX} are supported");
+            return Err(Refusal::new("the graph", reason));
+        }
+        Ok(graph)
     }
 }

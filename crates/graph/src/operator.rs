@@ -145,12 +145,23 @@ pub(crate) struct Site<'a> {
     types_only: bool,
     /// Constants that the operator adds to its inputs.
     added: Vec<Constant>,
+    /// Inputs that the operator does not want at run time: it has added them in another form.
+    replaced: Vec<usize>,
     read: RefCell<BTreeSet<&'a str>>,
 }
 
 impl<'a> Site<'a> {
     pub fn new(node: &'a Node, opset: i64, batch: Option<usize>, operands: Vec<Option<Operand>>) -> Self {
-        Self { node, opset, batch, operands, types_only: false, added: Vec::new(), read: RefCell::default() }
+        Self {
+            node,
+            opset,
+            batch,
+            operands,
+            types_only: false,
+            added: Vec::new(),
+            replaced: Vec::new(),
+            read: RefCell::default(),
+        }
     }
 
     /// The node, for messages and for operators that share a file.
@@ -284,6 +295,17 @@ impl<'a> Site<'a> {
     pub fn add_constant(&mut self, constant: Constant) -> usize {
         self.added.push(constant);
         self.operands.len() + self.added.len() - 1
+    }
+
+    /// Adds a constant in place of input `index`, which `run` will not find any more; its index.
+    pub fn replace(&mut self, index: usize, constant: Constant) -> usize {
+        self.replaced.push(index);
+        self.add_constant(constant)
+    }
+
+    /// Is input `index` wanted at run time?
+    pub fn is_replaced(&self, index: usize) -> bool {
+        self.replaced.contains(&index)
     }
 
     fn attribute(&self, key: &'a str) -> Option<&'a Attribute> {

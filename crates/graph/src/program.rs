@@ -35,16 +35,9 @@ pub struct Pending {
 impl Program {
     /// Brings the constants of a graph to a device.
     pub fn new(graph: Arc<Graph>, device: &Device) -> Self {
-        let used: Vec<bool> = {
-            let mut used = vec![false; graph.values.len()];
-            let inputs = graph.steps.iter().flat_map(|step| step.inputs.iter().flatten().copied());
-            inputs.chain(graph.outputs.iter().map(|output| output.slot)).for_each(|slot| used[slot] = true);
-            used
-        };
-        let constant = |(slot, used): (&crate::graph::Slot, bool)| {
-            slot.constant.as_ref().filter(|_| used).map(|constant| Value::of(constant, device))
-        };
-        let constants = graph.values.iter().zip(used).map(constant).collect();
+        let constant =
+            |slot: &crate::graph::Slot| slot.constant.as_ref().map(|constant| Value::of(constant, device));
+        let constants = graph.values.iter().map(constant).collect();
         let mut last_use = vec![0; graph.values.len()];
         for (index, step) in graph.steps.iter().enumerate() {
             step.inputs.iter().flatten().for_each(|&slot| last_use[slot] = index);

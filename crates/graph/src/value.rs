@@ -17,8 +17,10 @@ use crate::source::{Constant, Data, Kind};
 
 /// Most axes of a value.
 pub(crate) const RANK_MAX: usize = 6;
-/// Most numbers of a value per event (or of one without events): 256 MiB of f32 would be an attack or a mistake, not a trigger model.
+/// Most numbers of a value without events.
 pub(crate) const NUMBERS_MAX: usize = 1 << 24;
+/// Most numbers of a value per event: 16 MiB of f32.
+pub(crate) const EVENT_NUMBERS_MAX: usize = 1 << 22;
 
 /// What is known of a value before anything runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,12 +63,10 @@ impl Type {
             refuse!("makes a value with {} axes; at most {RANK_MAX} are supported", self.dims.len());
         }
         let numbers = self.dims.iter().try_fold(1usize, |size, &dim| size.checked_mul(dim.max(1)));
+        let most = if self.events { EVENT_NUMBERS_MAX } else { NUMBERS_MAX };
         match numbers {
-            Some(numbers) if numbers <= NUMBERS_MAX => Ok(()),
-            _ => Err(format!(
-                "makes a value of shape {:?}; at most {NUMBERS_MAX} numbers are supported",
-                self.dims
-            )),
+            Some(numbers) if numbers <= most => Ok(()),
+            _ => Err(format!("makes a value of shape {:?}; at most {most} numbers are supported", self.dims)),
         }
     }
 

@@ -17,6 +17,7 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tamis_event::{Block, Schema};
@@ -159,6 +160,30 @@ impl Model {
     }
 }
 
+impl Model {
+    fn score_range(
+        &mut self,
+        block: &Block,
+        range: Range<usize>,
+        scores: &mut [&mut [f32]],
+    ) -> Result<(), ClassifierError> {
+        let mut start = range.start;
+        while start < range.end {
+            let size = self.bound.tile_for(range.end - start);
+            let end = range.end.min(start + size);
+            self.start(block, start..end, size, start - range.start);
+            start = end;
+            if self.started.len() == self.bound.engine.in_flight() {
+                self.finish(scores)?;
+            }
+        }
+        while !self.started.is_empty() {
+            self.finish(scores)?;
+        }
+        Ok(())
+    }
+}
+
 impl Classifier for Model {
     fn outputs(&self) -> &[String] {
         &self.bound.outputs
@@ -178,20 +203,23 @@ impl Classifier for Model {
             let message = format!("model '{name}' was bound to events of {wanted} bytes, these have {found}");
             return Err(ClassifierError::Events { message });
         }
-        let mut start = range.start;
-        while start < range.end {
-            let size = self.bound.tile_for(range.end - start);
-            let end = range.end.min(start + size);
-            self.start(block, start..end, size, start - range.start);
-            start = end;
-            if self.started.len() == self.bound.engine.in_flight() {
-                self.finish(scores)?;
-            }
+        if self.bound.engine.is_cpu() {
+            return self.score_range(block, range, scores);
         }
-        while !self.started.is_empty() {
-            self.finish(scores)?;
+        // A driver reports a lost device as an error or as a panic, and some events may do the same: one more tile tells them apart.
+        let result = catch_unwind(AssertUnwindSafe(|| self.score_range(block, range, scores)));
+        let message = match result {
+            Ok(Err(ClassifierError::Events { message })) => message,
+            Ok(done) => return done,
+            Err(_) => format!("model '{}': engine {} panicked", self.bound.name, self.bound.engine),
+        };
+        self.started.clear();
+        let answers =
+            || self.bound.run(vec![0.0; self.bound.tiles[0] * self.bound.features.width()], 1, |_, _, _| ());
+        match catch_unwind(AssertUnwindSafe(answers)) {
+            Ok(Ok(())) => Err(ClassifierError::Events { message }),
+            _ => Err(ClassifierError::Device { message }),
         }
-        Ok(())
     }
 }
 

@@ -22,6 +22,10 @@ pub enum Engine {
 
 /// Rows of a tile on the CPU: the size for the bulk of a batch, where the cost per event is near its minimum, and one for short ranges.
 const CPU_TILES: [usize; 2] = [512, 64];
+/// For networks whose values are large: the first size with which a step stays within [`STEP_NUMBERS`].
+const WIDE_TILES: [usize; 4] = [512, 64, 8, 1];
+/// Numbers of the values of one step, for a whole tile: 64 MiB.
+const STEP_NUMBERS: usize = 1 << 24;
 /// Rows of a tile on a GPU: few enough to have two under way in a block, and enough to be worth a transfer.
 const GPU_TILES: [usize; 1] = [4096];
 
@@ -53,10 +57,21 @@ impl Engine {
     /// The sizes of tiles, falling, that this engine uses for a graph.
     pub(crate) fn tiles(self, graph: &Graph) -> &'static [usize] {
         match self {
-            Self::Flex if sizes_agree(graph) => &CPU_TILES,
-            Self::Flex => &CPU_TILES[..1],
+            Self::Flex if sizes_agree(graph) && CPU_TILES[0] * graph.widest_step() <= STEP_NUMBERS => {
+                &CPU_TILES
+            }
+            Self::Flex => {
+                let fits = |size: &usize| size * graph.widest_step() <= STEP_NUMBERS;
+                let first = WIDE_TILES.iter().position(fits).unwrap_or(WIDE_TILES.len() - 1);
+                &WIDE_TILES[first..=first]
+            }
             Self::Gpu(_) => &GPU_TILES,
         }
+    }
+
+    /// Does it compute on the calling thread, on a device that cannot be lost?
+    pub(crate) fn is_cpu(self) -> bool {
+        !matches!(self, Self::Gpu(_))
     }
 
     /// Tiles that are under way at once: while a device computes, the next tile is filled.

@@ -36,7 +36,7 @@ fn a_bundle_says_what_it_is() {
     let bundle = load(&parts);
     assert_eq!((bundle.name(), bundle.version(), bundle.doc()), ("topo", "1.0", ""));
     assert_eq!(bundle.outputs(), ["background", "leptons", "taus"]);
-    assert_eq!(bundle.layers(), [8, 6, 3]);
+    assert_eq!((bundle.architecture(), bundle.graph().input_numbers()), ("dense", 8));
     assert_eq!((bundle.parameters(), bundle.multiply_adds()), (9 * 6 + 7 * 3, 8 * 6 + 6 * 3));
     assert_eq!(bundle.manifest(), parts.sealed_manifest());
     let mut all = Vec::new();
@@ -218,11 +218,7 @@ fn manifests_are_checked_key_by_key() {
             "name: 'Topo' is no name; use a-z, 0-9 and '_', a letter first, at most 64",
         ),
         (r#"version = "1.0""#, &format!("version = \"{long}\""), "version: use 1 to 64 printable characters"),
-        (
-            "[8, 6, 3]",
-            "[8]",
-            "layers: give the widths of the input and of every layer, at least 2 and at most 64 numbers",
-        ),
+        ("[8, 6, 3]", "[8]", "layers: give the widths of the input and of every layer, 2 to 64 numbers"),
         ("[8, 6, 3]", "[8, 0, 3]", "layers: a width is between 1 and 8192"),
         ("[8, 6, 3]", "[8, 6, 4]", "outputs: give one name for every number of the last layer"),
         ("leptons", "background", "outputs: a name stands twice"),
@@ -333,7 +329,7 @@ fn inputs_must_be_data_of_the_schema() {
     );
     assert_eq!(
         unbound(manifest("\"energy\"", "\"half\""), SCHEMA),
-        "model 'topo': the inputs have 9 numbers, its first layer takes 8"
+        "model 'topo': the inputs have 9 numbers, the network takes 8"
     );
     assert_eq!(
         unbound(|_| (), &SCHEMA.replace("len = 3", "len = 2")),
@@ -361,5 +357,8 @@ fn golden_vectors_must_come_out() {
 fn an_engine_is_named_or_refused_with_the_list() {
     assert_eq!("flex".parse::<Engine>().unwrap(), Engine::Flex);
     assert_eq!(Engine::Flex.to_string(), "flex");
-    assert_eq!("cuda".parse::<Engine>().unwrap_err().to_string(), "no engine 'cuda'; there is: flex");
+    assert_eq!(
+        "cuda".parse::<Engine>().unwrap_err().to_string(),
+        "no engine 'cuda'; there is: flex, gpu, gpu:N"
+    );
 }

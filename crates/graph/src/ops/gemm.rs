@@ -36,7 +36,7 @@ impl Operator for Dense {
     }
 
     fn multiply_adds(&self) -> u64 {
-        (self.rows * self.inputs * self.outputs) as u64
+        (self.rows as u64).saturating_mul((self.inputs * self.outputs) as u64)
     }
 
     fn as_kernel(&self) -> Option<KernelOp> {
@@ -75,8 +75,8 @@ pub(super) fn gemm(site: &mut Site<'_>) -> Result<Built, Fault> {
         false => None,
         true => Some(bias(site.known(2, "C")?, outputs, beta)?),
     };
-    let weight = site.add_constant(weight);
-    let bias = bias.map(|bias| site.add_constant(bias));
+    let weight = site.replace(1, weight);
+    let bias = bias.map(|bias| site.replace(2, bias));
     Built::one(Dense { inputs, outputs, rows: 1, weight, bias }, a.with_dims([outputs]))
 }
 
@@ -130,6 +130,13 @@ impl Operator for WholeGemm {
         }
         let numbers = y.dims().iter().product();
         vec![Value::Float(y.reshape([1, numbers]))]
+    }
+
+    fn multiply_adds(&self) -> u64 {
+        let [a, b] = [self.a, self.b].map(|[rows, columns]| (rows * columns) as u64);
+        let inner = self.a[usize::from(!self.turned[0])] as u64;
+        // Rows times columns of the product times what is summed over.
+        (a / inner.max(1)).saturating_mul(b / inner.max(1)).saturating_mul(inner)
     }
 }
 
@@ -211,7 +218,15 @@ pub(super) fn matmul(site: &mut Site<'_>) -> Result<Built, Fault> {
     let mut dims = joint.dims;
     dims.extend([m, n].into_iter().zip([a_vector, b_vector]).filter(|&(_, gone)| !gone).map(|(dim, _)| dim));
     let output = Type::new(Kind::Float, joint.events, dims);
-    Built::one(Product { operands: joint.operands, multiply_adds: (batches * m * k * n) as u64 }, output)
+    Built::one(
+        Product {
+            operands: joint.operands,
+            multiply_adds: [m, k, n]
+                .iter()
+                .fold(batches as u64, |product, &size| product.saturating_mul(size as u64)),
+        },
+        output,
+    )
 }
 
 fn dense_rows(site: &mut Site<'_>, a: &Type) -> Result<Built, Fault> {
@@ -219,7 +234,7 @@ fn dense_rows(site: &mut Site<'_>, a: &Type) -> Result<Built, Fault> {
     if a.dims.last() != Some(&inputs) {
         refuse!("multiplies rows of {:?} numbers by a matrix of {inputs} rows", a.dims.last());
     }
-    let weight = site.add_constant(weight);
+    let weight = site.replace(1, weight);
     let mut dims = a.dims.clone();
     dims.pop();
     let rows = dims.iter().product();
