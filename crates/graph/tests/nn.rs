@@ -10,6 +10,8 @@ use proptest::prelude::*;
 use tamis_graph::{Attribute, Constant, Data, Graph, KernelOp, Program, Refusal, Source};
 
 type Attributes<'a> = &'a [(&'a str, Attribute)];
+/// An image, the constants of a convolution, its attributes, and the sentence that refuses it.
+type Hostile<'a> = (&'a [usize], Vec<Constant>, Vec<(&'a str, Attribute)>, &'a str);
 
 fn ints(values: &[i64]) -> Attribute {
     Attribute::Ints(values.to_vec())
@@ -561,7 +563,7 @@ fn hostile_attributes_are_refused() {
             assert!(refused.reason.contains(sentence), "{refused}");
         }
     }
-    let conv: [(&[usize], Vec<Constant>, Vec<(&str, Attribute)>, &str); 12] = [
+    let conv: [Hostile<'_>; 12] = [
         (
             &[3, 5, 5],
             vec![wave(&[4, 1, 3, 3])],
