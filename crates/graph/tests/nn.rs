@@ -10,6 +10,8 @@ use proptest::prelude::*;
 use tamis_graph::{Attribute, Constant, Data, Graph, KernelOp, Program, Refusal, Source};
 
 type Attributes<'a> = &'a [(&'a str, Attribute)];
+/// An image, the constants of a convolution, its attributes, and the sentence that refuses it.
+type Hostile<'a> = (&'a [usize], Vec<Constant>, Vec<(&'a str, Attribute)>, &'a str);
 
 fn ints(values: &[i64]) -> Attribute {
     Attribute::Ints(values.to_vec())
@@ -451,6 +453,71 @@ fn weights_that_somebody_else_uses_stay_as_they_are() {
     assert_eq!(Graph::new(&normalised(&[4], "MatMul", &[large], |_| {})).unwrap().steps().count(), 2);
 }
 
+/// `x` made zero in the mean and one in the spread.
+fn standardised(x: &[f32], epsilon: f64) -> Vec<f64> {
+    let count = x.len() as f64;
+    let mean = x.iter().map(|&x| f64::from(x)).sum::<f64>() / count;
+    let variance = x.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / count;
+    x.iter().map(|&x| (f64::from(x) - mean) / (variance + epsilon).sqrt()).collect()
+}
+
+#[test]
+fn statistics_of_an_event_by_hand() {
+    let x = floats(&wave(&[3 * 24])).to_vec();
+    let (scale, shift) = (wave(&[12]), Constant::floats([12], (0..12).map(|at| at as f32).collect()));
+    // Numbers that are normalised together, and how many neighbours share a factor.
+    let by_hand = |together: usize, sharing: usize, factors: usize| -> Vec<f64> {
+        let stretches = x.chunks(together).flat_map(|stretch| standardised(stretch, 1e-5));
+        let scaled = |(at, number): (usize, f64)| {
+            let factor = at % 24 / sharing % factors;
+            number * f64::from(floats(&scale)[factor]) + f64::from(floats(&shift)[factor])
+        };
+        stretches.enumerate().map(scaled).collect()
+    };
+    let computed = |operator: &str, dims: &[usize], count: usize, attributes: Attributes<'_>, opset: i64| {
+        let first = |constant: &Constant| Constant::floats([count], floats(constant)[..count].to_vec());
+        let source = node(dims, operator, &[first(&scale), first(&shift)], attributes, opset);
+        run(Graph::new(&source).unwrap(), &x, 3)
+    };
+    close(&computed("LayerNormalization", &[2, 12], 12, &[], 21), &by_hand(12, 1, 12));
+    close(&computed("LayerNormalization", &[2, 3, 4], 4, &[], 21), &by_hand(4, 1, 4));
+    close(&computed("InstanceNormalization", &[4, 6], 4, &[], 21), &by_hand(6, 6, 4));
+    let groups = [("num_groups", int(2))];
+    close(&computed("GroupNormalization", &[4, 6], 4, &groups, 21), &by_hand(12, 6, 4));
+    close(&computed("GroupNormalization", &[4, 6], 2, &groups, 18), &by_hand(12, 12, 2));
+}
+
+#[test]
+fn whole_channels_and_axes_by_hand() {
+    let x = floats(&wave(&[2 * 12])).to_vec();
+    let computed = |operator: &str, axis: Option<i64>| {
+        let axis = axis.map(|axis| ("axis", int(axis)));
+        let source = node(&[2, 2, 3], operator, &[], axis.as_slice(), 21);
+        run(Graph::new(&source).unwrap(), &x, 2)
+    };
+    let channels = |of: &dyn Fn(&[f32]) -> f64| x.chunks(6).map(of).collect::<Vec<_>>();
+    let largest = |x: &[f32]| x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    close(&computed("GlobalMaxPool", None), &channels(&|x| f64::from(largest(x))));
+    close(
+        &computed("GlobalAveragePool", None),
+        &channels(&|x| x.iter().map(|&x| f64::from(x)).sum::<f64>() / 6.0),
+    );
+    // Along axis 2: pairs of numbers that lie 3 apart.
+    let pair = |at: usize| {
+        let low = at / 6 * 6 + at % 3;
+        [f64::from(x[low]), f64::from(x[low + 3])]
+    };
+    let sum = |at: usize| pair(at).map(f64::exp).iter().sum::<f64>();
+    let all = |of: &dyn Fn(usize) -> f64| (0..x.len()).map(of).collect::<Vec<_>>();
+    close(&computed("Softmax", Some(2)), &all(&|at| f64::from(x[at]).exp() / sum(at)));
+    close(&computed("LogSoftmax", Some(-2)), &all(&|at| f64::from(x[at]) - sum(at).ln()));
+    let first = |at: usize| {
+        let [a, b] = pair(at);
+        usize::from(b > a) == at % 6 / 3
+    };
+    close(&computed("Hardmax", Some(2)), &all(&|at| f64::from(u8::from(first(at)))));
+}
+
 #[test]
 fn layer_normalisation_gives_its_statistics() {
     let mut source = node(&[2, 3], "LayerNormalization", &[Constant::floats([3], vec![1.0; 3])], &[], 21);
@@ -496,7 +563,13 @@ fn hostile_attributes_are_refused() {
             assert!(refused.reason.contains(sentence), "{refused}");
         }
     }
-    let conv: [(&[usize], Vec<Constant>, Vec<(&str, Attribute)>, &str); 11] = [
+    let conv: [Hostile<'_>; 12] = [
+        (
+            &[3, 5, 5],
+            vec![wave(&[4, 1, 3, 3])],
+            vec![("group", int(2))],
+            "divides 3 channels into 4 by 2 groups",
+        ),
         (image, vec![wave(&[2, 2, 3, 3])], vec![("group", int(0))], "'group' must be at least 1"),
         (image, vec![wave(&[2, 2, 3, 3])], vec![("group", int(-4))], "'group' must be at least 1"),
         (image, vec![wave(&[2, 2, 3, 3])], vec![("group", int(3))], "does not come out even"),
@@ -546,6 +619,12 @@ fn what_is_not_supported_is_refused_by_name() {
     negative[3] = Constant::floats([2], vec![1.0, -1.0]);
     let refused = refusal(&node(&[2, 5], "BatchNormalization", &negative, &[], 15));
     assert!(refused.reason.contains("cannot normalise channel 1, whose variance is -1"), "{refused}");
+    let zero = Constant::floats([2], vec![0.0; 2]);
+    let huge =
+        [Constant::floats([2], vec![1e38; 2]), zero.clone(), zero, Constant::floats([2], vec![1e-6; 2])];
+    let refused =
+        refusal(&node(&[2, 5], "BatchNormalization", &huge, &[("epsilon", Attribute::Float(0.0))], 15));
+    assert!(refused.reason.contains("cannot normalise channel 0, whose variance is 0.000001"), "{refused}");
     let refused = refusal(&node(&[3, 5], "BatchNormalization", &statistics, &[], 15));
     assert!(refused.reason.contains("(scale) has shape [2]; 3 numbers are expected"), "{refused}");
 

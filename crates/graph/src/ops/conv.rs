@@ -45,7 +45,7 @@ pub(super) fn conv(site: &mut Site<'_>) -> Result<Built, Fault> {
         _ => refuse!("its attribute 'group' must be at least 1"),
     };
     let channels = windows.channels;
-    if channels % groups != 0 || outputs % groups != 0 {
+    if !channels.is_multiple_of(groups) || !outputs.is_multiple_of(groups) {
         refuse!(
             "divides {channels} channels into {outputs} by {groups} groups, which does not come out even"
         );

@@ -177,7 +177,7 @@ pub(super) fn group_normalization(site: &mut Site<'_>) -> Result<Built, Fault> {
     let by_channel = site.opset >= 21;
     let groups =
         |site: &Site<'_>, channels: usize| match usize::try_from(site.int("num_groups")?.unwrap_or(0)) {
-            Ok(groups) if groups > 0 && channels % groups == 0 => Ok(groups),
+            Ok(groups) if groups > 0 && channels.is_multiple_of(groups) => Ok(groups),
             _ => Err(format!("its attribute 'num_groups' must divide {channels} channels")),
         };
     grouped(site, groups, by_channel)
