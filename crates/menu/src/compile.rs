@@ -90,6 +90,8 @@ impl CompiledMenu {
     /// All rungs that can decide an event.
     pub fn rungs(&self) -> usize {
         self.model_rungs + usize::from(self.pass_through.is_some())
+    }
+
     /// Where a line compares a score with a number; empty if it reads none, or only in arithmetic.
     pub fn thresholds(&self, line: usize) -> &[Threshold] {
         &self.thresholds[line]

@@ -86,7 +86,8 @@ fn lines_say_where_they_cut_on_scores() {
 #[test]
 fn a_threshold_holds_as_the_menu_decides() {
     let schema = Schema::parse(b"name = 's'\n[[field]]\nname = 'x'\ndtype = 'u8'").unwrap();
-    let text = "name = 'x'\n[[stream]]\nname = 's'\n[[line]]\nname = 'l'\nstreams = ['s']\nwhen = '0.1 < m.a'";
+    let text =
+        "name = 'x'\n[[stream]]\nname = 's'\n[[line]]\nname = 'l'\nstreams = ['s']\nwhen = '0.1 < m.a'";
     let menu = Menu::parse(text, "x.toml").unwrap().compile(&schema, &["m.a".into()]).unwrap();
     let threshold = menu.thresholds(0)[0];
     // The f32 nearest to 0.1 is above the f64 nearest to it.

@@ -81,7 +81,9 @@ impl Bundle {
         let inputs: usize = open.iter().map(|field| field.whole).sum();
         match &mut open[..] {
             [] => {}
-            [field] if rest.is_multiple_of(field.whole) => field.len = Some(rest / field.whole),
+            all if self.are_one_object(all) && rest.is_multiple_of(inputs) => {
+                all.iter_mut().for_each(|field| field.len = Some(rest / inputs));
+            }
             all if rest == inputs => all.iter_mut().for_each(|field| field.len = Some(1)),
             [first, others @ ..] if interchangeable && rest > inputs => {
                 first.len = Some(rest - others.len());
@@ -95,6 +97,16 @@ impl Bundle {
             }
         }
         Ok(())
+    }
+
+    /// Is it one field, or fields and their mask? Those have as many elements each.
+    fn are_one_object(&self, fields: &[&mut Field]) -> bool {
+        let mask = |field: &&mut Field| {
+            let input = self.inputs().iter().find(|input| input.field == field.name);
+            input.and_then(|input| input.mask.clone()).unwrap_or_else(|| field.name.clone())
+        };
+        let first = fields.first().map(mask);
+        fields.iter().all(|field| Some(mask(field)) == first)
     }
 
     /// Do these inputs stand in a row, and is the same done to all? Then it does not matter to which of them an element belongs.
