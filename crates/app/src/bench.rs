@@ -123,10 +123,16 @@ fn load(path: &Path) -> Result<(Bytes, u64), Failure> {
 
 /// One line about the processor, for results that are compared later.
 fn machine() -> String {
-    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model =
-        info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ").map(|(_, name)| name));
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    format!("{}, {cores} cores, kernel {}", model.unwrap_or("unknown processor"), kernel.trim())
+    let model = processor().unwrap_or_else(|| "unknown processor".into());
+    format!("{model}, {cores} cores, kernel {}", kernel.trim())
+}
+
+/// What the processor calls itself, if it says.
+pub(crate) fn processor() -> Option<String> {
+    let info = std::fs::read_to_string("/proc/cpuinfo").ok()?;
+    let name =
+        |line: &str| line.strip_prefix("model name")?.split_once(": ").map(|(_, name)| name.to_string());
+    info.lines().find_map(name)
 }

@@ -37,13 +37,15 @@ impl Frame {
 pub(crate) struct Frames {
     schema: Schema,
     reader: FrameReader,
+    /// Bytes of the stream, if known before it is read.
+    pub(crate) total: Option<u64>,
 }
 
 impl Frames {
     pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
         let recording = tamis_source::open(path, 1).or_fail(Exit::Input)?;
         let reader = FrameReader::new(recording.source, &recording.schema);
-        Ok(Self { schema: recording.schema, reader })
+        Ok(Self { schema: recording.schema, reader, total: recording.bytes })
     }
 
     pub(crate) fn schema(&self) -> &Schema {

@@ -10,30 +10,47 @@
 //! Every operation ends in a value or in a [`Failure`]: one sentence and an [`Exit`] code.
 
 mod bench;
+mod blocks;
 mod bundle_folder;
+mod compare;
 mod convert;
+mod doctor;
 mod exit;
 mod frames;
 mod import;
 mod inspect;
 mod journal;
+mod lineup;
+mod model_info;
+mod model_verify;
 mod models;
 mod plan;
 mod problems;
 mod report;
+mod score;
 mod settings;
 mod stored;
 mod train;
 mod verify;
 
 pub use bench::{Bench, BenchSettings, bench};
+pub use blocks::SoFar;
+pub use compare::{
+    CompareSettings, Comparison, Contrast, Flip, Gates, LineContrast, ScoreContrast, Side, SideModel,
+    compare_models,
+};
 pub use convert::{ConvertSettings, GenSettings, convert, generate};
+pub use doctor::{Cpu, Doctor, EngineHealth, MemoryHealth, ProcessLimits, Storage, doctor};
 pub use exit::{Exit, Failure};
 pub use import::{ImportSettings, import};
 pub use inspect::{Event, Extent, FieldInfo, Info, Place, RecordingInfo, RecordsInfo, Verdict, cat, info};
+pub use lineup::NamedBundle;
+pub use model_info::{ModelInfo, Speed, Spread, model_info};
+pub use model_verify::{EngineVerification, ModelVerification, VerifyModelSettings, verify_model};
 pub use plan::Plan;
 pub use problems::DeviceLoss;
 pub use report::{DOCUMENT_VERSION, Ledger, Line, Report, Rung, RungKind, Stages, Stream, Throughput};
+pub use score::{ScoreSettings, Scored, score};
 pub use settings::Settings;
 pub use stored::{Recovery, recover};
 pub use train::{TrainSettings, train};

@@ -43,10 +43,7 @@ impl Rules {
         engine: Engine,
     ) -> Result<Self, Failure> {
         let place = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            Failure::new(Exit::Input, format!("{place}: the menu cannot be read: {error}"))
-        })?;
-        let menu = Menu::parse(&text, &place).or_fail(Exit::Input)?;
+        let menu = read_menu(path)?;
         if let Some((name, _)) =
             replace.iter().find(|(name, _)| menu.models().iter().all(|model| model.name != *name))
         {
@@ -104,6 +101,15 @@ impl Rules {
         let choices = models.iter().map(|choices| choices.iter().map(Bound::choice).collect()).collect();
         Ok(Judge::new(choices, self.compiled.clone(), self.provenance, 1))
     }
+}
+
+/// Reads a menu file.
+pub(crate) fn read_menu(path: &Path) -> Result<Menu, Failure> {
+    let place = path.display().to_string();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("{place}: the menu cannot be read: {error}"))
+        .or_fail(Exit::Input)?;
+    Menu::parse(&text, &place).or_fail(Exit::Input)
 }
 
 impl Bound {

@@ -7,7 +7,7 @@ use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Command};
 use tamis_app::{Exit, Failure};
 
-use crate::commands::{ALL, Group};
+use crate::commands::{self, ALL, Entry, Group};
 use crate::{config, output};
 
 /// A command that is ready to run.
@@ -44,10 +44,7 @@ pub(crate) fn parse(line: impl IntoIterator<Item = OsString>) -> Result<Ready, S
     let line: Vec<OsString> = line.into_iter().collect();
     let command = config::apply(command(), &line).map_err(Stop::Failure)?;
     let matches = command.try_get_matches_from(line).map_err(Stop::Clap)?;
-    let (name, matches) = matches.subcommand().expect("a command is required");
-    let entry = ALL.iter().find(|entry| entry.name == name).expect("commands come from the list");
-    let matches = matches.clone();
-    Ok(Box::new(move || (entry.run)(&matches)))
+    Ok(Box::new(move || commands::run(ALL, &matches)))
 }
 
 /// The whole command line interface.
@@ -62,14 +59,27 @@ pub(crate) fn command() -> Command {
         .disable_help_subcommand(true)
         .max_term_width(110);
     for entry in ALL {
-        let sub = (entry.augment)(Command::new(entry.name)).after_help(examples(entry.examples));
-        root = root.subcommand(sub.mut_args(from_environment));
+        root = root.subcommand(subcommand(entry));
     }
     let groups = groups(&root);
     root.help_template(format!(
         "{{about}}\n\n{{usage-heading}} tamis COMMAND [OPTIONS]\n{groups}\n{{options}}{{after-help}}"
     ))
     .after_help(epilogue())
+}
+
+/// A command of the list, with those below it.
+fn subcommand(entry: &Entry) -> Command {
+    let mut command = (entry.augment)(Command::new(entry.name)).mut_args(from_environment);
+    for below in entry.below {
+        command = command.subcommand(subcommand(below));
+    }
+    // A word with commands below it shows an example of each.
+    let shown: Vec<(&str, &str)> = match entry.below {
+        [] => entry.examples.to_vec(),
+        below => below.iter().flat_map(|below| below.examples.first()).copied().collect(),
+    };
+    command.after_help(examples(&shown)).disable_help_subcommand(true)
 }
 
 /// Every long option can come from a variable: `--durable` from `TAMIS_DURABLE`. An empty or false-like value leaves a switch off.
@@ -133,16 +143,21 @@ mod tests {
 
     #[test]
     fn every_command_has_a_text_and_an_example_that_parses() {
-        for entry in ALL {
-            let root = command();
-            let sub = root.find_subcommand(entry.name).unwrap();
-            assert!(sub.get_about().is_some() && !entry.examples.is_empty(), "{}", entry.name);
+        check(ALL, &command());
+    }
+
+    fn check(entries: &[Entry], above: &Command) {
+        for entry in entries {
+            let sub = above.find_subcommand(entry.name).unwrap();
+            assert!(sub.get_about().is_some(), "{}", entry.name);
+            assert_ne!(entry.below.is_empty(), entry.examples.is_empty(), "{}", entry.name);
             for (line, _) in entry.examples {
                 let words =
                     std::iter::once("tamis").chain(line.split_whitespace().take_while(|word| *word != ">"));
                 let result = command().try_get_matches_from(words);
                 assert!(result.is_ok(), "{line}: {}", result.unwrap_err());
             }
+            check(entry.below, sub);
         }
     }
 

@@ -3,6 +3,9 @@
 use std::io::IsTerminal;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use tamis_app::SoFar;
+
+use crate::figures;
 
 /// A bar to `total`, or a counter if that is not known.
 pub(crate) fn bar(total: Option<u64>, template: &Template) -> ProgressBar {
@@ -36,3 +39,23 @@ pub(crate) const COUNT: Template = Template {
     bounded: "{bar:20} {percent:>3} %  {human_pos} of {human_len}  {msg}  {eta} left",
     unbounded: "{spinner} {human_pos}  {msg}  {elapsed}",
 };
+
+/// A bar over a recording, whose size is known when the first of it was read.
+#[derive(Default)]
+pub(crate) struct Reading {
+    bar: Option<ProgressBar>,
+}
+
+impl Reading {
+    pub(crate) fn show(&mut self, so_far: SoFar) {
+        let bar = self.bar.get_or_insert_with(|| bar(so_far.total, &BYTES));
+        bar.set_position(so_far.bytes);
+        bar.set_message(format!("{} events", figures::grouped(so_far.events)));
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.bar.iter().for_each(ProgressBar::finish_and_clear);
+    }
+}

@@ -8,6 +8,7 @@ use crate::lowering::Lowering;
 use crate::menu::{LineInfo, Menu, StreamInfo};
 use crate::pass_through::PassThrough;
 use crate::program::Program;
+use crate::threshold::{Threshold, thresholds};
 
 /// A menu that is ready to decide: names are places, conditions are a program. Immutable and shared by all workers.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub struct CompiledMenu {
     prescales: Vec<Option<Lottery>>,
     model_rungs: usize,
     pass_through: Option<PassThrough>,
+    /// One list per line.
+    thresholds: Vec<Vec<Threshold>>,
     program: Program,
     record_len: usize,
     scores: usize,
@@ -44,16 +47,18 @@ impl Menu {
         let lines: Vec<LineInfo> = self.lines().iter().map(|line| line.info.clone()).collect();
         let prescale = |line: &LineInfo| (line.prescale > 1).then(|| Lottery::new(&line.name, line.prescale));
         let stream_bits = |line: &LineInfo| line.streams.iter().fold(0, |bits, stream| bits | 1 << stream);
+        let graph = lowering.finish();
         let hash = self.hash();
         let prefix = *hash.first_chunk().expect("SHA-256 has 32 bytes");
         Ok(CompiledMenu {
             stream_bits: lines.iter().map(stream_bits).collect(),
             prescales: lines.iter().map(prescale).collect(),
+            thresholds: conditions.iter().map(|&condition| thresholds(&graph, condition)).collect(),
             lines,
             streams: self.streams().to_vec(),
             model_rungs: 1 + self.models().iter().map(|model| model.fallback.len()).max().unwrap_or(0),
             pass_through: self.pass_through().cloned(),
-            program: Program::new(&lowering.finish(), &conditions),
+            program: Program::new(&graph, &conditions),
             record_len: schema.record_len(),
             scores: scores.len(),
             hash_prefix: u64::from_le_bytes(prefix),
@@ -85,6 +90,11 @@ impl CompiledMenu {
     /// All rungs that can decide an event.
     pub fn rungs(&self) -> usize {
         self.model_rungs + usize::from(self.pass_through.is_some())
+    }
+
+    /// Where a line compares a score with a number; empty if it reads none, or only in arithmetic.
+    pub fn thresholds(&self, line: usize) -> &[Threshold] {
+        &self.thresholds[line]
     }
 
     /// Words of line bits per event: one bit per line.

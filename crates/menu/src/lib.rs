@@ -46,6 +46,7 @@ mod menu;
 mod pass_through;
 mod program;
 mod table;
+mod threshold;
 mod window;
 
 pub use compile::CompiledMenu;
@@ -53,3 +54,4 @@ pub use decider::Decider;
 pub use error::{Fault, MenuError};
 pub use menu::{ERROR_STREAM, LineInfo, Menu, ModelRef, StreamInfo};
 pub use pass_through::PassThrough;
+pub use threshold::Threshold;

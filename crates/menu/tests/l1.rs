@@ -61,3 +61,35 @@ fn streams_of_a_line_are_indices_in_ascending_order() {
     let menu = Menu::parse(text, "x.toml").unwrap().compile(&schema, &[]).unwrap();
     assert_eq!(menu.lines()[0].streams, [0, 2]);
 }
+
+#[test]
+fn lines_say_where_they_cut_on_scores() {
+    let schema = Schema::parse(b"name = 's'\n[[field]]\nname = 'x'\ndtype = 'u8'\nlen = 2").unwrap();
+    let scores = ["m.a", "m.b"].map(String::from);
+    let thresholds = |when: &str| -> Vec<String> {
+        let text = "name = 'x'\n[[stream]]\nname = 's'\n[[line]]\nname = 'l'\nstreams = ['s']\nwhen = ";
+        let menu = Menu::parse(&format!("{text}'{when}'"), "x.toml").unwrap();
+        let compiled = menu.compile(&schema, &scores).unwrap_or_else(|error| panic!("{error}"));
+        let show = |t: &tamis_menu::Threshold| format!("{} {} {}", scores[t.score], t.symbol(), t.value);
+        compiled.thresholds(0).iter().map(show).collect()
+    };
+    assert_eq!(thresholds("m.a > 0.9"), ["m.a > 0.9"]);
+    assert_eq!(thresholds("0.9 <= m.a"), ["m.a >= 0.9"]);
+    assert_eq!(thresholds("x[0] > 3 && !(m.b < 1/4) || m.a != 2"), ["m.b < 0.25", "m.a != 2"]);
+    assert_eq!(thresholds("count(x > 3 && m.a >= 0.5) >= 1 && m.a >= 0.5"), ["m.a >= 0.5"]);
+    assert_eq!(thresholds("m.a > 0.25 && m.a < 0.75"), ["m.a > 0.25", "m.a < 0.75"]);
+    for none in ["x[0] > 3", "m.a + m.b > 1", "abs(m.a) > 1", "m.a > m.b", "m.a > x[0]", "m.a > 1 && 1 > 2"] {
+        assert_eq!(thresholds(none), Vec::<String>::new(), "{none}");
+    }
+}
+
+#[test]
+fn a_threshold_holds_as_the_menu_decides() {
+    let schema = Schema::parse(b"name = 's'\n[[field]]\nname = 'x'\ndtype = 'u8'").unwrap();
+    let text =
+        "name = 'x'\n[[stream]]\nname = 's'\n[[line]]\nname = 'l'\nstreams = ['s']\nwhen = '0.1 < m.a'";
+    let menu = Menu::parse(text, "x.toml").unwrap().compile(&schema, &["m.a".into()]).unwrap();
+    let threshold = menu.thresholds(0)[0];
+    // The f32 nearest to 0.1 is above the f64 nearest to it.
+    assert!(threshold.holds(0.1) && !threshold.holds(0.1_f32.next_down()) && !threshold.holds(f32::NAN));
+}

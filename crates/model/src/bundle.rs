@@ -22,9 +22,10 @@ use tamis_event::Schema;
 use tamis_graph::{Data, Graph, Source};
 
 use crate::classifier::Model;
+use crate::describe::GoldenInfo;
 use crate::engine::Engine;
 use crate::error::{BindError, BundleError, BundleFault};
-use crate::manifest::{MANIFEST_BYTES_MAX, MANIFEST_FILE, Manifest, NO_SCORE};
+use crate::manifest::{Input, MANIFEST_BYTES_MAX, MANIFEST_FILE, Manifest, NO_SCORE, Training};
 use crate::weights::{Golden, read_golden};
 
 /// Most bytes of all files of a bundle together.
@@ -190,6 +191,29 @@ impl Bundle {
     /// Text of the manifest.
     pub fn manifest(&self) -> &str {
         std::str::from_utf8(&self.files.manifest).expect("a manifest that was parsed is text")
+    }
+
+    pub(crate) fn inputs(&self) -> &[Input] {
+        &self.manifest.inputs
+    }
+
+    /// Physical values in a golden vector: one per element of an input field.
+    pub(crate) fn golden_elements(&self) -> usize {
+        self.golden.inputs.len() / self.golden.rows
+    }
+
+    pub(crate) fn golden_info(&self) -> GoldenInfo {
+        GoldenInfo { vectors: self.golden.rows, tolerance: self.manifest.golden.tolerance }
+    }
+
+    pub(crate) fn training(&self) -> Option<&Training> {
+        self.manifest.training.as_ref()
+    }
+
+    /// Bytes of the three files.
+    pub(crate) fn bytes(&self) -> u64 {
+        let Files { manifest, weights, golden } = &self.files;
+        (manifest.len() + weights.len() + golden.len()) as u64
     }
 
     /// Number of weights and biases.

@@ -23,6 +23,24 @@ const PROBES: usize = 61;
 /// Multiplications that the search for differences may cost: about a tenth of a second.
 const WORK_MAX: u64 = 2_000_000_000;
 
+/// How the golden vectors of a bundle came out on an engine.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GoldenCheck {
+    /// How many there are.
+    pub vectors: usize,
+    /// Largest difference of a score: of 1, or of the score that is expected if that is larger.
+    pub difference: f64,
+    /// The largest that is allowed.
+    pub tolerance: f64,
+}
+
+/// Of 1, or of the expected score if that is larger; infinite if the score is no number.
+fn difference(computed: f32, expected: f32) -> f64 {
+    let (computed, expected) = (f64::from(computed), f64::from(expected));
+    let difference = (computed - expected).abs() / expected.abs().max(1.0);
+    if difference.is_nan() { f64::INFINITY } else { difference }
+}
+
 /// Does burn's CPU give a row of this network the same bits in tiles of every size?
 pub(crate) fn sizes_agree(graph: &Graph) -> bool {
     graph.steps().all(|step| match step.kernel {
@@ -45,20 +63,30 @@ impl Bound {
         Ok(())
     }
 
-    /// Compares all golden vectors with their scores.
-    pub fn check_golden(&self, golden: &Golden, tolerance: f64) -> Result<(), BindError> {
+    /// Compares all golden vectors with their scores. An error tells of the worst.
+    pub fn check_golden(&self, golden: &Golden, tolerance: f64) -> Result<GoldenCheck, BindError> {
         let computed = self.score_rows(&self.golden_rows(golden, golden.rows))?;
+        let mut worst = (0, 0.0);
         for (index, (&computed, &expected)) in computed.iter().zip(&golden.scores).enumerate() {
-            let error = (f64::from(computed) - f64::from(expected)).abs();
-            let allowed = tolerance * f64::from(expected).abs().max(1.0);
-            if error > allowed || error.is_nan() {
-                let outputs = self.outputs.len();
-                let (row, output) = (index / outputs, self.outputs[index % outputs].clone());
-                let (model, engine) = (self.name.clone(), self.engine.to_string());
-                return Err(BindError::Golden { model, engine, row, output, computed, expected });
+            let difference = difference(computed, expected);
+            if difference > worst.1 {
+                worst = (index, difference);
             }
         }
-        Ok(())
+        let (index, difference) = worst;
+        if difference > tolerance {
+            let outputs = self.outputs.len();
+            return Err(BindError::Golden {
+                model: self.name.clone(),
+                engine: self.engine.to_string(),
+                row: index / outputs,
+                output: self.outputs[index % outputs].clone(),
+                computed: computed[index],
+                expected: golden.scores[index],
+                difference,
+            });
+        }
+        Ok(GoldenCheck { vectors: golden.rows, difference, tolerance })
     }
 
     /// Computes the probes in changing rows of every tile size and compares bits.

@@ -24,6 +24,7 @@ use tamis_event::{Block, Schema};
 use tamis_graph::Graph;
 use tamis_port::{Classifier, ClassifierError};
 
+use crate::checks::GoldenCheck;
 use crate::engine::Engine;
 use crate::error::BindError;
 use crate::features::Features;
@@ -35,6 +36,7 @@ use crate::weights::Golden;
 #[derive(Debug)]
 pub struct Model {
     bound: Arc<Bound>,
+    golden: GoldenCheck,
     /// Tiles that were given back; kept to reuse their memory.
     spare: Vec<Vec<f32>>,
     /// Tiles on their way, oldest first.
@@ -74,7 +76,7 @@ pub(crate) struct Bound {
 
 impl Clone for Model {
     fn clone(&self) -> Self {
-        Self { bound: self.bound.clone(), spare: Vec::new(), started: VecDeque::new() }
+        Self { bound: self.bound.clone(), golden: self.golden, spare: Vec::new(), started: VecDeque::new() }
     }
 }
 
@@ -110,14 +112,19 @@ impl Model {
             tiles: engine.tiles(graph),
         };
         bound.check_gather(golden)?;
-        bound.check_golden(golden, manifest.golden.tolerance)?;
+        let check = bound.check_golden(golden, manifest.golden.tolerance)?;
         bound.check_places(golden, graph.multiply_adds())?;
-        Ok(Self { bound: Arc::new(bound), spare: Vec::new(), started: VecDeque::new() })
+        Ok(Self { bound: Arc::new(bound), golden: check, spare: Vec::new(), started: VecDeque::new() })
     }
 
     /// The engine that runs it.
     pub fn engine(&self) -> Engine {
         self.bound.engine
+    }
+
+    /// How its golden vectors came out on that engine.
+    pub fn golden(&self) -> GoldenCheck {
+        self.golden
     }
 
     /// Fills a tile with the rows of `range` and hands it to the engine.

@@ -29,6 +29,48 @@ const STEP_NUMBERS: usize = 1 << 24;
 /// Rows of a tile on a GPU: few enough to have two under way in a block, and enough to be worth a transfer.
 const GPU_TILES: [usize; 1] = [4096];
 
+/// What [`Engine`] can be read from.
+const KNOWN: &str = if cfg!(feature = "gpu") {
+    "flex, gpu, gpu:N"
+} else {
+    "flex; and gpu, gpu:N if the program is built with the cargo feature `gpu`"
+};
+
+/// An engine, as this program and this machine have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EngineStatus {
+    /// As an option names it.
+    pub name: String,
+    /// Is it part of this program?
+    pub compiled: bool,
+    /// What it computes with; or why it cannot, and how to get it.
+    pub found: Result<String, String>,
+}
+
+/// Every engine and every device of it, the reference first.
+pub fn engines() -> Vec<EngineStatus> {
+    let flex = EngineStatus {
+        name: Engine::Flex.to_string(),
+        compiled: true,
+        found: Ok(format!("burn on the CPU, {}", vector_unit())),
+    };
+    std::iter::once(flex).chain(gpu::engines()).collect()
+}
+
+/// The widest vectors of this processor that burn's products use.
+fn vector_unit() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if is_x86_feature_detected!("avx512f") {
+            return "AVX-512";
+        }
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            return "AVX2";
+        }
+    }
+    "the vectors that every processor of its kind has"
+}
+
 impl Engine {
     /// Name in options, tables and JSON, without a device number.
     pub fn name(self) -> &'static str {
@@ -96,7 +138,7 @@ impl FromStr for Engine {
     type Err = UnknownEngine;
 
     fn from_str(text: &str) -> Result<Self, UnknownEngine> {
-        let unknown = || UnknownEngine { name: text.into(), known: "flex, gpu, gpu:N".into() };
+        let unknown = || UnknownEngine { name: text.into(), known: KNOWN.into() };
         match text {
             "flex" => Ok(Self::Flex),
             "gpu" => Ok(Self::Gpu(0)),

@@ -89,7 +89,16 @@ pub enum BindError {
         "model '{model}', golden vector {row}: output '{output}' is {computed} on engine {engine}, {expected} is expected; \
          weights, preprocessing or engine differ from the training"
     )]
-    Golden { model: String, engine: String, row: usize, output: String, computed: f32, expected: f32 },
+    Golden {
+        model: String,
+        engine: String,
+        row: usize,
+        output: String,
+        computed: f32,
+        expected: f32,
+        /// As in [`crate::GoldenCheck`]: of 1, or of the score if that is larger.
+        difference: f64,
+    },
     #[error(
         "model '{model}', golden vector {row}: the inputs of an event differ from its fields, {computed} instead of {expected}; \
          this program is wrong, please report it"
@@ -102,6 +111,8 @@ pub enum BindError {
     Position { model: String, engine: String, row: usize, rows: usize },
     #[error("model '{model}': engine {engine} cannot run it: {message}")]
     Engine { model: String, engine: String, message: String },
+    #[error("model '{model}': {message} in the bundle alone; name a schema that has its fields")]
+    OwnSchema { model: String, message: String },
 }
 
 /// No engine of this name.

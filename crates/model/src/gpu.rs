@@ -5,6 +5,11 @@
 
 use burn::tensor::Device;
 
+use crate::engine::{Engine, EngineStatus};
+
+#[cfg(feature = "gpu")]
+const NONE: &str = "no graphics processor was found; install its Vulkan driver";
+
 /// The adapter number `index`: real processors come first, software last.
 #[cfg(feature = "gpu")]
 pub(crate) fn device(index: usize) -> Result<Device, String> {
@@ -13,17 +18,23 @@ pub(crate) fn device(index: usize) -> Result<Device, String> {
         return Ok(all.swap_remove(index));
     }
     Err(match all.len() {
-        0 => "no graphics processor was found; install its Vulkan driver (see `tamis doctor`)".into(),
+        0 => NONE.into(),
         found => format!("there is no gpu:{index}; {found} found (see `tamis doctor`)"),
     })
 }
 
-/// Names of the adapters, in the order of their numbers.
+/// The adapters, in the order of their numbers.
 #[cfg(feature = "gpu")]
-pub(crate) fn names() -> Result<Vec<String>, String> {
+pub(crate) fn engines() -> Vec<EngineStatus> {
     let name =
         |device: &Device| device.identity().map_or_else(|| format!("{device:?}"), |identity| identity.name);
-    Ok(adapters().iter().map(name).collect())
+    let status = |(index, device)| EngineStatus {
+        name: Engine::Gpu(index).to_string(),
+        compiled: true,
+        found: Ok(name(device)),
+    };
+    let found: Vec<EngineStatus> = adapters().iter().enumerate().map(status).collect();
+    if found.is_empty() { vec![absent(NONE)] } else { found }
 }
 
 #[cfg(feature = "gpu")]
@@ -47,4 +58,13 @@ const MISSING: &str = "this program was built without graphics processors; build
 #[cfg(not(feature = "gpu"))]
 pub(crate) fn device(_index: usize) -> Result<Device, String> {
     Err(MISSING.into())
+}
+
+#[cfg(not(feature = "gpu"))]
+pub(crate) fn engines() -> Vec<EngineStatus> {
+    vec![absent(MISSING)]
+}
+
+fn absent(why: &str) -> EngineStatus {
+    EngineStatus { name: Engine::Gpu(0).to_string(), compiled: cfg!(feature = "gpu"), found: Err(why.into()) }
 }

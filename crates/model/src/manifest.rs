@@ -199,16 +199,23 @@ pub(crate) struct GoldenRef {
 /// Where a model comes from.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Training {
+pub struct Training {
     /// What trained it, such as `tamis 0.1.0` or `pytorch 2.9`.
     pub framework: Option<String>,
+    /// Name of the recipe.
     pub recipe: Option<String>,
+    /// SHA-256 of its text.
     pub recipe_sha256: Option<String>,
+    /// Seed of everything random.
     pub seed: Option<u64>,
+    /// Events that it learned from.
     pub events: Option<u64>,
+    /// How often it saw them.
     pub epochs: Option<u32>,
+    /// The files.
     #[serde(default)]
     pub data: Vec<TrainingData>,
+    /// How good it is, by name.
     #[serde(default)]
     pub metrics: BTreeMap<String, f64>,
 }
@@ -216,10 +223,14 @@ pub(crate) struct Training {
 /// A file that was learned from.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct TrainingData {
+pub struct TrainingData {
+    /// Its name.
     pub file: String,
+    /// What its events are.
     pub class: Option<String>,
+    /// How many there are.
     pub events: Option<u64>,
+    /// SHA-256 of all event records, in order.
     pub records_sha256: Option<String>,
 }
 

@@ -33,6 +33,7 @@ mod ladder;
 mod limits;
 mod outbound;
 mod run;
+mod scorer;
 mod scoring;
 mod sequencer;
 #[cfg(test)]
@@ -50,5 +51,6 @@ pub use judge::{Entry, Judge, Provenance};
 pub use ladder::{Choice, DeviceLoss};
 pub use limits::{BATCH_EVENTS_MAX, Limits, LimitsError, WORKERS_MAX};
 pub use run::{Latencies, Outcome, Pipeline, SegmentBooks, Setup, StreamOutcome};
+pub use scorer::Scorer;
 pub use scoring::in_scoring;
 pub use stage::{Progress, Stage};

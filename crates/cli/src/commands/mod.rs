@@ -1,4 +1,6 @@
 //! The commands: one file and one word in the list each. Help, manual pages and completions are made from the list.
+//!
+//! Commands that belong together (`tamis model info`) stand in a folder with a list of its own; [`Nest`] is the word above them.
 
 use clap::{ArgMatches, Command};
 use tamis_app::{Exit, Failure};
@@ -14,6 +16,18 @@ pub(crate) trait Run: clap::Args {
 
     /// Does it.
     fn run(self) -> Result<Exit, Failure>;
+}
+
+/// A word with commands below it.
+pub(crate) trait Nest {
+    /// The word on the command line.
+    const NAME: &'static str;
+    /// Where it stands in the help.
+    const GROUP: Group;
+    /// What the list of commands says.
+    const ABOUT: &'static str;
+    /// The commands.
+    const BELOW: &'static [Entry];
 }
 
 /// Sections of the help.
@@ -43,6 +57,8 @@ pub(crate) struct Entry {
     pub(crate) name: &'static str,
     pub(crate) group: Group,
     pub(crate) examples: &'static [(&'static str, &'static str)],
+    /// The commands of a [`Nest`].
+    pub(crate) below: &'static [Self],
     /// Adds options and texts to a command.
     pub(crate) augment: fn(Command) -> Command,
     /// Runs with what was parsed.
@@ -55,6 +71,7 @@ impl Entry {
             name: R::NAME,
             group: R::GROUP,
             examples: R::EXAMPLES,
+            below: &[],
             augment: R::augment_args,
             run: |matches| match R::from_arg_matches(matches) {
                 Ok(arguments) => arguments.run(),
@@ -62,30 +79,62 @@ impl Entry {
             },
         }
     }
+
+    const fn nest<N: Nest>() -> Self {
+        Self {
+            name: N::NAME,
+            group: N::GROUP,
+            examples: &[],
+            below: N::BELOW,
+            augment: |command| command.about(N::ABOUT).subcommand_required(true).arg_required_else_help(true),
+            run: |matches| run(N::BELOW, matches),
+        }
+    }
 }
 
+/// Runs the command of a list that was asked for.
+pub(crate) fn run(entries: &[Entry], matches: &ArgMatches) -> Result<Exit, Failure> {
+    let (name, matches) = matches.subcommand().expect("a command is required");
+    let entry = entries.iter().find(|entry| entry.name == name).expect("commands come from the list");
+    (entry.run)(matches)
+}
+
+/// `commands!(one, two; nest)`: files with a command each, and folders with a list of their own.
 macro_rules! commands {
-    ($($command:ident),+ $(,)?) => {
+    ($($command:ident),+ $(; $($nest:ident),+)?) => {
         $(mod $command;)+
+        $($(mod $nest;)+)?
         /// Every command, in the order of the help.
-        pub(crate) const ALL: &[Entry] = &[$(Entry::of::<$command::Args>()),+];
+        pub(crate) const ALL: &[$crate::commands::Entry] = &[
+            $($crate::commands::Entry::of::<$command::Args>(),)+
+            $($($crate::commands::Entry::nest::<$nest::Below>(),)+)?
+        ];
     };
 }
 
-commands!(replay, bench, convert, r#gen, train, info, cat, verify, recover, completions, man);
+commands!(replay, bench, convert, r#gen, train, score, info, cat, verify, recover, doctor, completions, man; model);
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::path::Path;
 
     use super::*;
 
     #[test]
-    fn the_list_is_the_folder() {
-        let folder = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/commands")).unwrap();
-        let files = folder.map(|file| file.unwrap().file_name().into_string().unwrap());
+    fn the_lists_are_the_folders() {
+        compare(ALL, &Path::new(env!("CARGO_MANIFEST_DIR")).join("src/commands"));
+    }
+
+    fn compare(entries: &[Entry], folder: &Path) {
+        let files = std::fs::read_dir(folder).unwrap();
+        let files = files.map(|file| file.unwrap().file_name().into_string().unwrap());
         let files: BTreeSet<String> = files.filter(|name| name != "mod.rs").collect();
-        let names: BTreeSet<String> = ALL.iter().map(|entry| format!("{}.rs", entry.name)).collect();
-        assert_eq!(names, files);
+        let file =
+            |entry: &Entry| format!("{}{}", entry.name, if entry.below.is_empty() { ".rs" } else { "" });
+        assert_eq!(entries.iter().map(file).collect::<BTreeSet<String>>(), files);
+        for nest in entries.iter().filter(|entry| !entry.below.is_empty()) {
+            compare(nest.below, &folder.join(nest.name));
+        }
     }
 }

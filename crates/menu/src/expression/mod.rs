@@ -104,7 +104,7 @@ impl Comparison {
         }
     }
 
-    fn symbol(self) -> &'static str {
+    pub(crate) fn symbol(self) -> &'static str {
         match self {
             Self::Less => "<",
             Self::LessEqual => "<=",

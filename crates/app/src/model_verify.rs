@@ -1,0 +1,120 @@
+//! Checking a bundle before it is used: everything that a run checks, on every engine, without a run.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+use tamis_event::Schema;
+use tamis_model::{BindError, Bundle, BundleFault, Engine};
+
+use crate::convert::read_schema;
+use crate::exit::OrFail;
+use crate::frames::Frames;
+use crate::lineup::{check_engine, engines_found};
+use crate::{Exit, Failure};
+
+/// A check, as asked for.
+#[derive(Clone, Debug)]
+pub struct VerifyModelSettings {
+    /// Folder or `.tar`.
+    pub bundle: PathBuf,
+    /// Schema of the events that it is for; by default one with just its inputs.
+    pub schema: Option<PathBuf>,
+    /// A recording with that schema.
+    pub events: Option<PathBuf>,
+    /// The engines; by default all that are there.
+    pub engines: Vec<Engine>,
+}
+
+/// What a check found.
+#[derive(Clone, Debug, Serialize)]
+pub struct ModelVerification {
+    /// Where the bundle is.
+    pub bundle: PathBuf,
+    /// Name and version; absent if the files are wrong.
+    pub model: Option<String>,
+    /// What is wrong with the files: sizes, checksums, shapes, weights that are not finite.
+    pub problem: Option<String>,
+    /// The engines; none if the files are wrong.
+    pub engines: Vec<EngineVerification>,
+}
+
+/// How a model came out on one engine.
+#[derive(Clone, Debug, Serialize)]
+pub struct EngineVerification {
+    /// The engine.
+    pub engine: String,
+    /// Golden vectors.
+    pub vectors: usize,
+    /// Largest difference of a score: of 1, or of the score if that is larger. Absent if none was computed.
+    pub difference: Option<f64>,
+    /// The largest that is allowed.
+    pub tolerance: f64,
+    /// Why the model is refused.
+    pub problem: Option<String>,
+}
+
+impl ModelVerification {
+    /// [`Exit::Done`] if a run on any of these engines would take the model, else [`Exit::Gate`].
+    pub fn exit(&self) -> Exit {
+        let good = self.problem.is_none() && self.engines.iter().all(|engine| engine.problem.is_none());
+        if good { Exit::Done } else { Exit::Gate }
+    }
+}
+
+/// Checks a bundle. A failure means that there is nothing to check.
+pub fn verify_model(settings: &VerifyModelSettings) -> Result<ModelVerification, Failure> {
+    let schema = match (&settings.schema, &settings.events) {
+        (Some(schema), _) => Some(read_schema(schema)?),
+        (None, Some(events)) => Some(Frames::open(events)?.schema().clone()),
+        (None, None) => None,
+    };
+    let engines = if settings.engines.is_empty() { engines_found() } else { settings.engines.clone() };
+    engines.iter().try_for_each(|&engine| check_engine(engine))?;
+    let mut found = ModelVerification {
+        bundle: settings.bundle.clone(),
+        model: None,
+        problem: None,
+        engines: Vec::new(),
+    };
+    let bundle = match Bundle::load(&settings.bundle) {
+        Ok(bundle) => bundle,
+        Err(error) if is_no_bundle(&error.fault) => return Err(Failure::new(Exit::Input, error)),
+        Err(error) => {
+            found.problem = Some(error.to_string());
+            return Ok(found);
+        }
+    };
+    found.model = Some(format!("{} {}", bundle.name(), bundle.version()));
+    let schema = schema.map_or_else(|| bundle.own_schema(), Ok).or_fail(Exit::Input)?;
+    found.engines = engines.into_iter().map(|engine| check(&bundle, &schema, engine)).collect();
+    Ok(found)
+}
+
+/// Is there nothing that could be good or bad?
+fn is_no_bundle(fault: &BundleFault) -> bool {
+    matches!(
+        fault,
+        BundleFault::Read { .. } | BundleFault::Tar { .. } | BundleFault::NotPlain | BundleFault::Missing
+    )
+}
+
+fn check(bundle: &Bundle, schema: &Schema, engine: Engine) -> EngineVerification {
+    let golden = bundle.describe().golden;
+    let (difference, problem) = match bundle.bind(schema, engine) {
+        Ok(model) => (Some(model.golden().difference), None),
+        Err(error) => {
+            let difference = match error {
+                BindError::Golden { difference, .. } => Some(difference),
+                _ => None,
+            };
+            (difference, Some(error.to_string()))
+        }
+    };
+    EngineVerification {
+        engine: engine.to_string(),
+        vectors: golden.vectors,
+        difference,
+        tolerance: golden.tolerance,
+        problem,
+    }
+}

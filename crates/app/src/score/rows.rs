@@ -1,0 +1,216 @@
+//! Tables of scores: one row per event, in a file or on standard output.
+//!
+//! ```text
+//!   .npy   128 bytes of header, then float32 [events, scores], row by row       the number of rows is entered at the end
+//!   .csv   event,MODEL.OUTPUT,...                                               numbers that read back as the same float32
+//! ```
+//!
+//! A file is called `NAME.part` until it is whole.
+
+use std::fmt::Write as _;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, ErrorKind, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use tamis_event::{Block, ScoreTable};
+
+use crate::exit::OrFail;
+use crate::{Exit, Failure};
+
+/// Bytes in front of the numbers of an array, with room for any number of rows; a multiple of 64, as the format asks.
+const NPY_HEADER: usize = 128;
+
+/// A table that is being written.
+pub(super) struct Rows {
+    form: Form,
+    columns: usize,
+    out: Out,
+    rows: u64,
+    /// One block, encoded.
+    buffer: Vec<u8>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Npy,
+    Csv,
+}
+
+enum Out {
+    File { path: PathBuf, part: Part, file: BufWriter<File>, overwrite: bool },
+    Stdout(io::Stdout),
+}
+
+/// The unfinished file; removed unless it got its final name.
+struct Part {
+    path: PathBuf,
+    finished: bool,
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        if !self.finished {
+            // Nothing can be done about a failure here; the name says that the file is unfinished.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Refuses a name that says nothing about the form, and a file that exists, unless it may be replaced.
+pub(super) fn may_write(path: &Path, overwrite: bool) -> Result<(), Failure> {
+    form(path)?;
+    if path != Path::new("-") && path.exists() && !overwrite {
+        let message = format!("{}: exists; give --overwrite to replace it, or another --out", path.display());
+        return Err(Failure::new(Exit::Storage, message));
+    }
+    Ok(())
+}
+
+fn form(path: &Path) -> Result<Form, Failure> {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    match extension {
+        Some("npy") => Ok(Form::Npy),
+        Some("csv") => Ok(Form::Csv),
+        None if path == Path::new("-") => Ok(Form::Csv),
+        _ => {
+            let message = format!("{}: the name of a table of scores ends in .npy or .csv", path.display());
+            Err(Failure::new(Exit::Storage, message))
+        }
+    }
+}
+
+impl Rows {
+    /// Begins a table with these columns.
+    pub(super) fn create(path: &Path, columns: &[String], overwrite: bool) -> Result<Self, Failure> {
+        let form = form(path)?;
+        let out = if path == Path::new("-") {
+            Out::Stdout(io::stdout())
+        } else {
+            let mut part = path.as_os_str().to_owned();
+            part.push(".part");
+            let part = PathBuf::from(part);
+            // A part without an owner is what an earlier process left behind when it was killed.
+            let file = OpenOptions::new().write(true).create(true).truncate(true).open(&part);
+            let file = file.map_err(|error| unwritable(&part, &error))?;
+            let part = Part { path: part, finished: false };
+            Out::File { path: path.into(), part, file: BufWriter::with_capacity(1 << 20, file), overwrite }
+        };
+        let mut rows = Self { form, columns: columns.len(), out, rows: 0, buffer: Vec::new() };
+        rows.buffer = match form {
+            Form::Npy => npy_header(0, columns.len()),
+            Form::Csv => format!("event,{}\n", columns.join(",")).into_bytes(),
+        };
+        rows.write()?;
+        Ok(rows)
+    }
+
+    /// Appends the scores of a block. `false`: nobody reads any more.
+    pub(super) fn append(&mut self, block: &Block, scores: &ScoreTable) -> Result<bool, Failure> {
+        self.rows += block.len() as u64;
+        self.buffer.clear();
+        let columns: Vec<&[f32]> = (0..self.columns).map(|column| scores.column(column)).collect();
+        match self.form {
+            Form::Npy => {
+                for event in 0..block.len() {
+                    self.buffer.extend(columns.iter().flat_map(|column| column[event].to_le_bytes()));
+                }
+            }
+            Form::Csv => {
+                let mut text = String::from_utf8(std::mem::take(&mut self.buffer)).expect("it is empty");
+                for event in 0..block.len() {
+                    let _ = write!(text, "{}", block.event(event).1);
+                    for column in &columns {
+                        // The shortest digits that read back as the same number.
+                        let _ = write!(text, ",{:?}", column[event]);
+                    }
+                    text.push('\n');
+                }
+                self.buffer = text.into_bytes();
+            }
+        }
+        self.write()
+    }
+
+    /// Makes the file durable and gives it its name. Bytes in it; 0 for standard output.
+    pub(super) fn finish(self) -> Result<u64, Failure> {
+        let Out::File { path, mut part, file, overwrite } = self.out else { return Ok(0) };
+        let fail = |error: &io::Error| unwritable(&path, error);
+        let mut file = file.into_inner().map_err(|error| fail(error.error()))?;
+        if self.form == Form::Npy {
+            let header = npy_header(self.rows, self.columns);
+            file.seek(SeekFrom::Start(0))
+                .and_then(|_| file.write_all(&header))
+                .map_err(|error| fail(&error))?;
+        }
+        file.sync_all().map_err(|error| fail(&error))?;
+        let bytes = file.metadata().map_err(|error| fail(&error))?.len();
+        may_write(&path, overwrite)?;
+        fs::rename(&part.path, &path).map_err(|error| fail(&error))?;
+        part.finished = true;
+        Ok(bytes)
+    }
+
+    fn write(&mut self) -> Result<bool, Failure> {
+        match &mut self.out {
+            Out::File { part, file, .. } => {
+                file.write_all(&self.buffer).map_err(|error| unwritable(&part.path, &error))?;
+                Ok(true)
+            }
+            Out::Stdout(out) => match out.write_all(&self.buffer).and_then(|()| out.flush()) {
+                Ok(()) => Ok(true),
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+                Err(error) => {
+                    Err(format!("standard output cannot be written: {error}")).or_fail(Exit::Storage)
+                }
+            },
+        }
+    }
+}
+
+/// Version 1.0 of the format, little-endian float32 in C order.
+fn npy_header(rows: u64, columns: usize) -> Vec<u8> {
+    let mut header = b"\x93NUMPY\x01\x00".to_vec();
+    let after = NPY_HEADER - header.len() - 2;
+    header.extend((after as u16).to_le_bytes());
+    let text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {columns}), }}");
+    header.extend(format!("{text:<width$}\n", width = after - 1).bytes());
+    assert_eq!(header.len(), NPY_HEADER, "any two numbers fit");
+    header
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> Failure {
+    let message =
+        format!("{}: {error}; check that the folder exists, can be written and has room", path.display());
+    Failure::new(Exit::Storage, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_header_of_an_array_has_room_for_any_number_of_rows() {
+        // As numpy.save writes it, apart from the length of the padding.
+        let header = npy_header(3, 2);
+        assert_eq!(&header[..10], b"\x93NUMPY\x01\x00\x76\x00");
+        assert!(header[10..].starts_with(b"{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), }  "));
+        assert_eq!((header.len(), header[127]), (128, b'\n'));
+        assert_eq!(npy_header(u64::MAX, 1 << 20).len(), 128);
+    }
+
+    #[test]
+    fn what_is_not_finished_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.csv");
+        let rows = Rows::create(&path, &["m.a".into()], false).unwrap();
+        assert!(folder.path().join("s.csv.part").exists());
+        drop(rows);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        let rows = Rows::create(&path, &["m.a".into()], false).unwrap();
+        assert_eq!(rows.finish().unwrap(), 10);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "event,m.a\n");
+        assert_eq!(may_write(&path, false).unwrap_err().exit, Exit::Storage);
+        assert!(may_write(&path, true).is_ok() && may_write(Path::new("-"), false).is_ok());
+        assert!(may_write(&folder.path().join("s.txt"), false).unwrap_err().message.contains(".npy or .csv"));
+    }
+}

@@ -1,0 +1,54 @@
+//! Where a line cuts on a score: what a small change of the score can change.
+
+use crate::expression::Comparison;
+use crate::graph::{Graph, Node, NodeId};
+
+/// A comparison of a score with a number in the condition of a line, as in `topo.taus > 0.9`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Threshold {
+    /// Column of the score.
+    pub score: usize,
+    /// The number.
+    pub value: f64,
+    comparison: Comparison,
+}
+
+impl Threshold {
+    /// Does the comparison hold for this value of the score? As the menu decides: in f64.
+    pub fn holds(&self, score: f32) -> bool {
+        self.comparison.holds(score.into(), self.value)
+    }
+
+    /// The comparison, as it is written with the score on the left: `<`, `<=`, `>`, `>=`, `==` or `!=`.
+    pub fn symbol(&self) -> &'static str {
+        self.comparison.symbol()
+    }
+}
+
+/// The comparisons of a bare score with a number in the condition `root`, each once. A score inside of arithmetic has no threshold of its own.
+pub(crate) fn thresholds(graph: &Graph, root: NodeId) -> Vec<Threshold> {
+    let mut needed = vec![false; root.index() + 1];
+    needed[root.index()] = true;
+    let mut found = Vec::new();
+    // An operand has a smaller id than its operation (graph I2), so one sweep downwards reaches everything.
+    for index in (0..=root.index()).rev() {
+        if !needed[index] {
+            continue;
+        }
+        let node = &graph.nodes()[index];
+        node.for_each_operand(|operand| needed[operand.index()] = true);
+        let Node::Compare(comparison, a, b) = *node else { continue };
+        match [a, b].map(|operand| &graph.nodes()[operand.index()]) {
+            [&Node::Score(score), &Node::Number(bits)] => {
+                found.push(Threshold { score, value: f64::from_bits(bits), comparison });
+            }
+            [&Node::Number(bits), &Node::Score(score)] => {
+                let comparison = comparison.mirrored();
+                found.push(Threshold { score, value: f64::from_bits(bits), comparison });
+            }
+            _ => {}
+        }
+    }
+    found.reverse();
+    found
+}

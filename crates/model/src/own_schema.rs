@@ -1,0 +1,141 @@
+//! A schema made of a model's inputs alone, for looking at a model without any data.
+//!
+//! Golden vectors are physical values, so fields of 32-bit floating point hold them exactly. How many elements a field has does not stand in
+//! a manifest; it follows from what does: an index, numbers per element, a mask, and the number of values in a golden vector.
+
+use std::fmt::Write;
+
+use tamis_event::{Address, Schema};
+
+use crate::bundle::Bundle;
+use crate::describe::formula;
+use crate::error::BindError;
+use crate::manifest::{Input, PerElement};
+
+/// A field as far as it is known.
+struct Field {
+    name: String,
+    /// Elements, if some input says so.
+    len: Option<usize>,
+    /// Least number of elements that an index asks for.
+    indexed: usize,
+    /// How many inputs take all of its elements.
+    whole: usize,
+}
+
+impl Bundle {
+    /// A schema of just the fields that the model reads, as `f32`. An error if the bundle leaves open how many elements a field has.
+    pub fn own_schema(&self) -> Result<Schema, BindError> {
+        let mut fields: Vec<Field> = Vec::new();
+        let mut single = 0;
+        for input in self.inputs() {
+            let address: Address =
+                input.field.parse().map_err(|error| self.open_fields(format!("{error}")))?;
+            let index = fields.iter().position(|field| field.name == address.field);
+            let index = index.unwrap_or_else(|| {
+                fields.push(Field { name: address.field.clone(), len: None, indexed: 0, whole: 0 });
+                fields.len() - 1
+            });
+            match address.index {
+                Some(element) => {
+                    single += 1;
+                    fields[index].indexed = fields[index].indexed.max(element.saturating_add(1));
+                }
+                None => {
+                    fields[index].whole += 1;
+                    fields[index].len = fields[index].len.or_else(|| stated_len(input));
+                }
+            }
+        }
+        self.share_lengths(&mut fields);
+        self.spread(&mut fields, single)?;
+        let schema = text(&fields);
+        Schema::parse(schema.as_bytes()).map_err(|error| self.open_fields(error.to_string()))
+    }
+
+    fn open_fields(&self, message: String) -> BindError {
+        BindError::OwnSchema { model: self.name().into(), message }
+    }
+
+    /// A field and its mask have as many elements.
+    fn share_lengths(&self, fields: &mut [Field]) {
+        let place = |fields: &[Field], name: &str| fields.iter().position(|field| field.name == name);
+        // Twice: what one field says of the mask, the mask says of the others.
+        for input in self.inputs().iter().chain(self.inputs()) {
+            let Some(mask) = &input.mask else { continue };
+            let (Some(a), Some(b)) = (place(fields, &input.field), place(fields, mask)) else { continue };
+            let len = fields[a].len.or(fields[b].len);
+            (fields[a].len, fields[b].len) = (len, len);
+        }
+    }
+
+    /// Gives the elements of a golden vector that belong to no field yet to those whose length is open.
+    fn spread(&self, fields: &mut [Field], single: usize) -> Result<(), BindError> {
+        let taken: usize = fields.iter().map(|field| field.len.unwrap_or(0) * field.whole).sum();
+        let rest = self.golden_elements().saturating_sub(taken + single);
+        let is_open = |field: &Field| field.len.is_none() && field.whole > 0;
+        let interchangeable = self.are_interchangeable(|name| {
+            fields.iter().any(|field| field.name == name && is_open(field) && field.whole == 1)
+        });
+        let mut open: Vec<&mut Field> = fields.iter_mut().filter(|field| is_open(field)).collect();
+        let inputs: usize = open.iter().map(|field| field.whole).sum();
+        match &mut open[..] {
+            [] => {}
+            all if self.are_one_object(all) && rest.is_multiple_of(inputs) => {
+                all.iter_mut().for_each(|field| field.len = Some(rest / inputs));
+            }
+            all if rest == inputs => all.iter_mut().for_each(|field| field.len = Some(1)),
+            [first, others @ ..] if interchangeable && rest > inputs => {
+                first.len = Some(rest - others.len());
+                others.iter_mut().for_each(|field| field.len = Some(1));
+            }
+            all => {
+                let names: Vec<String> = all.iter().map(|field| format!("'{}'", field.name)).collect();
+                return Err(
+                    self.open_fields(format!("how many elements {} have is open", names.join(" and ")))
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Is it one field, or fields and their mask? Those have as many elements each.
+    fn are_one_object(&self, fields: &[&mut Field]) -> bool {
+        let mask = |field: &&mut Field| {
+            let input = self.inputs().iter().find(|input| input.field == field.name);
+            input.and_then(|input| input.mask.clone()).unwrap_or_else(|| field.name.clone())
+        };
+        let first = fields.first().map(mask);
+        fields.iter().all(|field| Some(mask(field)) == first)
+    }
+
+    /// Do these inputs stand in a row, and is the same done to all? Then it does not matter to which of them an element belongs.
+    fn are_interchangeable(&self, is_open: impl Fn(&str) -> bool) -> bool {
+        let inputs = self.inputs();
+        let Some(first) = inputs.iter().position(|input| is_open(&input.field)) else { return false };
+        let count = inputs.iter().filter(|input| is_open(&input.field)).count();
+        let is_a_mask = |name: &str| inputs.iter().any(|input| input.mask.as_deref() == Some(name));
+        inputs[first..].iter().take(count).all(|input| {
+            let alike = formula(input) == formula(&inputs[first]);
+            is_open(&input.field) && alike && input.mask.is_none() && !is_a_mask(&input.field)
+        })
+    }
+}
+
+/// Elements of a field that an input names as a whole, if its numbers say how many there are.
+fn stated_len(input: &Input) -> Option<usize> {
+    [&input.shift, &input.scale].into_iter().flatten().find_map(PerElement::len)
+}
+
+fn text(fields: &[Field]) -> String {
+    let mut text = String::from("name = \"inputs\"\n");
+    for Field { name, len, indexed, .. } in fields {
+        let elements = len.unwrap_or(*indexed).max(*indexed);
+        let _ = write!(text, "\n[[field]]\nname = \"{name}\"\ndtype = \"f32\"\n");
+        // A single number and an array of one are addressed alike, except by index.
+        if elements != 1 || *indexed > 0 {
+            let _ = writeln!(text, "len = {elements}");
+        }
+    }
+    text
+}
