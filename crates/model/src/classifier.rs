@@ -196,6 +196,10 @@ impl Classifier for Model {
         &self.bound.outputs
     }
 
+    fn tile(&self) -> usize {
+        self.bound.tiles[0]
+    }
+
     fn score(
         &mut self,
         block: &Block,

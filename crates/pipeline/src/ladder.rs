@@ -47,11 +47,16 @@ pub struct DeviceLoss {
     pub message: String,
 }
 
+/// Nothing is computed: any size will do.
+const TILE_WITHOUT_MODELS: usize = 512;
+
 /// See the module's doc.
 pub(crate) struct Ladder {
     models: Vec<Model>,
     /// What the record says of each rung.
     rungs: Vec<Rung>,
+    /// The largest tile of all choices.
+    tile: usize,
 }
 
 /// What computes the scores of a rung.
@@ -97,7 +102,7 @@ impl Ladder {
             seated.push(Model { first, outputs, seats: choices.into_iter().map(Seat::new).collect() });
         }
         let rungs = seated.iter().map(|model| model.seats.len()).max().unwrap_or(1);
-        let mut ladder = Self { models: seated, rungs: vec![Rung::default(); rungs] };
+        let mut ladder = Self { models: seated, rungs: vec![Rung::default(); rungs], tile: 1 };
         ladder.label();
         ladder
     }
@@ -133,8 +138,16 @@ impl Ladder {
         (engine, stand_in)
     }
 
+    /// Events that a model computes together.
+    pub(crate) fn tile(&self) -> usize {
+        self.tile
+    }
+
     /// Says anew what computes the scores of each rung.
     fn label(&mut self) {
+        let seats = self.models.iter().flat_map(|model| &model.seats);
+        let tiles = seats.filter_map(|seat| seat.classifier.as_ref()).map(|classifier| classifier.tile());
+        self.tile = tiles.max().unwrap_or(TILE_WITHOUT_MODELS).max(1);
         for (k, rung) in self.rungs.iter_mut().enumerate() {
             *rung = Rung::default();
             for model in &self.models {

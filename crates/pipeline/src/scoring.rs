@@ -1,7 +1,7 @@
 //! The scores of a block: every event climbs the ladder until the models of a rung give it finite scores.
 //!
 //! ```text
-//!   block  | slice | slice | ... |        without a deadline the block is one slice
+//!   block  | slice | slice | ... |        a tile of the models; without a deadline the block is one slice
 //!   rung 0   every event of the slice
 //!   rung 1   those on which a model failed at rung 0
 //!   ...      those that failed there; who fails at every rung has a fault
@@ -23,9 +23,6 @@ use tamis_ledger::Errored;
 use tamis_port::{Classifier, ClassifierError};
 
 use crate::ladder::{Choice, DeviceLoss, Ladder, Model, Rung};
-
-/// Events that are scored between two looks at the deadline: one large tile of a model, some ten microseconds.
-const SLICE: usize = 512;
 
 /// Is it too late for the events that have no scores yet?
 pub(crate) type IsLate<'a> = Option<&'a mut dyn FnMut() -> bool>;
@@ -123,7 +120,7 @@ impl Scoring {
         self.scored.fill(0);
         self.faulty.fill(0);
         self.faults.clear();
-        let slice = if is_late.is_some() { SLICE } else { events.max(1) };
+        let slice = if is_late.is_some() { self.ladder.tile() } else { events.max(1) };
         for start in (0..events).step_by(slice) {
             if ask(is_late) {
                 self.give_up(start..events);

@@ -28,6 +28,12 @@ pub trait Classifier: Send {
     /// Names of the scores that [`Self::score`] writes, in order.
     fn outputs(&self) -> &[String];
 
+    /// Events that it computes together: fewer at once cost as much. A range is cut into pieces of this size where something else must be
+    /// looked at on the way.
+    fn tile(&self) -> usize {
+        512
+    }
+
     /// Scores the events `range` of `block`: `scores[k][i]` becomes output `k` of event `range.start + i`.
     ///
     /// `scores` has one slice per output, each `range.len()` long. A panic or [`ClassifierError::Events`] concerns this range only; the caller
