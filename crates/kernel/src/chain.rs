@@ -1,0 +1,220 @@
+//! A chain of dense layers, compiled once, run on tiles of 32 events.
+
+use crate::dense::{Activation, Dense};
+use crate::error::{ChainError, LayerFault};
+use crate::isa::{Isa, Level, Work};
+use crate::lanes::{EVENTS, Tile, from_rows, to_rows};
+use crate::passes;
+use crate::simd::Simd;
+
+/// Numbers of a layer, at most.
+pub const WIDTH_MAX: usize = 8192;
+/// Layers of a chain, at most.
+pub const LAYERS_MAX: usize = 256;
+
+/// A dense layer: `activation(weight x + bias)`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Layer {
+    /// Numbers it takes.
+    pub inputs: usize,
+    /// Numbers it gives.
+    pub outputs: usize,
+    /// `[output][input]`, one row after the other.
+    pub weight: Vec<f32>,
+    /// One per output.
+    pub bias: Vec<f32>,
+    /// What happens to the sums.
+    pub activation: Activation,
+}
+
+/// What becomes of the last layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readout {
+    /// Each of its numbers is a score.
+    Outputs,
+    /// One score: the mean squared difference between the inputs of the chain and the last layer. For autoencoders.
+    ReconstructionError,
+}
+
+/// A compiled chain of dense layers. It does not change, and threads can share it; each brings its own [`Tile`].
+#[derive(Clone, Debug)]
+pub struct Chain {
+    layers: Vec<Dense>,
+    readout: Readout,
+    level: Level,
+}
+
+impl Chain {
+    /// Compiles `layers` for the fastest instruction set of this CPU.
+    ///
+    /// # Errors
+    /// If a layer does not fit the one before, is larger than a limit, or holds a number that is not finite.
+    pub fn new(layers: &[Layer], readout: Readout) -> Result<Self, ChainError> {
+        Self::with_isa(layers, readout, Isa::best())
+    }
+
+    /// Compiles `layers` for `isa`. The scores are the same, bit for bit.
+    ///
+    /// # Errors
+    /// As [`Chain::new`], and if this CPU lacks `isa`.
+    pub fn with_isa(layers: &[Layer], readout: Readout, isa: Isa) -> Result<Self, ChainError> {
+        let level = Level::new(isa).ok_or(ChainError::Lacks(isa))?;
+        check(layers, readout)?;
+        let pack =
+            |layer: &Layer| Dense::pack(layer.inputs, &layer.weight, &layer.bias, layer.activation, level);
+        Ok(Self { layers: layers.iter().map(pack).collect(), readout, level })
+    }
+
+    /// Numbers per event that the chain takes.
+    pub fn inputs(&self) -> usize {
+        self.layers[0].inputs
+    }
+
+    /// Scores per event.
+    pub fn outputs(&self) -> usize {
+        match self.readout {
+            Readout::Outputs => self.last().outputs,
+            Readout::ReconstructionError => 1,
+        }
+    }
+
+    /// Multiply-adds per event in the layers.
+    pub fn multiply_adds(&self) -> usize {
+        self.layers.iter().map(|layer| layer.inputs * layer.outputs).sum()
+    }
+
+    /// The instruction set that it was compiled for.
+    pub fn isa(&self) -> Isa {
+        self.level.isa()
+    }
+
+    /// Room for one thread to run it.
+    pub fn tile(&self) -> Tile {
+        // Layers write to two buffers in turn; the last one writes scores, unless they are made of what it writes.
+        let count = match self.readout {
+            Readout::Outputs => self.layers.len() - 1,
+            Readout::ReconstructionError => self.layers.len(),
+        };
+        let mut between = [0; 2];
+        for (i, layer) in self.layers[..count].iter().enumerate() {
+            between[i % 2] = between[i % 2].max(layer.outputs);
+        }
+        Tile::new(self.inputs(), 0, between, self.outputs())
+    }
+
+    /// Scores `rows`, `[event][input]`, into `scores`, `[event][score]`, for any number of events.
+    ///
+    /// # Panics
+    /// If the lengths do not fit, or `tile` was made by another kernel.
+    pub fn run(&self, tile: &mut Tile, rows: &[f32], scores: &mut [f32]) {
+        tile.assert_fits(self.inputs(), self.outputs(), rows, scores);
+        self.level.run(Rows { chain: self, tile, rows, scores });
+    }
+
+    /// Scores the first `events` events of `tile`, whose inputs the caller has written. The scores stand in [`Tile::scores`].
+    ///
+    /// # Panics
+    /// If `tile` was made by another kernel.
+    pub fn run_tile(&self, tile: &mut Tile, events: usize) {
+        tile.assert_shape(self.inputs(), self.outputs());
+        self.level.run(One { chain: self, tile, events: events.min(EVENTS) });
+    }
+
+    fn last(&self) -> &Dense {
+        &self.layers[self.layers.len() - 1]
+    }
+
+    #[inline(always)]
+    fn tile_of<S: Simd>(&self, simd: S, tile: &mut Tile, events: usize) {
+        let Tile { rows: inputs, between: [a, b], scores, .. } = tile;
+        let (mut from, mut to) = (&mut **b, &mut **a);
+        for (i, layer) in self.layers.iter().enumerate() {
+            let x = if i == 0 { &**inputs } else { &*from };
+            let is_last = i + 1 == self.layers.len();
+            let y = if is_last && self.readout == Readout::Outputs { &mut **scores } else { &mut *to };
+            layer.run(simd, x, y, events);
+            (from, to) = (to, from);
+        }
+        if self.readout == Readout::ReconstructionError {
+            passes::mean_squared_error(simd, inputs, &from[..inputs.len()], &mut scores[0], events);
+        }
+        passes::settle(simd, scores, events);
+    }
+}
+
+struct Rows<'a> {
+    chain: &'a Chain,
+    tile: &'a mut Tile,
+    rows: &'a [f32],
+    scores: &'a mut [f32],
+}
+
+impl Work for Rows<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self { chain, tile, rows, scores } = self;
+        let (inputs, outputs) = (chain.inputs(), chain.outputs());
+        for (rows, scores) in rows.chunks(EVENTS * inputs).zip(scores.chunks_mut(EVENTS * outputs)) {
+            from_rows(simd, rows, tile.inputs_mut());
+            chain.tile_of(simd, tile, rows.len() / inputs);
+            to_rows(&tile.scores, scores);
+        }
+    }
+}
+
+struct One<'a> {
+    chain: &'a Chain,
+    tile: &'a mut Tile,
+    events: usize,
+}
+
+impl Work for One<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        self.chain.tile_of(simd, self.tile, self.events);
+    }
+}
+
+fn check(layers: &[Layer], readout: Readout) -> Result<(), ChainError> {
+    if layers.is_empty() || layers.len() > LAYERS_MAX {
+        return Err(ChainError::Layers(layers.len()));
+    }
+    for (index, layer) in layers.iter().enumerate() {
+        let before = index.checked_sub(1).map(|before| &layers[before]);
+        check_layer(layer, before, index + 1 == layers.len())
+            .map_err(|fault| ChainError::Layer { layer: index, fault })?;
+    }
+    let (inputs, outputs) = (layers[0].inputs, layers[layers.len() - 1].outputs);
+    if readout == Readout::ReconstructionError && inputs != outputs {
+        return Err(ChainError::Reconstruction { inputs, outputs });
+    }
+    Ok(())
+}
+
+fn check_layer(layer: &Layer, before: Option<&Layer>, is_last: bool) -> Result<(), LayerFault> {
+    let &Layer { inputs, outputs, ref weight, ref bias, activation } = layer;
+    for width in [inputs, outputs] {
+        if width == 0 || width > WIDTH_MAX {
+            return Err(LayerFault::Width(width));
+        }
+    }
+    if let Some(before) = before
+        && before.outputs != inputs
+    {
+        return Err(LayerFault::Inputs { before: before.outputs, inputs });
+    }
+    if weight.len() != inputs * outputs {
+        return Err(LayerFault::Weights { found: weight.len(), wanted: inputs * outputs });
+    }
+    if bias.len() != outputs {
+        return Err(LayerFault::Biases { found: bias.len(), wanted: outputs });
+    }
+    if activation == Activation::Softmax && !is_last {
+        return Err(LayerFault::Softmax);
+    }
+    let alpha = if let Activation::LeakyRelu(alpha) = activation { alpha } else { 0.0 };
+    if weight.iter().chain(bias).chain([&alpha]).any(|number| !number.is_finite()) {
+        return Err(LayerFault::NotFinite);
+    }
+    Ok(())
+}

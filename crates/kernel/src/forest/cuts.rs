@@ -1,0 +1,155 @@
+//! Small trees: every branch is looked at for all events at once, and none is followed.
+//!
+//! ```text
+//!            x <= 3 ?                 bit      0  1  2      leaves from left to right
+//!           /        \                start    1  1  1
+//!       y <= 1 ?    leaf 2            x > 3:   0  0  .      what lies on yes cannot be the end
+//!      /       \                      y > 1:   0  .  .
+//!   leaf 0   leaf 1                   the end is the lowest bit that is left
+//! ```
+//!
+//! An event needs no branch of its own, so a register of events shares each comparison, and inputs are read side by side instead of gathered.
+//! A branch that lies on no event's way costs as much as any other: this pays for trees of few leaves.
+//!
+//! The method is that of `QuickScorer` (Lucchese et al., SIGIR 2015), without its early exit, which a register full of events rarely allows.
+
+use std::ops::Range;
+
+use super::Weigher;
+use super::flat::{Flat, FlatNode};
+use crate::lanes::Lanes;
+use crate::simd::Simd;
+
+/// Leaves per word of bits.
+const WORD: usize = 32;
+/// Words of a tree, at most.
+const WORDS_MAX: usize = 4;
+/// Leaves of a tree, at most.
+pub(super) const LEAVES_MAX: usize = WORD * WORDS_MAX;
+
+/// A branch: where `row <= threshold` does not hold, only the leaves in `keep` can be the end.
+#[derive(Clone, Copy, Debug)]
+struct Cut {
+    threshold: f32,
+    row: u32,
+    keep: u32,
+}
+
+/// Trees as cuts.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Cuts {
+    cuts: Vec<Cut>,
+    tables: Vec<[f32; WORD]>,
+}
+
+/// One of them.
+#[derive(Clone, Debug)]
+pub(super) struct CutTree {
+    /// The cuts of each word of leaves.
+    words: Vec<Range<usize>>,
+    /// The first table: of each word and then of each output of the tree, what the leaves give.
+    tables: usize,
+}
+
+impl Cuts {
+    /// Adds a tree of at most [`LEAVES_MAX`] leaves that gives to `outputs` outputs; `weight(leaf, k)` is what a leaf gives to the `k`-th.
+    pub fn add(&mut self, tree: &Flat, outputs: usize, weight: impl Fn(usize, usize) -> f32) -> CutTree {
+        let count = tree.leaves.len().div_ceil(WORD);
+        assert!(count <= WORDS_MAX, "more leaves than bits");
+        let tables = self.tables.len();
+        let mut words = Vec::new();
+        for word in 0..count {
+            let leaves = word * WORD..((word + 1) * WORD).min(tree.leaves.len());
+            let start = self.cuts.len();
+            for node in &tree.nodes {
+                if let FlatNode::Branch { row, threshold, left, .. } = node {
+                    let cut = left.start.max(leaves.start)..left.end.min(leaves.end);
+                    let gone = cut.fold(0u32, |gone, leaf| gone | 1 << (leaf - leaves.start));
+                    if gone != 0 {
+                        self.cuts.push(Cut { threshold: *threshold, row: *row, keep: !gone });
+                    }
+                }
+            }
+            words.push(start..self.cuts.len());
+            for k in 0..outputs {
+                let mut table = [0.0; WORD];
+                table.iter_mut().zip(leaves.clone()).for_each(|(entry, leaf)| *entry = weight(leaf, k));
+                self.tables.push(table);
+            }
+        }
+        CutTree { words, tables }
+    }
+
+    /// Adds what `tree` gives to `scores`, for the first `events` lanes and some beyond.
+    #[inline(always)]
+    pub fn run<S: Simd>(
+        &self,
+        simd: S,
+        tree: &CutTree,
+        weigher: &Weigher<'_>,
+        rows: &[Lanes],
+        scores: &mut [Lanes],
+        events: usize,
+    ) {
+        let registers = events.div_ceil(S::LANES);
+        for pair in 0..registers / 2 {
+            self.registers::<S, 2>(simd, tree, weigher, rows, scores, pair * 2);
+        }
+        if registers % 2 == 1 {
+            self.registers::<S, 1>(simd, tree, weigher, rows, scores, registers - 1);
+        }
+    }
+
+    #[inline(always)]
+    fn registers<S: Simd, const R: usize>(
+        &self,
+        simd: S,
+        tree: &CutTree,
+        weigher: &Weigher<'_>,
+        rows: &[Lanes],
+        scores: &mut [Lanes],
+        first: usize,
+    ) {
+        let tables = &self.tables[tree.tables..][..tree.words.len() * weigher.outputs.len()];
+        if let &[output] = weigher.outputs {
+            let mut given = [simd.splat(0.0); R];
+            // The lowest bit of all is in the first word that has any; so the first has the last word.
+            for (cuts, table) in tree.words.iter().zip(tables).rev() {
+                let bits = left::<S, R>(simd, &self.cuts[cuts.clone()], rows, first);
+                for r in 0..R {
+                    given[r] = simd.pick(bits[r], table, given[r]);
+                }
+            }
+            weigher.give(simd, given, &mut scores[output as usize], first);
+            return;
+        }
+        let mut words = [[simd.splat(0.0); R]; WORDS_MAX];
+        for (bits, cuts) in words.iter_mut().zip(&tree.words) {
+            *bits = left::<S, R>(simd, &self.cuts[cuts.clone()], rows, first);
+        }
+        for (k, &output) in weigher.outputs.iter().enumerate() {
+            let mut given = [simd.splat(0.0); R];
+            let tables = tables[k..].iter().step_by(weigher.outputs.len());
+            for (bits, table) in words.iter().zip(tables).rev() {
+                for r in 0..R {
+                    given[r] = simd.pick(bits[r], table, given[r]);
+                }
+            }
+            weigher.give(simd, given, &mut scores[output as usize], first);
+        }
+    }
+}
+
+/// The leaves of a word that are left after all `cuts`, for `R` registers of events.
+#[inline(always)]
+fn left<S: Simd, const R: usize>(simd: S, cuts: &[Cut], rows: &[Lanes], first: usize) -> [S::V; R] {
+    let mut bits = [simd.splat(f32::from_bits(u32::MAX)); R];
+    for cut in cuts {
+        let row = &rows[cut.row as usize];
+        let (threshold, keep) = (simd.splat(cut.threshold), simd.splat(f32::from_bits(cut.keep)));
+        for (r, bits) in bits.iter_mut().enumerate() {
+            *bits = simd.keep_unless_le(*bits, simd.load(row, first + r), threshold, keep);
+        }
+    }
+    bits
+}

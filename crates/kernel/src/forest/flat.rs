@@ -1,0 +1,69 @@
+//! A tree in one line: parents before children, what follows on yes before what follows on no.
+
+use std::ops::Range;
+
+use super::error::TreeFault;
+use super::rules::RowsBuilder;
+use super::spec::{Node, Tree};
+
+/// A tree whose branches are rules. Node 0 is the root, and what follows on yes stands right behind its branch.
+#[derive(Clone, Debug)]
+pub(super) struct Flat {
+    pub nodes: Vec<FlatNode>,
+    /// The nodes of the tree that the leaves were, from left to right.
+    pub leaves: Vec<usize>,
+    /// Branches on the longest way.
+    pub depth: usize,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum FlatNode {
+    /// `row <= threshold`: the next node; else node `no`. `left` are the leaves that can be reached on yes.
+    Branch { row: u32, threshold: f32, no: usize, left: Range<usize> },
+    /// Number of the leaf, from left to right.
+    Leaf(usize),
+}
+
+impl Flat {
+    /// Follows every way from the root of `tree`, which was checked node by node.
+    pub fn new(tree: &Tree, rows: &mut RowsBuilder) -> Result<Self, TreeFault> {
+        let mut flat = Self { nodes: Vec::new(), leaves: Vec::new(), depth: 0 };
+        let mut seen = vec![false; tree.nodes.len()];
+        // Nodes still to be visited, their depth, and the branch that leads to them on no.
+        let mut waiting = vec![(0, 0, None)];
+        while let Some((node, depth, parent)) = waiting.pop() {
+            if std::mem::replace(&mut seen[node], true) {
+                return Err(TreeFault::Shared { node });
+            }
+            if let Some(parent) = parent {
+                flat.right_begins(parent);
+            }
+            flat.depth = flat.depth.max(depth);
+            match &tree.nodes[node] {
+                &Node::Branch { input, comparison, threshold, missing, yes, no } => {
+                    let rule = rows.rule(input, comparison, threshold, missing);
+                    let (left, right) = if rule.exchanged { (no, yes) } else { (yes, no) };
+                    waiting.push((right, depth + 1, Some(flat.nodes.len())));
+                    waiting.push((left, depth + 1, None));
+                    let first = flat.leaves.len();
+                    let (row, threshold) = (rule.row, rule.threshold);
+                    flat.nodes.push(FlatNode::Branch { row, threshold, no: 0, left: first..first });
+                }
+                Node::Leaf { .. } => {
+                    flat.nodes.push(FlatNode::Leaf(flat.leaves.len()));
+                    flat.leaves.push(node);
+                }
+            }
+        }
+        Ok(flat)
+    }
+
+    /// The next node is what follows on no of `parent`, so all leaves on its left are known.
+    fn right_begins(&mut self, parent: usize) {
+        let (next, leaves) = (self.nodes.len(), self.leaves.len());
+        if let FlatNode::Branch { no, left, .. } = &mut self.nodes[parent] {
+            *no = next;
+            left.end = leaves;
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Instruction sets: what the CPU has, and the one door from a choice to code that was compiled for it.
+
+#[cfg(target_arch = "x86_64")]
+use crate::simd::{Avx2, Avx512};
+use crate::simd::{Portable, Simd};
+
+/// An instruction set that kernels are compiled for. All give the same bits; they differ in speed only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isa {
+    /// AVX-512F: 16 events per register.
+    Avx512,
+    /// AVX2 and FMA: 8 events per register.
+    Avx2,
+    /// Nothing beyond what the target promises. On x86-64 each fused multiply-add is a call, so this is slow: tens of times slower than AVX2.
+    Portable,
+}
+
+impl Isa {
+    /// Every instruction set, the fastest first.
+    pub const ALL: [Self; 3] = [Self::Avx512, Self::Avx2, Self::Portable];
+
+    /// Does this CPU have it?
+    pub fn is_available(self) -> bool {
+        Level::new(self).is_some()
+    }
+
+    /// The fastest that this CPU has.
+    pub fn best() -> Self {
+        Self::ALL.into_iter().find(|isa| isa.is_available()).unwrap_or(Self::Portable)
+    }
+
+    /// Its name in settings and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Avx512 => "avx512",
+            Self::Avx2 => "avx2",
+            Self::Portable => "portable",
+        }
+    }
+}
+
+/// An instruction set that this CPU was seen to have: it holds the proof.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Level {
+    #[cfg(target_arch = "x86_64")]
+    Avx512(Avx512),
+    #[cfg(target_arch = "x86_64")]
+    Avx2(Avx2),
+    Portable(Portable),
+}
+
+/// Work that is compiled once for each instruction set.
+pub(crate) trait Work {
+    /// Does it. Implementations are `#[inline(always)]`, and so is what they call: only what is inlined into [`Level::run`] is compiled for the
+    /// instruction set.
+    fn run<S: Simd>(self, simd: S);
+}
+
+/// What suits an instruction set.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tuning {
+    /// [`Simd::NEURONS`].
+    pub neurons: usize,
+    /// [`Simd::CUTS_PER_STEP`].
+    pub cuts_per_step: usize,
+}
+
+impl Tuning {
+    fn of<S: Simd>() -> Self {
+        Self { neurons: S::NEURONS, cuts_per_step: S::CUTS_PER_STEP }
+    }
+}
+
+impl Level {
+    /// The level of `isa`, if this CPU has it.
+    pub fn new(isa: Isa) -> Option<Self> {
+        match isa {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => Avx512::detect().map(Self::Avx512),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => Avx2::detect().map(Self::Avx2),
+            #[cfg(not(target_arch = "x86_64"))]
+            Isa::Avx512 | Isa::Avx2 => None,
+            Isa::Portable => Some(Self::Portable(Portable)),
+        }
+    }
+
+    /// Which one it is.
+    pub fn isa(self) -> Isa {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(_) => Isa::Avx512,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(_) => Isa::Avx2,
+            Self::Portable(_) => Isa::Portable,
+        }
+    }
+
+    /// What suits it when models are compiled.
+    pub fn tuning(self) -> Tuning {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(_) => Tuning::of::<Avx512>(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(_) => Tuning::of::<Avx2>(),
+            Self::Portable(_) => Tuning::of::<Portable>(),
+        }
+    }
+
+    /// Runs `work` with this instruction set.
+    #[inline]
+    #[cfg_attr(
+        target_arch = "x86_64",
+        allow(unsafe_code, reason = "the one call into code for an instruction set")
+    )]
+    pub fn run(self, work: impl Work) {
+        match self {
+            // SAFETY: a value of `Avx512` exists only where `Avx512::detect` has seen the feature.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(simd) => unsafe { with_avx512(simd, work) },
+            // SAFETY: a value of `Avx2` exists only where `Avx2::detect` has seen both features.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(simd) => unsafe { with_avx2(simd, work) },
+            Self::Portable(simd) => work.run(simd),
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+fn with_avx512(simd: Avx512, work: impl Work) {
+    work.run(simd);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn with_avx2(simd: Avx2, work: impl Work) {
+    work.run(simd);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_is_there_and_the_portable_always_is() {
+        assert!(Isa::Portable.is_available());
+        assert!(Isa::best().is_available());
+        for isa in Isa::ALL {
+            assert_eq!(Level::new(isa).map(Level::isa), isa.is_available().then_some(isa));
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Fused CPU kernels: chains of dense layers ([`Chain`]) and boosted trees or random forests ([`Forest`]), on many events at once.
+//!
+//! Promise: a score is a function of its event and the model alone. It is the same, bit for bit, for any number of events, any neighbours, any
+//! place among them, and on every CPU: each lane of a register is another event, and each event goes through the same operations, fused
+//! multiply-adds included, in the same order. Running a kernel allocates nothing, takes no lock and makes no system call.
+//!
+//! Limits of the promise: the floating-point environment must be the one that Rust assumes (round to nearest, nothing flushed to zero); the
+//! bits of a score are not those of another library, which adds in another order.
+//!
+//! ```text
+//!   Chain::new, Forest::new              once: checked, packed for the instruction set that this CPU has
+//!          |
+//!        run(rows)                       any number of events, as rows
+//!          |          32 events: a tile
+//!   rows --turn--> lanes --layer--> lanes --layer--> ... --> scores --turn--> rows
+//!                    ^    sums in registers,                    |
+//!                    |    bias and activation before            |
+//!                    |    anything is stored                    |
+//!          Tile::inputs_mut ----------run_tile-----------> Tile::scores      for callers that write lanes themselves
+//! ```
+//!
+//! Words. *Lane*: the place of an event in a register. *Lanes* ([`Lanes`]): one number of the 32 events of a tile. *Tile* ([`Tile`]): what one
+//! thread needs to run a kernel on 32 events; it stays in the first-level cache for the networks of this field.
+//!
+//! * I1: every instruction set gives the same bits; [`Isa`] chooses speed and nothing else.
+//! * I2: a NaN among the inputs of a chain makes all its scores NaN, and every NaN that a kernel gives is [`f32::NAN`]. An infinity is
+//!   arithmetic as usual: `relu(-inf)` is 0. To a forest a NaN is a missing value, for which each branch has an answer.
+//! * I3: kernels do not change after construction and can be shared by threads; a tile belongs to one.
+//!
+//! Cost. A chain takes its multiply-adds at over 90 % of what the core can do ([`multiply_adds`] measures that), and turning rows into lanes
+//! about 1/20 ns per number; `examples/speed.rs` prints both for this machine. Latency of one event is that of half a tile.
+//!
+//! `unsafe` stands in `simd/` (intrinsics, loads and stores of arrays) and in `isa.rs` (the call into code that was compiled for an instruction
+//! set), and nowhere else.
+
+mod chain;
+mod dense;
+mod error;
+mod forest;
+mod isa;
+mod lanes;
+mod math;
+mod passes;
+mod probe;
+mod simd;
+
+pub use chain::{Chain, LAYERS_MAX, Layer, Readout, WIDTH_MAX};
+pub use dense::Activation;
+pub use error::{ChainError, LayerFault};
+pub use forest::{
+    Aggregate, Comparison, EQUALS_MAX, Finish, Forest, ForestError, ForestSpec, Missing, NODES_MAX, Node,
+    TREES_MAX, Tree, TreeFault, WEIGHTS_MAX,
+};
+pub use isa::Isa;
+pub use lanes::{EVENTS, Lanes, Tile};
+pub use probe::multiply_adds;

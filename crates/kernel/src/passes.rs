@@ -1,0 +1,78 @@
+//! Passes over all numbers of a tile, for what cannot be done while a layer is still in registers: it needs many operations, or all outputs.
+
+use crate::lanes::Lanes;
+use crate::math;
+use crate::simd::Simd;
+
+/// `tanh` of every number, in place.
+#[inline(always)]
+pub(crate) fn tanh<S: Simd>(simd: S, y: &mut [Lanes], events: usize) {
+    for lanes in y {
+        for register in 0..events.div_ceil(S::LANES) {
+            let v = math::tanh(simd, simd.load(lanes, register));
+            simd.store(lanes, register, v);
+        }
+    }
+}
+
+/// The logistic function of every number, in place.
+#[inline(always)]
+pub(crate) fn sigmoid<S: Simd>(simd: S, y: &mut [Lanes], events: usize) {
+    for lanes in y {
+        for register in 0..events.div_ceil(S::LANES) {
+            let v = math::sigmoid(simd, simd.load(lanes, register));
+            simd.store(lanes, register, v);
+        }
+    }
+}
+
+/// Softmax over all of `y`, in place. The largest becomes 1 before the division, so that nothing overflows.
+#[inline(always)]
+pub(crate) fn softmax<S: Simd>(simd: S, y: &mut [Lanes], events: usize) {
+    for register in 0..events.div_ceil(S::LANES) {
+        let mut most = simd.splat(f32::NEG_INFINITY);
+        for y in y.iter() {
+            most = simd.max(simd.load(y, register), most);
+        }
+        let mut sum = simd.splat(0.0);
+        for y in y.iter_mut() {
+            let e = math::exp(simd, simd.sub(simd.load(y, register), most));
+            sum = simd.add(sum, e);
+            simd.store(y, register, e);
+        }
+        for y in y.iter_mut() {
+            let share = simd.div(simd.load(y, register), sum);
+            simd.store(y, register, share);
+        }
+    }
+}
+
+/// Partial sums of the squared error: one alone would make each addition wait for the one before.
+const PARTIAL: usize = 4;
+
+/// Mean of `(y - x)^2` over all numbers of an event: squares in ascending order into four sums in turn, which are then added in pairs.
+#[inline(always)]
+pub(crate) fn mean_squared_error<S: Simd>(simd: S, x: &[Lanes], y: &[Lanes], out: &mut Lanes, events: usize) {
+    let count = simd.splat(x.len() as f32);
+    for register in 0..events.div_ceil(S::LANES) {
+        let mut sums = [simd.splat(0.0); PARTIAL];
+        for (i, (x, y)) in x.iter().zip(y).enumerate() {
+            let difference = simd.sub(simd.load(y, register), simd.load(x, register));
+            let sum = &mut sums[i % PARTIAL];
+            *sum = simd.fma(difference, difference, *sum);
+        }
+        let sum = simd.add(simd.add(sums[0], sums[1]), simd.add(sums[2], sums[3]));
+        simd.store(out, register, simd.div(sum, count));
+    }
+}
+
+/// Makes every NaN the same NaN, so that scores can be compared bit by bit.
+#[inline(always)]
+pub(crate) fn settle<S: Simd>(simd: S, scores: &mut [Lanes], events: usize) {
+    for lanes in scores {
+        for register in 0..events.div_ceil(S::LANES) {
+            let v = simd.settle(simd.load(lanes, register));
+            simd.store(lanes, register, v);
+        }
+    }
+}

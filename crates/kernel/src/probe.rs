@@ -1,0 +1,49 @@
+//! What the multiply-add units of a core can do at most: the yardstick for the kernels.
+
+use std::hint::black_box;
+
+use crate::isa::{Isa, Level, Work};
+use crate::simd::Simd;
+
+/// Sums that do not wait for each other: at least latency times units of any CPU so far, and fewer than registers.
+const SUMS: usize = 12;
+
+/// Does `rounds` rounds of multiply-adds on registers alone, and says how many numbers were multiplied and added; none if this CPU lacks `isa`.
+/// The caller takes the time.
+pub fn multiply_adds(isa: Isa, rounds: usize) -> Option<usize> {
+    let mut done = 0;
+    Level::new(isa)?.run(Probe { rounds, done: &mut done });
+    Some(done)
+}
+
+struct Probe<'a> {
+    rounds: usize,
+    done: &'a mut usize,
+}
+
+impl Work for Probe<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let [factor, term] = black_box([0.5, 1.0]).map(|value| simd.splat(value));
+        let mut sums = [term; SUMS];
+        for _ in 0..self.rounds {
+            for sum in &mut sums {
+                *sum = simd.fma(*sum, factor, term);
+            }
+        }
+        let mut all = sums[0];
+        sums[1..].iter().for_each(|&sum| all = simd.add(all, sum));
+        black_box(all);
+        *self.done = self.rounds * SUMS * S::LANES;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_work_is_counted_in_numbers() {
+        assert_eq!(multiply_adds(Isa::Portable, 3), Some(3 * SUMS * 8));
+    }
+}

@@ -1,0 +1,174 @@
+//! AVX2 and FMA: 8 lanes, 16 registers.
+
+#![allow(
+    unsafe_code,
+    reason = "intrinsics are safe only where the compiler knows the feature; here the token knows it"
+)]
+
+use std::arch::x86_64::*;
+
+use super::{Simd, turn_each};
+use crate::lanes::Lanes;
+
+/// The proof that this CPU has AVX2 and FMA.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Avx2(());
+
+impl Avx2 {
+    pub fn detect() -> Option<Self> {
+        (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(Self(()))
+    }
+}
+
+/// Operations that are one safe intrinsic, or a few.
+macro_rules! operations {
+    ($($name:ident($($operand:ident),*) => $value:expr;)*) => {$(
+        #[inline(always)]
+        fn $name(self, $($operand: __m256),*) -> __m256 {
+            // SAFETY: `self` proves AVX2 and FMA; the intrinsics have no other condition.
+            unsafe { $value }
+        }
+    )*};
+}
+
+impl Simd for Avx2 {
+    type V = __m256;
+
+    const LANES: usize = 8;
+    const NEURONS: usize = 6;
+    const CUTS_PER_STEP: usize = 20;
+
+    operations! {
+        fma(a, b, c) => _mm256_fmadd_ps(a, b, c);
+        add(a, b) => _mm256_add_ps(a, b);
+        sub(a, b) => _mm256_sub_ps(a, b);
+        mul(a, b) => _mm256_mul_ps(a, b);
+        div(a, b) => _mm256_div_ps(a, b);
+        max(a, b) => _mm256_max_ps(a, b);
+        min(a, b) => _mm256_min_ps(a, b);
+        replace_negative(a, b) => {
+            _mm256_blendv_ps(a, b, _mm256_cmp_ps::<_CMP_LT_OQ>(a, _mm256_setzero_ps()))
+        };
+        settle(a) => _mm256_blendv_ps(a, _mm256_set1_ps(f32::NAN), _mm256_cmp_ps::<_CMP_UNORD_Q>(a, a));
+        and(a, b) => _mm256_and_ps(a, b);
+        or(a, b) => _mm256_or_ps(a, b);
+        add_int(a, b) => {
+            _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(a), _mm256_castps_si256(b)))
+        };
+        sub_int(a, b) => {
+            _mm256_castsi256_ps(_mm256_sub_epi32(_mm256_castps_si256(a), _mm256_castps_si256(b)))
+        };
+        half_int(a) => _mm256_castsi256_ps(_mm256_srai_epi32::<1>(_mm256_castps_si256(a)));
+        to_exponent(a) => _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_castps_si256(a)));
+        keep_unless_le(bits, x, threshold, keep) => {
+            let yes = _mm256_cmp_ps::<_CMP_LE_OQ>(x, threshold);
+            _mm256_and_ps(bits, _mm256_or_ps(yes, keep))
+        };
+    }
+
+    #[inline(always)]
+    fn splat(self, value: f32) -> __m256 {
+        // SAFETY: `self` proves AVX2.
+        unsafe { _mm256_set1_ps(value) }
+    }
+
+    #[inline(always)]
+    fn load(self, from: &Lanes, register: usize) -> __m256 {
+        let from: &[f32; 8] = &from.0.as_chunks().0[register];
+        // SAFETY: `self` proves AVX2; the array has the 8 floats that are read.
+        unsafe { _mm256_loadu_ps(from.as_ptr()) }
+    }
+
+    #[inline(always)]
+    fn store(self, to: &mut Lanes, register: usize, v: __m256) {
+        // SAFETY: `self` proves AVX2.
+        unsafe { store(to, register, v) }
+    }
+
+    #[inline(always)]
+    fn turn(self, rows: &[f32], lanes: &mut [Lanes], register: usize) {
+        if lanes.len() < COLUMNS {
+            turn_each::<Self>(rows, lanes, register);
+        } else {
+            // SAFETY: `self` proves AVX2.
+            unsafe { turn(rows, lanes, register) }
+        }
+    }
+
+    #[inline(always)]
+    fn pick(self, bits: __m256, table: &[f32; 32], otherwise: __m256) -> __m256 {
+        // SAFETY: `self` proves AVX2.
+        unsafe { pick(bits, table, otherwise) }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn pick(bits: __m256, table: &[f32; 32], otherwise: __m256) -> __m256 {
+    let bits = _mm256_castps_si256(bits);
+    let lowest = _mm256_and_si256(bits, _mm256_sub_epi32(_mm256_setzero_si256(), bits));
+    // The exponent of a power of two is the number of its bit, plus 127; bit 31 looks negative.
+    let exponent = _mm256_srli_epi32::<23>(_mm256_castps_si256(_mm256_cvtepi32_ps(lowest)));
+    let index = _mm256_sub_epi32(exponent, _mm256_set1_epi32(127));
+    // Each lookup heeds the low three bits; bits 3 and 4, moved to the sign, choose among the four. A gather would be one instruction, but a
+    // slow one on CPUs whose microcode guards it.
+    let quarters = table.as_chunks::<8>().0;
+    let look = |quarter: usize| {
+        // SAFETY: the array has the 8 floats that are read.
+        let quarter = unsafe { _mm256_loadu_ps(quarters[quarter].as_ptr()) };
+        _mm256_permutevar8x32_ps(quarter, index)
+    };
+    let bit_3 = _mm256_castsi256_ps(_mm256_slli_epi32::<28>(index));
+    let bit_4 = _mm256_castsi256_ps(_mm256_slli_epi32::<27>(index));
+    let low = _mm256_blendv_ps(look(0), look(1), bit_3);
+    let high = _mm256_blendv_ps(look(2), look(3), bit_3);
+    let none = _mm256_castsi256_ps(_mm256_cmpeq_epi32(bits, _mm256_setzero_si256()));
+    _mm256_blendv_ps(_mm256_blendv_ps(low, high, bit_4), otherwise, none)
+}
+
+/// Numbers of a row that are turned at once.
+const COLUMNS: usize = 4;
+
+/// Row `r` goes to half `r / 4` of register `r % 4`; then each half is a matrix of 4 by 4 that is transposed by itself.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn turn(rows: &[f32], lanes: &mut [Lanes], register: usize) {
+    let width = lanes.len();
+    assert!(width >= COLUMNS && rows.len() == 8 * width);
+    for at in (0..width).step_by(COLUMNS) {
+        // The last columns overlap those before if the width is not a multiple.
+        let at = at.min(width - COLUMNS);
+        let half = |row: usize| {
+            // SAFETY: `row < 8` and `at + 4 <= width`, so the 4 floats lie in `rows`, which has `8 * width`.
+            unsafe { _mm_loadu_ps(rows.as_ptr().add(row * width + at)) }
+        };
+        let pair = |row: usize| _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(half(row)), half(row + 4));
+        let columns = transposed([pair(0), pair(1), pair(2), pair(3)]);
+        for (lanes, column) in lanes[at..at + COLUMNS].iter_mut().zip(columns) {
+            store(lanes, register, column);
+        }
+    }
+}
+
+/// Transposes each half of four registers as a matrix of 4 by 4.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn transposed(r: [__m256; 4]) -> [__m256; 4] {
+    let pairs =
+        |a, b| (_mm256_castps_pd(_mm256_unpacklo_ps(a, b)), _mm256_castps_pd(_mm256_unpackhi_ps(a, b)));
+    let ((low_01, high_01), (low_23, high_23)) = (pairs(r[0], r[1]), pairs(r[2], r[3]));
+    [
+        _mm256_castpd_ps(_mm256_unpacklo_pd(low_01, low_23)),
+        _mm256_castpd_ps(_mm256_unpackhi_pd(low_01, low_23)),
+        _mm256_castpd_ps(_mm256_unpacklo_pd(high_01, high_23)),
+        _mm256_castpd_ps(_mm256_unpackhi_pd(high_01, high_23)),
+    ]
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn store(to: &mut Lanes, register: usize, v: __m256) {
+    let to: &mut [f32; 8] = &mut to.0.as_chunks_mut().0[register];
+    // SAFETY: the array has the 8 floats that are written.
+    unsafe { _mm256_storeu_ps(to.as_mut_ptr(), v) }
+}

@@ -1,0 +1,182 @@
+//! AVX-512F: 16 lanes, 32 registers, weights broadcast by the operand of the multiply-add itself.
+
+#![allow(
+    unsafe_code,
+    reason = "intrinsics are safe only where the compiler knows the feature; here the token knows it"
+)]
+
+use std::arch::x86_64::*;
+
+use super::{Simd, turn_each};
+use crate::lanes::Lanes;
+
+/// The proof that this CPU has AVX-512F.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Avx512(());
+
+impl Avx512 {
+    pub fn detect() -> Option<Self> {
+        is_x86_feature_detected!("avx512f").then_some(Self(()))
+    }
+}
+
+/// Operations that are one safe intrinsic, or a few.
+macro_rules! operations {
+    ($($name:ident($($operand:ident),*) => $value:expr;)*) => {$(
+        #[inline(always)]
+        fn $name(self, $($operand: __m512),*) -> __m512 {
+            // SAFETY: `self` proves AVX-512F; the intrinsics have no other condition.
+            unsafe { $value }
+        }
+    )*};
+}
+
+impl Simd for Avx512 {
+    type V = __m512;
+
+    const LANES: usize = 16;
+    const NEURONS: usize = 8;
+    const CUTS_PER_STEP: usize = 36;
+
+    operations! {
+        fma(a, b, c) => _mm512_fmadd_ps(a, b, c);
+        add(a, b) => _mm512_add_ps(a, b);
+        sub(a, b) => _mm512_sub_ps(a, b);
+        mul(a, b) => _mm512_mul_ps(a, b);
+        div(a, b) => _mm512_div_ps(a, b);
+        max(a, b) => _mm512_max_ps(a, b);
+        min(a, b) => _mm512_min_ps(a, b);
+        replace_negative(a, b) => {
+            let negative = _mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, _mm512_setzero_ps());
+            _mm512_mask_mov_ps(a, negative, b)
+        };
+        settle(a) => {
+            let nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(a, a);
+            _mm512_mask_mov_ps(a, nan, _mm512_set1_ps(f32::NAN))
+        };
+        and(a, b) => {
+            _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(a), _mm512_castps_si512(b)))
+        };
+        or(a, b) => {
+            _mm512_castsi512_ps(_mm512_or_si512(_mm512_castps_si512(a), _mm512_castps_si512(b)))
+        };
+        add_int(a, b) => {
+            _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(a), _mm512_castps_si512(b)))
+        };
+        sub_int(a, b) => {
+            _mm512_castsi512_ps(_mm512_sub_epi32(_mm512_castps_si512(a), _mm512_castps_si512(b)))
+        };
+        half_int(a) => _mm512_castsi512_ps(_mm512_srai_epi32::<1>(_mm512_castps_si512(a)));
+        to_exponent(a) => _mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_castps_si512(a)));
+        keep_unless_le(bits, x, threshold, keep) => {
+            let no = _mm512_cmp_ps_mask::<_CMP_NLE_UQ>(x, threshold);
+            let bits = _mm512_castps_si512(bits);
+            _mm512_castsi512_ps(_mm512_mask_and_epi32(bits, no, bits, _mm512_castps_si512(keep)))
+        };
+    }
+
+    #[inline(always)]
+    fn splat(self, value: f32) -> __m512 {
+        // SAFETY: `self` proves AVX-512F.
+        unsafe { _mm512_set1_ps(value) }
+    }
+
+    #[inline(always)]
+    fn load(self, from: &Lanes, register: usize) -> __m512 {
+        let from: &[f32; 16] = &from.0.as_chunks().0[register];
+        // SAFETY: `self` proves AVX-512F; the array has the 16 floats that are read.
+        unsafe { _mm512_loadu_ps(from.as_ptr()) }
+    }
+
+    #[inline(always)]
+    fn store(self, to: &mut Lanes, register: usize, v: __m512) {
+        // SAFETY: `self` proves AVX-512F.
+        unsafe { store(to, register, v) }
+    }
+
+    #[inline(always)]
+    fn turn(self, rows: &[f32], lanes: &mut [Lanes], register: usize) {
+        if lanes.len() < COLUMNS {
+            turn_each::<Self>(rows, lanes, register);
+        } else {
+            // SAFETY: `self` proves AVX-512F.
+            unsafe { turn(rows, lanes, register) }
+        }
+    }
+
+    #[inline(always)]
+    fn pick(self, bits: __m512, table: &[f32; 32], otherwise: __m512) -> __m512 {
+        // SAFETY: `self` proves AVX-512F.
+        unsafe { pick(bits, table, otherwise) }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn pick(bits: __m512, table: &[f32; 32], otherwise: __m512) -> __m512 {
+    let bits = _mm512_castps_si512(bits);
+    let lowest = _mm512_and_si512(bits, _mm512_sub_epi32(_mm512_setzero_si512(), bits));
+    // The exponent of a power of two is the number of its bit, plus 127; bit 31 looks negative. The lookup heeds the low five bits alone.
+    let exponent = _mm512_srli_epi32::<23>(_mm512_castps_si512(_mm512_cvtepi32_ps(lowest)));
+    let index = _mm512_sub_epi32(exponent, _mm512_set1_epi32(127));
+    // SAFETY: the table has the 16 and 16 floats that are read.
+    let (low, high) = unsafe { (_mm512_loadu_ps(table.as_ptr()), _mm512_loadu_ps(table.as_ptr().add(16))) };
+    let found = _mm512_permutex2var_ps(low, index, high);
+    _mm512_mask_mov_ps(otherwise, _mm512_test_epi32_mask(bits, bits), found)
+}
+
+/// Numbers of a row that are turned at once.
+const COLUMNS: usize = 8;
+
+/// Row `r` goes to half `r / 8` of register `r % 8`. Each quarter of two such groups of four is then a matrix of 4 by 4 that is transposed by
+/// itself, and at last the quarters find their places. Half as many shuffles as the plain transposition of 16 by 16.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn turn(rows: &[f32], lanes: &mut [Lanes], register: usize) {
+    let width = lanes.len();
+    assert!(width >= COLUMNS && rows.len() == 16 * width);
+    // Where the quarters of a column come from: 0 to 15 are of the group of rows 0 to 3 and 8 to 11, 16 to 31 of the other.
+    let low = _mm512_setr_epi32(0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27);
+    let high = _mm512_setr_epi32(4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31);
+    for at in (0..width).step_by(COLUMNS) {
+        // The last columns overlap those before if the width is not a multiple.
+        let at = at.min(width - COLUMNS);
+        let half = |row: usize| {
+            // SAFETY: `row < 16` and `at + 8 <= width`, so the 8 floats lie in `rows`, which has `16 * width`.
+            unsafe { _mm256_castps_pd(_mm256_loadu_ps(rows.as_ptr().add(row * width + at))) }
+        };
+        let pair = |row: usize| {
+            _mm512_castpd_ps(_mm512_insertf64x4::<1>(_mm512_castpd256_pd512(half(row)), half(row + 8)))
+        };
+        let first = transposed([pair(0), pair(1), pair(2), pair(3)]);
+        let second = transposed([pair(4), pair(5), pair(6), pair(7)]);
+        let (lows, highs) = lanes[at..at + COLUMNS].split_at_mut(COLUMNS / 2);
+        for (c, (to_low, to_high)) in lows.iter_mut().zip(highs).enumerate() {
+            store(to_low, register, _mm512_permutex2var_ps(first[c], low, second[c]));
+            store(to_high, register, _mm512_permutex2var_ps(first[c], high, second[c]));
+        }
+    }
+}
+
+/// Transposes each quarter of four registers as a matrix of 4 by 4.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn transposed(r: [__m512; 4]) -> [__m512; 4] {
+    let pairs =
+        |a, b| (_mm512_castps_pd(_mm512_unpacklo_ps(a, b)), _mm512_castps_pd(_mm512_unpackhi_ps(a, b)));
+    let ((low_01, high_01), (low_23, high_23)) = (pairs(r[0], r[1]), pairs(r[2], r[3]));
+    [
+        _mm512_castpd_ps(_mm512_unpacklo_pd(low_01, low_23)),
+        _mm512_castpd_ps(_mm512_unpackhi_pd(low_01, low_23)),
+        _mm512_castpd_ps(_mm512_unpacklo_pd(high_01, high_23)),
+        _mm512_castpd_ps(_mm512_unpackhi_pd(high_01, high_23)),
+    ]
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn store(to: &mut Lanes, register: usize, v: __m512) {
+    let to: &mut [f32; 16] = &mut to.0.as_chunks_mut().0[register];
+    // SAFETY: the array has the 16 floats that are written.
+    unsafe { _mm512_storeu_ps(to.as_mut_ptr(), v) }
+}

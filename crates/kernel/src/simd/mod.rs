@@ -1,0 +1,252 @@
+//! What the kernels need of an instruction set: a register of floats, each lane another event.
+//!
+//! A type that implements [`Simd`] is a proof: its values exist only on CPUs that have its instructions. So every operation is a safe method,
+//! and kernels are written once, as generic functions over `S: Simd`.
+//!
+//! * I1: for every operation each lane of the result is the same function of the same lanes of the operands on every instruction set, bit for
+//!   bit, except for sign and payload of a NaN. [`Simd::settle`] makes all NaNs equal.
+//! * I2: no operation mixes lanes, except [`Simd::turn`], which only moves.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod portable;
+
+use std::fmt;
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use avx2::Avx2;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use avx512::Avx512;
+pub(crate) use portable::Portable;
+
+use crate::lanes::Lanes;
+
+/// [`Simd::turn`] one number at a time: for what is too narrow for anything better.
+#[inline(always)]
+fn turn_each<S: Simd>(rows: &[f32], lanes: &mut [Lanes], register: usize) {
+    for (row, numbers) in rows.chunks_exact(lanes.len()).enumerate() {
+        for (lanes, &number) in lanes.iter_mut().zip(numbers) {
+            lanes.0[register * S::LANES + row] = number;
+        }
+    }
+}
+
+/// An instruction set; see the module.
+pub(crate) trait Simd: Copy + fmt::Debug {
+    /// A register of floats. Integer operations see the bits of the same lanes as `i32`.
+    type V: Copy;
+
+    /// Floats per register. Divides [`crate::lanes::EVENTS`].
+    const LANES: usize;
+    /// Neurons of a full group: two registers of events each must stay in registers as sums.
+    const NEURONS: usize;
+    /// Cuts through a tree that take as long as one step of a walk down (see [`crate::forest`]), measured. None: always walk.
+    const CUTS_PER_STEP: usize;
+
+    /// `value` in every lane.
+    fn splat(self, value: f32) -> Self::V;
+    /// Register `register` of `from`.
+    fn load(self, from: &Lanes, register: usize) -> Self::V;
+    /// Stores into register `register` of `to`.
+    fn store(self, to: &mut Lanes, register: usize, v: Self::V);
+    /// Turns `LANES` rows of `lanes.len()` numbers: number `i` of row `r` goes to lane `r` of register `register` of `lanes[i]`.
+    fn turn(self, rows: &[f32], lanes: &mut [Lanes], register: usize);
+
+    /// `a * b + c`, rounded once.
+    fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// `a + b`.
+    fn add(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a - b`.
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a * b`.
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a / b`.
+    fn div(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a > b ? a : b`: so `b` if either is NaN.
+    fn max(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a < b ? a : b`: so `b` if either is NaN.
+    fn min(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a < 0 ? b : a`: so `a` if it is NaN.
+    fn replace_negative(self, a: Self::V, b: Self::V) -> Self::V;
+    /// The one NaN, `f32::NAN`, for every NaN.
+    fn settle(self, a: Self::V) -> Self::V;
+
+    /// Bits `a & b`.
+    fn and(self, a: Self::V, b: Self::V) -> Self::V;
+    /// Bits `a | b`.
+    fn or(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a + b` as integers, wrapping.
+    fn add_int(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a - b` as integers, wrapping.
+    fn sub_int(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a >> 1` as a signed integer.
+    fn half_int(self, a: Self::V) -> Self::V;
+    /// `a << 23`: an integer to the place of a float's exponent.
+    fn to_exponent(self, a: Self::V) -> Self::V;
+
+    /// `x <= threshold ? bits : bits & keep`: so `bits & keep` if `x` is NaN.
+    fn keep_unless_le(self, bits: Self::V, x: Self::V, threshold: Self::V, keep: Self::V) -> Self::V;
+    /// `table[i]`, where `i` is the lowest set bit of `bits`; `otherwise` if no bit is set.
+    fn pick(self, bits: Self::V, table: &[f32; 32], otherwise: Self::V) -> Self::V;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::isa::{Isa, Level, Work};
+    use crate::lanes::EVENTS;
+
+    /// Edges of the floats, and numbers that are nothing special; also read as integers.
+    const VALUES: [u32; 16] = [
+        0x0000_0000,
+        0x8000_0000,
+        0x3f80_0000,
+        0xbf80_0000,
+        0x7f80_0000,
+        0xff80_0000,
+        0x7fc0_0000,
+        0xffc0_1234,
+        0x0000_0001,
+        0x807f_ffff,
+        0x7f7f_ffff,
+        0xff7f_ffff,
+        0x4b40_0007,
+        0xc2f6_e979,
+        0x3eaa_aaab,
+        0x0000_007f,
+    ];
+    const OPERATIONS: usize = 17;
+
+    /// Every operation on the same operands: result `i` is that of operation `i`.
+    struct Each<'a>([Lanes; 4], &'a mut [Lanes; OPERATIONS]);
+
+    impl Work for Each<'_> {
+        #[inline(always)]
+        fn run<S: Simd>(self, simd: S) {
+            for register in 0..EVENTS / S::LANES {
+                let [a, b, c, d] = self.0.map(|lanes| simd.load(&lanes, register));
+                let results = [
+                    simd.splat(1.5),
+                    simd.fma(a, b, c),
+                    simd.add(a, b),
+                    simd.sub(a, b),
+                    simd.mul(a, b),
+                    simd.div(a, b),
+                    simd.max(a, b),
+                    simd.min(a, b),
+                    simd.replace_negative(a, b),
+                    simd.settle(a),
+                    simd.and(a, b),
+                    simd.or(a, b),
+                    simd.add_int(a, b),
+                    simd.sub_int(a, b),
+                    simd.half_int(a),
+                    simd.to_exponent(a),
+                    simd.keep_unless_le(a, b, c, d),
+                ];
+                for (to, result) in self.1.iter_mut().zip(results) {
+                    simd.store(to, register, result);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_operation_gives_the_same_bits_on_every_instruction_set() {
+        for seed in 0..4096usize {
+            let pick = |lane: usize, digit: u32| {
+                VALUES[(seed * 31 + lane * 7) / 16usize.pow(digit) % 16 ^ lane % 16]
+            };
+            let operands: [Lanes; 4] = std::array::from_fn(|i| {
+                Lanes(std::array::from_fn(|lane| f32::from_bits(pick(lane, i as u32))))
+            });
+            let mut want = [Lanes::ZERO; OPERATIONS];
+            Level::new(Isa::Portable).unwrap().run(Each(operands, &mut want));
+            for level in Isa::ALL.into_iter().filter_map(Level::new) {
+                let mut got = [Lanes::ZERO; OPERATIONS];
+                level.run(Each(operands, &mut got));
+                for (operation, (want, got)) in want.iter().zip(&got).enumerate() {
+                    for (want, got) in want.0.iter().zip(&got.0) {
+                        let are_numbers = (1..=8).contains(&operation);
+                        let same =
+                            want.to_bits() == got.to_bits() || are_numbers && want.is_nan() && got.is_nan();
+                        assert!(same, "operation {operation} on {level:?}: {got:e} instead of {want:e}");
+                    }
+                }
+            }
+        }
+    }
+
+    struct Turn<'a>(&'a [f32], &'a mut [Lanes], usize);
+
+    impl Work for Turn<'_> {
+        #[inline(always)]
+        fn run<S: Simd>(self, simd: S) {
+            simd.turn(&self.0[..S::LANES * self.1.len()], self.1, self.2);
+        }
+    }
+
+    struct Count<'a>(&'a mut usize);
+
+    impl Work for Count<'_> {
+        #[inline(always)]
+        fn run<S: Simd>(self, _: S) {
+            *self.0 = S::LANES;
+        }
+    }
+
+    #[test]
+    fn rows_of_every_width_are_turned() {
+        for level in Isa::ALL.into_iter().filter_map(Level::new) {
+            let mut lanes_per_register = 0;
+            level.run(Count(&mut lanes_per_register));
+            for width in 1..=40 {
+                let rows: Vec<f32> = (0..width * EVENTS).map(|i| i as f32).collect();
+                for register in 0..EVENTS / lanes_per_register {
+                    let mut lanes = vec![Lanes([-1.0; EVENTS]); width];
+                    level.run(Turn(&rows, &mut lanes, register));
+                    for (number, lanes) in lanes.iter().enumerate() {
+                        for (lane, &got) in lanes.0.iter().enumerate() {
+                            let row = lane
+                                .checked_sub(register * lanes_per_register)
+                                .filter(|&row| row < lanes_per_register);
+                            let want = row.map_or(-1.0, |row| (row * width + number) as f32);
+                            assert_eq!(got, want, "number {number} of {width}, lane {lane} on {level:?}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    struct Pick<'a>(Lanes, &'a [f32; 32], &'a mut Lanes);
+
+    impl Work for Pick<'_> {
+        #[inline(always)]
+        fn run<S: Simd>(self, simd: S) {
+            for register in 0..EVENTS / S::LANES {
+                let found = simd.pick(simd.load(&self.0, register), self.1, simd.splat(-1.0));
+                simd.store(self.2, register, found);
+            }
+        }
+    }
+
+    #[test]
+    fn the_lowest_set_bit_is_found() {
+        let table: [f32; 32] = std::array::from_fn(|i| i as f32);
+        for level in Isa::ALL.into_iter().filter_map(Level::new) {
+            for above in [0, u32::MAX, 0x5555_5555, 0x8000_0000] {
+                // Lane `i` has bit `i` and some above it; the last is tried without any, too.
+                let bits = std::array::from_fn(|bit| f32::from_bits((1 << bit) | (above << bit)));
+                let mut got = Lanes::ZERO;
+                level.run(Pick(Lanes(bits), &table, &mut got));
+                assert_eq!(got.0, table, "{level:?}");
+            }
+            let mut got = Lanes::ZERO;
+            level.run(Pick(Lanes::ZERO, &table, &mut got));
+            assert_eq!(got.0, [-1.0; 32], "{level:?}");
+        }
+    }
+}

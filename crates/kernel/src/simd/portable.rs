@@ -1,0 +1,159 @@
+//! Plain Rust: what every other instruction set is compared with.
+
+use std::hint::select_unpredictable;
+
+use super::{Simd, turn_each};
+use crate::lanes::Lanes;
+
+/// No instruction set at all.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Portable;
+
+const LANES: usize = 8;
+
+type V = [f32; LANES];
+
+#[inline(always)]
+fn each(a: V, b: V, f: impl Fn(f32, f32) -> f32) -> V {
+    let mut out = a;
+    for lane in 0..LANES {
+        out[lane] = f(a[lane], b[lane]);
+    }
+    out
+}
+
+#[inline(always)]
+fn each_int(a: V, b: V, f: impl Fn(i32, i32) -> i32) -> V {
+    each(a, b, |a, b| f32::from_bits(f(a.to_bits().cast_signed(), b.to_bits().cast_signed()).cast_unsigned()))
+}
+
+impl Simd for Portable {
+    type V = V;
+
+    const LANES: usize = LANES;
+    const NEURONS: usize = 4;
+    const CUTS_PER_STEP: usize = 0;
+
+    #[inline(always)]
+    fn splat(self, value: f32) -> V {
+        [value; LANES]
+    }
+
+    #[inline(always)]
+    fn load(self, from: &Lanes, register: usize) -> V {
+        from.0.as_chunks().0[register]
+    }
+
+    #[inline(always)]
+    fn store(self, to: &mut Lanes, register: usize, v: V) {
+        to.0.as_chunks_mut().0[register] = v;
+    }
+
+    #[inline(always)]
+    fn turn(self, rows: &[f32], lanes: &mut [Lanes], register: usize) {
+        turn_each::<Self>(rows, lanes, register);
+    }
+
+    #[inline(always)]
+    fn fma(self, a: V, b: V, c: V) -> V {
+        let mut out = c;
+        for lane in 0..LANES {
+            out[lane] = a[lane].mul_add(b[lane], c[lane]);
+        }
+        out
+    }
+
+    #[inline(always)]
+    fn add(self, a: V, b: V) -> V {
+        each(a, b, |a, b| a + b)
+    }
+
+    #[inline(always)]
+    fn sub(self, a: V, b: V) -> V {
+        each(a, b, |a, b| a - b)
+    }
+
+    #[inline(always)]
+    fn mul(self, a: V, b: V) -> V {
+        each(a, b, |a, b| a * b)
+    }
+
+    #[inline(always)]
+    fn div(self, a: V, b: V) -> V {
+        each(a, b, |a, b| a / b)
+    }
+
+    #[inline(always)]
+    fn max(self, a: V, b: V) -> V {
+        each(a, b, |a, b| if a > b { a } else { b })
+    }
+
+    #[inline(always)]
+    fn min(self, a: V, b: V) -> V {
+        each(a, b, |a, b| if a < b { a } else { b })
+    }
+
+    #[inline(always)]
+    fn replace_negative(self, a: V, b: V) -> V {
+        each(a, b, |a, b| if a < 0.0 { b } else { a })
+    }
+
+    #[inline(always)]
+    fn settle(self, a: V) -> V {
+        // By its bits: what a float operation makes of a NaN is not fixed.
+        let nan = f32::INFINITY.to_bits().cast_signed();
+        each_int(a, a, |a, _| if a & i32::MAX > nan { f32::NAN.to_bits().cast_signed() } else { a })
+    }
+
+    #[inline(always)]
+    fn and(self, a: V, b: V) -> V {
+        each_int(a, b, |a, b| a & b)
+    }
+
+    #[inline(always)]
+    fn or(self, a: V, b: V) -> V {
+        each_int(a, b, |a, b| a | b)
+    }
+
+    #[inline(always)]
+    fn add_int(self, a: V, b: V) -> V {
+        each_int(a, b, i32::wrapping_add)
+    }
+
+    #[inline(always)]
+    fn sub_int(self, a: V, b: V) -> V {
+        each_int(a, b, i32::wrapping_sub)
+    }
+
+    #[inline(always)]
+    fn half_int(self, a: V) -> V {
+        each_int(a, a, |a, _| a >> 1)
+    }
+
+    #[inline(always)]
+    fn to_exponent(self, a: V) -> V {
+        each_int(a, a, |a, _| a << 23)
+    }
+
+    #[inline(always)]
+    fn keep_unless_le(self, bits: V, x: V, threshold: V, keep: V) -> V {
+        let mut out = bits;
+        for lane in 0..LANES {
+            // Without a branch, as nobody can foresee it.
+            let mask = select_unpredictable(x[lane] <= threshold[lane], u32::MAX, keep[lane].to_bits());
+            out[lane] = f32::from_bits(bits[lane].to_bits() & mask);
+        }
+        out
+    }
+
+    #[inline(always)]
+    fn pick(self, bits: V, table: &[f32; 32], otherwise: V) -> V {
+        let mut out = otherwise;
+        for lane in 0..LANES {
+            if let Some(&value) = table.get(bits[lane].to_bits().trailing_zeros() as usize) {
+                out[lane] = value;
+            }
+        }
+        out
+    }
+}

@@ -1,0 +1,85 @@
+//! Running a kernel allocates nothing.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(unsafe_code, reason = "an allocator that counts has no other form")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use tamis_kernel::{
+    Activation, Aggregate, Chain, Comparison, Finish, Forest, ForestSpec, Layer, Missing, Node, Readout, Tree,
+};
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Counts what the thread asks for.
+struct Counting;
+
+// SAFETY: every call goes to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller keeps the contract, which is the same.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps the contract, which is the same.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn allocations(work: impl FnOnce()) -> usize {
+    let before = ALLOCATIONS.get();
+    work();
+    ALLOCATIONS.get() - before
+}
+
+#[test]
+fn running_allocates_nothing() {
+    let layer = |outputs: usize, activation| Layer {
+        inputs: 7,
+        outputs,
+        weight: vec![0.25; 7 * outputs],
+        bias: vec![0.5; outputs],
+        activation,
+    };
+    let layers = [layer(7, Activation::Tanh), layer(7, Activation::Sigmoid), layer(3, Activation::Softmax)];
+    let chain = Chain::new(&layers, Readout::Outputs).unwrap();
+    // One tree of each form: small, and too large for cuts.
+    let staircase = |steps: usize| {
+        let step = |i: usize| Node::Branch {
+            input: i % 7,
+            comparison: [Comparison::Greater, Comparison::Equal][i % 2],
+            threshold: i as f32,
+            missing: Missing::Yes,
+            yes: 2 * i + 1,
+            no: 2 * i + 2,
+        };
+        let mut nodes: Vec<Node> = (0..steps).map(step).collect();
+        nodes.extend((0..=steps).map(|i| Node::Leaf { weights: vec![(i % 3, 1.0)] }));
+        Tree { nodes }
+    };
+    let spec = ForestSpec {
+        inputs: 7,
+        outputs: 3,
+        trees: vec![staircase(15), staircase(1023)],
+        aggregate: Aggregate::Sum,
+        base: Vec::new(),
+        finish: Finish::Softmax,
+    };
+    let forest = Forest::new(&spec).unwrap();
+    let (mut of_chain, mut of_forest) = (chain.tile(), forest.tile());
+    let (rows, mut scores) = (vec![1.0; 7 * 1000], vec![0.0; 3 * 1000]);
+    let count = allocations(|| {
+        chain.run(&mut of_chain, &rows, &mut scores);
+        forest.run(&mut of_forest, &rows, &mut scores);
+    });
+    assert_eq!(count, 0);
+    assert_eq!(allocations(|| drop(chain.tile())), 4, "the counter counts");
+}

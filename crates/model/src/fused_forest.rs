@@ -1,0 +1,173 @@
+//! A forest of decision trees in the language of the fused kernels, with what follows the trees: the two scores of one output, the link, the class.
+
+use tamis_graph::{Aggregate, Choice, Forest, Graph, KernelOp, Link, Pair, Test, TreeNode};
+use tamis_kernel::{Comparison, Finish, ForestSpec, Missing, Node, Tree};
+
+/// A graph that is one forest.
+#[derive(Debug)]
+pub(crate) struct FusedForest {
+    kernel: tamis_kernel::Forest,
+    pair: Pair,
+    choice: Option<Choice>,
+    /// Is a logistic function or a softmax still to be applied to two scores made of one?
+    link: Link,
+    /// What the graph gives, in order.
+    outputs: Vec<Given>,
+}
+
+/// One output of the graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Given {
+    Class,
+    Scores,
+}
+
+impl FusedForest {
+    /// Compiles a graph whose only step with work in it is a forest.
+    pub fn new(graph: &Graph) -> Result<Self, String> {
+        let [_] = graph.inputs() else {
+            return Err(format!("{} inputs; the fused kernels know one", graph.inputs().len()));
+        };
+        let mut found: Option<&Forest> = None;
+        // What is known of values: the input is value 0.
+        let mut known: Vec<(usize, Option<Given>)> = vec![(0, None)];
+        for step in graph.steps() {
+            let from = step.inputs.first().copied().flatten().map(|(slot, _)| slot);
+            let role = known.iter().find(|(slot, _)| Some(*slot) == from).map(|&(_, role)| role);
+            match (step.kernel, role, step.forest) {
+                (Some(KernelOp::Identity), Some(role), _) => known.extend(step.makes.map(|made| (made, role))),
+                (Some(KernelOp::Forest), Some(None), Some(forest)) if found.is_none() => {
+                    found = Some(forest);
+                    let roles: &[Given] =
+                        if forest.choice().is_some() { &[Given::Class, Given::Scores] } else { &[Given::Scores] };
+                    let made = step.outputs.iter().zip(roles);
+                    known.extend(made.filter_map(|(slot, &role)| slot.map(|slot| (slot, Some(role)))));
+                }
+                _ => {
+                    let (operator, name) = (step.operator, step.name);
+                    return Err(format!("operator {operator} ('{name}') is none that the fused kernels know beside a forest"));
+                }
+            }
+        }
+        let role = |value: usize| known.iter().find(|(slot, _)| *slot == value).and_then(|&(_, role)| role);
+        let outputs: Option<Vec<Given>> = graph.outputs().iter().map(|output| role(output.value())).collect();
+        let (Some(forest), Some(outputs)) = (found, outputs) else {
+            return Err("an output is neither the class nor the scores of its forest".into());
+        };
+        Ok(Self {
+            kernel: tamis_kernel::Forest::new(&spec(forest)?).map_err(|error| error.to_string())?,
+            pair: forest.pair(),
+            choice: forest.choice(),
+            link: forest.link(),
+            outputs,
+        })
+    }
+
+    /// Numbers per event that the graph gives.
+    pub fn numbers(&self) -> usize {
+        self.outputs.iter().map(|given| if *given == Given::Class { 1 } else { self.scores() }).sum()
+    }
+
+    fn scores(&self) -> usize {
+        if self.pair == Pair::None { self.kernel.outputs() } else { 2 }
+    }
+
+    /// The numbers of whole rows.
+    pub fn run(&self, rows: &[f32], numbers: &mut [f32]) {
+        let width = self.kernel.outputs();
+        let mut raw = vec![0.0; rows.len() / self.kernel.inputs() * width];
+        self.kernel.run(&mut self.kernel.tile(), rows, &mut raw);
+        let mut scores = Vec::with_capacity(self.scores());
+        for (raw, mut numbers) in raw.chunks_exact(width).zip(numbers.chunks_exact_mut(self.numbers())) {
+            self.finish(raw, &mut scores);
+            for given in &self.outputs {
+                let count = if *given == Given::Class { 1 } else { scores.len() };
+                let (mine, rest) = std::mem::take(&mut numbers).split_at_mut(count);
+                match given {
+                    Given::Class => mine[0] = self.class(raw),
+                    Given::Scores => mine.copy_from_slice(&scores),
+                }
+                numbers = rest;
+            }
+        }
+    }
+
+    /// The scores of what the trees gave.
+    fn finish(&self, raw: &[f32], scores: &mut Vec<f32>) {
+        scores.clear();
+        match (self.pair, raw) {
+            (Pair::Complement, &[s]) => scores.extend([1.0 - s, s]),
+            (Pair::Mirror, &[s]) => scores.extend([-s, s]),
+            _ => scores.extend_from_slice(raw),
+        }
+        match self.link {
+            Link::Logistic => scores.iter_mut().for_each(|x| *x = 1.0 / (1.0 + libm::expf(-*x))),
+            Link::Softmax => {
+                let largest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                scores.iter_mut().for_each(|x| *x = libm::expf(*x - largest));
+                let sum: f32 = scores.iter().sum();
+                scores.iter_mut().for_each(|x| *x /= sum);
+            }
+            Link::None | Link::SoftmaxZero | Link::Probit => {}
+        }
+    }
+
+    /// The class that what the trees gave stands for.
+    fn class(&self, raw: &[f32]) -> f32 {
+        match self.choice {
+            Some(Choice::Above { output, threshold }) => f32::from(u8::from(raw[output as usize] > threshold)),
+            _ => {
+                let first_largest = (1..raw.len()).fold(0, |best, index| if raw[index] > raw[best] { index } else { best });
+                first_largest as f32
+            }
+        }
+    }
+}
+
+/// The trees, without what follows them.
+fn spec(forest: &Forest) -> Result<ForestSpec, String> {
+    if matches!(forest.link(), Link::SoftmaxZero | Link::Probit) {
+        return Err(format!("the link {:?} is none that the fused kernels know", forest.link()));
+    }
+    let trees = (0..forest.roots().len()).map(|tree| self::tree(forest, tree)).collect();
+    Ok(ForestSpec {
+        inputs: forest.features(),
+        outputs: forest.outputs(),
+        trees,
+        aggregate: match forest.aggregate() {
+            Aggregate::Sum => tamis_kernel::Aggregate::Sum,
+            Aggregate::Average => tamis_kernel::Aggregate::Average,
+            Aggregate::Min => tamis_kernel::Aggregate::Min,
+            Aggregate::Max => tamis_kernel::Aggregate::Max,
+        },
+        base: forest.base().to_vec(),
+        finish: Finish::None,
+    })
+}
+
+/// One tree with its nodes renumbered: the root is 0, and the two children of a split stand beside each other.
+fn tree(forest: &Forest, index: usize) -> Tree {
+    let root = forest.roots()[index] as usize;
+    let end = forest.roots().get(index + 1).map_or(forest.nodes().len(), |&next| next as usize);
+    let node = |node: &TreeNode| match *node {
+        TreeNode::Split { feature, test, threshold, missing_first, first } => Node::Branch {
+            input: feature as usize,
+            comparison: match test {
+                Test::AtMost => Comparison::LessOrEqual,
+                Test::Below => Comparison::Less,
+                Test::Equal => Comparison::Equal,
+            },
+            threshold,
+            missing: if missing_first { Missing::Yes } else { Missing::No },
+            yes: first as usize - root,
+            no: first as usize + 1 - root,
+        },
+        TreeNode::Leaf { from, to } => Node::Leaf {
+            weights: forest.weights()[from as usize..to as usize]
+                .iter()
+                .map(|weight| (weight.output as usize, weight.weight))
+                .collect(),
+        },
+    };
+    Tree { nodes: forest.nodes()[root..end].iter().map(node).collect() }
+}
