@@ -122,6 +122,9 @@ pub(crate) fn engines_found() -> Vec<Engine> {
 
 /// Refuses an engine that is not there, with what to do about it.
 pub(crate) fn check_engine(engine: Engine) -> Result<(), Failure> {
+    if engine == Engine::Auto {
+        return Ok(());
+    }
     let (name, all) = (engine.to_string(), engines());
     let why = match all.iter().find(|known| known.name == name).map(|known| &known.found) {
         Some(Ok(_)) => return Ok(()),

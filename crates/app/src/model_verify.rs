@@ -68,8 +68,7 @@ pub fn verify_model(settings: &VerifyModelSettings) -> Result<ModelVerification,
         (None, Some(events)) => Some(Frames::open(events)?.schema().clone()),
         (None, None) => None,
     };
-    let engines = if settings.engines.is_empty() { engines_found() } else { settings.engines.clone() };
-    engines.iter().try_for_each(|&engine| check_engine(engine))?;
+    settings.engines.iter().try_for_each(|&engine| check_engine(engine))?;
     let mut found = ModelVerification {
         bundle: settings.bundle.clone(),
         model: None,
@@ -83,6 +82,11 @@ pub fn verify_model(settings: &VerifyModelSettings) -> Result<ModelVerification,
             found.problem = Some(error.to_string());
             return Ok(found);
         }
+    };
+    let fits = |engine: &Engine| bundle.unfit_for(*engine).is_none();
+    let engines = match &settings.engines[..] {
+        [] => engines_found().into_iter().filter(fits).collect(),
+        asked => asked.to_vec(),
     };
     found.model = Some(format!("{} {}", bundle.name(), bundle.version()));
     let schema = schema.map_or_else(|| bundle.own_schema(), Ok).or_fail(Exit::Input)?;

@@ -21,6 +21,8 @@ pub(crate) struct Rules {
     /// The choices of each model, best first, with the menu's name for the model.
     pub(crate) bundles: Vec<(String, Vec<Bundle>)>,
     models: Vec<Vec<Bound>>,
+    /// What runs them, where the user left it open.
+    pub(crate) engine: Engine,
     pub(crate) provenance: Provenance,
 }
 
@@ -74,10 +76,11 @@ impl Rules {
         bundles.iter().try_for_each(|(name, choices)| same_outputs(name, choices))?;
         let scores = score_names(&bundles);
         let compiled = Arc::new(menu.compile(schema, &scores).or_fail(Exit::Input)?);
+        let engine = settle(engine, &bundles);
         let models = bind_all(&bundles, schema, engine)?;
         let model_hash = if bundles.is_empty() { 0 } else { joint_hash(&bundles) };
         let provenance = Provenance { schema_id: schema.id(), model_hash };
-        Ok(Self { menu, compiled, bundles, models, provenance })
+        Ok(Self { menu, compiled, bundles, models, engine, provenance })
     }
 
     /// Names of all scores, in the order of their columns.
@@ -120,6 +123,16 @@ impl Bound {
     }
 }
 
+/// The engine that a run with these bundles has: one for all.
+fn settle(engine: Engine, bundles: &[(String, Vec<Bundle>)]) -> Engine {
+    let mut all = bundles.iter().flat_map(|(_, choices)| choices);
+    match engine {
+        Engine::Auto if all.all(|bundle| bundle.best_engine() == Engine::Fused) => Engine::Fused,
+        Engine::Auto => REFERENCE,
+        engine => engine,
+    }
+}
+
 /// Binds every choice of every model, with its stand-in.
 fn bind_all(
     bundles: &[(String, Vec<Bundle>)],
@@ -128,7 +141,7 @@ fn bind_all(
 ) -> Result<Vec<Vec<Bound>>, Failure> {
     let bind = |bundle: &Bundle| {
         let on = |engine| bundle.bind(schema, engine).or_fail(Exit::Input);
-        let stand_in = (engine != REFERENCE).then(|| on(REFERENCE)).transpose()?;
+        let stand_in = (!engine.is_cpu()).then(|| on(REFERENCE)).transpose()?;
         Ok(Bound { own: on(engine)?, stand_in })
     };
     bundles.iter().map(|(_, choices)| choices.iter().map(bind).collect()).collect()

@@ -148,7 +148,7 @@ impl Plan {
                     word("menu", self.rules.menu.name().into()),
                     word("menu_hash", format!("{:016x}", self.rules.compiled.hash_prefix())),
                     word("model_hash", format!("{:016x}", self.rules.provenance.model_hash)),
-                    word("engine", self.settings.engine.to_string()),
+                    word("engine", self.rules.engine.to_string()),
                 ]
                 .into_iter()
                 .chain(deadline),

@@ -235,7 +235,7 @@ impl Report {
             closes: CloseReason::ALL.iter().map(|reason| reason.name()).zip(outcome.closes).collect(),
             workers: limits.workers(),
             batch: limits.batch(),
-            device: settings.engine.to_string(),
+            device: rules.engine.to_string(),
             device_losses,
             input_rate_hz: rate_hz,
             problems,

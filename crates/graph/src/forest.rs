@@ -216,6 +216,11 @@ impl Forest {
         self.trees_of[output].clone()
     }
 
+    /// Is every output given something for every event? If not, a class that nothing was given for is never the largest.
+    pub fn names_all(&self) -> bool {
+        self.named.iter().all(|named| *named == Named::Always)
+    }
+
     pub(crate) fn named(&self, output: usize) -> Named {
         self.named[output]
     }

@@ -212,6 +212,11 @@ impl<'a> Builder<'a> {
         for input in &source.inputs {
             let kind = Type::new(input.kind, source.events, input.dims.clone());
             let place = || format!("input '{}'", input.name);
+            if source.events && input.dims.contains(&0) {
+                let reason = "its shape is open beyond the first axis, that of events; at most one size may be, and the number of inputs must \
+                              fit it: export the model with the shape of its inputs";
+                return Err(Refusal::new(place(), reason));
+            }
             kind.check().map_err(|fault| Refusal::new(place(), fault))?;
             builder
                 .name(&input.name, Slot { kind, constant: None })

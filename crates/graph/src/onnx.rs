@@ -178,11 +178,9 @@ fn input(info: proto::ValueInfo, events: bool) -> Result<Input, Refusal> {
         return Err(refused(message.into()));
     }
     let mut dims = Vec::new();
-    for (axis, dim) in shape.dim.iter().enumerate().skip(first) {
-        let size = dim.value.and_then(|size| usize::try_from(size).ok()).filter(|&size| size > 0 || !events);
-        dims.push(size.ok_or_else(|| {
-            refused(format!("the size of axis {axis} is open; only the first axis, that of events, may be"))
-        })?);
+    for dim in &shape.dim[first..] {
+        // 0 is a size that is left open, to be settled before a graph is made of it.
+        dims.push(dim.value.and_then(|size| usize::try_from(size).ok()).unwrap_or(0));
     }
     Ok(Input { name: info.name, kind, dims })
 }

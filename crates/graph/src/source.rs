@@ -163,6 +163,32 @@ pub struct Source {
     pub batch: Option<usize>,
 }
 
+impl Source {
+    /// Is the size of an axis of an input left open, besides that of events?
+    pub fn is_open(&self) -> bool {
+        self.events && self.inputs.iter().any(|input| input.dims.contains(&0))
+    }
+
+    /// Settles the one size that is left open so that all inputs together have this many numbers per event. Where that cannot be, it stays open.
+    pub fn settle(&mut self, numbers: usize) {
+        let open = |input: &Input| input.dims.iter().filter(|&&dim| dim == 0).count();
+        if !self.is_open() || self.inputs.iter().map(open).sum::<usize>() != 1 {
+            return;
+        }
+        let of = |input: &Input| {
+            input.dims.iter().try_fold(1usize, |product, &dim| product.checked_mul(dim.max(1)))
+        };
+        let closed = self.inputs.iter().filter(|input| open(input) == 0);
+        let others = closed.map(of).try_fold(0usize, |sum, size| sum.checked_add(size?));
+        let Some(input) = self.inputs.iter_mut().find(|input| open(input) == 1) else { return };
+        let (Some(rest), Some(others)) = (of(input), others) else { return };
+        let size = numbers.saturating_sub(others) / rest;
+        if size > 0 && size * rest + others == numbers {
+            input.dims.iter_mut().filter(|dim| **dim == 0).for_each(|dim| *dim = size);
+        }
+    }
+}
+
 /// The set of ONNX operators that networks built by hand are written in.
 pub const OPSET: i64 = 21;
 

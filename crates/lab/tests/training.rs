@@ -1,8 +1,6 @@
 //! Training: reproducible, honest about what it held out, and strict about recipes.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::path::Path;
-
 use safetensors::SafeTensors;
 use tamis_event::Schema;
 use tamis_lab::{Dataset, Outcome, Recipe, TrainError, train};

@@ -25,6 +25,7 @@ use crate::classifier::Model;
 use crate::describe::GoldenInfo;
 use crate::engine::Engine;
 use crate::error::{BindError, BundleError, BundleFault};
+use crate::fused::Fused;
 use crate::manifest::{Input, MANIFEST_BYTES_MAX, MANIFEST_FILE, Manifest, NO_SCORE, Training};
 use crate::weights::{Golden, read_golden};
 
@@ -150,7 +151,18 @@ impl Bundle {
 
     /// Binds the model to the events of `schema` on an engine, checks that the golden vectors come out, and warms it up.
     pub fn bind(&self, schema: &Schema, engine: Engine) -> Result<Model, BindError> {
+        let engine = if engine == Engine::Auto { self.best_engine() } else { engine };
         Model::bind(&self.manifest, &self.outputs, &self.graph, &self.golden, schema, engine)
+    }
+
+    /// The engine that [`Engine::Auto`] means for this model alone.
+    pub fn best_engine(&self) -> Engine {
+        if self.unfit_for(Engine::Fused).is_none() { Engine::Fused } else { Engine::Flex }
+    }
+
+    /// What it is that an engine cannot do for this model; `None` if it can run it.
+    pub fn unfit_for(&self, engine: Engine) -> Option<String> {
+        if engine == Engine::Fused { Fused::new(&self.graph).err() } else { None }
     }
 
     /// Name of the model, as lines of a menu use it.

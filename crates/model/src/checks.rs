@@ -7,16 +7,22 @@
 //! * Probes (the golden vectors, and rows of noise) are computed in changing rows, next to changing neighbours, in every size in use, and
 //!   compared bit for bit. An engine that differs is refused.
 
+use std::sync::Arc;
+
 use tamis_graph::{Graph, KernelOp};
 
 use crate::classifier::Bound;
+use crate::engine::Engine;
 use crate::error::BindError;
+use crate::network::Network;
 use crate::weights::Golden;
 
 /// Inputs of a layer up to which burn's CPU product adds them in one piece. Beyond, it cuts the sum, and where depends on the rows.
 const ONE_PIECE: usize = 512;
 /// Neurons of a layer from which on the product is one of matrices. A single neuron is a vector product, split up depending on the rows.
 const MATRIX: usize = 2;
+/// Rows of noise on which an engine is compared with the reference.
+const REFERENCE_ROWS: usize = 4096;
 /// Golden vectors among the probes; the rest are noise.
 const GOLDEN_PROBES: usize = 32;
 const PROBES: usize = 61;
@@ -87,6 +93,47 @@ impl Bound {
             });
         }
         Ok(GoldenCheck { vectors: golden.rows, difference, tolerance })
+    }
+
+    /// Compares this engine with burn's CPU on rows of noise, number by number. The reference is not compared with itself.
+    pub fn check_reference(&self, graph: &Arc<Graph>, tolerance: f64) -> Result<(), BindError> {
+        if self.engine == Engine::Flex {
+            return Ok(());
+        }
+        let fail = |message| BindError::Engine {
+            model: self.name.clone(),
+            engine: Engine::Flex.to_string(),
+            message,
+        };
+        let reference = Network::new(graph, Engine::Flex).map_err(fail)?;
+        let (width, outputs, size) = (self.features.width(), self.outputs.len(), self.tiles[0]);
+        let affordable = WORK_MAX / graph.multiply_adds().max(1);
+        let rows = REFERENCE_ROWS.min(usize::try_from(affordable).unwrap_or(REFERENCE_ROWS)).max(1);
+        let values = self.features.noise(rows);
+        let mut x = vec![0.0; rows * width];
+        for (values, x) in values.chunks_exact(self.features.elements()).zip(x.chunks_exact_mut(width)) {
+            self.features.row_of_physical(values, x);
+        }
+        for (tile, x) in x.chunks(size * width).enumerate() {
+            let mut x = x.to_vec();
+            let events = x.len() / width;
+            x.resize(size * width, 0.0);
+            let expected = reference.start(x.clone(), size).wait(size).map_err(fail)?.numbers;
+            let numbers = expected.len() / size;
+            let mut worst: Option<(usize, usize, f32, f32)> = None;
+            self.run_checked(x, events, |row, output, score| {
+                let wanted = expected[row * numbers + self.picks[output]];
+                if difference(score, wanted) > tolerance && !(score.is_nan() && wanted.is_nan()) {
+                    worst.get_or_insert((row, output, score, wanted));
+                }
+            })?;
+            if let Some((row, output, computed, expected)) = worst {
+                let (model, engine) = (self.name.clone(), self.engine.to_string());
+                let (row, output) = (tile * size + row, self.outputs[output % outputs].clone());
+                return Err(BindError::Reference { model, engine, row, output, computed, expected });
+            }
+        }
+        Ok(())
     }
 
     /// Computes the probes in changing rows of every tile size and compares bits.

@@ -113,6 +113,7 @@ impl Model {
         };
         bound.check_gather(golden)?;
         let check = bound.check_golden(golden, manifest.golden.tolerance)?;
+        bound.check_reference(graph, manifest.golden.tolerance)?;
         bound.check_places(golden, graph.multiply_adds())?;
         Ok(Self { bound: Arc::new(bound), golden: check, spare: Vec::new(), started: VecDeque::new() })
     }

@@ -18,6 +18,10 @@ pub enum Engine {
     Flex,
     /// A graphics processor, by its number in the list of [`engines`].
     Gpu(usize),
+    /// The fused kernels: the CPU, on the calling thread. Chains of dense layers and forests only.
+    Fused,
+    /// The fused kernels if they can run every model, the reference otherwise. Never a device: that is for the user to say.
+    Auto,
 }
 
 /// Rows of a tile on the CPU: the size for the bulk of a batch, where the cost per event is near its minimum, and one for short ranges.
@@ -31,9 +35,9 @@ const GPU_TILES: [usize; 1] = [4096];
 
 /// What [`Engine`] can be read from.
 const KNOWN: &str = if cfg!(feature = "gpu") {
-    "flex, gpu, gpu:N"
+    "flex, fused, auto, gpu, gpu:N"
 } else {
-    "flex; and gpu, gpu:N if the program is built with the cargo feature `gpu`"
+    "flex, fused, auto; and gpu, gpu:N if the program is built with the cargo feature `gpu`"
 };
 
 /// An engine, as this program and this machine have it.
@@ -54,7 +58,15 @@ pub fn engines() -> Vec<EngineStatus> {
         compiled: true,
         found: Ok(format!("burn on the CPU, {}", vector_unit())),
     };
-    std::iter::once(flex).chain(gpu::engines()).collect()
+    let fused = EngineStatus {
+        name: Engine::Fused.to_string(),
+        compiled: true,
+        found: Ok(format!(
+            "kernels for dense chains and trees on the CPU, {}",
+            tamis_kernel::Isa::best().name()
+        )),
+    };
+    [flex, fused].into_iter().chain(gpu::engines()).collect()
 }
 
 /// The widest vectors of this processor that burn's products use.
@@ -77,21 +89,24 @@ impl Engine {
         match self {
             Self::Flex => "flex",
             Self::Gpu(_) => "gpu",
+            Self::Fused => "fused",
+            Self::Auto => "auto",
         }
     }
 
     /// Number in a decision record (`SPEC.md` section 5 of the event crate).
     pub fn code(self) -> u8 {
         match self {
-            Self::Flex => 1,
+            Self::Flex | Self::Auto => 1,
             Self::Gpu(_) => 2,
+            Self::Fused => 3,
         }
     }
 
     /// The device of burn that it computes on, or why there is none.
     pub(crate) fn device(self) -> Result<Device, String> {
         match self {
-            Self::Flex => Ok(Device::flex()),
+            Self::Flex | Self::Fused | Self::Auto => Ok(Device::flex()),
             Self::Gpu(index) => gpu::device(index),
         }
     }
@@ -102,7 +117,8 @@ impl Engine {
             Self::Flex if sizes_agree(graph) && CPU_TILES[0] * graph.widest_step() <= STEP_NUMBERS => {
                 &CPU_TILES
             }
-            Self::Flex => {
+            Self::Fused => &CPU_TILES,
+            Self::Flex | Self::Auto => {
                 let fits = |size: &usize| size * graph.widest_step() <= STEP_NUMBERS;
                 let first = WIDE_TILES.iter().position(fits).unwrap_or(WIDE_TILES.len() - 1);
                 &WIDE_TILES[first..=first]
@@ -112,15 +128,15 @@ impl Engine {
     }
 
     /// Does it compute on the calling thread, on a device that cannot be lost?
-    pub(crate) fn is_cpu(self) -> bool {
+    pub fn is_cpu(self) -> bool {
         !matches!(self, Self::Gpu(_))
     }
 
     /// Tiles that are under way at once: while a device computes, the next tile is filled.
     pub(crate) fn in_flight(self) -> usize {
         match self {
-            Self::Flex => 1,
             Self::Gpu(_) => 2,
+            Self::Flex | Self::Fused | Self::Auto => 1,
         }
     }
 }
@@ -141,6 +157,8 @@ impl FromStr for Engine {
         let unknown = || UnknownEngine { name: text.into(), known: KNOWN.into() };
         match text {
             "flex" => Ok(Self::Flex),
+            "fused" => Ok(Self::Fused),
+            "auto" => Ok(Self::Auto),
             "gpu" => Ok(Self::Gpu(0)),
             _ => text
                 .strip_prefix("gpu:")

@@ -100,6 +100,11 @@ pub enum BindError {
         difference: f64,
     },
     #[error(
+        "model '{model}': engine {engine} gives {computed} for output '{output}' of random row {row}, the reference gives {expected}; the \
+         engine is refused on this machine, use --device flex and please report it"
+    )]
+    Reference { model: String, engine: String, row: usize, output: String, computed: f32, expected: f32 },
+    #[error(
         "model '{model}', golden vector {row}: the inputs of an event differ from its fields, {computed} instead of {expected}; \
          this program is wrong, please report it"
     )]

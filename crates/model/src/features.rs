@@ -140,6 +140,13 @@ impl Features {
         })
     }
 
+    /// Numbers per row that these inputs fill, whatever a network takes.
+    pub fn columns(model: &str, inputs: &[Input], schema: &Schema) -> Result<usize, BindError> {
+        let mut cells = Vec::new();
+        inputs.iter().try_for_each(|input| resolve(model, input, schema, &mut cells))?;
+        Ok(cells.last().map_or(0, |cell| cell.column + cell.columns()))
+    }
+
     /// Numbers per row.
     pub fn width(&self) -> usize {
         self.width

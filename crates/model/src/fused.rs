@@ -23,7 +23,7 @@ pub(crate) enum Fused {
 impl Fused {
     /// Compiles a graph, or names the first part of it that the kernels do not know.
     pub fn new(graph: &Graph) -> Result<Self, String> {
-        if graph.steps().any(|step| step.kernel == Some(KernelOp::Forest)) {
+        if graph.steps().any(|step| matches!(step.kernel, Some(KernelOp::Forest))) {
             return FusedForest::new(graph).map(|forest| Self::Forest(Arc::new(forest)));
         }
         chain(graph).map(|chain| Self::Chain(Arc::new(chain)))
@@ -60,7 +60,11 @@ fn unknown(step: &StepInfo<'_>) -> String {
 fn chain(graph: &Graph) -> Result<Chain, String> {
     let (inputs, outputs) = (graph.inputs(), graph.outputs());
     let ([_], [output]) = (inputs, outputs) else {
-        return Err(format!("{} inputs and {} outputs; the fused kernels know one of each", inputs.len(), outputs.len()));
+        return Err(format!(
+            "{} inputs and {} outputs; the fused kernels know one of each",
+            inputs.len(),
+            outputs.len()
+        ));
     };
     let mut layers: Vec<Layer> = Vec::new();
     // The value that the chain has come to. The graph's own input is value 0.
@@ -74,7 +78,8 @@ fn chain(graph: &Graph) -> Result<Chain, String> {
             (KernelOp::Identity, _) => {}
             (KernelOp::Dense { inputs, outputs, weight, bias }, _) => {
                 let turned = turned(numbers(weight)?, inputs, outputs);
-                let bias = bias.map_or_else(|| Ok(vec![0.0; outputs]), |bias| numbers(bias).map(<[f32]>::to_vec))?;
+                let bias =
+                    bias.map_or_else(|| Ok(vec![0.0; outputs]), |bias| numbers(bias).map(<[f32]>::to_vec))?;
                 layers.push(Layer { inputs, outputs, weight: turned, bias, activation: Activation::None });
             }
             (KernelOp::AddRow { row }, Some(layer)) => {
@@ -93,7 +98,9 @@ fn chain(graph: &Graph) -> Result<Chain, String> {
     let rest: Vec<StepInfo<'_>> = steps.collect();
     let readout = match &rest[..] {
         [] if at == output.value() => Readout::Outputs,
-        [difference, square, mean] if is_error(difference, square, mean, at) && mean.makes == Some(output.value()) => {
+        [difference, square, mean]
+            if is_error(difference, square, mean, at) && mean.makes == Some(output.value()) =>
+        {
             Readout::ReconstructionError
         }
         [step, ..] => return Err(unknown(step)),
@@ -111,7 +118,12 @@ fn reads(step: &StepInfo<'_>, value: usize) -> bool {
 /// Are these the steps from the input and the last layer to the mean of their squared difference?
 fn is_error(difference: &StepInfo<'_>, square: &StepInfo<'_>, mean: &StepInfo<'_>, last: usize) -> bool {
     let slots = |step: &StepInfo<'_>| -> Vec<usize> {
-        step.inputs.iter().flatten().filter(|(_, constant)| constant.is_none()).map(|&(slot, _)| slot).collect()
+        step.inputs
+            .iter()
+            .flatten()
+            .filter(|(_, constant)| constant.is_none())
+            .map(|&(slot, _)| slot)
+            .collect()
     };
     let mut ends = slots(difference);
     ends.sort_unstable();

@@ -35,17 +35,24 @@ impl FusedForest {
             let from = step.inputs.first().copied().flatten().map(|(slot, _)| slot);
             let role = known.iter().find(|(slot, _)| Some(*slot) == from).map(|&(_, role)| role);
             match (step.kernel, role, step.forest) {
-                (Some(KernelOp::Identity), Some(role), _) => known.extend(step.makes.map(|made| (made, role))),
+                (Some(KernelOp::Identity), Some(role), _) => {
+                    known.extend(step.makes.map(|made| (made, role)))
+                }
                 (Some(KernelOp::Forest), Some(None), Some(forest)) if found.is_none() => {
                     found = Some(forest);
-                    let roles: &[Given] =
-                        if forest.choice().is_some() { &[Given::Class, Given::Scores] } else { &[Given::Scores] };
+                    let roles: &[Given] = if forest.choice().is_some() {
+                        &[Given::Class, Given::Scores]
+                    } else {
+                        &[Given::Scores]
+                    };
                     let made = step.outputs.iter().zip(roles);
                     known.extend(made.filter_map(|(slot, &role)| slot.map(|slot| (slot, Some(role)))));
                 }
                 _ => {
                     let (operator, name) = (step.operator, step.name);
-                    return Err(format!("operator {operator} ('{name}') is none that the fused kernels know beside a forest"));
+                    return Err(format!(
+                        "operator {operator} ('{name}') is none that the fused kernels know beside a forest"
+                    ));
                 }
             }
         }
@@ -54,6 +61,13 @@ impl FusedForest {
         let (Some(forest), Some(outputs)) = (found, outputs) else {
             return Err("an output is neither the class nor the scores of its forest".into());
         };
+        let chooses = forest.choice() == Some(Choice::Largest) && outputs.contains(&Given::Class);
+        if chooses && !forest.names_all() {
+            return Err(
+                "the class is chosen among those that its leaves name, which the fused kernels do not know"
+                    .into(),
+            );
+        }
         Ok(Self {
             kernel: tamis_kernel::Forest::new(&spec(forest)?).map_err(|error| error.to_string())?,
             pair: forest.pair(),
@@ -115,9 +129,12 @@ impl FusedForest {
     /// The class that what the trees gave stands for.
     fn class(&self, raw: &[f32]) -> f32 {
         match self.choice {
-            Some(Choice::Above { output, threshold }) => f32::from(u8::from(raw[output as usize] > threshold)),
+            Some(Choice::Above { output, threshold }) => {
+                f32::from(u8::from(raw[output as usize] > threshold))
+            }
             _ => {
-                let first_largest = (1..raw.len()).fold(0, |best, index| if raw[index] > raw[best] { index } else { best });
+                let first_largest =
+                    (1..raw.len()).fold(0, |best, index| if raw[index] > raw[best] { index } else { best });
                 first_largest as f32
             }
         }

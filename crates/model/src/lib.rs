@@ -17,6 +17,8 @@ mod describe;
 mod engine;
 mod error;
 mod features;
+mod fused;
+mod fused_forest;
 mod gpu;
 mod import;
 mod manifest;

@@ -39,6 +39,8 @@ pub(crate) struct Manifest {
     pub layers: Vec<usize>,
     pub activation: Option<Activation>,
     pub output_activation: Option<OutputActivation>,
+    /// `onnx` only: how many numbers go in, where the file leaves that open.
+    pub width: Option<usize>,
     /// `conv` only.
     pub image: Option<Image>,
     /// `deep_sets` only.

@@ -7,12 +7,15 @@ use std::sync::Arc;
 use tamis_graph::{Graph, Program};
 
 use crate::engine::Engine;
+use crate::fused::Fused;
 
 /// A network, ready to run.
 #[derive(Clone, Debug)]
 pub(crate) enum Network {
     /// On a device of burn.
     Burn(Program),
+    /// By the fused kernels.
+    Fused(Fused),
 }
 
 /// A batch that was started.
@@ -20,6 +23,8 @@ pub(crate) enum Network {
 pub(crate) enum Pending {
     /// On a device of burn.
     Burn(tamis_graph::Pending),
+    /// Done already.
+    Fused(Done),
 }
 
 /// The numbers of a batch, and the memory of its inputs if the engine gives it back.
@@ -35,13 +40,19 @@ impl Network {
     /// Puts a graph on an engine.
     pub fn new(graph: &Arc<Graph>, engine: Engine) -> Result<Self, String> {
         keep_freed_memory();
-        Ok(Self::Burn(Program::new(graph.clone(), &engine.device()?)))
+        match engine {
+            Engine::Fused => Fused::new(graph).map(Self::Fused),
+            _ => Ok(Self::Burn(Program::new(graph.clone(), &engine.device()?))),
+        }
     }
 
     /// Starts a batch of `rows` rows, row-major.
     pub fn start(&self, inputs: Vec<f32>, rows: usize) -> Pending {
         match self {
             Self::Burn(program) => Pending::Burn(program.start(inputs, rows)),
+            Self::Fused(fused) => {
+                Pending::Fused(Done { numbers: fused.run(&inputs, rows), inputs: Some(inputs) })
+            }
         }
     }
 }
@@ -51,6 +62,7 @@ impl Pending {
     pub fn wait(self, rows: usize) -> Result<Done, String> {
         match self {
             Self::Burn(pending) => pending.wait(rows).map(|(numbers, inputs)| Done { numbers, inputs }),
+            Self::Fused(done) => Ok(done),
         }
     }
 }

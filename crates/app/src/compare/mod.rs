@@ -201,7 +201,11 @@ fn players(
     schema: &Schema,
     batch: usize,
 ) -> Result<Vec<Player>, Failure> {
-    let engines = if settings.engines.is_empty() { engines_found() } else { settings.engines.clone() };
+    let fits = |engine: &Engine| lineup.models.iter().all(|(_, bundle)| bundle.unfit_for(*engine).is_none());
+    let engines = match &settings.engines[..] {
+        [] => engines_found().into_iter().filter(fits).collect(),
+        asked => asked.to_vec(),
+    };
     let mut lineups = vec![(lineup.clone(), String::new())];
     if !settings.with.is_empty() {
         let paths: Vec<String> = settings.with.iter().map(|with| with.path.display().to_string()).collect();

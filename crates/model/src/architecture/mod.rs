@@ -40,6 +40,7 @@ impl Architecture {
             false => Ok(()),
         };
         belongs("image", manifest.image.is_some(), self == Self::Conv)?;
+        belongs("width", manifest.width.is_some(), self == Self::Onnx)?;
         belongs("set", manifest.set.is_some(), self == Self::DeepSets)?;
         let has_chain = self != Self::Onnx;
         belongs("layers", !manifest.layers.is_empty(), has_chain)?;
@@ -62,7 +63,7 @@ impl Architecture {
             Self::Autoencoder => autoencoder::source(manifest, weights),
             Self::Conv => conv::source(manifest, weights),
             Self::DeepSets => deep_sets::source(manifest, weights),
-            Self::Onnx => onnx::source(weights),
+            Self::Onnx => onnx::source(manifest, weights),
         }
     }
 

@@ -3,7 +3,10 @@
 use tamis_graph::Source;
 
 use crate::error::BundleFault;
+use crate::manifest::Manifest;
 
-pub(super) fn source(file: &[u8]) -> Result<Source, BundleFault> {
-    Source::from_onnx(file).map_err(BundleFault::Graph)
+pub(super) fn source(manifest: &Manifest, file: &[u8]) -> Result<Source, BundleFault> {
+    let mut source = Source::from_onnx(file).map_err(BundleFault::Graph)?;
+    source.settle(manifest.width.unwrap_or_default());
+    Ok(source)
 }

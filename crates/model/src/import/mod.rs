@@ -21,7 +21,8 @@ pub use self::golden::GoldenInputs;
 use crate::bundle::{Bundle, hex};
 use crate::engine::Engine;
 use crate::error::{BindError, BundleError};
-use crate::manifest::{MANIFEST_FILE, NO_SCORE};
+use crate::features::Features;
+use crate::manifest::{Input, MANIFEST_FILE, NO_SCORE};
 
 /// Deviation of a golden score that loading allows, of 1 or of the score if that is larger.
 const TOLERANCE: f64 = 1e-4;
@@ -92,11 +93,11 @@ impl Import<'_> {
     /// Makes the bundle, and loads it with every check.
     pub fn run(self) -> Result<BundleFiles, ImportError> {
         let mut manifest = parse(self.template.unwrap_or_default(), "template")?;
+        self.common(&mut manifest)?;
         let weights = match state::tensors(self.file).map_err(|message| ImportError::File { message })? {
             Some(tensors) => self.state_dict(tensors, &mut manifest)?,
             None => self.onnx(&mut manifest)?,
         };
-        self.common(&mut manifest)?;
         set(&mut manifest, "weights", &[("file", weights.0.into()), ("sha256", sha256(&weights.1).into())])?;
         let golden = self.golden.vectors(&manifest, &weights, self.schema)?;
         let entries = [("file", GOLDEN_FILE.into()), ("sha256", sha256(&golden).into())];
@@ -111,11 +112,31 @@ impl Import<'_> {
 
     /// An ONNX file is its own architecture.
     fn onnx(&self, manifest: &mut Table) -> Result<(&'static str, Vec<u8>), ImportError> {
-        let source = Source::from_onnx(self.file).map_err(ImportError::Graph)?;
+        let mut source = Source::from_onnx(self.file).map_err(ImportError::Graph)?;
+        if source.is_open() {
+            let width = self.columns(manifest)?;
+            source.settle(width);
+            manifest.insert("width".into(), (width as i64).into());
+        }
         let graph = Graph::new(&source).map_err(ImportError::Graph)?;
         manifest.entry("architecture").or_insert("onnx".into());
         manifest.entry("outputs").or_insert_with(|| output_names(&graph).into());
         Ok(("model.onnx", self.file.to_vec()))
+    }
+
+    /// Numbers that the inputs of the manifest give per event.
+    fn columns(&self, manifest: &Table) -> Result<usize, ImportError> {
+        #[derive(serde::Deserialize)]
+        struct Inputs {
+            input: Vec<Input>,
+        }
+        let list = manifest.get("input").cloned().unwrap_or(Value::Array(Vec::new()));
+        let inputs: Inputs =
+            Table::from_iter([("input".to_owned(), list)]).try_into().map_err(|error: toml::de::Error| {
+                ImportError::Text { what: "inputs", message: error.to_string() }
+            })?;
+        let model = manifest.get("name").and_then(Value::as_str).unwrap_or("model");
+        Features::columns(model, &inputs.input, self.schema).map_err(ImportError::Bind)
     }
 
     /// A state dict needs a template that says what it is the state of.
