@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// Layer of every crate: the table of `crates/README.md`.
 const LAYERS: [&[&str]; 5] = [
     &["event", "ring", "ledger"],
-    &["port", "menu", "sim", "graph"],
+    &["port", "menu", "sim", "graph", "kernel"],
     &["source", "model", "pipeline", "store", "lab"],
     &["app"],
     &["cli", "benches"],
@@ -33,7 +33,7 @@ const HOMES: [(&str, &[&str]); 13] = [
 ];
 
 /// Crates that may contain `unsafe`, each for a reason that stands beside it.
-const UNSAFE: [&str; 1] = ["source"];
+const UNSAFE: [&str; 2] = ["kernel", "source"];
 
 /// Lines of a source file; tests may be longer.
 const LINES_MAX: usize = 500;

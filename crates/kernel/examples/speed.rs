@@ -5,61 +5,91 @@
 //! ```
 //!
 //! Probe and kernel take turns, a fraction of a millisecond each, so that both see the same clock and the same neighbours. What is printed
-//! are medians over all turns.
+//! are medians over all turns; "rows" includes turning rows into lanes and scores into rows, "lanes" is for callers that write lanes.
 
 use std::hint::black_box;
 use std::time::Instant;
 
-use tamis_kernel::{Activation, Chain, EVENTS, Isa, Layer, Readout, multiply_adds};
+use tamis_kernel::{
+    Activation, Aggregate, Chain, Comparison, EVENTS, Finish, Forest, ForestSpec, Isa, Layer, Missing, Node,
+    Readout, Tree, multiply_adds,
+};
 
-const TURNS: usize = 401;
+const TURNS: usize = 201;
+/// A portable turn takes long.
+const PORTABLE_TURNS: usize = 11;
 const PROBE_ROUNDS: usize = 20_000;
-const BATCHES: [usize; 3] = [32, 256, 4096];
+const BATCH: usize = 256;
+/// Short beside the time slices of a busy system.
+const TURN_S: f64 = 2e-4;
 
 fn main() {
     println!(
-        "{:<28}{:>10}{:>9}{:>14}{:>9}{:>9}",
-        "network", "on", "batch", "ns per event", "of peak", "lanes"
+        "{:<26} {:>8}  ns per event: {:>6} {:>7}  of peak: {:>7} {:>7}",
+        "model", "on", "rows", "lanes", "rows", "lanes"
     );
     for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
-        for (name, chain) in chains(isa) {
-            for batch in BATCHES {
-                if isa != Isa::Portable || batch == 256 {
-                    measure(name, &chain, batch);
-                }
-            }
+        for (name, widths, last, readout) in networks() {
+            let chain = Chain::with_isa(&layers(widths, last), readout, isa).expect("a sound chain");
+            let (mut tile, mut lanes) = (chain.tile(), chain.tile());
+            let (rows, mut scores) = data(chain.inputs(), chain.outputs());
+            let seconds = turns(
+                isa,
+                || chain.run(&mut tile, black_box(&rows), black_box(&mut scores)),
+                || {
+                    black_box(lanes.inputs_mut());
+                    chain.run_tile(&mut lanes, EVENTS);
+                },
+            );
+            print(name, isa, seconds, Some(chain.multiply_adds()));
         }
+        let forest = Forest::with_isa(&trees(100, 6), isa).expect("a sound forest");
+        let (mut tile, mut lanes) = (forest.tile(), forest.tile());
+        let (rows, mut scores) = data(forest.inputs(), forest.outputs());
+        for (to, from) in lanes.inputs_mut().iter_mut().zip(rows.chunks(EVENTS)) {
+            to.0.copy_from_slice(from);
+        }
+        let seconds = turns(
+            isa,
+            || forest.run(&mut tile, black_box(&rows), black_box(&mut scores)),
+            || {
+                black_box(lanes.inputs_mut());
+                forest.run_tile(&mut lanes, EVENTS);
+            },
+        );
+        print("100 trees of depth 6", isa, seconds, None);
     }
 }
 
-fn measure(name: &str, chain: &Chain, batch: usize) {
-    let mut tile = chain.tile();
-    let rows: Vec<f32> = (0..batch * chain.inputs()).map(|i| (i % 977) as f32 / 977.0 - 0.5).collect();
-    let mut scores = vec![0.0; batch * chain.outputs()];
-    let calls = (100_000_000 / chain.multiply_adds() / batch / 10).max(1);
-    let turns = if chain.isa() == Isa::Portable { 11 } else { TURNS };
-    let (mut times, mut ratios, mut lanes) = (Vec::new(), Vec::new(), Vec::new());
+/// Medians: seconds per event by rows and by lanes, and each over the seconds of one multiply-add at peak.
+struct Medians {
+    rows: f64,
+    lanes: f64,
+    rows_by_peak: f64,
+    lanes_by_peak: f64,
+}
+
+fn turns(isa: Isa, mut by_rows: impl FnMut(), mut by_lanes: impl FnMut()) -> Medians {
+    let turns = if isa == Isa::Portable { PORTABLE_TURNS } else { TURNS };
+    let (mut rows, mut lanes, mut rows_by_peak, mut lanes_by_peak) = (vec![], vec![], vec![], vec![]);
+    let calls = (TURN_S / seconds(&mut by_rows)).ceil() as usize;
+    let events = (calls * BATCH) as f64;
     for _ in 0..turns {
-        let start = Instant::now();
-        let done = multiply_adds(chain.isa(), PROBE_ROUNDS).expect("it is there");
-        let peak = done as f64 / start.elapsed().as_secs_f64();
-        let start = Instant::now();
-        for _ in 0..calls {
-            chain.run(&mut tile, black_box(&rows), black_box(&mut scores));
-        }
-        let each = start.elapsed().as_secs_f64() / (calls * batch) as f64;
-        let start = Instant::now();
-        for _ in 0..calls * batch / EVENTS {
-            black_box(tile.inputs_mut());
-            chain.run_tile(&mut tile, EVENTS);
-        }
-        let in_lanes = start.elapsed().as_secs_f64() / (calls * batch / EVENTS * EVENTS) as f64;
-        times.push(each * 1e9);
-        ratios.push(chain.multiply_adds() as f64 / each / peak * 100.0);
-        lanes.push(chain.multiply_adds() as f64 / in_lanes / peak * 100.0);
+        let mut done = 0;
+        let probe = seconds(|| done = multiply_adds(isa, PROBE_ROUNDS).expect("it is there")) / done as f64;
+        rows.push(seconds(|| (0..calls).for_each(|_| by_rows())) / events);
+        lanes.push(seconds(|| (0..calls * BATCH / EVENTS).for_each(|_| by_lanes())) / events);
+        rows_by_peak.push(rows[rows.len() - 1] / probe);
+        lanes_by_peak.push(lanes[lanes.len() - 1] / probe);
     }
-    let (each, ratio, lanes) = (median(times), median(ratios), median(lanes));
-    println!("{name:<28}{:>10}{batch:>9}{each:>14.1}{ratio:>8.1} %{lanes:>7.1} %", chain.isa().name());
+    let [rows, lanes, rows_by_peak, lanes_by_peak] = [rows, lanes, rows_by_peak, lanes_by_peak].map(median);
+    Medians { rows, lanes, rows_by_peak, lanes_by_peak }
+}
+
+fn seconds(work: impl FnOnce()) -> f64 {
+    let start = Instant::now();
+    work();
+    start.elapsed().as_secs_f64()
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -67,35 +97,84 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-fn chains(isa: Isa) -> Vec<(&'static str, Chain)> {
-    use Activation::{Relu, Sigmoid, Softmax};
-    let compile = |widths: &[usize], last, readout| {
-        Chain::with_isa(&layers(widths, Relu, last), readout, isa).expect("a sound chain")
+fn print(name: &str, isa: Isa, medians: Medians, multiply_adds: Option<usize>) {
+    let Medians { rows, lanes, rows_by_peak, lanes_by_peak } = medians;
+    let share = |by_peak: f64| {
+        multiply_adds.map_or("-".into(), |count| format!("{:.1} %", count as f64 / by_peak * 100.0))
     };
-    vec![
-        ("57-32-16-3", compile(&[57, 32, 16, 3], Softmax, Readout::Outputs)),
-        ("57-64-32-1", compile(&[57, 64, 32, 1], Sigmoid, Readout::Outputs)),
-        ("16-64-32-32-5", compile(&[16, 64, 32, 32, 5], Softmax, Readout::Outputs)),
-        ("252-256-128-1", compile(&[252, 256, 128, 1], Sigmoid, Readout::Outputs)),
+    let (of_rows, of_lanes) = (share(rows_by_peak), share(lanes_by_peak));
+    println!(
+        "{name:<26} {:>8} {:>20.1} {:>7.1} {of_rows:>17} {of_lanes:>7}",
+        isa.name(),
+        rows * 1e9,
+        lanes * 1e9
+    );
+}
+
+type Network = (&'static str, &'static [usize], Activation, Readout);
+
+fn networks() -> [Network; 5] {
+    let scores = Readout::Outputs;
+    [
+        ("57-32-16-3", &[57, 32, 16, 3], Activation::Softmax, scores),
+        ("57-64-32-1", &[57, 64, 32, 1], Activation::Sigmoid, scores),
+        ("16-64-32-32-5", &[16, 64, 32, 32, 5], Activation::Softmax, scores),
+        ("252-256-128-1", &[252, 256, 128, 1], Activation::Sigmoid, scores),
         (
             "57-32-16-3-16-32-57, error",
-            compile(&[57, 32, 16, 3, 16, 32, 57], Activation::None, Readout::ReconstructionError),
+            &[57, 32, 16, 3, 16, 32, 57],
+            Activation::None,
+            Readout::ReconstructionError,
         ),
     ]
 }
 
-fn layers(widths: &[usize], hidden: Activation, last: Activation) -> Vec<Layer> {
+/// A number in -0.5..0.5 for each `i`.
+fn number(i: usize) -> f32 {
+    (i.wrapping_mul(2_654_435_761) >> 7) as u16 as f32 / 65_536.0 - 0.5
+}
+
+fn data(inputs: usize, outputs: usize) -> (Vec<f32>, Vec<f32>) {
+    ((0..BATCH * inputs).map(number).collect(), vec![0.0; BATCH * outputs])
+}
+
+fn layers(widths: &[usize], last: Activation) -> Vec<Layer> {
     let count = widths.len() - 1;
-    let layer = |(i, pair): (usize, &[usize])| {
-        let (inputs, outputs) = (pair[0], pair[1]);
-        let number = |i: usize| ((i * 7919) % 1009) as f32 / 1009.0 - 0.5;
-        Layer {
-            inputs,
-            outputs,
-            weight: (0..inputs * outputs).map(|i| number(i) / (inputs as f32).sqrt()).collect(),
-            bias: (0..outputs).map(number).collect(),
-            activation: if i + 1 == count { last } else { hidden },
-        }
+    let layer = |(i, pair): (usize, &[usize])| Layer {
+        inputs: pair[0],
+        outputs: pair[1],
+        weight: (0..pair[0] * pair[1]).map(|i| number(i) / (pair[0] as f32).sqrt()).collect(),
+        bias: (0..pair[1]).map(number).collect(),
+        activation: if i + 1 == count { last } else { Activation::Relu },
     };
     widths.windows(2).enumerate().map(layer).collect()
+}
+
+/// Full trees on 57 inputs.
+fn trees(count: usize, depth: u32) -> ForestSpec {
+    let branches = (1 << depth) - 1;
+    let node = |tree: usize, i: usize| {
+        let at = tree * 2 * branches + i;
+        if i >= branches {
+            return Node::Leaf { weights: vec![(0, number(at))] };
+        }
+        Node::Branch {
+            input: (at * 31) % 57,
+            comparison: Comparison::Less,
+            threshold: number(at + 1),
+            missing: [Missing::Yes, Missing::No][at % 2],
+            yes: 2 * i + 1,
+            no: 2 * i + 2,
+        }
+    };
+    let tree = |tree| Tree { nodes: (0..=2 * branches).map(|i| node(tree, i)).collect() };
+    let trees = (0..count).map(tree).collect();
+    ForestSpec {
+        inputs: 57,
+        outputs: 1,
+        trees,
+        aggregate: Aggregate::Sum,
+        base: Vec::new(),
+        finish: Finish::Logistic,
+    }
 }
