@@ -45,9 +45,12 @@ pub(crate) fn number(value: f64) -> String {
     rounded.parse::<f64>().map_or(rounded, |number| number.to_string())
 }
 
-/// A difference that should be 0: `3.1e-7`.
+/// A difference that should be 0: `3.1e-7`, `0.25`.
 pub(crate) fn small(value: f64) -> String {
-    if value == 0.0 || !value.is_finite() { value.to_string() } else { format!("{value:.1e}") }
+    if (1e-3..1e6).contains(&value) || value == 0.0 || !value.is_finite() {
+        return number(value);
+    }
+    format!("{value:.1e}")
 }
 
 const LARGE: [(&str, f64); 5] = [("", 1.0), ("k", 1e3), ("M", 1e6), ("G", 1e9), ("T", 1e12)];
@@ -124,7 +127,7 @@ mod tests {
             [2.0, 0.1 + 0.2, 2.879_793, 123_456.78, 1.5e-7, f64::NAN].map(number),
             ["2", "0.3", "2.8798", "123456.8", "0.00000015", "NaN"]
         );
-        assert_eq!([0.0, 3.14e-7, 0.25, f64::INFINITY].map(small), ["0", "3.1e-7", "2.5e-1", "inf"]);
+        assert_eq!([0.0, 3.14e-7, 0.25, f64::INFINITY].map(small), ["0", "3.1e-7", "0.25", "inf"]);
         assert_eq!(rate_with_error(200.0, 200.0), "200 ± 200 Hz");
     }
 }

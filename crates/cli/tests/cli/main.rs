@@ -7,6 +7,7 @@ mod documents;
 mod ends;
 mod journeys;
 mod ladder;
+mod models;
 mod refusals;
 mod storage;
 mod support;

@@ -114,7 +114,8 @@ impl Lab {
     pub fn bundle(&self, name: &str, input: &str, weight: f32) {
         let weights =
             safetensors(&[("layers.0.bias", &[1], &[0.0]), ("layers.0.weight", &[1, 1], &[weight])]);
-        let golden = safetensors(&[("inputs", &[2, 1], &[1.0, -3.0]), ("scores", &[2, 1], &[2.0, -6.0])]);
+        let golden =
+            safetensors(&[("inputs", &[2, 1], &[1.0, -3.0]), ("scores", &[2, 1], &[golden, -3.0 * golden])]);
         let sha =
             |bytes: &[u8]| Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let manifest = format!(

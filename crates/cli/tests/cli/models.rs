@@ -1,0 +1,298 @@
+//! Models without a run: scores as tables, a close look, checks, comparisons.
+
+use serde_json::{Value, json};
+
+use crate::support::{Frames, Lab, MODEL_MENU, sample};
+
+fn json_of(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error} in {text}"))
+}
+
+/// A lab with the model `twice` and a recording of these values of `x`, ids from 0.
+fn lab(values: &[f32]) -> Lab {
+    let lab = Lab::new();
+    lab.model("twice", "x", 2.0);
+    let mut frames = Frames::new();
+    frames.push(0, values);
+    lab.write("in.tmf", frames.bytes);
+    lab
+}
+
+/// Header text, shape and numbers of an array.
+fn npy(bytes: &[u8]) -> (String, Vec<f32>) {
+    assert_eq!((&bytes[..8], bytes.len() % 4), (&b"\x93NUMPY\x01\x00"[..], 0));
+    let length = usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
+    assert_eq!((10 + length) % 64, 0, "aligned as the format asks");
+    let header = String::from_utf8(bytes[10..10 + length].to_vec()).unwrap();
+    let numbers = bytes[10 + length..].as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes));
+    (header.trim_end().into(), numbers.collect())
+}
+
+#[test]
+fn scores_as_an_array() {
+    let lab = lab(&[1.5, -200.0, 0.0]);
+    let ran = lab.tamis("score in.tmf --model twice --out s.npy");
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
+    assert!(ran.out.starts_with("s.npy: 3 events, 140 B\ncolumns twice.score\n"), "{}", ran.out);
+    let (header, numbers) = npy(&std::fs::read(lab.path("s.npy")).unwrap());
+    assert_eq!(header, "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 1), }");
+    assert_eq!(numbers, [3.0, -400.0, 0.0]);
+    assert!(!lab.path("s.npy.part").exists());
+    let again = lab.tamis("score in.tmf --model twice --out s.npy");
+    assert!(again.refusal(74).contains("s.npy: exists; give --overwrite"));
+    let ran = lab.tamis("score in.tmf --model twice --model half=twice --out s.npy --overwrite --json");
+    let document = json_of(&ran.out);
+    assert_eq!(
+        (&document["events"], &document["scores"], &document["exit"]),
+        (&json!(3), &json!(["twice.score", "half.score"]), &json!(0))
+    );
+    let (header, numbers) = npy(&std::fs::read(lab.path("s.npy")).unwrap());
+    assert!(header.contains("'shape': (3, 2)"), "{header}");
+    assert_eq!(numbers, [3.0, 3.0, -400.0, -400.0, 0.0, 0.0]);
+}
+
+#[test]
+fn scores_as_text_from_any_input() {
+    let lab = lab(&[0.1, 1e-30, 16_777_217.0]);
+    let text = "event,twice.score\n0,0.2\n1,2e-30\n2,33554432.0\n";
+    let ran = lab.tamis("score in.tmf --model twice --out -");
+    assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (Some(0), text, ""));
+    lab.tamis("score in.tmf --model twice --out s.csv");
+    assert_eq!(std::fs::read_to_string(lab.path("s.csv")).unwrap(), text);
+    let input = std::fs::File::open(lab.path("in.tmf")).unwrap();
+    let line = "score - --model twice --out -";
+    let ran = crate::support::ran(&lab.command(line.split(' ')).stdin(input).output().unwrap());
+    assert_eq!((ran.code, ran.out.as_str()), (Some(0), text), "{ran:?}");
+    assert!(lab.tamis("score in.tmf --model twice --out - --json").refusal(2).contains("standard output"));
+}
+
+#[test]
+fn rows_are_the_events_in_order_however_they_are_framed() {
+    let lab = Lab::new();
+    lab.model("twice", "x", 2.0);
+    lab.tamis("gen --schema schema.toml --events 10k --out a.tmf --frame-events 3000 --segment-events 4001");
+    lab.tamis("gen --schema schema.toml --events 10k --out b.tmf.zst --frame-events 7 --segment-events 4001");
+    let of = |input: &str| lab.tamis(&format!("score {input} --model twice --out -")).out;
+    let cat = lab.tamis("cat a.tmf --jsonl --fields x").out;
+    let expected = cat.lines().map(|line| {
+        let event = json_of(line);
+        let x = event["fields"]["x"][0].as_f64().unwrap() as f32;
+        format!("{},{:?}", event["event"], 2.0 * x)
+    });
+    let table = of("a.tmf");
+    assert!(table.lines().skip(1).eq(expected.collect::<Vec<_>>()), "the scores of the events, in order");
+    assert_eq!((table.lines().count(), &table), (10_001, &of("b.tmf.zst")));
+}
+
+#[test]
+fn what_has_no_score_is_counted_and_said() {
+    let lab = lab(&[1.0, f32::NAN, f32::INFINITY, 2.0]);
+    let ran = lab.tamis("score in.tmf --model twice --out -");
+    assert_eq!(ran.out, "event,twice.score\n0,2.0\n1,NaN\n2,NaN\n3,4.0\n");
+    assert_eq!(
+        (ran.code, ran.err.as_str()),
+        (Some(75), "tamis: 2 events have a score that is missing or not finite: 2 nan\n")
+    );
+    let mut frames = Frames::new();
+    frames.push(0, &[1.0]);
+    let at = frames.push(1, &[2.0]);
+    frames.push(2, &[3.0]);
+    frames.bytes[at + 64] ^= 1;
+    lab.write("in.tmf", frames.bytes);
+    let ran = lab.tamis("score in.tmf --model twice --out s.csv --json");
+    let document = json_of(&ran.out);
+    assert_eq!((ran.code, &document["exit"], &document["corrupt"]["crc"]), (Some(75), &json!(75), &json!(1)));
+    assert!(ran.err.contains("1 damaged frames") && ran.err.contains("1 crc"), "{}", ran.err);
+    assert_eq!(std::fs::read_to_string(lab.path("s.csv")).unwrap(), "event,twice.score\n0,2.0\n2,6.0\n");
+}
+
+#[test]
+fn a_close_look() {
+    let lab = Lab::new();
+    let line = format!("model info {}", sample("models/topo"));
+    let ran = lab.tamis(&line);
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
+    #[rustfmt::skip]
+    let words = [
+        "topo 1.0.0, dense", "57", "Gemm", "1,824", "Softmax", "2,432", "2,384", "topo.leptons", "golden vectors, tolerance 0.0001",
+        "Measured here", "flex", "auc.leptons", "0.93807", "l1-zerobias.tmf.zst", "3b91504ba3a75e6d", "(x - shift[k]) * scale[k], clip -8 to 8",
+    ];
+    for word in words {
+        assert!(ran.out.contains(word), "'{word}' is not in:\n{}", ran.out);
+    }
+    let document = json_of(&lab.tamis(&format!("{line} --json")).out);
+    #[rustfmt::skip]
+    assert_eq!(document.as_object().unwrap().keys().collect::<Vec<_>>(), [
+        "architecture", "bundle", "doc", "golden", "hash", "inputs", "layers", "memory", "multiply_adds", "name", "outputs", "parameters",
+        "schema", "speeds", "tamis", "training", "version", "width",
+    ]);
+    let speed = &document["speeds"][0];
+    let ns = |key: &str| speed["ns_per_event"][key].as_f64().unwrap();
+    assert!(ns("min") > 0.0 && ns("min") <= ns("median") && ns("median") <= ns("max"), "{speed}");
+    assert_eq!((&speed["engine"], &document["parameters"]), (&json!("flex"), &json!(2432)));
+    let schema = sample("schemas/l1.toml");
+    assert_eq!(lab.tamis(&format!("{line} --schema {schema}")).code, Some(0));
+}
+
+#[test]
+fn a_bundle_is_checked_before_it_is_used() {
+    let lab = lab(&[1.0]);
+    let ran = lab.tamis(&format!("model verify twice {}", sample("models/anomaly")));
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
+    let verdicts: Vec<&str> =
+        ran.out.lines().skip(3).filter_map(|line| line.split_whitespace().next()).collect();
+    assert_eq!(verdicts, ["good", "good"], "{}", ran.out);
+    for more in ["--schema schema.toml", "--events in.tmf", "--device flex"] {
+        let document = json_of(&lab.tamis(&format!("model verify twice --json {more}")).out);
+        assert_eq!(
+            document["bundles"][0]["engines"],
+            json!([{"engine": "flex", "vectors": 2, "difference": 0.0, "tolerance": 1e-5, "problem": null}]),
+            "{more}"
+        );
+    }
+    // Weights that are not those of the golden vectors: told with the difference, and the others are looked at.
+    lab.model("wrong", "x", 2.5);
+    let ran = lab.tamis("model verify wrong twice --json");
+    let document = json_of(&ran.out);
+    let wrong = &document["bundles"][0]["engines"][0];
+    assert_eq!((ran.code, &document["exit"]), (Some(76), &json!(76)));
+    // -7.5 instead of -6: 1.5 of 6; 2.5 instead of 2: 0.5 of 2.
+    assert_eq!(
+        (&wrong["difference"], &document["bundles"][1]["engines"][0]["problem"]),
+        (&json!(0.25), &Value::Null)
+    );
+    assert!(ran.err.starts_with("tamis: wrong: model 'twice', golden vector"), "{}", ran.err);
+    // Damage.
+    let weights = lab.path("wrong/weights.safetensors");
+    let mut bytes = std::fs::read(&weights).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&weights, bytes).unwrap();
+    let ran = lab.tamis("model verify wrong");
+    assert!(ran.code == Some(76) && ran.out.contains("BAD") && ran.err.contains("SHA-256"), "{ran:?}");
+    // What is no bundle at all weighs more, and hides nothing.
+    let ran = lab.tamis("model verify absent twice wrong");
+    assert!(ran.code == Some(65) && ran.out.contains("good") && ran.out.contains("BAD"), "{ran:?}");
+    assert!(ran.err.contains("absent: cannot be read"), "{ran:?}");
+}
+
+#[test]
+fn one_engine_agrees_with_itself() {
+    let lab = Lab::new();
+    let (input, menu) = (sample("l1-htautau.tmf.zst"), sample("menus/l1-anomaly.toml"));
+    let ran = lab.tamis(&format!("model compare {input} --menu {menu} --engines flex,flex --json"));
+    let document = json_of(&ran.out);
+    assert_eq!((ran.code, ran.err.as_str(), &document["events"]), (Some(0), "", &json!(5000)));
+    let contrast = &document["contrasts"][0];
+    assert_eq!((&contrast["flipped"], &contrast["flips"]), (&json!(0), &json!([])));
+    for score in contrast["scores"].as_array().unwrap() {
+        assert_eq!(
+            (&score["difference"], &score["max"], &score["events"]),
+            (&json!(0.0), &json!(0.0), &json!(5000))
+        );
+    }
+    let lines = contrast["lines"].as_array().unwrap();
+    let leptons = lines.iter().find(|line| line["name"] == "topo-leptons").unwrap();
+    assert_eq!(leptons["thresholds"], json!(["topo.leptons > 0.9"]));
+    assert!(lines.iter().all(|line| line["reference"] == line["other"]) && lines.len() == 14);
+    // The same decisions as in a run.
+    let run = json_of(&lab.tamis(&format!("replay {input} --menu {menu} --out out --json")).out);
+    for (line, ran) in lines.iter().zip(run["lines"].as_array().unwrap()) {
+        assert_eq!((&line["name"], &line["reference"]), (&ran["name"], &ran["passed"]));
+    }
+}
+
+#[test]
+fn two_models_differ_in_scores_and_decisions() {
+    let lab = lab(&[1.0, 99.0, 100.0, 101.0, 150.0]);
+    lab.write("menu.toml", MODEL_MENU);
+    lab.sound_model("half", "x", 1.98);
+    let ran = lab.tamis("model compare in.tmf --menu menu.toml --with twice=half --engines flex --json");
+    let document = json_of(&ran.out);
+    assert_eq!((ran.code, &document["exit"]), (Some(76), &json!(76)), "{ran:?}");
+    let contrast = &document["contrasts"][0];
+    // Scores 200 and 202 pass 200, 198 and 199.98 do not.
+    assert_eq!(
+        contrast["lines"],
+        json!([{"name": "high", "reference": 3, "other": 1, "flips": 2, "max_margin": 2.0, "thresholds": ["twice.score >= 200"]}])
+    );
+    assert_eq!((&contrast["flipped"], &contrast["flipped_share"]), (&json!(2), &json!(0.4)));
+    let flip = &contrast["flips"][1];
+    assert_eq!(
+        (&flip["event"], &flip["margin"], &flip["reference"]),
+        (&json!(3), &json!(2.0), &json!(202.0))
+    );
+    let score = &contrast["scores"][0];
+    let close = |key: &str, wanted: f64| (score[key].as_f64().unwrap() - wanted).abs() < 1e-5 * wanted;
+    assert!(close("max", 3.0) && close("max_relative", 0.01) && close("difference", 0.01), "{score}");
+    let errors = [0.02f64, 1.98, 2.0, 2.02, 3.0];
+    assert!(close("rms", (errors.iter().map(|e| e * e).sum::<f64>() / 5.0).sqrt()), "{score}");
+    assert_eq!(ran.err.lines().count(), 2, "{}", ran.err);
+    let sentences =
+        ["twice.score differs by 1.00e-2", "at most 1e-4 is allowed", "2 events are decided otherwise"];
+    assert!(sentences.iter().all(|words| ran.err.contains(words)), "{}", ran.err);
+    // Gates that allow it, and a table for people.
+    let ran = lab.tamis("model compare in.tmf --menu menu.toml --with half --engines flex --max-difference 0.02 --max-flips 0.4");
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
+    for word in ["flex with half against flex: 5 events", "twice.score >= 200", "40.00 %", "good"] {
+        assert!(ran.out.contains(word), "'{word}' is not in:\n{}", ran.out);
+    }
+    // Without a menu: scores alone.
+    let line = "model compare in.tmf --model twice --with half --engines flex --max-difference 1 --json";
+    let document = json_of(&lab.tamis(line).out);
+    assert_eq!((&document["exit"], &document["contrasts"][0]["lines"]), (&json!(0), &json!([])));
+}
+
+#[test]
+fn an_event_that_one_side_cannot_decide_is_a_flip() {
+    let lab = lab(&[1.0, 3e38]);
+    // On the side of `twice` the second score is infinite.
+    lab.sound_model("half", "x", 1.0);
+    let line = "model compare in.tmf --model half --with twice --engines flex --max-difference 10 --json";
+    let document = json_of(&lab.tamis(line).out);
+    let contrast = &document["contrasts"][0];
+    assert_eq!((&document["reference"]["undecided"], &contrast["undecided"]), (&json!(0), &json!(1)));
+    assert_eq!((&contrast["flipped"], &contrast["scores"][0]["events"]), (&json!(1), &json!(1)));
+    assert_eq!(document["exit"], 76);
+}
+
+#[test]
+fn the_machine() {
+    let lab = Lab::new();
+    let ran = lab.tamis("doctor");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    for word in ["flex", "gpu", "processor", "cores", "open files", "free space", env!("CARGO_PKG_VERSION")] {
+        assert!(ran.out.contains(word), "'{word}' is not in:\n{}", ran.out);
+    }
+    let document = json_of(&lab.tamis("doctor --json").out);
+    let flex = &document["engines"][0];
+    assert_eq!(
+        (&flex["name"], &flex["compiled"], &flex["found"]),
+        (&json!("flex"), &json!(true), &json!(true))
+    );
+    assert!(
+        document["cpu"]["cores"].as_u64().unwrap() > 0 && document["memory"]["total"].as_u64().unwrap() > 0
+    );
+    let absent = lab.tamis("doctor --out no/such/folder");
+    assert!(absent.code == Some(0) && absent.err.contains("no/such/folder"), "{absent:?}");
+}
+
+#[test]
+fn a_network_from_elsewhere_becomes_a_bundle() {
+    let lab = Lab::new();
+    let net = format!("{}/../graph/tests/models/torch_mlp.onnx", env!("CARGO_MANIFEST_DIR"));
+    let schema = "name = \"net\"\n[[field]]\nname = \"x\"\ndtype = \"f32\"\nlen = 16\n";
+    lab.write("net.toml", schema);
+    let line = format!("model import {net} --schema net.toml --out net");
+    let ran = lab.tamis(&line);
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
+    assert!(ran.out.starts_with("net: onnx with "), "{}", ran.out);
+    assert!(lab.tamis(&line).refusal(74).contains("--overwrite"));
+    assert_eq!(lab.tamis("model verify net").code, Some(0));
+    let document = json_of(&lab.tamis("model info net --json").out);
+    assert_eq!((&document["name"], &document["architecture"]), (&json!("net"), &json!("onnx")));
+    let ran = lab.tamis(&format!("{line} --overwrite --json --name other --outputs -,-,-,-,top"));
+    assert_eq!(
+        (&json_of(&ran.out)["name"], &json_of(&ran.out)["outputs"]),
+        (&json!("other"), &json!(["top"]))
+    );
+}
