@@ -12,12 +12,12 @@ const LAYERS: [&[&str]; 5] = [
     &["port", "menu", "sim", "graph", "kernel"],
     &["source", "model", "pipeline", "store", "lab"],
     &["app"],
-    &["cli", "benches"],
+    &["cli", "fuzz", "benches"],
 ];
 
 /// Third-party packages with a home: nobody else may depend on them.
 const HOMES: [(&str, &[&str]); 13] = [
-    ("burn", &["graph", "model", "lab"]),
+    ("burn", &["graph", "model", "lab", "fuzz"]),
     ("bytemuck", &["event"]),
     ("clap", &["cli"]),
     ("criterion", &["benches"]),
