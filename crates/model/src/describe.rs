@@ -1,6 +1,9 @@
 //! What a bundle is, in words and numbers: the same for every architecture.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
+use tamis_graph::{Data, StepInfo};
 
 use crate::bundle::{Bundle, hex};
 use crate::engine::Engine;
@@ -57,7 +60,7 @@ pub struct LayerInfo {
     pub operator: String,
     /// Shape per event of what it makes; empty for a single number.
     pub output: Vec<usize>,
-    /// Numbers that it has learned.
+    /// Numbers that it has learned; the nodes of trees.
     pub parameters: u64,
     /// Multiplications, each with an addition, per event.
     pub multiply_adds: u64,
@@ -87,20 +90,9 @@ impl Bundle {
     /// What this model is, for people and programs that look into it.
     pub fn describe(&self) -> Description {
         let graph = self.graph();
-        let layers: Vec<LayerInfo> = graph
-            .steps()
-            .map(|step| LayerInfo {
-                name: step.name.into(),
-                operator: step.operator.into(),
-                output: step.output.into(),
-                parameters: (step.parameters + step.forest.map_or(0, |forest| forest.nodes().len())) as u64,
-                multiply_adds: step.multiply_adds,
-            })
-            .collect();
-        let nodes: usize =
-            graph.steps().filter_map(|step| step.forest).map(|forest| forest.nodes().len()).sum();
-        // A constant that several steps read is one constant.
-        let parameters = (self.parameters() + nodes) as u64;
+        let mut counted = HashSet::new();
+        let layers: Vec<LayerInfo> = graph.steps().map(|step| LayerInfo::new(&step, &mut counted)).collect();
+        let parameters = layers.iter().map(|layer| layer.parameters).sum::<u64>();
         let number = size_of::<f32>() as u64;
         let rows = Engine::Flex.tiles(graph)[0] as u64;
         Description {
@@ -122,6 +114,25 @@ impl Bundle {
             },
             golden: self.golden_info(),
             training: self.training().cloned(),
+        }
+    }
+}
+
+impl LayerInfo {
+    /// `counted` are the constants of the steps before: one that several steps read is learned once.
+    fn new(step: &StepInfo<'_>, counted: &mut HashSet<usize>) -> Self {
+        let learned = step.inputs.iter().flatten().filter_map(|&(slot, constant)| match &constant?.data {
+            Data::Floats(values) => counted.insert(slot).then_some(values.len()),
+            // Axes and shapes were not learned.
+            _ => None,
+        });
+        let parameters = learned.sum::<usize>() + step.forest.map_or(0, |forest| forest.nodes().len());
+        Self {
+            name: step.name.into(),
+            operator: step.operator.into(),
+            output: step.output.into(),
+            parameters: parameters as u64,
+            multiply_adds: step.multiply_adds,
         }
     }
 }

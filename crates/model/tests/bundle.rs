@@ -350,15 +350,14 @@ fn golden_vectors_must_come_out() {
     assert!(error.contains(" on engine flex, 0.0112 is expected; "), "{error}");
     let error =
         unbound(|parts| parts.manifest = parts.manifest.replace("scale = 0.02", "scale = 0.021"), SCHEMA);
-    assert!(error.starts_with("model 'topo', golden vector 0: "), "{error}");
+    assert!(error.starts_with("model 'topo', golden vector 1: "), "{error}");
 }
 
 #[test]
 fn an_engine_is_named_or_refused_with_the_list() {
     assert_eq!("flex".parse::<Engine>().unwrap(), Engine::Flex);
     assert_eq!(Engine::Flex.to_string(), "flex");
-    assert_eq!(
-        "cuda".parse::<Engine>().unwrap_err().to_string(),
-        "no engine 'cuda'; there is: flex, gpu, gpu:N"
-    );
+    let error = "cuda".parse::<Engine>().unwrap_err().to_string();
+    assert!(error.starts_with("no engine 'cuda'; there is: flex"), "{error}");
+    assert!(cfg!(feature = "gpu") || error.contains("cargo feature `gpu`"), "{error}");
 }

@@ -7,7 +7,7 @@ use tamis_app::{Exit, Failure, ModelInfo};
 use tamis_model::{Description, LayerInfo, Training};
 
 use super::{Group, Run};
-use crate::figures::{bytes, grouped, number};
+use crate::figures::{bytes, grouped, number, small};
 use crate::output::{Document, print, print_json};
 use crate::table::Table;
 
@@ -73,7 +73,7 @@ fn render(info: &ModelInfo) -> String {
         bytes(model.memory.parameters),
         bytes(model.memory.per_worker),
         grouped(golden.vectors as u64),
-        golden.tolerance,
+        small(golden.tolerance),
     );
     if let Some(training) = &model.training {
         let _ = write!(text, "\n{}", provenance(training));
