@@ -90,7 +90,7 @@ fn every_cut_keeps_the_whole_chunks() {
                 assert!(matches!(report.ending, Ending::Torn { .. }));
                 assert!(check(&output).unwrap().is_clean());
                 assert!(ids(&output, 116).into_iter().eq(0..expected));
-                assert_eq!(Reader::open(&output).unwrap().attachments().len(), 3);
+                assert_eq!(Reader::open(&output).unwrap().attachments().len(), 4);
                 assert!(matches!(recover(&part, None), Err(RecoverError::Write { .. })), "overwritten");
                 fs::remove_file(&output).unwrap();
             }
@@ -216,7 +216,7 @@ fn a_summary_that_lies_is_found() {
     let read = mcap::Summary::read(&whole).unwrap().unwrap();
     let position = |bytes: &[u8]| whole.windows(bytes.len()).rposition(|window| window == bytes).unwrap();
     // Statistics: opcode 11, length, then 40 messages; the index of the second chunk: opcode 8, length, times, offset.
-    let statistics = position(&[40, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 3, 0, 0, 0]);
+    let statistics = position(&[40, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 4, 0, 0, 0]);
     let index = position(&read.chunk_indexes[1].chunk_start_offset.to_le_bytes());
     let footer = whole.len() - 8 - 20;
     let start = u64::from_le_bytes(whole[footer..footer + 8].try_into().unwrap()) as usize;
