@@ -1,7 +1,7 @@
 //! Runs the node tests of the ONNX project for every operator that is supported, and prints a table.
 //!
 //! `cargo run --release -p tamis-graph --example conformance -- FOLDER [PREFIX] [--failures]`, where FOLDER holds `test_*/model.onnx` and
-//! `test_*/test_data_set_*/{input,output}_*.pb` (the `onnx` package on PyPI ships them). With a prefix only the tests whose names begin with it.
+//! `test_*/test_data_set_*/{input,output}_*.pb` (the package onnx on `PyPI` ships them). With a prefix only the tests whose names begin with it.
 //!
 //! A test passes if every output has the right shape and kind, integers and truth values are equal, and floating-point numbers differ by at most
 //! 1e-5 of the larger of 1 and the size, or are the same infinity or both not numbers. A test is *refused* if the graph is not built; that is

@@ -241,8 +241,8 @@ impl Broadcast {
             *axes_of = axes(dims);
         }
         let mut joint = Vec::new();
-        for axis in AXES - (rank - usize::from(events))..AXES - kept {
-            let [a, b] = [operands[0][axis], operands[1][axis]];
+        let compared = AXES - (rank - usize::from(events))..AXES - kept;
+        for (&a, &b) in operands[0][compared.clone()].iter().zip(&operands[1][compared]) {
             joint.push(match (a, b) {
                 (a, b) if a == b => a,
                 (1, b) => b,

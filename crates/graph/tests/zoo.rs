@@ -1,5 +1,7 @@
 //! Models of every framework, against what ONNX Runtime says of them: `tests/models`, made by `scripts/export_models.py`.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -387,6 +387,7 @@ macro_rules! numbers {
     ($($kind:ty),+) => {
         $(impl Number for $kind {
             #[inline(always)]
+            #[allow(clippy::cast_lossless, reason = "the same words for all")]
             fn to_f32(self) -> f32 {
                 self as f32
             }

@@ -36,7 +36,7 @@ impl FusedForest {
             let role = known.iter().find(|(slot, _)| Some(*slot) == from).map(|&(_, role)| role);
             match (step.kernel, role, step.forest) {
                 (Some(KernelOp::Identity), Some(role), _) => {
-                    known.extend(step.makes.map(|made| (made, role)))
+                    known.extend(step.makes.map(|made| (made, role)));
                 }
                 (Some(KernelOp::Forest), Some(None), Some(forest)) if found.is_none() => {
                     found = Some(forest);

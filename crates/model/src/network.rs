@@ -13,13 +13,14 @@ use crate::fused::Fused;
 #[derive(Clone, Debug)]
 pub(crate) enum Network {
     /// On a device of burn.
-    Burn(Program),
+    Burn(Box<Program>),
     /// By the fused kernels.
     Fused(Fused),
 }
 
 /// A batch that was started.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "it lives for one tile, and a box would be an allocation")]
 pub(crate) enum Pending {
     /// On a device of burn.
     Burn(tamis_graph::Pending),
@@ -42,7 +43,7 @@ impl Network {
         keep_freed_memory();
         match engine {
             Engine::Fused => Fused::new(graph).map(Self::Fused),
-            _ => Ok(Self::Burn(Program::new(graph.clone(), &engine.device()?))),
+            _ => Ok(Self::Burn(Box::new(Program::new(graph.clone(), &engine.device()?)))),
         }
     }
 

@@ -133,7 +133,7 @@ fn read_numbers(file: &SafeTensors<'_>, name: &str, shape: &[usize]) -> Result<V
 }
 
 fn refuse_infinite(tensor: &str, values: &[f32], missing_allowed: bool) -> Result<(), BundleFault> {
-    let bad = |value: &f32| !value.is_finite() && !(missing_allowed && value.is_nan());
+    let bad = |value: &f32| !(value.is_finite() || missing_allowed && value.is_nan());
     match values.iter().position(bad) {
         Some(index) => Err(BundleFault::NotFinite { tensor: tensor.into(), index, value: values[index] }),
         None => Ok(()),

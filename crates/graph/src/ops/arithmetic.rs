@@ -161,10 +161,10 @@ impl Operator for Power {
                 let (a, b) = (float(base), float(exponent));
                 // Products and roots instead of the general power: exact, and right for negative bases on every device.
                 let power = match (&self.meeting, self.exponent) {
-                    (Meeting::Rows, Some(exponent)) if exponent == 1.0 => a,
-                    (Meeting::Rows, Some(exponent)) if exponent == 2.0 => a.clone() * a,
-                    (Meeting::Rows, Some(exponent)) if exponent == 3.0 => a.clone() * a.clone() * a,
-                    (Meeting::Rows, Some(exponent)) if exponent == 0.5 => a.sqrt(),
+                    (Meeting::Rows, Some(1.0)) => a,
+                    (Meeting::Rows, Some(2.0)) => a.clone() * a,
+                    (Meeting::Rows, Some(3.0)) => a.clone() * a.clone() * a,
+                    (Meeting::Rows, Some(0.5)) => a.sqrt(),
                     (Meeting::Rows, _) => a.powf(b),
                     (Meeting::Spread([x, y]), _) => rows(spread(a, *x).powf(spread(b, *y))),
                 };

@@ -95,7 +95,7 @@ impl Import<'_> {
         let mut manifest = parse(self.template.unwrap_or_default(), "template")?;
         self.common(&mut manifest)?;
         let weights = match state::tensors(self.file).map_err(|message| ImportError::File { message })? {
-            Some(tensors) => self.state_dict(tensors, &mut manifest)?,
+            Some(tensors) => self.state_dict(&tensors, &mut manifest)?,
             None => self.onnx(&mut manifest)?,
         };
         set(&mut manifest, "weights", &[("file", weights.0.into()), ("sha256", sha256(&weights.1).into())])?;
@@ -142,14 +142,14 @@ impl Import<'_> {
     /// A state dict needs a template that says what it is the state of.
     fn state_dict(
         &self,
-        tensors: state::Tensors,
+        tensors: &state::Tensors,
         manifest: &mut Table,
     ) -> Result<(&'static str, Vec<u8>), ImportError> {
         if !manifest.contains_key("architecture") {
             let message = "the file holds weights without an architecture; describe it in a model.toml and give that with --manifest";
             return Err(ImportError::File { message: message.into() });
         }
-        let names = state::layer_names(&tensors);
+        let names = state::layer_names(tensors);
         let own = names.iter().enumerate().all(|(index, name)| *name == format!("layers.{index}"));
         if !own {
             let names: Vec<Value> = names.into_iter().map(Value::from).collect();

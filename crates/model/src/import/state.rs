@@ -111,7 +111,7 @@ pub(super) fn layer_names(tensors: &Tensors) -> Vec<String> {
 }
 
 /// The tensors as a safetensors file.
-pub(super) fn to_safetensors(tensors: Tensors) -> Vec<u8> {
+pub(super) fn to_safetensors(tensors: &Tensors) -> Vec<u8> {
     let views = tensors.iter().map(|(name, (shape, bytes))| {
         let view = TensorView::new(Dtype::F32, shape.clone(), bytes);
         (name.clone(), view.expect("as many numbers as the shape says"))
