@@ -18,7 +18,7 @@ fn available() -> impl Iterator<Item = Isa> {
 
 /// A number in -0.5..0.5 for each `i`.
 fn number(i: usize) -> f32 {
-    (i.wrapping_mul(2_654_435_761) >> 7) as u16 as f32 / 65_536.0 - 0.5
+    f32::from((i.wrapping_mul(2_654_435_761) >> 7) as u16) / 65_536.0 - 0.5
 }
 
 fn layers(widths: &[usize], last: Activation) -> Vec<Layer> {

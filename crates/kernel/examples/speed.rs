@@ -33,7 +33,7 @@ fn main() {
             let chain = Chain::with_isa(&layers(widths, last), readout, isa).expect("a sound chain");
             let (mut tile, mut lanes) = (chain.tile(), chain.tile());
             let (rows, mut scores) = data(chain.inputs(), chain.outputs());
-            let seconds = turns(
+            let medians = turns(
                 isa,
                 || chain.run(&mut tile, black_box(&rows), black_box(&mut scores)),
                 || {
@@ -41,7 +41,7 @@ fn main() {
                     chain.run_tile(&mut lanes, EVENTS);
                 },
             );
-            print(name, isa, seconds, Some(chain.multiply_adds()));
+            print(name, isa, &medians, Some(chain.multiply_adds()));
         }
         let forest = Forest::with_isa(&trees(100, 6), isa).expect("a sound forest");
         let (mut tile, mut lanes) = (forest.tile(), forest.tile());
@@ -49,7 +49,7 @@ fn main() {
         for (to, from) in lanes.inputs_mut().iter_mut().zip(rows.chunks(EVENTS)) {
             to.0.copy_from_slice(from);
         }
-        let seconds = turns(
+        let medians = turns(
             isa,
             || forest.run(&mut tile, black_box(&rows), black_box(&mut scores)),
             || {
@@ -57,7 +57,7 @@ fn main() {
                 forest.run_tile(&mut lanes, EVENTS);
             },
         );
-        print("100 trees of depth 6", isa, seconds, None);
+        print("100 trees of depth 6", isa, &medians, None);
     }
 }
 
@@ -97,8 +97,8 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-fn print(name: &str, isa: Isa, medians: Medians, multiply_adds: Option<usize>) {
-    let Medians { rows, lanes, rows_by_peak, lanes_by_peak } = medians;
+fn print(name: &str, isa: Isa, medians: &Medians, multiply_adds: Option<usize>) {
+    let &Medians { rows, lanes, rows_by_peak, lanes_by_peak } = medians;
     let share = |by_peak: f64| {
         multiply_adds.map_or("-".into(), |count| format!("{:.1} %", count as f64 / by_peak * 100.0))
     };
@@ -131,7 +131,7 @@ fn networks() -> [Network; 5] {
 
 /// A number in -0.5..0.5 for each `i`.
 fn number(i: usize) -> f32 {
-    (i.wrapping_mul(2_654_435_761) >> 7) as u16 as f32 / 65_536.0 - 0.5
+    f32::from((i.wrapping_mul(2_654_435_761) >> 7) as u16) / 65_536.0 - 0.5
 }
 
 fn data(inputs: usize, outputs: usize) -> (Vec<f32>, Vec<f32>) {

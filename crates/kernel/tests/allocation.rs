@@ -1,6 +1,5 @@
 //! Running a kernel allocates nothing.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(unsafe_code, reason = "an allocator that counts has no other form")]
 
 use std::alloc::{GlobalAlloc, Layout, System};

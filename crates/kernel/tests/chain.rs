@@ -1,7 +1,5 @@
 //! Chains against plain loops: the same bits for what is exact, an `f64` oracle for the rest; and the promises of the crate.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
 use proptest::prelude::*;
 use tamis_kernel::{Activation, Chain, ChainError, EVENTS, Isa, Layer, LayerFault, Readout, Tile};
 

@@ -1,11 +1,9 @@
 //! Forests against a walk that does what the words say, one event and one tree at a time.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
 use proptest::prelude::*;
 use tamis_kernel::{
-    Aggregate, Comparison, EVENTS, Finish, Forest, ForestError, ForestSpec, Isa, Missing, Node, Tree,
-    TreeFault,
+    Aggregate, Comparison, EQUALS_MAX, EVENTS, Finish, Forest, ForestError, ForestSpec, Isa, Missing, Node,
+    TREES_MAX, Tree, TreeFault, WEIGHTS_MAX,
 };
 
 const COMPARISONS: [Comparison; 6] = [
@@ -297,9 +295,6 @@ fn what_is_no_forest_is_refused() {
     assert_eq!(changed(|spec| spec.trees.clear()), ForestError::Trees(0));
     assert_eq!(changed(|spec| spec.base = vec![0.0; 2]), ForestError::Bases { found: 2, outputs: 1 });
     assert_eq!(changed(|spec| spec.base = vec![f32::NAN]), ForestError::Base(0));
-    if let Node::Branch { input, .. } = &mut good.clone().trees[0].nodes[0] {
-        *input = 1;
-    }
     let mut spec = good.clone();
     spec.trees[0].nodes[0] = Node::Branch {
         input: 1,
@@ -314,4 +309,26 @@ fn what_is_no_forest_is_refused() {
         let made = Forest::with_isa(&good, isa).map(|forest| forest.isa());
         assert_eq!(made, if isa.is_available() { Ok(isa) } else { Err(ForestError::Lacks(isa)) });
     }
+}
+
+#[test]
+fn limits_are_kept() {
+    let refused = |spec: &ForestSpec| Forest::new(spec).unwrap_err();
+    let mut spec = forest(vec![gives(1.0)]);
+    spec.trees = vec![spec.trees[0].clone(); TREES_MAX + 1];
+    assert_eq!(refused(&spec), ForestError::Trees(TREES_MAX + 1));
+
+    let mut spec = staircase(EQUALS_MAX + 1, false);
+    for node in &mut spec.trees[0].nodes {
+        if let Node::Branch { comparison, .. } = node {
+            *comparison = Comparison::NotEqual;
+        }
+    }
+    assert_eq!(refused(&spec), ForestError::Equals);
+
+    // One leaf gives to every output, so there is a place for every output at every leaf.
+    let mut spec = staircase(WEIGHTS_MAX / 8192, false);
+    spec.outputs = 8192;
+    *spec.trees[0].nodes.last_mut().unwrap() = Node::Leaf { weights: (0..8192).map(|i| (i, 1.0)).collect() };
+    assert_eq!(refused(&spec), ForestError::Weights);
 }

@@ -1,4 +1,3 @@
-#![allow(unsafe_code, clippy::undocumented_unsafe_blocks)]
 //! Large trees: 16 events walk down at the same time, each on its own way.
 //!
 //! A step of one event must wait for the memory that the step before pointed to; sixteen that do not wait for each other fill that time. There
