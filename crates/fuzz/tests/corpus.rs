@@ -1,5 +1,7 @@
 //! Everything that a fuzzer ever found interesting, and damage to files that are good.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
