@@ -38,7 +38,20 @@ fn agrees(name: &str, width: usize) {
     good(folder, &["model", "import", &model, "--schema", "x.toml", "--out", "bundle"]);
     good(folder, &["model", "verify", "bundle", "--device", "flex,gpu"]);
     good(folder, &["gen", "--schema", "x.toml", "--events", "6000", "--out", "x.tmf"]);
-    good(folder, &["model", "compare", "x.tmf", "--model", "bundle", "--engines", "flex,gpu", "--max-difference", "1e-4"]);
+    good(
+        folder,
+        &[
+            "model",
+            "compare",
+            "x.tmf",
+            "--model",
+            "bundle",
+            "--engines",
+            "flex,gpu",
+            "--max-difference",
+            "1e-4",
+        ],
+    );
 }
 
 #[test]
@@ -69,8 +82,12 @@ fn decisions_are_the_same_and_can_be_checked() {
     let samples = root().join("data-samples");
     let (events, menu) = (samples.join("l1-mixed.tmf.zst"), samples.join("menus/l1-anomaly.toml"));
     let (events, menu) = (events.display().to_string(), menu.display().to_string());
-    good(folder, &["model", "compare", &events, "--menu", &menu, "--engines", "flex,gpu", "--max-flips", "1e-4"]);
-    let report = good(folder, &["replay", &events, "--menu", &menu, "--out", "out", "--device", "gpu", "--json"]);
+    good(
+        folder,
+        &["model", "compare", &events, "--menu", &menu, "--engines", "flex,gpu", "--max-flips", "1e-4"],
+    );
+    let report =
+        good(folder, &["replay", &events, "--menu", &menu, "--out", "out", "--device", "gpu", "--json"]);
     let report: serde_json::Value = serde_json::from_str(&report).unwrap();
     assert_eq!((&report["device"], &report["ledger"]["in_flight"]), (&"gpu".into(), &0.into()));
     good(folder, &["verify", "out/l1-mixed-physics-0001.mcap"]);

@@ -20,7 +20,10 @@ pub fn onnx(bytes: &[u8]) {
     source.settle(8);
     let Ok(graph) = Graph::new(&source) else { return };
     let numbers = graph.input_numbers();
-    if graph.multiply_adds() > WORK_MAX || graph.widest_step() > WORK_MAX as usize || numbers > WORK_MAX as usize {
+    if graph.multiply_adds() > WORK_MAX
+        || graph.widest_step() > WORK_MAX as usize
+        || numbers > WORK_MAX as usize
+    {
         return;
     }
     let rows = (0..ROWS * numbers).map(|index| index as f32 * 0.37 - 1.0).collect();
