@@ -134,7 +134,7 @@ fn advice(doctor: &Doctor) -> Vec<String> {
     }
     match doctor.storage.free {
         None => {
-            advice.push(format!("{}: cannot be looked at; name a folder", doctor.storage.folder.display()))
+            advice.push(format!("{}: cannot be looked at; name a folder", doctor.storage.folder.display()));
         }
         Some(free) if free < tamis_store::FREE_BYTES_MIN => {
             let (folder, least) = (doctor.storage.folder.display(), tamis_store::FREE_BYTES_MIN);

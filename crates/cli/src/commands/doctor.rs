@@ -31,9 +31,9 @@ impl Run for Args {
     fn run(self) -> Result<Exit, Failure> {
         let doctor = tamis_app::doctor(&self.out);
         if self.json {
-            print_json(&Document::new(&doctor))?
+            print_json(&Document::new(&doctor))?;
         } else {
-            print(&render(&doctor))?
+            print(&render(&doctor))?;
         }
         doctor.advice.iter().for_each(say);
         Ok(Exit::Done)

@@ -42,9 +42,9 @@ impl Run for Args {
     fn run(self) -> Result<Exit, Failure> {
         let info = tamis_app::model_info(&self.bundle, self.schema.as_deref())?;
         if self.json {
-            print_json(&Document::new(&info))?
+            print_json(&Document::new(&info))?;
         } else {
-            print(&render(&info))?
+            print(&render(&info))?;
         }
         Ok(Exit::Done)
     }
