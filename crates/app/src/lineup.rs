@@ -126,7 +126,10 @@ pub(crate) fn check_engine(engine: Engine) -> Result<(), Failure> {
         return Ok(());
     }
     let (name, all) = (engine.to_string(), engines());
-    let why = match all.iter().find(|known| known.name == name).map(|known| &known.found) {
+    let itself = all.iter().find(|known| known.name == name);
+    // Without any device of its kind, what is missing is the same for all of them.
+    let kind = all.iter().find(|known| known.name == engine.name() && known.found.is_err());
+    let why = match itself.or(kind).map(|known| &known.found) {
         Some(Ok(_)) => return Ok(()),
         Some(Err(why)) => why.clone(),
         None => {

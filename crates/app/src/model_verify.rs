@@ -96,10 +96,7 @@ pub fn verify_model(settings: &VerifyModelSettings) -> Result<ModelVerification,
 
 /// Is there nothing that could be good or bad?
 fn is_no_bundle(fault: &BundleFault) -> bool {
-    matches!(
-        fault,
-        BundleFault::Read { .. } | BundleFault::Tar { .. } | BundleFault::NotPlain | BundleFault::Missing
-    )
+    matches!(fault, BundleFault::Read { .. })
 }
 
 fn check(bundle: &Bundle, schema: &Schema, engine: Engine) -> EngineVerification {

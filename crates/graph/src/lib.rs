@@ -32,7 +32,7 @@ pub use forest::{
     TreeNode, Weight,
 };
 pub use graph::{Graph, Output, StepInfo};
-pub use onnx::ONNX_BYTES_MAX;
+pub use onnx::{ONNX_BYTES_MAX, ONNX_FILE};
 pub use operator::KernelOp;
 pub use ops::OPERATORS;
 pub use program::{Pending, Program};

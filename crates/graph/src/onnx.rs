@@ -15,6 +15,8 @@ use crate::error::{Fault, Refusal, refuse};
 use crate::proto;
 use crate::source::{Attribute, Constant, Data, Input, Kind, Node, Source};
 
+/// The place of a refusal that concerns the file as a whole.
+pub const ONNX_FILE: &str = "the ONNX file";
 /// Most bytes of a file.
 pub const ONNX_BYTES_MAX: usize = 64 << 20;
 /// Most messages in a file: nodes, tensors, attributes, names. A network of the field has some hundred.
@@ -60,7 +62,7 @@ impl Source {
     }
 
     fn read(bytes: &[u8], events: bool) -> Result<Self, Refusal> {
-        let whole = |reason: String| Refusal::new("the ONNX file", reason);
+        let whole = |reason: String| Refusal::new(ONNX_FILE, reason);
         if bytes.len() > ONNX_BYTES_MAX {
             return Err(whole(format!("{} bytes; at most {} MiB", bytes.len(), ONNX_BYTES_MAX >> 20)));
         }
@@ -216,7 +218,7 @@ pub(crate) fn kind(data_type: i32) -> Result<Kind, Fault> {
 fn constant(tensor: proto::Tensor) -> Result<Constant, Fault> {
     let kind = kind(tensor.data_type)?;
     if tensor.data_location == 1 {
-        refuse!("its numbers are in another file; save the model as one file (save_as_external_data=False)");
+        refuse!("its numbers are in another file; save the model as one file (PyTorch: external_data=False)");
     }
     let mut dims = Vec::new();
     let mut size = 1usize;

@@ -56,8 +56,13 @@ impl Cell {
             }
             Map::OneHot(values) => {
                 for (x, &value) in row[self.column..].iter_mut().zip(values) {
-                    // A value that is not a number is none of them, and must not be lost.
-                    *x = if physical.is_nan() { f32::NAN } else { f32::from(u8::from(physical == value)) };
+                    // Compared in single precision: 75 * 0.0435 is 3.2625 for everybody but a double. A value that is no number is none of
+                    // them, and must not be lost.
+                    *x = if physical.is_nan() {
+                        f32::NAN
+                    } else {
+                        f32::from(u8::from(physical as f32 == value as f32))
+                    };
                 }
             }
         }
@@ -145,6 +150,13 @@ impl Features {
         let mut cells = Vec::new();
         inputs.iter().try_for_each(|input| resolve(model, input, schema, &mut cells))?;
         Ok(cells.last().map_or(0, |cell| cell.column + cell.columns()))
+    }
+
+    /// Elements of the field of an input.
+    pub fn len_of(model: &str, input: &Input, schema: &Schema) -> Result<usize, BindError> {
+        let mut cells = Vec::new();
+        resolve(model, input, schema, &mut cells)?;
+        Ok(cells.len())
     }
 
     /// Numbers per row.
@@ -294,6 +306,9 @@ fn resolve(model: &str, input: &Input, schema: &Schema, out: &mut Vec<Cell>) -> 
     let elements = schema.resolve(&address).map_err(|error| fault(error.to_string()))?;
     if schema.field(&address.field).is_ok_and(|field| field.role == Role::Truth) {
         return Err(BindError::Truth { model: model.into(), field: input.field.clone() });
+    }
+    if let Some(len) = input.len.filter(|&len| len != elements.len()) {
+        return Err(fault(format!("len is {len}, the field has {}", elements.len())));
     }
     for (key, numbers) in [("shift", &input.shift), ("scale", &input.scale)] {
         if let Some(len) = numbers.as_ref().and_then(PerElement::len).filter(|&len| len != elements.len()) {

@@ -162,29 +162,36 @@ fn spec(forest: &Forest) -> Result<ForestSpec, String> {
     })
 }
 
-/// One tree with its nodes renumbered: the root is 0, and the two children of a split stand beside each other.
+/// One tree with its nodes renumbered from the root on: the root is 0, and every node stands behind its parent.
 fn tree(forest: &Forest, index: usize) -> Tree {
-    let root = forest.roots()[index] as usize;
-    let end = forest.roots().get(index + 1).map_or(forest.nodes().len(), |&next| next as usize);
-    let node = |node: &TreeNode| match *node {
-        TreeNode::Split { feature, test, threshold, missing_first, first } => Node::Branch {
-            input: feature as usize,
-            comparison: match test {
-                Test::AtMost => Comparison::LessOrEqual,
-                Test::Below => Comparison::Less,
-                Test::Equal => Comparison::Equal,
-            },
-            threshold,
-            missing: if missing_first { Missing::Yes } else { Missing::No },
-            yes: first as usize - root,
-            no: first as usize + 1 - root,
-        },
-        TreeNode::Leaf { from, to } => Node::Leaf {
-            weights: forest.weights()[from as usize..to as usize]
-                .iter()
-                .map(|weight| (weight.output as usize, weight.weight))
-                .collect(),
-        },
-    };
-    Tree { nodes: forest.nodes()[root..end].iter().map(node).collect() }
+    let mut nodes = Vec::new();
+    // Nodes of the forest in the order in which they are numbered anew.
+    let mut order = vec![forest.roots()[index] as usize];
+    while let Some(&at) = order.get(nodes.len()) {
+        nodes.push(match forest.nodes()[at] {
+            TreeNode::Split { feature, test, threshold, missing_first, first } => {
+                let yes = order.len();
+                order.extend([first as usize, first as usize + 1]);
+                Node::Branch {
+                    input: feature as usize,
+                    comparison: match test {
+                        Test::AtMost => Comparison::LessOrEqual,
+                        Test::Below => Comparison::Less,
+                        Test::Equal => Comparison::Equal,
+                    },
+                    threshold,
+                    missing: if missing_first { Missing::Yes } else { Missing::No },
+                    yes,
+                    no: yes + 1,
+                }
+            }
+            TreeNode::Leaf { from, to } => {
+                let weights = forest.weights()[from as usize..to as usize].iter();
+                Node::Leaf {
+                    weights: weights.map(|weight| (weight.output as usize, weight.weight)).collect(),
+                }
+            }
+        });
+    }
+    Tree { nodes }
 }

@@ -129,6 +129,9 @@ pub(crate) enum OutputActivation {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Input {
     pub field: String,
+    /// Elements of the field, so that the bundle alone says how many there are. A schema must agree.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub len: Option<usize>,
     /// The logarithm of 1 + value takes the place of the value.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub log1p: bool,

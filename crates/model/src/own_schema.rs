@@ -1,7 +1,7 @@
 //! A schema made of a model's inputs alone, for looking at a model without any data.
 //!
-//! Golden vectors are physical values, so fields of 32-bit floating point hold them exactly. How many elements a field has does not stand in
-//! a manifest; it follows from what does: an index, numbers per element, a mask, and the number of values in a golden vector.
+//! Golden vectors are physical values, so fields of 32-bit floating point hold them exactly. Where a manifest does not say how many elements a
+//! field has (`len`), that follows from what it does say: an index, numbers per element, a mask, and the number of values in a golden vector.
 
 use std::fmt::Write;
 
@@ -91,9 +91,10 @@ impl Bundle {
             }
             all => {
                 let names: Vec<String> = all.iter().map(|field| format!("'{}'", field.name)).collect();
-                return Err(
-                    self.open_fields(format!("how many elements {} have is open", names.join(" and ")))
-                );
+                return Err(self.open_fields(format!(
+                    "how many elements {} have is open in the bundle; give --schema or --events",
+                    names.join(" and ")
+                )));
             }
         }
         Ok(())
@@ -124,7 +125,7 @@ impl Bundle {
 
 /// Elements of a field that an input names as a whole, if its numbers say how many there are.
 fn stated_len(input: &Input) -> Option<usize> {
-    [&input.shift, &input.scale].into_iter().flatten().find_map(PerElement::len)
+    input.len.or_else(|| [&input.shift, &input.scale].into_iter().flatten().find_map(PerElement::len))
 }
 
 fn text(fields: &[Field]) -> String {

@@ -185,7 +185,7 @@ impl Tally {
         for (score, squares) in scores.iter_mut().zip(squares) {
             score.rms = (squares / score.events.max(1) as f64).sqrt();
         }
-        let flipped_share = flipped as f64 / (events - reference.undecided).max(1) as f64;
+        let flipped_share = flipped as f64 / events.max(1) as f64;
         Contrast { side, scores, lines, flipped, flipped_share, flips }
     }
 }

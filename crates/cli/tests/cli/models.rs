@@ -139,6 +139,7 @@ fn a_bundle_is_checked_before_it_is_used() {
     let lab = lab(&[1.0]);
     let ran = lab.tamis(&format!("model verify twice {}", sample("models/anomaly")));
     assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
+    // A heading of two lines and a rule, then a row for every bundle and engine.
     let verdicts: Vec<&str> =
         ran.out.lines().skip(3).filter_map(|line| line.split_whitespace().next()).collect();
     // Each on the reference and on the fused kernels.
@@ -296,4 +297,71 @@ fn a_network_from_elsewhere_becomes_a_bundle() {
         (&json_of(&ran.out)["name"], &json_of(&ran.out)["outputs"]),
         (&json!("other"), &json!(["top"]))
     );
+}
+
+#[test]
+fn what_cannot_be_is_refused_with_a_remedy() {
+    let lab = lab(&[1.0]);
+    lab.write("menu.toml", MODEL_MENU);
+    lab.write("none.tmf", &Frames::new().bytes);
+    let mut damaged = Frames::new();
+    let at = damaged.push(0, &[1.0]);
+    damaged.bytes[at + 64] ^= 1;
+    lab.write("damaged.tmf", damaged.bytes);
+    lab.model("other", "y", 2.0);
+    let (topo, score) = (sample("models/topo"), "score in.tmf --model twice --out s.npy");
+    #[rustfmt::skip]
+    let cases: &[(&str, i32, &[&str])] = &[
+        ("score in.tmf --model absent --out s.npy", 65, &["absent", "a model bundle is a folder with model.toml"]),
+        ("score in.tmf --model other --out s.npy", 65, &["model 'twice'", "no field 'y' in schema 'pair'"]),
+        ("score none.tmf --model twice --out s.npy", 65, &["none.tmf: no events in it"]),
+        ("score damaged.tmf --model twice --out -", 65, &["damaged.tmf: no good events", "1 crc"]),
+        ("score in.tmf --model twice --out s.dat", 74, &["s.dat", ".npy or .csv"]),
+        ("score in.tmf --model twice --out no/such/s.npy", 74, &["no/such/s.npy", "check that the folder exists"]),
+        ("score in.tmf --model twice --model twice --out s.npy", 64, &["two models are called 'twice'", "other=twice"]),
+        ("model info absent", 65, &["absent", "a model bundle is"]),
+        ("model verify twice --schema absent.toml", 65, &["absent.toml", "the schema cannot be read"]),
+        ("model verify twice --device gpu:99", 69, &["engine gpu:99: "]),
+        ("model compare in.tmf --menu menu.toml --engines flex", 64, &["nothing to compare", "tamis doctor"]),
+        ("model compare none.tmf --menu menu.toml --engines flex,flex", 65, &["none.tmf: no events"]),
+        ("model compare in.tmf --menu menu.toml --engines flex --with b=twice", 64, &["no model 'b'", "twice"]),
+        ("model compare in.tmf --menu menu.toml --engines flex,flex --max-flips 2", 64, &["flips", "between 0 and 1"]),
+        ("model compare in.tmf --menu menu.toml --engines flex,flex --max-difference nan", 64, &["largest difference"]),
+        ("model import absent.onnx --schema schema.toml --out net", 65, &["absent.onnx", "cannot be read"]),
+        ("model import menu.toml --schema schema.toml --out net", 65, &["menu.toml"]),
+    ];
+    for (line, code, words) in cases {
+        let ran = lab.tamis(line);
+        let sentence = ran.refusal(*code);
+        assert!(words.iter().all(|word| sentence.contains(word)), "{line}: {sentence}");
+    }
+    let line = format!("model compare in.tmf --menu menu.toml --engines flex --with twice={topo}");
+    assert!(lab.tamis(&line).refusal(65).contains("only equal scores can be compared"));
+    let ran = lab.tamis(&format!("{score} --device tpu"));
+    assert!(ran.code == Some(2) && ran.err.contains("there is: flex") && ran.err.contains("gpu"), "{ran:?}");
+    if !cfg!(feature = "gpu") {
+        assert!(lab.tamis(&format!("{score} --device gpu")).refusal(69).contains("--features gpu"));
+    }
+    assert!(!lab.path("s.npy").exists() && !lab.path("s.npy.part").exists() && !lab.path("net").exists());
+}
+
+#[test]
+fn commands_below_a_word_have_everything_that_others_have() {
+    let lab = lab(&[1.0]);
+    let help = lab.tamis("model --help");
+    assert_eq!((help.code, help.err.as_str()), (Some(0), ""));
+    for below in ["import", "info", "verify", "compare"] {
+        assert!(help.out.contains(&format!("tamis model {below} ")), "an example: {}", help.out);
+        let help = lab.tamis(&format!("model {below} --help"));
+        assert!(help.code == Some(0) && help.out.contains("Examples"), "{below}");
+        let page = lab.tamis(&format!("man model {below}"));
+        assert!(page.code == Some(0) && page.out.contains(&format!(".TH tamis-model-{below}")), "{below}");
+    }
+    assert_eq!(lab.tamis("model").code, Some(2));
+    assert!(lab.tamis("man model inof").refusal(2).contains("did you mean 'info'?"));
+    assert!(lab.tamis("completions bash").out.contains("tamis__subcmd__model__subcmd__verify"));
+    // A variable stands for an option below a word too.
+    let mut command = lab.command("model verify twice".split(' '));
+    let ran = crate::support::ran(&command.env("TAMIS_JSON", "1").output().unwrap());
+    assert_eq!(json_of(&ran.out)["exit"], 0);
 }

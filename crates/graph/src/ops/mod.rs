@@ -170,6 +170,9 @@ pub(crate) fn find(node: &Node, opset: Option<i64>) -> Result<Build, Fault> {
 
 fn remedy(node: &Node) -> &'static str {
     match (node.domain.as_str(), node.operator.as_str()) {
+        (ML, "SVMClassifier" | "SVMRegressor") => {
+            "support vector machines are not supported yet; use trees or a dense network"
+        }
         (ML, "ZipMap") => "export with zipmap off (skl2onnx, onnxmltools: zipmap=False)",
         (_, "If" | "Loop" | "Scan") => {
             "control flow has no place in a batch; export the model with it unrolled or traced"
@@ -180,7 +183,7 @@ fn remedy(node: &Node) -> &'static str {
         ("qonnx.custom_op.general" | "onnx.brevitas" | "finn.custom_op.general", _) => {
             "quantisation-aware operators (QONNX) are not supported yet; export the float model"
         }
-        ("", _) => "replace it in the model by operators of the list (see `tamis model import --help`)",
+        ("", _) => "replace it in the model by operators that are (the list: crates/graph/CONFORMANCE.md)",
         _ => "operators of this domain are private to a framework; export with standard ONNX operators",
     }
 }

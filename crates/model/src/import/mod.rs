@@ -112,7 +112,23 @@ impl Import<'_> {
 
     /// An ONNX file is its own architecture.
     fn onnx(&self, manifest: &mut Table) -> Result<(&'static str, Vec<u8>), ImportError> {
-        let mut source = Source::from_onnx(self.file).map_err(ImportError::Graph)?;
+        if let Some(other) =
+            manifest.get("architecture").and_then(Value::as_str).filter(|word| *word != "onnx")
+        {
+            let message = format!(
+                "is no file of weights that is known (safetensors, PyTorch, burnpack), but the manifest says architecture = \"{other}\"; \
+                 an ONNX file needs no architecture"
+            );
+            return Err(ImportError::File { message });
+        }
+        let unreadable =
+            "is neither ONNX nor weights that are known (safetensors, burnpack, PyTorch 1.6 or newer)";
+        let mut source = Source::from_onnx(self.file).map_err(|refusal| {
+            match refusal.place == tamis_graph::ONNX_FILE {
+                true => ImportError::File { message: format!("{unreadable}: {}", refusal.reason) },
+                false => ImportError::Graph(refusal),
+            }
+        })?;
         if source.is_open() {
             let width = self.columns(manifest)?;
             source.settle(width);
@@ -126,17 +142,22 @@ impl Import<'_> {
 
     /// Numbers that the inputs of the manifest give per event.
     fn columns(&self, manifest: &Table) -> Result<usize, ImportError> {
-        #[derive(serde::Deserialize)]
-        struct Inputs {
-            input: Vec<Input>,
+        let (model, inputs) = named_inputs(manifest)?;
+        Features::columns(model, &inputs, self.schema).map_err(ImportError::Bind)
+    }
+
+    /// Writes down how many elements every field has that is taken whole.
+    fn state_lengths(&self, manifest: &mut Table) -> Result<(), ImportError> {
+        let (model, inputs) = named_inputs(manifest)?;
+        let len = |input: &Input| Features::len_of(model, input, self.schema).map_err(ImportError::Bind);
+        let lens = inputs.iter().map(len).collect::<Result<Vec<_>, _>>()?;
+        let entries = manifest.get_mut("input").and_then(Value::as_array_mut).into_iter().flatten();
+        for (entry, (input, len)) in entries.zip(inputs.iter().zip(lens)) {
+            if let (Some(entry), false) = (entry.as_table_mut(), input.field.contains('[')) {
+                entry.insert("len".into(), (len as i64).into());
+            }
         }
-        let list = manifest.get("input").cloned().unwrap_or(Value::Array(Vec::new()));
-        let inputs: Inputs =
-            Table::from_iter([("input".to_owned(), list)]).try_into().map_err(|error: toml::de::Error| {
-                ImportError::Text { what: "inputs", message: error.to_string() }
-            })?;
-        let model = manifest.get("name").and_then(Value::as_str).unwrap_or("model");
-        Features::columns(model, &inputs.input, self.schema).map_err(ImportError::Bind)
+        Ok(())
     }
 
     /// A state dict needs a template that says what it is the state of.
@@ -179,8 +200,21 @@ impl Import<'_> {
             manifest.insert("input".into(), list);
         }
         manifest.entry("input").or_insert_with(|| all_fields(self.schema));
-        Ok(())
+        self.state_lengths(manifest)
     }
+}
+
+/// Name of the model and its inputs.
+fn named_inputs(manifest: &Table) -> Result<(&str, Vec<Input>), ImportError> {
+    #[derive(serde::Deserialize)]
+    struct Inputs {
+        input: Vec<Input>,
+    }
+    let list = manifest.get("input").cloned().unwrap_or(Value::Array(Vec::new()));
+    let inputs: Inputs = Table::from_iter([("input".to_owned(), list)])
+        .try_into()
+        .map_err(|error: toml::de::Error| ImportError::Text { what: "inputs", message: error.to_string() })?;
+    Ok((manifest.get("name").and_then(Value::as_str).unwrap_or("model"), inputs.input))
 }
 
 /// The bundle that the files make.

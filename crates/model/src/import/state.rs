@@ -1,6 +1,7 @@
 //! Tensors by name, out of the files that frameworks save weights in.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::panic::catch_unwind;
 
 use burn_pack::{Bytes, Reader};
@@ -31,10 +32,14 @@ pub(super) fn tensors(file: &[u8]) -> Result<Option<Tensors>, String> {
 
 fn pytorch(file: &[u8]) -> Result<Tensors, String> {
     let fail = |error: &dyn std::fmt::Display| format!("is no PyTorch state dict that can be read: {error}");
-    let mut reader = PytorchReader::from_reader(file, None).map_err(|error| fail(&error))?;
+    // The reader wants a file of its own, from which it takes one tensor after the other.
+    let mut copy = tempfile::NamedTempFile::new().map_err(|error| fail(&error))?;
+    copy.write_all(file).and_then(|()| copy.flush()).map_err(|error| fail(&error))?;
+    let mut reader = PytorchReader::new(copy.path()).map_err(|error| fail(&error))?;
     // A checkpoint that holds the state dict under a key, as training loops save it.
     if reader.keys().iter().any(|key| key.starts_with("state_dict.")) {
-        reader = PytorchReader::from_reader(file, Some("state_dict")).map_err(|error| fail(&error))?;
+        reader =
+            PytorchReader::with_top_level_key(copy.path(), "state_dict").map_err(|error| fail(&error))?;
     }
     let mut found = Tensors::new();
     let mut bytes = 0;
