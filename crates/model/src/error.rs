@@ -116,7 +116,9 @@ pub enum BindError {
     Position { model: String, engine: String, row: usize, rows: usize },
     #[error("model '{model}': engine {engine} cannot run it: {message}")]
     Engine { model: String, engine: String, message: String },
-    #[error("model '{model}': {message} in the bundle alone; name a schema that has its fields")]
+    #[error(
+        "model '{model}': {message} in the bundle alone; name a schema that has its fields (--schema, --events)"
+    )]
     OwnSchema { model: String, message: String },
 }
 

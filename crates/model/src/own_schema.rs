@@ -91,10 +91,9 @@ impl Bundle {
             }
             all => {
                 let names: Vec<String> = all.iter().map(|field| format!("'{}'", field.name)).collect();
-                return Err(self.open_fields(format!(
-                    "how many elements {} have is open in the bundle; give --schema or --events",
-                    names.join(" and ")
-                )));
+                return Err(
+                    self.open_fields(format!("how many elements {} have is open", names.join(" and ")))
+                );
             }
         }
         Ok(())

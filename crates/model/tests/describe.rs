@@ -105,7 +105,7 @@ fn a_length_that_is_open_is_said() {
     let error = with_inputs("field='a',scale=2;field='b',scale=3").own_schema().unwrap_err();
     assert_eq!(
         error.to_string(),
-        "model 'topo': how many elements 'a' and 'b' have is open in the bundle alone; name a schema that has its fields"
+        "model 'topo': how many elements 'a' and 'b' have is open in the bundle alone; name a schema that has its fields (--schema, --events)"
     );
     assert!(with_inputs("field='a',scale=2;field='b[0]';field='c',scale=2").own_schema().is_err());
     assert!(with_inputs("field='a[4000000000]';field='b'").own_schema().is_err());

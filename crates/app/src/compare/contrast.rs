@@ -21,7 +21,7 @@ pub struct Contrast {
     pub lines: Vec<LineContrast>,
     /// Events that at least one line decides otherwise, or that only one side can decide.
     pub flipped: u64,
-    /// The same as a share of the events that the reference decides.
+    /// The same as a share of all events.
     pub flipped_share: f64,
     /// The first flips, one by one.
     pub flips: Vec<Flip>,
@@ -180,7 +180,7 @@ impl Tally {
         }
     }
 
-    pub(super) fn finish(self, side: Side, reference: &Side, events: u64) -> Contrast {
+    pub(super) fn finish(self, side: Side, events: u64) -> Contrast {
         let Self { mut scores, squares, lines, flipped, flips } = self;
         for (score, squares) in scores.iter_mut().zip(squares) {
             score.rms = (squares / score.events.max(1) as f64).sqrt();

@@ -162,7 +162,7 @@ pub fn compare_models(
     let mut sides = players.into_iter().map(|player| player.side);
     let reference = sides.next().expect("there are at least two");
     let contrasts: Vec<Contrast> =
-        sides.zip(tallies).map(|(side, tally)| tally.finish(side, &reference, events)).collect();
+        sides.zip(tallies).map(|(side, tally)| tally.finish(side, events)).collect();
     let mut problems: Vec<String> =
         contrasts.iter().flat_map(|contrast| contrast.misses(&reference.name, settings.gates)).collect();
     let mut exit = if problems.is_empty() { Exit::Done } else { Exit::Gate };
