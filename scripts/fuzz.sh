@@ -22,6 +22,8 @@ esac
 # Coverage of this repository's crates is what guides the fuzzer. Integers wrap as in a release build.
 export RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
 -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1"
-cargo build --release --package tamis-fuzz --features libfuzzer --bin "fuzz_$target" --target-dir target/fuzz
-"target/fuzz/release/fuzz_$target" "$work/corpus" "$work/seeds" "crates/fuzz/corpus/$target" \
+# With a target named, the flags stay away from build scripts, which no fuzzer links.
+host=$(rustc -vV | sed -n 's/^host: //p')
+cargo build --release --package tamis-fuzz --features libfuzzer --bin "fuzz_$target" --target "$host" --target-dir target/fuzz
+"target/fuzz/$host/release/fuzz_$target" "$work/corpus" "$work/seeds" "crates/fuzz/corpus/$target" \
     -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -max_len=65536 -print_final_stats=1 -artifact_prefix="$PWD/target/fuzz/$target-"

@@ -49,14 +49,15 @@ pub fn import(settings: &ImportSettings) -> Result<Bundle, Failure> {
     let inputs = settings.inputs.as_deref().map(inputs).transpose()?;
     let golden = settings.golden.as_deref().map(read).transpose()?;
     let records = settings.events.as_deref().map(|path| first_records(path, schema.id())).transpose()?;
-    let name = settings.name.clone().or_else(|| template.is_none().then(|| folder_name(&settings.out)));
+    let nameless = folder_name(&settings.out);
     let import = Import {
         file: &file,
         schema: &schema,
         template: template.as_deref(),
         inputs: inputs.as_deref(),
         outputs: settings.outputs.clone(),
-        name,
+        name: settings.name.clone(),
+        nameless: &nameless,
         golden: match (&golden, &records) {
             (Some(given), _) => GoldenInputs::Given(given),
             (None, Some(records)) => GoldenInputs::Records(records),

@@ -61,7 +61,16 @@ fn trees_and_chains_are_the_same_on_the_fused_kernels() {
         let file = fs::read(&entry).unwrap();
         let golden = GoldenInputs::Noise;
         let (template, inputs, outputs) = (None, None, None);
-        let import = Import { file: &file, schema: &schema, template, inputs, outputs, name: None, golden };
+        let import = Import {
+            file: &file,
+            schema: &schema,
+            template,
+            inputs,
+            outputs,
+            name: None,
+            nameless: "model",
+            golden,
+        };
         let bundle = bundle(&import);
         if bundle.unfit_for(Engine::Fused).is_some() {
             continue;
@@ -109,8 +118,16 @@ fn state_dicts_of_pytorch_give_the_scores_of_pytorch() {
         let schema = schema(rows.len() / events);
         let (inputs, outputs, named, golden) = (None, None, None, GoldenInputs::Noise);
         let template = Some(template.as_str());
-        let bundle =
-            bundle(&Import { file: &file, schema: &schema, template, inputs, outputs, name: named, golden });
+        let bundle = bundle(&Import {
+            file: &file,
+            schema: &schema,
+            template,
+            inputs,
+            outputs,
+            name: named,
+            nameless: "model",
+            golden,
+        });
         let computed = scores(&bundle, &schema, Engine::Flex, &rows, events);
         let width = computed.len();
         for (at, &wanted) in expected.iter().enumerate() {

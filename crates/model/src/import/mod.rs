@@ -44,6 +44,8 @@ pub struct Import<'a> {
     pub outputs: Option<Vec<String>>,
     /// Name of the model; by default the template's.
     pub name: Option<String>,
+    /// Name of a model that is given none.
+    pub nameless: &'a str,
     /// What the golden vectors are made of.
     pub golden: GoldenInputs<'a>,
 }
@@ -185,7 +187,7 @@ impl Import<'_> {
         if let Some(name) = &self.name {
             manifest.insert("name".into(), name.as_str().into());
         }
-        manifest.entry("name").or_insert("model".into());
+        manifest.entry("name").or_insert(self.nameless.into());
         manifest.entry("version").or_insert("1.0.0".into());
         if let Some(outputs) = &self.outputs {
             let outputs: Vec<Value> = outputs.iter().map(|output| output.as_str().into()).collect();
