@@ -347,7 +347,7 @@ fn fault_name(code: u8) -> Option<&'static str> {
     match code {
         0 => None,
         fault::PANIC => Some(Errored::Panic.name()),
-        fault::NAN => Some(Errored::Nan.name()),
+        fault::NAN => Some(Errored::NotFinite.name()),
         fault::DEADLINE => Some(Errored::Deadline.name()),
         fault::DEVICE => Some(Errored::Device.name()),
         _ => Some("unknown"),

@@ -76,7 +76,7 @@ impl Rules {
         bundles.iter().try_for_each(|(name, choices)| same_outputs(name, choices))?;
         let scores = score_names(&bundles);
         let compiled = Arc::new(menu.compile(schema, &scores).or_fail(Exit::Input)?);
-        let engine = settle(engine, &bundles);
+        let engine = settle(engine, bundles.iter().flat_map(|(_, choices)| choices));
         let models = bind_all(&bundles, schema, engine)?;
         let model_hash = if bundles.is_empty() { 0 } else { joint_hash(&bundles) };
         let provenance = Provenance { schema_id: schema.id(), model_hash };
@@ -123,11 +123,10 @@ impl Bound {
     }
 }
 
-/// The engine that a run with these bundles has: one for all.
-fn settle(engine: Engine, bundles: &[(String, Vec<Bundle>)]) -> Engine {
-    let mut all = bundles.iter().flat_map(|(_, choices)| choices);
+/// The engine that these bundles run on: one for all.
+pub(crate) fn settle<'a>(engine: Engine, mut bundles: impl Iterator<Item = &'a Bundle>) -> Engine {
     match engine {
-        Engine::Auto if all.all(|bundle| bundle.best_engine() == Engine::Fused) => Engine::Fused,
+        Engine::Auto if bundles.all(|bundle| bundle.best_engine() == Engine::Fused) => Engine::Fused,
         Engine::Auto => REFERENCE,
         engine => engine,
     }

@@ -169,7 +169,7 @@ fn what_no_rung_can_score_is_in_the_error_stream_or_kept_by_hash() {
         let verdict = event.verdict.as_ref().unwrap();
         assert_eq!(
             (verdict.fault, verdict.rung, verdict.guilty_model.as_deref()),
-            (Some("nan"), 1, Some("anomaly"))
+            (Some("not_finite"), 1, Some("anomaly"))
         );
         // One frame, one segment: the ids of a block follow each other.
         let place = verdict.block.unwrap();

@@ -75,7 +75,7 @@ causes! {
         /// The model panicked or refused the event.
         Panic = "panic",
         /// A score is not finite.
-        Nan = "nan",
+        NotFinite = "not_finite",
         /// The deadline passed before the event was scored.
         Deadline = "deadline",
         /// The device of a model was lost, and nothing stood in for it.

@@ -185,7 +185,7 @@ impl Judge {
 fn fault_code(cause: Errored) -> u8 {
     match cause {
         Errored::Panic => record::fault::PANIC,
-        Errored::Nan => record::fault::NAN,
+        Errored::NotFinite => record::fault::NAN,
         Errored::Deadline => record::fault::DEADLINE,
         Errored::Device => record::fault::DEVICE,
     }

@@ -217,7 +217,7 @@ fn score_model(
     for column in first..first + outputs {
         for (event, score) in range.clone().zip(&scores.column(column)[range.clone()]) {
             if !score.is_finite() {
-                fail(event, Errored::Nan);
+                fail(event, Errored::NotFinite);
             }
         }
     }

@@ -341,7 +341,7 @@ fn canary_a_miscount_does_not_balance() {
     let tampers: [fn(&mut Tally); 5] = [
         |tally| tally.rejected += 1,
         |tally| tally.accepted = tally.accepted.saturating_sub(1),
-        |tally| tally.errored.add(Errored::Nan, 1),
+        |tally| tally.errored.add(Errored::NotFinite, 1),
         |tally| tally.rungs[0] += 1,
         // Balances in itself, but not with what was stored.
         |tally| (tally.accepted, tally.rejected) = (0, tally.rejected + tally.accepted),

@@ -12,6 +12,7 @@ use tamis_model::Engine;
 use crate::blocks::{self, Blocks, SoFar};
 use crate::frames::Frames;
 use crate::lineup::{Lineup, lost_device};
+use crate::models::settle;
 use crate::{Exit, Failure, NamedBundle};
 use rows::Rows;
 
@@ -60,7 +61,8 @@ pub fn score(settings: &ScoreSettings, mut progress: impl FnMut(SoFar)) -> Resul
     rows::may_write(&settings.out, settings.overwrite)?;
     let lineup = Lineup::load(&settings.models)?;
     let mut blocks = Blocks::new(Frames::open(&settings.input)?)?;
-    let mut scorer = lineup.scorer(blocks.schema(), settings.engine, blocks.batch())?;
+    let engine = settle(settings.engine, lineup.models.iter().map(|(_, bundle)| bundle));
+    let mut scorer = lineup.scorer(blocks.schema(), engine, blocks.batch())?;
     let scores = lineup.score_names();
     let begin = Instant::now();
     let (mut block, mut errored) = (blocks.block(), Counts::<Errored>::default());
@@ -69,7 +71,7 @@ pub fn score(settings: &ScoreSettings, mut progress: impl FnMut(SoFar)) -> Resul
     }
     let mut rows = Rows::create(&settings.out, &scores, settings.overwrite)?;
     loop {
-        scorer.score(&block).map_err(|message| lost_device(settings.engine, &message))?;
+        scorer.score(&block).map_err(|message| lost_device(engine, &message))?;
         scorer.faults().for_each(|(_, cause)| errored.add(cause, 1));
         if !rows.append(&block, scorer.scores())? {
             break;
@@ -94,7 +96,7 @@ pub fn score(settings: &ScoreSettings, mut progress: impl FnMut(SoFar)) -> Resul
         bytes,
         errored,
         corrupt: blocks.corrupt,
-        device: settings.engine.to_string(),
+        device: engine.to_string(),
         seconds: begin.elapsed().as_secs_f64(),
         problems,
         exit: exit.code(),

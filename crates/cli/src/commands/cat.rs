@@ -265,7 +265,7 @@ fn cells(event: &Event, columns: &[Column]) -> Vec<String> {
     cells
 }
 
-/// `(undecided: nan by topo, index 17 in a block of 4096)`, or `(kept by hash: deadline)`.
+/// `(undecided: not_finite by topo, index 17 in a block of 4096)`, or `(kept by hash: deadline)`.
 fn unscored(fault: &str, verdict: &Verdict) -> String {
     let by = verdict.guilty_model.as_ref().map(|model| format!(" by {model}")).unwrap_or_default();
     match verdict.block {

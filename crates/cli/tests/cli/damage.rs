@@ -123,7 +123,7 @@ fn a_score_that_is_no_number_goes_to_the_error_stream() {
     lab.write("in.tmf", &frames.bytes);
     let (code, document) = lab.replay("in.tmf", "");
     let ledger = &document["ledger"];
-    assert_eq!((code, &ledger["errored"]["nan"]), (75, &json!(2)), "{document}");
+    assert_eq!((code, &ledger["errored"]["not_finite"]), (75, &json!(2)), "{document}");
     assert_eq!((&ledger["accepted"], &ledger["rejected"]), (&json!(1), &json!(2)));
     let error = &document["streams"][1];
     assert_eq!((&error["name"], &error["events"]), (&json!("error"), &json!(2)));

@@ -38,7 +38,7 @@ fn without_a_last_rung_what_no_model_can_score_is_in_the_error_stream() {
     let ledger = &document["ledger"];
     assert_eq!((code, &ledger["accepted"], &ledger["rejected"]), (75, &json!(2), &json!(2)), "{ledger}");
     assert_eq!(rungs(&document), [2, 2]);
-    assert_eq!(ledger["errored"], json!({"panic": 0, "nan": 2, "deadline": 0, "device": 0}));
+    assert_eq!(ledger["errored"], json!({"panic": 0, "not_finite": 2, "deadline": 0, "device": 0}));
 
     let kept = events(&lab, "a-physics-0001.mcap");
     let of = |event: &Value| {
@@ -53,10 +53,10 @@ fn without_a_last_rung_what_no_model_can_score_is_in_the_error_stream() {
         (&lost[1]["event"], &verdict["rung"], &verdict["engine"]),
         (&json!(5), &json!(1), &json!("flex"))
     );
-    assert_eq!((&verdict["fault"], &verdict["guilty_model"]), (&json!("nan"), &json!("twice")));
+    assert_eq!((&verdict["fault"], &verdict["guilty_model"]), (&json!("not_finite"), &json!("twice")));
     assert_eq!(verdict["block"], json!({"index": 5, "events": 6}));
     let table = lab.tamis("cat out/a-error-0001.mcap").out;
-    assert!(table.contains("(undecided: nan by twice, index 3 in a block of 6)"), "{table}");
+    assert!(table.contains("(undecided: not_finite by twice, index 3 in a block of 6)"), "{table}");
 
     let books = std::fs::read_to_string(lab.path("out/a.ledger.jsonl")).unwrap();
     let segment: Value = serde_json::from_str(books.lines().next().unwrap()).unwrap();
@@ -92,9 +92,9 @@ fn the_last_rung_keeps_some_by_hash_and_says_so() {
     let by_hash: Vec<&Value> = kept.iter().filter(|event| event["verdict"]["rung"] == 2).collect();
     assert_eq!(by_hash.len() as u64 + 2, document["ledger"]["accepted"].as_u64().unwrap());
     assert_eq!(by_hash.iter().map(|event| event["event"].as_u64().unwrap()).collect::<Vec<_>>(), [3]);
-    assert_eq!(by_hash[0]["verdict"]["fault"], "nan");
+    assert_eq!(by_hash[0]["verdict"]["fault"], "not_finite");
     let table = lab.tamis("cat out/b-physics-0001.mcap").out;
-    assert!(table.contains("(kept by hash: nan by twice)"), "{table}");
+    assert!(table.contains("(kept by hash: not_finite by twice)"), "{table}");
     assert_eq!(lab.tamis("verify out/b-physics-0001.mcap").code, Some(0));
 }
 
@@ -112,7 +112,7 @@ fn what_is_later_than_the_deadline_says_so_and_is_accepted_by_verify() {
     assert_eq!(lab.tamis("verify out/a-error-0001.mcap").code, Some(0));
     // In time, a deadline changes nothing.
     let (_, in_time) = lab.replay("in.tmf", "--name b --deadline 1000s");
-    assert_eq!((rungs(&in_time), &in_time["ledger"]["errored"]["nan"]), (vec![2, 2], &json!(2)));
+    assert_eq!((rungs(&in_time), &in_time["ledger"]["errored"]["not_finite"]), (vec![2, 2], &json!(2)));
     assert!(lab.tamis("replay in.tmf --menu menu.toml --out out --deadline 2").err.contains("as in 2ms"));
 }
 

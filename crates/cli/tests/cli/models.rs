@@ -91,7 +91,7 @@ fn what_has_no_score_is_counted_and_said() {
     assert_eq!(ran.out, "event,twice.score\n0,2.0\n1,NaN\n2,NaN\n3,4.0\n");
     assert_eq!(
         (ran.code, ran.err.as_str()),
-        (Some(75), "tamis: 2 events have a score that is missing or not finite: 2 nan\n")
+        (Some(75), "tamis: 2 events have a score that is missing or not finite: 2 not_finite\n")
     );
     let mut frames = Frames::new();
     frames.push(0, &[1.0]);
