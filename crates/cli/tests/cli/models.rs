@@ -204,6 +204,27 @@ fn one_engine_agrees_with_itself() {
 }
 
 #[test]
+fn lines_that_draw_by_run_are_decided_as_in_a_replay() {
+    let lab = Lab::new();
+    lab.model("twice", "x", 2.0);
+    // Two runs in frames so short that both would fit into one block.
+    let mut both = Vec::new();
+    for run in [1, 2] {
+        lab.tamis(&format!(
+            "gen --schema schema.toml --events 1000 --out r.tmf --frame-events 10 --run {run} --overwrite"
+        ));
+        both.extend(std::fs::read(lab.path("r.tmf")).unwrap());
+    }
+    lab.write("both.tmf", both);
+    let random = "\n[[line]]\nname = \"some\"\nkind = \"random\"\nevery = 3\nstreams = [\"physics\"]\n";
+    lab.write("menu.toml", format!("{MODEL_MENU}{random}"));
+    let ran = lab.tamis("model compare both.tmf --menu menu.toml --engines flex,flex --json");
+    let (document, (code, run)) = (json_of(&ran.out), lab.replay("both.tmf", ""));
+    assert_eq!((ran.code, code, &document["events"]), (Some(0), 0, &json!(2000)), "{ran:?}");
+    assert_eq!(document["contrasts"][0]["lines"][1]["reference"], run["lines"][1]["passed"]);
+}
+
+#[test]
 fn two_models_differ_in_scores_and_decisions() {
     let lab = lab(&[1.0, 99.0, 100.0, 101.0, 150.0]);
     lab.write("menu.toml", MODEL_MENU);
