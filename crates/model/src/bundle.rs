@@ -277,6 +277,8 @@ fn read_entries(bytes: &[u8], place: &str) -> Result<Vec<(String, Vec<u8>)>, Bun
     let not_tar = |error: std::io::Error| BundleFault::Tar { message: error.to_string() }.at(place);
     let mut archive = tar::Archive::new(Cursor::new(bytes));
     let mut files: Vec<(String, Vec<u8>)> = Vec::new();
+    // That of the first file, and then of all.
+    let mut folder: Option<String> = None;
     for (index, entry) in archive.entries().map_err(not_tar)?.enumerate() {
         if index == ENTRIES_MAX {
             return Err(BundleFault::Entries.at(place));
@@ -292,8 +294,9 @@ fn read_entries(bytes: &[u8], place: &str) -> Result<Vec<(String, Vec<u8>)>, Bun
             return Err(BundleFault::NotPlain.at(inside));
         }
         let path = full_name.strip_prefix("./").unwrap_or(&full_name);
-        let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
-        if path.matches('/').count() > 1 || files.iter().any(|(other, _)| other == name) {
+        let (within, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let elsewhere = folder.get_or_insert_with(|| within.to_owned()) != within;
+        if elsewhere || within.contains('/') || files.iter().any(|(other, _)| other == name) {
             return Err(BundleFault::Place.at(inside));
         }
         let mut content = Vec::new();

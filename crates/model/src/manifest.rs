@@ -301,9 +301,15 @@ impl Input {
         if self.clip.is_some_and(|[low, high]| low >= high) {
             return bad(&format!("input '{}'", self.field), "clip = [low, high] with low below high");
         }
+        if self.scale.iter().flat_map(PerElement::values).any(|scale| scale == 0.0) {
+            return bad(&format!("input '{}'", self.field), "a scale of 0 says nothing; leave the input out");
+        }
         let Some(values) = &self.one_hot else { return Ok(()) };
         if values.is_empty() || values.len() > ONE_HOT_MAX || !values.iter().all(|value| value.is_finite()) {
             return bad(&format!("input '{}'", self.field), "one_hot = a list of 1 to 1024 finite values");
+        }
+        if values.iter().enumerate().any(|(index, value)| values[..index].contains(value)) {
+            return bad(&format!("input '{}'", self.field), "every value of one_hot stands there once");
         }
         if self.log1p || self.shift.is_some() || self.scale.is_some() || self.clip.is_some() {
             return bad(

@@ -98,6 +98,10 @@ fn archives_that_are_no_bundle_are_refused() {
         "x.tar: b/model.toml: the files of a bundle stand at the top or in one folder, each once"
     );
     assert_eq!(
+        archive(&[("a/golden.safetensors", file), ("b/model.toml", file)]),
+        "x.tar: b/model.toml: the files of a bundle stand at the top or in one folder, each once"
+    );
+    assert_eq!(
         archive(&[("../../model.toml", file)]),
         "x.tar: ../../model.toml: the files of a bundle stand at the top or in one folder, each once"
     );
@@ -335,6 +339,20 @@ fn inputs_must_be_data_of_the_schema() {
         unbound(|_| (), &SCHEMA.replace("len = 3", "len = 2")),
         "model 'topo', input 'jets.pt': shift has 3 numbers, the field has 2"
     );
+}
+
+#[test]
+fn preprocessing_that_says_nothing_is_refused() {
+    let refuse = |good: &'static str, wrong: &'static str| {
+        let mut parts = Parts::classifier();
+        assert!(parts.manifest.contains(good));
+        parts.manifest = parts.manifest.replacen(good, wrong, 1);
+        refusal(&parts)
+    };
+    let scale = refuse("scale = 0.02", "scale = 0.0");
+    assert!(scale.ends_with("input 'jets.pt': a scale of 0 says nothing; leave the input out"), "{scale}");
+    let twice = refuse("field = \"small\"", "field = \"small\"\none_hot = [1, 2, 1]");
+    assert!(twice.ends_with("input 'small': every value of one_hot stands there once"), "{twice}");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use burn_pack::{Bytes, DType, Tensor, Writer};
 use safetensors::SafeTensors;
 use tamis_event::{Block, Schema, Span};
 use tamis_model::{Bundle, Engine, GoldenInputs, Import};
@@ -137,5 +138,39 @@ fn state_dicts_of_pytorch_give_the_scores_of_pytorch() {
                 "{name}.{end}: number {at} is {score}, expected {wanted}"
             );
         }
+    }
+}
+
+#[test]
+fn burnpack_makes_the_bundle_of_the_same_weights_as_safetensors() {
+    let (name, keys) = STATE_DICTS[0];
+    let template = format!("activation = 'relu'\noutput_activation = 'none'\n{keys}\n");
+    let safetensors = fs::read(zoo().join(format!("weights/{name}.safetensors"))).unwrap();
+    let tensors = SafeTensors::deserialize(&safetensors).unwrap();
+    let packed = |dtype: DType, keep: fn(&[u8]) -> Vec<u8>| {
+        let tensors = tensors.iter().map(|(name, view)| {
+            Tensor::new(
+                name.into(),
+                dtype,
+                view.shape().to_vec(),
+                None,
+                Bytes::from_bytes_vec(keep(view.data())),
+            )
+        });
+        Writer::new(tensors.collect()).into_bytes().unwrap().to_vec()
+    };
+    let schema = schema(8);
+    let import = |file: &[u8]| {
+        let (template, golden, nameless) = (Some(template.as_str()), GoldenInputs::Noise, "model");
+        let (inputs, outputs, name) = (None, None, None);
+        Import { file, schema: &schema, template, inputs, outputs, name, nameless, golden }.run()
+    };
+    let burnpack = packed(DType::F32, <[u8]>::to_vec);
+    assert_eq!(import(&burnpack).unwrap().files(), import(&safetensors).unwrap().files());
+    let halves = packed(DType::F16, |bytes| bytes[..bytes.len() / 2].to_vec());
+    let refused = import(&halves).unwrap_err().to_string();
+    assert!(refused.contains("is F16, must be F32"), "{refused}");
+    for end in [4, 8, 40, burnpack.len() / 2, burnpack.len() - 1] {
+        import(&burnpack[..end]).unwrap_err();
     }
 }

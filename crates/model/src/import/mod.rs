@@ -22,7 +22,7 @@ use crate::bundle::{Bundle, hex};
 use crate::engine::Engine;
 use crate::error::{BindError, BundleError};
 use crate::features::Features;
-use crate::manifest::{Input, MANIFEST_FILE, NO_SCORE};
+use crate::manifest::{Input, MANIFEST_FILE, Manifest, NO_SCORE};
 
 /// Deviation of a golden score that loading allows, of 1 or of the score if that is larger.
 const TOLERANCE: f64 = 1e-4;
@@ -105,6 +105,7 @@ impl Import<'_> {
         let entries = [("file", GOLDEN_FILE.into()), ("sha256", sha256(&golden).into())];
         set(&mut manifest, "golden", &entries)?;
         table(&mut manifest, "golden")?.entry("tolerance").or_insert(TOLERANCE.into());
+        check_form(&manifest)?;
         let manifest = toml::to_string(&manifest)
             .map_err(|error| ImportError::Text { what: "manifest", message: error.to_string() })?;
         let files = BundleFiles { manifest, weights, golden };
@@ -215,8 +216,19 @@ fn named_inputs(manifest: &Table) -> Result<(&str, Vec<Input>), ImportError> {
     let list = manifest.get("input").cloned().unwrap_or(Value::Array(Vec::new()));
     let inputs: Inputs = Table::from_iter([("input".to_owned(), list)])
         .try_into()
-        .map_err(|error: toml::de::Error| ImportError::Text { what: "inputs", message: error.to_string() })?;
+        .map_err(|error: toml::de::Error| text_error("inputs", &error))?;
     Ok((manifest.get("name").and_then(Value::as_str).unwrap_or("model"), inputs.input))
+}
+
+/// Looks at keys and types while the table is still the user's: an error of the finished manifest would count lines that nobody wrote.
+fn check_form(manifest: &Table) -> Result<(), ImportError> {
+    let form: Result<Manifest, _> = manifest.clone().try_into();
+    form.map(drop).map_err(|error: toml::de::Error| text_error("template", &error))
+}
+
+/// An error of a table, which has keys and no lines.
+fn text_error(what: &'static str, error: &toml::de::Error) -> ImportError {
+    ImportError::Text { what, message: error.to_string().trim_end().replace('\n', " ") }
 }
 
 /// The bundle that the files make.
