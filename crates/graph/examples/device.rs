@@ -22,7 +22,7 @@ const RUNS: usize = 15;
 
 fn main() {
     let wanted = std::env::args().nth(1).and_then(|word| word.parse().ok()).unwrap_or(0usize);
-    let kind = if cfg!(feature = "vulkan") { DeviceType::Vulkan } else { DeviceType::Wgpu };
+    let kind = DeviceType::Wgpu;
     let mut adapters = Device::enumerate(kind).into_vec();
     if wanted >= adapters.len() {
         eprintln!("device: there is no adapter {wanted}; {} found", adapters.len());

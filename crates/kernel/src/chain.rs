@@ -2,6 +2,7 @@
 
 use crate::dense::{Activation, Dense};
 use crate::error::{ChainError, LayerFault};
+use crate::gather::{Column, Gather};
 use crate::isa::{Isa, Level, Work};
 use crate::lanes::{EVENTS, Tile, from_rows, to_rows};
 use crate::passes;
@@ -100,6 +101,14 @@ impl Chain {
             between[i % 2] = between[i % 2].max(layer.outputs);
         }
         Tile::new(self.inputs(), 0, between, self.outputs())
+    }
+
+    /// Plans how the inputs come from records of `record_len` bytes. Inputs that no column names are left to the caller.
+    ///
+    /// # Panics
+    /// If a column does not lie within the record.
+    pub fn gather(&self, record_len: usize, columns: &[Column]) -> Gather {
+        Gather::new(self.level, record_len, self.inputs(), columns)
     }
 
     /// Scores `rows`, `[event][input]`, into `scores`, `[event][score]`, for any number of events.

@@ -16,7 +16,9 @@
 //!                    ^    sums in registers,                    |
 //!                    |    bias and activation before            |
 //!                    |    anything is stored                    |
-//!          Tile::inputs_mut ----------run_tile-----------> Tile::scores      for callers that write lanes themselves
+//!          Tile::inputs_mut ----------run_tile-----------> Tile::scores      for callers that write lanes themselves,
+//!                    ^
+//!   records --Gather-'                                                       or have them gathered from records
 //! ```
 //!
 //! Words. *Lane*: the place of an event in a register. *Lanes* ([`Lanes`]): one number of the 32 events of a tile. *Tile* ([`Tile`]): what one
@@ -38,6 +40,7 @@ mod chain;
 mod dense;
 mod error;
 mod forest;
+mod gather;
 mod isa;
 mod lanes;
 mod math;
@@ -52,6 +55,7 @@ pub use forest::{
     Aggregate, Comparison, EQUALS_MAX, Finish, Forest, ForestError, ForestSpec, Missing, NODES_MAX, Node,
     TREES_MAX, Tree, TreeFault, WEIGHTS_MAX,
 };
+pub use gather::{Column, Gather, Map, Number};
 pub use isa::Isa;
 pub use lanes::{EVENTS, Lanes, Tile};
 pub use probe::multiply_adds;

@@ -2,7 +2,7 @@
 
 use std::hint::select_unpredictable;
 
-use super::{Simd, turn_each};
+use super::{Simd, WINDOW, turn_each};
 use crate::lanes::Lanes;
 
 /// No instruction set at all.
@@ -126,13 +126,45 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    fn half_int(self, a: V) -> V {
-        each_int(a, a, |a, _| a >> 1)
+    fn shift_left(self, a: V, bits: i32) -> V {
+        each_int(a, a, |a, _| a << bits)
     }
 
     #[inline(always)]
-    fn to_exponent(self, a: V) -> V {
-        each_int(a, a, |a, _| a << 23)
+    fn shift_right(self, a: V, bits: i32) -> V {
+        each_int(a, a, |a, _| a >> bits)
+    }
+
+    #[inline(always)]
+    fn shift_right_unsigned(self, a: V, bits: i32) -> V {
+        each_int(a, a, |a, _| (a.cast_unsigned() >> bits).cast_signed())
+    }
+
+    #[inline(always)]
+    fn to_float(self, a: V) -> V {
+        each(a, a, |a, _| a.to_bits().cast_signed() as f32)
+    }
+
+    #[inline(always)]
+    fn physical(self, a: V, scale: f64, offset: f64) -> V {
+        each(a, a, |a, _| (f64::from(a.to_bits().cast_signed()) * scale + offset) as f32)
+    }
+
+    #[inline(always)]
+    fn physical_float(self, a: V, scale: f64, offset: f64) -> V {
+        each(a, a, |a, _| (f64::from(a) * scale + offset) as f32)
+    }
+
+    #[inline(always)]
+    fn turn_words(self, bytes: &[u8], stride: usize) -> [V; WINDOW / 4] {
+        let mut out = [[0.0; LANES]; WINDOW / 4];
+        for lane in 0..LANES {
+            let window: &[u8; WINDOW] = bytes[lane * stride..].first_chunk().expect("bytes for every window");
+            for (words, &word) in out.iter_mut().zip(window.as_chunks().0) {
+                words[lane] = f32::from_le_bytes(word);
+            }
+        }
+        out
     }
 
     #[inline(always)]
