@@ -18,8 +18,10 @@
 
 use crate::isa::{Level, Work};
 use crate::lanes::{EVENTS, Lanes};
-use crate::simd::{Simd, WINDOW};
+use crate::simd::{Simd, WINDOW, prefetch};
 
+/// Bytes of a record up to which the next tile is asked for as a whole. Of longer ones little is read, and they would fill the cache.
+const AHEAD_RECORD_MAX: usize = 512;
 /// Words of a window.
 const WORDS: usize = WINDOW / 4;
 
@@ -165,7 +167,8 @@ impl Gather {
         self.level.run(Fill { gather: self, records: Scattered(records), events: records.len(), lanes });
     }
 
-    /// The same for records that follow each other. `bytes` may go on behind the last one, and that is a little faster.
+    /// The same for records that follow each other. `bytes` may go on behind the last one, which is faster: records that were not used yet are
+    /// asked for while a kernel computes.
     ///
     /// # Panics
     /// As [`Gather::fill`].
@@ -174,6 +177,10 @@ impl Gather {
         assert!(bytes.len() >= events * self.record_len, "records are whole");
         let records = Run { bytes, stride: self.record_len };
         self.level.run(Fill { gather: self, records, events, lanes });
+        if self.record_len <= AHEAD_RECORD_MAX {
+            let next = &bytes[events * self.record_len..];
+            prefetch(&next[..next.len().min(events * self.record_len)]);
+        }
     }
 
     fn assert_fits(&self, events: usize, lanes: &[Lanes]) {

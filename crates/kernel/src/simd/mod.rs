@@ -108,6 +108,23 @@ pub(crate) trait Simd: Copy + fmt::Debug {
     fn pick(self, bits: Self::V, table: &[f32; 32], otherwise: Self::V) -> Self::V;
 }
 
+/// Asks the caches for these bytes, which are read soon.
+#[inline(always)]
+#[cfg_attr(
+    target_arch = "x86_64",
+    allow(unsafe_code, reason = "a hint to the CPU, which every x86-64 has and which cannot fail")
+)]
+pub(crate) fn prefetch(bytes: &[u8]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in bytes.chunks(64) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: SSE is part of x86-64, and a prefetch has no effect on memory, whatever the address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = bytes;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
