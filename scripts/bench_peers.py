@@ -135,8 +135,11 @@ class Worker:
     def __init__(self, rival, command, core, work):
         self.rival = rival
         self.errors = open(work / f"{rival}.stderr", "w+")
+        # What torch.compile makes goes away with the rest.
+        environment = os.environ | {"TORCHINDUCTOR_CACHE_DIR": str(work / "inductor")}
+        pipe = subprocess.PIPE
         self.process = subprocess.Popen(
-            list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True, preexec_fn=pin([core]))
+            list(map(str, command)), stdin=pipe, stdout=pipe, stderr=self.errors, text=True, preexec_fn=pin([core]), env=environment)
         self.variants = self.answer()[1:]
 
     def answer(self):
@@ -333,22 +336,25 @@ def trees(train, folder):
 def alternate(rounds, ours, rivals):
     """Turns: Tamis between any two rivals. For every rival a list of (mean of Tamis before and after, what the rival gave)."""
     turns = {name: [] for name in rivals}
-    for _ in range(rounds):
-        before = ours()
+    before = None
+    # The first round warms up what needs it, and is not counted.
+    for at in range(rounds + 1):
         for name, rival in rivals.items():
+            before = before or ours()
             found = rival()
             after = ours()
-            turns[name].append(((before + after) / 2, found))
+            if at > 0:
+                turns[name].append(((before + after) / 2, found))
             before = after
     return turns
 
 
-def result(section, model, rival, turns, how, target=None):
-    """A row of the table. Turns: (nanoseconds per event of Tamis, of the rival)."""
+def result(section, model, rival, turns, call, target=None):
+    """A row of the table. Turns: (nanoseconds per event of Tamis, of the rival). Call: way of calling, batch."""
     ratios = sorted(theirs / ours for ours, theirs in turns)
     median = statistics.median(ratios)
     return {
-        "section": section, "model": model, "rival": rival, "how": how,
+        "section": section, "model": model, "rival": rival, "call": call,
         "tamis_ns": statistics.median(ours for ours, _ in turns), "rival_ns": statistics.median(theirs for _, theirs in turns),
         "ratio": {"median": median, "min": ratios[0], "max": ratios[-1]}, "turns": len(ratios),
         "target": target, "met": None if target is None else median >= target,
@@ -362,6 +368,7 @@ def best(turns):
 
 
 def check(rival, found, wanted):
+    """The largest difference, which must be small."""
     import numpy
 
     if found.shape != wanted.shape or not numpy.isfinite(found).all():
@@ -373,56 +380,60 @@ def check(rival, found, wanted):
 
 
 def one_thread(given, tamis, work, say):
-    rows, kept = [], {}
-    models = [(name, widths[0], target) for name, widths, _, target in NETWORKS] + ([(TREES, TREE_WIDTH, None)] if "xgboost" in given.rivals else [])
-    for name, width, target in models:
-        schema, recording, events = noise(tamis, work, width, 1)
-        events.tofile(work / f"rows-{width}.f32")
-        folder = work / name.replace(" ", "-")
+    rows, runtimes = [], {}
+    for seed, (name, widths, last, target) in enumerate(NETWORKS):
+        folder = work / name
         folder.mkdir()
-        native, output, more = None, 0, []
-        if name == TREES:
-            files, note = trees(noise(tamis, work, width, 2)[2], folder)
-            say.notes.append(f"{TREES}: {note}.")
-            path, native, output, more = files["onnx"], files["ubj"], 1, ["--outputs", "-,-,probability"]
-        else:
-            path = folder / "net.onnx"
-            _, widths, last, _ = next(one for one in NETWORKS if one[0] == name)
-            path.write_bytes(network(widths, last, seed=len(rows)))
-        bundle = tamis.bundle(path, schema, folder / "bundle", *more)
-        wanted = tamis.scores(recording, bundle, folder / "tamis.npy")
-        shown = []
-        for rival in ["xgboost", "onnxruntime", "tract", "torch"]:
-            if rival not in given.rivals or (rival == "xgboost") > (name == TREES) or (rival == "torch" and name == TREES):
-                continue
-            what = [native if rival == "xgboost" else path, output, work / f"rows-{width}.f32", width]
-            command = [given.tract, *what] if rival == "tract" else [sys.executable, PEERS / "workers.py", rival, *what]
-            worker = kept[name, rival] = Worker(rival, command, tamis.core, folder)
-            found = worker.scores().reshape(len(events), -1)
-            # A classifier gives two probabilities that add up to 1; tamis is asked for the second.
-            apart = check(rival, found[:, -1:] if name == TREES else found, wanted)
-            say(f"{name}: {rival} agrees within {apart:.1g}")
-            shown.append(rival)
-        turns = alternate(given.rounds, lambda: tamis.model_ns(bundle), {rival: kept[name, rival].turn for rival in shown})
-        for rival in shown:
-            call, best_turns = best(turns[rival])
-            aim = TREE_TARGETS.get(rival) if name == TREES else target if rival == "onnxruntime" else None
-            rows.append(result("one thread", name, rival, best_turns, f"{call[0]}, batch {call[1]}", aim))
-            say.row(rows[-1])
-            if (name, rival) == (name, "onnxruntime") and name != TREES:
-                kept[name] = call
-            else:
-                kept.pop((name, rival)).close()
-    if "kernel" in given.rivals:
-        rows += kernel(given, kept, tamis, say)
-    for worker in kept.values():
-        if isinstance(worker, Worker):
+        path = folder / "net.onnx"
+        path.write_bytes(network(widths, last, seed))
+        rivals = {rival: (path, 0) for rival in ["onnxruntime", "torch", "tract"] if rival in given.rivals}
+        found, workers = model(given, tamis, work, say, name, widths[0], path, rivals, {"onnxruntime": target})
+        rows += found
+        runtimes[name] = workers.pop("onnxruntime"), found[0]["call"]
+        for worker in workers.values():
             worker.close()
+    if "xgboost" in given.rivals:
+        (work / "trees").mkdir()
+        files, note = trees(noise(tamis, work, TREE_WIDTH, 2)[2], work / "trees")
+        say.notes.append(f"{TREES}: {note}.")
+        rivals = {"xgboost": (files["ubj"], 0)} | {rival: (files["onnx"], 1) for rival in ["onnxruntime", "tract"] if rival in given.rivals}
+        # A classifier gives a label and two probabilities that add up to 1; the second is asked for.
+        more = ["--outputs", "-,-,probability"]
+        found, workers = model(given, tamis, work, say, TREES, TREE_WIDTH, files["onnx"], rivals, TREE_TARGETS, more)
+        rows += found
+        for worker in workers.values():
+            worker.close()
+    if "kernel" in given.rivals:
+        rows += kernel(given, runtimes, tamis, say)
+    for worker, _ in runtimes.values():
+        worker.close()
     return rows
 
 
-def kernel(given, kept, tamis, say):
-    """The kernel alone: one call measures all networks, so that ONNX Runtime has one turn with all of them, too."""
+def model(given, tamis, work, say, name, width, path, rivals, targets, more=()):
+    """Rows of the table for one model, and the workers. Rivals: file and number of the output."""
+    schema, recording, events = noise(tamis, work, width, 1)
+    events.tofile(work / f"rows-{width}.f32")
+    bundle = tamis.bundle(path, schema, path.parent / "bundle", *more)
+    wanted = tamis.scores(recording, bundle, path.parent / "scores.npy")
+    workers = {}
+    for rival, (file, output) in rivals.items():
+        command = [given.tract] if rival == "tract" else [sys.executable, PEERS / "workers.py", rival]
+        command += [file, output, work / f"rows-{width}.f32", width] + (["quick"] if given.quick and rival == "torch" else [])
+        workers[rival] = Worker(rival, command, tamis.core, path.parent)
+        found = workers[rival].scores().reshape(len(events), -1)[:, -wanted.shape[1] :]
+        say(f"{name}: {rival} agrees within {check(rival, found, wanted):.1g}")
+    turns = alternate(given.rounds, lambda: tamis.model_ns(bundle), {rival: worker.turn for rival, worker in workers.items()})
+    rows = []
+    for rival in rivals:
+        call, best_turns = best(turns[rival])
+        rows.append(result("one thread", name, rival, best_turns, call, targets.get(rival)))
+        say.row(rows[-1])
+    return rows, workers
+
+
+def kernel(given, runtimes, tamis, say):
+    """The kernel alone: one call measures all networks, so ONNX Runtime has one turn with all of them, too."""
 
     def ours():
         done = subprocess.run([given.speed], capture_output=True, text=True, preexec_fn=pin([tamis.core]))
@@ -431,24 +442,21 @@ def kernel(given, kept, tamis, say):
             match = re.match(r"(\S+) +(avx512|avx2|neon|portable) +([\d.]+) ", line)
             if match:
                 found[match[1]] = min(found.get(match[1], float("inf")), float(match[3]))
-        if done.returncode or any(name not in found for name, *_ in NETWORKS):
+        if done.returncode or any(name not in found for name in runtimes):
             raise Trouble(f"{given.speed} does not name every network: {done.stderr.strip() or done.stdout}\nLeave it out with --without kernel")
         return found
 
     turns = []
     before = ours()
     for _ in range(max(given.rounds // 3, 1)):
-        found = {}
-        for name, *_ in NETWORKS:
-            found[name] = statistics.median(map(float, kept[name, "onnxruntime"].ask("time", *kept[name])))
+        found = {name: statistics.median(map(float, worker.ask("time", *call))) for name, (worker, call) in runtimes.items()}
         after = ours()
         turns.append(({name: (before[name] + after[name]) / 2 for name in found}, found))
         before = after
     rows = []
-    for name, *_ in NETWORKS:
-        call = kept[name]
+    for name, _, _, target in NETWORKS:
         pairs = [(mine[name], theirs[name]) for mine, theirs in turns]
-        rows.append(result("kernel alone", name, "onnxruntime", pairs, f"{call[0]}, batch {call[1]}"))
+        rows.append(result("kernel alone", name, "onnxruntime", pairs, runtimes[name][1], target))
         say.row(rows[-1])
     return rows
 
@@ -495,11 +503,11 @@ def end_to_end(given, tamis, work, say):
     rows = []
     hows = {"script": f"onnxruntime with {len(tamis.cores)} threads", "jobs": "half the file and one core each"}
     for rival, found in turns.items():
-        rows.append(result("file to files", "l1.toml", rival, found, f"{hows[rival]}, batch {chosen[rival]}", SCRIPT_TARGET))
+        rows.append(result("file to files", "l1.toml", rival, found, (hows[rival], chosen[rival]), SCRIPT_TARGET))
         say.row(rows[-1])
     if tamis.bench_has_devices():
         turns = alternate(given.rounds, lambda: tamis.bench(files["tmf"], files["menu"], files["events"] * repeat), {"script": lambda: one(chosen["script"])})
-        rows.append(result("memory to files", "l1.toml", "script", turns["script"], f"{hows['script']}, batch {chosen['script']}, from its file"))
+        rows.append(result("memory to files", "l1.toml", "script", turns["script"], (hows["script"], chosen["script"])))
         say.row(rows[-1])
     return rows
 
@@ -566,7 +574,7 @@ def page(document):
         target = "" if row["target"] is None else f"{row['target']:g}"
         verdict = {None: "", True: "met", False: "missed"}[row["met"]]
         lines.append(
-            f"| {row['section']} | {row['model']} | {TITLES[row['rival']]}: {row['how']} | {row['tamis_ns']:.1f} | {row['rival_ns']:.{digits}f} "
+            f"| {row['section']} | {row['model']} | {TITLES[row['rival']]}: {row['call'][0]}, batch {row['call'][1]} | {row['tamis_ns']:.1f} | {row['rival_ns']:.{digits}f} "
             f"| {ratio(row)} | {target} | {verdict} |")
     lines += [
         "",
@@ -598,6 +606,8 @@ def arguments():
     parser.add_argument("--cores", help="the cores to use, such as 0,1 [default: the first two]; the last one runs what has one thread")
     parser.add_argument("--rounds", type=int, help="turns of every rival [default: 15; with --quick 3]")
     given = parser.parse_args()
+    if given.rounds is not None and given.rounds < 1:
+        parser.error(f"--rounds {given.rounds}: at least one")
     without = [name for name in given.without.split(",") if name]
     for name in without:
         if name not in OPTIONAL:

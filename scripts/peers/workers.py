@@ -1,9 +1,9 @@
 """The rivals of scripts/bench_peers.py, each a process of its own that waits for its turn.
 
-    python3 workers.py onnxruntime|torch|xgboost MODEL OUTPUT ROWS.f32 WIDTH
+    python3 workers.py onnxruntime|torch|xgboost MODEL OUTPUT ROWS.f32 WIDTH [quick]
 
-MODEL is an ONNX file (for xgboost its own .ubj), OUTPUT the number of the output that is compared. Requests come on standard input, one per
-line, and each is answered by one line; scripts/peers/tract is the same in Rust:
+MODEL is an ONNX file (for xgboost its own .ubj), OUTPUT the number of the output that is compared; quick leaves out what takes long to
+prepare. Requests come on standard input, one per line, and each is answered by one line; scripts/peers/tract is the same in Rust:
 
     scores              the scores of all rows, as hexadecimal f32
     time VARIANT BATCH  nanoseconds per event of RUNS runs
@@ -26,7 +26,7 @@ RUN_SECONDS_MIN = 2e-3
 EVENTS = 4096
 
 
-def onnxruntime_calls(path, output):
+def onnxruntime_calls(path, output, _):
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -51,7 +51,7 @@ def onnxruntime_calls(path, output):
     return {"run": run, "binding": bound}
 
 
-def torch_calls(path, _):
+def torch_calls(path, _, quick):
     import onnx
     import torch
     from onnx import numpy_helper
@@ -82,12 +82,17 @@ def torch_calls(path, _):
         return call
 
     variants = {"eager": caller(network)}
-    if "compile" in os.environ.get("PEERS_TORCH", ""):
-        variants["compile"] = caller(torch.compile(network, dynamic=False))
+    if not quick:
+        compiled = caller(torch.compile(network, dynamic=False))
+        try:
+            compiled(np.zeros((EVENTS, layers[0].in_features), np.float32))()
+            variants["compile"] = compiled
+        except Exception as error:
+            print(f"torch.compile does not work here and is left out: {error}", file=sys.stderr)
     return variants
 
 
-def xgboost_calls(path, _):
+def xgboost_calls(path, *_):
     import xgboost
 
     booster = xgboost.Booster({"nthread": 1}, model_file=path)
@@ -114,11 +119,11 @@ def nanoseconds(calls, events):
 
 
 def main():
-    rival, model, output, rows, width = sys.argv[1:]
-    rows = np.fromfile(rows, np.float32).reshape(-1, int(width))
-    variants = {"onnxruntime": onnxruntime_calls, "torch": torch_calls, "xgboost": xgboost_calls}[rival](model, int(output))
+    rival, model, output, rows, width, *quick = sys.argv[1:]
     # Whatever a library prints goes elsewhere than the answers.
     answers, sys.stdout = sys.stdout, sys.stderr
+    rows = np.fromfile(rows, np.float32).reshape(-1, int(width))
+    variants = {"onnxruntime": onnxruntime_calls, "torch": torch_calls, "xgboost": xgboost_calls}[rival](model, int(output), quick)
     print("ready", *variants, file=answers, flush=True)
     prepared = {}
     for line in sys.stdin:
