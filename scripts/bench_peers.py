@@ -48,6 +48,8 @@ BATCHES = [256, 4096, 65536]
 SCRIPT_BATCHES = [1024, 4096, 16384, 65536]
 ROWS = 65536
 GATE = 1e-5
+# A call of a rival that is slower than its best by more than this, on the median of its first turns, is not tried further.
+NEAR, TURNS_OF_ALL = 1.25, 4
 HEADER = struct.Struct("<4sHHQQQIIIIIHHI")
 
 # Name, widths, what follows the last layer, target against ONNX Runtime.
@@ -61,7 +63,10 @@ TREES = "100 trees of depth 6"
 TREE_TARGETS = {"xgboost": 3.0, "onnxruntime": 6.0}
 TREE_WIDTH = 57
 SCRIPT_TARGET = 20.0
-TITLES = {"onnxruntime": "ONNX Runtime", "torch": "PyTorch", "tract": "tract", "xgboost": "XGBoost", "plain": "plain script", "tuned": "tuned script", "jobs": "tuned script, a job per core"}
+TITLES = {
+    "onnxruntime": "ONNX Runtime", "torch": "PyTorch", "tract": "tract", "xgboost": "XGBoost",
+    "plain": "plain script", "tuned": "tuned script", "jobs": "tuned script, a job per core",
+}
 
 
 class Trouble(Exception):
@@ -144,7 +149,8 @@ class Worker:
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(
             list(map(str, command)), stdin=pipe, stdout=pipe, stderr=self.errors, text=True, preexec_fn=pin([core]), env=environment)
-        self.variants = self.answer()[1:]
+        self.calls = [(variant, batch) for variant in self.answer()[1:] for batch in BATCHES]
+        self.turns = []
 
     def answer(self):
         line = self.process.stdout.readline()
@@ -166,9 +172,13 @@ class Worker:
         return numpy.frombuffer(bytes.fromhex(self.ask("scores")[0]), ">f4").astype(numpy.float32)
 
     def turn(self):
-        """Median nanoseconds per event for every way of calling it and every batch."""
-        calls = [(variant, batch) for variant in self.variants for batch in BATCHES]
-        return {call: statistics.median(map(float, self.ask("time", *call))) for call in calls}
+        """Median nanoseconds per event of every call: a way of calling and a batch. After a few turns only those near the best go on."""
+        found = {call: statistics.median(map(float, self.ask("time", *call))) for call in self.calls}
+        self.turns.append(found)
+        if len(self.turns) == TURNS_OF_ALL:
+            medians = {call: statistics.median(turn[call] for turn in self.turns) for call in self.calls}
+            self.calls = [call for call in self.calls if medians[call] <= NEAR * min(medians.values())]
+        return found
 
     def close(self):
         self.process.stdin.close()
@@ -369,8 +379,8 @@ def result(section, model, rival, turns, call, target=None):
 
 
 def best(turns):
-    """The call that is fastest on the median, and its turns."""
-    call = min(turns[0][1], key=lambda call: statistics.median(found[call] for _, found in turns))
+    """The call that is fastest on the median, of those that went on to the end, and its turns."""
+    call = min(turns[-1][1], key=lambda call: statistics.median(found[call] for _, found in turns))
     return call, [(ours, found[call]) for ours, found in turns]
 
 
@@ -544,8 +554,8 @@ def machine(cores):
     except (OSError, TypeError):
         cpu = platform.processor() or platform.machine()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-    pinned = f"pinned to {cores}" if hasattr(os, "sched_setaffinity") else "not pinned: this system cannot"
-    return f"{cpu}, {os.cpu_count()} cores, {memory:.0f} GB, {platform.system()} {platform.release()}; {pinned}"
+    pinned = f"pinned to cores {', '.join(map(str, cores))}" if hasattr(os, "sched_setaffinity") else "not pinned: this system cannot"
+    return f"{cpu}, {os.cpu_count()} cores, {memory:.0f} GB, {platform.system()} {platform.release().split('-')[0]}; {pinned}"
 
 
 def versions(given, tamis):
@@ -562,7 +572,7 @@ def page(document):
         f"# Tamis beside its rivals, {document['date']}",
         "",
         f"Written by `scripts/bench_peers.sh{' --quick' if document['quick'] else ''}`. {document['machine']}.",
-        f"Load average {document['load']['before']:.2f} before, {document['load']['after']:.2f} after; the machine may be shared.",
+        f"Load average {document['load']['before']:.2f} before, {document['load']['after']:.2f} after (this measurement alone makes 1 to 2).",
         f"Versions: {', '.join(f'{name} {version}' for name, version in document['versions'].items())}.",
         "",
         "A ratio is the rival's time per event over that of Tamis in neighbouring turns: above 1, Tamis is faster. Median of the turns, smallest to",
@@ -575,16 +585,17 @@ def page(document):
         digits = 0 if row["rival_ns"] >= 1000 else 1
         target = "" if row["target"] is None else f"{row['target']:g}"
         verdict = {None: "", True: "met", False: "missed"}[row["met"]]
+        call, batch = row["call"]
         lines.append(
-            f"| {row['section']} | {row['model']} | {TITLES[row['rival']]}: {row['call'][0]}, batch {row['call'][1]} | {row['tamis_ns']:.1f} | {row['rival_ns']:.{digits}f} "
-            f"| {ratio(row)} | {target} | {verdict} |")
+            f"| {row['section']} | {row['model']} | {TITLES[row['rival']]}: {call}, batch {batch} "
+            f"| {row['tamis_ns']:.1f} | {row['rival_ns']:.{digits}f} | {ratio(row)} | {target} | {verdict} |")
     lines += [
         "",
         "* **one thread**: `tamis model info`, engine `fused`, from event records of f32 fields in memory to scores, blocks of 4096 events. Rivals get",
         "  float32 rows that are ready in memory, so they do less. All on one core, the same events (`tamis gen`, seed 1).",
         f"  Batches of {', '.join(map(str, BATCHES))} were tried for every rival and every way of calling it; the one named is its best and counts.",
-        "* **kernel alone**: the kernel of the fused engine from float32 rows, as the rivals get them, in batches of 256 (`crates/kernel/examples/speed.rs`;",
-        "  other weights, which do not matter for dense layers).",
+        "* **kernel alone**: the kernel of the fused engine from float32 rows, as the rivals get them (`crates/kernel/examples/speed.rs`: the same shapes",
+        "  with other weights, 256 rows again and again; ONNX Runtime goes over 4096 rows or one batch).",
         "* **file to files**: the sample recording, repeated, in the page cache. Tamis: `tamis replay --durable never` from an uncompressed `.tmf`, every",
         "  checksum verified, to closed MCAP files, with menu, ledger and decision records. The script (`scripts/peers/filter_h5.py`): from uncompressed",
         "  HDF5 without checksums to a closed HDF5 file. Starting the process, imports and loading the model are in neither. Both on the same cores.",
