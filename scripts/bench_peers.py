@@ -576,8 +576,9 @@ def page(document):
     lines = [
         f"# Tamis beside its rivals, {document['date']}",
         "",
-        f"Written by `scripts/bench_peers.sh{' --quick' if document['quick'] else ''}`. {document['machine']}.",
+        f"Written by `scripts/bench_peers.sh{' --quick' if document['quick'] else ''}`, {document['rounds']} rounds. {document['machine']}.",
         f"Load average {document['load']['before']:.2f} before, {document['load']['after']:.2f} after (this measurement alone makes 1 to 2).",
+        *(["**Others were at work on this machine: the verdicts are provisional.**"] if document["load"]["before"] > 0.5 else []),
         f"Versions: {', '.join(f'{name} {version}' for name, version in document['versions'].items())}.",
         "",
         "A ratio is the rival's time per event over that of Tamis in neighbouring turns: above 1, Tamis is faster. Median of the turns",
@@ -698,6 +699,8 @@ def main():
     except Trouble as trouble:
         print(f"bench_peers: {trouble}", file=sys.stderr)
         sys.exit(trouble.status)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 main()
