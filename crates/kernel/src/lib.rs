@@ -38,6 +38,7 @@ mod chain;
 mod dense;
 mod error;
 mod forest;
+mod int;
 mod isa;
 mod lanes;
 mod math;
@@ -52,6 +53,7 @@ pub use forest::{
     Aggregate, Comparison, EQUALS_MAX, Finish, Forest, ForestError, ForestSpec, Missing, NODES_MAX, Node,
     TREES_MAX, Tree, TreeFault, WEIGHTS_MAX,
 };
+pub use int::{Calibration, IntChain, IntChainError, IntInput, IntTile, Pairs};
 pub use isa::Isa;
 pub use lanes::{EVENTS, Lanes, Tile};
-pub use probe::multiply_adds;
+pub use probe::{multiply_adds, multiply_adds_i16};
