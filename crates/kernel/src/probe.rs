@@ -48,7 +48,7 @@ impl Work for Probe<'_> {
 impl IntWork for Probe<'_> {
     #[inline(always)]
     fn run<S: IntSimd>(self, simd: S) {
-        let [factor, start] = black_box([0x0003_0005, 0x0001_0002]).map(|pair| simd.splat_pair(pair));
+        let [factor, start] = black_box([0x0003_0005, 0x0001_0002]).map(|bits| simd.splat_bits(bits));
         let mut sums = [start; SUMS];
         for _ in 0..self.rounds {
             for sum in &mut sums {

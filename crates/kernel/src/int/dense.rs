@@ -13,7 +13,7 @@
 //! * I1: sums are exact; what follows is the same fused operations in the same order on every instruction set.
 
 use super::Pairs;
-use super::scale::{IntLayer, Rescale, is_homogeneous};
+use super::scale::{IntLayer, Neuron, is_shifted};
 use crate::dense::Activation;
 use crate::isa::Level;
 use crate::lanes::Lanes;
@@ -32,8 +32,7 @@ pub(super) struct IntDense {
     groups: Vec<Group>,
     /// By group: for each pair of inputs its weights to the neurons.
     packed: Vec<[u32; 2]>,
-    /// By neuron.
-    rescale: Vec<[Rescale; 2]>,
+    neurons: Vec<[Neuron; 2]>,
     per_step: f32,
     /// Pairs of what the next layer can take.
     low: u32,
@@ -64,7 +63,7 @@ pub(super) fn pair([first, second]: [i16; 2]) -> u32 {
 impl IntDense {
     /// Packs `layer` for the register file of `level`.
     pub fn pack(inputs: usize, activation: Activation, layer: &IntLayer, level: Level) -> Self {
-        let outputs = layer.rescale.len();
+        let outputs = layer.neurons.len();
         let weight = |neuron: usize, input: usize| {
             if neuron < outputs && input < inputs { layer.weight[neuron * inputs + input] } else { 0 }
         };
@@ -80,14 +79,14 @@ impl IntDense {
                 packed.extend(of_group.clone().map(|y| [weights(2 * y, x), weights(2 * y + 1, x)]));
             }
         }
-        let rescale = |neurons: &[Rescale]| [neurons[0], neurons.get(1).copied().unwrap_or_default()];
+        let two = |neurons: &[Neuron]| [neurons[0], neurons.get(1).copied().unwrap_or_default()];
         Self {
             outputs,
             activation,
             inputs,
             groups,
             packed,
-            rescale: layer.rescale.chunks(2).map(rescale).collect(),
+            neurons: layer.neurons.chunks(2).map(two).collect(),
             per_step: layer.per_step,
             low: pair([layer.range[0]; 2]),
             high: pair([layer.range[1]; 2]),
@@ -99,9 +98,9 @@ impl IntDense {
         self.inputs * self.outputs
     }
 
-    /// Does it need floats before it can give integers?
+    /// Does it need floats on the way to integers?
     pub fn needs_numbers(&self) -> bool {
-        !is_homogeneous(self.activation)
+        !is_shifted(self.activation)
     }
 
     /// The integers that the next layer takes, for the first `events` lanes of `x` and some beyond. `numbers` is room for floats.
@@ -162,66 +161,63 @@ impl IntDense {
         events: usize,
     ) {
         let packed = self.packed[group.at..][..P * self.inputs.div_ceil(2)].as_chunks().0;
-        let rescale: &[[Rescale; 2]; P] =
-            self.rescale[first..].first_chunk().expect("as many as the group has neurons");
+        let neurons = self.neurons[first..].first_chunk().expect("as many as the group has neurons");
         let registers = events.div_ceil(S::LANES);
         for two in 0..registers / 2 {
-            let sums = sums::<S, P, 2>(simd, packed, x, two * 2);
-            self.finish(simd, sums, rescale, y, first, two * 2);
+            let sums = sums::<S, P, 2>(simd, packed, neurons, x, two * 2);
+            self.finish(simd, sums, neurons, y, first, two * 2);
         }
         if registers % 2 == 1 {
-            let sums = sums::<S, P, 1>(simd, packed, x, registers - 1);
-            self.finish(simd, sums, rescale, y, first, registers - 1);
+            let sums = sums::<S, P, 1>(simd, packed, neurons, x, registers - 1);
+            self.finish(simd, sums, neurons, y, first, registers - 1);
         }
     }
 
-    /// Makes floats of the sums, activates what needs one operation, and stores.
+    /// Makes numbers of the sums, activates what needs one operation, and stores.
     #[inline(always)]
     fn finish<S: IntSimd, const P: usize, const R: usize>(
         &self,
         simd: S,
-        mut sums: [[[S::V; R]; 2]; P],
-        rescale: &[[Rescale; 2]; P],
+        sums: [[[S::V; R]; 2]; P],
+        neurons: &[[Neuron; 2]; P],
         y: &mut Out<'_>,
         first: usize,
         register: usize,
     ) {
-        let sums_by_neuron = sums.as_flattened_mut();
-        for (sums, &Rescale { scale, bias }) in sums_by_neuron.iter_mut().zip(rescale.as_flattened()) {
-            let (scale, bias) = (simd.splat(scale), simd.splat(bias));
-            for sum in sums {
-                *sum = simd.fma(simd.int_to_float(*sum), scale, bias);
-            }
-        }
-        if let Activation::LeakyRelu(alpha) = self.activation {
-            let alpha = simd.splat(alpha);
-            for sum in sums_by_neuron.as_flattened_mut() {
-                *sum = simd.replace_negative(*sum, simd.mul(alpha, *sum));
-            }
-        }
         match y {
             Out::Pairs(y) => {
                 // Relu is done by the range, which begins at 0.
-                let (low, high) = (simd.splat_pair(self.low), simd.splat_pair(self.high));
+                let (low, high) = (simd.splat_bits(self.low), simd.splat_bits(self.high));
                 let y: &mut [Pairs; P] =
                     y[first..].first_chunk_mut().expect("as many as the group has neurons");
-                for (y, [a, b]) in y.iter_mut().zip(&sums) {
+                for (y, (neurons, [a, b])) in y.iter_mut().zip(neurons.iter().zip(&sums)) {
+                    let [by_a, by_b] = [simd.splat_bits(neurons[0].shift), simd.splat_bits(neurons[1].shift)];
                     for r in 0..R {
-                        let pair = simd.clamp_pairs(simd.pair(a[r], b[r]), low, high);
-                        simd.store_pairs(y, register + r, pair);
+                        let pair = simd.pair(simd.shift_right(a[r], by_a), simd.shift_right(b[r], by_b));
+                        simd.store_pairs(y, register + r, simd.clamp_pairs(pair, low, high));
                     }
                 }
             }
             Out::Numbers(y) => {
-                let zero = simd.splat(0.0);
-                let y = &mut y[2 * first..2 * (first + P)];
-                for (y, sums) in y.iter_mut().zip(sums.as_flattened()) {
+                let neurons = neurons.as_flattened().iter().zip(sums.as_flattened());
+                for (y, (neuron, sums)) in y[2 * first..].iter_mut().zip(neurons) {
+                    let (scale, bias) = (simd.splat(neuron.scale), simd.splat(neuron.bias));
                     for (r, &sum) in sums.iter().enumerate() {
-                        let sum = if self.activation == Activation::Relu { simd.max(zero, sum) } else { sum };
-                        simd.store(y, register + r, sum);
+                        let sum = simd.fma(simd.int_to_float(sum), scale, bias);
+                        simd.store(y, register + r, self.activated(simd, sum));
                     }
                 }
             }
+        }
+    }
+
+    /// The other activations go over the whole layer once it is there.
+    #[inline(always)]
+    fn activated<S: IntSimd>(&self, simd: S, sum: S::V) -> S::V {
+        match self.activation {
+            Activation::Relu => simd.max(simd.splat(0.0), sum),
+            Activation::LeakyRelu(alpha) => simd.replace_negative(sum, simd.mul(simd.splat(alpha), sum)),
+            Activation::None | Activation::Softmax | Activation::Tanh | Activation::Sigmoid => sum,
         }
     }
 
@@ -229,12 +225,16 @@ impl IntDense {
     #[inline(always)]
     fn round<S: IntSimd>(&self, simd: S, numbers: &[Lanes], y: &mut [Pairs], events: usize) {
         let per_step = simd.splat(self.per_step);
-        let (low, high) = (simd.splat_pair(self.low), simd.splat_pair(self.high));
-        for (y, [a, b]) in y.iter_mut().zip(numbers[..self.rescale.len() * 2].as_chunks().0) {
+        let (low, high) = (simd.splat_bits(self.low), simd.splat_bits(self.high));
+        for (y, [a, b]) in y.iter_mut().zip(numbers[..self.neurons.len() * 2].as_chunks().0) {
             for register in 0..events.div_ceil(S::LANES) {
                 let a = simd.mul(simd.load(a, register), per_step);
                 let b = simd.mul(simd.load(b, register), per_step);
-                simd.store_pairs(y, register, simd.clamp_pairs(simd.pair(a, b), low, high));
+                simd.store_pairs(
+                    y,
+                    register,
+                    simd.clamp_pairs(simd.pair(simd.nearest(a), simd.nearest(b)), low, high),
+                );
             }
         }
     }
@@ -245,18 +245,22 @@ impl IntDense {
 fn sums<S: IntSimd, const P: usize, const R: usize>(
     simd: S,
     packed: &[[[u32; 2]; P]],
+    neurons: &[[Neuron; 2]; P],
     x: &[Pairs],
     first: usize,
 ) -> [[[S::V; R]; 2]; P] {
-    let mut sums = [[[simd.splat_pair(0); R]; 2]; P];
+    let mut sums = [[[simd.splat_bits(0); R]; 2]; P];
+    for (sums, neuron) in sums.as_flattened_mut().iter_mut().zip(neurons.as_flattened()) {
+        *sums = [simd.splat_bits(neuron.start.cast_unsigned()); R];
+    }
     for (weights, x) in packed.iter().zip(x) {
-        let mut events = [simd.splat_pair(0); R];
+        let mut events = [simd.splat_bits(0); R];
         for (r, events) in events.iter_mut().enumerate() {
             *events = simd.load_pairs(x, first + r);
         }
         for p in 0..P {
             for n in 0..2 {
-                let weight = simd.splat_pair(weights[p][n]);
+                let weight = simd.splat_bits(weights[p][n]);
                 for r in 0..R {
                     sums[p][n][r] = simd.multiply_add_pairs(weight, events[r], sums[p][n][r]);
                 }

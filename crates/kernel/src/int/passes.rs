@@ -32,7 +32,7 @@ impl Range {
 pub(super) fn clamp<S: IntSimd>(simd: S, ranges: &[Option<Range>], x: &mut [Pairs], events: usize) {
     for (x, range) in x.iter_mut().zip(ranges) {
         if let Some(Range { low, high }) = *range {
-            let (low, high) = (simd.splat_pair(low), simd.splat_pair(high));
+            let (low, high) = (simd.splat_bits(low), simd.splat_bits(high));
             for register in 0..events.div_ceil(S::LANES) {
                 let v = simd.clamp_pairs(simd.load_pairs(x, register), low, high);
                 simd.store_pairs(x, register, v);

@@ -1,147 +1,175 @@
 //! How real numbers become integers: the scales of a chain, chosen once.
 //!
 //! ```text
-//!   integers x of a layer         sum of w_q x, exact          float                   integers of the next layer
-//!   low..=high, each means   -->  in i32, w_q = w / s     -->  sum * scale + bias  --> nearest, clamped to low..=high
-//!   step * x + offset             s per neuron                 in units of the step
+//!   integers x of a layer       sums, exact, in i32                 integers of the next layer
+//!   low..=high, each means  --> start + w_q x,  w_q = w / s  -----> sum >> shift, clamped to low..=high        none, relu
+//!   step x + offset             s per neuron                  '---> activation(sum * scale + bias), rounded    others
 //! ```
 //!
-//! * I1: a sum that ends is exact. Whatever the inputs within their ranges, it lies within 32 bits, and sums that wrap on the way come back: so
-//!   the order of additions does not matter, nor how many are made at once.
-//! * I2: a hidden layer uses as many integers, `0..=q` or `-q..=q`, as leave its weights as many again: with `q` larger the sums of the next
-//!   layer would have to do with coarser weights, with `q` smaller with coarser activations.
-//! * I3: what is rounded to a hidden integer lies below 2^30 for all inputs, so clamping is exact and there is no other overflow.
+//! * I1: whatever the inputs within their ranges, a sum lies within 32 bits once it is complete, and sums that wrap on the way come back: so the
+//!   order of additions does not matter, nor how many are made at once.
+//! * I2: a hidden layer uses as many integers, `0..=q` or `-q..=q`, as leave its weights as many again: with a larger `q` the sums of the next
+//!   layer would have to do with coarser weights, with a smaller one with coarser activations.
+//! * I3: where a shift makes integers of sums, `s` is the step of the next layer over a power of two, so there is no other rounding: weights lose
+//!   one bit at most to this, and half of the integers' step stands in `start`.
+//! * I4: what is rounded to an integer lies between -2^31 and 2^31.
 
-use super::{Calibration, IntChainError};
+use super::{Calibration, IntChainError, IntInput};
 use crate::chain::Layer;
 use crate::dense::Activation;
-
-/// Integers of a neuron or an input, and what they mean.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Meaning {
-    pub low: i16,
-    pub high: i16,
-    pub step: f64,
-    pub offset: f64,
-}
 
 /// A layer in integers.
 #[derive(Clone, Debug)]
 pub(super) struct IntLayer {
     /// `[output][input]`.
     pub weight: Vec<i16>,
-    pub rescale: Vec<Rescale>,
-    /// What becomes an integer of the next layer, after the activation: its product with this.
+    pub neurons: Vec<Neuron>,
+    /// Floats times this are integers of the next layer.
     pub per_step: f32,
-    /// The integers of the next layer, none after the last.
+    /// The integers of the next layer.
     pub range: [i16; 2],
 }
 
-/// What makes a float of a sum.
+/// From integers to a sum, and from a sum to a number.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Rescale {
+pub(super) struct Neuron {
+    /// What the sum begins with.
+    pub start: i32,
+    /// To the right, for what becomes an integer.
+    pub shift: u32,
+    /// For what becomes a float.
     pub scale: f32,
     pub bias: f32,
 }
 
-/// Is `activation` done on a sum while it is in a register, and does it commute with a scale?
-pub(super) fn is_homogeneous(activation: Activation) -> bool {
-    matches!(activation, Activation::None | Activation::Relu | Activation::LeakyRelu(_))
+/// Does a shift make the integers of the next layer?
+pub(super) fn is_shifted(activation: Activation) -> bool {
+    matches!(activation, Activation::None | Activation::Relu)
 }
 
-/// Scales `layers`, which were checked.
+/// Larger shifts would leave nothing of a sum that is worth the room for half of a step.
+const SHIFT_MAX: u32 = 24;
+
+/// Integers that enter a layer, and what they mean.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    low: i16,
+    high: i16,
+    step: f64,
+    offset: f64,
+}
+
+/// Scales `layers`, which were checked, as the calibration was.
 pub(super) fn scale(layers: &[Layer], calibration: &Calibration) -> Result<Vec<IntLayer>, IntChainError> {
-    let meaning = |input: &super::IntInput| Meaning {
-        low: input.low,
-        high: input.high,
-        step: input.scale.into(),
-        offset: input.offset.into(),
+    let entry = |&IntInput { low, high, scale, offset }: &IntInput| Entry {
+        low,
+        high,
+        step: scale.into(),
+        offset: offset.into(),
     };
-    let mut inputs: Vec<Meaning> = calibration.inputs.iter().map(meaning).collect();
+    let mut entries: Vec<Entry> = calibration.inputs.iter().map(entry).collect();
     let mut scaled = Vec::new();
     for (index, layer) in layers.iter().enumerate() {
         let rows = layer.weight.chunks(layer.inputs).zip(&layer.bias);
-        let neurons: Vec<Neuron> = rows.map(|(weight, &bias)| neuron(weight, bias, &inputs)).collect();
-        let (out, unit) = match layers.get(index + 1) {
-            Some(next) => hidden(layer.activation, &neurons, next, calibration.hidden[index]),
-            None => (Meaning { low: 0, high: 0, step: 1.0, offset: 0.0 }, 1.0),
-        };
-        let rescale = |neuron: &Neuron| Rescale {
-            scale: (neuron.scale / unit) as f32,
-            bias: (neuron.bias / unit) as f32,
-        };
-        let rescale: Vec<Rescale> = neurons.iter().map(rescale).collect();
-        let per_step = (unit / out.step) as f32;
-        let mut numbers = rescale.iter().flat_map(|neuron| [neuron.scale, neuron.bias]);
+        let sums: Vec<Sum> = rows.map(|(weight, &bias)| Sum::of(weight, bias, &entries)).collect();
+        let next = layers.get(index + 1);
+        let out = next.map(|next| hidden(layer.activation, &sums, next, calibration.hidden[index]));
+        let (mut weight, mut neurons) = (Vec::new(), Vec::new());
+        for sum in &sums {
+            let step = out.filter(|_| is_shifted(layer.activation)).map(|out| out.step);
+            neurons.push(sum.quantise(step, &entries, &mut weight));
+        }
+        let out = out.unwrap_or(Entry { low: 0, high: 0, step: 1.0, offset: 0.0 });
+        let per_step = (1.0 / out.step) as f32;
+        let mut numbers = neurons.iter().flat_map(|neuron| [neuron.scale, neuron.bias]);
         if !per_step.is_finite() || numbers.any(|number| !number.is_finite()) {
             return Err(IntChainError::Scale(index));
         }
-        let weight = neurons.into_iter().flat_map(|neuron| neuron.weight).collect();
-        scaled.push(IntLayer { weight, rescale, per_step, range: [out.low, out.high] });
-        inputs = vec![out; layer.outputs];
+        scaled.push(IntLayer { weight, neurons, per_step, range: [out.low, out.high] });
+        entries = vec![out; layer.outputs];
     }
     Ok(scaled)
 }
 
-struct Neuron {
-    weight: Vec<i16>,
-    /// Of its sums.
-    scale: f64,
+/// A sum of a neuron in real numbers: weights per integer, and what is added to them.
+struct Sum {
+    weight: Vec<f64>,
     bias: f64,
-    /// No input makes a larger result, but for the sign.
+    /// No scale can be finer (I1).
+    finest: f64,
+    /// No input makes a larger sum, but for the sign.
     reach: f64,
 }
 
-/// The finest weights whose sum fits into 32 bits for all inputs (I1).
-fn neuron(weight: &[f32], bias: f32, inputs: &[Meaning]) -> Neuron {
-    let per_integer = || weight.iter().zip(inputs).map(|(&weight, input)| f64::from(weight) * input.step);
-    let offsets = weight.iter().zip(inputs).map(|(&weight, input)| f64::from(weight) * input.offset);
-    let bias = f64::from(bias) + offsets.sum::<f64>();
-    let largest = per_integer().map(f64::abs).fold(0.0, f64::max);
-    // Rounding can add half of each input to a sum.
-    let rounding: f64 =
-        inputs.iter().map(|x| f64::from(x.low).abs().max(f64::from(x.high).abs()) / 2.0).sum();
-    let [below, above] = extremes(
-        per_integer().zip(inputs).map(|(weight, x)| [weight * f64::from(x.low), weight * f64::from(x.high)]),
-    );
-    let scale =
-        (largest / f64::from(i16::MAX)).max(above.max(-below) / (f64::from(i32::MAX) - 1.0 - rounding));
-    let scale = if scale > 0.0 { scale } else { 1.0 };
-    let weight: Vec<i16> = per_integer().map(|weight| (weight / scale).round_ties_even() as i16).collect();
-    let [below, above] = extremes(
-        weight
-            .iter()
-            .zip(inputs)
-            .map(|(&weight, x)| [x.low, x.high].map(|x| f64::from(weight) * f64::from(x))),
-    );
-    assert!(below >= f64::from(i32::MIN) && above <= f64::from(i32::MAX), "a sum fits into 32 bits");
-    Neuron { weight, scale, bias, reach: above.max(-below) * scale + bias.abs() }
+impl Sum {
+    fn of(weight: &[f32], bias: f32, entries: &[Entry]) -> Self {
+        let of_entry = |(&weight, entry): (&f32, &Entry)| f64::from(weight) * entry.step;
+        let offset = |(&weight, entry): (&f32, &Entry)| f64::from(weight) * entry.offset;
+        let bias = f64::from(bias) + weight.iter().zip(entries).map(offset).sum::<f64>();
+        let weight: Vec<f64> = weight.iter().zip(entries).map(of_entry).collect();
+        let largest = weight.iter().map(|weight| weight.abs()).fold(0.0, f64::max);
+        let [below, above] = extremes(&weight, entries);
+        let reach = above.max(-below) + bias.abs();
+        // Rounding adds half of each integer to a sum at most, and one to what it begins with.
+        let half = |entry: &Entry| f64::from(entry.low).abs().max(f64::from(entry.high).abs()) / 2.0;
+        let rounding = entries.iter().map(half).sum::<f64>() + f64::from(1 << (SHIFT_MAX - 1)) + 1.0;
+        let finest = (largest / f64::from(i16::MAX)).max(reach / (f64::from(i32::MAX) - rounding));
+        Self { weight, bias, finest, reach }
+    }
+
+    /// Appends the weights. With the step of the next layer for a shift, without one for floats.
+    fn quantise(&self, step: Option<f64>, entries: &[Entry], weights: &mut Vec<i16>) -> Neuron {
+        let mut neuron = Neuron::default();
+        let mut scale = if self.finest > 0.0 { self.finest } else { 1.0 };
+        if let Some(step) = step {
+            scale = step;
+            while neuron.shift < SHIFT_MAX && scale / 2.0 >= self.finest {
+                scale /= 2.0;
+                neuron.shift += 1;
+            }
+            neuron.start = (self.bias / scale).round_ties_even() as i32 + (1 << neuron.shift >> 1);
+        } else {
+            (neuron.scale, neuron.bias) = (scale as f32, self.bias as f32);
+        }
+        let quantised: Vec<f64> =
+            self.weight.iter().map(|weight| (weight / scale).round_ties_even()).collect();
+        let [below, above] = extremes(&quantised, entries).map(|sum| sum + f64::from(neuron.start));
+        assert!(below >= f64::from(i32::MIN) && above <= f64::from(i32::MAX), "a sum fits into 32 bits");
+        weights.extend(quantised.iter().map(|&weight| weight as i16));
+        neuron
+    }
 }
 
-/// The smallest and the largest sum of terms that lie between two numbers each.
-fn extremes(terms: impl Iterator<Item = [f64; 2]>) -> [f64; 2] {
-    terms.fold([0.0; 2], |[below, above], [a, b]| [below + a.min(b), above + a.max(b)])
+/// The smallest and the largest sum for integers within their ranges.
+fn extremes(weight: &[f64], entries: &[Entry]) -> [f64; 2] {
+    weight.iter().zip(entries).fold([0.0; 2], |[below, above], (weight, entry)| {
+        let [a, b] = [entry.low, entry.high].map(|end| weight * f64::from(end));
+        [below + a.min(b), above + a.max(b)]
+    })
 }
 
-/// The integers of a hidden layer (I2, I3), and the unit of what its activation is applied to.
-fn hidden(activation: Activation, neurons: &[Neuron], next: &Layer, largest: f32) -> (Meaning, f64) {
+/// The integers of a hidden layer (I2, I4).
+fn hidden(activation: Activation, sums: &[Sum], next: &Layer, largest: f32) -> Entry {
     let never_negative = matches!(activation, Activation::Relu | Activation::Sigmoid);
-    let low = if never_negative { 0.0 } else { -1.0 };
+    let unit = Entry { low: if never_negative { 0 } else { -1 }, high: 1, step: 1.0, offset: 0.0 };
+    let entries = vec![unit; next.inputs];
     let mut spread = 0.0f64;
     for weight in next.weight.chunks(next.inputs) {
-        let largest = weight.iter().map(|weight| f64::from(weight.abs())).fold(f64::MIN_POSITIVE, f64::max);
-        let [below, above] =
-            extremes(weight.iter().map(|&weight| [f64::from(weight) * low, f64::from(weight)]));
+        let weight: Vec<f64> = weight.iter().map(|&weight| weight.into()).collect();
+        let largest = weight.iter().map(|weight| weight.abs()).fold(f64::MIN_POSITIVE, f64::max);
+        let [below, above] = extremes(&weight, &entries);
         spread = spread.max(above.max(-below) / largest);
     }
     let q = (f64::from(i32::MAX) / spread).sqrt().min(i16::MAX.into()).floor();
-    let range = |end: f64| (end * q) as i16;
-    let slope =
-        if let Activation::LeakyRelu(alpha) = activation { f64::from(alpha).abs().max(1.0) } else { 1.0 };
-    let reach = neurons.iter().map(|neuron| neuron.reach).fold(0.0, f64::max) * slope;
-    let reach = if is_homogeneous(activation) { reach } else { 1.0 };
-    let step = (f64::from(largest) / q).max(reach / f64::from(1 << 30));
+    let coarsest = |values: fn(&Sum) -> f64| sums.iter().map(values).fold(0.0, f64::max);
+    let step = match activation {
+        Activation::None | Activation::Relu => coarsest(|sum| sum.finest),
+        Activation::LeakyRelu(alpha) => {
+            coarsest(|sum| sum.reach) * f64::from(alpha).abs().max(1.0) / f64::from(1 << 30)
+        }
+        Activation::Tanh | Activation::Sigmoid | Activation::Softmax => 1.0 / f64::from(1 << 30),
+    };
+    let step = step.max(f64::from(largest) / q);
     let step = if step > 0.0 { step } else { 1.0 };
-    let out = Meaning { low: range(low), high: range(1.0), step, offset: 0.0 };
-    (out, if is_homogeneous(activation) { step } else { 1.0 })
+    Entry { low: (f64::from(unit.low) * q) as i16, high: q as i16, step, offset: 0.0 }
 }

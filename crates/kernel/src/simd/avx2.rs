@@ -119,9 +119,9 @@ impl IntSimd for Avx2 {
     }
 
     #[inline(always)]
-    fn splat_pair(self, pair: u32) -> __m256 {
+    fn splat_bits(self, bits: u32) -> __m256 {
         // SAFETY: `self` proves AVX2.
-        unsafe { _mm256_castsi256_ps(_mm256_set1_epi32(pair.cast_signed())) }
+        unsafe { _mm256_castsi256_ps(_mm256_set1_epi32(bits.cast_signed())) }
     }
 
     operations! {
@@ -136,9 +136,13 @@ impl IntSimd for Avx2 {
         int_to_float(a) => _mm256_cvtepi32_ps(_mm256_castps_si256(a));
         first(a) => _mm256_castsi256_ps(_mm256_srai_epi32::<16>(_mm256_slli_epi32::<16>(_mm256_castps_si256(a))));
         second(a) => _mm256_castsi256_ps(_mm256_srai_epi32::<16>(_mm256_castps_si256(a)));
+        nearest(a) => _mm256_castsi256_ps(_mm256_cvtps_epi32(a));
+        shift_right(a, by) => {
+            _mm256_castsi256_ps(_mm256_srav_epi32(_mm256_castps_si256(a), _mm256_castps_si256(by)))
+        };
         pair(a, b) => {
             // Each half: four numbers of `a`, then four of `b`.
-            let packed = _mm256_packs_epi32(_mm256_cvtps_epi32(a), _mm256_cvtps_epi32(b));
+            let packed = _mm256_packs_epi32(_mm256_castps_si256(a), _mm256_castps_si256(b));
             let order = _mm_set_epi32(0x0f0e_0706, 0x0d0c_0504, 0x0b0a_0302, 0x0908_0100);
             let order = _mm256_broadcastsi128_si256(order);
             _mm256_castsi256_ps(_mm256_shuffle_epi8(packed, order))

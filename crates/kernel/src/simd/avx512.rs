@@ -146,9 +146,9 @@ impl IntSimd for Avx512<true> {
     }
 
     #[inline(always)]
-    fn splat_pair(self, pair: u32) -> __m512 {
+    fn splat_bits(self, bits: u32) -> __m512 {
         // SAFETY: `self` proves AVX-512F.
-        unsafe { _mm512_castsi512_ps(_mm512_set1_epi32(pair.cast_signed())) }
+        unsafe { _mm512_castsi512_ps(_mm512_set1_epi32(bits.cast_signed())) }
     }
 
     operations! {
@@ -163,9 +163,13 @@ impl IntSimd for Avx512<true> {
         int_to_float(a) => _mm512_cvtepi32_ps(_mm512_castps_si512(a));
         first(a) => _mm512_castsi512_ps(_mm512_srai_epi32::<16>(_mm512_slli_epi32::<16>(_mm512_castps_si512(a))));
         second(a) => _mm512_castsi512_ps(_mm512_srai_epi32::<16>(_mm512_castps_si512(a)));
+        nearest(a) => _mm512_castsi512_ps(_mm512_cvtps_epi32(a));
+        shift_right(a, by) => {
+            _mm512_castsi512_ps(_mm512_srav_epi32(_mm512_castps_si512(a), _mm512_castps_si512(by)))
+        };
         pair(a, b) => {
             // Each quarter: four numbers of `a`, then four of `b`.
-            let packed = _mm512_packs_epi32(_mm512_cvtps_epi32(a), _mm512_cvtps_epi32(b));
+            let packed = _mm512_packs_epi32(_mm512_castps_si512(a), _mm512_castps_si512(b));
             let order = _mm512_set4_epi32(0x0f0e_0706, 0x0d0c_0504, 0x0b0a_0302, 0x0908_0100);
             _mm512_castsi512_ps(_mm512_shuffle_epi8(packed, order))
         };

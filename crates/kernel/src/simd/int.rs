@@ -12,8 +12,8 @@ pub(crate) trait IntSimd: Simd {
     fn load_pairs(self, from: &Pairs, register: usize) -> Self::V;
     /// Stores into register `register` of `to`.
     fn store_pairs(self, to: &mut Pairs, register: usize, v: Self::V);
-    /// A pair in every lane, its first integer in the low half.
-    fn splat_pair(self, pair: u32) -> Self::V;
+    /// `bits` in every lane: an integer, or a pair with its first integer in the low half.
+    fn splat_bits(self, bits: u32) -> Self::V;
 
     /// `sum + a.first * b.first + a.second * b.second` as 32-bit integers, wrapping.
     fn multiply_add_pairs(self, a: Self::V, b: Self::V, sum: Self::V) -> Self::V;
@@ -25,6 +25,10 @@ pub(crate) trait IntSimd: Simd {
     fn first(self, a: Self::V) -> Self::V;
     /// The second of a pair as a 32-bit integer.
     fn second(self, a: Self::V) -> Self::V;
-    /// The integers that are nearest to two floats, ties to even, beyond 16 bits the last that there is. For floats between -2^31 and 2^31.
+    /// The 32-bit integer that is nearest to a float between -2^31 and 2^31, ties to even.
+    fn nearest(self, a: Self::V) -> Self::V;
+    /// `a >> by`, as a signed 32-bit integer, by less than 32.
+    fn shift_right(self, a: Self::V, by: Self::V) -> Self::V;
+    /// A pair of two 32-bit integers; of one beyond 16 bits the nearest that has 16.
     fn pair(self, a: Self::V, b: Self::V) -> Self::V;
 }

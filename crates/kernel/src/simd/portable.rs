@@ -171,15 +171,6 @@ fn together([first, second]: [i16; 2]) -> f32 {
     f32::from_bits(u32::from(first.cast_unsigned()) | u32::from(second.cast_unsigned()) << 16)
 }
 
-/// Adding it to a float below 2^22 leaves the nearest integer, ties to even, in the low bits.
-const ROUND: f32 = 12_582_912.0;
-
-#[inline(always)]
-fn nearest(x: f32) -> i16 {
-    let x = x.clamp(f32::from(i16::MIN), f32::from(i16::MAX));
-    (x + ROUND).to_bits().wrapping_sub(ROUND.to_bits()) as i16
-}
-
 impl IntSimd for Portable {
     #[inline(always)]
     fn load_pairs(self, from: &Pairs, register: usize) -> V {
@@ -192,8 +183,8 @@ impl IntSimd for Portable {
     }
 
     #[inline(always)]
-    fn splat_pair(self, pair: u32) -> V {
-        [f32::from_bits(pair); LANES]
+    fn splat_bits(self, bits: u32) -> V {
+        [f32::from_bits(bits); LANES]
     }
 
     #[inline(always)]
@@ -233,7 +224,18 @@ impl IntSimd for Portable {
     }
 
     #[inline(always)]
+    fn nearest(self, a: V) -> V {
+        each(a, a, |a, _| f32::from_bits((a.round_ties_even() as i32).cast_unsigned()))
+    }
+
+    #[inline(always)]
+    fn shift_right(self, a: V, by: V) -> V {
+        each_int(a, by, |a, by| a >> by)
+    }
+
+    #[inline(always)]
     fn pair(self, a: V, b: V) -> V {
-        each(a, b, |a, b| together([nearest(a), nearest(b)]))
+        let narrow = |lane: f32| lane.to_bits().cast_signed().clamp(i16::MIN.into(), i16::MAX.into()) as i16;
+        each(a, b, |a, b| together([narrow(a), narrow(b)]))
     }
 }
