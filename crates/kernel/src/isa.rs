@@ -97,6 +97,15 @@ impl Level {
         }
     }
 
+    /// Every level that this CPU has, also those that another is better than.
+    #[cfg(test)]
+    pub fn all() -> Vec<Self> {
+        let mut levels: Vec<Self> = Isa::ALL.into_iter().filter_map(Self::new).collect();
+        #[cfg(target_arch = "x86_64")]
+        levels.extend(Avx512::<false>::detect().map(Self::Avx512));
+        levels
+    }
+
     /// Which one it is.
     pub fn isa(self) -> Isa {
         match self {
@@ -198,6 +207,15 @@ fn with_avx2_int(simd: Avx2, work: impl IntWork) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn integers_do_without_avx512_where_it_has_too_little() {
+        for level in Level::all() {
+            let has = !matches!(level, Level::Avx512(_));
+            assert_eq!(level.for_integers().isa(), if has { level.isa() } else { Isa::Avx2 });
+        }
+    }
 
     #[test]
     fn the_best_is_there_and_the_portable_always_is() {

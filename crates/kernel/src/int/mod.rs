@@ -11,6 +11,8 @@ mod dense;
 mod error;
 mod passes;
 mod scale;
+#[cfg(test)]
+mod tests;
 mod tile;
 
 use dense::IntDense;
@@ -94,7 +96,16 @@ impl IntChain {
         calibration: &Calibration,
         isa: Isa,
     ) -> Result<Self, IntChainError> {
-        let level = Level::new(isa).ok_or(ChainError::Lacks(isa))?.for_integers();
+        let level = Level::new(isa).ok_or(ChainError::Lacks(isa))?;
+        Self::at(layers, readout, calibration, level.for_integers())
+    }
+
+    fn at(
+        layers: &[Layer],
+        readout: Readout,
+        calibration: &Calibration,
+        level: Level,
+    ) -> Result<Self, IntChainError> {
         check(layers, readout)?;
         check_calibration(layers, calibration)?;
         let scaled = scale::scale(layers, calibration)?;

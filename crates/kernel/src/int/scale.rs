@@ -81,8 +81,9 @@ pub(super) fn scale(layers: &[Layer], calibration: &Calibration) -> Result<Vec<I
         }
         let out = out.unwrap_or(Entry { low: 0, high: 0, step: 1.0, offset: 0.0 });
         let per_step = (1.0 / out.step) as f32;
+        let is_expressible = is_shifted(layer.activation) || per_step.is_normal();
         let mut numbers = neurons.iter().flat_map(|neuron| [neuron.scale, neuron.bias]);
-        if !per_step.is_finite() || numbers.any(|number| !number.is_finite()) {
+        if !is_expressible || numbers.any(|number| !number.is_finite()) {
             return Err(IntChainError::Scale(index));
         }
         scaled.push(IntLayer { weight, neurons, per_step, range: [out.low, out.high] });
