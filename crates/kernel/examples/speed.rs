@@ -60,8 +60,8 @@ fn main() {
         print("100 trees of depth 6", isa, &medians, None);
     }
     println!(
-        "\n{:<26} {:>8}  ns per event: {:>6} {:>7} {:>7}  of peak: {:>7} {:>7}  off: {:>9} {:>9}",
-        "lanes, in integers", "on", "f32", "i16", "ratio", "f32", "i16", "rms", "max"
+        "\n{:<26} {:>8}  ns per event: {:>6} {:>7}  faster: {:>5}  of peak: {:>7} {:>7}",
+        "in integers, lanes", "on", "f32", "i16", "times", "of f32", "of i16"
     );
     for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
         for network in networks() {
@@ -70,74 +70,48 @@ fn main() {
     }
 }
 
-/// Ends of the inputs of integer chains: one in three is a momentum, in quarters, the others are angles.
-fn inputs(count: usize) -> Vec<IntInput> {
-    let momentum = IntInput { low: 0, high: 4095, scale: 1.0 / 512.0, offset: -0.5 };
-    let angle = IntInput { low: -144, high: 144, scale: 1.0 / 144.0, offset: 0.0 };
-    (0..count).map(|i| if i % 3 == 0 { momentum } else { angle }).collect()
-}
-
-/// One event: small momenta are frequent, large ones rare.
-fn event(inputs: &[IntInput], seed: usize) -> Vec<i16> {
-    let integer = |(i, input): (usize, &IntInput)| {
-        let u = number(seed * 1009 + i * 31) + 0.5;
-        let share = if input.low == 0 { (-0.05 * u.max(1e-6).ln()).min(1.0) } else { u };
-        (f32::from(input.low) + share * (f32::from(input.high) - f32::from(input.low))) as i16
-    };
-    inputs.iter().enumerate().map(integer).collect()
-}
-
-/// A chain in floats and in integers in turns, in lanes, and how far their scores lie apart.
+/// A chain in floats and in integers in turns, in lanes, beside what the core can do with either.
 fn integers(isa: Isa, (name, widths, last, readout): Network) {
-    let (layers, inputs) = (layers(widths, last), inputs(widths[0]));
-    let rows: Vec<i16> = (0..BATCH).flat_map(|seed| event(&inputs, seed)).collect();
-    let real = |(i, &integer): (usize, &i16)| {
-        let IntInput { scale, offset, .. } = inputs[i % inputs.len()];
-        f32::from(integer).mul_add(scale, offset)
-    };
-    let reals: Vec<f32> = rows.iter().enumerate().map(real).collect();
-    let hidden = Calibration::largest(&layers, &reals).expect("a sound chain");
+    let layers = layers(widths, last);
+    let input = IntInput { low: -2048, high: 2047, scale: 1.0 / 4096.0, offset: 0.0 };
+    let inputs = vec![input; widths[0]];
+    let hidden = Calibration::largest(&layers, &data(widths[0], 1).0).expect("a sound chain");
     let calibration = Calibration { inputs, hidden };
     let chain = Chain::with_isa(&layers, readout, isa).expect("a sound chain");
     let ints = IntChain::with_isa(&layers, readout, &calibration, isa).expect("a sound chain");
     let (mut tile, mut int_tile) = (chain.tile(), ints.tile());
-    let mut scores = [(); 2].map(|()| vec![0.0; BATCH * chain.outputs()]);
-    chain.run(&mut tile, &reals, &mut scores[0]);
-    ints.run(&mut int_tile, &rows, &mut scores[1]);
-    let off: Vec<f64> = scores[0].iter().zip(&scores[1]).map(|(a, b)| f64::from((a - b).abs())).collect();
-    let rms = (off.iter().map(|off| off * off).sum::<f64>() / off.len() as f64).sqrt();
-    let max = off.iter().copied().fold(0.0, f64::max);
-    let mut work = || {
+    let mut by_floats = || {
         black_box(tile.inputs_mut());
         chain.run_tile(&mut tile, EVENTS);
     };
-    let mut int_work = || {
+    let mut by_ints = || {
         black_box(int_tile.inputs_mut());
         ints.run_tile(&mut int_tile, EVENTS);
     };
-    let calls = (TURN_S / seconds(&mut work)).ceil() as usize;
-    let rounds = PROBE_ROUNDS / 2;
+    let calls = (TURN_S / seconds(&mut by_floats)).ceil() as usize;
     let turns = if isa == Isa::Portable { PORTABLE_TURNS } else { TURNS };
     let mut columns = [(); 5].map(|()| Vec::new());
     for _ in 0..turns {
-        let per_event = |seconds: f64| seconds / (calls * EVENTS) as f64;
-        let float = per_event(seconds(|| (0..calls).for_each(|_| work())));
-        let int = per_event(seconds(|| (0..calls).for_each(|_| int_work())));
-        let mut done = [0; 2];
-        let peak = seconds(|| done[0] = multiply_adds(isa, rounds).expect("it is there"));
-        let int_peak = seconds(|| done[1] = multiply_adds_i16(isa, rounds).expect("it is there"));
-        let count = chain.multiply_adds() as f64;
-        let [peak, int_peak] = [peak / done[0] as f64, int_peak / done[1] as f64].map(|each| each * count);
-        for (column, value) in columns.iter_mut().zip([float, int, float / int, peak / int, int_peak / int]) {
+        let (mut done, mut int_done) = (0, 0);
+        let peak = seconds(|| done = multiply_adds(isa, PROBE_ROUNDS / 2).expect("it is there"));
+        let int_peak = seconds(|| int_done = multiply_adds_i16(isa, PROBE_ROUNDS / 2).expect("it is there"));
+        let peak = peak / done as f64 * chain.multiply_adds() as f64;
+        let int_peak = int_peak / int_done as f64 * chain.multiply_adds() as f64;
+        let events = (calls * EVENTS) as f64;
+        let floats = seconds(|| (0..calls).for_each(|_| by_floats())) / events;
+        let ints = seconds(|| (0..calls).for_each(|_| by_ints())) / events;
+        for (column, value) in
+            columns.iter_mut().zip([floats, ints, floats / ints, peak / ints, int_peak / ints])
+        {
             column.push(value);
         }
     }
-    let [float, int, ratio, of_peak, of_int_peak] = columns.map(median);
+    let [floats, ints, times, of_peak, of_int_peak] = columns.map(median);
     println!(
-        "{name:<26} {:>8} {:>20.1} {:>7.1} {ratio:>7.2} {:>16.1} % {:>5.1} % {rms:>15.1e} {max:>9.1e}",
+        "{name:<26} {:>8} {:>20.1} {:>7.1} {times:>14.2} {:>16.1} % {:>5.1} %",
         isa.name(),
-        float * 1e9,
-        int * 1e9,
+        floats * 1e9,
+        ints * 1e9,
         of_peak * 100.0,
         of_int_peak * 100.0,
     );

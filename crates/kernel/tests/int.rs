@@ -67,8 +67,11 @@ fn reals(inputs: &[IntInput], rows: &[i16]) -> Vec<f32> {
 fn calibration(layers: &[Layer]) -> Calibration {
     let inputs = inputs(layers[0].inputs);
     let rows = reals(&inputs, &events(77, &inputs, 4096));
-    let hidden =
-        Calibration::largest(layers, &rows).unwrap().into_iter().map(|largest| largest * 1.25).collect();
+    let hidden = Calibration::largest(layers, &rows)
+        .expect("a chain")
+        .into_iter()
+        .map(|largest| largest * 1.25)
+        .collect();
     Calibration { inputs, hidden }
 }
 
@@ -87,10 +90,10 @@ fn off(widths: &[usize], hidden: Activation, last: Activation, readout: Readout)
     let layers = layers(widths, hidden, last);
     let calibration = calibration(&layers);
     let rows = events(5, &calibration.inputs, 4096);
-    let chain = Chain::new(&layers, readout).unwrap();
+    let chain = Chain::new(&layers, readout).expect("a chain");
     let mut floats = vec![0.0; 4096 * chain.outputs()];
     chain.run(&mut chain.tile(), &reals(&calibration.inputs, &rows), &mut floats);
-    let ints = run(&IntChain::new(&layers, readout, &calibration).unwrap(), &rows);
+    let ints = run(&IntChain::new(&layers, readout, &calibration).expect("a chain"), &rows);
     let rms = |values: &[f64]| (values.iter().map(|x| x * x).sum::<f64>() / values.len() as f64).sqrt();
     let off: Vec<f64> = floats.iter().zip(&ints).map(|(a, b)| f64::from(a - b)).collect();
     let mean = floats.iter().map(|&x| f64::from(x)).sum::<f64>() / floats.len() as f64;

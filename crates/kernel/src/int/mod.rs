@@ -1,11 +1,30 @@
-//! Chains of dense layers in integers of 16 bits ([`IntChain`]): twice the multiply-adds of floats per instruction.
+//! Chains of dense layers in integers of 16 bits ([`IntChain`]): one instruction multiplies and adds twice as many of them as of floats.
 //!
-//! Promise: that of the crate, and the same bits on every CPU; but scores are near those of [`Chain`](crate::Chain), not equal. How near is a matter of the network and
-//! its calibration; `examples/speed.rs` prints it for some.
+//! Promise: that of the crate, the same bits on every CPU included. Scores are near those of [`Chain`], not equal to them.
 //!
-//! * I1: an input beyond its range counts as the nearest end of it, and a hidden number beyond what calibration saw as the largest. No
-//!   input makes a sum overflow.
-//! * I2: an event of integers has no NaN, so no score is one, unless infinities of the last layer meet.
+//! ```text
+//!   record: a b c d ...        two fields of 16 bits are a lane of 32
+//!      |
+//!   pairs --clamp--> layer --shift, clamp--> pairs --> ... --> layer --scale, bias, activation--> scores
+//!                      sums in 32 bits, exact                    sums become floats
+//! ```
+//!
+//! * I1: an input beyond its range counts as the end of it, and a hidden number beyond what calibration saw as the last integer that there is.
+//!   So no input makes a sum overflow.
+//! * I2: scores are finite, unless the numbers of the last layer are so large that they overflow as floats.
+//!
+//! Threads: as for [`Chain`].
+//!
+//! Cost (Zen 5, 2026-11-25; `examples/speed.rs`): 57-32-16-3 takes 11.2 ns in place of 18.9, 252-256-128-1 takes 350 ns in place of 690. Between
+//! layers a sum takes a shift, and half of pack, shuffle and clamp; by way of floats 57-32-16-3 would take 8 % longer. Clamping the inputs takes
+//! 0.4 ns of the 11.2, and nothing where their ranges are those of 16 bits.
+//!
+//! Left out (same machine; the sample network `topo` with trained weights, 50,000 sample events, a cut that keeps 500 of them):
+//!
+//! * Integers of 8 bits. Behind a first layer of 16 bits they would take 8 % off and change 19 verdicts, where 16 bits change none (rms of the
+//!   scores: 4e-3 and 2e-4); throughout they would take 35 % off at most and change 64. The times are those of 16 bits with half of the inputs.
+//! * bf16. `vdpbf16ps` has the rate of 16-bit integers at best (8 % less here), but 8 significant bits; it takes denormals for zeros whatever the
+//!   floating-point environment says, so the same bits elsewhere would need two fused operations and a flush after each.
 
 mod dense;
 mod error;
@@ -26,6 +45,9 @@ use crate::lanes::{EVENTS, to_rows};
 use crate::simd::IntSimd;
 
 /// An input of an integer chain: an integer of the event record, which means `scale * integer + offset`.
+///
+/// Its range is the one that a model clips to, or that the field can have: what lies beyond the values of a sample is an anomaly, and a
+/// reconstruction error that sees the end of a range in its place is too small.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct IntInput {
     /// The smallest that counts; smaller ones count as this.
@@ -67,7 +89,10 @@ impl Calibration {
     }
 }
 
-/// A chain of dense layers, compiled to integers. It does not change, and threads can share it; each brings its own [`IntTile`].
+/// A chain of dense layers, compiled to integers of 16 bits. It does not change, and threads can share it; each brings its own [`IntTile`].
+///
+/// It takes the layers of a [`Chain`] and the integers of event records: scale and offset of an input go into the weights. Hidden layers of none
+/// and relu are the fastest; the others pass through floats.
 #[derive(Clone, Debug)]
 pub struct IntChain {
     inputs: Vec<IntInput>,

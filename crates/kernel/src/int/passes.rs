@@ -44,7 +44,8 @@ pub(super) fn clamp<S: IntSimd>(simd: S, ranges: &[Option<Range>], x: &mut [Pair
 /// Partial sums of the squared error: one alone would make each addition wait for the one before.
 const PARTIAL: usize = 4;
 
-/// Mean of `(y - (scale x + offset))^2` over all inputs of an event: squares in ascending order into four sums in turn, which are then added in pairs.
+/// Mean of `(y - (scale x + offset))^2` over all inputs of an event: squares in ascending order into four sums in turn, which are then added
+/// in pairs.
 #[inline(always)]
 pub(super) fn mean_squared_error<S: IntSimd>(
     simd: S,
