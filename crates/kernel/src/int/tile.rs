@@ -7,7 +7,7 @@
 //!   ...                                 e -: an odd last number stands alone; what stands beside it is nothing
 //! ```
 //!
-//! A pair lies in memory as it lies in a record whose fields are 16 bits wide, so a caller can move both at once.
+//! On a little-endian CPU a pair lies in memory as in a record of little-endian fields of 16 bits, so a caller can move both at once.
 
 use crate::lanes::{EVENTS, Lanes};
 
