@@ -184,7 +184,8 @@ impl Work for One<'_> {
     }
 }
 
-fn check(layers: &[Layer], readout: Readout) -> Result<(), ChainError> {
+/// Are these the layers of a chain?
+pub(crate) fn check(layers: &[Layer], readout: Readout) -> Result<(), ChainError> {
     if layers.is_empty() || layers.len() > LAYERS_MAX {
         return Err(ChainError::Layers(layers.len()));
     }

@@ -7,7 +7,8 @@
 
 use std::arch::x86_64::*;
 
-use super::{Simd, WINDOW, turn_each};
+use super::{IntSimd, Simd, WINDOW, turn_each};
+use crate::int::Pairs;
 use crate::lanes::Lanes;
 
 /// The proof that this CPU has AVX2 and FMA.
@@ -154,6 +155,50 @@ fn scaled(low: __m256d, high: __m256d, scale: f64, offset: f64) -> __m256 {
     let low = _mm256_cvtpd_ps(_mm256_add_pd(_mm256_mul_pd(low, scale), offset));
     let high = _mm256_cvtpd_ps(_mm256_add_pd(_mm256_mul_pd(high, scale), offset));
     _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(low), high)
+}
+
+impl IntSimd for Avx2 {
+    #[inline(always)]
+    fn load_pairs(self, from: &Pairs, register: usize) -> __m256 {
+        let from: &[[i16; 2]; 8] = &from.0.as_chunks().0[register];
+        // SAFETY: `self` proves AVX2; the array has the 8 pairs that are read.
+        unsafe { _mm256_loadu_ps(from.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn store_pairs(self, to: &mut Pairs, register: usize, v: __m256) {
+        let to: &mut [[i16; 2]; 8] = &mut to.0.as_chunks_mut().0[register];
+        // SAFETY: `self` proves AVX2; the array has the 8 pairs that are written.
+        unsafe { _mm256_storeu_ps(to.as_mut_ptr().cast(), v) }
+    }
+
+    #[inline(always)]
+    fn splat_bits(self, bits: u32) -> __m256 {
+        // SAFETY: `self` proves AVX2.
+        unsafe { _mm256_castsi256_ps(_mm256_set1_epi32(bits.cast_signed())) }
+    }
+
+    operations! {
+        multiply_add_pairs(a, b, sum) => {
+            let products = _mm256_madd_epi16(_mm256_castps_si256(a), _mm256_castps_si256(b));
+            _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(sum), products))
+        };
+        clamp_pairs(a, low, high) => {
+            let least = _mm256_max_epi16(_mm256_castps_si256(a), _mm256_castps_si256(low));
+            _mm256_castsi256_ps(_mm256_min_epi16(least, _mm256_castps_si256(high)))
+        };
+        nearest(a) => _mm256_castsi256_ps(_mm256_cvtps_epi32(a));
+        shift_right_by(a, by) => {
+            _mm256_castsi256_ps(_mm256_srav_epi32(_mm256_castps_si256(a), _mm256_castps_si256(by)))
+        };
+        pair(a, b) => {
+            // Each half: four numbers of `a`, then four of `b`.
+            let packed = _mm256_packs_epi32(_mm256_castps_si256(a), _mm256_castps_si256(b));
+            let order = _mm_set_epi32(0x0f0e_0706, 0x0d0c_0504, 0x0b0a_0302, 0x0908_0100);
+            let order = _mm256_broadcastsi128_si256(order);
+            _mm256_castsi256_ps(_mm256_shuffle_epi8(packed, order))
+        };
+    }
 }
 
 #[inline]

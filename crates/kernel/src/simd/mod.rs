@@ -11,6 +11,7 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod int;
 mod portable;
 
 use std::fmt;
@@ -19,6 +20,7 @@ use std::fmt;
 pub(crate) use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx512::Avx512;
+pub(crate) use int::IntSimd;
 pub(crate) use portable::Portable;
 
 use crate::lanes::Lanes;
