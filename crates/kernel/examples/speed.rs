@@ -81,7 +81,7 @@ fn gathering(isa: Isa) {
     let calibration = Calibration { inputs: vec![input; inputs], hidden: Vec::new() };
     let chain = Chain::with_isa(&layers, Readout::Outputs, isa).expect("a sound chain");
     let ints = IntChain::with_isa(&layers, Readout::Outputs, &calibration, isa).expect("a sound chain");
-    let bound = |input: usize| if input % 3 == 0 { 8.0 } else { f32::INFINITY };
+    let bound = |input: usize| if input.is_multiple_of(3) { 8.0 } else { f32::INFINITY };
     let map = |input| Map::Affine { mul: 0.01, add: 0.5, clip: [-bound(input), bound(input)] };
     let number = Number::I16;
     let column = |input| Column { input, at: 2 * input, number, map: map(input) };
@@ -90,15 +90,15 @@ fn gathering(isa: Isa) {
     let pairs = ints.gather(record_len, &(0..inputs).map(column).collect::<Vec<_>>());
     let bytes: Vec<u8> = (0..BATCH * record_len).map(|i| number_bits(i) as u8).collect();
     let (mut tile, mut int_tile) = (chain.tile(), ints.tile());
-    let per_event = |mut fill: Box<dyn FnMut(&[u8]) + '_>| {
-        let times = (0..TURNS).map(|_| {
-            seconds(|| bytes.chunks(EVENTS * record_len).for_each(|bytes| fill(black_box(bytes))))
-                / BATCH as f64
-        });
-        median(times.collect()) * 1e9
-    };
-    let float_ns = per_event(Box::new(|bytes| floats.fill_run(bytes, EVENTS, tile.inputs_mut())));
-    let pair_ns = per_event(Box::new(|bytes| pairs.fill_run(bytes, EVENTS, int_tile.inputs_mut())));
+    let tiles = || bytes.chunks(EVENTS * record_len).map(black_box);
+    let (mut float_times, mut pair_times) = (Vec::new(), Vec::new());
+    for _ in 0..TURNS {
+        float_times
+            .push(seconds(|| tiles().for_each(|bytes| floats.fill_run(bytes, EVENTS, tile.inputs_mut()))));
+        pair_times
+            .push(seconds(|| tiles().for_each(|bytes| pairs.fill_run(bytes, EVENTS, int_tile.inputs_mut()))));
+    }
+    let [float_ns, pair_ns] = [float_times, pair_times].map(|times| median(times) / BATCH as f64 * 1e9);
     println!("{:<26} {:>8} {float_ns:>22.1} {pair_ns:>6.1}", "", isa.name());
 }
 
