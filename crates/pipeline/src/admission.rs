@@ -18,8 +18,8 @@ use crate::outbound::Inbound;
 use crate::stage::SLEEP_MAX;
 use crate::{Admit, Clock, Control, Found, FrameReader, IdBook, Progress, Stage};
 
-/// How late an event may be admitted when the pace is set.
-const PACED_SLEEP: Duration = Duration::from_micros(100);
+/// How late an event may be admitted that becomes due, or arrives, while this thread sleeps: nobody rings when a source has something again.
+const SOURCE_SLEEP: Duration = Duration::from_micros(100);
 
 /// How fast events are admitted.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -286,7 +286,8 @@ impl Stage for Admission {
     }
 
     fn sleep_max(&self) -> Duration {
-        if self.pace == Pace::Flat { SLEEP_MAX } else { PACED_SLEEP }
+        // Without a block to fill it waits for one to come back, and that rings.
+        if self.open.is_some() { SOURCE_SLEEP } else { SLEEP_MAX }
     }
 }
 

@@ -51,7 +51,7 @@ pub use limits::{
     READ_RECORD_BYTES_MAX, ROTATE_BYTES,
 };
 pub use name::{ClaimError, NameError, check_name, claim_run_name};
-pub use probe::compressed_len;
+pub use probe::CompressionProbe;
 pub use provenance::{Attachment, Bundle, Provenance};
 pub use reader::{Entry, ReadError, Reader};
 pub use recover::{RecoverError, RecoverReport, recover};

@@ -52,7 +52,7 @@ impl Bounds<'_> {
             self.probe(probe).map(|per_second| (probe.to_owned(), amount / per_second * 1e9))
         };
         match name {
-            SCAN | HAND_OVER => over(self.event_bytes, CRC),
+            SCAN | HAND_OVER => slower(over(self.event_bytes, CRC), over(self.event_bytes, READ)),
             VERDICT => over(self.event_bytes, READ),
             RECORD => over(self.record_bytes, COPY),
             STORE => over(self.record_bytes, ZSTD),
@@ -82,13 +82,21 @@ impl Bounds<'_> {
         Some((by.into(), 1e9 / ns))
     }
 
-    /// The checksum on one thread, or the compression on another.
+    /// Reading and checking on one thread, or the compression on another.
     fn size(&self, name: &str) -> Option<(String, f64)> {
         let cell = self.cell(Section::Sizes, name)?;
         let bytes = cell.workload.stream.schema.record_len() as f64;
-        let (crc, zstd) = (self.probe(CRC)? / bytes, self.probe(ZSTD)? / (bytes * cell.kept));
-        Some(if crc < zstd { (CRC.into(), crc) } else { (ZSTD.into(), zstd) })
+        let per_event = [(CRC, bytes), (READ, bytes), (ZSTD, bytes * cell.kept)];
+        let rates = per_event.into_iter().map(|(probe, bytes)| Some((probe, self.probe(probe)? / bytes)));
+        let rates: Option<Vec<_>> = rates.collect();
+        let (probe, rate) = rates?.into_iter().min_by(|a, b| a.1.total_cmp(&b.1))?;
+        Some((probe.into(), rate))
     }
+}
+
+/// The one that takes more time.
+fn slower(a: Option<(String, f64)>, b: Option<(String, f64)>) -> Option<(String, f64)> {
+    [a, b].into_iter().flatten().max_by(|a, b| a.1.total_cmp(&b.1))
 }
 
 impl Parts {

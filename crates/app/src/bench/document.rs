@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::bounds::Bounds;
+use super::bounds::{Bounds, Parts};
 use super::latency::{Load, Sustained};
 use super::machine::cores;
 use super::rows::{Row, Section};
@@ -128,19 +128,18 @@ pub(super) fn remarks(bench: &Bench, bounds: &Bounds<'_>, looked_for_rate: bool)
         && let Some(parts) = bounds.parts(cell.kept)
     {
         let (by, ns) = parts.slowest(cell.bed.workers);
+        let verb = if by == "admission" || by == "writer" { "is" } else { "are" };
+        let (name, measured) = (&row.name, 1e9 / row.spread.median);
         remarks.push(format!(
-            "{} {} the limit of {}: by its stages an event takes {:.1} ns of admission, {:.1} ns of a worker and {:.1} ns of a writer, so {ns:.1} ns at best; {:.1} ns were measured",
-            by,
-            if by == "admission" || by == "writer" { "is" } else { "are" },
-            row.name,
-            parts.admission,
-            parts.worker,
-            parts.writer,
-            1e9 / row.spread.median,
+            "{by} {verb} the limit of {name}: {ns:.1} ns per event at best, {measured:.1} were measured"
+        ));
+        let Parts { admission, worker, writer } = parts;
+        remarks.push(format!(
+            "by its stages an event takes {admission:.1} ns of admission, {worker:.1} ns of a worker, {writer:.1} ns of a writer"
         ));
     }
     if looked_for_rate && bench.sustained.is_none() {
-        remarks.push("no rate was sustained without a growing backlog, so there are no latencies: let runs take longer (--seconds), on a machine with less to do".into());
+        remarks.push("no rate was sustained without a growing backlog, so there are no latencies: let runs take longer (--time)".into());
     }
     if let Some(load) = bench.load_before.filter(|&load| load > 0.25 * cores() as f64) {
         remarks.push(format!(

@@ -17,7 +17,7 @@ use tamis_pipeline::{Entry, Found, FrameReader, Judge, Limits, Scorer};
 use tamis_port::{Classifier, Sink, Stored};
 use tamis_store::{Durable, McapSink, Provenance, ROTATE_BYTES, StreamPlan};
 
-use super::probes::timed;
+use super::probes::{median, timed};
 use super::rows::{Section, Turns, Unit};
 use super::speed::Cell;
 use super::workload::{Bed, Workload};
@@ -27,8 +27,10 @@ use crate::{Exit, Failure};
 
 /// Events of the blocks; more than the caches near a core hold, if the input has them.
 const BYTES_MAX: usize = 16 << 20;
-/// A stage goes on in a turn until it has worked for this long.
-const TURN_S: f64 = 0.03;
+/// A stage goes on in a turn for this long, with what has to be done before it.
+const TURN_S: f64 = 0.05;
+/// Events of a piece of the scan.
+const SCANNED: u64 = 8192;
 
 pub(crate) const SCAN: &str = "frames and checksums";
 pub(crate) const VERDICT: &str = "verdict";
@@ -130,22 +132,20 @@ impl<'a> Stages<'a> {
     }
 
     fn scan(&mut self) -> Result<f64, Failure> {
-        let (mut seconds, mut events) = (0.0, 0);
-        while seconds < TURN_S {
+        let (began, mut pieces) = (Instant::now(), Vec::new());
+        while began.elapsed().as_secs_f64() < TURN_S {
             let recording = self.workload.stream.recording(1)?;
             let mut reader = FrameReader::new(recording.source, &recording.schema);
-            let (took, found) = timed(|| {
-                let mut found = 0;
-                while let Some(next) = reader.find_next() {
-                    if let Found::Frame { header, .. } = next {
-                        found += u64::from(header.n_events);
-                    }
+            loop {
+                let (seconds, events) = timed(|| scan_piece(&mut reader));
+                // The last piece of a pass may be a small one, with the cost of the end.
+                if events < SCANNED && !pieces.is_empty() {
+                    break;
                 }
-                found
-            });
-            (seconds, events) = (seconds + took, events + found);
+                pieces.push(seconds * 1e9 / events.max(1) as f64);
+            }
         }
-        Ok(seconds * 1e9 / events as f64)
+        Ok(median(pieces.into_iter()))
     }
 
     fn score(&mut self, model: usize) -> Result<f64, Failure> {
@@ -174,37 +174,47 @@ impl<'a> Stages<'a> {
         &mut self,
         mut work: impl FnMut(&mut Self, usize) -> Result<f64, Failure>,
     ) -> Result<f64, Failure> {
-        let (mut seconds, mut events) = (0.0, 0);
-        let began = Instant::now();
-        // A stage that is quick beside what comes before it must not take for ever.
-        while seconds < TURN_S && began.elapsed().as_secs_f64() < 4.0 * TURN_S {
+        let (began, mut pieces) = (Instant::now(), Vec::new());
+        while pieces.is_empty() || began.elapsed().as_secs_f64() < TURN_S {
             let k = self.next_block();
-            seconds += work(self, k)?;
-            events += self.blocks[k].len();
+            pieces.push(work(self, k)? * 1e9 / self.blocks[k].len() as f64);
         }
-        Ok(seconds * 1e9 / events as f64)
+        Ok(median(pieces.into_iter()))
     }
 
     /// ns per event to make its record and to store it.
     fn keep(&mut self) -> Result<(f64, f64), Failure> {
         let (mut records, mut entries): (Vec<u8>, Vec<Entry>) = (Vec::new(), Vec::new());
-        let (mut record_s, mut store_s, mut kept) = (0.0, 0.0, 0);
-        while record_s + store_s < TURN_S {
+        let (mut made, mut stored) = (Vec::new(), Vec::new());
+        let began = Instant::now();
+        while made.is_empty() || began.elapsed().as_secs_f64() < TURN_S {
             let k = self.next_block();
             let Stages { keeper, blocks, sink, .. } = self;
             records.clear();
             entries.clear();
             keeper.decide(&blocks[k], None);
-            record_s += timed(|| keeper.keep(&blocks[k], &mut records, &mut entries)).0;
-            let (took, stored) = timed(|| entries.iter().try_for_each(|entry| write(sink, entry, &records)));
-            stored.or_fail(Exit::Storage)?;
-            store_s += took;
-            kept += entries.len();
-            self.record_bytes = records.len() as f64 / entries.len() as f64;
+            let events = blocks[k].len() as f64;
+            made.push(timed(|| keeper.keep(&blocks[k], &mut records, &mut entries)).0 * 1e9 / events);
+            let (took, result) = timed(|| entries.iter().try_for_each(|entry| write(sink, entry, &records)));
+            result.or_fail(Exit::Storage)?;
+            stored.push(took * 1e9 / events);
+            self.record_bytes = records.len() as f64 / events;
         }
-        let each = |seconds: f64| seconds * 1e9 / kept as f64;
-        Ok((each(record_s), each(store_s)))
+        Ok((median(made.into_iter()), median(stored.into_iter())))
     }
+}
+
+/// Finds frames until there are [`SCANNED`] events, or no more frames, and says how many there were.
+fn scan_piece(reader: &mut FrameReader) -> u64 {
+    let mut events = 0;
+    while events < SCANNED {
+        match reader.find_next() {
+            Some(Found::Frame { header, .. }) => events += u64::from(header.n_events),
+            Some(_) => {}
+            None => break,
+        }
+    }
+    events
 }
 
 fn write(sink: &mut McapSink, entry: &Entry, records: &[u8]) -> Result<(), tamis_port::SinkError> {

@@ -1,5 +1,7 @@
 //! `tamis bench`: the machine, the stages, the whole, and latencies; and what changed since another time.
 
+use std::fs::OpenOptions;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -86,6 +88,7 @@ impl Run for Args {
 
     fn run(self) -> Result<Exit, Failure> {
         let old = self.compare.as_deref().map(read_bench).transpose()?;
+        self.save.as_deref().map_or(Ok(()), may_save)?;
         let new = match &self.with {
             Some(path) => read_bench(path)?,
             None => self.measure()?,
@@ -152,13 +155,22 @@ impl Args {
     }
 }
 
+/// Can the result be written there? Known before minutes are spent on it; leaves everything as it is.
+fn may_save(path: &Path) -> Result<(), Failure> {
+    let is_there = path.exists();
+    let opened = OpenOptions::new().append(true).create(true).open(path);
+    opened.map_err(|error| unsaved(path, &error))?;
+    if is_there { Ok(()) } else { std::fs::remove_file(path).map_err(|error| unsaved(path, &error)) }
+}
+
 fn save(path: &Path, bench: &Bench) -> Result<(), Failure> {
     let mut text = serde_json::to_string_pretty(bench).expect("plain data serialises");
     text.push('\n');
-    let written = std::fs::write(path, text);
-    written.map_err(|error| {
-        Failure::new(Exit::Storage, format!("{}: the result cannot be written: {error}", path.display()))
-    })
+    std::fs::write(path, text).map_err(|error| unsaved(path, &error))
+}
+
+fn unsaved(path: &Path, error: &io::Error) -> Failure {
+    Failure::new(Exit::Storage, format!("{}: the result cannot be written: {error}", path.display()))
 }
 
 fn section(word: &str) -> Result<Section, String> {
