@@ -11,9 +11,13 @@ use crate::table::Table;
 pub(crate) fn render(bench: &Bench) -> String {
     let mut text = head(bench);
     for section in Section::ALL {
-        let rows: Vec<&Row> = bench.rows.iter().filter(|row| row.section == section).collect();
-        if !rows.is_empty() {
-            let _ = write!(text, "\n{}", rows_table(section, &rows));
+        let is_time = |row: &Row| section == Section::Speed && row.unit == Unit::NsPerEvent;
+        for times in [false, true] {
+            let rows = bench.rows.iter().filter(|row| row.section == section && is_time(row) == times);
+            let rows: Vec<&Row> = rows.collect();
+            if !rows.is_empty() {
+                let _ = write!(text, "\n{}", rows_table(title(section, times), section, &rows));
+            }
         }
     }
     if let Some(sustained) = bench.sustained {
@@ -55,14 +59,18 @@ fn head(bench: &Bench) -> String {
     )
 }
 
-fn rows_table(section: Section, rows: &[&Row]) -> String {
-    let title = match section {
+fn title(section: Section, times: bool) -> &'static str {
+    match section {
         Section::Probes => "Machine, one core",
         Section::Stages => "Stage, one thread, ns per event",
+        Section::Speed if times => "Full pace, ns per event",
         Section::Speed => "Full pace, events/s",
         Section::Sizes => "No models, events/s",
         Section::Latency => "Latency",
-    };
+    }
+}
+
+fn rows_table(title: &str, section: Section, rows: &[&Row]) -> String {
     let mut table = Table::default().left(title).right("median").right("min").right("max");
     let has_limits = rows.iter().any(|row| row.limit.is_some());
     if section == Section::Sizes {
@@ -149,7 +157,9 @@ pub(crate) fn changes(changes: &Changes) -> String {
         changes.rows.len(),
         plural(changes.rows.len())
     );
-    if let Some(largest) = changes.rows.iter().filter(|row| !row.moved).max_by(by_size) {
+    if let Some(largest) =
+        changes.rows.iter().filter(|row| !row.moved && row.change.is_finite()).max_by(by_size)
+    {
         let _ = writeln!(
             text,
             "The largest change within the spread: {}: {}, {:+.1} %.",

@@ -3,7 +3,7 @@
 use super::machine::cores;
 use super::probes::{COPY, CRC, PEAK, READ, ZSTD};
 use super::rows::{Section, Turns};
-use super::speed::Cell;
+use super::speed::{Cell, core_time};
 use super::stages::{HAND_OVER, RECORD, SCAN, STORE, VERDICT, model_row};
 
 /// What is known of a workload besides its measured times.
@@ -77,6 +77,10 @@ impl Bounds<'_> {
     }
 
     fn topology(&self, name: &str) -> Option<(String, f64)> {
+        if let Some(cell) = self.cells.iter().find(|cell| core_time(&cell.name) == name) {
+            let Parts { admission, worker, writer } = self.parts(cell.kept)?;
+            return Some(("the sum of stages".into(), admission + worker + writer));
+        }
         let cell = self.cell(Section::Speed, name)?;
         let (by, ns) = self.parts(cell.kept)?.slowest(cell.bed.workers);
         Some((by.into(), 1e9 / ns))

@@ -53,9 +53,10 @@ impl Change {
 }
 
 impl Changes {
-    /// Rows that moved, and got slower by more than this.
+    /// Rows that moved, and got slower by more than this. The machine's own rows are not among them: that is nobody's fault.
     pub fn slower_than(&self, percent: f64) -> impl Iterator<Item = &Change> {
-        self.rows.iter().filter(move |row| row.moved && row.slower_percent() > percent)
+        let slower = move |row: &&Change| row.moved && row.slower_percent() > percent;
+        self.rows.iter().filter(|row| row.section != Section::Probes).filter(slower)
     }
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::bounds::{Bounds, Parts};
 use super::latency::{Load, Sustained};
 use super::machine::cores;
-use super::rows::{Row, Section};
+use super::rows::{Row, Section, Unit};
 use super::speed::Cell;
 use super::workload::{Bed, Workload};
 use super::{BenchSettings, DOCUMENT_VERSION};
@@ -122,7 +122,8 @@ impl Bench {
 /// What a reader should know.
 pub(super) fn remarks(bench: &Bench, bounds: &Bounds<'_>, looked_for_rate: bool) -> Vec<String> {
     let mut remarks = Vec::new();
-    let fastest = bench.rows.iter().filter(|row| row.section == Section::Speed);
+    let fastest =
+        bench.rows.iter().filter(|row| (row.section, row.unit) == (Section::Speed, Unit::EventsPerSecond));
     if let Some(row) = fastest.max_by(|a, b| a.spread.median.total_cmp(&b.spread.median))
         && let Some(cell) = bounds.cells.iter().find(|cell| cell.name == row.name)
         && let Some(parts) = bounds.parts(cell.kept)

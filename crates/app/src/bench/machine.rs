@@ -24,3 +24,32 @@ pub(crate) fn processor() -> Option<String> {
 pub(crate) fn load() -> Option<f64> {
     std::fs::read_to_string("/proc/loadavg").ok()?.split_whitespace().next()?.parse().ok()
 }
+
+/// Seconds that this process has used cores, those of its ended threads included, if the system says. It counts in hundredths of a second.
+pub(crate) fn core_seconds() -> Option<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // The name of the process, in brackets, may hold anything; after it come the state and eleven numbers before the two times.
+    let (_, fields) = stat.rsplit_once(')')?;
+    let ticks = |k: usize| fields.split_whitespace().nth(k)?.parse::<f64>().ok();
+    Some((ticks(11)? + ticks(12)?) / TICKS_PER_S)
+}
+
+/// `USER_HZ` of Linux, on every processor.
+const TICKS_PER_S: f64 = 100.0;
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    #[test]
+    fn work_takes_core_time() {
+        let (before, start) = (core_seconds().unwrap(), Instant::now());
+        let mut used = 0.0;
+        while used < 0.05 && start.elapsed() < Duration::from_secs(10) {
+            used = core_seconds().unwrap() - before;
+        }
+        assert!((0.05..10.0).contains(&used), "{used}");
+    }
+}

@@ -55,7 +55,7 @@ const SOURCES: usize = 4;
 /// Times of a row of sizes, of which there are many, over that of a topology.
 const SIZES_SHARE: f64 = 0.3;
 /// Time of the run behind the hand-over, over that of a topology.
-const IDLE_SHARE: f64 = 0.1;
+const IDLE_SHARE: f64 = 0.3;
 
 /// What to measure.
 #[derive(Clone, Debug)]

@@ -3,6 +3,7 @@
 //! At full pace the source waits for the pipeline, so nothing is dropped and no backlog can grow: the events of a run over its time are the
 //! rate that is sustained by construction. `latency.rs` looks for the same rate with arrivals on a timetable.
 
+use super::machine::core_seconds;
 use super::rows::{Section, Turns, Unit};
 use super::workload::{Bed, Workload};
 use crate::Failure;
@@ -54,17 +55,43 @@ impl Cell {
 
     /// One run.
     pub(crate) fn turn(&mut self, turns: &mut Turns) -> Result<(), Failure> {
-        let events_per_s = self.events_per_s()?;
-        turns.add(self.section, self.name.as_str(), Unit::EventsPerSecond, events_per_s);
+        let run = self.run()?;
+        turns.add(self.section, self.name.as_str(), Unit::EventsPerSecond, run.events_per_s);
+        if self.section == Section::Speed
+            && let Some(ns) = run.core_ns
+        {
+            turns.add(self.section, core_time(&self.name), Unit::NsPerEvent, ns);
+        }
         Ok(())
     }
 
-    /// The speed of one run.
-    pub(crate) fn events_per_s(&mut self) -> Result<f64, Failure> {
+    /// What one run gave.
+    pub(crate) fn run(&mut self) -> Result<Run, Failure> {
+        let before = core_seconds();
         let report = self.workload.flat(&self.bed, self.passes)?;
-        self.kept = report.ledger.accepted as f64 / report.ledger.received.max(1) as f64;
-        Ok(report.throughput.events_per_s)
+        let used = core_seconds().zip(before).map(|(after, before)| after - before);
+        let events = report.ledger.received.max(1) as f64;
+        self.kept = report.ledger.accepted as f64 / events;
+        let core_ns =
+            used.filter(|&seconds| seconds >= CORE_SECONDS_MIN).map(|seconds| seconds * 1e9 / events);
+        Ok(Run { events_per_s: report.throughput.events_per_s, core_ns })
     }
+}
+
+/// What one run gave.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run {
+    pub(crate) events_per_s: f64,
+    /// Time of all cores per event: what a machine that others share cannot take away. Unknown for a run that was too short.
+    pub(crate) core_ns: Option<f64>,
+}
+
+/// Less is not told apart well enough: the system counts hundredths.
+const CORE_SECONDS_MIN: f64 = 0.1;
+
+/// Name of the row of the core time.
+pub(crate) fn core_time(name: &str) -> String {
+    format!("{name}, core time")
 }
 
 /// Name of the row of a topology.

@@ -19,7 +19,7 @@ use tamis_store::{Durable, McapSink, Provenance, ROTATE_BYTES, StreamPlan};
 
 use super::probes::{median, timed};
 use super::rows::{Section, Turns, Unit};
-use super::speed::Cell;
+use super::speed::{Cell, core_time};
 use super::workload::{Bed, Workload};
 use crate::exit::OrFail;
 use crate::models::Rules;
@@ -117,7 +117,11 @@ impl<'a> Stages<'a> {
         let (record, store) = self.keep()?;
         add(RECORD, record);
         add(STORE, store);
-        add(HAND_OVER, 1e9 / self.idle.events_per_s()?);
+        let run = self.idle.run()?;
+        add(HAND_OVER, 1e9 / run.events_per_s);
+        if let Some(ns) = run.core_ns {
+            add(&core_time(HAND_OVER), ns);
+        }
         Ok(())
     }
 
