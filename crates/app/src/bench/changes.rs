@@ -9,8 +9,8 @@ use super::{BENCH_VERSION, Bench};
 use crate::exit::OrFail;
 use crate::{Exit, Failure};
 
-/// With fewer runs nobody can say by how much a value varies, so nothing counts as moved.
-const RUNS_MIN: usize = 3;
+/// With fewer runs nothing counts as moved. Chance alone parts two times five runs of the same thing once in 126 times, three runs once in 10.
+pub(super) const RUNS_MIN: usize = 5;
 
 /// What became of the rows of an older benchmark. Serialises to the part of the document that `bench --compare --json` adds.
 #[derive(Clone, Debug, Serialize)]
@@ -122,6 +122,14 @@ fn notes(old: &Bench, new: &Bench, enough: bool) -> Vec<String> {
     }
     if old.tamis != new.tamis {
         notes.push(format!("another version: then {}, now {}", old.tamis, new.tamis));
+    }
+    if let (Some(then), Some(now)) = (old.sustained, new.sustained)
+        && (now.events_per_s / then.events_per_s - 1.0).abs() > 0.05
+    {
+        notes.push(format!(
+            "loads are shares of what was sustained: then {:.3e} events/s, now {:.3e}",
+            then.events_per_s, now.events_per_s
+        ));
     }
     if !enough {
         notes.push(format!(

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::bounds::{Bounds, Parts};
+use super::changes::RUNS_MIN;
 use super::latency::{Load, Sustained};
 use super::machine::cores;
 use super::rows::{Row, Section, Unit};
@@ -148,8 +149,8 @@ pub(super) fn remarks(bench: &Bench, bounds: &Bounds<'_>, looked_for_rate: bool)
             cores()
         ));
     }
-    if bench.runs < 3 {
-        remarks.push("with fewer than 3 runs nobody can say by how much a value varies".into());
+    if bench.runs < RUNS_MIN {
+        remarks.push(format!("with fewer than {RUNS_MIN} runs nobody can say by how much a value varies"));
     }
     remarks
 }

@@ -60,7 +60,7 @@ pub(crate) struct Args {
     /// Write the result to this file too, for a later --compare; an older file is replaced
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
-    /// Say what moved since this result, by more than its runs differ
+    /// Say what moved since this result: the runs of then and now, at least 5 each, have no value in common
     #[arg(long, value_name = "OLD.json")]
     compare: Option<PathBuf>,
     /// Measure nothing: compare OLD.json with this result

@@ -87,7 +87,7 @@ fn without_an_input_events_menu_and_model_are_made() {
         "4 KiB, 1 in 1000 accepted",
         "64 KiB",
         "1 MiB, all accepted",
-        "with fewer than 3 runs",
+        "with fewer than 5 runs",
     ] {
         assert!(ran.out.to_lowercase().contains(&words.to_lowercase()), "'{words}' is not in:\n{}", ran.out);
     }
@@ -117,7 +117,7 @@ fn a_part_alone_and_a_number_of_events() {
 #[test]
 fn what_got_slower_fails_a_gate() {
     let lab = lab();
-    let measure = "bench in.tmf --menu menu.toml --only speed --events 2k --runs 3 --workers 1 --sources 1";
+    let measure = "bench in.tmf --menu menu.toml --only speed --events 2k --runs 5 --workers 1 --sources 1";
     assert_eq!(lab.tamis(&format!("{measure} --save new.json")).code, Some(0));
     let text = std::fs::read_to_string(lab.path("new.json")).unwrap();
     let mut old: Value = serde_json::from_str(&text).unwrap();
