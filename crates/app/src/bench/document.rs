@@ -6,6 +6,7 @@ use super::bounds::{Bounds, Parts};
 use super::changes::RUNS_MIN;
 use super::latency::{Load, Sustained};
 use super::machine::cores;
+use super::probes::LOST;
 use super::rows::{Row, Section, Unit};
 use super::speed::Cell;
 use super::workload::{Bed, Workload};
@@ -144,9 +145,15 @@ pub(super) fn remarks(bench: &Bench, bounds: &Bounds<'_>, looked_for_rate: bool)
         remarks.push("no rate was sustained without a growing backlog, so there are no latencies: let runs take longer (--time)".into());
     }
     if let Some(load) = bench.load_before.filter(|&load| load > 0.25 * cores() as f64) {
+        let cores = cores();
         remarks.push(format!(
-            "other programs kept {load:.1} of {} cores busy before the start: ranges and tails are theirs too",
-            cores()
+            "{load:.1} threads wanted the {cores} cores before the start: ranges and tails are theirs too"
+        ));
+    }
+    if let Some(lost) = bounds.turns.median(Section::Probes, LOST).filter(|&lost| lost > 0.05) {
+        remarks.push(format!(
+            "others took {:.0} % of the time of a spinning thread, and as much from every run: compare core times",
+            lost * 100.0
         ));
     }
     if bench.runs < RUNS_MIN {

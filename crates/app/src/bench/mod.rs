@@ -55,7 +55,7 @@ const SOURCES: usize = 4;
 /// Times of a row of sizes, of which there are many, over that of a topology.
 const SIZES_SHARE: f64 = 0.3;
 /// Time of the run behind the hand-over, over that of a topology.
-const IDLE_SHARE: f64 = 0.3;
+const IDLE_SHARE: f64 = 0.5;
 
 /// What to measure.
 #[derive(Clone, Debug)]
@@ -119,7 +119,7 @@ pub fn bench(settings: &BenchSettings, progress: &mut dyn FnMut(BenchStep<'_>)) 
     let load_before = load();
     let parts = Parts::new(settings)?;
     let mut steps = Steps { done: 0, total: parts.steps(settings), progress };
-    let Parts { sample, rules, main, idle, mut cells, bed } = parts;
+    let Parts { rules, main, idle, mut cells, bed } = parts;
     let folder = tempfile::Builder::new().prefix("tamis-bench-").tempdir_in(&settings.folder);
     let folder = folder
         .map_err(|error| Failure::new(Exit::Storage, format!("{}: {error}", settings.folder.display())))?;
@@ -134,7 +134,7 @@ pub fn bench(settings: &BenchSettings, progress: &mut dyn FnMut(BenchStep<'_>)) 
     if settings.wants(Section::Stages) {
         let mut cell = Cell::new(Section::Stages, String::new(), idle, Bed { workers: 1, ..bed.clone() });
         cell.warm_up(settings.seconds * IDLE_SHARE, settings.events)?;
-        let all = Workload::random_rules(&sample, 1)?;
+        let all = Workload::random_rules(&main.stream.schema, 1)?;
         stages = Some(Stages::new(&main, cell, &all, &bed, folder.path())?);
     }
     let mut turns = Turns::default();
@@ -240,7 +240,6 @@ impl BenchSettings {
 
 /// Everything that is measured, made and loaded.
 struct Parts {
-    sample: Sample,
     rules: Arc<Rules>,
     /// The events of the first number of sources.
     main: Workload,
@@ -262,7 +261,7 @@ impl Parts {
             None => {
                 let frame_events = settings.frame_events.unwrap_or(FRAME_EVENTS);
                 let sample = Sample::made(L1_BYTES, frame_events, settings.events.unwrap_or(u64::MAX))?;
-                let rules = Workload::own_rules(&sample, settings.engine)?;
+                let rules = Workload::own_rules(&sample.schema, settings.engine)?;
                 (sample, rules, None)
             }
         };
@@ -286,8 +285,8 @@ impl Parts {
             cells.extend(sizes(settings, &bed)?);
         }
         let main = Workload { stream: stream.clone(), rules: rules.clone() };
-        let idle = Workload { stream, rules: Workload::idle_rules(&sample)? };
-        Ok(Self { sample, rules, main, idle, cells, bed })
+        let idle = Workload { stream, rules: Workload::idle_rules(&sample.schema)? };
+        Ok(Self { rules, main, idle, cells, bed })
     }
 
     fn steps(&self, settings: &BenchSettings) -> u64 {
@@ -306,7 +305,7 @@ fn sizes(settings: &BenchSettings, bed: &Bed) -> Result<Vec<Cell>, Failure> {
         let sample = Sample::made(bytes, frame_events, settings.events.unwrap_or(u64::MAX))?;
         let stream = sample.stream(1, None);
         for &every in speed::every(bytes) {
-            let rules = Workload::random_rules(&sample, every)?;
+            let rules = Workload::random_rules(&sample.schema, every)?;
             let workload = Workload { stream: stream.clone(), rules };
             cells.push(Cell::new(Section::Sizes, speed::size(bytes, every), workload, bed.clone()));
         }

@@ -35,6 +35,9 @@ pub(crate) const READ: &str = "memory read";
 pub(crate) const CRC: &str = "CRC32C";
 pub(crate) const ZSTD: &str = "zstd of the events";
 
+/// What others take.
+pub(crate) const LOST: &str = "time lost in gaps";
+
 /// Does so many rounds of multiply-adds on registers, and says how many numbers were multiplied and added; none if the CPU lacks it.
 type MultiplyAdds = fn(usize) -> Option<usize>;
 
@@ -92,7 +95,7 @@ impl Probes {
         add("wake-up late, max", Unit::Ns, late.max as f64);
         let gaps = jitter::spin(SPIN);
         add("gap while spinning, max", Unit::Ns, gaps.max_ns as f64);
-        add("time lost in gaps", Unit::Share, gaps.lost);
+        add(LOST, Unit::Share, gaps.lost);
     }
 }
 

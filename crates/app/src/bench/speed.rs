@@ -38,18 +38,21 @@ impl Cell {
         Self { section, name, workload, bed, passes: 0, kept: 0.0 }
     }
 
-    /// Plays the events once, to warm up, and from its speed finds how many a run of `seconds` needs. `events` bounds the number if it is
-    /// given, from below for topologies, which were asked for, and from above for the others.
+    /// Plays the events for a moment, to warm up, and finds how many a run of `seconds` needs. `events` bounds the number if it is given: from
+    /// below for topologies, which were asked for, and from above for the others.
     pub(crate) fn warm_up(&mut self, seconds: f64, events: Option<u64>) -> Result<(), Failure> {
-        let report = self.workload.flat(&self.bed, 1)?;
         let held = self.workload.stream.events;
-        let wanted = (report.throughput.events_per_s * seconds) as u64;
-        let wanted = match (self.section, events) {
-            (Section::Speed, Some(events)) => events,
-            (_, Some(events)) => wanted.min(events),
-            (_, None) => wanted,
-        };
-        self.passes = wanted.div_ceil(held).max(1);
+        self.passes = 1;
+        // The first time, much is done for the first time; the second shows the speed.
+        for share in [WARM_UP_SHARE, 1.0] {
+            let wanted = (self.run()?.events_per_s * seconds * share) as u64;
+            let wanted = match (self.section, events) {
+                (Section::Speed, Some(events)) => events,
+                (_, Some(events)) => wanted.min(events),
+                (_, None) => wanted,
+            };
+            self.passes = wanted.div_ceil(held).max(1);
+        }
         Ok(())
     }
 
@@ -86,6 +89,8 @@ pub(crate) struct Run {
     pub(crate) core_ns: Option<f64>,
 }
 
+/// Time of the warm-up over that of a run.
+const WARM_UP_SHARE: f64 = 0.2;
 /// Less is not told apart well enough: the system counts hundredths.
 const CORE_SECONDS_MIN: f64 = 0.1;
 

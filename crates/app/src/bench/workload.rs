@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tamis_event::Role;
+use tamis_event::{Role, Schema};
 use tamis_lab::{Dataset, Recipe};
 use tamis_menu::Menu;
 use tamis_model::{Bundle, Engine};
@@ -38,7 +38,7 @@ pub(crate) struct Bed {
 
 impl Workload {
     /// A menu of our own for made events of [`L1_BYTES`]: a network, a cut, and one event in 1000 by hash.
-    pub(crate) fn own_rules(sample: &Sample, engine: Engine) -> Result<Arc<Rules>, Failure> {
+    pub(crate) fn own_rules(schema: &Schema, engine: Engine) -> Result<Arc<Rules>, Failure> {
         let text = r#"
 name = "bench"
 [[model]]
@@ -62,28 +62,28 @@ streams = ["physics"]
 "#;
         let menu = Menu::parse(text, "bench").or_fail(Exit::Internal)?;
         let bundles = vec![("net".to_owned(), vec![network()?])];
-        Ok(Arc::new(Rules::bind(menu, bundles, &sample.schema, engine)?))
+        Ok(Arc::new(Rules::bind(menu, bundles, schema, engine)?))
     }
 
     /// A menu without models that keeps one event in `every`, by hash.
-    pub(crate) fn random_rules(sample: &Sample, every: u64) -> Result<Arc<Rules>, Failure> {
-        Self::plain_rules(sample, &format!("kind = \"random\"\nevery = {every}"))
+    pub(crate) fn random_rules(schema: &Schema, every: u64) -> Result<Arc<Rules>, Failure> {
+        Self::plain_rules(schema, &format!("kind = \"random\"\nevery = {every}"))
     }
 
     /// A menu without models that keeps nothing.
-    pub(crate) fn idle_rules(sample: &Sample) -> Result<Arc<Rules>, Failure> {
-        let fields = sample.schema.fields();
+    pub(crate) fn idle_rules(schema: &Schema) -> Result<Arc<Rules>, Failure> {
+        let fields = schema.fields();
         let field = fields.iter().find(|field| field.role != Role::Truth).unwrap_or(&fields[0]);
         let index = if field.len.is_some() { "[0]" } else { "" };
-        Self::plain_rules(sample, &format!("when = \"{}{index} > 1e300\"", field.name))
+        Self::plain_rules(schema, &format!("when = \"{}{index} > 1e300\"", field.name))
     }
 
-    fn plain_rules(sample: &Sample, condition: &str) -> Result<Arc<Rules>, Failure> {
+    fn plain_rules(schema: &Schema, condition: &str) -> Result<Arc<Rules>, Failure> {
         let text = format!(
             "name = \"bench\"\n[[stream]]\nname = \"physics\"\n[[line]]\nname = \"line\"\n{condition}\nstreams = [\"physics\"]\n"
         );
         let menu = Menu::parse(&text, "bench").or_fail(Exit::Internal)?;
-        Ok(Arc::new(Rules::bind(menu, Vec::new(), &sample.schema, Engine::Flex)?))
+        Ok(Arc::new(Rules::bind(menu, Vec::new(), schema, Engine::Flex)?))
     }
 
     /// Plays the events as fast as they are decided.
