@@ -4,7 +4,7 @@ use super::machine::cores;
 use super::probes::{COPY, CRC, PEAK, READ, ZSTD};
 use super::rows::{Section, Turns};
 use super::speed::{Cell, core_time};
-use super::stages::{HAND_OVER, RECORD, SCAN, STORE, VERDICT, model_row};
+use super::stages::{HAND_OVER, HAND_OVER_CORES, RECORD, SCAN, STORE, VERDICT, model_row};
 
 /// What is known of a workload besides its measured times.
 #[derive(Debug)]
@@ -52,7 +52,9 @@ impl Bounds<'_> {
             self.probe(probe).map(|per_second| (probe.to_owned(), amount / per_second * 1e9))
         };
         match name {
-            SCAN | HAND_OVER => slower(over(self.event_bytes, CRC), over(self.event_bytes, READ)),
+            SCAN | HAND_OVER | HAND_OVER_CORES => {
+                slower(over(self.event_bytes, CRC), over(self.event_bytes, READ))
+            }
             VERDICT => over(self.event_bytes, READ),
             RECORD => over(self.record_bytes, COPY),
             STORE => over(self.record_bytes, ZSTD),

@@ -19,7 +19,7 @@ use tamis_store::{Durable, McapSink, Provenance, ROTATE_BYTES, StreamPlan};
 
 use super::probes::{median, timed};
 use super::rows::{Section, Turns, Unit};
-use super::speed::{Cell, core_time};
+use super::speed::Cell;
 use super::workload::{Bed, Workload};
 use crate::exit::OrFail;
 use crate::models::Rules;
@@ -37,6 +37,7 @@ pub(crate) const VERDICT: &str = "verdict";
 pub(crate) const RECORD: &str = "record, per kept event";
 pub(crate) const STORE: &str = "store, per kept event";
 pub(crate) const HAND_OVER: &str = "pipeline that keeps nothing";
+pub(crate) const HAND_OVER_CORES: &str = "pipeline that keeps nothing, core time";
 
 /// Name of the row of a model.
 pub(crate) fn model_row(name: &str) -> String {
@@ -120,7 +121,7 @@ impl<'a> Stages<'a> {
         let run = self.idle.run()?;
         add(HAND_OVER, 1e9 / run.events_per_s);
         if let Some(ns) = run.core_ns {
-            add(&core_time(HAND_OVER), ns);
+            add(HAND_OVER_CORES, ns);
         }
         Ok(())
     }
