@@ -153,7 +153,7 @@ pub(crate) fn changes(changes: &Changes) -> String {
     let plural = |n: usize| if n == 1 { "" } else { "s" };
     let _ = writeln!(
         text,
-        "{moved} of {} row{} moved: the runs of then and now have no value in common.",
+        "{moved} of {} row{} moved, which means that the runs of then and now have no value in common.",
         changes.rows.len(),
         plural(changes.rows.len())
     );
