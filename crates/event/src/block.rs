@@ -126,7 +126,7 @@ impl Block {
     ///
     /// # Panics
     /// If `range` is not within the block.
-    pub fn for_each_run(&self, range: Range<usize>, mut each: impl FnMut(usize, u64, &[u8])) {
+    pub fn for_each_run<'a>(&'a self, range: Range<usize>, mut each: impl FnMut(usize, u64, &'a [u8])) {
         assert!(range.end <= self.events, "range {range:?} in a block of {} events", self.events);
         let mut at = range.start;
         let mut k = self.starts.partition_point(|&start| start <= at).saturating_sub(1);

@@ -11,8 +11,8 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use tamis_kernel::{
-    Activation, Aggregate, Chain, Comparison, EVENTS, Finish, Forest, ForestSpec, Isa, Layer, Missing, Node,
-    Readout, Tree, multiply_adds,
+    Activation, Aggregate, Calibration, Chain, Comparison, EVENTS, Finish, Forest, ForestSpec, IntChain,
+    IntInput, Isa, Layer, Missing, Node, Readout, Tree, multiply_adds, multiply_adds_i16,
 };
 
 const TURNS: usize = 201;
@@ -59,6 +59,62 @@ fn main() {
         );
         print("100 trees of depth 6", isa, &medians, None);
     }
+    println!(
+        "\n{:<26} {:>8}  ns per event: {:>6} {:>7}  faster: {:>5}  of peak: {:>7} {:>7}",
+        "in integers, lanes", "on", "f32", "i16", "times", "of f32", "of i16"
+    );
+    for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
+        for network in networks() {
+            integers(isa, network);
+        }
+    }
+}
+
+/// A chain in floats and in integers in turns, in lanes, beside what the core can do with either.
+fn integers(isa: Isa, (name, widths, last, readout): Network) {
+    let layers = layers(widths, last);
+    let input = IntInput { low: -2048, high: 2047, scale: 1.0 / 4096.0, offset: 0.0 };
+    let inputs = vec![input; widths[0]];
+    let hidden = Calibration::largest(&layers, &data(widths[0], 1).0).expect("a sound chain");
+    let calibration = Calibration { inputs, hidden };
+    let chain = Chain::with_isa(&layers, readout, isa).expect("a sound chain");
+    let ints = IntChain::with_isa(&layers, readout, &calibration, isa).expect("a sound chain");
+    let (mut tile, mut int_tile) = (chain.tile(), ints.tile());
+    let mut by_floats = || {
+        black_box(tile.inputs_mut());
+        chain.run_tile(&mut tile, EVENTS);
+    };
+    let mut by_ints = || {
+        black_box(int_tile.inputs_mut());
+        ints.run_tile(&mut int_tile, EVENTS);
+    };
+    let calls = (TURN_S / seconds(&mut by_floats)).ceil() as usize;
+    let turns = if isa == Isa::Portable { PORTABLE_TURNS } else { TURNS };
+    let mut columns = [(); 5].map(|()| Vec::new());
+    for _ in 0..turns {
+        let (mut done, mut int_done) = (0, 0);
+        let peak = seconds(|| done = multiply_adds(isa, PROBE_ROUNDS / 2).expect("it is there"));
+        let int_peak = seconds(|| int_done = multiply_adds_i16(isa, PROBE_ROUNDS / 2).expect("it is there"));
+        let peak = peak / done as f64 * chain.multiply_adds() as f64;
+        let int_peak = int_peak / int_done as f64 * chain.multiply_adds() as f64;
+        let events = (calls * EVENTS) as f64;
+        let floats = seconds(|| (0..calls).for_each(|_| by_floats())) / events;
+        let ints = seconds(|| (0..calls).for_each(|_| by_ints())) / events;
+        for (column, value) in
+            columns.iter_mut().zip([floats, ints, floats / ints, peak / ints, int_peak / ints])
+        {
+            column.push(value);
+        }
+    }
+    let [floats, ints, times, of_peak, of_int_peak] = columns.map(median);
+    println!(
+        "{name:<26} {:>8} {:>20.1} {:>7.1} {times:>14.2} {:>16.1} % {:>5.1} %",
+        isa.name(),
+        floats * 1e9,
+        ints * 1e9,
+        of_peak * 100.0,
+        of_int_peak * 100.0,
+    );
 }
 
 /// Medians: seconds per event by rows and by lanes, and each over the seconds of one multiply-add at peak.

@@ -2,6 +2,7 @@
 
 use crate::dense::{Activation, Dense};
 use crate::error::{ChainError, LayerFault};
+use crate::gather::{Column, Gather};
 use crate::isa::{Isa, Level, Work};
 use crate::lanes::{EVENTS, Tile, from_rows, to_rows};
 use crate::passes;
@@ -102,6 +103,14 @@ impl Chain {
         Tile::new(self.inputs(), 0, between, self.outputs())
     }
 
+    /// Plans how the inputs come from records of `record_len` bytes. Inputs that no column names are left to the caller.
+    ///
+    /// # Panics
+    /// If a column does not lie within the record.
+    pub fn gather(&self, record_len: usize, columns: &[Column]) -> Gather {
+        Gather::new(self.level, record_len, self.inputs(), columns)
+    }
+
     /// Scores `rows`, `[event][input]`, into `scores`, `[event][score]`, for any number of events.
     ///
     /// # Panics
@@ -175,7 +184,8 @@ impl Work for One<'_> {
     }
 }
 
-fn check(layers: &[Layer], readout: Readout) -> Result<(), ChainError> {
+/// Are these the layers of a chain?
+pub(crate) fn check(layers: &[Layer], readout: Readout) -> Result<(), ChainError> {
     if layers.is_empty() || layers.len() > LAYERS_MAX {
         return Err(ChainError::Layers(layers.len()));
     }

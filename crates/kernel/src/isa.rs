@@ -2,17 +2,17 @@
 
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512};
-use crate::simd::{Portable, Simd};
+use crate::simd::{IntSimd, Portable, Simd};
 
 /// An instruction set that kernels are compiled for. All give the same bits; they differ in speed only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Isa {
-    /// AVX-512F: 16 events per register.
+    /// AVX-512F: 16 events per register. Integer kernels also need BW and VNNI, and do without AVX-512 where these are missing.
     Avx512,
     /// AVX2 and FMA: 8 events per register.
     Avx2,
     /// Nothing beyond what the target promises. On x86-64 each fused multiply-add is a call, and a chain takes about a hundred
-    /// times as long as with AVX2; forests take twice as long.
+    /// times as long as with AVX2; in integers it takes 25 times as long, and forests take twice as long.
     Portable,
 }
 
@@ -43,6 +43,9 @@ impl Isa {
 /// An instruction set that this CPU was seen to have: it holds the proof.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Level {
+    /// With what integers need.
+    #[cfg(target_arch = "x86_64")]
+    Avx512Vnni(Avx512<true>),
     #[cfg(target_arch = "x86_64")]
     Avx512(Avx512),
     #[cfg(target_arch = "x86_64")]
@@ -55,6 +58,12 @@ pub(crate) trait Work {
     /// Does it. Implementations are `#[inline(always)]`, and so is what they call: only what is inlined into [`Level::run`] is compiled for the
     /// instruction set.
     fn run<S: Simd>(self, simd: S);
+}
+
+/// [`Work`] on integers.
+pub(crate) trait IntWork {
+    /// As [`Work::run`], inlined into [`Level::run_int`].
+    fn run<S: IntSimd>(self, simd: S);
 }
 
 /// What suits an instruction set.
@@ -77,7 +86,9 @@ impl Level {
     pub fn new(isa: Isa) -> Option<Self> {
         match isa {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => Avx512::detect().map(Self::Avx512),
+            Isa::Avx512 => Avx512::<true>::detect()
+                .map(Self::Avx512Vnni)
+                .or_else(|| Avx512::<false>::detect().map(Self::Avx512)),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => Avx2::detect().map(Self::Avx2),
             #[cfg(not(target_arch = "x86_64"))]
@@ -86,11 +97,21 @@ impl Level {
         }
     }
 
+    /// Every level that this CPU has, also those that another is better than.
+    #[cfg(test)]
+    pub fn all() -> Vec<Self> {
+        #[cfg_attr(not(target_arch = "x86_64"), allow(unused_mut))]
+        let mut levels: Vec<Self> = Isa::ALL.into_iter().filter_map(Self::new).collect();
+        #[cfg(target_arch = "x86_64")]
+        levels.extend(Avx512::<false>::detect().map(Self::Avx512));
+        levels
+    }
+
     /// Which one it is.
     pub fn isa(self) -> Isa {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512(_) => Isa::Avx512,
+            Self::Avx512Vnni(_) | Self::Avx512(_) => Isa::Avx512,
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(_) => Isa::Avx2,
             Self::Portable(_) => Isa::Portable,
@@ -101,10 +122,19 @@ impl Level {
     pub fn tuning(self) -> Tuning {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512(_) => Tuning::of::<Avx512>(),
+            Self::Avx512Vnni(_) | Self::Avx512(_) => Tuning::of::<Avx512>(),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(_) => Tuning::of::<Avx2>(),
             Self::Portable(_) => Tuning::of::<Portable>(),
+        }
+    }
+
+    /// The level for integer kernels: this one, or AVX2 where AVX-512 has too little.
+    pub fn for_integers(self) -> Self {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(simd) => Self::Avx2(simd.avx2()),
+            level => level,
         }
     }
 
@@ -118,10 +148,34 @@ impl Level {
         match self {
             // SAFETY: a value of `Avx512` exists only where `Avx512::detect` has seen the feature.
             #[cfg(target_arch = "x86_64")]
+            Self::Avx512Vnni(simd) => unsafe { with_avx512(simd.floats(), work) },
+            // SAFETY: a value of `Avx512` exists only where `Avx512::detect` has seen the feature.
+            #[cfg(target_arch = "x86_64")]
             Self::Avx512(simd) => unsafe { with_avx512(simd, work) },
             // SAFETY: a value of `Avx2` exists only where `Avx2::detect` has seen both features.
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(simd) => unsafe { with_avx2(simd, work) },
+            Self::Portable(simd) => work.run(simd),
+        }
+    }
+
+    /// Runs `work` with the integers of this instruction set, those of AVX2 where AVX-512 has too little.
+    #[inline]
+    #[cfg_attr(
+        target_arch = "x86_64",
+        allow(unsafe_code, reason = "the one call into code for an instruction set")
+    )]
+    pub fn run_int(self, work: impl IntWork) {
+        match self {
+            // SAFETY: a value of `Avx512<true>` exists only where its `detect` has seen the features.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Vnni(simd) => unsafe { with_avx512_vnni(simd, work) },
+            // SAFETY: a value of `Avx512` holds one of `Avx2`, which exists only where `Avx2::detect` has seen both features.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(simd) => unsafe { with_avx2_int(simd.avx2(), work) },
+            // SAFETY: a value of `Avx2` exists only where `Avx2::detect` has seen both features.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(simd) => unsafe { with_avx2_int(simd, work) },
             Self::Portable(simd) => work.run(simd),
         }
     }
@@ -139,9 +193,30 @@ fn with_avx2(simd: Avx2, work: impl Work) {
     work.run(simd);
 }
 
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn with_avx512_vnni(simd: Avx512<true>, work: impl IntWork) {
+    work.run(simd);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn with_avx2_int(simd: Avx2, work: impl IntWork) {
+    work.run(simd);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn integers_do_without_avx512_where_it_has_too_little() {
+        for level in Level::all() {
+            let has = !matches!(level, Level::Avx512(_));
+            assert_eq!(level.for_integers().isa(), if has { level.isa() } else { Isa::Avx2 });
+        }
+    }
 
     #[test]
     fn the_best_is_there_and_the_portable_always_is() {

@@ -45,7 +45,7 @@ fn reduced<S: Simd>(simd: S, x: S::V) -> (S::V, S::V) {
 /// `2^k` of an integer in `-126..=127`.
 #[inline(always)]
 fn power_of_two<S: Simd>(simd: S, k: S::V) -> S::V {
-    simd.to_exponent(simd.add_int(k, simd.splat(f32::from_bits(127))))
+    simd.shift_left(simd.add_int(k, simd.splat(f32::from_bits(127))), 23)
 }
 
 /// `e^x`.
@@ -54,7 +54,7 @@ pub(crate) fn exp<S: Simd>(simd: S, x: S::V) -> S::V {
     let x = simd.min(simd.splat(EXP_MAX), simd.max(simd.splat(EXP_MIN), x));
     let (k, rest) = reduced(simd, x);
     // In two steps, as 2^128 and what lies beneath the normal numbers have no exponent of their own.
-    let half = simd.half_int(k);
+    let half = simd.shift_right(k, 1);
     let first = power_of_two(simd, half);
     let second = power_of_two(simd, simd.sub_int(k, half));
     simd.mul(simd.mul(simd.add(rest, simd.splat(1.0)), first), second)

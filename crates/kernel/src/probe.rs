@@ -2,8 +2,8 @@
 
 use std::hint::black_box;
 
-use crate::isa::{Isa, Level, Work};
-use crate::simd::Simd;
+use crate::isa::{IntWork, Isa, Level, Work};
+use crate::simd::{IntSimd, Simd};
 
 /// Sums that do not wait for each other: at least latency times units of any CPU so far, and fewer than registers.
 const SUMS: usize = 12;
@@ -13,6 +13,13 @@ const SUMS: usize = 12;
 pub fn multiply_adds(isa: Isa, rounds: usize) -> Option<usize> {
     let mut done = 0;
     Level::new(isa)?.run(Probe { rounds, done: &mut done });
+    Some(done)
+}
+
+/// As [`multiply_adds`], with integers of 16 bits whose sums have 32.
+pub fn multiply_adds_i16(isa: Isa, rounds: usize) -> Option<usize> {
+    let mut done = 0;
+    Level::new(isa)?.run_int(Probe { rounds, done: &mut done });
     Some(done)
 }
 
@@ -38,6 +45,24 @@ impl Work for Probe<'_> {
     }
 }
 
+impl IntWork for Probe<'_> {
+    #[inline(always)]
+    fn run<S: IntSimd>(self, simd: S) {
+        let [factor, start] = black_box([0x0003_0005, 0x0001_0002]).map(|bits| simd.splat_bits(bits));
+        let mut sums = [start; SUMS];
+        for _ in 0..self.rounds {
+            for sum in &mut sums {
+                // Nothing that could be taken out of the loop.
+                *sum = simd.multiply_add_pairs(*sum, factor, *sum);
+            }
+        }
+        let mut all = sums[0];
+        sums[1..].iter().for_each(|&sum| all = simd.add_int(all, sum));
+        black_box(all);
+        *self.done = self.rounds * SUMS * S::LANES * 2;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,5 +70,6 @@ mod tests {
     #[test]
     fn the_work_is_counted_in_numbers() {
         assert_eq!(multiply_adds(Isa::Portable, 3), Some(3 * SUMS * 8));
+        assert_eq!(multiply_adds_i16(Isa::Portable, 3), Some(3 * SUMS * 16));
     }
 }

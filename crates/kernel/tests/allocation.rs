@@ -6,7 +6,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use tamis_kernel::{
-    Activation, Aggregate, Chain, Comparison, Finish, Forest, ForestSpec, Layer, Missing, Node, Readout, Tree,
+    Activation, Aggregate, Calibration, Chain, Comparison, Finish, Forest, ForestSpec, IntChain, IntInput,
+    Layer, Missing, Node, Readout, Tree,
 };
 
 thread_local! {
@@ -50,6 +51,9 @@ fn running_allocates_nothing() {
     };
     let layers = [layer(7, Activation::Tanh), layer(7, Activation::Sigmoid), layer(3, Activation::Softmax)];
     let chain = Chain::new(&layers, Readout::Outputs).unwrap();
+    let input = IntInput { low: -5, high: 5, scale: 0.1, offset: 0.0 };
+    let calibration = Calibration { inputs: vec![input; 7], hidden: vec![1.0; 2] };
+    let ints = IntChain::new(&layers, Readout::Outputs, &calibration).unwrap();
     // One tree of each form: small, and too large for cuts.
     let staircase = |steps: usize| {
         let step = |i: usize| Node::Branch {
@@ -73,10 +77,11 @@ fn running_allocates_nothing() {
         finish: Finish::Softmax,
     };
     let forest = Forest::new(&spec).unwrap();
-    let (mut of_chain, mut of_forest) = (chain.tile(), forest.tile());
-    let (rows, mut scores) = (vec![1.0; 7 * 1000], vec![0.0; 3 * 1000]);
+    let (mut of_chain, mut of_ints, mut of_forest) = (chain.tile(), ints.tile(), forest.tile());
+    let (rows, int_rows, mut scores) = (vec![1.0; 7 * 1000], vec![1; 7 * 1000], vec![0.0; 3 * 1000]);
     let count = allocations(|| {
         chain.run(&mut of_chain, &rows, &mut scores);
+        ints.run(&mut of_ints, &int_rows, &mut scores);
         forest.run(&mut of_forest, &rows, &mut scores);
     });
     assert_eq!(count, 0);

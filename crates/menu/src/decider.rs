@@ -16,6 +16,7 @@ use std::mem;
 use std::ops::Range;
 use std::sync::Arc;
 
+use pulp::{Arch, Simd, WithSimd};
 use tamis_event::{Block, ScoreTable};
 
 use crate::compile::CompiledMenu;
@@ -35,8 +36,8 @@ pub struct Decider {
 /// Registers of the program.
 #[derive(Debug)]
 struct Scratch {
-    /// Each [`TILE_WORDS`] long, and so are the columns.
-    raws: Vec<Vec<RawLanes>>,
+    raws: Vec<[RawLanes; TILE_WORDS]>,
+    /// In vectors, which can be taken out for a moment without an allocation.
     columns: Vec<Vec<Lanes>>,
     masks: Vec<Bits>,
     /// Of each event of the tile, what its hashes start from.
@@ -111,7 +112,7 @@ impl Decider {
         let stride = capacity.div_ceil(LANES);
         let lines = menu.lines().len();
         let scratch = Scratch {
-            raws: vec![vec![[0; LANES]; TILE_WORDS]; menu.program().raws],
+            raws: vec![[[0; LANES]; TILE_WORDS]; menu.program().raws],
             columns: vec![vec![[0.0; LANES]; TILE_WORDS]; menu.program().columns],
             masks: vec![[0; TILE_WORDS]; menu.program().masks],
             positions: Box::new([[0; LANES]; TILE_WORDS]),
@@ -140,28 +141,7 @@ impl Decider {
         verdicts.words = events.div_ceil(LANES);
         assert!(skip.len() >= verdicts.words, "the skip bits are too short");
         verdicts.kept_any.fill(0);
-        let mut cursor = Cursor::default();
-        for start in (0..events).step_by(TILE) {
-            let tile = Tile { start, events: TILE.min(events - start) };
-            cursor.cut(block, tile, &mut scratch.pieces);
-            if menu.draws() {
-                scratch.place_events(block);
-            }
-            let decided = tile.decided(skip);
-            for (line, section) in menu.program().sections.iter().enumerate() {
-                for step in &section.steps {
-                    scratch.run(step, block, scores, tile);
-                }
-                let condition = scratch.masks[section.condition];
-                let passed = std::array::from_fn(|word| condition[word] & decided[word]);
-                let prescale = menu.prescale(line).map(|lottery| (lottery, lottery.seed(block.run())));
-                verdicts.enter(tile, line, passed, |word, passed| {
-                    prescale.map_or(passed, |(lottery, seed)| {
-                        lottery.draw(seed, &scratch.positions[word], passed)
-                    })
-                });
-            }
-        }
+        Arch::new().dispatch(Tiles { menu, scratch, verdicts, block, scores, skip });
     }
 
     /// Bit `i` = event `i` of the last block met the condition of the line. As many words as the block needs.
@@ -208,12 +188,55 @@ impl Decider {
     }
 }
 
+/// All tiles of a block; compiled for every instruction set that is worth it, with the loops that it calls.
+struct Tiles<'a> {
+    menu: &'a CompiledMenu,
+    scratch: &'a mut Scratch,
+    verdicts: &'a mut Verdicts,
+    block: &'a Block,
+    scores: &'a ScoreTable,
+    skip: &'a [u64],
+}
+
+impl WithSimd for Tiles<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { menu, scratch, verdicts, block, scores, skip } = self;
+        let events = block.len();
+        let mut cursor = Cursor::default();
+        for start in (0..events).step_by(TILE) {
+            let tile = Tile { start, events: TILE.min(events - start) };
+            cursor.cut(block, tile, &mut scratch.pieces);
+            if menu.draws() {
+                scratch.place_events(block);
+            }
+            let decided = tile.decided(skip);
+            for (line, section) in menu.program().sections.iter().enumerate() {
+                for step in &section.steps {
+                    scratch.run(step, block, scores, tile);
+                }
+                let condition = scratch.masks[section.condition];
+                let passed = std::array::from_fn(|word| condition[word] & decided[word]);
+                let prescale = menu.prescale(line).map(|lottery| (lottery, lottery.seed(block.run())));
+                verdicts.enter(tile, line, passed, |word, passed| {
+                    prescale.map_or(passed, |(lottery, seed)| {
+                        lottery.draw(seed, &scratch.positions[word], passed)
+                    })
+                });
+            }
+        }
+    }
+}
+
 impl Verdicts {
     fn set<'a>(&self, sets: &'a [u64], line: usize) -> &'a [u64] {
         &sets[line * self.stride..][..self.words]
     }
 
     /// Enters the verdict of a line on a tile; `prescale` gives those of a word of passed events that are kept.
+    #[inline(always)]
     fn enter(&mut self, tile: Tile, line: usize, passed: Bits, prescale: impl Fn(usize, u64) -> u64) {
         let first = tile.start / LANES;
         for (word, &passed) in passed.iter().enumerate().take(tile.words()) {
@@ -228,6 +251,7 @@ impl Verdicts {
 
 impl Scratch {
     /// Fills `positions` for the events of `pieces`.
+    #[inline(always)]
     fn place_events(&mut self, block: &Block) {
         let positions = self.positions.as_flattened_mut();
         for piece in &self.pieces {
@@ -238,6 +262,7 @@ impl Scratch {
         }
     }
 
+    #[inline(always)]
     fn run(&mut self, step: &Step, block: &Block, scores: &ScoreTable, tile: Tile) {
         match *step {
             Step::Raw { into, element } => {
@@ -253,24 +278,41 @@ impl Scratch {
                 }
             }
             Step::Physical { into, of, scale, offset } => {
-                kernels::physical(&mut self.columns[into], &self.raws[of], scale, offset);
+                let out = self.columns[into].first_chunk_mut().expect("as long as a tile");
+                kernels::physical(out, &self.raws[of], scale, offset);
             }
             Step::Score { into, score } => {
                 let values = &scores.column(score)[tile.start..][..tile.events];
                 kernels::widen(self.columns[into].as_flattened_mut(), values);
             }
             Step::Absolute { into, of } => {
-                self.write(into, |scratch, out| kernels::absolute(out, &scratch.columns[of]));
+                self.write(
+                    into,
+                    #[inline(always)]
+                    |scratch, out| kernels::absolute(out, scratch.column(of)),
+                );
             }
             Step::Negate { into, of } => {
-                self.write(into, |scratch, out| kernels::negate(out, &scratch.columns[of]));
+                self.write(
+                    into,
+                    #[inline(always)]
+                    |scratch, out| kernels::negate(out, scratch.column(of)),
+                );
             }
-            Step::Combine { into, arithmetic, a, b } => self.write(into, |scratch, out| {
-                kernels::combine(out, arithmetic, scratch.input(a), scratch.input(b));
-            }),
-            Step::Count { into, ref of } => self.write(into, |scratch, out| {
-                kernels::count(out, &scratch.masks, of);
-            }),
+            Step::Combine { into, arithmetic, a, b } => self.write(
+                into,
+                #[inline(always)]
+                |scratch, out| {
+                    kernels::combine(out, arithmetic, scratch.input(a), scratch.input(b));
+                },
+            ),
+            Step::Count { into, ref of } => self.write(
+                into,
+                #[inline(always)]
+                |scratch, out| {
+                    kernels::count(out, &scratch.masks, of);
+                },
+            ),
             Step::Truth { into, value } => self.masks[into] = [if value { u64::MAX } else { 0 }; TILE_WORDS],
             Step::Within { into, of, low, high } => {
                 self.masks[into] = kernels::within(&self.raws[of], low, high);
@@ -294,15 +336,22 @@ impl Scratch {
     }
 
     /// Lets `f` fill a column while it reads others (program I2). Moves three words, allocates nothing.
-    fn write(&mut self, into: usize, f: impl FnOnce(&Self, &mut [Lanes])) {
+    #[inline(always)]
+    fn write(&mut self, into: usize, f: impl FnOnce(&Self, &mut [Lanes; TILE_WORDS])) {
         let mut out = mem::take(&mut self.columns[into]);
-        f(self, &mut out);
+        f(self, out.first_chunk_mut().expect("as long as a tile"));
         self.columns[into] = out;
     }
 
+    #[inline(always)]
+    fn column(&self, column: usize) -> &[Lanes; TILE_WORDS] {
+        self.columns[column].first_chunk().expect("as long as a tile")
+    }
+
+    #[inline(always)]
     fn input(&self, operand: Operand) -> Input<'_> {
         match operand {
-            Operand::Column(column) => Input::Column(&self.columns[column]),
+            Operand::Column(column) => Input::Column(self.column(column)),
             Operand::Constant(value) => Input::Constant(value),
         }
     }

@@ -3,6 +3,8 @@
 //! Free functions over slices without state, so that each can be measured, tested and replaced alone. A loop has no branch that depends on
 //! an event; what an operation does is chosen once per tile.
 
+use std::hint::black_box;
+
 use tamis_event::{Dtype, Element};
 
 use crate::expression::{Arithmetic, Comparison};
@@ -24,11 +26,12 @@ pub(crate) type Bits = [u64; TILE_WORDS];
 /// An operand of a step.
 #[derive(Clone, Copy)]
 pub(crate) enum Input<'a> {
-    Column(&'a [Lanes]),
+    Column(&'a [Lanes; TILE_WORDS]),
     Constant(f64),
 }
 
 /// `out[i]` = raw value of `element` in record `i` of `records`, which are `stride` bytes each. For the types of [`crate::window::raw_range`].
+#[inline(always)]
 pub(crate) fn load_raw(out: &mut [i32], records: &[u8], stride: usize, element: Element) {
     let at = element.at;
     match element.dtype {
@@ -42,6 +45,7 @@ pub(crate) fn load_raw(out: &mut [i32], records: &[u8], stride: usize, element: 
 }
 
 /// The same with physical values, for the other types.
+#[inline(always)]
 pub(crate) fn load(out: &mut [f64], records: &[u8], stride: usize, element: Element) {
     let Element { at, scale, offset, .. } = element;
     let physical = |raw: f64| raw * scale + offset;
@@ -63,44 +67,55 @@ fn strided<T, const N: usize>(
     f: impl Fn([u8; N]) -> T,
 ) {
     assert!(at + N <= stride, "an element lies within its record");
-    for (out, record) in out.iter_mut().zip(records.chunks_exact(stride)) {
+    let mut fours = out.chunks_exact_mut(4);
+    let mut records = records;
+    for out in &mut fours {
+        let (four, rest) = records.split_at(4 * stride);
+        for (k, out) in out.iter_mut().enumerate() {
+            *out = f(*four[k * stride + at..].first_chunk().expect("checked above"));
+        }
+        records = rest;
+    }
+    for (out, record) in fours.into_remainder().iter_mut().zip(records.chunks_exact(stride)) {
         *out = f(*record[at..].first_chunk().expect("checked above"));
     }
 }
 
 /// Raw to physical values, by the formula of [`Element::physical`].
-pub(crate) fn physical(out: &mut [Lanes], of: &[RawLanes], scale: f64, offset: f64) {
+#[inline(always)]
+pub(crate) fn physical(out: &mut [Lanes; TILE_WORDS], of: &[RawLanes; TILE_WORDS], scale: f64, offset: f64) {
     for (out, &raw) in out.as_flattened_mut().iter_mut().zip(of.as_flattened()) {
         *out = f64::from(raw) * scale + offset;
     }
 }
 
 /// The events whose raw value is from `low` to `high`.
-pub(crate) fn within(of: &[RawLanes], low: i32, high: i32) -> Bits {
-    let mut bits = [0; TILE_WORDS];
-    for (word, of) in bits.iter_mut().zip(of) {
-        *word = gather(|lane| (low <= of[lane]) & (of[lane] <= high));
-    }
-    bits
+#[inline(always)]
+pub(crate) fn within(of: &[RawLanes; TILE_WORDS], low: i32, high: i32) -> Bits {
+    gather(|word, lane| (low <= of[word][lane]) & (of[word][lane] <= high))
 }
 
 /// Scores to the numbers of the menu. Exact.
+#[inline(always)]
 pub(crate) fn widen(out: &mut [f64], scores: &[f32]) {
     for (out, &score) in out.iter_mut().zip(scores) {
         *out = score.into();
     }
 }
 
-pub(crate) fn absolute(out: &mut [Lanes], of: &[Lanes]) {
+#[inline(always)]
+pub(crate) fn absolute(out: &mut [Lanes; TILE_WORDS], of: &[Lanes; TILE_WORDS]) {
     each(out, of, f64::abs);
 }
 
-pub(crate) fn negate(out: &mut [Lanes], of: &[Lanes]) {
+#[inline(always)]
+pub(crate) fn negate(out: &mut [Lanes; TILE_WORDS], of: &[Lanes; TILE_WORDS]) {
     each(out, of, |x| -x);
 }
 
 /// `out` = `a op b`. The numbers come from [`Arithmetic::apply`], as in constant folding.
-pub(crate) fn combine(out: &mut [Lanes], arithmetic: Arithmetic, a: Input<'_>, b: Input<'_>) {
+#[inline(always)]
+pub(crate) fn combine(out: &mut [Lanes; TILE_WORDS], arithmetic: Arithmetic, a: Input<'_>, b: Input<'_>) {
     match arithmetic {
         Arithmetic::Add => zip(out, a, b, |x, y| Arithmetic::Add.apply(x, y)),
         Arithmetic::Sub => zip(out, a, b, |x, y| Arithmetic::Sub.apply(x, y)),
@@ -112,6 +127,7 @@ pub(crate) fn combine(out: &mut [Lanes], arithmetic: Arithmetic, a: Input<'_>, b
 }
 
 /// The events for which `a op b`.
+#[inline(always)]
 pub(crate) fn compare(comparison: Comparison, a: Input<'_>, b: Input<'_>) -> Bits {
     match comparison {
         Comparison::Less => test(a, b, |x, y| Comparison::Less.holds(x, y)),
@@ -124,14 +140,14 @@ pub(crate) fn compare(comparison: Comparison, a: Input<'_>, b: Input<'_>) -> Bit
 }
 
 #[inline(always)]
-fn each(out: &mut [Lanes], of: &[Lanes], f: impl Fn(f64) -> f64) {
+fn each(out: &mut [Lanes; TILE_WORDS], of: &[Lanes; TILE_WORDS], f: impl Fn(f64) -> f64) {
     for (out, x) in out.as_flattened_mut().iter_mut().zip(of.as_flattened()) {
         *out = f(*x);
     }
 }
 
 #[inline(always)]
-fn zip(out: &mut [Lanes], a: Input<'_>, b: Input<'_>, f: impl Fn(f64, f64) -> f64) {
+fn zip(out: &mut [Lanes; TILE_WORDS], a: Input<'_>, b: Input<'_>, f: impl Fn(f64, f64) -> f64) {
     let out = out.as_flattened_mut();
     match (a, b) {
         (Input::Column(a), Input::Column(b)) => {
@@ -155,40 +171,29 @@ fn zip(out: &mut [Lanes], a: Input<'_>, b: Input<'_>, f: impl Fn(f64, f64) -> f6
 
 #[inline(always)]
 fn test(a: Input<'_>, b: Input<'_>, f: impl Fn(f64, f64) -> bool) -> Bits {
-    let mut bits = [0; TILE_WORDS];
     match (a, b) {
-        (Input::Column(a), Input::Column(b)) => {
-            for ((word, a), b) in bits.iter_mut().zip(a).zip(b) {
-                *word = gather(|lane| f(a[lane], b[lane]));
-            }
-        }
-        (Input::Column(a), Input::Constant(y)) => {
-            for (word, a) in bits.iter_mut().zip(a) {
-                *word = gather(|lane| f(a[lane], y));
-            }
-        }
-        (Input::Constant(x), Input::Column(b)) => {
-            for (word, b) in bits.iter_mut().zip(b) {
-                *word = gather(|lane| f(x, b[lane]));
-            }
-        }
-        (Input::Constant(x), Input::Constant(y)) => bits.fill(if f(x, y) { u64::MAX } else { 0 }),
+        (Input::Column(a), Input::Column(b)) => gather(|word, lane| f(a[word][lane], b[word][lane])),
+        (Input::Column(a), Input::Constant(y)) => gather(|word, lane| f(a[word][lane], y)),
+        (Input::Constant(x), Input::Column(b)) => gather(|word, lane| f(x, b[word][lane])),
+        (Input::Constant(x), Input::Constant(y)) => [if f(x, y) { u64::MAX } else { 0 }; TILE_WORDS],
     }
-    bits
 }
 
-/// Bit `i` = `holds(i)`. First a byte per event, which the compiler vectorises.
+/// Bit `lane` of word `word` = `holds(word, lane)`. First a byte per event, which the compiler vectorises; then the bytes to bits.
 #[inline(always)]
-fn gather(holds: impl Fn(usize) -> bool) -> u64 {
-    let mut bytes = [0_u8; LANES];
-    for (lane, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from(holds(lane));
+fn gather(holds: impl Fn(usize, usize) -> bool) -> Bits {
+    let mut bytes = [[0_u8; LANES]; TILE_WORDS];
+    for (word, bytes) in bytes.iter_mut().enumerate() {
+        for (lane, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from(holds(word, lane));
+        }
     }
-    pack(&bytes)
+    // The optimiser would merge the two loops into shifts of single events, ten times as slow. Should it see through this, nothing is wrong.
+    black_box(&bytes).map(|bytes| pack(&bytes))
 }
 
-/// Bytes that are 0 or 1 to bits. Not inlined: the optimiser would merge it with the loop that made the bytes into shifts of single events.
-#[inline(never)]
+/// Bytes that are 0 or 1 to bits.
+#[inline(always)]
 fn pack(bytes: &[u8; LANES]) -> u64 {
     let (eights, _) = bytes.as_chunks::<8>();
     let mut word = 0;
@@ -201,7 +206,8 @@ fn pack(bytes: &[u8; LANES]) -> u64 {
 }
 
 /// `out[i]` = how many of the masks `of` have bit `i`.
-pub(crate) fn count(out: &mut [Lanes], masks: &[Bits], of: &[usize]) {
+#[inline(always)]
+pub(crate) fn count(out: &mut [Lanes; TILE_WORDS], masks: &[Bits], of: &[usize]) {
     for (word, lanes) in out.iter_mut().enumerate() {
         *lanes = [0.0; LANES];
         // The sums are bytes, so they take 255 masks at a time.

@@ -14,6 +14,7 @@ use tamis_graph::{Graph, KernelOp};
 use crate::classifier::Bound;
 use crate::engine::Engine;
 use crate::error::BindError;
+use crate::fused::Fused;
 use crate::network::Network;
 use crate::weights::Golden;
 
@@ -62,6 +63,10 @@ impl Bound {
         for (row, values) in golden.inputs.chunks_exact(self.features.elements()).enumerate() {
             let record = self.features.record_of_physical(values);
             self.features.fill(&record, &mut x);
+            if let (Some(lanes), Some(mut room)) = (&self.lanes, self.network.fused().map(Fused::room)) {
+                lanes.fill(&self.features, &[&record], room.tile.inputs_mut());
+                x.iter_mut().zip(room.tile.inputs_mut()).for_each(|(x, lanes)| *x = lanes.0[0]);
+            }
             if let Some((computed, expected)) = self.features.first_difference(&record, &x) {
                 return Err(BindError::Gather { model: self.name.clone(), row, computed, expected });
             }

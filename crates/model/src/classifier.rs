@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   event bytes --features--> tile (fixed number of rows) --network--> numbers --those with a name--> score columns
+//!          `-------- fused kernels: lanes of 32 events, without rows (`lanes.rs`) --------------------------^
 //! ```
 //!
 //! Invariants:
@@ -13,7 +14,7 @@
 //!
 //! Threads: clone a model for every worker; the clones share the weights. No lock on the way.
 //!
-//! Cost: allocations per tile, inside the engine; none per event.
+//! Cost: on burn, allocations per tile, inside the engine; on the fused kernels none.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -27,7 +28,9 @@ use tamis_port::{Classifier, ClassifierError};
 use crate::checks::GoldenCheck;
 use crate::engine::Engine;
 use crate::error::BindError;
-use crate::features::Features;
+use crate::features::{Features, LaneFeatures};
+use crate::fused::{Fused, Room};
+use crate::lanes::LaneScorer;
 use crate::manifest::{Manifest, NO_SCORE};
 use crate::network::{Done, Network, Pending};
 use crate::weights::Golden;
@@ -41,6 +44,8 @@ pub struct Model {
     spare: Vec<Vec<f32>>,
     /// Tiles on their way, oldest first.
     started: VecDeque<Started>,
+    /// Of a fused kernel, which needs none of the tiles.
+    room: Option<Room>,
 }
 
 /// A tile that the engine has.
@@ -70,17 +75,24 @@ pub(crate) struct Bound {
     pub network: Network,
     /// The tile sizes in use, falling.
     pub tiles: &'static [usize],
+    /// How the inputs come into the lanes of a fused kernel, if that is the engine.
+    pub lanes: Option<LaneFeatures>,
     /// Must inputs that are not finite be looked for?
-    looks_for_missing: bool,
+    pub looks_for_missing: bool,
 }
 
 impl Clone for Model {
     fn clone(&self) -> Self {
-        Self { bound: self.bound.clone(), golden: self.golden, spare: Vec::new(), started: VecDeque::new() }
+        Self::new(self.bound.clone(), self.golden)
     }
 }
 
 impl Model {
+    fn new(bound: Arc<Bound>, golden: GoldenCheck) -> Self {
+        let room = bound.network.fused().map(Fused::room);
+        Self { bound, golden, spare: Vec::new(), started: VecDeque::new(), room }
+    }
+
     pub(crate) fn bind(
         manifest: &Manifest,
         outputs: &[String],
@@ -107,6 +119,7 @@ impl Model {
             picks: picked.map(|(index, _)| index).collect(),
             engine,
             looks_for_missing: features.may_be_missing() && !graph.takes_missing_values(),
+            lanes: network.fused().map(|fused| LaneFeatures::new(&features, fused)),
             features,
             network,
             tiles: engine.tiles(graph),
@@ -115,7 +128,7 @@ impl Model {
         let check = bound.check_golden(golden, manifest.golden.tolerance)?;
         bound.check_reference(graph, manifest.golden.tolerance)?;
         bound.check_places(golden, graph.multiply_adds())?;
-        Ok(Self { bound: Arc::new(bound), golden: check, spare: Vec::new(), started: VecDeque::new() })
+        Ok(Self::new(Arc::new(bound), check))
     }
 
     /// The engine that runs it.
@@ -166,15 +179,18 @@ impl Model {
         self.spare.extend(inputs);
         Ok(())
     }
-}
 
-impl Model {
     fn score_range(
         &mut self,
         block: &Block,
         range: Range<usize>,
         scores: &mut [&mut [f32]],
     ) -> Result<(), ClassifierError> {
+        let Self { bound, room, .. } = self;
+        if let (Some(fused), Some(features), Some(room)) = (bound.network.fused(), &bound.lanes, room) {
+            LaneScorer { bound, fused, features, room }.score(block, range, scores);
+            return Ok(());
+        }
         let mut start = range.start;
         while start < range.end {
             let size = self.bound.tile_for(range.end - start);

@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use tamis_graph::{Constant, Data, Graph, KernelOp, StepInfo};
-use tamis_kernel::{Activation, Chain, Layer, Readout, Tile};
+use tamis_kernel::{Activation, Chain, Column, Gather, Layer, Readout, Tile};
 
 use crate::fused_forest::FusedForest;
 
@@ -41,14 +41,66 @@ impl Fused {
     pub fn run(&self, rows: &[f32], count: usize) -> Vec<f32> {
         let mut numbers = vec![0.0; count * self.outputs()];
         match self {
-            Self::Chain(chain) => {
-                let mut tile: Tile = chain.tile();
-                chain.run(&mut tile, rows, &mut numbers);
-            }
+            Self::Chain(chain) => chain.run(&mut chain.tile(), rows, &mut numbers),
             Self::Forest(forest) => forest.run(rows, &mut numbers),
         }
         numbers
     }
+
+    /// Room for one worker to run it on lanes.
+    pub fn room(&self) -> Room {
+        match self {
+            Self::Chain(chain) => {
+                Room { tile: chain.tile(), raw: Vec::new(), scores: Vec::new(), numbers: Vec::new() }
+            }
+            Self::Forest(forest) => forest.room(),
+        }
+    }
+
+    /// Plans how its inputs come from records.
+    pub fn gather(&self, record_len: usize, columns: &[Column]) -> Gather {
+        match self {
+            Self::Chain(chain) => chain.gather(record_len, columns),
+            Self::Forest(forest) => forest.kernel().gather(record_len, columns),
+        }
+    }
+
+    /// Runs on the first `events` events of a tile.
+    pub fn run_tile(&self, tile: &mut Tile, events: usize) {
+        match self {
+            Self::Chain(chain) => chain.run_tile(tile, events),
+            Self::Forest(forest) => forest.kernel().run_tile(tile, events),
+        }
+    }
+
+    /// Copies the numbers that are scores (`picks`, one per column) of the tile that was run into `events` places from `at` on.
+    pub fn read_scores(
+        &self,
+        room: &mut Room,
+        picks: &[usize],
+        at: usize,
+        events: usize,
+        columns: &mut [&mut [f32]],
+    ) {
+        match self {
+            Self::Chain(_) => {
+                for (column, &pick) in columns.iter_mut().zip(picks) {
+                    column[at..at + events].copy_from_slice(&room.tile.scores()[pick].0[..events]);
+                }
+            }
+            Self::Forest(forest) => forest.read_scores(room, picks, at, events, columns),
+        }
+    }
+}
+
+/// What one worker needs to run a kernel on lanes; nothing is allocated after it is there.
+#[derive(Debug)]
+pub(crate) struct Room {
+    pub tile: Tile,
+    /// Of one event of a forest: what the trees gave, the scores that are made of it, and what the graph gives.
+    pub raw: Vec<f32>,
+    pub scores: Vec<f32>,
+    pub numbers: Vec<f32>,
 }
 
 /// What a step does that the kernels do not know.

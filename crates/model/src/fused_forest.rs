@@ -3,6 +3,8 @@
 use tamis_graph::{Aggregate, Choice, Forest, Graph, KernelOp, Link, Pair, Test, TreeNode};
 use tamis_kernel::{Comparison, Finish, ForestSpec, Missing, Node, Tree};
 
+use crate::fused::Room;
+
 /// A graph that is one forest.
 #[derive(Debug)]
 pub(crate) struct FusedForest {
@@ -86,23 +88,64 @@ impl FusedForest {
         if self.pair == Pair::None { self.kernel.outputs() } else { 2 }
     }
 
+    /// The trees.
+    pub fn kernel(&self) -> &tamis_kernel::Forest {
+        &self.kernel
+    }
+
     /// The numbers of whole rows.
     pub fn run(&self, rows: &[f32], numbers: &mut [f32]) {
         let width = self.kernel.outputs();
         let mut raw = vec![0.0; rows.len() / self.kernel.inputs() * width];
         self.kernel.run(&mut self.kernel.tile(), rows, &mut raw);
         let mut scores = Vec::with_capacity(self.scores());
-        for (raw, mut numbers) in raw.chunks_exact(width).zip(numbers.chunks_exact_mut(self.numbers())) {
-            self.finish(raw, &mut scores);
-            for given in &self.outputs {
-                let count = if *given == Given::Class { 1 } else { scores.len() };
-                let (mine, rest) = std::mem::take(&mut numbers).split_at_mut(count);
-                match given {
-                    Given::Class => mine[0] = self.class(raw),
-                    Given::Scores => mine.copy_from_slice(&scores),
-                }
-                numbers = rest;
+        for (raw, numbers) in raw.chunks_exact(width).zip(numbers.chunks_exact_mut(self.numbers())) {
+            self.numbers_of(raw, &mut scores, numbers);
+        }
+    }
+
+    /// Room for one worker to run it on lanes.
+    pub fn room(&self) -> Room {
+        Room {
+            tile: self.kernel.tile(),
+            raw: vec![0.0; self.kernel.outputs()],
+            scores: Vec::with_capacity(self.scores()),
+            numbers: vec![0.0; self.numbers()],
+        }
+    }
+
+    /// See [`crate::fused::Fused::read_scores`].
+    pub fn read_scores(
+        &self,
+        room: &mut Room,
+        picks: &[usize],
+        at: usize,
+        events: usize,
+        columns: &mut [&mut [f32]],
+    ) {
+        let Room { tile, raw, scores, numbers } = room;
+        for event in 0..events {
+            for (raw, lanes) in raw.iter_mut().zip(tile.scores()) {
+                *raw = lanes.0[event];
             }
+            self.numbers_of(raw, scores, numbers);
+            for (column, &pick) in columns.iter_mut().zip(picks) {
+                column[at + event] = numbers[pick];
+            }
+        }
+    }
+
+    /// What the graph gives, in order, of what the trees gave for one event.
+    fn numbers_of(&self, raw: &[f32], scores: &mut Vec<f32>, mut numbers: &mut [f32]) {
+        self.finish(raw, scores);
+        for given in &self.outputs {
+            let count = if *given == Given::Class { 1 } else { scores.len() };
+            let (mine, rest) = std::mem::take(&mut numbers).split_at_mut(count);
+            match given {
+                Given::Class => mine[0] = self.class(raw),
+                Given::Scores => mine.copy_from_slice(scores),
+            }
+            numbers = rest;
         }
     }
 

@@ -21,6 +21,7 @@ mod fused;
 mod fused_forest;
 mod gpu;
 mod import;
+mod lanes;
 mod manifest;
 mod network;
 mod own_schema;

@@ -301,7 +301,7 @@ impl Input {
         if self.clip.is_some_and(|[low, high]| low >= high) {
             return bad(&format!("input '{}'", self.field), "clip = [low, high] with low below high");
         }
-        if self.scale.iter().flat_map(PerElement::values).any(|scale| *scale == 0.0) {
+        if self.scale.iter().flat_map(PerElement::values).any(|&scale| scale == 0.0) {
             return bad(&format!("input '{}'", self.field), "a scale of 0 says nothing; leave the input out");
         }
         let Some(values) = &self.one_hot else { return Ok(()) };

@@ -47,6 +47,14 @@ impl Network {
         }
     }
 
+    /// The fused kernel, if it is one.
+    pub fn fused(&self) -> Option<&Fused> {
+        match self {
+            Self::Burn(_) => None,
+            Self::Fused(fused) => Some(fused),
+        }
+    }
+
     /// Starts a batch of `rows` rows, row-major.
     pub fn start(&self, inputs: Vec<f32>, rows: usize) -> Pending {
         match self {

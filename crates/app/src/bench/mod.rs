@@ -117,72 +117,17 @@ pub struct BenchStep<'a> {
 pub fn bench(settings: &BenchSettings, progress: &mut dyn FnMut(BenchStep<'_>)) -> Result<Bench, Failure> {
     check(settings)?;
     let load_before = load();
-    let parts = Parts::new(settings)?;
+    let mut parts = Parts::new(settings)?;
     let mut steps = Steps { done: 0, total: parts.steps(settings), progress };
-    let Parts { rules, main, idle, mut cells, bed } = parts;
-    let folder = tempfile::Builder::new().prefix("tamis-bench-").tempdir_in(&settings.folder);
-    let folder = folder
-        .map_err(|error| Failure::new(Exit::Storage, format!("{}: {error}", settings.folder.display())))?;
-
-    for cell in &mut cells {
-        steps.next("warming up");
-        let share = if cell.section == Section::Sizes { SIZES_SHARE } else { 1.0 };
-        cell.warm_up(settings.seconds * share, settings.events)?;
-    }
-    let mut probes = settings.wants(Section::Probes).then(|| Probes::new(&main.stream));
-    let mut stages = None;
-    if settings.wants(Section::Stages) {
-        let mut cell = Cell::new(Section::Stages, String::new(), idle, Bed { workers: 1, ..bed.clone() });
-        cell.warm_up(settings.seconds * IDLE_SHARE, settings.events)?;
-        let all = Workload::random_rules(&main.stream.schema, 1)?;
-        stages = Some(Stages::new(&main, cell, &all, &bed, folder.path())?);
-    }
-    let mut turns = Turns::default();
-    for turn in 0..=settings.runs {
-        if turn == 1 {
-            turns = Turns::default();
-        }
-        if let Some(probes) = &mut probes {
-            steps.next("probing the machine");
-            probes.turn(&mut turns);
-        }
-        if let Some(stages) = &mut stages {
-            steps.next("stages");
-            stages.turn(&mut turns)?;
-        }
-        // The cells were warmed up before.
-        for cell in cells.iter_mut().filter(|_| turn > 0) {
-            steps.next(&cell.name);
-            cell.turn(&mut turns)?;
-        }
-    }
-    let (mut sustained, mut loads) = (None, Vec::new());
-    if settings.wants(Section::Latency) {
-        let full_pace =
-            cells.iter().find(|cell| cell.section == Section::Speed && cell.bed.workers == bed.workers);
-        let full_pace = full_pace.and_then(|cell| turns.median(Section::Speed, &cell.name));
-        let full_pace = full_pace.expect("the topology of the latencies is always measured");
-        let seconds = settings
-            .events
-            .map_or(settings.seconds, |events| (events as f64 / full_pace).min(settings.seconds));
-        steps.next("looking for the sustained rate");
-        sustained = latency::sustained(&main, &bed, full_pace, seconds)?;
-        if let Some(sustained) = sustained {
-            let progress = || steps.next("latencies");
-            loads = latency::measure(&main, &bed, sustained, settings.runs, seconds, progress)?;
-        }
-    }
-    let bounds = Bounds {
-        turns: &turns,
-        event_bytes: main.stream.schema.record_len() as f64,
-        record_bytes: stages.as_ref().map_or(0.0, Stages::record_bytes),
-        models: multiply_adds(&rules),
-        cells: &cells,
-    };
+    let (turns, record_bytes) = in_turns(settings, &mut parts, &mut steps)?;
+    let (sustained, loads) = latencies(settings, &parts, &turns, &mut steps)?;
+    let Parts { rules, main, cells, bed, .. } = &parts;
+    let event_bytes = main.stream.schema.record_len() as f64;
+    let bounds = Bounds { turns: &turns, event_bytes, record_bytes, models: multiply_adds(rules), cells };
     let mut bench = Bench {
         machine: machine(),
         load_before,
-        conditions: Conditions::new(settings, &main, &bed, &cells),
+        conditions: Conditions::new(settings, main, bed, cells),
         runs: settings.runs,
         seconds: settings.seconds,
         rows: turns.rows(|section, name| bounds.of(section, name)),
@@ -196,6 +141,76 @@ pub fn bench(settings: &BenchSettings, progress: &mut dyn FnMut(BenchStep<'_>)) 
     }
     bench.remarks = document::remarks(&bench, &bounds, settings.wants(Section::Latency));
     Ok(bench)
+}
+
+/// Everything but latencies; also the bytes of the record of a kept event, 0 if no stage was measured.
+fn in_turns(
+    settings: &BenchSettings,
+    parts: &mut Parts,
+    steps: &mut Steps<'_>,
+) -> Result<(Turns, f64), Failure> {
+    let Parts { main, idle, cells, bed, .. } = parts;
+    let folder = tempfile::Builder::new().prefix("tamis-bench-").tempdir_in(&settings.folder);
+    let folder = folder
+        .map_err(|error| Failure::new(Exit::Storage, format!("{}: {error}", settings.folder.display())))?;
+    for cell in &mut *cells {
+        steps.next("warming up");
+        let share = if cell.section == Section::Sizes { SIZES_SHARE } else { 1.0 };
+        cell.warm_up(settings.seconds * share, settings.events)?;
+    }
+    let mut probes = settings.wants(Section::Probes).then(|| Probes::new(&main.stream));
+    let mut stages = None;
+    if settings.wants(Section::Stages) {
+        idle.warm_up(settings.seconds * IDLE_SHARE, settings.events)?;
+        let all = Workload::random_rules(&main.stream.schema, 1)?;
+        stages = Some(Stages::new(main, idle, &all, bed, folder.path())?);
+    }
+    let mut turns = Turns::default();
+    for turn in 0..=settings.runs {
+        // Turn 0 warms up what `warm_up` did not.
+        if turn == 1 {
+            turns = Turns::default();
+        }
+        if let Some(probes) = &mut probes {
+            steps.next("probing the machine");
+            probes.turn(&mut turns);
+        }
+        if let Some(stages) = &mut stages {
+            steps.next("stages");
+            stages.turn(&mut turns)?;
+        }
+        for cell in cells.iter_mut().filter(|_| turn > 0) {
+            steps.next(&cell.name);
+            cell.turn(&mut turns)?;
+        }
+    }
+    Ok((turns, stages.as_ref().map_or(0.0, Stages::record_bytes)))
+}
+
+/// The sustained rate, and latencies at shares of it.
+fn latencies(
+    settings: &BenchSettings,
+    parts: &Parts,
+    turns: &Turns,
+    steps: &mut Steps<'_>,
+) -> Result<(Option<Sustained>, Vec<Load>), Failure> {
+    if !settings.wants(Section::Latency) {
+        return Ok((None, Vec::new()));
+    }
+    let Parts { main, cells, bed, .. } = parts;
+    let full_pace =
+        cells.iter().find(|cell| cell.section == Section::Speed && cell.bed.workers == bed.workers);
+    let full_pace = full_pace.and_then(|cell| turns.median(Section::Speed, &cell.name));
+    let full_pace = full_pace.expect("the topology of the latencies is always measured");
+    let most = settings.seconds;
+    let seconds = settings.events.map_or(most, |events| most.min(events as f64 / full_pace));
+    steps.next("looking for the sustained rate");
+    let Some(sustained) = latency::sustained(main, bed, full_pace, seconds)? else {
+        return Ok((None, Vec::new()));
+    };
+    let progress = || steps.next("latencies");
+    let loads = latency::measure(main, bed, sustained, settings.runs, seconds, progress)?;
+    Ok((Some(sustained), loads))
 }
 
 fn check(settings: &BenchSettings) -> Result<(), Failure> {
@@ -243,8 +258,8 @@ struct Parts {
     rules: Arc<Rules>,
     /// The events of the first number of sources.
     main: Workload,
-    /// The same with a menu that keeps nothing.
-    idle: Workload,
+    /// The same with a menu that keeps nothing, and one worker.
+    idle: Cell,
     cells: Vec<Cell>,
     /// As many workers as the largest topology.
     bed: Bed,
@@ -286,6 +301,7 @@ impl Parts {
         }
         let main = Workload { stream: stream.clone(), rules: rules.clone() };
         let idle = Workload { stream, rules: Workload::idle_rules(&sample.schema)? };
+        let idle = Cell::new(Section::Stages, String::new(), idle, Bed { workers: 1, ..bed.clone() });
         Ok(Self { rules, main, idle, cells, bed })
     }
 

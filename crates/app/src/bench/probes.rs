@@ -42,7 +42,10 @@ pub(crate) const LOST: &str = "time lost in gaps";
 type MultiplyAdds = fn(usize) -> Option<usize>;
 
 /// One line for each type of number that the kernels compute with.
-const PEAKS: [(&str, MultiplyAdds); 1] = [(PEAK, |rounds| tamis_kernel::multiply_adds(Isa::best(), rounds))];
+const PEAKS: [(&str, MultiplyAdds); 2] = [
+    (PEAK, |rounds| tamis_kernel::multiply_adds(Isa::best(), rounds)),
+    ("multiply-add i16", |rounds| tamis_kernel::multiply_adds_i16(Isa::best(), rounds)),
+];
 
 /// The memory of the probes.
 #[derive(Debug)]

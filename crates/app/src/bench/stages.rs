@@ -48,7 +48,7 @@ pub(crate) fn model_row(name: &str) -> String {
 pub(crate) struct Stages<'a> {
     workload: &'a Workload,
     /// The same events, a menu that keeps nothing, one worker.
-    idle: Cell,
+    idle: &'a mut Cell,
     batch: usize,
     blocks: Vec<Block>,
     /// The block that comes next.
@@ -67,7 +67,7 @@ impl<'a> Stages<'a> {
     /// `folder`.
     pub(crate) fn new(
         workload: &'a Workload,
-        idle: Cell,
+        idle: &'a mut Cell,
         all: &Rules,
         bed: &Bed,
         folder: &Path,

@@ -25,6 +25,7 @@ use rules::{Rows, RowsBuilder};
 use walk::{WalkTree, Walks};
 
 use crate::chain::WIDTH_MAX;
+use crate::gather::{Column, Gather};
 use crate::isa::{Isa, Level, Work};
 use crate::lanes::{EVENTS, Lanes, Tile, from_rows, to_rows};
 use crate::passes;
@@ -154,6 +155,14 @@ impl Forest {
     /// Room for one thread to run it.
     pub fn tile(&self) -> Tile {
         Tile::new(self.inputs, self.rows.derived(), [0; 2], self.outputs())
+    }
+
+    /// Plans how the inputs come from records of `record_len` bytes. Inputs that no column names are left to the caller.
+    ///
+    /// # Panics
+    /// If a column does not lie within the record.
+    pub fn gather(&self, record_len: usize, columns: &[Column]) -> Gather {
+        Gather::new(self.level, record_len, self.inputs(), columns)
     }
 
     /// Scores `rows`, `[event][input]`, into `scores`, `[event][score]`, for any number of events.

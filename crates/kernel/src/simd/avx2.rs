@@ -7,7 +7,8 @@
 
 use std::arch::x86_64::*;
 
-use super::{Simd, turn_each};
+use super::{IntSimd, Simd, WINDOW, turn_each};
+use crate::int::Pairs;
 use crate::lanes::Lanes;
 
 /// The proof that this CPU has AVX2 and FMA.
@@ -58,8 +59,7 @@ impl Simd for Avx2 {
         sub_int(a, b) => {
             _mm256_castsi256_ps(_mm256_sub_epi32(_mm256_castps_si256(a), _mm256_castps_si256(b)))
         };
-        half_int(a) => _mm256_castsi256_ps(_mm256_srai_epi32::<1>(_mm256_castps_si256(a)));
-        to_exponent(a) => _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_castps_si256(a)));
+        to_float(a) => _mm256_cvtepi32_ps(_mm256_castps_si256(a));
         keep_unless_le(bits, x, threshold, keep) => {
             let yes = _mm256_cmp_ps::<_CMP_LE_OQ>(x, threshold);
             _mm256_and_ps(bits, _mm256_or_ps(yes, keep))
@@ -96,9 +96,108 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn turn_words(self, bytes: &[u8], stride: usize) -> [__m256; WINDOW / 4] {
+        // SAFETY: `self` proves AVX2.
+        unsafe { turn_words(bytes, stride) }
+    }
+
+    #[inline(always)]
+    fn shift_left(self, a: __m256, bits: i32) -> __m256 {
+        // SAFETY: `self` proves AVX2.
+        unsafe { _mm256_castsi256_ps(_mm256_sllv_epi32(_mm256_castps_si256(a), _mm256_set1_epi32(bits))) }
+    }
+
+    #[inline(always)]
+    fn shift_right(self, a: __m256, bits: i32) -> __m256 {
+        // SAFETY: `self` proves AVX2.
+        unsafe { _mm256_castsi256_ps(_mm256_srav_epi32(_mm256_castps_si256(a), _mm256_set1_epi32(bits))) }
+    }
+
+    #[inline(always)]
+    fn shift_right_unsigned(self, a: __m256, bits: i32) -> __m256 {
+        // SAFETY: `self` proves AVX2.
+        unsafe { _mm256_castsi256_ps(_mm256_srlv_epi32(_mm256_castps_si256(a), _mm256_set1_epi32(bits))) }
+    }
+
+    #[inline(always)]
+    fn physical(self, a: __m256, scale: f64, offset: f64) -> __m256 {
+        // SAFETY: `self` proves AVX2.
+        unsafe {
+            let a = _mm256_castps_si256(a);
+            let low = _mm256_cvtepi32_pd(_mm256_castsi256_si128(a));
+            let high = _mm256_cvtepi32_pd(_mm256_extracti128_si256::<1>(a));
+            scaled(low, high, scale, offset)
+        }
+    }
+
+    #[inline(always)]
+    fn physical_float(self, a: __m256, scale: f64, offset: f64) -> __m256 {
+        // SAFETY: `self` proves AVX2.
+        unsafe {
+            let low = _mm256_cvtps_pd(_mm256_castps256_ps128(a));
+            let high = _mm256_cvtps_pd(_mm256_extractf128_ps::<1>(a));
+            scaled(low, high, scale, offset)
+        }
+    }
+
+    #[inline(always)]
     fn pick(self, bits: __m256, table: &[f32; 32], otherwise: __m256) -> __m256 {
         // SAFETY: `self` proves AVX2.
         unsafe { pick(bits, table, otherwise) }
+    }
+}
+
+/// `x * scale + offset` of the low and the high half of a register.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn scaled(low: __m256d, high: __m256d, scale: f64, offset: f64) -> __m256 {
+    let (scale, offset) = (_mm256_set1_pd(scale), _mm256_set1_pd(offset));
+    let low = _mm256_cvtpd_ps(_mm256_add_pd(_mm256_mul_pd(low, scale), offset));
+    let high = _mm256_cvtpd_ps(_mm256_add_pd(_mm256_mul_pd(high, scale), offset));
+    _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(low), high)
+}
+
+impl IntSimd for Avx2 {
+    #[inline(always)]
+    fn load_pairs(self, from: &Pairs, register: usize) -> __m256 {
+        let from: &[[i16; 2]; 8] = &from.0.as_chunks().0[register];
+        // SAFETY: `self` proves AVX2; the array has the 8 pairs that are read.
+        unsafe { _mm256_loadu_ps(from.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn store_pairs(self, to: &mut Pairs, register: usize, v: __m256) {
+        let to: &mut [[i16; 2]; 8] = &mut to.0.as_chunks_mut().0[register];
+        // SAFETY: `self` proves AVX2; the array has the 8 pairs that are written.
+        unsafe { _mm256_storeu_ps(to.as_mut_ptr().cast(), v) }
+    }
+
+    #[inline(always)]
+    fn splat_bits(self, bits: u32) -> __m256 {
+        // SAFETY: `self` proves AVX2.
+        unsafe { _mm256_castsi256_ps(_mm256_set1_epi32(bits.cast_signed())) }
+    }
+
+    operations! {
+        multiply_add_pairs(a, b, sum) => {
+            let products = _mm256_madd_epi16(_mm256_castps_si256(a), _mm256_castps_si256(b));
+            _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(sum), products))
+        };
+        clamp_pairs(a, low, high) => {
+            let least = _mm256_max_epi16(_mm256_castps_si256(a), _mm256_castps_si256(low));
+            _mm256_castsi256_ps(_mm256_min_epi16(least, _mm256_castps_si256(high)))
+        };
+        nearest(a) => _mm256_castsi256_ps(_mm256_cvtps_epi32(a));
+        shift_right_by(a, by) => {
+            _mm256_castsi256_ps(_mm256_srav_epi32(_mm256_castps_si256(a), _mm256_castps_si256(by)))
+        };
+        pair(a, b) => {
+            // Each half: four numbers of `a`, then four of `b`.
+            let packed = _mm256_packs_epi32(_mm256_castps_si256(a), _mm256_castps_si256(b));
+            let order = _mm_set_epi32(0x0f0e_0706, 0x0d0c_0504, 0x0b0a_0302, 0x0908_0100);
+            let order = _mm256_broadcastsi128_si256(order);
+            _mm256_castsi256_ps(_mm256_shuffle_epi8(packed, order))
+        };
     }
 }
 
@@ -129,7 +228,6 @@ fn pick(bits: __m256, table: &[f32; 32], otherwise: __m256) -> __m256 {
 /// Numbers of a row that are turned at once.
 const COLUMNS: usize = 4;
 
-/// Row `r` goes to half `r / 4` of register `r % 4`; then each half is a matrix of 4 by 4 that is transposed by itself.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 fn turn(rows: &[f32], lanes: &mut [Lanes], register: usize) {
@@ -138,16 +236,39 @@ fn turn(rows: &[f32], lanes: &mut [Lanes], register: usize) {
     for at in (0..width).step_by(COLUMNS) {
         // The last columns overlap those before if the width is not a multiple.
         let at = at.min(width - COLUMNS);
-        let half = |row: usize| {
+        let mut halves = [_mm_setzero_ps(); 8];
+        for (row, half) in halves.iter_mut().enumerate() {
             // SAFETY: `row < 8` and `at + 4 <= width`, so the 4 floats lie in `rows`, which has `8 * width`.
-            unsafe { _mm_loadu_ps(rows.as_ptr().add(row * width + at)) }
-        };
-        let pair = |row: usize| _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(half(row)), half(row + 4));
-        let columns = transposed([pair(0), pair(1), pair(2), pair(3)]);
-        for (lanes, column) in lanes[at..at + COLUMNS].iter_mut().zip(columns) {
+            *half = unsafe { _mm_loadu_ps(rows.as_ptr().add(row * width + at)) };
+        }
+        for (lanes, column) in lanes[at..at + COLUMNS].iter_mut().zip(columns(&halves)) {
             store(lanes, register, column);
         }
     }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn turn_words(bytes: &[u8], stride: usize) -> [__m256; WINDOW / 4] {
+    assert!(bytes.len() >= 7 * stride + WINDOW, "{} bytes for 8 windows", bytes.len());
+    let mut words = [_mm256_setzero_ps(); WINDOW / 4];
+    for (part, words) in words.as_chunks_mut::<COLUMNS>().0.iter_mut().enumerate() {
+        let mut halves = [_mm_setzero_ps(); 8];
+        for (row, half) in halves.iter_mut().enumerate() {
+            // SAFETY: `row < 8` and `part < 2`, so the 16 bytes lie in `bytes`.
+            *half = unsafe { _mm_loadu_ps(bytes.as_ptr().add(row * stride + part * 16).cast()) };
+        }
+        *words = columns(&halves);
+    }
+    words
+}
+
+/// Row `r` goes to half `r / 4` of register `r % 4`; then each half is a matrix of 4 by 4 that is transposed by itself.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn columns(rows: &[__m128; 8]) -> [__m256; COLUMNS] {
+    let pair = |row: usize| _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(rows[row]), rows[row + 4]);
+    transposed([pair(0), pair(1), pair(2), pair(3)])
 }
 
 /// Transposes each half of four registers as a matrix of 4 by 4.

@@ -11,6 +11,7 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod int;
 mod portable;
 
 use std::fmt;
@@ -19,6 +20,7 @@ use std::fmt;
 pub(crate) use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx512::Avx512;
+pub(crate) use int::IntSimd;
 pub(crate) use portable::Portable;
 
 use crate::lanes::Lanes;
@@ -32,6 +34,9 @@ fn turn_each<S: Simd>(rows: &[f32], lanes: &mut [Lanes], register: usize) {
         }
     }
 }
+
+/// Bytes that are turned at once by [`Simd::turn_words`].
+pub(crate) const WINDOW: usize = 32;
 
 /// An instruction set; see the module.
 pub(crate) trait Simd: Copy + fmt::Debug {
@@ -53,6 +58,11 @@ pub(crate) trait Simd: Copy + fmt::Debug {
     fn store(self, to: &mut Lanes, register: usize, v: Self::V);
     /// Turns `LANES` rows of `lanes.len()` numbers: number `i` of row `r` goes to lane `r` of register `register` of `lanes[i]`.
     fn turn(self, rows: &[f32], lanes: &mut [Lanes], register: usize);
+    /// Turns the words of `LANES` windows that begin `stride` bytes apart: word `i` of window `r` goes to lane `r` of register `i`.
+    ///
+    /// # Panics
+    /// If `bytes` ends before the last window.
+    fn turn_words(self, bytes: &[u8], stride: usize) -> [Self::V; WINDOW / 4];
 
     /// `a * b + c`, rounded once.
     fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
@@ -81,15 +91,40 @@ pub(crate) trait Simd: Copy + fmt::Debug {
     fn add_int(self, a: Self::V, b: Self::V) -> Self::V;
     /// `a - b` as integers, wrapping.
     fn sub_int(self, a: Self::V, b: Self::V) -> Self::V;
-    /// `a >> 1` as a signed integer.
-    fn half_int(self, a: Self::V) -> Self::V;
-    /// `a << 23`: an integer to the place of a float's exponent.
-    fn to_exponent(self, a: Self::V) -> Self::V;
+    /// `a << bits`, with `bits` below 32.
+    fn shift_left(self, a: Self::V, bits: i32) -> Self::V;
+    /// `a >> bits` as a signed integer.
+    fn shift_right(self, a: Self::V, bits: i32) -> Self::V;
+    /// `a >> bits` as an unsigned integer.
+    fn shift_right_unsigned(self, a: Self::V, bits: i32) -> Self::V;
+    /// The float nearest to a signed integer, of two the even one.
+    fn to_float(self, a: Self::V) -> Self::V;
+    /// A signed integer `* scale + offset` in double precision, each rounded, and rounded to single.
+    fn physical(self, a: Self::V, scale: f64, offset: f64) -> Self::V;
+    /// The same for a float.
+    fn physical_float(self, a: Self::V, scale: f64, offset: f64) -> Self::V;
 
     /// `x <= threshold ? bits : bits & keep`: so `bits & keep` if `x` is NaN.
     fn keep_unless_le(self, bits: Self::V, x: Self::V, threshold: Self::V, keep: Self::V) -> Self::V;
     /// `table[i]`, where `i` is the lowest set bit of `bits`; `otherwise` if no bit is set.
     fn pick(self, bits: Self::V, table: &[f32; 32], otherwise: Self::V) -> Self::V;
+}
+
+/// Asks the caches for these bytes, which are read soon.
+#[inline(always)]
+#[cfg_attr(
+    target_arch = "x86_64",
+    allow(unsafe_code, reason = "a hint to the CPU, which every x86-64 has and which cannot fail")
+)]
+pub(crate) fn prefetch(bytes: &[u8]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in bytes.chunks(64) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: SSE is part of x86-64, and a prefetch has no effect on memory, whatever the address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = bytes;
 }
 
 #[cfg(test)]
@@ -117,7 +152,7 @@ mod tests {
         0x3eaa_aaab,
         0x0000_007f,
     ];
-    const OPERATIONS: usize = 17;
+    const OPERATIONS: usize = 21;
 
     /// Every operation on the same operands: result `i` is that of operation `i`.
     struct Each<'a>([Lanes; 4], &'a mut [Lanes; OPERATIONS]);
@@ -142,9 +177,13 @@ mod tests {
                     simd.or(a, b),
                     simd.add_int(a, b),
                     simd.sub_int(a, b),
-                    simd.half_int(a),
-                    simd.to_exponent(a),
+                    simd.shift_right(a, 1),
+                    simd.shift_left(a, 23),
                     simd.keep_unless_le(a, b, c, d),
+                    simd.shift_right_unsigned(a, 24),
+                    simd.to_float(a),
+                    simd.physical(a, 0.0435, -1.5),
+                    simd.physical_float(a, 0.0435, -1.5),
                 ];
                 for (to, result) in self.1.iter_mut().zip(results) {
                     simd.store(to, register, result);
@@ -168,7 +207,7 @@ mod tests {
                 level.run(Each(operands, &mut got));
                 for (operation, (want, got)) in want.iter().zip(&got).enumerate() {
                     for (want, got) in want.0.iter().zip(&got.0) {
-                        let are_numbers = (1..=8).contains(&operation);
+                        let are_numbers = (1..=8).contains(&operation) || operation == 20;
                         let same =
                             want.to_bits() == got.to_bits() || are_numbers && want.is_nan() && got.is_nan();
                         assert!(same, "operation {operation} on {level:?}: {got:e} instead of {want:e}");
@@ -214,6 +253,43 @@ mod tests {
                             let want = row.map_or(-1.0, |row| (row * width + number) as f32);
                             assert_eq!(got, want, "number {number} of {width}, lane {lane} on {level:?}");
                         }
+                    }
+                }
+            }
+        }
+    }
+
+    struct TurnWords<'a>(&'a [u8], usize, &'a mut [Lanes; WINDOW / 4]);
+
+    impl Work for TurnWords<'_> {
+        #[inline(always)]
+        fn run<S: Simd>(self, simd: S) {
+            let Self(bytes, stride, lanes) = self;
+            for register in 0..EVENTS / S::LANES {
+                let from = register * S::LANES * stride;
+                let bytes = &bytes[from..from + (S::LANES - 1) * stride + WINDOW];
+                for (lanes, words) in lanes.iter_mut().zip(simd.turn_words(bytes, stride)) {
+                    simd.store(lanes, register, words);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn words_of_windows_are_turned() {
+        let bytes: Vec<u8> = (0..EVENTS * 200).map(|i| (i * 31 + i / 256) as u8).collect();
+        for stride in [1, 2, 31, 32, 33, 57, 114, 128, 199] {
+            for level in Isa::ALL.into_iter().filter_map(Level::new) {
+                let mut lanes = [Lanes::ZERO; WINDOW / 4];
+                level.run(TurnWords(&bytes, stride, &mut lanes));
+                for (word, lanes) in lanes.iter().enumerate() {
+                    for (lane, got) in lanes.0.iter().enumerate() {
+                        let want: &[u8; 4] = bytes[lane * stride + word * 4..].first_chunk().unwrap();
+                        assert_eq!(
+                            got.to_bits().to_le_bytes(),
+                            *want,
+                            "word {word}, lane {lane} on {level:?}"
+                        );
                     }
                 }
             }

@@ -2,7 +2,8 @@
 
 use std::hint::select_unpredictable;
 
-use super::{Simd, turn_each};
+use super::{IntSimd, Simd, WINDOW, turn_each};
+use crate::int::Pairs;
 use crate::lanes::Lanes;
 
 /// No instruction set at all.
@@ -126,13 +127,45 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    fn half_int(self, a: V) -> V {
-        each_int(a, a, |a, _| a >> 1)
+    fn shift_left(self, a: V, bits: i32) -> V {
+        each_int(a, a, |a, _| a << bits)
     }
 
     #[inline(always)]
-    fn to_exponent(self, a: V) -> V {
-        each_int(a, a, |a, _| a << 23)
+    fn shift_right(self, a: V, bits: i32) -> V {
+        each_int(a, a, |a, _| a >> bits)
+    }
+
+    #[inline(always)]
+    fn shift_right_unsigned(self, a: V, bits: i32) -> V {
+        each_int(a, a, |a, _| (a.cast_unsigned() >> bits).cast_signed())
+    }
+
+    #[inline(always)]
+    fn to_float(self, a: V) -> V {
+        each(a, a, |a, _| a.to_bits().cast_signed() as f32)
+    }
+
+    #[inline(always)]
+    fn physical(self, a: V, scale: f64, offset: f64) -> V {
+        each(a, a, |a, _| (f64::from(a.to_bits().cast_signed()) * scale + offset) as f32)
+    }
+
+    #[inline(always)]
+    fn physical_float(self, a: V, scale: f64, offset: f64) -> V {
+        each(a, a, |a, _| (f64::from(a) * scale + offset) as f32)
+    }
+
+    #[inline(always)]
+    fn turn_words(self, bytes: &[u8], stride: usize) -> [V; WINDOW / 4] {
+        let mut out = [[0.0; LANES]; WINDOW / 4];
+        for lane in 0..LANES {
+            let window: &[u8; WINDOW] = bytes[lane * stride..].first_chunk().expect("bytes for every window");
+            for (words, &word) in out.iter_mut().zip(window.as_chunks().0) {
+                words[lane] = f32::from_le_bytes(word);
+            }
+        }
+        out
     }
 
     #[inline(always)]
@@ -155,5 +188,71 @@ impl Simd for Portable {
             }
         }
         out
+    }
+}
+
+/// The two integers of a lane.
+#[inline(always)]
+fn apart(lane: f32) -> [i16; 2] {
+    let bits = lane.to_bits();
+    [(bits as u16).cast_signed(), ((bits >> 16) as u16).cast_signed()]
+}
+
+#[inline(always)]
+fn together([first, second]: [i16; 2]) -> f32 {
+    f32::from_bits(u32::from(first.cast_unsigned()) | u32::from(second.cast_unsigned()) << 16)
+}
+
+impl IntSimd for Portable {
+    #[inline(always)]
+    fn load_pairs(self, from: &Pairs, register: usize) -> V {
+        from.0.as_chunks::<LANES>().0[register].map(together)
+    }
+
+    #[inline(always)]
+    fn store_pairs(self, to: &mut Pairs, register: usize, v: V) {
+        to.0.as_chunks_mut().0[register] = v.map(apart);
+    }
+
+    #[inline(always)]
+    fn splat_bits(self, bits: u32) -> V {
+        [f32::from_bits(bits); LANES]
+    }
+
+    #[inline(always)]
+    fn multiply_add_pairs(self, a: V, b: V, sum: V) -> V {
+        let mut out = sum;
+        for lane in 0..LANES {
+            let ([a, c], [b, d]) = (apart(a[lane]), apart(b[lane]));
+            let products = (i32::from(a) * i32::from(b)).wrapping_add(i32::from(c) * i32::from(d));
+            out[lane] = f32::from_bits(sum[lane].to_bits().wrapping_add(products.cast_unsigned()));
+        }
+        out
+    }
+
+    #[inline(always)]
+    fn clamp_pairs(self, a: V, low: V, high: V) -> V {
+        let mut out = a;
+        for lane in 0..LANES {
+            let (a, low, high) = (apart(a[lane]), apart(low[lane]), apart(high[lane]));
+            out[lane] = together([a[0].max(low[0]).min(high[0]), a[1].max(low[1]).min(high[1])]);
+        }
+        out
+    }
+
+    #[inline(always)]
+    fn nearest(self, a: V) -> V {
+        each(a, a, |a, _| f32::from_bits((a.round_ties_even() as i32).cast_unsigned()))
+    }
+
+    #[inline(always)]
+    fn shift_right_by(self, a: V, by: V) -> V {
+        each_int(a, by, |a, by| a >> by)
+    }
+
+    #[inline(always)]
+    fn pair(self, a: V, b: V) -> V {
+        let narrow = |lane: f32| lane.to_bits().cast_signed().clamp(i16::MIN.into(), i16::MAX.into()) as i16;
+        each(a, b, |a, b| together([narrow(a), narrow(b)]))
     }
 }

@@ -6,13 +6,19 @@
 //!   row:     | x[0] x[1] ...                  x[56] |                  add = (field offset - shift) * scale
 //! ```
 //!
-//! Inputs that follow each other in the record with one number type are one strip: a loop over contiguous numbers that the compiler turns
-//! into vector instructions. The folded factors are computed in f64; the products are f32, without fused operations, so that a row has the
-//! same bits on every machine. Values that go in as they are, are computed in f64 and rounded once. Logarithms, one-hot columns and masks are done number by number, in f64, by the definition.
+//! The folded factors are computed in f64. Values that go in as they are, are computed in f64 and rounded once: that is what a framework was
+//! trained with that never saw the integers, and trees split exactly on them. Logarithms, one-hot columns and masks are done number by number,
+//! in f64, by the definition ([`Cell::write`]), with which everything faster is compared when a model is bound.
 //!
-//! Cost: 17 ns for 57 i16, some of them clipped (Zen 4, one thread).
+//! Two ways lead from the records: rows for burn (`rows.rs`), and straight into the lanes of the fused kernels (`lanes.rs`).
 
-use tamis_event::{Address, Dtype, Element, Role, Schema};
+mod lanes;
+mod rows;
+
+use tamis_event::{Address, Element, Role, Schema};
+
+pub(crate) use self::lanes::LaneFeatures;
+use self::rows::{Strip, strips};
 
 use crate::error::BindError;
 use crate::manifest::{Input, Manifest, PerElement};
@@ -46,23 +52,20 @@ impl Cell {
         }
     }
 
-    /// The definition, in f64: what the fast loops are compared with.
-    fn write(&self, physical: f64, row: &mut [f32]) {
+    /// The definition, in f64: what the fast loops are compared with. Calls `put(column, number)`.
+    fn write(&self, physical: f64, mut put: impl FnMut(usize, f32)) {
         match &self.map {
             &Map::Affine { log1p, shift, scale, clip } => {
                 let value = if log1p { libm::log1p(physical) } else { physical };
                 let x = (value - shift) * scale;
-                row[self.column] = clip.map_or(x, |[low, high]| x.clamp(low, high)) as f32;
+                put(self.column, clip.map_or(x, |[low, high]| x.clamp(low, high)) as f32);
             }
             Map::OneHot(values) => {
-                for (x, &value) in row[self.column..].iter_mut().zip(values) {
+                for (column, &value) in (self.column..).zip(values) {
                     // Compared in single precision: 75 * 0.0435 is 3.2625 for everybody but a double. A value that is no number is none of
                     // them, and must not be lost.
-                    *x = if physical.is_nan() {
-                        f32::NAN
-                    } else {
-                        f32::from(u8::from(physical as f32 == value as f32))
-                    };
+                    let is_it = f32::from(u8::from(physical as f32 == value as f32));
+                    put(column, if physical.is_nan() { f32::NAN } else { is_it });
                 }
             }
         }
@@ -71,6 +74,11 @@ impl Cell {
     /// Is it one of the numbers that a strip computes?
     fn is_plain(&self) -> bool {
         matches!(self.map, Map::Affine { log1p: false, .. })
+    }
+
+    /// Does the physical value go in as it is?
+    fn is_as_it_is(&self) -> bool {
+        matches!(self.map, Map::Affine { log1p: false, shift: 0.0, scale: 1.0, clip: None })
     }
 
     /// Size of the terms whose sum is the value: rounding errors are in proportion to it.
@@ -82,23 +90,6 @@ impl Cell {
             _ => 0.0,
         }
     }
-}
-
-/// Consecutive plain inputs that are consecutive in the record.
-#[derive(Clone, Debug)]
-struct Strip {
-    dtype: Dtype,
-    /// Byte offset in the record.
-    at: usize,
-    /// Column of the first input in a row.
-    column: usize,
-    mul: Vec<f32>,
-    add: Vec<f32>,
-    /// Scale and offset of the schema, if nothing else is done to the values: those are what a framework that never saw the integers was
-    /// trained with, rounded once. Trees split exactly on them.
-    physical: Option<Vec<[f64; 2]>>,
-    /// Bounds of every input, infinite where it has none; `None` if no input has any.
-    clip: Option<Vec<[f32; 2]>>,
 }
 
 /// The inputs of a model in the records of one schema.
@@ -182,41 +173,11 @@ impl Features {
         })
     }
 
-    /// Writes one row for each of the records.
-    ///
-    /// # Panics
-    /// If there are more rows than records.
-    pub fn fill(&self, records: &[u8], rows: &mut [f32]) {
-        for strip in &self.strips {
-            let job = Job { strip, records, stride: self.stride, rows: &mut *rows, width: self.width };
-            match strip.dtype {
-                Dtype::U8 => job.run(|bytes: [u8; 1]| bytes[0]),
-                Dtype::I8 => job.run(|bytes: [u8; 1]| bytes[0] as i8),
-                Dtype::U16 => job.run(u16::from_le_bytes),
-                Dtype::I16 => job.run(i16::from_le_bytes),
-                Dtype::U32 => job.run(u32::from_le_bytes),
-                Dtype::I32 => job.run(i32::from_le_bytes),
-                Dtype::F16 => job.run(|bytes: [u8; 2]| Dtype::F16.read(&bytes) as f32),
-                Dtype::F32 => job.run(f32::from_le_bytes),
-            }
-        }
-        if self.curved.is_empty() && self.masked.is_empty() {
-            return;
-        }
-        for (record, row) in records.chunks_exact(self.stride).zip(rows.chunks_exact_mut(self.width)) {
-            for &index in &self.curved {
-                let cell = &self.cells[index];
-                cell.write(cell.element.physical(record), row);
-            }
-            self.clear_masked(row, |mask| self.cells[mask].element.physical(record));
-        }
-    }
-
-    /// Sets the columns to 0 whose object is not there.
-    fn clear_masked(&self, row: &mut [f32], physical: impl Fn(usize) -> f64) {
+    /// Calls `clear` for the columns whose object is not there.
+    fn clear_masked(&self, physical: impl Fn(usize) -> f64, mut clear: impl FnMut(usize)) {
         for cell in self.masked.iter().map(|&index| &self.cells[index]) {
             if cell.mask.is_some_and(|mask| physical(mask) == 0.0) {
-                row[cell.column..][..cell.columns()].fill(0.0);
+                (cell.column..cell.column + cell.columns()).for_each(&mut clear);
             }
         }
     }
@@ -224,9 +185,9 @@ impl Features {
     /// One row from physical values, by the definition.
     pub fn row_of_physical(&self, values: &[f32], row: &mut [f32]) {
         for (cell, &value) in self.cells.iter().zip(values) {
-            cell.write(value.into(), row);
+            cell.write(value.into(), |column, x| row[column] = x);
         }
-        self.clear_masked(row, |mask| values[mask].into());
+        self.clear_masked(|mask| values[mask].into(), |column| row[column] = 0.0);
     }
 
     /// Physical values of the first records, row by row, at most `most` of them.
@@ -281,9 +242,9 @@ impl Features {
     pub fn first_difference(&self, record: &[u8], row: &[f32]) -> Option<(f32, f32)> {
         let mut wanted = vec![0.0; self.width];
         for cell in &self.cells {
-            cell.write(cell.element.physical(record), &mut wanted);
+            cell.write(cell.element.physical(record), |column, x| wanted[column] = x);
         }
-        self.clear_masked(&mut wanted, |mask| self.cells[mask].element.physical(record));
+        self.clear_masked(|mask| self.cells[mask].element.physical(record), |column| wanted[column] = 0.0);
         for cell in &self.cells {
             let allowed = 1e-6 * (1.0 + cell.magnitude(cell.element.physical(record)));
             for column in cell.column..cell.column + cell.columns() {
@@ -354,100 +315,4 @@ fn mask(
     }
     mine.zip(masks).for_each(|(cell, mask)| cells[cell].mask = Some(mask));
     Ok(())
-}
-
-fn strips(cells: &[Cell]) -> Vec<Strip> {
-    let mut strips: Vec<Strip> = Vec::new();
-    for cell in cells {
-        let Map::Affine { log1p: false, shift, scale: factor, clip } = cell.map else { continue };
-        let Element { at, dtype, scale, offset } = cell.element;
-        let as_it_is = shift == 0.0 && factor == 1.0 && clip.is_none();
-        let continues = strips.last().is_some_and(|s| {
-            s.dtype == dtype
-                && s.at + s.mul.len() * dtype.size() == at
-                && s.column + s.mul.len() == cell.column
-                && s.physical.is_some() == as_it_is
-        });
-        if !continues {
-            let physical = as_it_is.then(Vec::new);
-            let (mul, add) = (Vec::new(), Vec::new());
-            strips.push(Strip { dtype, at, column: cell.column, mul, add, physical, clip: None });
-        }
-        let strip = strips.last_mut().expect("there is one now");
-        strip.mul.push((scale * factor) as f32);
-        strip.add.push(((offset - shift) * factor) as f32);
-        strip.physical.iter_mut().for_each(|list| list.push([scale, offset]));
-        if let Some([low, high]) = clip {
-            strip.clip.get_or_insert_default().resize(strip.mul.len() - 1, UNBOUNDED);
-            strip.clip.get_or_insert_default().push([low as f32, high as f32]);
-        }
-    }
-    for strip in &mut strips {
-        if let Some(clip) = &mut strip.clip {
-            clip.resize(strip.mul.len(), UNBOUNDED);
-        }
-    }
-    strips
-}
-
-const UNBOUNDED: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
-
-/// A raw number of a record.
-trait Number: Into<f64> {
-    /// The nearest f32.
-    fn to_f32(self) -> f32;
-}
-
-macro_rules! numbers {
-    ($($kind:ty),+) => {
-        $(impl Number for $kind {
-            #[inline(always)]
-            #[allow(clippy::cast_lossless, reason = "the same words for all")]
-            fn to_f32(self) -> f32 {
-                self as f32
-            }
-        })+
-    };
-}
-
-numbers!(u8, i8, u16, i16, u32, i32, f32);
-
-/// One strip of many records.
-struct Job<'a> {
-    strip: &'a Strip,
-    records: &'a [u8],
-    stride: usize,
-    rows: &'a mut [f32],
-    width: usize,
-}
-
-impl Job<'_> {
-    #[inline(always)]
-    fn run<const SIZE: usize, T: Number>(self, number: impl Fn([u8; SIZE]) -> T) {
-        let Strip { at, column, ref mul, ref add, ref physical, ref clip, .. } = *self.strip;
-        let (len, bytes) = (mul.len(), mul.len() * SIZE);
-        let (mul, add) = (&mul[..len], &add[..len]);
-        for (record, row) in
-            self.records.chunks_exact(self.stride).zip(self.rows.chunks_exact_mut(self.width))
-        {
-            let raw = &record[at..at + bytes].as_chunks::<SIZE>().0[..len];
-            let row = &mut row[column..][..len];
-            if let Some(physical) = physical {
-                for (x, (&raw, &[scale, offset])) in row.iter_mut().zip(raw.iter().zip(physical)) {
-                    *x = (number(raw).into() * scale + offset) as f32;
-                }
-                continue;
-            }
-            for k in 0..len {
-                row[k] = number(raw[k]).to_f32() * mul[k] + add[k];
-            }
-            if let Some(clip) = clip {
-                // Comparisons instead of `max` and `min`: a value that is not a number must stay one, to be seen in the score.
-                for (x, &[low, high]) in row.iter_mut().zip(clip) {
-                    let raised = if *x < low { low } else { *x };
-                    *x = if raised > high { high } else { raised };
-                }
-            }
-        }
-    }
 }

@@ -1,0 +1,272 @@
+//! One dense layer of integers on one tile: the inner loop of [`IntChain`](super::IntChain).
+//!
+//! ```text
+//!                 group of 4 pairs of neurons         sums: 8 neurons x 2 registers of events = 16 registers
+//!   inputs 0, 1   ww ww ww ww ww ww ww ww   x  [ 16 events ][ 16 events ]
+//!   inputs 2, 3   ww ww ww ww ww ww ww ww   x  [ 16 events ][ 16 events ]      sum[n][r] += w0[n] x0[r] + w1[n] x1[r]
+//!   ...           packed side by side           from the first-level cache
+//! ```
+//!
+//! As in [`crate::dense`], but one instruction multiplies and adds two inputs. Two neurons that are neighbours become a pair of inputs of the next
+//! layer; a neuron of zeros stands beside an odd last one.
+//!
+//! * I1: sums are exact; what follows is the same fused operations in the same order on every instruction set.
+
+use super::Pairs;
+use super::scale::{IntLayer, Neuron, is_shifted};
+use crate::dense::Activation;
+use crate::isa::Level;
+use crate::lanes::Lanes;
+use crate::passes;
+use crate::simd::IntSimd;
+
+/// Pairs of neurons of the largest group of any instruction set.
+const GROUP_MAX: usize = 4;
+
+/// A layer as the inner loop wants it.
+#[derive(Clone, Debug)]
+pub(super) struct IntDense {
+    pub outputs: usize,
+    inputs: usize,
+    activation: Activation,
+    groups: Vec<Group>,
+    /// By group: for each pair of inputs its weights to the neurons.
+    packed: Vec<[u32; 2]>,
+    neurons: Vec<[Neuron; 2]>,
+    per_step: f32,
+    /// Pairs of what the next layer can take.
+    low: u32,
+    high: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Group {
+    /// Pairs of neurons.
+    pairs: usize,
+    /// Where it begins in `packed`.
+    at: usize,
+}
+
+/// Where a layer puts its numbers.
+pub(super) enum Out<'a> {
+    /// As integers, for the next layer.
+    Pairs(&'a mut [Pairs]),
+    /// As floats.
+    Numbers(&'a mut [Lanes]),
+}
+
+/// A pair as a lane holds it.
+pub(super) fn pair([first, second]: [i16; 2]) -> u32 {
+    u32::from(first.cast_unsigned()) | u32::from(second.cast_unsigned()) << 16
+}
+
+impl IntDense {
+    /// Packs `layer` for the register file of `level`.
+    pub fn pack(inputs: usize, activation: Activation, layer: &IntLayer, level: Level) -> Self {
+        let outputs = layer.neurons.len();
+        let weight = |neuron: usize, input: usize| {
+            if neuron < outputs && input < inputs { layer.weight[neuron * inputs + input] } else { 0 }
+        };
+        let weights = |neuron: usize, x: usize| pair([weight(neuron, 2 * x), weight(neuron, 2 * x + 1)]);
+        let pairs = outputs.div_ceil(2);
+        let count = pairs.div_ceil(level.tuning().neurons / 2);
+        let (mut groups, mut packed) = (Vec::new(), Vec::new());
+        for group in 0..count {
+            // Of nearly equal size, as in `crate::dense`.
+            let of_group = group * pairs / count..(group + 1) * pairs / count;
+            groups.push(Group { pairs: of_group.len(), at: packed.len() });
+            for x in 0..inputs.div_ceil(2) {
+                packed.extend(of_group.clone().map(|y| [weights(2 * y, x), weights(2 * y + 1, x)]));
+            }
+        }
+        let two = |neurons: &[Neuron]| [neurons[0], neurons.get(1).copied().unwrap_or_default()];
+        Self {
+            outputs,
+            activation,
+            inputs,
+            groups,
+            packed,
+            neurons: layer.neurons.chunks(2).map(two).collect(),
+            per_step: layer.per_step,
+            low: pair([layer.range[0]; 2]),
+            high: pair([layer.range[1]; 2]),
+        }
+    }
+
+    /// Of the layer, those of the zeros beside odd numbers not counted.
+    pub fn multiply_adds(&self) -> usize {
+        self.inputs * self.outputs
+    }
+
+    /// Does it need floats on the way to integers?
+    pub fn needs_numbers(&self) -> bool {
+        !is_shifted(self.activation)
+    }
+
+    /// The integers that the next layer takes, for the first `events` lanes of `x` and some beyond. `numbers` is room for floats.
+    #[inline(always)]
+    pub fn run<S: IntSimd>(
+        &self,
+        simd: S,
+        x: &[Pairs],
+        y: &mut [Pairs],
+        numbers: &mut [Lanes],
+        events: usize,
+    ) {
+        if self.needs_numbers() {
+            self.numbers(simd, x, numbers, events);
+            self.round(simd, numbers, y, events);
+        } else {
+            self.groups(simd, x, &mut Out::Pairs(y), events);
+        }
+    }
+
+    /// The numbers that it gives, as floats; one more, of no meaning, if their number is odd.
+    #[inline(always)]
+    pub fn numbers<S: IntSimd>(&self, simd: S, x: &[Pairs], y: &mut [Lanes], events: usize) {
+        self.groups(simd, x, &mut Out::Numbers(y), events);
+        let all = &mut y[..self.outputs];
+        match self.activation {
+            Activation::Tanh => passes::tanh(simd, all, events),
+            Activation::Sigmoid => passes::sigmoid(simd, all, events),
+            Activation::Softmax => passes::softmax(simd, all, events),
+            Activation::None | Activation::Relu | Activation::LeakyRelu(_) => {}
+        }
+    }
+
+    #[inline(always)]
+    fn groups<S: IntSimd>(&self, simd: S, x: &[Pairs], y: &mut Out<'_>, events: usize) {
+        let x = &x[..self.inputs.div_ceil(2)];
+        let mut first = 0;
+        for &group in &self.groups {
+            match group.pairs {
+                1 => self.group::<S, 1>(simd, group, x, y, first, events),
+                2 => self.group::<S, 2>(simd, group, x, y, first, events),
+                3 => self.group::<S, 3>(simd, group, x, y, first, events),
+                GROUP_MAX => self.group::<S, GROUP_MAX>(simd, group, x, y, first, events),
+                _ => unreachable!("groups are as large as the kernel was compiled for"),
+            }
+            first += group.pairs;
+        }
+    }
+
+    #[inline(always)]
+    fn group<S: IntSimd, const P: usize>(
+        &self,
+        simd: S,
+        group: Group,
+        x: &[Pairs],
+        y: &mut Out<'_>,
+        first: usize,
+        events: usize,
+    ) {
+        let packed = self.packed[group.at..][..P * self.inputs.div_ceil(2)].as_chunks().0;
+        let neurons = self.neurons[first..].first_chunk().expect("as many as the group has neurons");
+        let registers = events.div_ceil(S::LANES);
+        for two in 0..registers / 2 {
+            let sums = sums::<S, P, 2>(simd, packed, neurons, x, two * 2);
+            self.finish(simd, sums, neurons, y, first, two * 2);
+        }
+        if registers % 2 == 1 {
+            let sums = sums::<S, P, 1>(simd, packed, neurons, x, registers - 1);
+            self.finish(simd, sums, neurons, y, first, registers - 1);
+        }
+    }
+
+    /// Makes numbers of the sums, activates what needs one operation, and stores.
+    #[inline(always)]
+    fn finish<S: IntSimd, const P: usize, const R: usize>(
+        &self,
+        simd: S,
+        sums: [[[S::V; R]; 2]; P],
+        neurons: &[[Neuron; 2]; P],
+        y: &mut Out<'_>,
+        first: usize,
+        register: usize,
+    ) {
+        match y {
+            Out::Pairs(y) => {
+                // Relu is done by the range, which begins at 0.
+                let (low, high) = (simd.splat_bits(self.low), simd.splat_bits(self.high));
+                let y: &mut [Pairs; P] =
+                    y[first..].first_chunk_mut().expect("as many as the group has neurons");
+                for (y, (neurons, [a, b])) in y.iter_mut().zip(neurons.iter().zip(&sums)) {
+                    let [by_a, by_b] = [simd.splat_bits(neurons[0].shift), simd.splat_bits(neurons[1].shift)];
+                    for r in 0..R {
+                        let pair =
+                            simd.pair(simd.shift_right_by(a[r], by_a), simd.shift_right_by(b[r], by_b));
+                        simd.store_pairs(y, register + r, simd.clamp_pairs(pair, low, high));
+                    }
+                }
+            }
+            Out::Numbers(y) => {
+                let neurons = neurons.as_flattened().iter().zip(sums.as_flattened());
+                for (y, (neuron, sums)) in y[2 * first..].iter_mut().zip(neurons) {
+                    let (scale, bias) = (simd.splat(neuron.scale), simd.splat(neuron.bias));
+                    for (r, &sum) in sums.iter().enumerate() {
+                        let sum = simd.fma(simd.to_float(sum), scale, bias);
+                        simd.store(y, register + r, self.activated(simd, sum));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The other activations go over the whole layer once it is there.
+    #[inline(always)]
+    fn activated<S: IntSimd>(&self, simd: S, sum: S::V) -> S::V {
+        match self.activation {
+            Activation::Relu => simd.max(simd.splat(0.0), sum),
+            Activation::LeakyRelu(alpha) => simd.replace_negative(sum, simd.mul(simd.splat(alpha), sum)),
+            Activation::None | Activation::Softmax | Activation::Tanh | Activation::Sigmoid => sum,
+        }
+    }
+
+    /// Makes integers of floats that are activated.
+    #[inline(always)]
+    fn round<S: IntSimd>(&self, simd: S, numbers: &[Lanes], y: &mut [Pairs], events: usize) {
+        let per_step = simd.splat(self.per_step);
+        let (low, high) = (simd.splat_bits(self.low), simd.splat_bits(self.high));
+        for (y, [a, b]) in y.iter_mut().zip(numbers[..self.neurons.len() * 2].as_chunks().0) {
+            for register in 0..events.div_ceil(S::LANES) {
+                let a = simd.mul(simd.load(a, register), per_step);
+                let b = simd.mul(simd.load(b, register), per_step);
+                simd.store_pairs(
+                    y,
+                    register,
+                    simd.clamp_pairs(simd.pair(simd.nearest(a), simd.nearest(b)), low, high),
+                );
+            }
+        }
+    }
+}
+
+/// Sums of `P` pairs of neurons for `R` registers of events from register `first` on.
+#[inline(always)]
+fn sums<S: IntSimd, const P: usize, const R: usize>(
+    simd: S,
+    packed: &[[[u32; 2]; P]],
+    neurons: &[[Neuron; 2]; P],
+    x: &[Pairs],
+    first: usize,
+) -> [[[S::V; R]; 2]; P] {
+    let mut sums = [[[simd.splat_bits(0); R]; 2]; P];
+    for (sums, neuron) in sums.as_flattened_mut().iter_mut().zip(neurons.as_flattened()) {
+        *sums = [simd.splat_bits(neuron.start.cast_unsigned()); R];
+    }
+    for (weights, x) in packed.iter().zip(x) {
+        let mut events = [simd.splat_bits(0); R];
+        for (r, events) in events.iter_mut().enumerate() {
+            *events = simd.load_pairs(x, first + r);
+        }
+        for p in 0..P {
+            for n in 0..2 {
+                let weight = simd.splat_bits(weights[p][n]);
+                for r in 0..R {
+                    sums[p][n][r] = simd.multiply_add_pairs(weight, events[r], sums[p][n][r]);
+                }
+            }
+        }
+    }
+    sums
+}

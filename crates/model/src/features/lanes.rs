@@ -1,0 +1,82 @@
+//! Lanes: one number of 32 events side by side, as the fused kernels want them.
+//!
+//! The kernel crate gathers plain numbers of the usual types by itself; here is what it is told, and the rest, number by number.
+
+use tamis_event::Dtype;
+use tamis_kernel::{Column, Gather, Lanes, Number};
+
+use super::{Cell, Features, Map};
+use crate::fused::Fused;
+
+/// How the inputs of a model come into the lanes of its kernel.
+#[derive(Clone, Debug)]
+pub(crate) struct LaneFeatures {
+    gather: Gather,
+    /// Indices of the cells that are not gathered.
+    rest: Vec<usize>,
+}
+
+impl LaneFeatures {
+    pub fn new(features: &Features, fused: &Fused) -> Self {
+        let (mut columns, mut rest) = (Vec::new(), Vec::new());
+        for (index, cell) in features.cells.iter().enumerate() {
+            match column(cell) {
+                Some(column) => columns.push(column),
+                None => rest.push(index),
+            }
+        }
+        Self { gather: fused.gather(features.stride, &columns), rest }
+    }
+
+    /// Writes the inputs of up to 32 events, one for each of the records. A slice may be longer than its record.
+    pub fn fill(&self, features: &Features, records: &[&[u8]], lanes: &mut [Lanes]) {
+        self.gather.fill(records, lanes);
+        self.fill_rest(features, records.iter().copied(), lanes);
+    }
+
+    /// The same for events that follow each other.
+    pub fn fill_run(&self, features: &Features, bytes: &[u8], events: usize, lanes: &mut [Lanes]) {
+        self.gather.fill_run(bytes, events, lanes);
+        self.fill_rest(features, bytes.chunks(features.stride).take(events), lanes);
+    }
+
+    fn fill_rest<'a>(
+        &self,
+        features: &Features,
+        records: impl Iterator<Item = &'a [u8]>,
+        lanes: &mut [Lanes],
+    ) {
+        if self.rest.is_empty() && features.masked.is_empty() {
+            return;
+        }
+        for (event, record) in records.enumerate() {
+            for cell in self.rest.iter().map(|&index| &features.cells[index]) {
+                cell.write(cell.element.physical(record), |column, x| lanes[column].0[event] = x);
+            }
+            let physical = |mask: usize| features.cells[mask].element.physical(record);
+            features.clear_masked(physical, |column| lanes[column].0[event] = 0.0);
+        }
+    }
+}
+
+/// What the kernel crate is told of a cell; `None` if it does not know such.
+fn column(cell: &Cell) -> Option<Column> {
+    let Map::Affine { log1p: false, shift, scale, clip } = cell.map else { return None };
+    let number = match cell.element.dtype {
+        Dtype::U8 => Number::U8,
+        Dtype::I8 => Number::I8,
+        Dtype::U16 => Number::U16,
+        Dtype::I16 => Number::I16,
+        Dtype::I32 => Number::I32,
+        Dtype::F32 => Number::F32,
+        Dtype::U32 | Dtype::F16 => return None,
+    };
+    let (mul, add) = (cell.element.scale * scale, (cell.element.offset - shift) * scale);
+    let map = if cell.is_as_it_is() && (mul, add) != (1.0, 0.0) {
+        tamis_kernel::Map::Physical { scale: mul, offset: add }
+    } else {
+        let [low, high] = clip.unwrap_or([f64::NEG_INFINITY, f64::INFINITY]);
+        tamis_kernel::Map::Affine { mul: mul as f32, add: add as f32, clip: [low as f32, high as f32] }
+    };
+    Some(Column { input: cell.column, at: cell.element.at, number, map })
+}

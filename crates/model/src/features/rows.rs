@@ -1,0 +1,155 @@
+//! Rows: the numbers of one event side by side, as burn wants them.
+//!
+//! Inputs that follow each other in the record with one number type are one strip: a loop over contiguous numbers that the compiler turns into
+//! vector instructions. The products are f32, without fused operations, so that a row has the same bits on every machine.
+//!
+//! Cost: 17 ns for 57 i16, some of them clipped (Zen 4, one thread).
+
+use tamis_event::{Dtype, Element};
+
+use super::{Cell, Features, Map};
+
+/// Consecutive plain inputs that are consecutive in the record.
+#[derive(Clone, Debug)]
+pub(super) struct Strip {
+    dtype: Dtype,
+    /// Byte offset in the record.
+    at: usize,
+    /// Column of the first input in a row.
+    column: usize,
+    mul: Vec<f32>,
+    add: Vec<f32>,
+    /// Scale and offset of the schema, if nothing else is done to the values: those are what a framework that never saw the integers was
+    /// trained with, rounded once. Trees split exactly on them.
+    physical: Option<Vec<[f64; 2]>>,
+    /// Bounds of every input, infinite where it has none; `None` if no input has any.
+    clip: Option<Vec<[f32; 2]>>,
+}
+
+impl Features {
+    /// Writes one row for each of the records.
+    ///
+    /// # Panics
+    /// If there are more rows than records.
+    pub fn fill(&self, records: &[u8], rows: &mut [f32]) {
+        for strip in &self.strips {
+            let job = Job { strip, records, stride: self.stride, rows: &mut *rows, width: self.width };
+            match strip.dtype {
+                Dtype::U8 => job.run(|bytes: [u8; 1]| bytes[0]),
+                Dtype::I8 => job.run(|bytes: [u8; 1]| bytes[0] as i8),
+                Dtype::U16 => job.run(u16::from_le_bytes),
+                Dtype::I16 => job.run(i16::from_le_bytes),
+                Dtype::U32 => job.run(u32::from_le_bytes),
+                Dtype::I32 => job.run(i32::from_le_bytes),
+                Dtype::F16 => job.run(|bytes: [u8; 2]| Dtype::F16.read(&bytes) as f32),
+                Dtype::F32 => job.run(f32::from_le_bytes),
+            }
+        }
+        if self.curved.is_empty() && self.masked.is_empty() {
+            return;
+        }
+        for (record, row) in records.chunks_exact(self.stride).zip(rows.chunks_exact_mut(self.width)) {
+            for &index in &self.curved {
+                let cell = &self.cells[index];
+                cell.write(cell.element.physical(record), |column, x| row[column] = x);
+            }
+            self.clear_masked(|mask| self.cells[mask].element.physical(record), |column| row[column] = 0.0);
+        }
+    }
+}
+
+pub(super) fn strips(cells: &[Cell]) -> Vec<Strip> {
+    let mut strips: Vec<Strip> = Vec::new();
+    for cell in cells {
+        let Map::Affine { log1p: false, shift, scale: factor, clip } = cell.map else { continue };
+        let Element { at, dtype, scale, offset } = cell.element;
+        let as_it_is = cell.is_as_it_is();
+        let continues = strips.last().is_some_and(|s| {
+            s.dtype == dtype
+                && s.at + s.mul.len() * dtype.size() == at
+                && s.column + s.mul.len() == cell.column
+                && s.physical.is_some() == as_it_is
+        });
+        if !continues {
+            let physical = as_it_is.then(Vec::new);
+            let (mul, add) = (Vec::new(), Vec::new());
+            strips.push(Strip { dtype, at, column: cell.column, mul, add, physical, clip: None });
+        }
+        let strip = strips.last_mut().expect("there is one now");
+        strip.mul.push((scale * factor) as f32);
+        strip.add.push(((offset - shift) * factor) as f32);
+        strip.physical.iter_mut().for_each(|list| list.push([scale, offset]));
+        if let Some([low, high]) = clip {
+            strip.clip.get_or_insert_default().resize(strip.mul.len() - 1, UNBOUNDED);
+            strip.clip.get_or_insert_default().push([low as f32, high as f32]);
+        }
+    }
+    for strip in &mut strips {
+        if let Some(clip) = &mut strip.clip {
+            clip.resize(strip.mul.len(), UNBOUNDED);
+        }
+    }
+    strips
+}
+
+const UNBOUNDED: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
+
+/// A raw number of a record.
+trait Number: Into<f64> {
+    /// The nearest f32.
+    fn to_f32(self) -> f32;
+}
+
+macro_rules! numbers {
+    ($($kind:ty),+) => {
+        $(impl Number for $kind {
+            #[inline(always)]
+            #[allow(clippy::cast_lossless, reason = "the same words for all")]
+            fn to_f32(self) -> f32 {
+                self as f32
+            }
+        })+
+    };
+}
+
+numbers!(u8, i8, u16, i16, u32, i32, f32);
+
+/// One strip of many records.
+struct Job<'a> {
+    strip: &'a Strip,
+    records: &'a [u8],
+    stride: usize,
+    rows: &'a mut [f32],
+    width: usize,
+}
+
+impl Job<'_> {
+    #[inline(always)]
+    fn run<const SIZE: usize, T: Number>(self, number: impl Fn([u8; SIZE]) -> T) {
+        let Strip { at, column, ref mul, ref add, ref physical, ref clip, .. } = *self.strip;
+        let (len, bytes) = (mul.len(), mul.len() * SIZE);
+        let (mul, add) = (&mul[..len], &add[..len]);
+        for (record, row) in
+            self.records.chunks_exact(self.stride).zip(self.rows.chunks_exact_mut(self.width))
+        {
+            let raw = &record[at..at + bytes].as_chunks::<SIZE>().0[..len];
+            let row = &mut row[column..][..len];
+            if let Some(physical) = physical {
+                for (x, (&raw, &[scale, offset])) in row.iter_mut().zip(raw.iter().zip(physical)) {
+                    *x = (number(raw).into() * scale + offset) as f32;
+                }
+                continue;
+            }
+            for k in 0..len {
+                row[k] = number(raw[k]).to_f32() * mul[k] + add[k];
+            }
+            if let Some(clip) = clip {
+                // Comparisons instead of `max` and `min`: a value that is not a number must stay one, to be seen in the score.
+                for (x, &[low, high]) in row.iter_mut().zip(clip) {
+                    let raised = if *x < low { low } else { *x };
+                    *x = if raised > high { high } else { raised };
+                }
+            }
+        }
+    }
+}
