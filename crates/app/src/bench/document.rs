@@ -89,7 +89,7 @@ impl Conditions {
             pair("menu", &self.menu, &other.menu),
             pair("engine", &self.device, &other.device),
             pair("size of events", &self.event_bytes, &other.event_bytes),
-            pair("number of events per frame", &self.frame_events, &other.frame_events),
+            pair("number of events per frame", &self.frame_events.round(), &other.frame_events.round()),
             pair("batch", &self.batch, &other.batch),
             pair("number of workers", &self.workers, &other.workers),
         ];
@@ -143,6 +143,13 @@ pub(super) fn remarks(bench: &Bench, bounds: &Bounds<'_>, looked_for_rate: bool)
     }
     if looked_for_rate && bench.sustained.is_none() {
         remarks.push("no rate was sustained without a growing backlog, so there are no latencies: let runs take longer (--time)".into());
+    }
+    let grew = bench.loads.iter().filter(|load| load.backlog_grew(bench.seconds)).count();
+    if grew > 0 {
+        remarks.push(format!(
+            "the backlog grew in half of the runs or more at {grew} of {} loads: latencies there say how long a run was, not how soon events are decided",
+            bench.loads.len()
+        ));
     }
     if let Some(load) = bench.load_before.filter(|&load| load > 0.25 * cores() as f64) {
         let cores = cores();

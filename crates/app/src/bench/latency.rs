@@ -91,8 +91,8 @@ pub(crate) fn sustained(
         while good < SUCCESSES && bad <= ATTEMPTS - SUCCESSES {
             let frames = frames(workload, events_per_s, seconds);
             let (_, backlog) = workload.timed(bed, frames, events_per_s, Schedule::Uniform)?;
-            let allowed = (backlog.due_ns() as f64 * BACKLOG_MAX).max(BACKLOG_MIN_NS);
-            *(if backlog.last_ns() as f64 <= allowed { &mut good } else { &mut bad }) += 1;
+            let grew = is_growing(backlog.last_ns() as f64, backlog.due_ns() as f64);
+            *(if grew { &mut bad } else { &mut good }) += 1;
         }
         if good == SUCCESSES {
             return Ok(Some(Sustained { events_per_s, of_full_pace: percent }));
@@ -200,7 +200,17 @@ impl Cell {
 /// Runs that [`measure`] makes in each turn.
 pub(crate) const RUNS_PER_TURN: usize = SCHEDULES.len() * LOADS.len();
 
+/// Is a backlog at the end of a run of this time a growing one?
+fn is_growing(backlog_ns: f64, run_ns: f64) -> bool {
+    backlog_ns > (run_ns * BACKLOG_MAX).max(BACKLOG_MIN_NS)
+}
+
 impl Load {
+    /// Did it grow in the middle one of the runs, which took `seconds`?
+    pub(crate) fn backlog_grew(&self, seconds: f64) -> bool {
+        is_growing(self.backlog_ns.median, seconds * 1e9)
+    }
+
     /// As rows, for a comparison.
     pub(crate) fn rows(&self) -> impl Iterator<Item = Row> {
         let Tail { p50, p99, p999, max } = self.decision;
