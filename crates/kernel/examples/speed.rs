@@ -11,8 +11,9 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use tamis_kernel::{
-    Activation, Aggregate, Calibration, Chain, Comparison, EVENTS, Finish, Forest, ForestSpec, IntChain,
-    IntInput, Isa, Layer, Missing, Node, Readout, Tree, multiply_adds, multiply_adds_i16,
+    Activation, Aggregate, Calibration, Chain, Column, Comparison, EVENTS, Finish, Forest, ForestSpec,
+    IntChain, IntColumn, IntInput, Isa, Layer, Map, Missing, Node, Number, Readout, Tree, multiply_adds,
+    multiply_adds_i16,
 };
 
 const TURNS: usize = 201;
@@ -68,6 +69,37 @@ fn main() {
             integers(isa, network);
         }
     }
+    println!("\n{:<26} {:>8}  ns per event: {:>8} {:>6}", "57 numbers from records", "on", "floats", "pairs");
+    Isa::ALL.into_iter().filter(|isa| isa.is_available()).for_each(gathering);
+}
+
+/// From records of 57 numbers of 16 bits to the inputs of a tile; one number in three has bounds.
+fn gathering(isa: Isa) {
+    let (inputs, record_len) = (57, 114);
+    let layers = layers(&[inputs, 1], Activation::None);
+    let input = IntInput { low: -2048, high: 2047, scale: 1.0 / 4096.0, offset: 0.0 };
+    let calibration = Calibration { inputs: vec![input; inputs], hidden: Vec::new() };
+    let chain = Chain::with_isa(&layers, Readout::Outputs, isa).expect("a sound chain");
+    let ints = IntChain::with_isa(&layers, Readout::Outputs, &calibration, isa).expect("a sound chain");
+    let bound = |input: usize| if input.is_multiple_of(3) { 8.0 } else { f32::INFINITY };
+    let map = |input| Map::Affine { mul: 0.01, add: 0.5, clip: [-bound(input), bound(input)] };
+    let number = Number::I16;
+    let column = |input| Column { input, at: 2 * input, number, map: map(input) };
+    let floats = chain.gather(record_len, &(0..inputs).map(column).collect::<Vec<_>>());
+    let column = |input| IntColumn { input, at: 2 * input, number };
+    let pairs = ints.gather(record_len, &(0..inputs).map(column).collect::<Vec<_>>());
+    let bytes: Vec<u8> = (0..BATCH * record_len).map(|i| number_bits(i) as u8).collect();
+    let (mut tile, mut int_tile) = (chain.tile(), ints.tile());
+    let tiles = || bytes.chunks(EVENTS * record_len).map(black_box);
+    let (mut float_times, mut pair_times) = (Vec::new(), Vec::new());
+    for _ in 0..TURNS {
+        float_times
+            .push(seconds(|| tiles().for_each(|bytes| floats.fill_run(bytes, EVENTS, tile.inputs_mut()))));
+        pair_times
+            .push(seconds(|| tiles().for_each(|bytes| pairs.fill_run(bytes, EVENTS, int_tile.inputs_mut()))));
+    }
+    let [float_ns, pair_ns] = [float_times, pair_times].map(|times| median(times) / BATCH as f64 * 1e9);
+    println!("{:<26} {:>8} {float_ns:>22.1} {pair_ns:>6.1}", "", isa.name());
 }
 
 /// A chain in floats and in integers in turns, in lanes, beside what the core can do with either.
@@ -185,9 +217,14 @@ fn networks() -> [Network; 5] {
     ]
 }
 
+/// 16 bits that are nothing special for each `i`.
+fn number_bits(i: usize) -> u16 {
+    (i.wrapping_mul(2_654_435_761) >> 7) as u16
+}
+
 /// A number in -0.5..0.5 for each `i`.
 fn number(i: usize) -> f32 {
-    f32::from((i.wrapping_mul(2_654_435_761) >> 7) as u16) / 65_536.0 - 0.5
+    f32::from(number_bits(i)) / 65_536.0 - 0.5
 }
 
 fn data(inputs: usize, outputs: usize) -> (Vec<f32>, Vec<f32>) {

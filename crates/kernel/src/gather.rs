@@ -13,8 +13,9 @@
 //! * I2: a value that is no number stays one: it is neither clipped nor lost.
 //! * I3: no byte outside the slices that the caller gave is read.
 //!
-//! Cost: 57 numbers of 16 bits take 4.3 ns per event with AVX-512 if all have bounds (Zen 5, 2026-11-25), from records that follow each other;
-//! twice as much from records that do not.
+//! Cost: 57 numbers of 16 bits, a third of them with bounds, take 4.6 ns per event with AVX-512 (Zen 5, 2026-11-25; `examples/speed.rs`) from
+//! records that follow each other, and twice as much from records that do not. Most of it is the vector units': shifts, a conversion and a
+//! multiply-add per number.
 
 use crate::isa::{Level, Work};
 use crate::lanes::{EVENTS, Lanes};
@@ -23,7 +24,7 @@ use crate::simd::{Simd, WINDOW, prefetch};
 /// Bytes of a record up to which the next tile is asked for as a whole. Of longer ones little is read, and they would fill the cache.
 const AHEAD_RECORD_MAX: usize = 512;
 /// Words of a window.
-const WORDS: usize = WINDOW / 4;
+pub(crate) const WORDS: usize = WINDOW / 4;
 
 /// How a number stands in a record: little-endian, at any offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,20 +140,8 @@ impl Gather {
     /// # Panics
     /// If a column does not lie within the record: the caller has resolved it in the schema of the records.
     pub(crate) fn new(level: Level, record_len: usize, inputs: usize, columns: &[Column]) -> Self {
-        let mut columns = columns.to_vec();
-        columns.sort_by_key(|column| column.at);
-        let mut rest = columns;
-        let mut windows = Vec::new();
-        while let Some(column) = rest.first() {
-            assert!(column.at + column.number.size() <= record_len, "{column:?} in {record_len} bytes");
-            let (mine, others): (Vec<_>, Vec<_>) = rest.iter().partition(|other| fits(other, column.at));
-            // As far back as the columns allow: a window that ends with its record needs no bytes behind it.
-            let back = record_len.saturating_sub(WINDOW);
-            let at =
-                if back < column.at && mine.iter().all(|other| fits(other, back)) { back } else { column.at };
-            windows.push(Window::new(at, &mine));
-            rest = others;
-        }
+        let windows = windows(record_len, columns, |column| (column.at, column.number.size()));
+        let windows = windows.into_iter().map(|(at, columns)| Window::new(at, &columns)).collect();
         Self { level, windows, record_len, inputs }
     }
 
@@ -177,10 +166,7 @@ impl Gather {
         assert!(bytes.len() >= events * self.record_len, "records are whole");
         let records = Run { bytes, stride: self.record_len };
         self.level.run(Fill { gather: self, records, events, lanes });
-        if self.record_len <= AHEAD_RECORD_MAX {
-            let next = &bytes[events * self.record_len..];
-            prefetch(&next[..next.len().min(events * self.record_len)]);
-        }
+        ask_ahead(bytes, events, self.record_len);
     }
 
     fn assert_fits(&self, events: usize, lanes: &[Lanes]) {
@@ -189,10 +175,41 @@ impl Gather {
     }
 }
 
-/// Is a column within one word of the window that begins at `at`?
-fn fits(column: &Column, at: usize) -> bool {
-    let size = column.number.size();
-    column.at >= at && column.at - at + size <= WINDOW && (column.at - at) % 4 + size <= 4
+/// Cuts the columns that are wanted into windows of the record; `place` is a column's offset and size. The columns of each are in order.
+///
+/// # Panics
+/// If a column does not lie within the record.
+pub(crate) fn windows<C: Copy>(
+    record_len: usize,
+    columns: &[C],
+    place: impl Fn(&C) -> (usize, usize),
+) -> Vec<(usize, Vec<C>)> {
+    // Within one word of the window that begins at `at`.
+    let fits = |column: &C, at: usize| {
+        let (from, size) = place(column);
+        from >= at && from - at + size <= WINDOW && (from - at) % 4 + size <= 4
+    };
+    let mut rest = columns.to_vec();
+    rest.sort_by_key(|column| place(column).0);
+    let mut windows = Vec::new();
+    while let Some((first, size)) = rest.first().map(&place) {
+        assert!(first + size <= record_len, "a number of {size} bytes at {first} in {record_len} bytes");
+        let (mine, others): (Vec<C>, Vec<C>) = rest.iter().partition(|column| fits(column, first));
+        // As far back as the columns allow: a window that ends with its record needs no bytes behind it.
+        let back = record_len.saturating_sub(WINDOW);
+        let at = if back < first && mine.iter().all(|column| fits(column, back)) { back } else { first };
+        windows.push((at, mine));
+        rest = others;
+    }
+    windows
+}
+
+/// Asks for the records of the next tile, while a kernel computes on this one.
+pub(crate) fn ask_ahead(bytes: &[u8], events: usize, record_len: usize) {
+    if record_len <= AHEAD_RECORD_MAX {
+        let next = &bytes[events * record_len..];
+        prefetch(&next[..next.len().min(events * record_len)]);
+    }
 }
 
 impl Window {
@@ -296,7 +313,7 @@ impl Other {
 }
 
 /// Where the records of a tile are.
-trait Records: Copy {
+pub(crate) trait Records: Copy {
     /// Words of the windows at `at` in the records from event `first` on, up to event `events`; of the lanes beyond, anything.
     fn words<S: Simd>(self, simd: S, at: usize, first: usize, events: usize) -> [S::V; WORDS];
 }
@@ -316,7 +333,7 @@ fn copied<'a, S: Simd>(simd: S, windows: impl Iterator<Item = &'a [u8]>) -> [S::
 
 /// Anywhere.
 #[derive(Clone, Copy)]
-struct Scattered<'a>(&'a [&'a [u8]]);
+pub(crate) struct Scattered<'a>(pub &'a [&'a [u8]]);
 
 impl Records for Scattered<'_> {
     #[inline(always)]
@@ -327,9 +344,9 @@ impl Records for Scattered<'_> {
 
 /// One after the other.
 #[derive(Clone, Copy)]
-struct Run<'a> {
-    bytes: &'a [u8],
-    stride: usize,
+pub(crate) struct Run<'a> {
+    pub bytes: &'a [u8],
+    pub stride: usize,
 }
 
 impl Records for Run<'_> {

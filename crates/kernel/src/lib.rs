@@ -58,7 +58,7 @@ pub use forest::{
     TREES_MAX, Tree, TreeFault, WEIGHTS_MAX,
 };
 pub use gather::{Column, Gather, Map, Number};
-pub use int::{Calibration, IntChain, IntChainError, IntInput, IntTile, Pairs};
+pub use int::{Calibration, IntChain, IntChainError, IntColumn, IntGather, IntInput, IntTile, Pairs};
 pub use isa::Isa;
 pub use lanes::{EVENTS, Lanes, Tile};
 pub use probe::{multiply_adds, multiply_adds_i16};

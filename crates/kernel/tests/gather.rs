@@ -4,7 +4,10 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use tamis_kernel::{Activation, Chain, Column, EVENTS, Isa, Lanes, Layer, Map, Number, Readout};
+use tamis_kernel::{
+    Activation, Calibration, Chain, Column, EVENTS, IntChain, IntColumn, IntInput, Isa, Lanes, Layer, Map,
+    Number, Pairs, Readout,
+};
 
 /// The value of a column by the definition.
 fn defined(column: &Column, record: &[u8]) -> f32 {
@@ -115,8 +118,68 @@ proptest! {
     }
 }
 
+/// Columns of integers that fit 16 bits, packed or anywhere.
+fn int_layout() -> impl Strategy<Value = (usize, Vec<IntColumn>)> {
+    let number = prop_oneof![Just(Number::I16), Just(Number::I16), Just(Number::I8), Just(Number::U8)];
+    let scattered = (2usize..150).prop_flat_map(move |record_len| {
+        vec((0..=record_len - 2, number.clone()), 1..40).prop_map(move |columns| {
+            let columns = columns.into_iter().enumerate();
+            (record_len, columns.map(|(input, (at, number))| IntColumn { input, at, number }).collect())
+        })
+    });
+    let packed = (0usize..7, 1usize..70, 0usize..5).prop_map(|(before, count, behind)| {
+        let column = |input| IntColumn { input, at: before + input * 2, number: Number::I16 };
+        (before + count * 2 + behind, (0..count).map(column).collect())
+    });
+    prop_oneof![scattered, packed]
+}
+
+proptest! {
+    #[test]
+    fn every_integer_of_every_event_finds_its_half(
+        (record_len, columns) in int_layout(),
+        events in 1..=EVENTS,
+        seed in any::<u32>(),
+        behind in 0usize..40,
+    ) {
+        let byte = |i: usize| ((i as u32).wrapping_mul(2_654_435_761) ^ seed).rotate_left(13) as u8;
+        let bytes: Vec<u8> = (0..events * record_len + behind).map(byte).collect();
+        let records: Vec<&[u8]> = (0..events).map(|event| &bytes[event * record_len..]).collect();
+        let exact: Vec<&[u8]> = records.iter().map(|record| &record[..record_len]).collect();
+        let inputs = columns.len();
+        let (weight, bias) = (vec![0.5; inputs], vec![0.0]);
+        let layer = Layer { inputs, outputs: 1, weight, bias, activation: Activation::None };
+        let input = IntInput { low: i16::MIN, high: i16::MAX, scale: 1.0, offset: 0.0 };
+        let calibration = Calibration { inputs: vec![input; inputs], hidden: Vec::new() };
+        for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
+            let layers = [layer.clone()];
+            let chain = IntChain::with_isa(&layers, Readout::Outputs, &calibration, isa).unwrap();
+            let gather = chain.gather(record_len, &columns);
+            for way in 0..3 {
+                let mut pairs = vec![Pairs([[77; 2]; EVENTS]); inputs.div_ceil(2)];
+                match way {
+                    0 => gather.fill(&records, &mut pairs),
+                    1 => gather.fill(&exact, &mut pairs),
+                    _ => gather.fill_run(&bytes, events, &mut pairs),
+                }
+                for column in &columns {
+                    for (event, record) in records.iter().enumerate() {
+                        let got = pairs[column.input / 2].0[event][column.input % 2];
+                        let want = match column.number {
+                            Number::U8 => i16::from(record[column.at]),
+                            Number::I8 => i16::from(record[column.at].cast_signed()),
+                            _ => i16::from_le_bytes([record[column.at], record[column.at + 1]]),
+                        };
+                        prop_assert_eq!(got, want, "{:?}, event {}, way {}, {}", column, event, way, isa.name());
+                    }
+                }
+            }
+        }
+    }
+}
+
 #[test]
-#[should_panic(expected = "in 10 bytes")]
+#[should_panic(expected = "4 bytes at 8 in 10 bytes")]
 fn a_column_beyond_the_record_is_a_mistake_of_the_caller() {
     let map = Map::Physical { scale: 1.0, offset: 0.0 };
     chain(1, Isa::Portable).gather(10, &[Column { input: 0, at: 8, number: Number::F32, map }]);

@@ -28,6 +28,7 @@
 
 mod dense;
 mod error;
+mod gather;
 mod passes;
 mod scale;
 #[cfg(test)]
@@ -36,6 +37,7 @@ mod tile;
 
 use dense::IntDense;
 pub use error::IntChainError;
+pub use gather::{IntColumn, IntGather};
 pub use tile::{IntTile, Pairs};
 
 use crate::chain::{Chain, Layer, Readout, check};
@@ -176,6 +178,14 @@ impl IntChain {
             numbers = numbers.max(last.outputs);
         }
         IntTile::new(self.inputs(), between, numbers, self.outputs())
+    }
+
+    /// Plans how the inputs come from records of `record_len` bytes. Inputs that no column names are left to the caller.
+    ///
+    /// # Panics
+    /// If a column does not lie within the record, or its type does not fit `i16`.
+    pub fn gather(&self, record_len: usize, columns: &[IntColumn]) -> IntGather {
+        IntGather::new(self.level, record_len, self.inputs(), columns)
     }
 
     /// Scores `rows`, `[event][input]`, into `scores`, `[event][score]`, for any number of events.
