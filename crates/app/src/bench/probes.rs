@@ -7,6 +7,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use crc_fast::CrcAlgorithm;
 use tamis_kernel::Isa;
 use tamis_store::{CHUNK_BYTES, CompressionProbe};
 
@@ -83,7 +84,10 @@ impl Probes {
         let pieces = self.from.chunks_exact(numbers).map(|piece| timed(|| black_box(sum(piece))).0);
         add(READ, Unit::BytesPerSecond, PIECE as f64 / median(pieces));
         let checked = &self.records.repeat(CHECKED.div_ceil(self.records.len()))[..CHECKED];
-        let check = || (0..CHECKS).fold(0, |crc, _| crc ^ crc32c::crc32c(black_box(checked)));
+        let check = || {
+            (0..CHECKS)
+                .fold(0, |crc, _| crc ^ crc_fast::checksum(CrcAlgorithm::Crc32Iscsi, black_box(checked)))
+        };
         let seconds = median((0..PIECES).map(|_| timed(|| black_box(check())).0));
         add(CRC, Unit::BytesPerSecond, (CHECKS * CHECKED) as f64 / seconds);
         let per_byte = self.records.chunks(CHUNK_BYTES).map(|chunk| {
