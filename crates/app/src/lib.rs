@@ -12,6 +12,7 @@
 mod bench;
 mod blocks;
 mod bundle_folder;
+mod calibrate;
 mod compare;
 mod convert;
 mod doctor;
@@ -35,9 +36,10 @@ mod verify;
 
 pub use bench::{Bench, BenchSettings, bench};
 pub use blocks::SoFar;
+pub use calibrate::{CalibrateSettings, Calibrated, CutLoss, ScoreLoss, calibrate};
 pub use compare::{
-    CompareSettings, Comparison, Contrast, Flip, Gates, LineContrast, ScoreContrast, Side, SideModel,
-    compare_models,
+    Accepted, CompareSettings, Comparison, Contrast, Flip, Gates, LineContrast, ScoreContrast, Side,
+    SideModel, compare_models,
 };
 pub use convert::{ConvertSettings, GenSettings, convert, generate};
 pub use doctor::{Cpu, Doctor, EngineHealth, MemoryHealth, ProcessLimits, Storage, doctor};

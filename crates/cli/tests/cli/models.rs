@@ -256,7 +256,7 @@ fn two_models_differ_in_scores_and_decisions() {
     // Gates that allow it, and a table for people.
     let ran = lab.tamis("model compare in.tmf --menu menu.toml --with half --engines flex --max-difference 0.02 --max-flips 0.4");
     assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
-    for word in ["flex with half against flex: 5 events", "twice.score >= 200", "40.00 %", "good"] {
+    for word in ["flex with half against flex: 5 events", "twice.score >= 200", "66.67 %", "good"] {
         assert!(ran.out.contains(word), "'{word}' is not in:\n{}", ran.out);
     }
     // Without a menu: scores alone.
