@@ -28,6 +28,10 @@ const PROBES: usize = 61;
 /// Multiplications that the search for differences may cost: about a tenth of a second.
 const WORK_MAX: u64 = 2_000_000_000;
 
+/// What to do about scores in integers that differ too much.
+const TOO_COARSE: &str = "integers of 16 bits are too coarse for it as it is calibrated; calibrate it with other events (tamis model \
+                          calibrate), or use --device fused";
+
 /// How the golden vectors of a bundle came out on an engine.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GoldenCheck {
@@ -104,6 +108,10 @@ impl Bound {
                 computed: computed[index],
                 expected: golden.scores[index],
                 difference,
+                remedy: match self.engine {
+                    Engine::Int16 => TOO_COARSE,
+                    _ => "weights, preprocessing or engine differ from the training",
+                },
             });
         }
         Ok(GoldenCheck { vectors: golden.rows, difference, noise: 0.0, tolerance })
@@ -150,7 +158,11 @@ impl Bound {
             if let Some((row, output, computed, expected)) = worst {
                 let (model, engine) = (self.name.clone(), self.engine.to_string());
                 let (row, output) = (tile * size + row, self.outputs[output % outputs].clone());
-                return Err(BindError::Reference { model, engine, row, output, computed, expected });
+                let remedy = match self.engine {
+                    Engine::Int16 => TOO_COARSE,
+                    _ => "the engine is refused on this machine, use --device flex and please report it",
+                };
+                return Err(BindError::Reference { model, engine, row, output, computed, expected, remedy });
             }
         }
         Ok(largest)

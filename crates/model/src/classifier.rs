@@ -131,7 +131,7 @@ impl Model {
         let tolerance = manifest.tolerance(engine);
         let mut check = bound.check_golden(golden, tolerance)?;
         if let Some(reference) = reference {
-            check.noise = bound.check_reference(&reference, graph, tolerance)?;
+            check.noise = bound.check_reference(&reference, graph, manifest.tolerance_of_noise(engine))?;
         }
         bound.check_places(golden, graph.multiply_adds())?;
         Ok(Self::new(Arc::new(bound), check))

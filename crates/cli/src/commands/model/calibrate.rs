@@ -97,7 +97,7 @@ fn render(calibrated: &Calibrated) -> String {
     let events = calibrated.scores.iter().map(|score| score.difference).fold(0.0, f64::max);
     let _ = writeln!(
         text,
-        "tolerance {} is {} times the largest difference: {} here, {} golden vectors, {} noise; of 1 or the score",
+        "tolerance {}: {} times the largest difference, of 1 or of the score, that these events ({}) and golden vectors ({}) have\nnoise differs by up to {}",
         section.tolerance,
         CalibrateSettings::TOLERANCE_FACTOR,
         small(events),
