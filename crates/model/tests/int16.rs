@@ -145,10 +145,8 @@ fn a_damaged_calibration_is_refused() {
         let parts = Parts { manifest: manifest.replace(from, to), ..Parts::classifier() };
         let folder = tempfile::tempdir().unwrap();
         parts.write(folder.path());
-        Bundle::load(folder.path()).and_then(|bundle| {
-            let bound = bundle.bind(&schema(), Engine::Int16).map(drop);
-            Ok(bound.map_err(|error| error.to_string()))
-        })
+        Bundle::load(folder.path())
+            .map(|bundle| bundle.bind(&schema(), Engine::Int16).map(drop).map_err(|error| error.to_string()))
     };
     for (from, to, says) in [
         (line("hidden"), "hidden = [-1.0]", "int16.hidden: give finite numbers above 0"),
