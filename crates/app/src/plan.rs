@@ -55,6 +55,9 @@ impl Plan {
             settings.workers.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
         let limits =
             Limits::new(workers, settings.batch, recording.schema.record_len()).or_fail(Exit::Settings)?;
+        for &cpu in &settings.pin {
+            tamis_pipeline::try_cpu(cpu).map_err(|error| cannot_pin(cpu, &error))?;
+        }
         if settings.rate_hz.is_some_and(|hz| !(hz > 0.0 && hz.is_finite())) {
             return Err(Failure::new(Exit::Settings, "the input rate must be a positive number of Hz"));
         }
@@ -96,7 +99,7 @@ impl Plan {
         let sinks =
             names.iter().map(|name| self.sink(name, provenance.clone())).collect::<Result<Vec<_>, _>>()?;
         let mut journal = Journal::create(&self.settings.out, &self.run_name, self.rules.compiled.clone())?;
-        let pipeline = Pipeline::new(Setup {
+        let mut pipeline = Pipeline::new(Setup {
             source: self.recording.source,
             schema: &self.recording.schema,
             menu: self.rules.compiled.clone(),
@@ -109,6 +112,7 @@ impl Plan {
             clock: Arc::new(MonotonicClock::default()),
             control: self.control.clone(),
         });
+        pipeline.pin_workers(&self.settings.pin);
         let outcome: Outcome = pipeline.run_threads(|books| journal.segment(&books));
         let report = Report::new(&self.settings, &self.rules, self.limits, &self.run_name, &names, &outcome);
         Ok(journal.finish(report))
@@ -155,6 +159,16 @@ impl Plan {
             ),
         }
     }
+}
+
+fn cannot_pin(cpu: usize, error: &std::io::Error) -> Failure {
+    let allowed = tamis_pipeline::allowed_cpus().unwrap_or_default();
+    let allowed: Vec<String> = allowed.iter().map(ToString::to_string).collect();
+    let message = format!(
+        "a worker cannot be kept on CPU {cpu} ({error}); this process may use CPU {}",
+        allowed.join(", ")
+    );
+    Failure::new(Exit::Settings, message)
 }
 
 /// The name of a file without its folder and extensions.

@@ -22,6 +22,8 @@ pub struct Settings {
     pub engine: Engine,
     /// Deciding threads; by default one per core.
     pub workers: Option<usize>,
+    /// CPUs that the workers are kept on, in turn; none: wherever the system puts them.
+    pub pin: Vec<usize>,
     /// Most events per block.
     pub batch: usize,
     /// How often the recording is played; ids go on from pass to pass.
@@ -52,6 +54,7 @@ impl Settings {
             models: Vec::new(),
             engine: Engine::Flex,
             workers: None,
+            pin: Vec::new(),
             batch: Self::BATCH,
             passes: 1,
             pace: Pace::Flat,

@@ -15,6 +15,7 @@
 
 use std::ops::Range;
 
+use crate::checksum::crc32c;
 use crate::header::{
     EVENTS_PER_FRAME_MAX, FrameHeader, HEADER_LEN, MAGIC, PAYLOAD_BYTES_MAX, SCHEMA_BYTES_MAX, VERSION, flags,
 };
@@ -170,7 +171,7 @@ impl Scanner {
             return Step::NeedMore { bytes: frame_len };
         }
         let consumed = frame_len.min(bytes.len());
-        if crc32c::crc32c(&bytes[payload.clone()]) != header.payload_crc {
+        if crc32c(&bytes[payload.clone()]) != header.payload_crc {
             let rest = &bytes[consumed..];
             let next = FrameHeader::read(rest);
             if next.is_none() && !at_end {

@@ -2,6 +2,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use crate::checksum::crc32c;
+
 /// First bytes of every frame.
 pub const MAGIC: [u8; 4] = *b"TAMF";
 /// Version of the frame format.
@@ -76,12 +78,12 @@ impl FrameHeader {
 
     /// The header's own checksum, computed from its fields.
     pub fn checksum(&self) -> u32 {
-        crc32c::crc32c(&bytemuck::bytes_of(self)[..HEADER_LEN - 4])
+        crc32c(&bytemuck::bytes_of(self)[..HEADER_LEN - 4])
     }
 
     /// The 64 bytes with both checksums in place.
     pub fn sealed(mut self, payload: &[u8]) -> Self {
-        self.payload_crc = crc32c::crc32c(payload);
+        self.payload_crc = crc32c(payload);
         self.header_crc = self.checksum();
         self
     }

@@ -16,6 +16,7 @@
 //! * I3: all events of a [`Block`] have one run, one segment and one schema.
 
 mod block;
+mod checksum;
 mod codec;
 mod encode;
 mod header;

@@ -9,6 +9,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use crate::checksum::crc32c_of_two;
+
 /// First bytes of every record.
 pub const MAGIC: [u8; 4] = *b"TAMR";
 /// Version of the record format.
@@ -212,7 +214,7 @@ fn body_offset_event(header: &RecordHeader) -> usize {
 }
 
 fn checksum(record: &[u8]) -> u32 {
-    crc32c::crc32c_append(crc32c::crc32c(&record[..HEADER_LEN - 4]), &record[HEADER_LEN..])
+    crc32c_of_two(&record[..HEADER_LEN - 4], &record[HEADER_LEN..])
 }
 
 fn words(body: &[u8], skip: u16, count: u16) -> impl ExactSizeIterator<Item = u64> {

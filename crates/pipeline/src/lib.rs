@@ -24,6 +24,7 @@
 //! bytes' checksum, its scores, its verdict and, if kept, one copy.
 
 mod admission;
+mod affinity;
 mod clock;
 mod control;
 mod ids;
@@ -43,6 +44,7 @@ mod worker;
 mod writer;
 
 pub use admission::Pace;
+pub use affinity::{allowed_cpus, try_cpu};
 pub use clock::{Clock, ManualClock, MonotonicClock};
 pub use control::Control;
 pub use ids::{Admit, IdBook};

@@ -1,5 +1,6 @@
 //! Wiring the stages and running them, on threads or on one thread from a seed.
 
+use std::iter::repeat;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
@@ -12,6 +13,7 @@ use tamis_port::{Sink, SinkError, SinkReport, Source, SourceError};
 use tamis_ring::{Bell, Receiver, Sender, queue};
 
 use crate::admission::Admission;
+use crate::affinity::pin;
 use crate::outbound::{Inbound, Outbound};
 use crate::sequencer::Sequencer;
 use crate::stage::{panic_message, run_to_end};
@@ -121,6 +123,8 @@ pub struct Pipeline {
     segments: mpsc::Receiver<SegmentBooks>,
     clock: Arc<dyn Clock>,
     control: Arc<Control>,
+    /// CPUs of the workers, in turn; none: wherever the system puts them.
+    cpus: Vec<usize>,
 }
 
 impl Pipeline {
@@ -193,7 +197,13 @@ impl Pipeline {
             segments,
             clock,
             control,
+            cpus: Vec::new(),
         }
+    }
+
+    /// Keeps worker `k` on CPU `cpus[k % len]` when it has a thread. The other threads, which mostly sleep, stay free.
+    pub fn pin_workers(&mut self, cpus: &[usize]) {
+        self.cpus = cpus.to_vec();
     }
 
     /// Runs every stage on its own thread. `on_segment` is called on this thread, with the books of each segment as it ends.
@@ -201,22 +211,28 @@ impl Pipeline {
         let start = self.clock.now_ns();
         let control = self.control.clone();
         let segments = std::mem::replace(&mut self.segments, mpsc::channel().1);
-        let mut stages: Vec<(String, &mut dyn Stage, &Bell)> = Vec::new();
-        stages.push(("admission".into(), &mut self.admission.0, &self.admission.1));
-        for (k, (worker, bell)) in self.workers.iter_mut().enumerate() {
-            stages.push((format!("worker-{k}"), worker, bell));
+        let mut stages: Vec<(String, &mut dyn Stage, &Bell, Option<usize>)> = Vec::new();
+        stages.push(("admission".into(), &mut self.admission.0, &self.admission.1, None));
+        let cpus = self.cpus.iter().copied().cycle().map(Some).chain(repeat(None));
+        for (k, ((worker, bell), cpu)) in self.workers.iter_mut().zip(cpus).enumerate() {
+            stages.push((format!("worker-{k}"), worker, bell, cpu));
         }
-        stages.push(("sequencer".into(), &mut self.sequencer.0, &self.sequencer.1));
+        stages.push(("sequencer".into(), &mut self.sequencer.0, &self.sequencer.1, None));
         for (k, (writer, bell)) in self.writers.iter_mut().enumerate() {
-            stages.push((format!("writer-{k}"), writer, bell));
+            stages.push((format!("writer-{k}"), writer, bell, None));
         }
         let (mut panics, mut refused) = (Vec::new(), None);
         thread::scope(|scope| {
             let mut running = Vec::new();
-            for (name, stage, bell) in stages {
+            for (name, stage, bell, cpu) in stages {
                 let control = &*control;
                 let thread = thread::Builder::new().name(name.clone());
-                match thread.spawn_scoped(scope, move || run_to_end(stage, bell, control)) {
+                let run = move || {
+                    // A CPU that went away since the plan was checked costs speed, and nothing else.
+                    let _ = cpu.map(pin);
+                    run_to_end(stage, bell, control)
+                };
+                match thread.spawn_scoped(scope, run) {
                     Ok(handle) => running.push((name, handle)),
                     Err(error) => {
                         // The stages that run already end at their next step.

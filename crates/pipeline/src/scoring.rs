@@ -17,12 +17,16 @@ use std::cell::Cell;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use smallvec::SmallVec;
 use tamis_event::record::NO_MODEL;
 use tamis_event::{Block, ScoreTable};
 use tamis_ledger::Errored;
 use tamis_port::{Classifier, ClassifierError};
 
 use crate::ladder::{Choice, DeviceLoss, Ladder, Model, Rung};
+
+/// Scores of a model up to which a block costs no allocation.
+const COLUMNS_ON_STACK: usize = 16;
 
 /// Is it too late for the events that have no scores yet?
 pub(crate) type IsLate<'a> = Option<&'a mut dyn FnMut() -> bool>;
@@ -238,7 +242,7 @@ fn score_range(
     }
     let outputs = classifier.outputs().len();
     let result = {
-        let mut columns: Vec<&mut [f32]> =
+        let mut columns: SmallVec<[&mut [f32]; COLUMNS_ON_STACK]> =
             scores.columns_mut(first, outputs).map(|column| &mut column[range.clone()]).collect();
         let _scoring = ScoringMark::set();
         catch_unwind(AssertUnwindSafe(|| classifier.score(block, range.clone(), &mut columns)))

@@ -40,6 +40,9 @@ pub(crate) struct Args {
     /// Deciding threads [default: one per core]
     #[arg(long, value_name = "N")]
     workers: Option<usize>,
+    /// Keep the deciding threads on these CPUs, in turn, such as 2,3 [default: wherever the system puts them]
+    #[arg(long, value_name = "CPU,..", value_delimiter = ',')]
+    pin: Vec<usize>,
     /// Most events per block
     #[arg(long, value_name = "N", default_value_t = Settings::BATCH)]
     batch: usize,
@@ -103,6 +106,7 @@ impl Args {
             models: self.model.clone(),
             engine: self.device,
             workers: self.workers,
+            pin: self.pin.clone(),
             batch: self.batch,
             passes: self.repeat,
             pace: self.pace,

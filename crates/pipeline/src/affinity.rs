@@ -1,0 +1,57 @@
+//! Which CPU a thread runs on.
+//!
+//! A worker that stays on its CPU keeps its caches, and its memory stays on its node: blocks and tiles are touched first by the thread that
+//! uses them. On a machine that others use too, the scheduler does better than a fixed place.
+
+use std::io;
+use std::thread;
+
+/// CPUs that this process may run on, ascending.
+pub fn allowed_cpus() -> io::Result<Vec<usize>> {
+    #[cfg(target_os = "linux")]
+    {
+        let set = rustix::thread::sched_getaffinity(None)?;
+        Ok((0..rustix::thread::CpuSet::MAX_CPU).filter(|&cpu| set.is_set(cpu)).collect())
+    }
+    #[cfg(not(target_os = "linux"))]
+    Err(io::Error::new(io::ErrorKind::Unsupported, "threads are pinned on Linux only"))
+}
+
+/// Can a thread be kept on this CPU? Tried on a thread of its own.
+pub fn try_cpu(cpu: usize) -> io::Result<()> {
+    thread::scope(|scope| scope.spawn(|| pin(cpu)).join())
+        .unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
+}
+
+/// Keeps the calling thread on a CPU.
+pub(crate) fn pin(cpu: usize) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        if cpu >= rustix::thread::CpuSet::MAX_CPU {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let mut set = rustix::thread::CpuSet::new();
+        set.set(cpu);
+        Ok(rustix::thread::sched_setaffinity(None, &set)?)
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = cpu;
+        Err(io::Error::new(io::ErrorKind::Unsupported, "threads are pinned on Linux only"))
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pinned_thread_may_run_nowhere_else() {
+        let cpus = allowed_cpus().unwrap();
+        let last = cpus[cpus.len() - 1];
+        let seen = thread::spawn(move || pin(last).and_then(|()| allowed_cpus())).join().unwrap().unwrap();
+        assert_eq!(seen, [last]);
+        assert_eq!(allowed_cpus().unwrap(), cpus, "this thread was not touched");
+        assert!(try_cpu(last).is_ok() && try_cpu(usize::MAX).is_err() && try_cpu(1_023).is_err());
+    }
+}
