@@ -128,8 +128,9 @@ class Tamis:
     def bench(self, recording, menu, events):
         """Nanoseconds per event from memory to closed files."""
         more = ["--device", "fused"] if self.bench_has_devices() else []
-        options = ["--events", events, "--runs", 1, "--workers", len(self.cores), *more]
-        return 1e9 / json.loads(self.call("bench", recording, "--menu", menu, *options, "--json", cores=self.cores))["median"]
+        options = ["--only", "speed", "--sources", 1, "--workers", len(self.cores), "--events", events, "--runs", 1, *more]
+        document = json.loads(self.call("bench", recording, "--menu", menu, *options, "--json", cores=self.cores))
+        return 1e9 / next(row["median"] for row in document["rows"] if row["unit"] == "events/s")
 
     def bench_has_devices(self):
         return "--device" in self.call("bench", "--help")

@@ -147,7 +147,7 @@ fn advice(doctor: &Doctor) -> Vec<String> {
 
 fn cpu() -> Cpu {
     Cpu {
-        model: crate::bench::processor().unwrap_or_else(|| "unknown".into()),
+        model: crate::bench::machine::processor().unwrap_or_else(|| "unknown".into()),
         cores: std::thread::available_parallelism().map_or(1, usize::from),
         features: features(),
     }

@@ -34,7 +34,10 @@ mod stored;
 mod train;
 mod verify;
 
-pub use bench::{Bench, BenchSettings, bench};
+pub use bench::{
+    BENCH_VERSION, Bench, BenchSettings, BenchStep, Change, Changes, Conditions, Limit, Load, Row, Section,
+    Spread, Sustained, Tail, Unit, bench, compare_benches, read_bench,
+};
 pub use blocks::SoFar;
 pub use calibrate::{CalibrateSettings, Calibrated, CutLoss, ScoreLoss, calibrate};
 pub use compare::{
@@ -47,7 +50,7 @@ pub use exit::{Exit, Failure};
 pub use import::{ImportSettings, import};
 pub use inspect::{Event, Extent, FieldInfo, Info, Place, RecordingInfo, RecordsInfo, Verdict, cat, info};
 pub use lineup::NamedBundle;
-pub use model_info::{ModelInfo, Speed, Spread, model_info};
+pub use model_info::{ModelInfo, Speed, model_info};
 pub use model_verify::{EngineVerification, ModelVerification, VerifyModelSettings, verify_model};
 pub use plan::Plan;
 pub use problems::DeviceLoss;

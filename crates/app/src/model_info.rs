@@ -10,6 +10,7 @@ use tamis_model::{Bundle, Description, Engine, Model};
 use tamis_port::Classifier;
 use tamis_sim::{GenOptions, Generator};
 
+use crate::bench::Spread;
 use crate::convert::read_schema;
 use crate::exit::OrFail;
 use crate::lineup::engines_found;
@@ -49,17 +50,6 @@ pub struct Speed {
     pub events: usize,
     /// Why it could not be measured.
     pub problem: Option<String>,
-}
-
-/// Several measurements.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct Spread {
-    /// The one in the middle.
-    pub median: f64,
-    /// The smallest.
-    pub min: f64,
-    /// The largest.
-    pub max: f64,
 }
 
 /// Loads a bundle, describes it, and measures it on noise. The events are those of `schema`, by default of one with just its inputs.
@@ -108,8 +98,7 @@ fn measure(bundle: &Bundle, schema: &Schema, engine: Engine) -> Result<(Spread, 
         }
         runs.push(total / (repeat * events) as f64 * 1e9);
     }
-    runs.sort_by(f64::total_cmp);
-    Ok((Spread { median: runs[RUNS / 2], min: runs[0], max: runs[RUNS - 1] }, events))
+    Ok((Spread::of(&runs), events))
 }
 
 /// A batch of events whose fields are filled as their names suggest; the same on every machine.

@@ -93,6 +93,12 @@ impl Rules {
         self.models.iter().map(|choices| choices.iter().map(Bound::choice).collect()).collect()
     }
 
+    /// The model that each name of the menu stands for at first, without its fallbacks.
+    pub(crate) fn first_choices(&self) -> Vec<(String, Model)> {
+        let names = self.bundles.iter().map(|(name, _)| name.clone());
+        names.zip(self.models.iter().map(|choices| choices[0].own.clone())).collect()
+    }
+
     /// A judge for blocks of one event.
     pub(crate) fn judge(&self) -> Judge {
         Judge::new(self.choices(), self.compiled.clone(), self.provenance, 1)

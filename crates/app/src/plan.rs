@@ -7,7 +7,7 @@ use std::thread;
 
 use tamis_event::Schema;
 use tamis_menu::ERROR_STREAM;
-use tamis_pipeline::{Control, Limits, MonotonicClock, Outcome, Pipeline, Setup};
+use tamis_pipeline::{Clock, Control, Limits, MonotonicClock, Outcome, Pipeline, Setup};
 use tamis_port::Sink;
 use tamis_source::{Pusher, Recording};
 use tamis_store::{Bundle, ClaimError, McapSink, Provenance, StreamPlan};
@@ -22,10 +22,11 @@ use crate::{Exit, Failure, Report, Settings};
 pub struct Plan {
     settings: Settings,
     recording: Recording,
-    rules: Rules,
+    rules: Arc<Rules>,
     limits: Limits,
     run_name: String,
     control: Arc<Control>,
+    clock: Arc<dyn Clock>,
 }
 
 impl Plan {
@@ -51,27 +52,30 @@ impl Plan {
 
     /// Checks a run over a recording that is already open.
     pub fn with(recording: Recording, name: String, settings: Settings) -> Result<Self, Failure> {
+        check(&settings)?;
+        let rules = Rules::load(&settings.menu, &settings.models, &recording.schema, settings.engine)?;
+        Self::ruled(recording, name, settings, Arc::new(rules), Arc::new(MonotonicClock::default()))
+    }
+
+    /// The same with rules that were loaded before, and a clock that the source may share. The menu, models and engine of the settings are not
+    /// looked at.
+    pub(crate) fn ruled(
+        recording: Recording,
+        name: String,
+        settings: Settings,
+        rules: Arc<Rules>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Failure> {
         let workers =
             settings.workers.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
         let limits =
             Limits::new(workers, settings.batch, recording.schema.record_len()).or_fail(Exit::Settings)?;
-        for &cpu in &settings.pin {
-            tamis_pipeline::try_cpu(cpu).map_err(|error| cannot_pin(cpu, &error))?;
-        }
-        if settings.rate_hz.is_some_and(|hz| !(hz > 0.0 && hz.is_finite())) {
-            return Err(Failure::new(Exit::Settings, "the input rate must be a positive number of Hz"));
-        }
-        if settings.deadline.is_some_and(|deadline| deadline.is_zero()) {
-            let message = "a deadline of 0 leaves no time for any event; use one of some ms, or none";
-            return Err(Failure::new(Exit::Settings, message));
-        }
-        let rules = Rules::load(&settings.menu, &settings.models, &recording.schema, settings.engine)?;
         let wanted = settings.name.clone().unwrap_or(name);
         let run_name = tamis_store::claim_run_name(&settings.out, &wanted).map_err(|error| {
             let exit = if matches!(error, ClaimError::Name(_)) { Exit::Settings } else { Exit::Storage };
             Failure::new(exit, error)
         })?;
-        Ok(Self { settings, recording, rules, limits, run_name, control: Arc::default() })
+        Ok(Self { settings, recording, rules, limits, run_name, control: Arc::default(), clock })
     }
 
     /// Watches and stops the run, from any thread.
@@ -109,7 +113,7 @@ impl Plan {
             limits: self.limits,
             pace: self.settings.pace,
             deadline: self.settings.deadline,
-            clock: Arc::new(MonotonicClock::default()),
+            clock: self.clock.clone(),
             control: self.control.clone(),
         });
         pipeline.pin_workers(&self.settings.pin);
@@ -169,6 +173,21 @@ fn cannot_pin(cpu: usize, error: &std::io::Error) -> Failure {
         allowed.join(", ")
     );
     Failure::new(Exit::Settings, message)
+}
+
+/// Refuses settings that make no sense for any input.
+fn check(settings: &Settings) -> Result<(), Failure> {
+    if settings.rate_hz.is_some_and(|hz| !(hz > 0.0 && hz.is_finite())) {
+        return Err(Failure::new(Exit::Settings, "the input rate must be a positive number of Hz"));
+    }
+    if settings.deadline.is_some_and(|deadline| deadline.is_zero()) {
+        let message = "a deadline of 0 leaves no time for any event; use one of some ms, or none";
+        return Err(Failure::new(Exit::Settings, message));
+    }
+    for &cpu in &settings.pin {
+        tamis_pipeline::try_cpu(cpu).map_err(|error| cannot_pin(cpu, &error))?;
+    }
+    Ok(())
 }
 
 /// The name of a file without its folder and extensions.

@@ -16,24 +16,28 @@ const LAYERS: [&[&str]; 5] = [
 ];
 
 /// Third-party packages with a home: nobody else may depend on them.
-const HOMES: [(&str, &[&str]); 13] = [
+const HOMES: [(&str, &[&str]); 15] = [
     ("burn", &["graph", "model", "lab", "fuzz"]),
     ("bytemuck", &["event"]),
     ("clap", &["cli"]),
     ("criterion", &["benches"]),
     ("crossbeam-queue", &["ring"]),
+    ("crc-fast", &["event"]),
     ("crossbeam-utils", &["ring"]),
     ("csv", &["source"]),
     ("hdrhistogram", &["ledger"]),
     ("mcap", &["store"]),
     ("memmap2", &["source"]),
     ("prost", &["graph"]),
+    ("pulp", &["menu"]),
     ("rayon", &["lab", "sim"]),
     ("zstd", &["source", "store"]),
 ];
 
 /// Crates that may contain `unsafe`, each for a reason that stands beside it.
 const UNSAFE: [&str; 2] = ["kernel", "source"];
+/// A test elsewhere that contains some: an allocator that counts.
+const COUNTING: &str = "app/tests/allocations.rs";
 
 /// Lines of a source file; tests may be longer.
 const LINES_MAX: usize = 500;
@@ -126,9 +130,9 @@ fn unsafe_stays_where_it_is_allowed() {
     for (path, text) in all_sources() {
         let place = path.strip_prefix(root().join("crates")).unwrap_or(&path);
         let owner = place.components().next().unwrap().as_os_str().to_str().unwrap();
-        let is_this = path.ends_with("app/tests/tidy.rs");
+        let is_known = path.ends_with("app/tests/tidy.rs") || path.ends_with(COUNTING);
         let found = words.iter().any(|word| text.contains(word.as_str()));
-        assert!(is_this || !found || UNSAFE.contains(&owner), "unsafe code in {}", path.display());
+        assert!(is_known || !found || UNSAFE.contains(&owner), "unsafe code in {}", path.display());
     }
 }
 

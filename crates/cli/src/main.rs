@@ -5,6 +5,7 @@
 //! * I3: a reader that closes the pipe early is no error.
 
 mod arguments;
+mod bench_tables;
 mod commands;
 mod config;
 mod defect;

@@ -5,12 +5,12 @@
 
 use crc_fast::{CrcAlgorithm, Digest};
 
-/// Of some bytes.
-pub(crate) fn crc32c(bytes: &[u8]) -> u32 {
+/// The checksum of some bytes.
+pub fn crc32c(bytes: &[u8]) -> u32 {
     crc_fast::checksum(CrcAlgorithm::Crc32Iscsi, bytes) as u32
 }
 
-/// Of two stretches, one after the other.
+/// That of two stretches, one after the other.
 pub(crate) fn crc32c_of_two(first: &[u8], second: &[u8]) -> u32 {
     let mut digest = Digest::new(CrcAlgorithm::Crc32Iscsi);
     digest.update(first);

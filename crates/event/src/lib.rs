@@ -25,6 +25,7 @@ mod schema;
 mod scores;
 
 pub use block::{Block, CloseReason, Span};
+pub use checksum::crc32c;
 pub use codec::{Defect, Scanner, Step};
 pub use encode::{FrameMeta, encode_events, encode_schema};
 pub use header::{

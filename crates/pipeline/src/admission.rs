@@ -18,8 +18,8 @@ use crate::outbound::Inbound;
 use crate::stage::SLEEP_MAX;
 use crate::{Admit, Clock, Control, Found, FrameReader, IdBook, Progress, Stage};
 
-/// How late an event may be admitted when the pace is set.
-const PACED_SLEEP: Duration = Duration::from_micros(100);
+/// How late an event may be admitted that becomes due, or arrives, while this thread sleeps: nobody rings when a source has something again.
+const SOURCE_SLEEP: Duration = Duration::from_micros(100);
 
 /// How fast events are admitted.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -134,8 +134,7 @@ impl Admission {
             }
             if open.block.is_empty() {
                 self.place = place;
-                open.block.reset(place.0, place.1);
-                open.admitted_ns = self.clock.now_ns();
+                open.begin(place, frame.arrived_ns.unwrap_or_else(|| self.clock.now_ns()));
             }
             self.cut(open, frame);
         }
@@ -157,6 +156,7 @@ impl Admission {
         let bytes = frame.payload.split_to(events * self.stride);
         let (source, first_id, time_ns) = (header.source_id, header.first_event_id, header.time_ns);
         open.block.push(Span { source, first_id, time_ns, events, bytes });
+        open.arrive(frame.arrived_ns, events);
         if events < held {
             header.first_event_id += events as u64;
             header.n_events -= events as u32;
@@ -205,7 +205,8 @@ impl Admission {
                 Found::Schema { bytes } => self.count_bytes(bytes, false),
                 Found::Frame { mut header, payload, bytes } => {
                     if let Some(missing) = self.admit(&mut header, bytes) {
-                        return Some(Frame { header, payload, fresh: Some(Fresh { bytes, missing }) });
+                        let (arrived_ns, fresh) = (self.input.arrived_ns(), Some(Fresh { bytes, missing }));
+                        return Some(Frame { header, payload, arrived_ns, fresh });
                     }
                 }
             }
@@ -240,7 +241,7 @@ impl Admission {
         open.seq = self.seq;
         open.close = close;
         if open.block.is_empty() {
-            open.admitted_ns = self.clock.now_ns();
+            open.begin((open.block.run(), open.block.segment()), self.clock.now_ns());
         }
         self.seq += 1;
         self.totals.corrupt.merge(&self.arrivals.corrupt);
@@ -285,7 +286,8 @@ impl Stage for Admission {
     }
 
     fn sleep_max(&self) -> Duration {
-        if self.pace == Pace::Flat { SLEEP_MAX } else { PACED_SLEEP }
+        // Without a block to fill it waits for one to come back, and that rings.
+        if self.open.is_some() { SOURCE_SLEEP } else { SLEEP_MAX }
     }
 }
 
@@ -294,6 +296,8 @@ impl Stage for Admission {
 struct Frame {
     header: FrameHeader,
     payload: Bytes,
+    /// When it was complete, if the source knows.
+    arrived_ns: Option<u64>,
     /// Not counted yet: it is booked with the block that takes its first event, and so in its own segment.
     fresh: Option<Fresh>,
 }

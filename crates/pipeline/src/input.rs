@@ -95,6 +95,11 @@ impl FrameReader {
         self.ended
     }
 
+    /// When the last finding was complete, if the source knows.
+    pub fn arrived_ns(&self) -> Option<u64> {
+        self.source.0.arrived_ns()
+    }
+
     /// Why the source ended early.
     pub fn take_error(&mut self) -> Option<SourceError> {
         self.error.take()

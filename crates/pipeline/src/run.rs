@@ -63,13 +63,13 @@ pub struct SegmentBooks {
 /// How long events took, in ns.
 #[derive(Clone, Debug, Default)]
 pub struct Latencies {
-    /// Admitted until a worker took the block.
+    /// Arrived until a worker took the block. Arrival is what the source says, or else the admission of the block's first event.
     pub wait: Latency,
     /// Scores, verdict and copies of the whole block.
     pub decide: Latency,
-    /// Both: admitted until decided.
+    /// Both: arrived until decided.
     pub decision: Latency,
-    /// Admitted until written, for events that were kept.
+    /// Until written, for events that were kept; from the arrival of the first event of the block.
     pub store: Latency,
 }
 

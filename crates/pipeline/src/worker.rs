@@ -6,7 +6,7 @@ use std::time::Duration;
 use tamis_ledger::{Dropped, Latency};
 use tamis_ring::{Receiver, Sender, TryRecv};
 
-use crate::outbound::{Inbound, Outbound};
+use crate::outbound::{Arrival, Inbound, Outbound};
 use crate::{Clock, Control, DeviceLoss, Judge, Progress, Stage};
 
 /// See the module's doc.
@@ -30,7 +30,7 @@ pub(crate) struct Worker {
 /// How long events took, weighted by events.
 #[derive(Debug, Default)]
 pub(crate) struct WorkerLatency {
-    /// Admission until the block was taken.
+    /// Arrival (admission, if the source does not know) until the block was taken.
     pub(crate) wait: Latency,
     /// The worker's own time for the block.
     pub(crate) decide: Latency,
@@ -90,10 +90,12 @@ impl Worker {
             self.judge.keep(&input.block, &mut output.records, &mut output.entries);
             self.judge.count(events, &mut output.tally);
         }
-        let (decided, events) = (self.clock.now_ns(), events as u64);
-        self.latency.wait.record(begun - input.admitted_ns, events);
-        self.latency.decide.record(decided - begun, events);
-        self.latency.decision.record(decided - input.admitted_ns, events);
+        let decided = self.clock.now_ns();
+        self.latency.decide.record(decided - begun, events as u64);
+        for &Arrival { ns, events } in &input.arrivals_ns {
+            self.latency.wait.record(begun.saturating_sub(ns), events);
+            self.latency.decision.record(decided.saturating_sub(ns), events);
+        }
     }
 }
 

@@ -32,6 +32,12 @@ pub trait Source: Send {
     /// After [`Window::End`] or an error every further call gives `Window::End`.
     fn poll(&mut self) -> Result<Window, SourceError>;
 
+    /// When the bytes of the last window were complete, in ns on the clock of the run, for a source that knows: a schedule, a network card. Never
+    /// falls. Latencies then count from there and not from admission, so the wait of events for a pipeline that is late is part of them.
+    fn arrived_ns(&self) -> Option<u64> {
+        None
+    }
+
     /// No more input is wanted: the source takes nothing more from outside, gives what it has already taken, then [`Window::End`]. A recording
     /// ends at once. May be called more than once.
     fn stop(&mut self);

@@ -34,6 +34,7 @@ mod info;
 mod limits;
 mod name;
 mod parse;
+mod probe;
 mod provenance;
 mod reader;
 mod recover;
@@ -50,6 +51,7 @@ pub use limits::{
     READ_RECORD_BYTES_MAX, ROTATE_BYTES,
 };
 pub use name::{ClaimError, NameError, check_name, claim_run_name};
+pub use probe::CompressionProbe;
 pub use provenance::{Attachment, Bundle, Provenance};
 pub use reader::{Entry, ReadError, Reader};
 pub use recover::{RecoverError, RecoverReport, recover};

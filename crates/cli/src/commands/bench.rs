@@ -1,38 +1,74 @@
-//! `tamis bench`: the whole path from memory, several times.
+//! `tamis bench`: the machine, the stages, the whole, and latencies; and what changed since another time.
 
-use std::path::PathBuf;
+use std::fs::OpenOptions;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use tamis_app::{Bench, BenchSettings, Exit, Failure, Settings};
+use serde::Serialize;
+use tamis_app::{Bench, BenchSettings, Changes, Exit, Failure, Section, Settings, bench, compare_benches, read_bench};
+use tamis_model::Engine;
 
 use super::{Group, Run};
-use crate::output::{print, print_json};
-use crate::table::Table;
-use crate::{figures, progress, report, units};
+use crate::output::{print, print_json, say};
+use crate::{bench_tables, progress, units};
 
-/// Measure how fast events are decided on this machine
+/// Measure what this machine can do, what each stage makes of it, and how fast and how soon events are decided
 ///
-/// Plays a recording from memory through a menu, several times, and stores what is accepted in a temporary folder, which is removed. One run
-/// more than asked for is made first and not counted.
+/// One run gives all: probes of the machine, each stage beside the limit that the machine sets, the whole pipeline by sources and workers, the
+/// highest rate that is sustained, and the time to a decision at 20, 50, 70 and 90 % of it. Without INPUT, events, menu and model are made, and
+/// sizes of events and shares of accepted ones are measured too.
+///
+/// Everything is measured in turns, several times; a value is the median, min and max are those of all runs. Latencies count from the moment
+/// when an event was due, which is fixed in advance, whether or not the pipeline is ready for it. Accepted events are written to a temporary
+/// folder, which is removed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The recording (.tmf or .tmf.zst)
-    #[arg(value_name = "INPUT")]
-    input: PathBuf,
-    /// The menu
-    #[arg(long, value_name = "FILE")]
-    menu: PathBuf,
-    /// Events per run, at least; the recording is repeated
-    #[arg(long, value_name = "N", default_value = "20M", value_parser = units::count)]
-    events: u64,
-    /// Runs that are measured
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    runs: usize,
-    /// Deciding threads [default: one per core]
-    #[arg(long, value_name = "N")]
-    workers: Option<usize>,
+    /// A recording (.tmf or .tmf.zst) to measure with [default: noise that is made for it]
+    #[arg(value_name = "INPUT", requires = "menu")]
+    input: Option<PathBuf>,
+    /// The menu for INPUT
+    #[arg(long, value_name = "FILE", requires = "input")]
+    menu: Option<PathBuf>,
+    /// Measure these parts only: probes, stages, speed, sizes, latency
+    #[arg(long, value_name = "PARTS", value_delimiter = ',', value_parser = section)]
+    only: Vec<Section>,
+    /// What runs the models
+    #[arg(long, value_name = "ENGINE", default_value_t = Engine::Flex)]
+    device: Engine,
+    /// Numbers of deciding threads, such as 1,2 [default: powers of two up to one per core]
+    #[arg(long, value_name = "N", value_delimiter = ',')]
+    workers: Vec<usize>,
+    /// Numbers of sources, such as 1,4: with several, the frames are those of so many sources in turn [default: 1,4]
+    #[arg(long, value_name = "N", value_delimiter = ',')]
+    sources: Vec<usize>,
     /// Most events per block
     #[arg(long, value_name = "N", default_value_t = Settings::BATCH)]
     batch: usize,
+    /// Most events per frame; longer frames of INPUT are cut [default: as recorded; 256 if events are made]
+    #[arg(long, value_name = "N")]
+    frame_events: Option<usize>,
+    /// Runs of each measurement
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    runs: usize,
+    /// How long a run takes, about
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = units::time)]
+    time: Duration,
+    /// Events per run, at least, instead of as many as take that time; the input is repeated
+    #[arg(long, value_name = "N", value_parser = units::count)]
+    events: Option<u64>,
+    /// Write the result to this file too, for a later --compare; an older file is replaced
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
+    /// Say what moved since this result: the runs of then and now, at least 5 each, have no value in common
+    #[arg(long, value_name = "OLD.json")]
+    compare: Option<PathBuf>,
+    /// Measure nothing: compare OLD.json with this result
+    #[arg(long, value_name = "NEW.json", requires = "compare", conflicts_with_all = ["input", "save"])]
+    with: Option<PathBuf>,
+    /// End with exit code 76 if something moved and got slower by more than this many per cent
+    #[arg(long, value_name = "PERCENT", requires = "compare", value_parser = percent)]
+    gate: Option<f64>,
     /// Print one JSON document instead of tables
     #[arg(long)]
     json: bool,
@@ -42,46 +78,111 @@ impl Run for Args {
     const NAME: &'static str = "bench";
     const GROUP: Group = Group::Trigger;
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
-        ("bench l1-mixed.tmf.zst --menu l1.toml", "the standard measurement"),
-        ("bench l1-mixed.tmf.zst --menu l1.toml --workers 1 --json", "one core, for a program"),
+        ("bench", "this machine, with events, menu and model that are made for it"),
+        ("bench l1-mixed.tmf.zst --menu l1.toml --device fused", "your events, menu and models"),
+        ("bench l1-mixed.tmf.zst --menu l1.toml --only speed --workers 1 --events 20M", "one number"),
+        ("bench l1-mixed.tmf.zst --menu l1.toml --only latency --frame-events 64", "latencies of small frames"),
+        ("bench --save before.json", "keep the result ..."),
+        ("bench --compare before.json --gate 10", "... and fail if something got slower by 10 %"),
     ];
 
     fn run(self) -> Result<Exit, Failure> {
-        let out = std::env::temp_dir();
-        let run = Settings { workers: self.workers, batch: self.batch, ..Settings::new(&self.menu, out) };
-        let settings = BenchSettings { input: self.input.clone(), run, events: self.events, runs: self.runs };
-        let bar = progress::bar(Some(self.runs as u64 + 1), &progress::COUNT);
-        bar.set_message("runs");
-        let bench = tamis_app::bench(&settings, |run| bar.set_position(run as u64 + 1))?;
-        bar.finish_and_clear();
-        if self.json { print_json(&bench)? } else { print(&render(&bench))? }
-        Ok(Exit::Done)
+        let old = self.compare.as_deref().map(read_bench).transpose()?;
+        self.save.as_deref().map_or(Ok(()), may_save)?;
+        let new = match &self.with {
+            Some(path) => read_bench(path)?,
+            None => self.measure()?,
+        };
+        if let Some(path) = &self.save {
+            save(path, &new)?;
+        }
+        let changes = old.as_ref().map(|old| compare_benches(old, &new));
+        if self.json {
+            print_json(&Document { bench: &new, changes: changes.as_ref() })?;
+        } else {
+            let measured = if self.with.is_none() { bench_tables::render(&new) } else { String::new() };
+            let changed = changes.as_ref().map(bench_tables::changes).unwrap_or_default();
+            print(&format!("{measured}{changed}"))?;
+        }
+        Ok(self.judge(changes.as_ref()))
     }
 }
 
-fn render(bench: &Bench) -> String {
-    let mut speed = Table::default().left("Speed").right("median").right("min").right("max");
-    let row = |name: &str, values: [f64; 3], show: &dyn Fn(f64) -> String| {
-        std::iter::once(name.to_string()).chain(values.map(show)).collect::<Vec<_>>()
-    };
-    let workers = bench.report.workers as f64;
-    let speeds = [bench.median, bench.min, bench.max];
-    speed.row(row("events/s", speeds, &figures::per_second));
-    // The fastest run has the least time per event, but each column stays one run.
-    speed.row(row("ns per event and core", speeds.map(|speed| workers / speed * 1e9), &|ns| format!("{ns:.1}")));
-    let runs = bench.events_per_s.len();
-    let plural = |n: usize| if n == 1 { "" } else { "s" };
-    format!(
-        "{}\n{runs} run{} of {} events, {} worker{}, blocks of {} events, on {}\n{}\n\n{}{}\n",
-        speed.render().trim_end(),
-        plural(runs),
-        figures::grouped(bench.events),
-        bench.report.workers,
-        plural(bench.report.workers),
-        bench.report.batch,
-        bench.report.device,
-        bench.machine,
-        report::latencies(&bench.report),
-        report::FLAT_NOTE,
-    )
+/// The result, and what changed.
+#[derive(Debug, Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    bench: &'a Bench,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changes: Option<&'a Changes>,
+}
+
+impl Args {
+    fn measure(&self) -> Result<Bench, Failure> {
+        let settings = BenchSettings {
+            input: self.input.clone().zip(self.menu.clone()),
+            engine: self.device,
+            workers: self.workers.clone(),
+            sources: self.sources.clone(),
+            batch: self.batch,
+            frame_events: self.frame_events,
+            events: self.events,
+            seconds: self.time.as_secs_f64(),
+            runs: self.runs,
+            sections: self.only.clone(),
+            ..BenchSettings::default()
+        };
+        let bar = progress::bar(Some(1), &progress::COUNT);
+        let result = bench(&settings, &mut |step| {
+            bar.set_length(step.total);
+            bar.set_position(step.done);
+            bar.set_message(step.next.to_owned());
+        });
+        bar.finish_and_clear();
+        result
+    }
+
+    /// Did anything get slower by more than the gate allows?
+    fn judge(&self, changes: Option<&Changes>) -> Exit {
+        let Some((changes, percent)) = changes.zip(self.gate) else { return Exit::Done };
+        let mut exit = Exit::Done;
+        for row in changes.slower_than(percent) {
+            let by = row.slower_percent();
+            say(format!("{}: {} is {by:.1} % slower, the gate is {percent} %", row.section.word(), row.name));
+            exit = Exit::Gate;
+        }
+        exit
+    }
+}
+
+/// Can the result be written there? Known before minutes are spent on it; leaves everything as it is.
+fn may_save(path: &Path) -> Result<(), Failure> {
+    let is_there = path.exists();
+    let opened = OpenOptions::new().append(true).create(true).open(path);
+    opened.map_err(|error| unsaved(path, &error))?;
+    if is_there { Ok(()) } else { std::fs::remove_file(path).map_err(|error| unsaved(path, &error)) }
+}
+
+fn save(path: &Path, bench: &Bench) -> Result<(), Failure> {
+    let mut text = serde_json::to_string_pretty(bench).expect("plain data serialises");
+    text.push('\n');
+    std::fs::write(path, text).map_err(|error| unsaved(path, &error))
+}
+
+fn unsaved(path: &Path, error: &io::Error) -> Failure {
+    Failure::new(Exit::Storage, format!("{}: the result cannot be written: {error}", path.display()))
+}
+
+fn section(word: &str) -> Result<Section, String> {
+    let known = Section::ALL.map(Section::word);
+    let found = Section::ALL.into_iter().find(|section| section.word() == word);
+    found.ok_or_else(|| format!("no such part; use {}", known.join(", ")))
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let number: Result<f64, _> = text.trim_end_matches(['%', ' ']).parse();
+    match number {
+        Ok(percent) if percent >= 0.0 && percent.is_finite() => Ok(percent),
+        _ => Err("write a number of per cent that is not negative, as in 10".into()),
+    }
 }

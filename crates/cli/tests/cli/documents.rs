@@ -65,24 +65,12 @@ fn tables_on_standard_output_talk_on_standard_error() {
 }
 
 #[test]
-fn info_cat_and_bench() {
+fn info() {
     let lab = Lab::new();
     let info: Value =
         serde_json::from_str(&lab.tamis(&format!("info {} --json", sample("l1-mixed.tmf.zst"))).out).unwrap();
     let found = (&info["kind"], &info["schema"], &info["event_schema"]);
     assert_eq!(found, (&"recording".into(), &1.into(), &"l1".into()), "{info}");
-    let mut frames = Frames::new();
-    frames.push(0, &[1.0, 200.0]);
-    lab.write("in.tmf", frames.bytes);
-    let ran = lab.tamis("bench in.tmf --menu menu.toml --events 1k --runs 2 --workers 1 --json");
-    let bench: Value = serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
-    assert_eq!(
-        (ran.code, &bench["events"], bench["events_per_s"].as_array().unwrap().len()),
-        (Some(0), &1000.into(), 2)
-    );
-    assert!(
-        lab.tamis("bench in.tmf --menu menu.toml --events 1k --runs 1").out.contains("ns per event and core")
-    );
 }
 
 #[test]

@@ -1,0 +1,205 @@
+//! Two benchmarks side by side: what moved by more than it varies.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::rows::{Row, Section, Spread, Unit};
+use super::{BENCH_VERSION, Bench};
+use crate::exit::OrFail;
+use crate::{Exit, Failure};
+
+/// With fewer runs nothing counts as moved. Chance alone parts two times five runs of the same thing once in 126 times, three runs once in 10.
+pub(super) const RUNS_MIN: usize = 5;
+
+/// What became of the rows of an older benchmark. Serialises to the part of the document that `bench --compare --json` adds.
+#[derive(Clone, Debug, Serialize)]
+pub struct Changes {
+    /// Rows that both have, in the order of the new one.
+    pub rows: Vec<Change>,
+    /// Rows that only the old one has.
+    pub only_old: Vec<String>,
+    /// Rows that only the new one has.
+    pub only_new: Vec<String>,
+    /// What makes the comparison doubtful, one sentence each.
+    pub notes: Vec<String>,
+}
+
+/// One row, then and now.
+#[derive(Clone, Debug, Serialize)]
+pub struct Change {
+    /// Where it belongs.
+    pub section: Section,
+    /// What it is.
+    pub name: String,
+    /// Unit of all values.
+    pub unit: Unit,
+    /// Then.
+    pub old: Spread,
+    /// Now.
+    pub new: Spread,
+    /// New over old median, less 1.
+    pub change: f64,
+    /// Have the ranges of the two no value in common?
+    pub moved: bool,
+}
+
+impl Change {
+    /// By how many per cent it got slower; negative if it got faster.
+    pub fn slower_percent(&self) -> f64 {
+        let ratio = self.new.median / self.old.median;
+        100.0 * if self.unit.more_is_better() { 1.0 / ratio - 1.0 } else { ratio - 1.0 }
+    }
+}
+
+impl Changes {
+    /// Rows that moved, and got slower by more than this. The machine's own rows are not among them: that is nobody's fault.
+    pub fn slower_than(&self, percent: f64) -> impl Iterator<Item = &Change> {
+        let slower = move |row: &&Change| row.moved && row.slower_percent() > percent;
+        self.rows.iter().filter(|row| row.section != Section::Probes).filter(slower)
+    }
+}
+
+/// Reads a document of `bench --json`.
+pub fn read_bench(path: &Path) -> Result<Bench, Failure> {
+    let place = path.display();
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{place}: cannot be read: {error}"));
+    let text = text.or_fail(Exit::Input)?;
+    let refuse = |why: String| {
+        let message = format!("{place} is no result of `tamis bench`: {why}; make one with --save FILE");
+        Failure::new(Exit::Input, message)
+    };
+    let document: serde_json::Value =
+        serde_json::from_str(&text).map_err(|error| refuse(format!("no JSON: {error}")))?;
+    match document.get("bench").and_then(serde_json::Value::as_u64) {
+        Some(version) if version == u64::from(BENCH_VERSION) => {}
+        Some(version) => {
+            return Err(refuse(format!("version {version}, and this program knows version {BENCH_VERSION}")));
+        }
+        None => return Err(refuse("it has no key 'bench'".into())),
+    }
+    serde_json::from_value(document).map_err(|error| refuse(error.to_string()))
+}
+
+/// Compares two benchmarks, row by row.
+pub fn compare_benches(old: &Bench, new: &Bench) -> Changes {
+    let (old_rows, new_rows) = (old.all_rows(), new.all_rows());
+    let enough = old.runs.min(new.runs) >= RUNS_MIN;
+    let same = |a: &Row, b: &Row| (a.section, &a.name, a.unit) == (b.section, &b.name, b.unit);
+    let mut rows = Vec::new();
+    for row in &new_rows {
+        if let Some(before) = old_rows.iter().find(|before| same(before, row)) {
+            rows.push(Change {
+                section: row.section,
+                name: row.name.clone(),
+                unit: row.unit,
+                old: before.spread,
+                new: row.spread,
+                change: row.spread.median / before.spread.median - 1.0,
+                moved: enough && !row.spread.overlaps(&before.spread),
+            });
+        }
+    }
+    let missing = |rows: &[Row], others: &[Row]| {
+        let lonely = rows.iter().filter(|row| !others.iter().any(|other| same(row, other)));
+        lonely.map(|row| format!("{}: {}", row.section.word(), row.name)).collect()
+    };
+    Changes {
+        rows,
+        only_old: missing(&old_rows, &new_rows),
+        only_new: missing(&new_rows, &old_rows),
+        notes: notes(old, new, enough),
+    }
+}
+
+fn notes(old: &Bench, new: &Bench, enough: bool) -> Vec<String> {
+    let mut notes = Vec::new();
+    if old.machine != new.machine {
+        notes.push(format!("another machine: then {}, now {}", old.machine, new.machine));
+    }
+    for (what, then, now) in old.conditions.differences(&new.conditions) {
+        notes.push(format!("another {what}: then {then}, now {now}"));
+    }
+    if old.tamis != new.tamis {
+        notes.push(format!("another version: then {}, now {}", old.tamis, new.tamis));
+    }
+    if let (Some(then), Some(now)) = (old.sustained, new.sustained)
+        && (now.events_per_s / then.events_per_s - 1.0).abs() > 0.05
+    {
+        notes.push(format!(
+            "loads are shares of what was sustained: then {:.3e} events/s, now {:.3e}",
+            then.events_per_s, now.events_per_s
+        ));
+    }
+    if !enough {
+        notes.push(format!(
+            "{} runs then and {} now: with fewer than {RUNS_MIN} nothing can be called moved",
+            old.runs, new.runs
+        ));
+    }
+    notes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bench(runs: usize, values: &[(&str, Unit, [f64; 3])]) -> Bench {
+        let row = |&(name, unit, [min, median, max]): &(&str, Unit, [f64; 3])| Row {
+            section: Section::Speed,
+            name: name.into(),
+            unit,
+            spread: Spread { median, min, max },
+            runs: Vec::new(),
+            event_bytes: None,
+            limit: None,
+        };
+        Bench { runs, rows: values.iter().map(row).collect(), ..Bench::blank() }
+    }
+
+    #[test]
+    fn only_what_leaves_its_range_has_moved() {
+        let old = bench(
+            5,
+            &[
+                ("a", Unit::EventsPerSecond, [9.0, 10.0, 11.0]),
+                ("b", Unit::EventsPerSecond, [9.0, 10.0, 11.0]),
+                ("c", Unit::Ns, [9.0, 10.0, 11.0]),
+                ("gone", Unit::Ns, [1.0, 1.0, 1.0]),
+            ],
+        );
+        let new = bench(
+            5,
+            &[
+                ("a", Unit::EventsPerSecond, [4.0, 5.0, 9.0]),
+                ("b", Unit::EventsPerSecond, [4.0, 5.0, 6.0]),
+                ("c", Unit::Ns, [12.0, 20.0, 30.0]),
+                ("fresh", Unit::Ns, [1.0, 1.0, 1.0]),
+            ],
+        );
+        let changes = compare_benches(&old, &new);
+        let moved: Vec<bool> = changes.rows.iter().map(|row| row.moved).collect();
+        assert_eq!(moved, [false, true, true]);
+        let slower: Vec<f64> = changes.rows.iter().map(Change::slower_percent).collect();
+        assert_eq!(slower, [100.0, 100.0, 100.0]);
+        assert_eq!(changes.slower_than(99.0).count(), 2);
+        assert_eq!(changes.slower_than(101.0).count(), 0);
+        assert_eq!((changes.only_old.len(), changes.only_new.len()), (1, 1));
+        assert_eq!(compare_benches(&new, &old).slower_than(0.0).count(), 0, "what got faster is no failure");
+    }
+
+    #[test]
+    fn too_few_runs_say_nothing() {
+        let old = bench(2, &[("a", Unit::Ns, [1.0, 1.0, 1.0])]);
+        let new = bench(5, &[("a", Unit::Ns, [5.0, 5.0, 5.0])]);
+        let changes = compare_benches(&old, &new);
+        assert!(!changes.rows[0].moved && changes.notes.iter().any(|note| note.contains("2 runs then")));
+    }
+
+    #[test]
+    fn another_machine_is_told() {
+        let old = Bench { machine: "a".into(), ..Bench::blank() };
+        let notes = compare_benches(&old, &Bench::blank()).notes;
+        assert!(notes.iter().any(|note| note.contains("another machine")), "{notes:?}");
+    }
+}

@@ -1,0 +1,170 @@
+//! The document that `tamis bench` prints and compares.
+
+use serde::{Deserialize, Serialize};
+
+use super::bounds::{Bounds, Parts};
+use super::changes::RUNS_MIN;
+use super::latency::{Load, Sustained};
+use super::machine::cores;
+use super::probes::LOST;
+use super::rows::{Row, Section, Unit};
+use super::speed::Cell;
+use super::workload::{Bed, Workload};
+use super::{BenchSettings, DOCUMENT_VERSION};
+
+/// Version of the document of a benchmark. It changes when a key changes its meaning or goes away.
+pub const BENCH_VERSION: u32 = 1;
+
+/// What was measured. Serialises to the document that `bench --json` prints, and is read back from it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Bench {
+    /// Version of this program.
+    pub tamis: String,
+    /// Version of all documents.
+    pub schema: u32,
+    /// [`BENCH_VERSION`]; only benchmarks have this key.
+    pub bench: u32,
+    /// Processor, cores, kernel.
+    pub machine: String,
+    /// Threads of all programs that wanted a core in the minute before, on average.
+    pub load_before: Option<f64>,
+    /// What was run.
+    pub conditions: Conditions,
+    /// Runs behind every row.
+    pub runs: usize,
+    /// Time of a run, about.
+    pub seconds: f64,
+    /// Everything but latencies.
+    pub rows: Vec<Row>,
+    /// The highest rate at which the backlog does not grow; absent if it was not looked for, or not found.
+    pub sustained: Option<Sustained>,
+    /// Latencies.
+    pub loads: Vec<Load>,
+    /// What to know when reading it, one sentence each.
+    pub remarks: Vec<String>,
+}
+
+/// What was run. Two benchmarks with other conditions measure other things.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Conditions {
+    /// The recording, or `noise`.
+    pub input: String,
+    /// Name of the menu.
+    pub menu: String,
+    /// What ran the models.
+    pub device: String,
+    /// Bytes of an event.
+    pub event_bytes: usize,
+    /// Events per frame, on average.
+    pub frame_events: f64,
+    /// Most events per block.
+    pub batch: usize,
+    /// Workers of the latencies.
+    pub workers: usize,
+    /// Share of the events that the menu keeps, if it was run.
+    pub accepted: Option<f64>,
+}
+
+impl Conditions {
+    pub(super) fn new(settings: &BenchSettings, main: &Workload, bed: &Bed, cells: &[Cell]) -> Self {
+        let input = settings.input.as_ref().map_or("noise".into(), |(input, _)| input.display().to_string());
+        let run = cells.iter().find(|cell| cell.section == Section::Speed);
+        Self {
+            input,
+            menu: main.rules.menu.name().into(),
+            device: main.rules.engine.to_string(),
+            event_bytes: main.stream.schema.record_len(),
+            frame_events: main.stream.events as f64 / main.stream.frames() as f64,
+            batch: bed.batch,
+            workers: bed.workers,
+            accepted: run.map(|cell| cell.kept),
+        }
+    }
+
+    /// What differs: its name, its value here, its value there.
+    pub(super) fn differences(&self, other: &Self) -> Vec<(&'static str, String, String)> {
+        let pair = |what, a: &dyn ToString, b: &dyn ToString| (what, a.to_string(), b.to_string());
+        let all = [
+            pair("input", &self.input, &other.input),
+            pair("menu", &self.menu, &other.menu),
+            pair("engine", &self.device, &other.device),
+            pair("size of events", &self.event_bytes, &other.event_bytes),
+            pair("number of events per frame", &self.frame_events.round(), &other.frame_events.round()),
+            pair("batch", &self.batch, &other.batch),
+            pair("number of workers", &self.workers, &other.workers),
+        ];
+        all.into_iter().filter(|(_, a, b)| a != b).collect()
+    }
+}
+
+impl Bench {
+    pub(super) fn blank() -> Self {
+        Self {
+            tamis: env!("CARGO_PKG_VERSION").into(),
+            schema: DOCUMENT_VERSION,
+            bench: BENCH_VERSION,
+            machine: String::new(),
+            load_before: None,
+            conditions: Conditions::default(),
+            runs: 0,
+            seconds: 0.0,
+            rows: Vec::new(),
+            sustained: None,
+            loads: Vec::new(),
+            remarks: Vec::new(),
+        }
+    }
+
+    /// All rows, those of the latencies included.
+    pub fn all_rows(&self) -> Vec<Row> {
+        self.rows.iter().cloned().chain(self.loads.iter().flat_map(Load::rows)).collect()
+    }
+}
+
+/// What a reader should know.
+pub(super) fn remarks(bench: &Bench, bounds: &Bounds<'_>, looked_for_rate: bool) -> Vec<String> {
+    let mut remarks = Vec::new();
+    let fastest =
+        bench.rows.iter().filter(|row| (row.section, row.unit) == (Section::Speed, Unit::EventsPerSecond));
+    if let Some(row) = fastest.max_by(|a, b| a.spread.median.total_cmp(&b.spread.median))
+        && let Some(cell) = bounds.cells.iter().find(|cell| cell.name == row.name)
+        && let Some(parts) = bounds.parts(cell.kept)
+    {
+        let (by, ns) = parts.slowest(cell.bed.workers);
+        let verb = if by == "admission" || by == "writer" { "is" } else { "are" };
+        let (name, measured) = (&row.name, 1e9 / row.spread.median);
+        remarks.push(format!(
+            "{by} {verb} the limit of {name}: {ns:.1} ns per event at best, {measured:.1} were measured"
+        ));
+        let Parts { admission, worker, writer } = parts;
+        remarks.push(format!(
+            "by its stages an event takes {admission:.1} ns of admission, {worker:.1} ns of a worker, {writer:.1} ns of a writer"
+        ));
+    }
+    if looked_for_rate && bench.sustained.is_none() {
+        remarks.push("no rate was sustained without a growing backlog, so there are no latencies: let runs take longer (--time)".into());
+    }
+    let grew = bench.loads.iter().filter(|load| load.backlog_grew(bench.seconds)).count();
+    if grew > 0 {
+        remarks.push(format!(
+            "the backlog grew in half of the runs or more at {grew} of {} loads: latencies there say how long a run was, not how soon events are decided",
+            bench.loads.len()
+        ));
+    }
+    if let Some(load) = bench.load_before.filter(|&load| load > 0.25 * cores() as f64) {
+        let cores = cores();
+        remarks.push(format!(
+            "{load:.1} threads wanted the {cores} cores before the start: ranges and tails are theirs too"
+        ));
+    }
+    if let Some(lost) = bounds.turns.median(Section::Probes, LOST).filter(|&lost| lost > 0.05) {
+        remarks.push(format!(
+            "others took {:.0} % of the time of a spinning thread, and as much from every run: compare core times",
+            lost * 100.0
+        ));
+    }
+    if bench.runs < RUNS_MIN {
+        remarks.push(format!("with fewer than {RUNS_MIN} runs nobody can say by how much a value varies"));
+    }
+    remarks
+}

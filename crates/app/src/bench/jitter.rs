@@ -1,0 +1,114 @@
+//! What the machine does to a thread that only wants to know the time: gaps while it spins, and how late it wakes up from a sleep.
+//!
+//! Whatever latency a program has, the machine adds its own. Both probes need no part of the pipeline, so what they show is nobody's fault
+//! but that of the system, of other programs, and of a virtual machine's neighbours.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tamis_ledger::{Latency, Quantiles};
+
+/// How long the sleeper sleeps at a time.
+pub(crate) const NAP: Duration = Duration::from_micros(200);
+/// A gap in which a thread did nothing: longer than any cache miss or interrupt of a quiet machine.
+const GAP_NS: u64 = 5_000;
+/// Readings of the clock between two looks whether it is time to stop.
+const READINGS: u32 = 4096;
+
+/// What a spinning thread saw.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Gaps {
+    /// The longest time between two readings of the clock, in ns.
+    pub(crate) max_ns: u64,
+    /// Share of the time that went into gaps of more than 5 us.
+    pub(crate) lost: f64,
+}
+
+/// Reads the clock without a pause for this long.
+pub(crate) fn spin(time: Duration) -> Gaps {
+    let end = Instant::now() + time;
+    spin_while(|| Instant::now() < end)
+}
+
+fn spin_while(mut goes_on: impl FnMut() -> bool) -> Gaps {
+    let start = Instant::now();
+    let (mut last, mut max_ns, mut lost_ns) = (start, 0, 0);
+    while goes_on() {
+        for _ in 0..READINGS {
+            let now = Instant::now();
+            let gap = (now - last).as_nanos() as u64;
+            max_ns = max_ns.max(gap);
+            lost_ns += if gap > GAP_NS { gap } else { 0 };
+            last = now;
+        }
+    }
+    let all_ns = (last - start).as_nanos().max(1) as f64;
+    Gaps { max_ns, lost: lost_ns as f64 / all_ns }
+}
+
+/// Sleeps [`NAP`] again and again, and says how late it woke up.
+pub(crate) fn naps(count: usize) -> Quantiles {
+    let mut late = Latency::default();
+    for _ in 0..count {
+        let start = Instant::now();
+        std::thread::sleep(NAP);
+        late.record(late_ns(start), 1);
+    }
+    late.quantiles()
+}
+
+fn late_ns(start: Instant) -> u64 {
+    start.elapsed().saturating_sub(NAP).as_nanos() as u64
+}
+
+/// A thread beside a measurement; tells at its end what it saw.
+#[derive(Debug)]
+pub(crate) struct Witness<T> {
+    stop: Sender<()>,
+    thread: JoinHandle<T>,
+}
+
+impl<T> Witness<T> {
+    pub(crate) fn end(self) -> T {
+        drop(self.stop);
+        self.thread.join().expect("a witness does not panic")
+    }
+}
+
+/// Sleeps and wakes up beside a measurement. Takes next to nothing from it.
+pub(crate) fn sleeper() -> Witness<Quantiles> {
+    witness(|stopped| {
+        let mut late = Latency::default();
+        loop {
+            let start = Instant::now();
+            match stopped.recv_timeout(NAP) {
+                Err(RecvTimeoutError::Timeout) => late.record(late_ns(start), 1),
+                _ => return late.quantiles(),
+            }
+        }
+    })
+}
+
+/// Spins beside a measurement. Takes a whole core: only for a machine that has one to spare.
+pub(crate) fn spinner() -> Witness<Gaps> {
+    witness(|stopped| spin_while(|| stopped.try_recv() == Err(TryRecvError::Empty)))
+}
+
+fn witness<T: Send + 'static>(look: impl FnOnce(&Receiver<()>) -> T + Send + 'static) -> Witness<T> {
+    let (stop, stopped) = channel();
+    Witness { stop, thread: std::thread::spawn(move || look(&stopped)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn witnesses_end_when_told_and_saw_something() {
+        let (sleeper, spinner) = (sleeper(), spinner());
+        std::thread::sleep(Duration::from_millis(20));
+        let (late, gaps) = (sleeper.end(), spinner.end());
+        assert!(late.max > 0 && gaps.max_ns > 0 && (0.0..=1.0).contains(&gaps.lost), "{late:?} {gaps:?}");
+    }
+}

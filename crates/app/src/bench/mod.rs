@@ -1,0 +1,351 @@
+//! Benchmarks: what the machine can do, what each stage makes of it, and what the whole comes to.
+//!
+//! ```text
+//!   turn 1:  probes | stages | every topology | every size       all in turns, so that a ratio comes from the same minutes
+//!   turn 2:  probes | stages | every topology | every size
+//!   ...
+//!   then:    the rate that is sustained, and latencies at 20, 50, 70 and 90 % of it, in turns too
+//! ```
+//!
+//! * I1: events are in memory before a clock runs; accepted events go to real files in a temporary folder, which is removed.
+//! * I2: everything is done once before it is measured: that warms caches and clocks.
+//! * I3: a value is the median of several runs, and its range is that of all runs. Nothing is left out.
+//! * I4: a latency counts from the moment when an event was due, which is fixed in advance (`open_loop.rs`).
+//! * I5: a run that loses an event or a device ends the benchmark: half a run is no measurement.
+
+mod bounds;
+mod changes;
+mod document;
+mod jitter;
+mod latency;
+pub(crate) mod machine;
+mod open_loop;
+mod probes;
+mod rows;
+mod sample;
+mod speed;
+mod stages;
+mod workload;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tamis_model::Engine;
+
+pub use self::changes::{Change, Changes, compare_benches, read_bench};
+pub use self::document::{BENCH_VERSION, Bench, Conditions};
+pub use self::latency::{Load, Sustained, Tail};
+pub use self::rows::{Limit, Row, Section, Spread, Unit};
+
+use self::bounds::Bounds;
+use self::machine::{cores, load, machine};
+use self::probes::Probes;
+use self::rows::Turns;
+use self::sample::{L1_BYTES, Sample};
+use self::speed::Cell;
+use self::stages::Stages;
+use self::workload::{Bed, Workload};
+use crate::models::Rules;
+use crate::{DOCUMENT_VERSION, Exit, Failure, Settings};
+
+/// Events per frame that are made, if nothing else is asked for: 6.4 us of collisions at 40 MHz.
+const FRAME_EVENTS: usize = 256;
+/// Sources of the second topology, if nothing else is asked for.
+const SOURCES: usize = 4;
+/// Times of a row of sizes, of which there are many, over that of a topology.
+const SIZES_SHARE: f64 = 0.3;
+/// Time of the run behind the hand-over, over that of a topology.
+const IDLE_SHARE: f64 = 0.5;
+
+/// What to measure.
+#[derive(Clone, Debug)]
+pub struct BenchSettings {
+    /// A recording and its menu; without, events, menu and model are made.
+    pub input: Option<(PathBuf, PathBuf)>,
+    /// What runs the models.
+    pub engine: Engine,
+    /// Deciding threads, a topology each; empty: powers of two up to one per core.
+    pub workers: Vec<usize>,
+    /// Sources, a topology each; empty: 1 and 4. With 1 the sources are those of the recording.
+    pub sources: Vec<usize>,
+    /// Most events per block.
+    pub batch: usize,
+    /// Most events per frame; longer ones are cut.
+    pub frame_events: Option<usize>,
+    /// Events per run, at least; by default as many as take `seconds`.
+    pub events: Option<u64>,
+    /// Time of a run.
+    pub seconds: f64,
+    /// Runs that are measured.
+    pub runs: usize,
+    /// What is measured; empty: all, without the sizes if there is an input.
+    pub sections: Vec<Section>,
+    /// Where temporary folders are made.
+    pub folder: PathBuf,
+}
+
+impl Default for BenchSettings {
+    fn default() -> Self {
+        Self {
+            input: None,
+            engine: Engine::Flex,
+            workers: Vec::new(),
+            sources: Vec::new(),
+            batch: Settings::BATCH,
+            frame_events: None,
+            events: None,
+            seconds: 1.0,
+            runs: 5,
+            sections: Vec::new(),
+            folder: std::env::temp_dir(),
+        }
+    }
+}
+
+/// How far a benchmark is.
+#[derive(Clone, Copy, Debug)]
+pub struct BenchStep<'a> {
+    /// Steps that are done.
+    pub done: u64,
+    /// All of them.
+    pub total: u64,
+    /// What comes next.
+    pub next: &'a str,
+}
+
+/// Measures. `progress` is called before every step.
+pub fn bench(settings: &BenchSettings, progress: &mut dyn FnMut(BenchStep<'_>)) -> Result<Bench, Failure> {
+    check(settings)?;
+    let load_before = load();
+    let mut parts = Parts::new(settings)?;
+    let mut steps = Steps { done: 0, total: parts.steps(settings), progress };
+    let (turns, record_bytes) = in_turns(settings, &mut parts, &mut steps)?;
+    let (sustained, loads) = latencies(settings, &parts, &turns, &mut steps)?;
+    let Parts { rules, main, cells, bed, .. } = &parts;
+    let event_bytes = main.stream.schema.record_len() as f64;
+    let bounds = Bounds { turns: &turns, event_bytes, record_bytes, models: multiply_adds(rules), cells };
+    let mut bench = Bench {
+        machine: machine(),
+        load_before,
+        conditions: Conditions::new(settings, main, bed, cells),
+        runs: settings.runs,
+        seconds: settings.seconds,
+        rows: turns.rows(|section, name| bounds.of(section, name)),
+        sustained,
+        loads,
+        ..Bench::blank()
+    };
+    for row in &mut bench.rows {
+        let cell = cells.iter().find(|cell| (cell.section, &cell.name) == (row.section, &row.name));
+        row.event_bytes = cell.map(|cell| cell.workload.stream.schema.record_len() as u64);
+    }
+    bench.remarks = document::remarks(&bench, &bounds, settings.wants(Section::Latency));
+    Ok(bench)
+}
+
+/// Everything but latencies; also the bytes of the record of a kept event, 0 if no stage was measured.
+fn in_turns(
+    settings: &BenchSettings,
+    parts: &mut Parts,
+    steps: &mut Steps<'_>,
+) -> Result<(Turns, f64), Failure> {
+    let Parts { main, idle, cells, bed, .. } = parts;
+    let folder = tempfile::Builder::new().prefix("tamis-bench-").tempdir_in(&settings.folder);
+    let folder = folder
+        .map_err(|error| Failure::new(Exit::Storage, format!("{}: {error}", settings.folder.display())))?;
+    for cell in &mut *cells {
+        steps.next("warming up");
+        let share = if cell.section == Section::Sizes { SIZES_SHARE } else { 1.0 };
+        cell.warm_up(settings.seconds * share, settings.events)?;
+    }
+    let mut probes = settings.wants(Section::Probes).then(|| Probes::new(&main.stream));
+    let mut stages = None;
+    if settings.wants(Section::Stages) {
+        idle.warm_up(settings.seconds * IDLE_SHARE, settings.events)?;
+        let all = Workload::random_rules(&main.stream.schema, 1)?;
+        stages = Some(Stages::new(main, idle, &all, bed, folder.path())?);
+    }
+    let mut turns = Turns::default();
+    for turn in 0..=settings.runs {
+        // Turn 0 warms up what `warm_up` did not.
+        if turn == 1 {
+            turns = Turns::default();
+        }
+        if let Some(probes) = &mut probes {
+            steps.next("probing the machine");
+            probes.turn(&mut turns);
+        }
+        if let Some(stages) = &mut stages {
+            steps.next("stages");
+            stages.turn(&mut turns)?;
+        }
+        for cell in cells.iter_mut().filter(|_| turn > 0) {
+            steps.next(&cell.name);
+            cell.turn(&mut turns)?;
+        }
+    }
+    Ok((turns, stages.as_ref().map_or(0.0, Stages::record_bytes)))
+}
+
+/// The sustained rate, and latencies at shares of it.
+fn latencies(
+    settings: &BenchSettings,
+    parts: &Parts,
+    turns: &Turns,
+    steps: &mut Steps<'_>,
+) -> Result<(Option<Sustained>, Vec<Load>), Failure> {
+    if !settings.wants(Section::Latency) {
+        return Ok((None, Vec::new()));
+    }
+    let Parts { main, cells, bed, .. } = parts;
+    let full_pace =
+        cells.iter().find(|cell| cell.section == Section::Speed && cell.bed.workers == bed.workers);
+    let full_pace = full_pace.and_then(|cell| turns.median(Section::Speed, &cell.name));
+    let full_pace = full_pace.expect("the topology of the latencies is always measured");
+    let most = settings.seconds;
+    let seconds = settings.events.map_or(most, |events| most.min(events as f64 / full_pace));
+    steps.next("looking for the sustained rate");
+    let Some(sustained) = latency::sustained(main, bed, full_pace, seconds)? else {
+        return Ok((None, Vec::new()));
+    };
+    let progress = || steps.next("latencies");
+    let loads = latency::measure(main, bed, sustained, settings.runs, seconds, progress)?;
+    Ok((Some(sustained), loads))
+}
+
+fn check(settings: &BenchSettings) -> Result<(), Failure> {
+    let refuse = |message: &str| Err(Failure::new(Exit::Settings, message));
+    if settings.runs == 0 || settings.events == Some(0) {
+        return refuse("a measurement needs at least one run and one event");
+    }
+    if !(settings.seconds > 0.0 && settings.seconds < 86_400.0) {
+        return refuse("a run must take some time, and less than a day");
+    }
+    if settings.sources.contains(&0)
+        || settings.sources.iter().any(|&sources| sources > usize::from(u16::MAX))
+    {
+        return refuse("the number of sources must be 1 to 65535");
+    }
+    if settings.frame_events == Some(0) {
+        return refuse("a frame has at least one event");
+    }
+    Ok(())
+}
+
+impl BenchSettings {
+    fn wants(&self, section: Section) -> bool {
+        match self.sections.as_slice() {
+            [] => section != Section::Sizes || self.input.is_none(),
+            some => some.contains(&section),
+        }
+    }
+
+    fn workers(&self) -> Vec<usize> {
+        if !self.workers.is_empty() {
+            return self.workers.clone();
+        }
+        let powers = std::iter::successors(Some(1), |n| Some(2 * n)).take_while(|&n| n < cores());
+        powers.chain([cores()]).collect()
+    }
+
+    fn sources(&self) -> Vec<usize> {
+        if self.sources.is_empty() { vec![1, SOURCES] } else { self.sources.clone() }
+    }
+}
+
+/// Everything that is measured, made and loaded.
+struct Parts {
+    rules: Arc<Rules>,
+    /// The events of the first number of sources.
+    main: Workload,
+    /// The same with a menu that keeps nothing, and one worker.
+    idle: Cell,
+    cells: Vec<Cell>,
+    /// As many workers as the largest topology.
+    bed: Bed,
+}
+
+impl Parts {
+    fn new(settings: &BenchSettings) -> Result<Self, Failure> {
+        let (sample, rules, cut) = match &settings.input {
+            Some((input, menu)) => {
+                let sample = Sample::load(input)?;
+                let rules = Rules::load(menu, &[], &sample.schema, settings.engine)?;
+                (sample, Arc::new(rules), settings.frame_events)
+            }
+            None => {
+                let frame_events = settings.frame_events.unwrap_or(FRAME_EVENTS);
+                let sample = Sample::made(L1_BYTES, frame_events, settings.events.unwrap_or(u64::MAX))?;
+                let rules = Workload::own_rules(&sample.schema, settings.engine)?;
+                (sample, rules, None)
+            }
+        };
+        let (workers, sources) = (settings.workers(), settings.sources());
+        let most = workers.iter().copied().max().expect("there is one");
+        let bed = Bed { workers: most, batch: settings.batch, folder: settings.folder.clone() };
+        let mut cells = Vec::new();
+        let stream = sample.stream(sources[0], cut);
+        for (k, &sources) in sources.iter().enumerate() {
+            let stream = if k == 0 { stream.clone() } else { sample.stream(sources, cut) };
+            for &workers in &workers {
+                let is_for_latency = settings.wants(Section::Latency) && k == 0 && workers == most;
+                if settings.wants(Section::Speed) || is_for_latency {
+                    let workload = Workload { stream: stream.clone(), rules: rules.clone() };
+                    let (name, bed) = (speed::topology(sources, workers), Bed { workers, ..bed.clone() });
+                    cells.push(Cell::new(Section::Speed, name, workload, bed));
+                }
+            }
+        }
+        if settings.wants(Section::Sizes) {
+            cells.extend(sizes(settings, &bed)?);
+        }
+        let main = Workload { stream: stream.clone(), rules: rules.clone() };
+        let idle = Workload { stream, rules: Workload::idle_rules(&sample.schema)? };
+        let idle = Cell::new(Section::Stages, String::new(), idle, Bed { workers: 1, ..bed.clone() });
+        Ok(Self { rules, main, idle, cells, bed })
+    }
+
+    fn steps(&self, settings: &BenchSettings) -> u64 {
+        let (cells, runs) = (self.cells.len(), settings.runs);
+        let first =
+            usize::from(settings.wants(Section::Probes)) + usize::from(settings.wants(Section::Stages));
+        let latency = if settings.wants(Section::Latency) { 1 + runs * latency::RUNS_PER_TURN } else { 0 };
+        (cells + (runs + 1) * first + runs * cells + latency) as u64
+    }
+}
+
+fn sizes(settings: &BenchSettings, bed: &Bed) -> Result<Vec<Cell>, Failure> {
+    let mut cells = Vec::new();
+    for bytes in speed::SIZES {
+        let frame_events = settings.frame_events.unwrap_or(FRAME_EVENTS);
+        let sample = Sample::made(bytes, frame_events, settings.events.unwrap_or(u64::MAX))?;
+        let stream = sample.stream(1, None);
+        for &every in speed::every(bytes) {
+            let rules = Workload::random_rules(&sample.schema, every)?;
+            let workload = Workload { stream: stream.clone(), rules };
+            cells.push(Cell::new(Section::Sizes, speed::size(bytes, every), workload, bed.clone()));
+        }
+    }
+    Ok(cells)
+}
+
+/// Names of the models and their multiply-adds per event, where a CPU does them.
+fn multiply_adds(rules: &Rules) -> Vec<(String, u64)> {
+    let count = |(name, choices): &(String, Vec<tamis_model::Bundle>)| {
+        (name.clone(), if rules.engine.is_cpu() { choices[0].multiply_adds() } else { 0 })
+    };
+    rules.bundles.iter().map(count).collect()
+}
+
+struct Steps<'a> {
+    done: u64,
+    total: u64,
+    progress: &'a mut dyn FnMut(BenchStep<'_>),
+}
+
+impl Steps<'_> {
+    fn next(&mut self, next: &str) {
+        (self.progress)(BenchStep { done: self.done, total: self.total, next });
+        self.done += 1;
+    }
+}

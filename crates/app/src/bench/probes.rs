@@ -1,0 +1,115 @@
+//! What one core of this machine can do at most: the yardsticks for every stage.
+//!
+//! Work of one thread, here and in `stages.rs`, is timed in pieces of a fraction of a ms, shorter than the time slices of a busy system; what
+//! counts for a turn is the piece in the middle. So a program that takes the core away now and then does not count, and one that shares the
+//! caches or lowers the clock does. How much time others take is a probe by itself.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use tamis_kernel::Isa;
+use tamis_store::{CHUNK_BYTES, CompressionProbe};
+
+use super::jitter;
+use super::rows::{Section, Spread, Turns, Unit};
+use super::sample::Stream;
+
+/// Bytes of each buffer that is copied or read: more than the caches near a core hold.
+const LARGE: usize = 64 << 20;
+/// Bytes of a piece of it.
+const PIECE: usize = 2 << 20;
+/// Bytes that are checked: in cache, as frames are that have just arrived.
+const CHECKED: usize = 64 << 10;
+/// Times that they are, in a piece.
+const CHECKS: usize = 16;
+/// Pieces of a probe that touches no memory.
+const PIECES: usize = 100;
+const PEAK_ROUNDS: usize = 20_000;
+const CLOCK_READINGS: usize = 1000;
+const NAPS: usize = 50;
+const SPIN: Duration = Duration::from_millis(30);
+
+pub(crate) const PEAK: &str = "multiply-add f32";
+pub(crate) const COPY: &str = "memory copy";
+pub(crate) const READ: &str = "memory read";
+pub(crate) const CRC: &str = "CRC32C";
+pub(crate) const ZSTD: &str = "zstd of the events";
+
+/// What others take.
+pub(crate) const LOST: &str = "time lost in gaps";
+
+/// Does so many rounds of multiply-adds on registers, and says how many numbers were multiplied and added; none if the CPU lacks it.
+type MultiplyAdds = fn(usize) -> Option<usize>;
+
+/// One line for each type of number that the kernels compute with.
+const PEAKS: [(&str, MultiplyAdds); 2] = [
+    (PEAK, |rounds| tamis_kernel::multiply_adds(Isa::best(), rounds)),
+    ("multiply-add i16", |rounds| tamis_kernel::multiply_adds_i16(Isa::best(), rounds)),
+];
+
+/// The memory of the probes.
+#[derive(Debug)]
+pub(crate) struct Probes {
+    from: Vec<u64>,
+    to: Vec<u64>,
+    records: Vec<u8>,
+    compression: CompressionProbe,
+}
+
+impl Probes {
+    /// The compression is that of `stream`, whose events are stored if they are accepted.
+    pub(crate) fn new(stream: &Stream) -> Self {
+        let numbers = LARGE / size_of::<u64>();
+        let from = (0..numbers as u64).map(|k| k.wrapping_mul(0x9E37_79B9_7F4A_7C15)).collect();
+        let records = stream.bytes[..stream.bytes.len().min(8 * CHUNK_BYTES)].to_vec();
+        Self { from, to: vec![0; numbers], records, compression: CompressionProbe::default() }
+    }
+
+    /// Measures each once.
+    pub(crate) fn turn(&mut self, turns: &mut Turns) {
+        let mut add = |name: &str, unit, value| turns.add(Section::Probes, name, unit, value);
+        for (name, multiply_adds) in PEAKS {
+            if let Some(done) = multiply_adds(PEAK_ROUNDS) {
+                let seconds = median((0..PIECES).map(|_| timed(|| multiply_adds(PEAK_ROUNDS)).0));
+                add(name, Unit::MultiplyAddsPerSecond, done as f64 / seconds);
+            }
+        }
+        let numbers = PIECE / size_of::<u64>();
+        let pieces = self.to.chunks_exact_mut(numbers).zip(self.from.chunks_exact(numbers));
+        let copy =
+            |(to, from): (&mut [u64], &[u64])| timed(|| black_box(to).copy_from_slice(black_box(from))).0;
+        add(COPY, Unit::BytesPerSecond, PIECE as f64 / median(pieces.map(copy)));
+        let sum = |piece: &[u64]| black_box(piece).iter().fold(0u64, |a, b| a.wrapping_add(*b));
+        let pieces = self.from.chunks_exact(numbers).map(|piece| timed(|| black_box(sum(piece))).0);
+        add(READ, Unit::BytesPerSecond, PIECE as f64 / median(pieces));
+        let checked = &self.records.repeat(CHECKED.div_ceil(self.records.len()))[..CHECKED];
+        let check = || (0..CHECKS).fold(0, |crc, _| crc ^ tamis_event::crc32c(black_box(checked)));
+        let seconds = median((0..PIECES).map(|_| timed(|| black_box(check())).0));
+        add(CRC, Unit::BytesPerSecond, (CHECKS * CHECKED) as f64 / seconds);
+        let per_byte = self.records.chunks(CHUNK_BYTES).map(|chunk| {
+            timed(|| black_box(self.compression.compressed_len(black_box(chunk)))).0 / chunk.len() as f64
+        });
+        add(ZSTD, Unit::BytesPerSecond, 1.0 / median(per_byte));
+        let read = || (0..CLOCK_READINGS).for_each(|_| _ = black_box(Instant::now()));
+        let seconds = median((0..PIECES).map(|_| timed(read).0));
+        add("clock reading", Unit::Ns, seconds * 1e9 / CLOCK_READINGS as f64);
+        let late = jitter::naps(NAPS);
+        add("wake-up late, p50", Unit::Ns, late.p50 as f64);
+        add("wake-up late, max", Unit::Ns, late.max as f64);
+        let gaps = jitter::spin(SPIN);
+        add("gap while spinning, max", Unit::Ns, gaps.max_ns as f64);
+        add(LOST, Unit::Share, gaps.lost);
+    }
+}
+
+/// Seconds that it took, and what came out.
+pub(crate) fn timed<T>(work: impl FnOnce() -> T) -> (f64, T) {
+    let start = Instant::now();
+    let result = work();
+    (start.elapsed().as_secs_f64().max(1e-9), result)
+}
+
+/// The piece in the middle, of at least one.
+pub(crate) fn median(pieces: impl Iterator<Item = f64>) -> f64 {
+    Spread::of(&pieces.collect::<Vec<_>>()).median
+}

@@ -1,0 +1,172 @@
+//! The events that are measured with: those of a recording, or made from a seed; in memory, as the frames of one or several sources.
+//!
+//! A run has one stream of frames. Several sources are frames of several source ids in turn, as an event builder or a switch would hand them
+//! on; each source counts its own events.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::path::Path;
+
+use bytes::Bytes;
+use tamis_event::{FrameHeader, FrameMeta, HEADER_LEN, Schema, encode_events, encode_schema};
+use tamis_sim::{GenOptions, Generator};
+use tamis_source::Recording;
+
+use crate::exit::OrFail;
+use crate::frames::{Frame, Frames};
+use crate::{Exit, Failure};
+
+/// Bytes of events that are made: too many for the caches near a core.
+const MADE_BYTES: usize = 32 << 20;
+/// Frames that are made are no longer than this, unless one event is.
+const FRAME_BYTES: usize = 256 << 10;
+/// Bytes of an event that is 57 numbers, as level 1 of a collider makes them.
+pub(crate) const L1_BYTES: usize = 114;
+
+/// Good frames, taken apart.
+#[derive(Debug)]
+pub(crate) struct Sample {
+    pub(crate) schema: Schema,
+    frames: Vec<(FrameMeta, Bytes)>,
+}
+
+/// Frames as bytes, ready to be played.
+#[derive(Clone, Debug)]
+pub(crate) struct Stream {
+    pub(crate) schema: Schema,
+    /// A schema frame, then event frames.
+    pub(crate) bytes: Bytes,
+    /// Where each frame ends, the schema frame first.
+    pub(crate) ends: Vec<usize>,
+    pub(crate) events: u64,
+}
+
+impl Sample {
+    /// The good frames of a recording.
+    pub(crate) fn load(path: &Path) -> Result<Self, Failure> {
+        let mut reader = Frames::open(path)?;
+        let mut frames = Vec::new();
+        while let Some(frame) = reader.next()? {
+            if let Frame::Events { header, payload, .. } = frame {
+                // A copy: the recording may be decompressed into buffers that are used again.
+                frames.push((meta(&header), Bytes::copy_from_slice(&payload)));
+            }
+        }
+        if frames.is_empty() {
+            let message = format!("{}: no events to measure with", path.display());
+            return Err(Failure::new(Exit::Input, message));
+        }
+        Ok(Self { schema: reader.schema().clone(), frames })
+    }
+
+    /// Noise: events of `event_bytes`, as 16-bit numbers called `x`, at most `events_max` of them.
+    pub(crate) fn made(event_bytes: usize, frame_events: usize, events_max: u64) -> Result<Self, Failure> {
+        let text = format!(
+            "name = \"noise-{event_bytes}\"\n[[field]]\nname = \"x\"\ndtype = \"i16\"\nlen = {}\n",
+            event_bytes / 2
+        );
+        let schema = Schema::parse(text.as_bytes()).or_fail(Exit::Internal)?;
+        let frame_events = frame_events.min(FRAME_BYTES / event_bytes).max(1);
+        let events = ((MADE_BYTES / event_bytes) as u64).min(events_max).max(1);
+        let options = GenOptions { frame_events, ..GenOptions::default() };
+        let generator = Generator::new(&schema, options).or_fail(Exit::Settings)?;
+        let mut frames = Vec::new();
+        let made: Result<_, Infallible> = generator.generate(events, |frame| {
+            let header = FrameHeader::read(frame).expect("the generator makes whole frames");
+            let payload = &frame[HEADER_LEN..HEADER_LEN + header.payload_len as usize];
+            frames.push((meta(&header), Bytes::copy_from_slice(payload)));
+            Ok(())
+        });
+        made.expect("nothing can fail");
+        Ok(Self { schema, frames })
+    }
+
+    /// The frames, those with more than `frame_events` events cut, dealt to `sources` sources in turn.
+    pub(crate) fn stream(&self, sources: usize, frame_events: Option<usize>) -> Stream {
+        let stride = self.schema.record_len();
+        let mut bytes = Vec::new();
+        encode_schema(&self.schema, FrameMeta::default(), &mut bytes);
+        let (mut ends, mut events) = (vec![bytes.len()], 0);
+        let mut next_ids: HashMap<(u16, u32), u64> = HashMap::new();
+        for (mut meta, payload) in self.frames.iter().cloned() {
+            let most = frame_events.unwrap_or(usize::MAX).saturating_mul(stride);
+            for piece in payload.chunks(most) {
+                let count = (piece.len() / stride) as u64;
+                let own_id = meta.first_event_id;
+                if sources > 1 {
+                    meta.source_id = ((ends.len() - 1) % sources) as u16;
+                    let next = next_ids.entry((meta.source_id, meta.run)).or_default();
+                    (meta.first_event_id, meta.sparse_ids) = (*next, false);
+                    *next += count;
+                }
+                encode_events(&self.schema, meta, piece, &mut bytes);
+                ends.push(bytes.len());
+                meta.first_event_id = own_id + count;
+                events += count;
+            }
+        }
+        Stream { schema: self.schema.clone(), bytes: Bytes::from(bytes), ends, events }
+    }
+}
+
+impl Stream {
+    /// The stream as a recording, `passes` times.
+    pub(crate) fn recording(&self, passes: u64) -> Result<Recording, Failure> {
+        tamis_source::memory(self.bytes.clone(), "memory", passes).or_fail(Exit::Input)
+    }
+
+    /// Event frames.
+    pub(crate) fn frames(&self) -> usize {
+        self.ends.len() - 1
+    }
+}
+
+fn meta(header: &FrameHeader) -> FrameMeta {
+    FrameMeta {
+        run: header.run,
+        segment: header.segment,
+        source_id: header.source_id,
+        first_event_id: header.first_event_id,
+        time_ns: header.time_ns,
+        sparse_ids: header.flags & tamis_event::flags::SPARSE_IDS != 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tamis_pipeline::{Found, FrameReader};
+
+    use super::*;
+
+    fn headers(stream: &Stream) -> Vec<(u16, u64, u32)> {
+        let recording = stream.recording(1).unwrap();
+        let mut reader = FrameReader::new(recording.source, &stream.schema);
+        let mut found = Vec::new();
+        while let Some(next) = reader.find_next() {
+            match next {
+                Found::Frame { header, .. } => {
+                    found.push((header.source_id, header.first_event_id, header.n_events));
+                }
+                Found::Schema { .. } => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn frames_are_cut_and_dealt_without_losing_an_event() {
+        let sample = Sample::made(L1_BYTES, 10, 25).unwrap();
+        assert_eq!(headers(&sample.stream(1, None)), [(0, 0, 10), (0, 10, 10), (0, 20, 5)]);
+        let cut = sample.stream(1, Some(6));
+        assert_eq!(headers(&cut), [(0, 0, 6), (0, 6, 4), (0, 10, 6), (0, 16, 4), (0, 20, 5)]);
+        assert_eq!((cut.events, cut.frames()), (25, 5));
+        assert_eq!(headers(&sample.stream(2, None)), [(0, 0, 10), (1, 0, 10), (0, 10, 5)]);
+    }
+
+    #[test]
+    fn large_events_are_made_too() {
+        let stream = Sample::made(1 << 20, 64, 3).unwrap().stream(1, None);
+        assert_eq!((stream.events, stream.frames(), stream.schema.record_len()), (3, 3, 1 << 20));
+    }
+}

@@ -1,0 +1,120 @@
+//! The whole pipeline at full pace: frames in memory to closed files, by topology, and by size of events and share of accepted ones.
+//!
+//! At full pace the source waits for the pipeline, so nothing is dropped and no backlog can grow: the events of a run over its time are the
+//! rate that is sustained by construction. `latency.rs` looks for the same rate with arrivals on a timetable.
+
+use super::machine::core_seconds;
+use super::rows::{Section, Turns, Unit};
+use super::workload::{Bed, Workload};
+use crate::Failure;
+
+/// Sizes of events in bytes: 57 numbers, an image of 18 x 14 towers, and frames of ever larger detectors.
+pub(crate) const SIZES: [usize; 5] = [114, 504, 4 << 10, 64 << 10, 1 << 20];
+/// One event in so many is accepted, for every size.
+const EVERY: [u64; 2] = [1000, 1];
+/// And these for the smallest one.
+const EVERY_OF_SMALLEST: [u64; 6] = [100_000, 10_000, 1000, 100, 10, 1];
+
+/// What is accepted from events of `bytes`.
+pub(crate) fn every(bytes: usize) -> &'static [u64] {
+    if bytes == SIZES[0] { &EVERY_OF_SMALLEST } else { &EVERY }
+}
+
+/// One row of a table: a workload on a bed.
+#[derive(Debug)]
+pub(crate) struct Cell {
+    pub(crate) section: Section,
+    pub(crate) name: String,
+    pub(crate) workload: Workload,
+    pub(crate) bed: Bed,
+    /// How often the events are played; 0 before it is known.
+    passes: u64,
+    /// Share of the events that was accepted.
+    pub(crate) kept: f64,
+}
+
+impl Cell {
+    pub(crate) fn new(section: Section, name: String, workload: Workload, bed: Bed) -> Self {
+        Self { section, name, workload, bed, passes: 0, kept: 0.0 }
+    }
+
+    /// Plays the events for a moment, to warm up, and finds how many a run of `seconds` needs. `events` bounds the number if it is given: from
+    /// below for topologies, which were asked for, and from above for the others.
+    pub(crate) fn warm_up(&mut self, seconds: f64, events: Option<u64>) -> Result<(), Failure> {
+        let held = self.workload.stream.events;
+        self.passes = 1;
+        // The first time, much is done for the first time; the second shows the speed.
+        for share in [WARM_UP_SHARE, 1.0] {
+            let wanted = (self.run()?.events_per_s * seconds * share) as u64;
+            let wanted = match (self.section, events) {
+                (Section::Speed, Some(events)) => events,
+                (_, Some(events)) => wanted.min(events),
+                (_, None) => wanted,
+            };
+            self.passes = wanted.div_ceil(held).max(1);
+        }
+        Ok(())
+    }
+
+    /// One run.
+    pub(crate) fn turn(&mut self, turns: &mut Turns) -> Result<(), Failure> {
+        let run = self.run()?;
+        turns.add(self.section, self.name.as_str(), Unit::EventsPerSecond, run.events_per_s);
+        if self.section == Section::Speed
+            && let Some(ns) = run.core_ns
+        {
+            turns.add(self.section, core_time(&self.name), Unit::NsPerEvent, ns);
+        }
+        Ok(())
+    }
+
+    /// What one run gave.
+    pub(crate) fn run(&mut self) -> Result<Run, Failure> {
+        let before = core_seconds();
+        let report = self.workload.flat(&self.bed, self.passes)?;
+        let used = core_seconds().zip(before).map(|(after, before)| after - before);
+        let events = report.ledger.received.max(1) as f64;
+        self.kept = report.ledger.accepted as f64 / events;
+        let core_ns =
+            used.filter(|&seconds| seconds >= CORE_SECONDS_MIN).map(|seconds| seconds * 1e9 / events);
+        Ok(Run { events_per_s: report.throughput.events_per_s, core_ns })
+    }
+}
+
+/// What one run gave.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run {
+    pub(crate) events_per_s: f64,
+    /// Time of all cores per event: what a machine that others share cannot take away. Unknown for a run that was too short.
+    pub(crate) core_ns: Option<f64>,
+}
+
+/// Time of the warm-up over that of a run.
+const WARM_UP_SHARE: f64 = 0.2;
+/// Less is not told apart well enough: the system counts hundredths.
+const CORE_SECONDS_MIN: f64 = 0.1;
+
+/// Name of the row of the core time.
+pub(crate) fn core_time(name: &str) -> String {
+    format!("{name}, core time")
+}
+
+/// Name of the row of a topology.
+pub(crate) fn topology(sources: usize, workers: usize) -> String {
+    let plural = |n: usize| if n == 1 { "" } else { "s" };
+    format!("{sources} source{}, {workers} worker{}", plural(sources), plural(workers))
+}
+
+/// Name of the row of a size.
+pub(crate) fn size(bytes: usize, every: u64) -> String {
+    let share = match every {
+        1 => "all".into(),
+        every => format!("1 in {every}"),
+    };
+    let bytes = match bytes {
+        b if b >= 1 << 20 => format!("{} MiB", b >> 20),
+        b if b >= 1 << 10 => format!("{} KiB", b >> 10),
+        b => format!("{b} B"),
+    };
+    format!("{bytes}, {share} accepted")
+}
