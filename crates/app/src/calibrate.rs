@@ -246,7 +246,7 @@ fn tolerance(found: [(&str, f64); 2], most: f64) -> Result<f64, String> {
     let wanted = (largest * CalibrateSettings::TOLERANCE_FACTOR).max(1e-6);
     let digit = 10f64.powi(wanted.log10().floor() as i32);
     // Written and read again, so that it is the number that people see.
-    let rounded: f64 = format!("{:e}", (wanted / digit).ceil() * digit).parse().expect("a number is one");
+    let rounded: f64 = format!("{:.0e}", (wanted / digit).ceil() * digit).parse().expect("a number is one");
     if rounded > most {
         return Err(format!(
             "on {place} scores in integers differ by up to {largest:.2e} from those of flex: integers of 16 bits are too coarse for this \
