@@ -6,10 +6,13 @@ pub const WORKERS_MAX: usize = 256;
 pub const BATCH_EVENTS_MAX: usize = 65_536;
 /// Most bytes of events in a block, unless a single event is longer: bounds the memory of output blocks when everything is kept.
 const BLOCK_BYTES_MAX: usize = 16 << 20;
-/// Blocks that may wait for each worker: one to go on with at once, one for the time the source needs to wake up.
-const WAITING_PER_WORKER: usize = 2;
+/// Blocks that may wait for each worker: to go on with while admission sleeps until some are free, wakes up, and fills them.
+const WAITING_PER_WORKER: usize = 4;
 /// Output blocks that each worker may be ahead of the slowest one.
 const AHEAD_PER_WORKER: usize = 4;
+/// Blocks that wait before a sleeping stage behind the decision is woken, while blocks keep coming. One wake-up costs about as much as deciding a
+/// hundred events.
+pub(crate) const BLOCKS_PER_WAKE: usize = 8;
 /// Output blocks that may wait for each writer; at 4,096 events and one accepted in a hundred this is a buffer of about 100 kB.
 const WAITING_PER_WRITER: usize = 16;
 
@@ -59,6 +62,12 @@ impl Limits {
     /// Input blocks: one being filled, one in each worker's hand, and those that wait.
     pub fn inbound_blocks(self) -> usize {
         1 + self.workers + WAITING_PER_WORKER * self.workers
+    }
+
+    /// Free input blocks that wait before a sleeping admission is woken, while blocks are freed one after the other: what workers have before
+    /// them meanwhile is more than it needs to wake up.
+    pub(crate) fn free_per_wake(self) -> usize {
+        self.inbound_blocks() / 3
     }
 
     /// Output blocks for a run with `writers` streams: one in each worker's hand, those that are ahead of the order, those that wait for a

@@ -14,6 +14,7 @@ use tamis_ring::{Bell, Receiver, Sender, queue};
 
 use crate::admission::Admission;
 use crate::affinity::pin;
+use crate::limits::BLOCKS_PER_WAKE;
 use crate::outbound::{Inbound, Outbound};
 use crate::sequencer::Sequencer;
 use crate::stage::{panic_message, run_to_end};
@@ -151,6 +152,10 @@ impl Pipeline {
         let (to_sequencer, from_workers) = queue(outputs, &[], &[&sequencer_bell]);
         let (segment_sender, segments) = mpsc::channel();
 
+        // Only admission wakes its receivers at once: the rest is not in the way of a decision.
+        let free_inputs = free_inputs.patient(limits.free_per_wake());
+        let to_sequencer = to_sequencer.patient(BLOCKS_PER_WAKE);
+        let free_outputs = free_outputs.patient(BLOCKS_PER_WAKE);
         let admission = Admission::new(
             source,
             schema,
@@ -177,6 +182,7 @@ impl Pipeline {
         let mut writers = Vec::new();
         for (stream, (sink, bell)) in sinks.into_iter().zip(writer_bells).enumerate().rev() {
             let (sender, input) = queue(outputs, &[], &[&bell]);
+            let sender = sender.patient(BLOCKS_PER_WAKE);
             writers.push((Writer::new(stream, sink, input, next, clock.clone(), control.clone()), bell));
             next = sender;
         }

@@ -88,6 +88,10 @@ impl Sequencer {
 }
 
 impl Stage for Sequencer {
+    fn pause(&self) {
+        self.writers.iter().for_each(Sender::wake);
+    }
+
     fn step(&mut self) -> Progress {
         let Some(writers) = &self.writers else {
             return Progress::Done;

@@ -23,6 +23,9 @@ pub trait Stage: Send {
     /// Does one block's worth of work, if there is any.
     fn step(&mut self) -> Progress;
 
+    /// Called when a step had nothing to do, before the stage sleeps: the place to wake those who were not woken for the little that they got.
+    fn pause(&self) {}
+
     /// Longest sleep while idle: bounds how late a stop request, a timed flush or a due event is seen.
     fn sleep_max(&self) -> Duration {
         SLEEP_MAX
@@ -51,6 +54,9 @@ pub(crate) fn run_to_end(stage: &mut dyn Stage, bell: &Bell, control: &Control) 
                 Progress::Done => return,
                 Progress::Worked => looks = 0,
                 Progress::Idle if looks < LOOKS => {
+                    if looks == 0 {
+                        stage.pause();
+                    }
                     looks += 1;
                     std::hint::spin_loop();
                     continue;

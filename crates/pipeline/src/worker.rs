@@ -100,6 +100,13 @@ impl Worker {
 }
 
 impl Stage for Worker {
+    fn pause(&self) {
+        if let Some(queues) = &self.queues {
+            queues.free_inputs.wake();
+            queues.output.wake();
+        }
+    }
+
     fn step(&mut self) -> Progress {
         let Some(queues) = &self.queues else {
             return Progress::Done;

@@ -110,6 +110,10 @@ impl Writer {
 }
 
 impl Stage for Writer {
+    fn pause(&self) {
+        self.next.iter().for_each(Sender::wake);
+    }
+
     fn step(&mut self) -> Progress {
         let Some(next) = &self.next else {
             return Progress::Done;

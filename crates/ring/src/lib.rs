@@ -13,7 +13,8 @@
 //! closed (receivers drain it, then see [`TryRecv::Closed`]), one with no receiver left hands every item back.
 //!
 //! * I1: at most `capacity` items are in a queue.
-//! * I2: a stage that announces sleep, then looks at its queues once more, then sleeps, misses no item (see [`Bell`]).
+//! * I2: a stage that announces sleep, then looks at its queues once more, then sleeps, misses no item (see [`Bell`]). Items of a patient end
+//!   ([`Sender::patient`]) are found when there are enough of them, when their sender pauses or leaves, or when the sleeper wakes by itself.
 //! * I3: an item is in a queue, in a sender's hand or in a receiver's hand: exactly one.
 //!
 //! The queue is `crossbeam`'s `ArrayQueue` (Vyukov's bounded queue). Considered and left: `crossbeam-channel`, whose wake-up takes a mutex when

@@ -55,7 +55,7 @@ pub fn queue<T>(
         sender_bells: sender_bells.iter().map(|&bell| bell.clone()).collect(),
         receiver_bells: receiver_bells.iter().map(|&bell| bell.clone()).collect(),
     });
-    (Sender { shared: shared.clone() }, Receiver { shared })
+    (Sender { shared: shared.clone(), patience: 1 }, Receiver { shared })
 }
 
 /// Wakes every sleeper, and not just one: that one may lack something else that it needs, and sleep on while another could have gone ahead.
@@ -68,6 +68,8 @@ fn ring_all(bells: &[Arc<Bell>]) {
 /// The end that puts items in. Clones share the queue.
 pub struct Sender<T> {
     shared: Arc<Shared<T>>,
+    /// Items that must wait before receivers are rung.
+    patience: usize,
 }
 
 impl<T> Sender<T> {
@@ -78,8 +80,25 @@ impl<T> Sender<T> {
             return Err(TrySend::Closed(item));
         }
         self.shared.items.push(item).map_err(TrySend::Full)?;
-        ring_all(&self.shared.receiver_bells);
+        if self.patience <= 1 || self.shared.items.len() >= self.patience {
+            ring_all(&self.shared.receiver_bells);
+        }
         Ok(())
+    }
+
+    /// An end that lets receivers sleep until so many items wait: one wake-up for several items, where a wake-up costs more than the wait. Its
+    /// owner calls [`Self::wake`] before it has a pause itself.
+    #[must_use]
+    pub fn patient(mut self, items: usize) -> Self {
+        self.patience = items;
+        self
+    }
+
+    /// Rings receivers for whatever waits.
+    pub fn wake(&self) {
+        if !self.shared.items.is_empty() {
+            ring_all(&self.shared.receiver_bells);
+        }
     }
 
     /// Room now? It may shrink at once if there are other senders, and can only grow if this is the only one.
@@ -92,7 +111,7 @@ impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
         // Relaxed is enough to go up from at least 1: this end keeps the count from reaching 0 meanwhile.
         self.shared.senders.fetch_add(1, Ordering::Relaxed);
-        Self { shared: self.shared.clone() }
+        Self { shared: self.shared.clone(), patience: self.patience }
     }
 }
 
@@ -162,5 +181,42 @@ impl<T> Drop for Receiver<T> {
 impl<T> fmt::Debug for Receiver<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Receiver({} of {})", self.shared.items.len(), self.shared.items.capacity())
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// Was the bell rung? Its owner announces itself again.
+    fn rung(bell: &Bell) -> bool {
+        // Whoever rings an announced bell takes the announcement, and only one can.
+        let was_rung = !bell.ring();
+        bell.announce();
+        was_rung
+    }
+
+    #[test]
+    fn a_patient_sender_rings_for_enough_items_for_a_pause_and_when_it_leaves() {
+        let bell = Arc::<Bell>::default();
+        bell.announce();
+        let (sender, receiver) = queue(8, &[], &[&bell]);
+        sender.try_send(0).unwrap();
+        assert!(rung(&bell), "an impatient sender rings at once");
+        let sender = sender.patient(3);
+        sender.try_send(1).unwrap();
+        assert!(!rung(&bell), "two of three items wait");
+        sender.wake();
+        assert!(rung(&bell), "a pause");
+        sender.clone().try_send(2).unwrap();
+        assert!(rung(&bell), "three items wait");
+        while receiver.try_recv().is_ok() {}
+        sender.wake();
+        assert!(!rung(&bell), "nothing waits");
+        sender.try_send(3).unwrap();
+        assert!(!rung(&bell), "one item waits");
+        drop(sender);
+        assert!(rung(&bell), "the last sender left");
+        assert_eq!((receiver.try_recv(), receiver.try_recv()), (Ok(3), Err(TryRecv::Closed)));
     }
 }
