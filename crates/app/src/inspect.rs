@@ -361,6 +361,7 @@ pub(crate) fn engine_name(code: u8) -> &'static str {
         1 => "flex",
         2 => "gpu",
         3 => "fused",
+        4 => "int16",
         record::SEVERAL_ENGINES => "several",
         _ => "unknown",
     }

@@ -12,6 +12,7 @@
 mod bench;
 mod blocks;
 mod bundle_folder;
+mod calibrate;
 mod compare;
 mod convert;
 mod doctor;
@@ -38,9 +39,10 @@ pub use bench::{
     Spread, Sustained, Tail, Unit, bench, compare_benches, read_bench,
 };
 pub use blocks::SoFar;
+pub use calibrate::{CalibrateSettings, Calibrated, CutLoss, ScoreLoss, calibrate};
 pub use compare::{
-    CompareSettings, Comparison, Contrast, Flip, Gates, LineContrast, ScoreContrast, Side, SideModel,
-    compare_models,
+    Accepted, CompareSettings, Comparison, Contrast, Flip, Gates, LineContrast, ScoreContrast, Side,
+    SideModel, compare_models,
 };
 pub use convert::{ConvertSettings, GenSettings, convert, generate};
 pub use doctor::{Cpu, Doctor, EngineHealth, MemoryHealth, ProcessLimits, Storage, doctor};

@@ -83,13 +83,13 @@ pub fn verify_model(settings: &VerifyModelSettings) -> Result<ModelVerification,
             return Ok(found);
         }
     };
-    let fits = |engine: &Engine| bundle.unfit_for(*engine).is_none();
+    found.model = Some(format!("{} {}", bundle.name(), bundle.version()));
+    let schema = schema.map_or_else(|| bundle.own_schema(), Ok).or_fail(Exit::Input)?;
+    let fits = |engine: &Engine| bundle.unfit_with(*engine, &schema).is_none();
     let engines = match &settings.engines[..] {
         [] => engines_found().into_iter().filter(fits).collect(),
         asked => asked.to_vec(),
     };
-    found.model = Some(format!("{} {}", bundle.name(), bundle.version()));
-    let schema = schema.map_or_else(|| bundle.own_schema(), Ok).or_fail(Exit::Input)?;
     found.engines = engines.into_iter().map(|engine| check(&bundle, &schema, engine)).collect();
     Ok(found)
 }
@@ -100,7 +100,7 @@ fn is_no_bundle(fault: &BundleFault) -> bool {
 }
 
 fn check(bundle: &Bundle, schema: &Schema, engine: Engine) -> EngineVerification {
-    let golden = bundle.describe().golden;
+    let vectors = bundle.describe().golden.vectors;
     let (difference, problem) = match bundle.bind(schema, engine) {
         Ok(model) => (Some(model.golden().difference), None),
         Err(error) => {
@@ -113,9 +113,9 @@ fn check(bundle: &Bundle, schema: &Schema, engine: Engine) -> EngineVerification
     };
     EngineVerification {
         engine: engine.to_string(),
-        vectors: golden.vectors,
+        vectors,
         difference,
-        tolerance: golden.tolerance,
+        tolerance: bundle.tolerance(engine),
         problem,
     }
 }

@@ -25,7 +25,9 @@ use crate::classifier::Model;
 use crate::describe::GoldenInfo;
 use crate::engine::Engine;
 use crate::error::{BindError, BundleError, BundleFault};
+use crate::features::Features;
 use crate::fused::Fused;
+use crate::int16::{self, Int16};
 use crate::manifest::{Input, MANIFEST_BYTES_MAX, MANIFEST_FILE, Manifest, NO_SCORE, Training};
 use crate::weights::{Golden, read_golden};
 
@@ -162,7 +164,49 @@ impl Bundle {
 
     /// What it is that an engine cannot do for this model; `None` if it can run it.
     pub fn unfit_for(&self, engine: Engine) -> Option<String> {
-        if engine == Engine::Fused { Fused::new(&self.graph).err() } else { None }
+        match engine {
+            Engine::Fused => Fused::new(&self.graph).err(),
+            Engine::Int16 => int16::unfit(&self.graph, &self.manifest),
+            _ => None,
+        }
+    }
+
+    /// The same for events of a schema, which must fit the bundle.
+    pub fn unfit_with(&self, engine: Engine, schema: &Schema) -> Option<String> {
+        self.unfit_for(engine).or_else(|| {
+            let features = Features::new(&self.manifest, schema, self.graph.input_numbers()).ok()?;
+            (engine == Engine::Int16).then(|| int16::unfit_fields(&self.manifest, &features))?
+        })
+    }
+
+    /// By how much scores on an engine may differ from the golden ones: of 1, or of the score if that is larger.
+    pub fn tolerance(&self, engine: Engine) -> f64 {
+        self.manifest.tolerance(engine)
+    }
+
+    /// What the engine `int16` knows of it, if it was calibrated.
+    pub fn int16(&self) -> Option<&Int16> {
+        self.manifest.int16.as_ref()
+    }
+
+    /// The same bundle with another calibration, as any bundle is that is loaded.
+    pub fn with_int16(&self, section: &Int16) -> Result<Self, BundleError> {
+        let manifest = int16::write(self.manifest(), section);
+        let files = [
+            (MANIFEST_FILE, manifest.as_bytes()),
+            (&*self.manifest.weights.file, &*self.files.weights),
+            (&*self.manifest.golden.file, &*self.files.golden),
+        ];
+        Self::from_files(&files)
+    }
+
+    /// Names and bytes of the files; the manifest comes last, so that an interrupted write leaves a bundle that is refused.
+    pub fn files(&self) -> [(&str, &[u8]); 3] {
+        [
+            (&self.manifest.weights.file, &self.files.weights),
+            (&self.manifest.golden.file, &self.files.golden),
+            (MANIFEST_FILE, &self.files.manifest),
+        ]
     }
 
     /// Name of the model, as lines of a menu use it.
@@ -203,6 +247,11 @@ impl Bundle {
     /// Text of the manifest.
     pub fn manifest(&self) -> &str {
         std::str::from_utf8(&self.files.manifest).expect("a manifest that was parsed is text")
+    }
+
+    /// The manifest.
+    pub(crate) fn parsed(&self) -> &Manifest {
+        &self.manifest
     }
 
     pub(crate) fn inputs(&self) -> &[Input] {

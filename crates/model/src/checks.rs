@@ -7,8 +7,6 @@
 //! * Probes (the golden vectors, and rows of noise) are computed in changing rows, next to changing neighbours, in every size in use, and
 //!   compared bit for bit. An engine that differs is refused.
 
-use std::sync::Arc;
-
 use tamis_graph::{Graph, KernelOp};
 
 use crate::classifier::Bound;
@@ -30,6 +28,10 @@ const PROBES: usize = 61;
 /// Multiplications that the search for differences may cost: about a tenth of a second.
 const WORK_MAX: u64 = 2_000_000_000;
 
+/// What to do about scores in integers that differ too much.
+const TOO_COARSE: &str = "integers of 16 bits are too coarse for it as it is calibrated; calibrate it with other events (tamis model \
+                          calibrate), or use --device fused";
+
 /// How the golden vectors of a bundle came out on an engine.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GoldenCheck {
@@ -37,6 +39,8 @@ pub struct GoldenCheck {
     pub vectors: usize,
     /// Largest difference of a score: of 1, or of the score that is expected if that is larger.
     pub difference: f64,
+    /// Largest difference from the reference on rows of noise, measured alike; 0 on the reference.
+    pub noise: f64,
     /// The largest that is allowed.
     pub tolerance: f64,
 }
@@ -63,11 +67,20 @@ impl Bound {
         for (row, values) in golden.inputs.chunks_exact(self.features.elements()).enumerate() {
             let record = self.features.record_of_physical(values);
             self.features.fill(&record, &mut x);
-            if let (Some(lanes), Some(mut room)) = (&self.lanes, self.network.fused().map(Fused::room)) {
-                lanes.fill(&self.features, &[&record], room.tile.inputs_mut());
-                x.iter_mut().zip(room.tile.inputs_mut()).for_each(|(x, lanes)| *x = lanes.0[0]);
+            let mut difference = None;
+            if let (Some(lanes), Some(fused)) = (&self.lanes, self.network.fused()) {
+                let mut room = fused.room();
+                lanes.fill(&self.features, &[&record], &mut room);
+                match fused {
+                    Fused::Integers(kernel) => difference = kernel.first_difference(room.integers(), &x),
+                    Fused::Chain(_) | Fused::Forest(_) => {
+                        let lanes = room.floats().tile.inputs_mut();
+                        x.iter_mut().zip(lanes).for_each(|(x, lanes)| *x = lanes.0[0]);
+                    }
+                }
             }
-            if let Some((computed, expected)) = self.features.first_difference(&record, &x) {
+            let difference = difference.or_else(|| self.features.first_difference(&record, &x));
+            if let Some((computed, expected)) = difference {
                 return Err(BindError::Gather { model: self.name.clone(), row, computed, expected });
             }
         }
@@ -95,22 +108,27 @@ impl Bound {
                 computed: computed[index],
                 expected: golden.scores[index],
                 difference,
+                remedy: match self.engine {
+                    Engine::Int16 => TOO_COARSE,
+                    _ => "weights, preprocessing or engine differ from the training",
+                },
             });
         }
-        Ok(GoldenCheck { vectors: golden.rows, difference, tolerance })
+        Ok(GoldenCheck { vectors: golden.rows, difference, noise: 0.0, tolerance })
     }
 
-    /// Compares this engine with burn's CPU on rows of noise, number by number. The reference is not compared with itself.
-    pub fn check_reference(&self, graph: &Arc<Graph>, tolerance: f64) -> Result<(), BindError> {
-        if self.engine == Engine::Flex {
-            return Ok(());
-        }
+    /// Compares this engine with burn's CPU on rows of noise, number by number. Gives the largest difference.
+    pub fn check_reference(
+        &self,
+        reference: &Network,
+        graph: &Graph,
+        tolerance: f64,
+    ) -> Result<f64, BindError> {
         let fail = |message| BindError::Engine {
             model: self.name.clone(),
             engine: Engine::Flex.to_string(),
             message,
         };
-        let reference = Network::new(graph, Engine::Flex).map_err(fail)?;
         let (width, outputs, size) = (self.features.width(), self.outputs.len(), self.tiles[0]);
         let affordable = WORK_MAX / graph.multiply_adds().max(1);
         let rows = REFERENCE_ROWS.min(usize::try_from(affordable).unwrap_or(REFERENCE_ROWS)).max(1);
@@ -119,6 +137,7 @@ impl Bound {
         for (values, x) in values.chunks_exact(self.features.elements()).zip(x.chunks_exact_mut(width)) {
             self.features.row_of_physical(values, x);
         }
+        let mut largest = 0.0f64;
         for (tile, x) in x.chunks(size * width).enumerate() {
             let mut x = x.to_vec();
             let events = x.len() / width;
@@ -128,17 +147,25 @@ impl Bound {
             let mut worst: Option<(usize, usize, f32, f32)> = None;
             self.run_checked(x, events, |row, output, score| {
                 let wanted = expected[row * numbers + self.picks[output]];
-                if difference(score, wanted) > tolerance && !(score.is_nan() && wanted.is_nan()) {
+                if score.is_nan() && wanted.is_nan() {
+                    return;
+                }
+                largest = largest.max(difference(score, wanted));
+                if difference(score, wanted) > tolerance {
                     worst.get_or_insert((row, output, score, wanted));
                 }
             })?;
             if let Some((row, output, computed, expected)) = worst {
                 let (model, engine) = (self.name.clone(), self.engine.to_string());
                 let (row, output) = (tile * size + row, self.outputs[output % outputs].clone());
-                return Err(BindError::Reference { model, engine, row, output, computed, expected });
+                let remedy = match self.engine {
+                    Engine::Int16 => TOO_COARSE,
+                    _ => "the engine is refused on this machine, use --device flex and please report it",
+                };
+                return Err(BindError::Reference { model, engine, row, output, computed, expected, remedy });
             }
         }
-        Ok(())
+        Ok(largest)
     }
 
     /// Computes the probes in changing rows of every tile size and compares bits.

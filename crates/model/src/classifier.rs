@@ -107,11 +107,14 @@ impl Model {
             let (elements, width) = (features.elements(), golden.inputs.len() / golden.rows);
             return Err(BindError::GoldenWidth { model: name, elements, width });
         }
-        let network = Network::new(graph, engine).map_err(|message| BindError::Engine {
-            model: name.clone(),
-            engine: engine.to_string(),
-            message,
-        })?;
+        let fail = |engine: Engine| {
+            let (model, engine) = (manifest.name.clone(), engine.to_string());
+            |message| BindError::Engine { model, engine, message }
+        };
+        let network = Network::new(graph, engine, manifest, &features).map_err(fail(engine))?;
+        // It is not compared with itself.
+        let reference = (engine != Engine::Flex).then(|| Network::reference(graph));
+        let reference = reference.transpose().map_err(fail(Engine::Flex))?;
         let picked = manifest.outputs.iter().enumerate().filter(|(_, output)| *output != NO_SCORE);
         let bound = Bound {
             name,
@@ -125,8 +128,11 @@ impl Model {
             tiles: engine.tiles(graph),
         };
         bound.check_gather(golden)?;
-        let check = bound.check_golden(golden, manifest.golden.tolerance)?;
-        bound.check_reference(graph, manifest.golden.tolerance)?;
+        let tolerance = manifest.tolerance(engine);
+        let mut check = bound.check_golden(golden, tolerance)?;
+        if let Some(reference) = reference {
+            check.noise = bound.check_reference(&reference, graph, manifest.tolerance_of_noise(engine))?;
+        }
         bound.check_places(golden, graph.multiply_adds())?;
         Ok(Self::new(Arc::new(bound), check))
     }

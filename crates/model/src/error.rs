@@ -87,7 +87,7 @@ pub enum BindError {
     GoldenWidth { model: String, elements: usize, width: usize },
     #[error(
         "model '{model}', golden vector {row}: output '{output}' is {computed} on engine {engine}, {expected} is expected; \
-         weights, preprocessing or engine differ from the training"
+         {remedy}"
     )]
     Golden {
         model: String,
@@ -98,12 +98,21 @@ pub enum BindError {
         expected: f32,
         /// As in [`crate::GoldenCheck`]: of 1, or of the score if that is larger.
         difference: f64,
+        remedy: &'static str,
     },
     #[error(
-        "model '{model}': engine {engine} gives {computed} for output '{output}' of random row {row}, the reference gives {expected}; the \
-         engine is refused on this machine, use --device flex and please report it"
+        "model '{model}': engine {engine} gives {computed} for output '{output}' of random row {row}, the reference gives {expected}; \
+         {remedy}"
     )]
-    Reference { model: String, engine: String, row: usize, output: String, computed: f32, expected: f32 },
+    Reference {
+        model: String,
+        engine: String,
+        row: usize,
+        output: String,
+        computed: f32,
+        expected: f32,
+        remedy: &'static str,
+    },
     #[error(
         "model '{model}', golden vector {row}: the inputs of an event differ from its fields, {computed} instead of {expected}; \
          this program is wrong, please report it"

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   steps of a graph --read--> Chain or Forest of crate `kernel` --compared with burn on 4,096 rows--> Fused
+//!                       `----> layers --calibrated (`int16/`)--> IntChain -----------------------------^
 //! ```
 //!
 //! Everything else is left to burn: [`Fused::new`] says what it is that the kernels do not know.
@@ -9,15 +10,18 @@
 use std::sync::Arc;
 
 use tamis_graph::{Constant, Data, Graph, KernelOp, StepInfo};
-use tamis_kernel::{Activation, Chain, Column, Gather, Layer, Readout, Tile};
+use tamis_kernel::{Activation, Chain, Column, EVENTS, Gather, IntTile, Lanes, Layer, Readout, Tile};
 
 use crate::fused_forest::FusedForest;
+use crate::int16::IntKernel;
 
 /// A graph compiled for the CPU.
 #[derive(Clone, Debug)]
 pub(crate) enum Fused {
     Chain(Arc<Chain>),
     Forest(Arc<FusedForest>),
+    /// A chain in integers.
+    Integers(Arc<IntKernel>),
 }
 
 impl Fused {
@@ -26,7 +30,9 @@ impl Fused {
         if graph.steps().any(|step| matches!(step.kernel, Some(KernelOp::Forest))) {
             return FusedForest::new(graph).map(|forest| Self::Forest(Arc::new(forest)));
         }
-        chain(graph).map(|chain| Self::Chain(Arc::new(chain)))
+        let (layers, readout) = chain(graph)?;
+        let chain = Chain::new(&layers, readout).map_err(|error| error.to_string())?;
+        Ok(Self::Chain(Arc::new(chain)))
     }
 
     /// Numbers per event that come out.
@@ -34,6 +40,7 @@ impl Fused {
         match self {
             Self::Chain(chain) => chain.outputs(),
             Self::Forest(forest) => forest.numbers(),
+            Self::Integers(kernel) => kernel.chain().outputs(),
         }
     }
 
@@ -43,6 +50,7 @@ impl Fused {
         match self {
             Self::Chain(chain) => chain.run(&mut chain.tile(), rows, &mut numbers),
             Self::Forest(forest) => forest.run(rows, &mut numbers),
+            Self::Integers(kernel) => kernel.run(rows, &mut numbers),
         }
         numbers
     }
@@ -50,26 +58,27 @@ impl Fused {
     /// Room for one worker to run it on lanes.
     pub fn room(&self) -> Room {
         match self {
-            Self::Chain(chain) => {
-                Room { tile: chain.tile(), raw: Vec::new(), scores: Vec::new(), numbers: Vec::new() }
-            }
-            Self::Forest(forest) => forest.room(),
+            Self::Chain(chain) => Room::Floats(FloatRoom::new(chain.tile())),
+            Self::Forest(forest) => Room::Floats(forest.room()),
+            Self::Integers(kernel) => Room::Integers(kernel.chain().tile()),
         }
     }
 
-    /// Plans how its inputs come from records.
+    /// Plans how the inputs of a kernel of floats come from records.
     pub fn gather(&self, record_len: usize, columns: &[Column]) -> Gather {
         match self {
             Self::Chain(chain) => chain.gather(record_len, columns),
             Self::Forest(forest) => forest.kernel().gather(record_len, columns),
+            Self::Integers(_) => panic!("integers are gathered as they are"),
         }
     }
 
     /// Runs on the first `events` events of a tile.
-    pub fn run_tile(&self, tile: &mut Tile, events: usize) {
+    pub fn run_tile(&self, room: &mut Room, events: usize) {
         match self {
-            Self::Chain(chain) => chain.run_tile(tile, events),
-            Self::Forest(forest) => forest.kernel().run_tile(tile, events),
+            Self::Chain(chain) => chain.run_tile(&mut room.floats().tile, events),
+            Self::Forest(forest) => forest.kernel().run_tile(&mut room.floats().tile, events),
+            Self::Integers(kernel) => kernel.chain().run_tile(room.integers(), events),
         }
     }
 
@@ -82,25 +91,77 @@ impl Fused {
         events: usize,
         columns: &mut [&mut [f32]],
     ) {
-        match self {
-            Self::Chain(_) => {
-                for (column, &pick) in columns.iter_mut().zip(picks) {
-                    column[at..at + events].copy_from_slice(&room.tile.scores()[pick].0[..events]);
-                }
-            }
-            Self::Forest(forest) => forest.read_scores(room, picks, at, events, columns),
+        let scores = match self {
+            Self::Chain(_) => room.floats().tile.scores(),
+            Self::Integers(_) => room.integers().scores(),
+            Self::Forest(forest) => return forest.read_scores(room.floats(), picks, at, events, columns),
+        };
+        for (column, &pick) in columns.iter_mut().zip(picks) {
+            column[at..at + events].copy_from_slice(&scores[pick].0[..events]);
         }
     }
 }
 
-/// What one worker needs to run a kernel on lanes; nothing is allocated after it is there.
+/// What one worker needs to run a kernel on lanes; nothing is allocated after it is there. It fits the kernel that made it.
 #[derive(Debug)]
-pub(crate) struct Room {
+pub(crate) enum Room {
+    Floats(FloatRoom),
+    Integers(IntTile),
+}
+
+/// Room for a kernel of floats.
+#[derive(Debug)]
+pub(crate) struct FloatRoom {
     pub tile: Tile,
     /// Of one event of a forest: what the trees gave, the scores that are made of it, and what the graph gives.
     pub raw: Vec<f32>,
     pub scores: Vec<f32>,
     pub numbers: Vec<f32>,
+}
+
+impl FloatRoom {
+    fn new(tile: Tile) -> Self {
+        Self { tile, raw: Vec::new(), scores: Vec::new(), numbers: Vec::new() }
+    }
+}
+
+impl Room {
+    /// That of a kernel of floats.
+    pub fn floats(&mut self) -> &mut FloatRoom {
+        match self {
+            Self::Floats(room) => room,
+            Self::Integers(_) => panic!("{OTHER_ROOM}"),
+        }
+    }
+
+    /// That of a kernel of integers.
+    pub fn integers(&mut self) -> &mut IntTile {
+        match self {
+            Self::Integers(tile) => tile,
+            Self::Floats(_) => panic!("{OTHER_ROOM}"),
+        }
+    }
+
+    /// Which events of the tile have an input that is infinite or no number.
+    pub fn not_finite(&mut self) -> [bool; EVENTS] {
+        match self {
+            Self::Floats(room) => not_finite(room.tile.inputs_mut()),
+            Self::Integers(_) => [false; EVENTS],
+        }
+    }
+}
+
+const OTHER_ROOM: &str = "a room belongs to the kernel that made it";
+
+fn not_finite(inputs: &[Lanes]) -> [bool; EVENTS] {
+    // Zero times a finite number is zero, and times anything else no number.
+    let mut sums = [0.0f32; EVENTS];
+    for lanes in inputs {
+        for (sum, x) in sums.iter_mut().zip(&lanes.0) {
+            *sum += x * 0.0;
+        }
+    }
+    sums.map(f32::is_nan)
 }
 
 /// What a step does that the kernels do not know.
@@ -109,7 +170,7 @@ fn unknown(step: &StepInfo<'_>) -> String {
 }
 
 /// Reads a chain of dense layers, each with an activation, perhaps ending in the error of an autoencoder.
-fn chain(graph: &Graph) -> Result<Chain, String> {
+pub(crate) fn chain(graph: &Graph) -> Result<(Vec<Layer>, Readout), String> {
     let (inputs, outputs) = (graph.inputs(), graph.outputs());
     let ([_], [output]) = (inputs, outputs) else {
         return Err(format!(
@@ -158,7 +219,7 @@ fn chain(graph: &Graph) -> Result<Chain, String> {
         [step, ..] => return Err(unknown(step)),
         [] => return Err("its output is not the end of the chain".into()),
     };
-    Chain::new(&layers, readout).map_err(|error| error.to_string())
+    Ok((layers, readout))
 }
 
 /// Is `value` the only value that a step reads?

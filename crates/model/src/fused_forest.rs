@@ -3,7 +3,7 @@
 use tamis_graph::{Aggregate, Choice, Forest, Graph, KernelOp, Link, Pair, Test, TreeNode};
 use tamis_kernel::{Comparison, Finish, ForestSpec, Missing, Node, Tree};
 
-use crate::fused::Room;
+use crate::fused::FloatRoom;
 
 /// A graph that is one forest.
 #[derive(Debug)]
@@ -105,8 +105,8 @@ impl FusedForest {
     }
 
     /// Room for one worker to run it on lanes.
-    pub fn room(&self) -> Room {
-        Room {
+    pub fn room(&self) -> FloatRoom {
+        FloatRoom {
             tile: self.kernel.tile(),
             raw: vec![0.0; self.kernel.outputs()],
             scores: Vec::with_capacity(self.scores()),
@@ -117,13 +117,13 @@ impl FusedForest {
     /// See [`crate::fused::Fused::read_scores`].
     pub fn read_scores(
         &self,
-        room: &mut Room,
+        room: &mut FloatRoom,
         picks: &[usize],
         at: usize,
         events: usize,
         columns: &mut [&mut [f32]],
     ) {
-        let Room { tile, raw, scores, numbers } = room;
+        let FloatRoom { tile, raw, scores, numbers } = room;
         for event in 0..events {
             for (raw, lanes) in raw.iter_mut().zip(tile.scores()) {
                 *raw = lanes.0[event];

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   records --gather--> lanes of 32 events --kernel--> lanes of scores --> score columns
+//!              `------> pairs of integers ----^
 //! ```
 //!
 //! * I1: which events share a tile has no influence on their scores (crate `kernel`); so tiles are filled across the frames of a block.
@@ -11,7 +12,7 @@
 use std::ops::Range;
 
 use tamis_event::Block;
-use tamis_kernel::{EVENTS, Lanes};
+use tamis_kernel::EVENTS;
 
 use crate::classifier::Bound;
 use crate::features::LaneFeatures;
@@ -36,8 +37,7 @@ impl LaneScorer<'_> {
         block.for_each_run(range, |_, _, mut bytes| {
             while !bytes.is_empty() {
                 if count == 0 && bytes.len() >= EVENTS * stride {
-                    let lanes = self.room.tile.inputs_mut();
-                    self.features.fill_run(&self.bound.features, bytes, EVENTS, lanes);
+                    self.features.fill_run(&self.bound.features, bytes, EVENTS, self.room);
                     self.run(EVENTS, at, scores);
                     at += EVENTS;
                     bytes = &bytes[EVENTS * stride..];
@@ -58,14 +58,14 @@ impl LaneScorer<'_> {
     }
 
     fn run_scattered(&mut self, records: &[&[u8]], at: usize, scores: &mut [&mut [f32]]) {
-        self.features.fill(&self.bound.features, records, self.room.tile.inputs_mut());
+        self.features.fill(&self.bound.features, records, self.room);
         self.run(records.len(), at, scores);
     }
 
     /// Runs the kernel on a tile whose inputs are there.
     fn run(&mut self, events: usize, at: usize, scores: &mut [&mut [f32]]) {
-        let unusable = self.bound.looks_for_missing.then(|| not_finite(self.room.tile.inputs_mut()));
-        self.fused.run_tile(&mut self.room.tile, events);
+        let unusable = self.bound.looks_for_missing.then(|| self.room.not_finite());
+        self.fused.run_tile(self.room, events);
         self.fused.read_scores(self.room, &self.bound.picks, at, events, scores);
         let Some(unusable) = unusable.filter(|lanes| lanes[..events].contains(&true)) else { return };
         for column in scores {
@@ -74,16 +74,4 @@ impl LaneScorer<'_> {
             }
         }
     }
-}
-
-/// Which events have an input that is infinite or no number.
-fn not_finite(inputs: &[Lanes]) -> [bool; EVENTS] {
-    // Zero times a finite number is zero, and times anything else no number.
-    let mut sums = [0.0f32; EVENTS];
-    for lanes in inputs {
-        for (sum, x) in sums.iter_mut().zip(&lanes.0) {
-            *sum += x * 0.0;
-        }
-    }
-    sums.map(f32::is_nan)
 }

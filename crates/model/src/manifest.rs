@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::architecture::Architecture;
+use crate::engine::Engine;
 use crate::error::BundleFault;
+use crate::int16::{Int16, TOLERANCE_MAX};
 
 /// Name of the manifest inside a bundle.
 pub(crate) const MANIFEST_FILE: &str = "model.toml";
@@ -51,6 +53,8 @@ pub(crate) struct Manifest {
     pub inputs: Vec<Input>,
     pub weights: WeightsRef,
     pub golden: GoldenRef,
+    /// What the engine `int16` must know.
+    pub int16: Option<Int16>,
     /// Provenance: read to be sure that it is well formed, shown as it is.
     pub training: Option<Training>,
 }
@@ -281,11 +285,24 @@ impl Manifest {
         if !(self.golden.tolerance > 0.0 && self.golden.tolerance <= 0.1) {
             return bad("golden.tolerance", "give a number above 0 and at most 0.1");
         }
-        Ok(())
+        self.int16.as_ref().map_or(Ok(()), Int16::check)
     }
 }
 
 impl Manifest {
+    /// By how much scores on an engine may differ from the golden ones.
+    pub fn tolerance(&self, engine: Engine) -> f64 {
+        match (engine, &self.int16) {
+            (Engine::Int16, Some(section)) => section.tolerance,
+            _ => self.golden.tolerance,
+        }
+    }
+
+    /// And on noise from the reference. Noise is farther out than the events that integers are calibrated with.
+    pub fn tolerance_of_noise(&self, engine: Engine) -> f64 {
+        if engine == Engine::Int16 { TOLERANCE_MAX } else { self.golden.tolerance }
+    }
+
     /// Do some elements fill more than one column?
     pub fn has_one_hot(&self) -> bool {
         self.inputs.iter().any(|input| input.one_hot.is_some())

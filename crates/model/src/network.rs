@@ -7,14 +7,17 @@ use std::sync::Arc;
 use tamis_graph::{Graph, Program};
 
 use crate::engine::Engine;
+use crate::features::Features;
 use crate::fused::Fused;
+use crate::int16::IntKernel;
+use crate::manifest::Manifest;
 
 /// A network, ready to run.
 #[derive(Clone, Debug)]
 pub(crate) enum Network {
     /// On a device of burn.
     Burn(Box<Program>),
-    /// By the fused kernels.
+    /// By the fused kernels, in floats or in integers.
     Fused(Fused),
 }
 
@@ -38,13 +41,27 @@ pub(crate) struct Done {
 }
 
 impl Network {
-    /// Puts a graph on an engine.
-    pub fn new(graph: &Arc<Graph>, engine: Engine) -> Result<Self, String> {
+    /// Puts a graph on an engine. Those of integers need to know what goes in.
+    pub fn new(
+        graph: &Arc<Graph>,
+        engine: Engine,
+        manifest: &Manifest,
+        features: &Features,
+    ) -> Result<Self, String> {
         keep_freed_memory();
         match engine {
             Engine::Fused => Fused::new(graph).map(Self::Fused),
+            Engine::Int16 => {
+                let kernel = IntKernel::new(graph, manifest, features)?;
+                Ok(Self::Fused(Fused::Integers(Arc::new(kernel))))
+            }
             _ => Ok(Self::Burn(Box::new(Program::new(graph.clone(), &engine.device()?)))),
         }
+    }
+
+    /// The same on burn's CPU.
+    pub fn reference(graph: &Arc<Graph>) -> Result<Self, String> {
+        Ok(Self::Burn(Box::new(Program::new(graph.clone(), &Engine::Flex.device()?))))
     }
 
     /// The fused kernel, if it is one.

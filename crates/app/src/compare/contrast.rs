@@ -19,6 +19,8 @@ pub struct Contrast {
     pub scores: Vec<ScoreContrast>,
     /// The lines of the menu; none without one.
     pub lines: Vec<LineContrast>,
+    /// Events that some line keeps, after prescales; absent without a menu.
+    pub accepted: Option<Accepted>,
     /// Events that at least one line decides otherwise, or that only one side can decide.
     pub flipped: u64,
     /// The same as a share of all events.
@@ -63,6 +65,17 @@ pub struct LineContrast {
     pub thresholds: Vec<String>,
 }
 
+/// What is accepted on two sides, after prescales.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Accepted {
+    /// Events on the side of the reference.
+    pub reference: u64,
+    /// And on the other.
+    pub other: u64,
+    /// Events that are accepted on one side only.
+    pub flips: u64,
+}
+
 /// An event that a line passes on one side only.
 #[derive(Clone, Debug, Serialize)]
 pub struct Flip {
@@ -86,6 +99,7 @@ pub(crate) struct Tally {
     /// Sum of the squared differences of every score.
     squares: Vec<f64>,
     lines: Vec<LineContrast>,
+    accepted: Option<Accepted>,
     flipped: u64,
     flips: Vec<Flip>,
 }
@@ -114,6 +128,7 @@ impl Tally {
             scores: scores.iter().map(score).collect(),
             squares: vec![0.0; scores.len()],
             lines: lines.iter().enumerate().map(line).collect(),
+            accepted: menu.map(|_| Accepted::default()),
             flipped: 0,
             flips: Vec::new(),
         }
@@ -153,6 +168,13 @@ impl Tally {
                 }
             }
         }
+        if let (Some(accepted), Some(a), Some(b)) = (&mut self.accepted, &reference.decider, &other.decider) {
+            for (&a, &b) in a.kept_any().iter().zip(b.kept_any()) {
+                accepted.reference += u64::from(a.count_ones());
+                accepted.other += u64::from(b.count_ones());
+                accepted.flips += u64::from((a ^ b).count_ones());
+            }
+        }
         self.flipped += flipped.iter().map(|word| u64::from(word.count_ones())).sum::<u64>();
     }
 
@@ -181,12 +203,12 @@ impl Tally {
     }
 
     pub(super) fn finish(self, side: Side, events: u64) -> Contrast {
-        let Self { mut scores, squares, lines, flipped, flips } = self;
+        let Self { mut scores, squares, lines, accepted, flipped, flips } = self;
         for (score, squares) in scores.iter_mut().zip(squares) {
             score.rms = (squares / score.events.max(1) as f64).sqrt();
         }
         let flipped_share = flipped as f64 / events.max(1) as f64;
-        Contrast { side, scores, lines, flipped, flipped_share, flips }
+        Contrast { side, scores, lines, accepted, flipped, flipped_share, flips }
     }
 }
 

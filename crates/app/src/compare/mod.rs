@@ -27,7 +27,7 @@ use crate::frames::Frames;
 use crate::lineup::{Lineup, engines_found, lost_device};
 use crate::{Exit, Failure, NamedBundle};
 use contrast::Tally;
-pub use contrast::{Contrast, Flip, LineContrast, ScoreContrast};
+pub use contrast::{Accepted, Contrast, Flip, LineContrast, ScoreContrast};
 
 /// A comparison, as asked for.
 #[derive(Clone, Debug)]
@@ -40,7 +40,7 @@ pub struct CompareSettings {
     pub models: Vec<NamedBundle>,
     /// Bundles in place of some of them, as further sides.
     pub with: Vec<NamedBundle>,
-    /// The engines, the reference first; by default all that are there.
+    /// The engines, the reference first; by default all that are there and mean to give the same scores.
     pub engines: Vec<Engine>,
     /// What may differ.
     pub gates: Gates,
@@ -201,7 +201,11 @@ fn players(
     schema: &Schema,
     batch: usize,
 ) -> Result<Vec<Player>, Failure> {
-    let fits = |engine: &Engine| lineup.models.iter().all(|(_, bundle)| bundle.unfit_for(*engine).is_none());
+    // Integers are no claim to the scores of the others: who wants to know what they change asks for them.
+    let fits = |engine: &Engine| {
+        let fits = |(_, bundle): &(String, tamis_model::Bundle)| bundle.unfit_for(*engine).is_none();
+        *engine != Engine::Int16 && lineup.models.iter().all(fits)
+    };
     let engines = match &settings.engines[..] {
         [] => engines_found().into_iter().filter(fits).collect(),
         asked => asked.to_vec(),

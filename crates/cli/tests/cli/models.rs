@@ -123,7 +123,7 @@ fn a_close_look() {
     let document = json_of(&lab.tamis(&format!("{line} --json")).out);
     #[rustfmt::skip]
     assert_eq!(document.as_object().unwrap().keys().collect::<Vec<_>>(), [
-        "architecture", "bundle", "doc", "golden", "hash", "inputs", "layers", "memory", "multiply_adds", "name", "outputs", "parameters",
+        "architecture", "bundle", "doc", "golden", "hash", "inputs", "int16", "layers", "memory", "multiply_adds", "name", "outputs", "parameters",
         "schema", "speeds", "tamis", "training", "version", "width",
     ]);
     let speed = &document["speeds"][0];
@@ -256,13 +256,73 @@ fn two_models_differ_in_scores_and_decisions() {
     // Gates that allow it, and a table for people.
     let ran = lab.tamis("model compare in.tmf --menu menu.toml --with half --engines flex --max-difference 0.02 --max-flips 0.4");
     assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
-    for word in ["flex with half against flex: 5 events", "twice.score >= 200", "40.00 %", "good"] {
+    for word in ["flex with half against flex: 5 events", "twice.score >= 200", "66.67 %", "good"] {
         assert!(ran.out.contains(word), "'{word}' is not in:\n{}", ran.out);
     }
     // Without a menu: scores alone.
     let line = "model compare in.tmf --model twice --with half --engines flex --max-difference 1 --json";
     let document = json_of(&lab.tamis(line).out);
     assert_eq!((&document["exit"], &document["contrasts"][0]["lines"]), (&json!(0), &json!([])));
+}
+
+#[test]
+fn integers_are_calibrated_and_asked_for() {
+    let lab = lab(&[1.0]);
+    let (topo, events, schema) =
+        (sample("models/topo"), sample("l1-mixed.tmf.zst"), sample("schemas/l1.toml"));
+    let line = format!("model calibrate {topo} {events} --events 5k --out q");
+    let ran = lab.tamis(&line);
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
+    assert!(ran.out.starts_with("q: topo 1.0.0, calibrated for int16 on 5,000 events\nhash "), "{}", ran.out);
+    for word in [
+        "topo.leptons",
+        "of kept",
+        "integers reach 2 times as far",
+        "\ntolerance 0.0",
+        "golden vectors",
+        "noise",
+    ] {
+        assert!(ran.out.contains(word), "'{word}' is not in:\n{}", ran.out);
+    }
+    let document = json_of(&lab.tamis(&format!("{line} --overwrite --json")).out);
+    let info = json_of(&lab.tamis("model info q --json").out);
+    assert_eq!(
+        (&document["exit"], &document["hash"], &document["int16"]),
+        (&json!(0), &info["hash"], &info["int16"])
+    );
+    assert_eq!(
+        (&info["int16"]["events"], &document["scores"][1]["cuts"][0]["kept"]),
+        (&json!(5000), &json!(50))
+    );
+    // Checked where the fields are integers; a schema of the inputs alone has none.
+    let ran = lab.tamis(&format!("model verify q --schema {schema} --json"));
+    let engines = &json_of(&ran.out)["bundles"][0]["engines"];
+    assert_eq!(
+        (ran.code, &engines[2]["engine"], &engines[2]["problem"]),
+        (Some(0), &json!("int16"), &Value::Null)
+    );
+    assert_eq!(engines[2]["tolerance"], info["int16"]["tolerance"]);
+    let ran = lab.tamis("model verify q --json");
+    let engines = json_of(&ran.out)["bundles"][0]["engines"].as_array().unwrap().len();
+    assert_eq!((ran.code, engines), (Some(0), 2), "{ran:?}");
+    let ran = lab.tamis("model verify q --device int16");
+    assert!(ran.code == Some(76) && ran.err.contains("'met.pt' is f32 in the schema"), "{ran:?}");
+    // Not unless it is asked for.
+    let menu = sample("menus/l1.toml");
+    let compare = format!("model compare {events} --menu {menu} --model topo=q --json --max-difference 0.1");
+    let document = json_of(&lab.tamis(&format!("{compare} --engines flex,int16")).out);
+    let accepted = &document["contrasts"][0]["accepted"];
+    assert!(accepted["reference"] == 677 && accepted["flips"].as_u64().unwrap() < 4, "{accepted}");
+    let document = json_of(&lab.tamis(&compare).out);
+    assert_eq!(
+        (&document["contrasts"][0]["engine"], document["contrasts"].as_array().unwrap().len()),
+        (&json!("fused"), 1)
+    );
+    // A chain without hidden layers needs no room for any.
+    lab.sound_model("whole", "n", 2.0);
+    let ran = lab.tamis("model calibrate whole in.tmf --out w");
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
+    assert_eq!(lab.tamis("score in.tmf --model w --device int16 --out -").out, "event,twice.score\n0,0.0\n");
 }
 
 #[test]
@@ -283,7 +343,9 @@ fn the_machine() {
     let lab = Lab::new();
     let ran = lab.tamis("doctor");
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    for word in ["flex", "gpu", "processor", "cores", "open files", "free space", env!("CARGO_PKG_VERSION")] {
+    for word in
+        ["flex", "int16", "gpu", "processor", "cores", "open files", "free space", env!("CARGO_PKG_VERSION")]
+    {
         assert!(ran.out.contains(word), "'{word}' is not in:\n{}", ran.out);
     }
     let document = json_of(&lab.tamis("doctor --json").out);
@@ -330,6 +392,7 @@ fn what_cannot_be_is_refused_with_a_remedy() {
     damaged.bytes[at + 64] ^= 1;
     lab.write("damaged.tmf", damaged.bytes);
     lab.model("other", "y", 2.0);
+    lab.sound_model("whole", "n", 2.0);
     let (topo, score) = (sample("models/topo"), "score in.tmf --model twice --out s.npy");
     #[rustfmt::skip]
     let cases: &[(&str, i32, &[&str])] = &[
@@ -348,6 +411,14 @@ fn what_cannot_be_is_refused_with_a_remedy() {
         ("model compare in.tmf --menu menu.toml --engines flex --with b=twice", 64, &["no model 'b'", "twice"]),
         ("model compare in.tmf --menu menu.toml --engines flex,flex --max-flips 2", 64, &["flips", "between 0 and 1"]),
         ("model compare in.tmf --menu menu.toml --engines flex,flex --max-difference nan", 64, &["largest difference"]),
+        ("model calibrate twice in.tmf --out c", 65, &["engine int16", "input 'x' is f32", "i8, u8 and i16", "--device fused"]),
+        ("model calibrate absent in.tmf --out c", 65, &["absent", "a model bundle is a folder with model.toml"]),
+        ("model calibrate whole menu.toml --out c", 65, &["menu.toml", "tamis convert"]),
+        ("model calibrate whole none.tmf --out c", 65, &["none.tmf: no events in it"]),
+        ("model calibrate whole in.tmf --out c --margin 0.5", 64, &["the margin must be between 1 and 64"]),
+        ("model calibrate whole in.tmf --out c --events 0", 64, &["--events", "above 0"]),
+        ("model calibrate whole in.tmf --out whole", 74, &["whole: exists", "--overwrite"]),
+        ("score in.tmf --model whole --device int16 --out s.npy", 65, &["it is not calibrated", "tamis model calibrate", "fused"]),
         ("model import absent.onnx --schema schema.toml --out net", 65, &["absent.onnx", "cannot be read"]),
         ("model import menu.toml --schema schema.toml --out net", 65, &["menu.toml"]),
     ];
@@ -364,6 +435,7 @@ fn what_cannot_be_is_refused_with_a_remedy() {
         assert!(lab.tamis(&format!("{score} --device gpu")).refusal(69).contains("--features gpu"));
     }
     assert!(!lab.path("s.npy").exists() && !lab.path("s.npy.part").exists() && !lab.path("net").exists());
+    assert!(!lab.path("c").exists());
 }
 
 #[test]
@@ -371,7 +443,7 @@ fn commands_below_a_word_have_everything_that_others_have() {
     let lab = lab(&[1.0]);
     let help = lab.tamis("model --help");
     assert_eq!((help.code, help.err.as_str()), (Some(0), ""));
-    for below in ["import", "info", "verify", "compare"] {
+    for below in ["import", "info", "verify", "compare", "calibrate"] {
         assert!(help.out.contains(&format!("tamis model {below} ")), "an example: {}", help.out);
         let help = lab.tamis(&format!("model {below} --help"));
         assert!(help.code == Some(0) && help.out.contains("Examples"), "{below}");

@@ -3,21 +3,29 @@
 //! The kernel crate gathers plain numbers of the usual types by itself; here is what it is told, and the rest, number by number.
 
 use tamis_event::Dtype;
-use tamis_kernel::{Column, Gather, Lanes, Number};
+use tamis_kernel::{Column, Gather, IntGather, Lanes, Number};
 
 use super::{Cell, Features, Map};
-use crate::fused::Fused;
+use crate::fused::{Fused, Room};
 
 /// How the inputs of a model come into the lanes of its kernel.
 #[derive(Clone, Debug)]
-pub(crate) struct LaneFeatures {
-    gather: Gather,
-    /// Indices of the cells that are not gathered.
-    rest: Vec<usize>,
+pub(crate) enum LaneFeatures {
+    /// As floats, preprocessed.
+    Floats {
+        gather: Gather,
+        /// Indices of the cells that are not gathered.
+        rest: Vec<usize>,
+    },
+    /// As the integers that they are in the record.
+    Integers(IntGather),
 }
 
 impl LaneFeatures {
     pub fn new(features: &Features, fused: &Fused) -> Self {
+        if let Fused::Integers(kernel) = fused {
+            return Self::Integers(kernel.gather(features.stride));
+        }
         let (mut columns, mut rest) = (Vec::new(), Vec::new());
         for (index, cell) in features.cells.iter().enumerate() {
             match column(cell) {
@@ -25,37 +33,50 @@ impl LaneFeatures {
                 None => rest.push(index),
             }
         }
-        Self { gather: fused.gather(features.stride, &columns), rest }
+        Self::Floats { gather: fused.gather(features.stride, &columns), rest }
     }
 
     /// Writes the inputs of up to 32 events, one for each of the records. A slice may be longer than its record.
-    pub fn fill(&self, features: &Features, records: &[&[u8]], lanes: &mut [Lanes]) {
-        self.gather.fill(records, lanes);
-        self.fill_rest(features, records.iter().copied(), lanes);
+    pub fn fill(&self, features: &Features, records: &[&[u8]], room: &mut Room) {
+        match self {
+            Self::Integers(gather) => gather.fill(records, room.integers().inputs_mut()),
+            Self::Floats { gather, rest } => {
+                let lanes = room.floats().tile.inputs_mut();
+                gather.fill(records, lanes);
+                fill_rest(features, rest, records.iter().copied(), lanes);
+            }
+        }
     }
 
     /// The same for events that follow each other.
-    pub fn fill_run(&self, features: &Features, bytes: &[u8], events: usize, lanes: &mut [Lanes]) {
-        self.gather.fill_run(bytes, events, lanes);
-        self.fill_rest(features, bytes.chunks(features.stride).take(events), lanes);
-    }
-
-    fn fill_rest<'a>(
-        &self,
-        features: &Features,
-        records: impl Iterator<Item = &'a [u8]>,
-        lanes: &mut [Lanes],
-    ) {
-        if self.rest.is_empty() && features.masked.is_empty() {
-            return;
-        }
-        for (event, record) in records.enumerate() {
-            for cell in self.rest.iter().map(|&index| &features.cells[index]) {
-                cell.write(cell.element.physical(record), |column, x| lanes[column].0[event] = x);
+    pub fn fill_run(&self, features: &Features, bytes: &[u8], events: usize, room: &mut Room) {
+        match self {
+            Self::Integers(gather) => gather.fill_run(bytes, events, room.integers().inputs_mut()),
+            Self::Floats { gather, rest } => {
+                let lanes = room.floats().tile.inputs_mut();
+                gather.fill_run(bytes, events, lanes);
+                fill_rest(features, rest, bytes.chunks(features.stride).take(events), lanes);
             }
-            let physical = |mask: usize| features.cells[mask].element.physical(record);
-            features.clear_masked(physical, |column| lanes[column].0[event] = 0.0);
         }
+    }
+}
+
+/// The cells that are not gathered, and the masks.
+fn fill_rest<'a>(
+    features: &Features,
+    rest: &[usize],
+    records: impl Iterator<Item = &'a [u8]>,
+    lanes: &mut [Lanes],
+) {
+    if rest.is_empty() && features.masked.is_empty() {
+        return;
+    }
+    for (event, record) in records.enumerate() {
+        for cell in rest.iter().map(|&index| &features.cells[index]) {
+            cell.write(cell.element.physical(record), |column, x| lanes[column].0[event] = x);
+        }
+        let physical = |mask: usize| features.cells[mask].element.physical(record);
+        features.clear_masked(physical, |column| lanes[column].0[event] = 0.0);
     }
 }
 

@@ -10,13 +10,16 @@
 //! trained with that never saw the integers, and trees split exactly on them. Logarithms, one-hot columns and masks are done number by number,
 //! in f64, by the definition ([`Cell::write`]), with which everything faster is compared when a model is bound.
 //!
-//! Two ways lead from the records: rows for burn (`rows.rs`), and straight into the lanes of the fused kernels (`lanes.rs`).
+//! Two ways lead from the records: rows for burn (`rows.rs`), and straight into the lanes of the fused kernels (`lanes.rs`), which for kernels
+//! of integers (`integers.rs`) are those of the record.
 
+mod integers;
 mod lanes;
 mod rows;
 
 use tamis_event::{Address, Element, Role, Schema};
 
+pub(crate) use self::integers::{IntCell, nearest};
 pub(crate) use self::lanes::LaneFeatures;
 use self::rows::{Strip, strips};
 
@@ -26,6 +29,8 @@ use crate::manifest::{Input, Manifest, PerElement};
 /// One element of an input field: where it stands, what is done to it, and where it goes.
 #[derive(Clone, Debug)]
 struct Cell {
+    /// Index of its input in the manifest.
+    input: usize,
     element: Element,
     /// Its first column in a row.
     column: usize,
@@ -110,9 +115,10 @@ impl Features {
     pub fn new(manifest: &Manifest, schema: &Schema, width: usize) -> Result<Self, BindError> {
         let mut cells = Vec::new();
         let mut firsts = Vec::new();
-        for input in &manifest.inputs {
+        for (index, input) in manifest.inputs.iter().enumerate() {
             firsts.push(cells.len());
             resolve(&manifest.name, input, schema, &mut cells)?;
+            cells[firsts[index]..].iter_mut().for_each(|cell| cell.input = index);
         }
         firsts.push(cells.len());
         let columns = cells.last().map_or(0, |cell| cell.column + cell.columns());
@@ -287,7 +293,7 @@ fn resolve(model: &str, input: &Input, schema: &Schema, out: &mut Vec<Cell>) -> 
             },
         };
         let column = out.last().map_or(0, |cell| cell.column + cell.columns());
-        out.push(Cell { element, column, map, mask: None });
+        out.push(Cell { input: 0, element, column, map, mask: None });
     }
     Ok(())
 }

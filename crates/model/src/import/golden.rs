@@ -101,7 +101,7 @@ fn scores(
     for (values, row) in inputs.chunks_exact(features.elements()).zip(x.chunks_exact_mut(features.width())) {
         features.row_of_physical(values, row);
     }
-    let numbers = Network::new(graph, Engine::Flex)?.start(x, rows).wait(rows)?.numbers;
+    let numbers = Network::reference(graph)?.start(x, rows).wait(rows)?.numbers;
     let named = manifest.outputs.iter().map(|output| output != NO_SCORE).cycle();
     Ok(numbers.into_iter().zip(named).filter_map(|(number, named)| named.then_some(number)).collect())
 }

@@ -31,7 +31,7 @@ pub(crate) struct Args {
     /// Compare with this bundle in place of a model; can be given several times
     #[arg(long, value_name = "[NAME=]BUNDLE", value_parser = named_bundle)]
     with: Vec<NamedBundle>,
-    /// Engines, separated by commas, the reference first [default: all that are there]
+    /// Engines, separated by commas, the reference first [default: all that are there but int16]
     #[arg(long, value_name = "ENGINES", value_delimiter = ',')]
     engines: Vec<Engine>,
     /// Largest difference of a score, of 1 or of the score if that is larger
@@ -52,6 +52,10 @@ impl Run for Args {
         (
             "model compare l1-mixed.tmf.zst --menu l1.toml --engines flex,gpu",
             "are decisions the same on the GPU?",
+        ),
+        (
+            "model compare l1-mixed.tmf.zst --menu l1.toml --model topo=topo-int16 --engines flex,int16",
+            "what integers of 16 bits would change",
         ),
         (
             "model compare l1-mixed.tmf.zst --menu l1.toml --with topo=topo-2 --max-difference 1",
@@ -94,6 +98,16 @@ fn contrast_text(comparison: &Comparison, contrast: &Contrast) -> String {
     text.push_str(&scores(contrast));
     if !contrast.lines.is_empty() {
         let _ = write!(text, "\n{}", lines(comparison, contrast));
+    }
+    if let Some(accepted) = contrast.accepted {
+        let [a, b, flips] = [accepted.reference, accepted.other, accepted.flips].map(grouped);
+        let share = share(accepted.flips, accepted.reference);
+        let share = if share.is_empty() { share } else { format!(", {share} of the first") };
+        let _ = writeln!(
+            text,
+            "\naccepted after prescales: {a} on {}, {b} on {}; {flips} on one side only{share}",
+            reference.name, other.name,
+        );
     }
     if contrast.flips.iter().any(|flip| flip.threshold.is_some()) {
         let _ = write!(text, "\n{}", flips(contrast));
@@ -148,11 +162,11 @@ fn lines(comparison: &Comparison, contrast: &Contrast) -> String {
             if contrast.side.name.contains(" with ") { "the other" } else { &contrast.side.engine }
         ))
         .right("flips")
-        .right("share")
+        .right("of\nreference")
         .right("largest\nmargin")
         .left("cuts on scores");
     for line in &contrast.lines {
-        let flips = if line.flips == 0 { String::new() } else { share(line.flips, comparison.events) };
+        let flips = if line.flips == 0 { String::new() } else { share(line.flips, line.reference) };
         table.row([
             line.name.clone(),
             grouped(line.reference),

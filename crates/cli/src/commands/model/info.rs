@@ -75,6 +75,10 @@ fn render(info: &ModelInfo) -> String {
         grouped(golden.vectors as u64),
         small(golden.tolerance),
     );
+    if let Some(section) = &model.int16 {
+        let (events, tolerance) = (grouped(section.events), small(section.tolerance));
+        let _ = writeln!(text, "calibrated for int16 on {events} events, tolerance {tolerance}");
+    }
     if let Some(training) = &model.training {
         let _ = write!(text, "\n{}", provenance(training));
     }

@@ -12,11 +12,11 @@ pub(super) struct Below;
 impl Nest for Below {
     const NAME: &'static str = "model";
     const GROUP: Group = Group::Data;
-    const ABOUT: &'static str = "Import models, look into them, check and compare them";
+    const ABOUT: &'static str = "Import models, look into them, check, compare and calibrate them";
     const BELOW: &'static [Entry] = ALL;
 }
 
-commands!(import, info, verify, compare);
+commands!(import, info, verify, compare, calibrate);
 
 /// `BUNDLE` or `NAME=BUNDLE`. A name is a word of a menu, so a path with a `=` in it can be written as `./PATH`.
 pub(super) fn named_bundle(text: &str) -> Result<NamedBundle, String> {

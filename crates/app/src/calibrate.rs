@@ -1,0 +1,288 @@
+//! Calibrating a model for integers of 16 bits: what its hidden layers must hold, and what that costs in decisions, from the same events.
+//!
+//! ```text
+//!   events --f32 kernel--> largest hidden numbers --> bundle with [int16], widest tolerance
+//!      `---flex, int16---> differences of scores --> tolerance --> bundle that is written
+//!                    `---> flips at cuts that keep 1 % and 0.1 %
+//! ```
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+use tamis_event::{Block, Schema};
+use tamis_ledger::{Corrupt, Counts};
+use tamis_model::{Bundle, Engine, Int16, Model};
+use tamis_port::Classifier;
+
+use crate::blocks::{self, Blocks, SoFar};
+use crate::exit::OrFail;
+use crate::frames::Frames;
+use crate::{Exit, Failure, bundle_folder};
+
+/// A calibration, as asked for.
+#[derive(Clone, Debug)]
+pub struct CalibrateSettings {
+    /// Folder or `.tar`.
+    pub bundle: PathBuf,
+    /// The recording, or `-` for standard input.
+    pub input: PathBuf,
+    /// Most events that are looked at, the first ones.
+    pub events: u64,
+    /// How many times as far as the events the integers reach.
+    pub margin: f64,
+    /// Folder for the calibrated bundle.
+    pub out: PathBuf,
+    /// Replace a bundle that is there.
+    pub overwrite: bool,
+}
+
+impl CalibrateSettings {
+    /// Events that are looked at unless more or fewer are asked for.
+    pub const EVENTS: u64 = 100_000;
+    /// Twice as far as the events.
+    pub const MARGIN: f64 = 2.0;
+    /// The tolerance is this many times the largest difference of a score.
+    pub const TOLERANCE_FACTOR: f64 = 4.0;
+}
+
+/// Shares of the events that are kept by the cuts whose flips are counted.
+const KEPT: [f64; 2] = [1e-2, 1e-3];
+
+/// A calibrated bundle, and what its integers cost. Serialises to the document that `model calibrate --json` prints.
+#[derive(Clone, Debug, Serialize)]
+pub struct Calibrated {
+    /// Where it is.
+    pub bundle: PathBuf,
+    /// Name and version.
+    pub model: String,
+    /// SHA-256 of the new bundle.
+    pub hash: String,
+    /// What was found out.
+    pub int16: Int16,
+    /// Largest difference of a golden score, as the tolerance counts it.
+    pub golden: f64,
+    /// The same for rows of noise, which are farther out than events: no part of the tolerance.
+    pub noise: f64,
+    /// The scores on the events, against flex.
+    pub scores: Vec<ScoreLoss>,
+    /// Lost frames and stretches of bytes, by cause.
+    pub corrupt: Counts<Corrupt>,
+    /// What went wrong, one sentence each.
+    pub problems: Vec<String>,
+    /// The code that the process ends with.
+    pub exit: u8,
+}
+
+/// One score in integers, against that of flex.
+#[derive(Clone, Debug, Serialize)]
+pub struct ScoreLoss {
+    /// `MODEL.OUTPUT`.
+    pub name: String,
+    /// Root of the mean square difference.
+    pub rms: f64,
+    /// Largest absolute difference.
+    pub max: f64,
+    /// Largest difference of 1, or of the score if that is larger: what the tolerance is for.
+    pub difference: f64,
+    /// Cuts on this score.
+    pub cuts: Vec<CutLoss>,
+}
+
+/// What a cut on a score decides otherwise.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct CutLoss {
+    /// Score of flex from which on events are kept.
+    pub threshold: f32,
+    /// Events that flex keeps.
+    pub kept: u64,
+    /// Events that only one of the two keeps.
+    pub flips: u64,
+}
+
+/// Calibrates a bundle, writes it and loads it again. `progress` is called after every block.
+pub fn calibrate(settings: &CalibrateSettings, progress: impl FnMut(SoFar)) -> Result<Calibrated, Failure> {
+    check(settings)?;
+    bundle_folder::may_write(&settings.out, settings.overwrite)?;
+    let bundle = Bundle::load(&settings.bundle).or_fail(Exit::Input)?;
+    let mut blocks = Blocks::new(Frames::open(&settings.input)?)?;
+    let mut calibrator = bundle.calibrator(blocks.schema()).or_fail(Exit::Input)?;
+    let events = first_events(&mut blocks, settings.events, progress)?;
+    if events.is_empty() {
+        return Err(blocks.empty(&settings.input));
+    }
+    let place = settings.input.display();
+    for (block, count) in &events {
+        block.for_each_run(0..*count, |_, _, records| calibrator.add(records));
+    }
+    let mut section =
+        calibrator.finish(settings.margin).map_err(|why| format!("{place}: {why}")).or_fail(Exit::Input)?;
+    // With the widest tolerance, to measure what is the right one.
+    let draft = bundle.with_int16(&section).or_fail(Exit::Internal)?;
+    let (checked, scores) = measure(&draft, blocks.schema(), &events)?;
+    let events = scores.iter().map(|score| score.difference).fold(0.0, f64::max);
+    let differences = [("these events", events), ("its golden vectors", checked.difference)];
+    section.tolerance = tolerance(differences, section.tolerance).or_fail(Exit::Input)?;
+    let bundle = bundle.with_int16(&section).or_fail(Exit::Internal)?;
+    bundle_folder::write(&settings.out, &bundle.files(), settings.overwrite)?;
+    // What was written must pass the same checks as any other bundle.
+    let bundle = Bundle::load(&settings.out).or_fail(Exit::Internal)?;
+    bundle.bind(blocks.schema(), Engine::Int16).or_fail(Exit::Internal)?;
+    let problems: Vec<String> = blocks::lost(&blocks.corrupt).into_iter().collect();
+    let exit = if problems.is_empty() { Exit::Done } else { Exit::Losses };
+    Ok(Calibrated {
+        bundle: settings.out.clone(),
+        model: format!("{} {}", bundle.name(), bundle.version()),
+        hash: bundle.describe().hash,
+        int16: section,
+        golden: checked.difference,
+        noise: checked.noise,
+        scores,
+        corrupt: blocks.corrupt,
+        problems,
+        exit: exit.code(),
+    })
+}
+
+impl Calibrated {
+    /// [`Exit::Done`] if every frame was good, else [`Exit::Losses`].
+    pub fn exit(&self) -> Exit {
+        if self.problems.is_empty() { Exit::Done } else { Exit::Losses }
+    }
+}
+
+fn check(settings: &CalibrateSettings) -> Result<(), Failure> {
+    if settings.events == 0 {
+        return Err(Failure::new(
+            Exit::Settings,
+            "a calibration needs events: give --events a number above 0",
+        ));
+    }
+    if !(1.0..=Int16::MARGIN_MAX).contains(&settings.margin) {
+        let message = format!("the margin must be between 1 and {}", Int16::MARGIN_MAX);
+        return Err(Failure::new(Exit::Settings, message));
+    }
+    Ok(())
+}
+
+/// The first events, in blocks, each with how many of its events count. They refer to the bytes of the recording.
+fn first_events(
+    blocks: &mut Blocks,
+    most: u64,
+    mut progress: impl FnMut(SoFar),
+) -> Result<Vec<(Block, usize)>, Failure> {
+    let (mut events, mut left) = (Vec::new(), most);
+    while left > 0 {
+        let mut block = blocks.block();
+        if !blocks.next(&mut block)? {
+            break;
+        }
+        let count = usize::try_from(left).map_or(block.len(), |left| left.min(block.len()));
+        left -= count as u64;
+        events.push((block, count));
+        progress(blocks.so_far);
+    }
+    Ok(events)
+}
+
+/// Binds both engines and compares their scores.
+fn measure(
+    bundle: &Bundle,
+    schema: &Schema,
+    events: &[(Block, usize)],
+) -> Result<(tamis_model::GoldenCheck, Vec<ScoreLoss>), Failure> {
+    let on = |engine| bundle.bind(schema, engine).or_fail(Exit::Input);
+    let (mut flex, mut int16) = (on(Engine::Flex)?, on(Engine::Int16)?);
+    let (expected, found) = (scores(&mut flex, events)?, scores(&mut int16, events)?);
+    let names = bundle.outputs().iter().map(|output| format!("{}.{output}", bundle.name()));
+    let losses = names.zip(expected.iter().zip(&found));
+    let losses = losses.map(|(name, (expected, found))| ScoreLoss::new(name, expected, found));
+    Ok((int16.golden(), losses.collect()))
+}
+
+/// A column for each score.
+fn scores(model: &mut Model, events: &[(Block, usize)]) -> Result<Vec<Vec<f32>>, Failure> {
+    let mut columns = vec![Vec::new(); model.outputs().len()];
+    for (block, count) in events {
+        let at = columns[0].len();
+        columns.iter_mut().for_each(|column| column.resize(at + count, f32::NAN));
+        let mut slices: Vec<&mut [f32]> = columns.iter_mut().map(|column| &mut column[at..]).collect();
+        model.score(block, 0..*count, &mut slices).or_fail(Exit::Input)?;
+    }
+    Ok(columns)
+}
+
+impl ScoreLoss {
+    fn new(name: String, expected: &[f32], found: &[f32]) -> Self {
+        let (mut squares, mut max, mut largest) = (0.0, 0.0f64, 0.0f64);
+        for (&expected, &found) in expected.iter().zip(found) {
+            let difference = (f64::from(expected) - f64::from(found)).abs();
+            squares += difference * difference;
+            max = max.max(difference);
+            largest = largest.max(difference / f64::from(expected).abs().max(1.0));
+        }
+        let rms = (squares / expected.len().max(1) as f64).sqrt();
+        let mut sorted = expected.to_vec();
+        sorted.sort_by(|a, b| b.total_cmp(a));
+        let cut = |share: f64| {
+            let kept = (share * sorted.len() as f64) as usize;
+            let threshold = *sorted.get(kept.checked_sub(1)?)?;
+            let keeps = |score: &&f32| **score >= threshold;
+            let flips = expected.iter().zip(found).filter(|(a, b)| keeps(a) != keeps(b)).count();
+            Some(CutLoss {
+                threshold,
+                // Equal scores are kept together.
+                kept: expected.iter().filter(keeps).count() as u64,
+                flips: flips as u64,
+            })
+        };
+        let cuts = KEPT.into_iter().filter_map(cut).collect();
+        Self { name, rms, max, difference: largest, cuts }
+    }
+}
+
+/// A tolerance for differences that were found, rounded up to one digit, if it is within `most`.
+fn tolerance(found: [(&str, f64); 2], most: f64) -> Result<f64, String> {
+    let (place, largest) = found.into_iter().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or_default();
+    let wanted = (largest * CalibrateSettings::TOLERANCE_FACTOR).max(1e-6);
+    let digit = 10f64.powi(wanted.log10().floor() as i32);
+    // Written and read again, so that it is the number that people see.
+    let rounded: f64 = format!("{:.0e}", (wanted / digit).ceil() * digit).parse().expect("a number is one");
+    if rounded > most {
+        return Err(format!(
+            "on {place} scores in integers differ by up to {largest:.2e} from those of flex: integers of 16 bits are too coarse for this \
+             model; try another --margin, or use --device fused"
+        ));
+    }
+    Ok(rounded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tolerance_is_four_times_the_difference_in_one_digit() {
+        let found = |golden| [("these events", 1e-7), ("its golden vectors", golden)];
+        assert_eq!(tolerance(found(0.0021), 0.5), Ok(0.009));
+        assert_eq!(tolerance(found(0.0026), 0.5), Ok(0.02));
+        assert_eq!(tolerance(found(0.0), 0.5), Ok(1e-6));
+        assert!(
+            tolerance(found(0.13), 0.5)
+                .unwrap_err()
+                .starts_with("on its golden vectors scores in integers differ by up to 1.30e-1")
+        );
+    }
+
+    #[test]
+    fn flips_are_counted_at_the_score_that_keeps_a_share() {
+        let expected: Vec<f32> = (0..1000u16).map(f32::from).collect();
+        let mut found = expected.clone();
+        // One falls out, two come in.
+        (found[995], found[3], found[989]) = (1.0, 999.0, 990.0);
+        let ScoreLoss { rms, max, difference, cuts, .. } = ScoreLoss::new("a.b".into(), &expected, &found);
+        let kept: Vec<_> = cuts.iter().map(|cut| (cut.threshold, cut.kept, cut.flips)).collect();
+        assert_eq!(kept, [(990.0, 10, 3), (999.0, 1, 1)]);
+        let squares = 994.0f64 * 994.0 + 996.0 * 996.0 + 1.0;
+        assert_eq!((rms, max, difference), ((squares / 1000.0).sqrt(), 996.0, 996.0 / 3.0));
+    }
+}

@@ -1,0 +1,88 @@
+//! The sample models in integers of 16 bits: from calibration to decisions that can be made again.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::path::{Path, PathBuf};
+
+use tamis_app::{
+    CalibrateSettings, CompareSettings, Exit, Gates, NamedBundle, Plan, Settings, calibrate, compare_models,
+    verify,
+};
+use tamis_model::Engine;
+use tamis_store::Durable;
+
+fn sample(path: &str) -> PathBuf {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../data-samples")).join(path).canonicalize().unwrap()
+}
+
+/// Both sample models, calibrated with a mixture in which signals are rare.
+fn calibrated(folder: &Path) -> Vec<(String, PathBuf)> {
+    let one = |name: &str| {
+        let out = folder.join(name);
+        let settings = CalibrateSettings {
+            bundle: sample("models").join(name),
+            input: sample("l1-mixed.tmf.zst"),
+            events: 20_000,
+            margin: CalibrateSettings::MARGIN,
+            out: out.clone(),
+            overwrite: false,
+        };
+        let found = calibrate(&settings, |_| ()).unwrap();
+        assert_eq!((found.int16.events, found.exit()), (20_000, Exit::Done));
+        assert!(found.scores.iter().all(|score| score.rms > 0.0 && score.cuts.len() == 2));
+        (name.into(), out)
+    };
+    ["topo", "anomaly"].map(one).into()
+}
+
+#[test]
+fn sample_models_decide_nearly_the_same_on_events_that_they_were_not_calibrated_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let models = calibrated(folder.path());
+    let models = models.into_iter().map(|(name, path)| NamedBundle { name: Some(name), path }).collect();
+    let settings = CompareSettings {
+        input: sample("l1-ato4l.tmf.zst"),
+        menu: Some(sample("menus/l1-anomaly.toml")),
+        models,
+        with: Vec::new(),
+        engines: vec![Engine::Flex, Engine::Int16],
+        gates: Gates { difference: 0.5, flips: 1e-3 },
+    };
+    let comparison = compare_models(&settings, |_| ()).unwrap();
+    let contrast = &comparison.contrasts[0];
+    for score in &contrast.scores {
+        // Measured: topo 0.011 at most, 5e-4 rms; the scores of anomaly go up to 1e4, so only their relative difference counts.
+        let (most, rms) = if score.name == "anomaly.score" { (0.1, f64::MAX) } else { (0.02, 1e-3) };
+        assert!(score.difference > 0.0 && score.difference < most && score.rms < rms, "{score:?}");
+    }
+    let accepted = contrast.accepted.unwrap();
+    assert!(accepted.reference > 1000 && accepted.flips * 200 < accepted.reference, "{accepted:?}");
+    assert!(comparison.problems.is_empty(), "{:?}", comparison.problems);
+}
+
+#[test]
+fn a_run_in_integers_does_not_depend_on_blocks_and_can_be_verified() {
+    let folder = tempfile::tempdir().unwrap();
+    let replace = calibrated(folder.path());
+    let run = |out: &str, batch, workers| {
+        let settings = Settings {
+            models: replace.clone(),
+            engine: Engine::Int16,
+            batch,
+            workers: Some(workers),
+            durable: Durable::Close,
+            ..Settings::new(sample("menus/l1-anomaly.toml"), folder.path().join(out))
+        };
+        let report = Plan::new(&sample("l1-lqbtau.tmf.zst"), settings).unwrap().run().unwrap();
+        assert_eq!(report.exit(), Exit::Done, "{:?}", report.problems);
+    };
+    run("a", 4096, 1);
+    run("b", 37, 2);
+    let file = |out: &str| folder.path().join(out).join("l1-lqbtau-physics-0001.mcap");
+    let [a, b] = ["a", "b"].map(|out| std::fs::read(file(out)).unwrap());
+    assert!(a == b, "the same file for any blocks and workers");
+    let verified = verify(&file("a")).unwrap();
+    assert!(
+        verified.reproduced > 100 && verified.different + verified.unchecked + verified.damaged == 0,
+        "{verified:?}"
+    );
+}

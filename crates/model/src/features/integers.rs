@@ -1,0 +1,53 @@
+//! Integers: the inputs of a network as they stand in the record, for the kernel of 16 bits.
+//!
+//! What is done to a value is one factor and one shift, which go into the weights, and a clip, which becomes a range of integers. So only plain
+//! inputs on fields of at most 16 bits will do.
+
+use tamis_event::Dtype;
+use tamis_kernel::{IntColumn, IntInput, Number};
+
+use super::{Cell, Features, Map};
+
+/// An input of an integer chain: what its integers mean, and where they stand.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct IntCell {
+    pub input: IntInput,
+    pub column: IntColumn,
+    /// `scale` and `offset` of the input before they were rounded.
+    pub exact: [f64; 2],
+}
+
+impl Features {
+    /// The inputs, in order; or the index of the first that is none for integers of 16 bits, and its type.
+    pub fn integers(&self) -> Result<Vec<IntCell>, (usize, Dtype)> {
+        self.cells.iter().map(|cell| integer(cell).ok_or((cell.input, cell.element.dtype))).collect()
+    }
+}
+
+/// `None` if its numbers are not the integers of the record, or do not fit 16 bits.
+fn integer(cell: &Cell) -> Option<IntCell> {
+    let Map::Affine { log1p: false, shift, scale, clip } = cell.map else { return None };
+    let number = match cell.element.dtype {
+        Dtype::U8 => Number::U8,
+        Dtype::I8 => Number::I8,
+        Dtype::I16 => Number::I16,
+        Dtype::U16 | Dtype::U32 | Dtype::I32 | Dtype::F16 | Dtype::F32 => return None,
+    };
+    let (least, most) = cell.element.dtype.integer_range()?;
+    let [step, offset] = [cell.element.scale * scale, (cell.element.offset - shift) * scale];
+    let within = |x: f64| nearest(x, [step, offset], [least as f64, most as f64]);
+    let ends = clip.map_or([least as i16, most as i16], |clip| clip.map(within));
+    let input = IntInput {
+        low: ends[0].min(ends[1]),
+        high: ends[0].max(ends[1]),
+        scale: step as f32,
+        offset: offset as f32,
+    };
+    let column = IntColumn { input: cell.column, at: cell.element.at, number };
+    Some(IntCell { input, column, exact: [step, offset] })
+}
+
+/// The integer in a range that comes nearest to meaning `x`.
+pub(crate) fn nearest(x: f64, [step, offset]: [f64; 2], [low, high]: [f64; 2]) -> i16 {
+    ((x - offset) / step).round_ties_even().clamp(low, high) as i16
+}

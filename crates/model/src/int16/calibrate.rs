@@ -1,0 +1,75 @@
+//! Finding out what the integers of a network must hold: events go in, a section of the manifest comes out.
+
+use sha2::{Digest, Sha256};
+use tamis_event::Schema;
+use tamis_kernel::{Calibration, Layer};
+
+use super::{Int16, TOLERANCE_MAX, cells, check_plain};
+use crate::bundle::{Bundle, hex};
+use crate::error::BindError;
+use crate::features::Features;
+use crate::fused::chain;
+
+/// Events whose numbers are in memory at once.
+const EVENTS_AT_ONCE: usize = 4096;
+
+/// The largest numbers of a network over events.
+#[derive(Debug)]
+pub struct Calibrator {
+    model: String,
+    features: Features,
+    layers: Vec<Layer>,
+    hidden: Vec<f32>,
+    events: u64,
+    records: Sha256,
+    rows: Vec<f32>,
+}
+
+impl Bundle {
+    /// Begins a calibration for the engine `int16` with events of `schema`. An error if that engine cannot run the model.
+    pub fn calibrator(&self, schema: &Schema) -> Result<Calibrator, BindError> {
+        let unfit = |message| BindError::Engine {
+            model: self.name().into(),
+            engine: crate::Engine::Int16.to_string(),
+            message,
+        };
+        let (graph, manifest) = (self.graph(), self.parsed());
+        check_plain(graph, manifest).map_err(unfit)?;
+        let features = Features::new(manifest, schema, graph.input_numbers())?;
+        cells(manifest, &features).map_err(unfit)?;
+        let (layers, _) = chain(graph).map_err(unfit)?;
+        let hidden = vec![0.0; layers.len() - 1];
+        let (model, records) = (self.name().into(), Sha256::new());
+        Ok(Calibrator { model, features, layers, hidden, events: 0, records, rows: Vec::new() })
+    }
+}
+
+impl Calibrator {
+    /// Looks at whole event records.
+    pub fn add(&mut self, records: &[u8]) {
+        self.records.update(records);
+        let stride = self.features.stride();
+        for records in records.chunks(EVENTS_AT_ONCE * stride) {
+            let events = records.len() / stride;
+            self.events += events as u64;
+            self.rows.resize(events * self.features.width(), 0.0);
+            self.features.fill(records, &mut self.rows);
+            let largest = Calibration::largest(&self.layers, &self.rows).expect("a chain was read");
+            self.hidden.iter_mut().zip(largest).for_each(|(all, new)| *all = all.max(new));
+        }
+    }
+
+    /// The section of the manifest, with the widest tolerance: what is right for it can be measured now. An error if the events say nothing
+    /// about a layer.
+    pub fn finish(self, margin: f64) -> Result<Int16, String> {
+        let Self { model, hidden, events, records, .. } = self;
+        if let Some(layer) = hidden.iter().position(|largest| !(*largest > 0.0 && largest.is_finite())) {
+            let largest = hidden[layer];
+            return Err(format!(
+                "model '{model}': the largest number of hidden layer {layer} over {events} events is {largest}; calibrate with events that the model is for"
+            ));
+        }
+        let records_sha256 = hex(&records.finalize());
+        Ok(Int16 { hidden, margin, tolerance: TOLERANCE_MAX, events, records_sha256 })
+    }
+}

@@ -1,0 +1,134 @@
+//! Chains in integers of 16 bits: the engine `int16`.
+//!
+//! ```text
+//!   tamis model calibrate:  events --f32 kernel--> largest numbers of the hidden layers --> [int16] of the manifest     (`calibrate.rs`)
+//!   bind:                   layers, [int16], fields --> IntKernel --compared with burn, within the section's tolerance
+//! ```
+//!
+//! * I1: nothing is guessed when a model is loaded: its scores are a function of the bundle, the schema and the event.
+//! * I2: what goes into the network are the integers of the record. A row of floats is turned back into them ([`IntKernel::run`]), so every
+//!   check that works on rows works here.
+//!
+//! What an engine of integers cannot run is refused by name, with what to do.
+
+mod calibrate;
+mod section;
+
+use tamis_event::Dtype;
+use tamis_graph::Graph;
+use tamis_kernel::{Calibration, IntChain, IntGather, IntInput, IntTile};
+
+pub use calibrate::Calibrator;
+pub use section::Int16;
+pub(crate) use section::{TOLERANCE_MAX, write};
+
+use crate::features::{Features, IntCell, nearest};
+use crate::fused::chain;
+use crate::manifest::Manifest;
+
+/// What to do about a model that these kernels do not run.
+const REMEDY: &str = "use --device fused, or flex";
+
+/// A chain in integers, and what its inputs mean.
+#[derive(Debug)]
+pub(crate) struct IntKernel {
+    chain: IntChain,
+    cells: Vec<IntCell>,
+}
+
+impl IntKernel {
+    /// Compiles a calibrated chain, or says what is missing.
+    pub fn new(graph: &Graph, manifest: &Manifest, features: &Features) -> Result<Self, String> {
+        let section = check_calibrated(graph, manifest)?;
+        let cells = cells(manifest, features)?;
+        let (layers, readout) = chain(graph)?;
+        if section.hidden.len() != layers.len() - 1 {
+            let (found, wanted) = (section.hidden.len(), layers.len() - 1);
+            return Err(format!(
+                "[int16] of its manifest is about {found} hidden layers, the network has {wanted}; calibrate it again"
+            ));
+        }
+        let calibration =
+            Calibration { inputs: cells.iter().map(|cell| cell.input).collect(), hidden: section.expected() };
+        let chain =
+            IntChain::new(&layers, readout, &calibration).map_err(|error| format!("{error}; {REMEDY}"))?;
+        Ok(Self { chain, cells })
+    }
+
+    pub fn chain(&self) -> &IntChain {
+        &self.chain
+    }
+
+    /// Plans how the integers come from records.
+    pub fn gather(&self, record_len: usize) -> IntGather {
+        let columns: Vec<_> = self.cells.iter().map(|cell| cell.column).collect();
+        self.chain.gather(record_len, &columns)
+    }
+
+    /// The integers that come nearest to a row, within their ranges.
+    pub fn integers(&self, row: &[f32]) -> Vec<i16> {
+        let integer = |(x, cell): (&f32, &IntCell)| {
+            let IntInput { low, high, .. } = cell.input;
+            nearest((*x).into(), cell.exact, [low, high].map(f64::from))
+        };
+        row.iter().zip(&self.cells).map(integer).collect()
+    }
+
+    /// The first input of the first event of a tile that is not the integer that `row`, the same event as floats, means: as floats, both.
+    pub fn first_difference(&self, tile: &mut IntTile, row: &[f32]) -> Option<(f32, f32)> {
+        let pairs = tile.inputs_mut().iter().flat_map(|pairs| pairs.0[0]);
+        let gathered = pairs.zip(&self.cells).map(|(x, cell)| x.clamp(cell.input.low, cell.input.high));
+        let mut both = gathered.zip(self.integers(row)).zip(&self.cells);
+        let ((found, wanted), cell) = both.find(|((found, wanted), _)| found != wanted)?;
+        let IntInput { scale, offset, .. } = cell.input;
+        Some((f32::from(found).mul_add(scale, offset), f32::from(wanted).mul_add(scale, offset)))
+    }
+
+    /// The numbers of whole rows.
+    pub fn run(&self, rows: &[f32], numbers: &mut [f32]) {
+        let rows: Vec<i16> = rows.chunks_exact(self.cells.len()).flat_map(|row| self.integers(row)).collect();
+        self.chain.run(&mut self.chain.tile(), &rows, numbers);
+    }
+}
+
+/// What this engine cannot do for a model, whatever the schema.
+pub(crate) fn unfit(graph: &Graph, manifest: &Manifest) -> Option<String> {
+    check_calibrated(graph, manifest).err()
+}
+
+/// What it cannot do for the fields of a schema.
+pub(crate) fn unfit_fields(manifest: &Manifest, features: &Features) -> Option<String> {
+    cells(manifest, features).err()
+}
+
+/// The section of a model that integers can run, as far as the bundle says.
+fn check_calibrated<'a>(graph: &Graph, manifest: &'a Manifest) -> Result<&'a Int16, String> {
+    check_plain(graph, manifest)?;
+    manifest.int16.as_ref().ok_or_else(|| {
+        "it is not calibrated; do that with tamis model calibrate BUNDLE EVENTS --out DIR, or use --device fused".into()
+    })
+}
+
+/// Is it a chain, and are its inputs one factor and one shift?
+fn check_plain(graph: &Graph, manifest: &Manifest) -> Result<(), String> {
+    chain(graph).map_err(|unknown| format!("{unknown}; integers run chains of dense layers: {REMEDY}"))?;
+    for input in &manifest.inputs {
+        let more =
+            [("log1p", input.log1p), ("one_hot", input.one_hot.is_some()), ("mask", input.mask.is_some())];
+        if let Some((what, _)) = more.into_iter().find(|(_, there)| *there) {
+            let field = &input.field;
+            return Err(format!(
+                "input '{field}' has {what}, and integers go in as they are, with shift, scale and clip at most; {REMEDY}"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The inputs as integers of a schema.
+fn cells(manifest: &Manifest, features: &Features) -> Result<Vec<IntCell>, String> {
+    features.integers().map_err(|(input, dtype)| {
+        let (field, dtype) = (&manifest.inputs[input].field, Dtype::name(dtype));
+        format!("input '{field}' is {dtype} in the schema, and 16 bits hold i8, u8 and i16; name the schema of the events if that is another (--schema), or {REMEDY}")
+    })
+}

@@ -1,0 +1,221 @@
+//! Integers of 16 bits: the same bits wherever an event stands, nothing guessed, and what does not fit refused by name.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[allow(dead_code, reason = "other tests need more of it")]
+mod support;
+
+use tamis_event::{Block, Schema, Span};
+use tamis_model::{Bundle, Engine, Int16, Model};
+use tamis_port::{Classifier, conformance};
+
+use support::Parts;
+
+/// Three types of integers, at odd places of the record, some of them scaled and shifted.
+const SCHEMA: &str = r#"
+name = "small"
+field = [
+    { name = "small", dtype = "u8" },
+    { name = "jets.pt", dtype = "i16", len = 3, scale = 0.5 },
+    { name = "unused", dtype = "i8" },
+    { name = "energy", dtype = "i16", scale = 0.125 },
+    { name = "time", dtype = "i16", scale = 0.25, offset = 10.0 },
+    { name = "half", dtype = "i8", len = 2, scale = 0.25 },
+]
+"#;
+
+fn schema() -> Schema {
+    Schema::parse(SCHEMA.as_bytes()).unwrap()
+}
+
+fn load(parts: &Parts) -> Bundle {
+    let folder = tempfile::tempdir().unwrap();
+    parts.write(folder.path());
+    Bundle::load(folder.path()).unwrap()
+}
+
+/// Records of the events of `support`, and some far outside of every clip.
+fn records(schema: &Schema, count: i64) -> Vec<u8> {
+    let fields =
+        ["small", "jets.pt", "unused", "energy", "time", "half"].map(|name| schema.field(name).unwrap());
+    let mut out = Vec::new();
+    for e in 0..count {
+        let v = support::values(e);
+        let columns: [&[f64]; 6] = [&v[..1], &v[1..4], &[-77.0], &v[4..5], &v[5..6], &v[6..]];
+        for (field, values) in fields.iter().zip(columns) {
+            let far = if e % 5 == 4 { 40.0 } else { 1.0 };
+            let (low, high) = field.dtype.integer_range().unwrap();
+            let raw = |value: f64| {
+                ((value * far - field.offset) / field.scale).round().clamp(low as f64, high as f64)
+            };
+            values.iter().for_each(|&value| field.dtype.write(raw(value), &mut out));
+        }
+    }
+    assert_eq!(out.len(), count as usize * schema.record_len());
+    out
+}
+
+fn block(schema: &Schema, records: &[u8], spans: &[usize]) -> Block {
+    let mut block = Block::new(schema.record_len());
+    let (mut rest, mut lengths, mut id) = (records, spans.iter().cycle(), 0);
+    while !rest.is_empty() {
+        let events = (*lengths.next().unwrap()).min(rest.len() / schema.record_len());
+        let (bytes, more) = rest.split_at(events * schema.record_len());
+        block.push(Span { source: 0, first_id: id, time_ns: 0, events, bytes: bytes.to_vec().into() });
+        (rest, id) = (more, id + events as u64);
+    }
+    block
+}
+
+fn calibrated(parts: &Parts) -> (Bundle, Int16) {
+    let (bundle, schema) = (load(parts), schema());
+    let mut calibrator = bundle.calibrator(&schema).unwrap();
+    let records = records(&schema, 500);
+    // In pieces: how they come does not matter.
+    records.chunks(77 * schema.record_len()).for_each(|records| calibrator.add(records));
+    let section = Int16 { tolerance: 0.01, ..calibrator.finish(2.0).unwrap() };
+    (bundle.with_int16(&section).unwrap(), section)
+}
+
+fn scores(model: &mut Model, block: &Block) -> Vec<Vec<f32>> {
+    let mut columns = vec![vec![f32::NAN; block.len()]; model.outputs().len()];
+    let mut slices: Vec<&mut [f32]> = columns.iter_mut().map(Vec::as_mut_slice).collect();
+    model.score(block, 0..block.len(), &mut slices).unwrap();
+    columns
+}
+
+#[test]
+fn scores_are_near_and_the_same_bits_in_any_batch() {
+    let schema = schema();
+    let block = block(&schema, &records(&schema, 1300), &[1, 700, 3, 64]);
+    for (parts, outputs, near) in [
+        (Parts::classifier(), &["background", "leptons", "taus"][..], 5e-3),
+        (Parts::autoencoder(), &["score"], 5e-3),
+    ] {
+        let (bundle, _) = calibrated(&parts);
+        let [mut flex, mut int16] = [Engine::Flex, Engine::Int16].map(|on| bundle.bind(&schema, on).unwrap());
+        assert_eq!((int16.engine().code(), int16.golden().vectors), (4, 6));
+        conformance::classifier(&mut int16, outputs, &block);
+        let (expected, found) = (scores(&mut flex, &block), scores(&mut int16, &block));
+        let pairs = expected.iter().flatten().zip(found.iter().flatten());
+        let of_one = pairs.map(|(a, b)| (a - b).abs() / a.abs().max(1.0));
+        let largest = of_one.fold(0.0, f32::max);
+        assert!(largest > 0.0 && largest < near, "{outputs:?} differ by {largest}");
+    }
+}
+
+#[test]
+fn a_calibration_is_part_of_the_bundle() {
+    let parts = Parts::classifier();
+    let (bundle, section) = calibrated(&parts);
+    assert_eq!((section.events, section.margin, section.hidden.len()), (500, 2.0, 1));
+    assert_eq!(section.records_sha256, support::sha256(&records(&schema(), 500)));
+    assert_ne!(bundle.hash(), load(&parts).hash());
+    // As an archive, and written over: the same again, with all that stood around it.
+    let again = Bundle::from_tar(&bundle.to_tar(), "x.tar").unwrap();
+    assert_eq!((again.hash(), again.int16()), (bundle.hash(), Some(&section)));
+    let other = Int16 { margin: 3.0, ..section.clone() };
+    let rewritten = again.with_int16(&other).unwrap();
+    assert_eq!(rewritten.int16(), Some(&other));
+    assert_eq!(rewritten.with_int16(&section).unwrap().hash(), bundle.hash());
+    // More room is coarser: other bits, though near.
+    let block = block(&schema(), &records(&schema(), 64), &[64]);
+    let [narrow, wide] = [&bundle, &rewritten]
+        .map(|bundle| scores(&mut bundle.bind(&schema(), Engine::Int16).unwrap(), &block));
+    assert_ne!(narrow, wide);
+    let inline = parts.sealed_manifest().replace(
+        "format = 1",
+        "format = 1\nint16 = { hidden = [1.0], margin = 1.0, tolerance = 0.1, events = 1, records_sha256 = \"SUM\" }",
+    );
+    let inline = Parts { manifest: inline.replace("SUM", &"0".repeat(64)), ..parts };
+    assert_eq!(load(&inline).with_int16(&section).unwrap().int16(), Some(&section));
+    // Only integers care.
+    assert!(bundle.unfit_for(Engine::Int16).is_none() && bundle.best_engine() == Engine::Fused);
+    assert_eq!(bundle.tolerance(Engine::Int16), section.tolerance);
+    assert_eq!(bundle.tolerance(Engine::Flex), 1e-5);
+}
+
+#[test]
+fn a_damaged_calibration_is_refused() {
+    let (bundle, _) = calibrated(&Parts::classifier());
+    let manifest = bundle.manifest().to_owned();
+    let line = |key: &str| manifest.lines().find(|line| line.starts_with(key)).unwrap().to_owned();
+    let section = &manifest[manifest.find("[int16]").unwrap()..];
+    let tolerance = section.lines().find(|line| line.starts_with("tolerance")).unwrap();
+    let damage = |from: &str, to: &str| {
+        let parts = Parts { manifest: manifest.replace(from, to), ..Parts::classifier() };
+        let folder = tempfile::tempdir().unwrap();
+        parts.write(folder.path());
+        Bundle::load(folder.path())
+            .map(|bundle| bundle.bind(&schema(), Engine::Int16).map(drop).map_err(|error| error.to_string()))
+    };
+    for (from, to, says) in [
+        (line("hidden"), "hidden = [-1.0]", "int16.hidden: give finite numbers above 0"),
+        (line("hidden"), "hidden = [inf]", "int16.hidden"),
+        (line("margin"), "margin = 0.5", "int16.margin: give a number between 1 and 64"),
+        (tolerance.into(), "tolerance = 0.6", "int16.tolerance: give a number above 0 and at most 0.5"),
+        (line("records_sha256"), "records_sha256 = \"no\"", "int16.records_sha256"),
+        (line("margin"), "margin = 2.0\nmargins = 2.0", "unknown field `margins`"),
+    ] {
+        let refused = damage(&from, to).unwrap_err().to_string();
+        assert!(refused.contains(says), "{to}: {refused}");
+    }
+    for (from, to, says) in [
+        (
+            line("hidden"),
+            "hidden = [1.0, 2.0]",
+            "is about 2 hidden layers, the network has 1; calibrate it again",
+        ),
+        // So small that every hidden number is cut: golden vectors notice.
+        (line("hidden"), "hidden = [1e-6]", "integers of 16 bits are too coarse for it as it is calibrated"),
+    ] {
+        let refused = damage(&from, to).unwrap().unwrap_err();
+        assert!(refused.contains(says), "{to}: {refused}");
+    }
+}
+
+#[test]
+fn what_integers_cannot_run_is_refused_by_name() {
+    let schema = schema();
+    let refused =
+        |parts: &Parts, schema: &Schema| load(parts).bind(schema, Engine::Int16).unwrap_err().to_string();
+    let sound = Parts::classifier();
+    let bare = refused(&sound, &schema);
+    assert!(
+        bare.contains("engine int16 cannot run it: it is not calibrated; do that with tamis model calibrate"),
+        "{bare}"
+    );
+    let with =
+        |from: &str, to: &str| Parts { manifest: sound.manifest.replacen(from, to, 1), ..sound.clone() };
+    for (parts, says) in [
+        (with("shift = 100", "log1p = true\nshift = 100"), "input 'small' has log1p"),
+        (with("clip = [0.5, 6]", "mask = \"half\""), "input 'half' has mask"),
+    ] {
+        let refused = refused(&parts, &schema);
+        assert!(refused.contains(says) && refused.ends_with("use --device fused, or flex"), "{refused}");
+        assert!(load(&parts).calibrator(&schema).unwrap_err().to_string().contains(says));
+    }
+    // Calibrated, but for events of another schema.
+    let (bundle, _) = calibrated(&sound);
+    for dtype in ["f32", "i32", "u16"] {
+        let other =
+            SCHEMA.replace("\"energy\", dtype = \"i16\"", &format!("\"energy\", dtype = \"{dtype}\""));
+        let other = Schema::parse(other.as_bytes()).unwrap();
+        let refused = bundle.bind(&other, Engine::Int16).unwrap_err().to_string();
+        assert!(
+            refused.contains(&format!(
+                "input 'energy' is {dtype} in the schema, and 16 bits hold i8, u8 and i16"
+            ))
+        );
+        assert!(
+            bundle.unfit_with(Engine::Int16, &other).is_some() && bundle.bind(&other, Engine::Flex).is_ok()
+        );
+    }
+    assert!(bundle.unfit_with(Engine::Int16, &schema).is_none());
+}
+
+#[test]
+fn events_that_say_nothing_do_not_calibrate() {
+    let (bundle, schema) = (load(&Parts::classifier()), schema());
+    let nothing = bundle.calibrator(&schema).unwrap().finish(2.0).unwrap_err();
+    assert!(nothing.contains("hidden layer 0 over 0 events is 0; calibrate with events"), "{nothing}");
+}
