@@ -116,7 +116,7 @@ fn loads_table(loads: &[Load]) -> String {
             ns(of.p50),
             ns(of.p99),
             ns(of.p999),
-            ns(of.max),
+            time_ns(of.max.max as u64),
             ns(load.wake_up_late.p99),
             ns(load.gap_max_ns),
         ]);
@@ -124,7 +124,7 @@ fn loads_table(loads: &[Load]) -> String {
     let spun =
         if loads.iter().all(|load| load.spun_beside) { "beside each run" } else { "just before each run" };
     format!(
-        "{}From the moment when the last byte of an event's frame was due, fixed in advance; medians over the\nruns. Beside it what the machine did to a thread that slept during the run, and to one that spun\n{spun}. Bursts: 72 frames at twice the mean rate, then a gap.\n",
+        "{}From the moment when the last byte of an event's frame was due, fixed in advance; medians over the\nruns, and the longest of all. Beside it how late a thread woke up that slept during the run, for which\nthe pipeline is one of its neighbours, and the longest gap of one that spun {spun}. Bursts: 72 frames at twice the mean rate, then a gap.\n",
         table.render()
     )
 }

@@ -51,6 +51,13 @@ const TIME: Quantity =
 const COUNT: Quantity =
     Quantity { what: "a count", units: &[("k", 1e3), ("M", 1e6), ("G", 1e9)], example: "20M" };
 
+/// The number of a CPU.
+pub(crate) fn cpu(text: &str) -> Result<usize, String> {
+    text.trim()
+        .parse()
+        .map_err(|_| format!("'{text}' is no number of a CPU; write numbers with commas between, as in 2,3"))
+}
+
 /// A rate in Hz: positive and finite.
 pub(crate) fn rate_hz(text: &str) -> Result<f64, UnitError> {
     let hz = RATE.parse(text)?;

@@ -205,7 +205,9 @@ impl Admission {
                 Found::Schema { bytes } => self.count_bytes(bytes, false),
                 Found::Frame { mut header, payload, bytes } => {
                     if let Some(missing) = self.admit(&mut header, bytes) {
-                        let (arrived_ns, fresh) = (self.input.arrived_ns(), Some(Fresh { bytes, missing }));
+                        // A source with a clock of its own may be a little ahead: nothing arrives before it is there.
+                        let arrived_ns = self.input.arrived_ns().map(|ns| ns.min(self.clock.now_ns()));
+                        let fresh = Some(Fresh { bytes, missing });
                         return Some(Frame { header, payload, arrived_ns, fresh });
                     }
                 }

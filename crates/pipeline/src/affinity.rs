@@ -1,7 +1,7 @@
 //! Which CPU a thread runs on.
 //!
-//! A worker that stays on its CPU keeps its caches, and its memory stays on its node: blocks and tiles are touched first by the thread that
-//! uses them. On a machine that others use too, the scheduler does better than a fixed place.
+//! A worker that stays on its CPU keeps its caches: the weights and the tile of its models. Blocks circulate among all workers, wherever they are.
+//! On a machine that others use too, the scheduler does better than a fixed place.
 
 use std::io;
 use std::thread;
@@ -52,6 +52,6 @@ mod tests {
         let seen = thread::spawn(move || pin(last).and_then(|()| allowed_cpus())).join().unwrap().unwrap();
         assert_eq!(seen, [last]);
         assert_eq!(allowed_cpus().unwrap(), cpus, "this thread was not touched");
-        assert!(try_cpu(last).is_ok() && try_cpu(usize::MAX).is_err() && try_cpu(1_023).is_err());
+        assert!(try_cpu(last).is_ok() && try_cpu(usize::MAX).is_err());
     }
 }

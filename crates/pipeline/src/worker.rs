@@ -84,7 +84,7 @@ impl Worker {
         } else {
             let mut is_late = self.deadline_ns.map(|deadline_ns| {
                 let (clock, admitted_ns) = (&self.clock, input.admitted_ns);
-                move || clock.now_ns() - admitted_ns > deadline_ns
+                move || clock.now_ns().saturating_sub(admitted_ns) > deadline_ns
             });
             self.judge.decide(&input.block, is_late.as_mut().map(|is_late| is_late as _));
             self.judge.keep(&input.block, &mut output.records, &mut output.entries);

@@ -69,7 +69,7 @@ impl Writer {
                 u64::from(self.report.error.is_none() && self.attempt(|sink| sink.write(stored)).is_some());
         }
         if taken > 0 {
-            self.report.latency.record(self.clock.now_ns() - block.admitted_ns, taken);
+            self.report.latency.record(self.clock.now_ns().saturating_sub(block.admitted_ns), taken);
         }
     }
 

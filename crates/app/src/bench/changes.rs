@@ -23,6 +23,8 @@ pub struct Changes {
     pub only_new: Vec<String>,
     /// What makes the comparison doubtful, one sentence each.
     pub notes: Vec<String>,
+    /// Why no gate can be held against it, if none can.
+    pub ungated: Option<String>,
 }
 
 /// One row, then and now.
@@ -45,15 +47,14 @@ pub struct Change {
 }
 
 impl Change {
-    /// By how many per cent it got slower; negative if it got faster.
+    /// The change in per cent if that is for the worse; negative if it got faster.
     pub fn slower_percent(&self) -> f64 {
-        let ratio = self.new.median / self.old.median;
-        100.0 * if self.unit.more_is_better() { 1.0 / ratio - 1.0 } else { ratio - 1.0 }
+        100.0 * if self.unit.more_is_better() { -self.change } else { self.change }
     }
 }
 
 impl Changes {
-    /// Rows that moved, and got slower by more than this. The machine's own rows are not among them: that is nobody's fault.
+    /// Rows that moved, and got slower by more than this. The machine's own rows are not among them: no program can change them.
     pub fn slower_than(&self, percent: f64) -> impl Iterator<Item = &Change> {
         let slower = move |row: &&Change| row.moved && row.slower_percent() > percent;
         self.rows.iter().filter(|row| row.section != Section::Probes).filter(slower)
@@ -104,12 +105,37 @@ pub fn compare_benches(old: &Bench, new: &Bench) -> Changes {
         let lonely = rows.iter().filter(|row| !others.iter().any(|other| same(row, other)));
         lonely.map(|row| format!("{}: {}", row.section.word(), row.name)).collect()
     };
+    let ungated = ungated(old, new, enough);
     Changes {
         rows,
+        ungated,
         only_old: missing(&old_rows, &new_rows),
         only_new: missing(&new_rows, &old_rows),
         notes: notes(old, new, enough),
     }
+}
+
+/// Why nobody can say of these two that nothing got slower.
+fn ungated(old: &Bench, new: &Bench, enough: bool) -> Option<String> {
+    let (old_rows, new_rows) = (old.all_rows(), new.all_rows());
+    let judged = |rows: &[Row]| -> Vec<String> {
+        let judged = rows.iter().filter(|row| row.section != Section::Probes);
+        judged.map(|row| format!("{}: {}", row.section.word(), row.name)).collect()
+    };
+    let (then, now) = (judged(&old_rows), judged(&new_rows));
+    if !enough {
+        return Some(format!("it needs {RUNS_MIN} runs of each, there were {} and {}", old.runs, new.runs));
+    }
+    if old.machine != new.machine {
+        return Some("they are of different machines".into());
+    }
+    if let Some((what, then, now)) = old.conditions.differences(&new.conditions).into_iter().next() {
+        return Some(format!("they have another {what}: then {then}, now {now}"));
+    }
+    if let Some(gone) = then.iter().find(|row| !now.contains(row)) {
+        return Some(format!("not everything was measured again: '{gone}' was not"));
+    }
+    then.is_empty().then(|| "the older one measured nothing but the machine".into())
 }
 
 fn notes(old: &Bench, new: &Bench, enough: bool) -> Vec<String> {
@@ -181,8 +207,8 @@ mod tests {
         let moved: Vec<bool> = changes.rows.iter().map(|row| row.moved).collect();
         assert_eq!(moved, [false, true, true]);
         let slower: Vec<f64> = changes.rows.iter().map(Change::slower_percent).collect();
-        assert_eq!(slower, [100.0, 100.0, 100.0]);
-        assert_eq!(changes.slower_than(99.0).count(), 2);
+        assert_eq!(slower, [50.0, 50.0, 100.0]);
+        assert_eq!(changes.slower_than(49.0).count(), 2);
         assert_eq!(changes.slower_than(101.0).count(), 0);
         assert_eq!((changes.only_old.len(), changes.only_new.len()), (1, 1));
         assert_eq!(compare_benches(&new, &old).slower_than(0.0).count(), 0, "what got faster is no failure");
@@ -194,6 +220,24 @@ mod tests {
         let new = bench(5, &[("a", Unit::Ns, [5.0, 5.0, 5.0])]);
         let changes = compare_benches(&old, &new);
         assert!(!changes.rows[0].moved && changes.notes.iter().any(|note| note.contains("2 runs then")));
+    }
+
+    #[test]
+    fn a_gate_is_held_against_like_and_like_only() {
+        let bench = |runs, name: &str| bench(runs, &[(name, Unit::Ns, [1.0, 1.0, 1.0])]);
+        let why = |old: &Bench, new: &Bench| compare_benches(old, new).ungated.unwrap_or_default();
+        assert_eq!(why(&bench(5, "a"), &bench(5, "a")), "");
+        assert!(why(&bench(5, "a"), &bench(4, "a")).contains("5 runs"));
+        assert!(why(&bench(5, "a"), &bench(5, "b")).contains("'speed: a' was not"));
+        assert!(
+            why(&bench(5, "a"), &Bench { machine: "other".into(), ..bench(5, "a") }).contains("machines")
+        );
+        assert!(
+            why(&Bench { runs: 5, ..Bench::blank() }, &bench(5, "a")).contains("nothing but the machine")
+        );
+        let mut other = bench(5, "a");
+        other.conditions.menu = "other".into();
+        assert!(why(&bench(5, "a"), &other).contains("another menu"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What the machine does to a thread that only wants to know the time: gaps while it spins, and how late it wakes up from a sleep.
 //!
-//! Whatever latency a program has, the machine adds its own. Both probes need no part of the pipeline, so what they show is nobody's fault
-//! but that of the system, of other programs, and of a virtual machine's neighbours.
+//! Whatever latency a program has, the machine adds its own: the system, other programs, a virtual machine's neighbours. Both probes need no part
+//! of the pipeline, but beside a run it is one of their neighbours.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;

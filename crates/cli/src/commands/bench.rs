@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 use tamis_app::{Bench, BenchSettings, Changes, Exit, Failure, Section, Settings, bench, compare_benches, read_bench};
 use tamis_model::Engine;
 
@@ -64,10 +66,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "OLD.json")]
     compare: Option<PathBuf>,
     /// Measure nothing: compare OLD.json with this result
-    #[arg(long, value_name = "NEW.json", requires = "compare", conflicts_with_all = ["input", "save"])]
+    #[arg(long, value_name = "NEW.json", requires = "compare", conflicts_with_all = ["input", "save", "only", "device", "workers", "sources", "batch", "frame_events", "runs", "time", "events"])]
     with: Option<PathBuf>,
-    /// End with exit code 76 if something moved and got slower by more than this many per cent
-    #[arg(long, value_name = "PERCENT", requires = "compare", value_parser = percent)]
+    /// End with exit code 76 if something moved and got slower by more than this many per cent, or if the two results cannot be compared: of other
+    /// machines, menus, engines or parts, or of fewer than 5 runs
+    #[arg(long, value_name = "PERCENT", requires = "compare", value_parser = percent, allow_hyphen_values = true)]
     gate: Option<f64>,
     /// Print one JSON document instead of tables
     #[arg(long)]
@@ -119,6 +122,7 @@ struct Document<'a> {
 
 impl Args {
     fn measure(&self) -> Result<Bench, Failure> {
+        let folder = Scratch::new()?;
         let settings = BenchSettings {
             input: self.input.clone().zip(self.menu.clone()),
             engine: self.device,
@@ -130,7 +134,7 @@ impl Args {
             seconds: self.time.as_secs_f64(),
             runs: self.runs,
             sections: self.only.clone(),
-            ..BenchSettings::default()
+            folder: folder.path.clone(),
         };
         let bar = progress::bar(Some(1), &progress::COUNT);
         let result = bench(&settings, &mut |step| {
@@ -145,6 +149,10 @@ impl Args {
     /// Did anything get slower by more than the gate allows?
     fn judge(&self, changes: Option<&Changes>) -> Exit {
         let Some((changes, percent)) = changes.zip(self.gate) else { return Exit::Done };
+        if let Some(why) = &changes.ungated {
+            say(format!("the gate cannot be held against these two: {why}"));
+            return Exit::Gate;
+        }
         let mut exit = Exit::Done;
         for row in changes.slower_than(percent) {
             let by = row.slower_percent();
@@ -152,6 +160,52 @@ impl Args {
             exit = Exit::Gate;
         }
         exit
+    }
+}
+
+/// The folder for what is written while something is measured. It is removed at the end, also if a signal ends the program.
+struct Scratch {
+    path: PathBuf,
+    signals: signal_hook::iterator::Handle,
+}
+
+impl Scratch {
+    fn new() -> Result<Self, Failure> {
+        let path = std::env::temp_dir().join(format!("tamis-bench-{}", std::process::id()));
+        std::fs::create_dir(&path).map_err(|error| {
+            let message = format!("{}: {error}; set TMPDIR to a folder that can be written", path.display());
+            Failure::new(Exit::Storage, message)
+        })?;
+        let signals = Signals::new([SIGINT, SIGTERM, SIGHUP]);
+        let mut signals = signals
+            .map_err(|error| Failure::new(Exit::Resources, format!("signals cannot be handled: {error}")))?;
+        let (handle, watched) = (signals.handle(), path.clone());
+        std::thread::spawn(move || {
+            let Some(signal) = signals.forever().next() else { return };
+            say("interrupted: nothing was measured");
+            remove(&watched);
+            std::process::exit(128 + signal);
+        });
+        Ok(Self { path, signals: handle })
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        self.signals.close();
+        remove(&self.path);
+    }
+}
+
+/// Removes a folder in which a run may still be making files.
+fn remove(folder: &Path) {
+    for _ in 0..100 {
+        match std::fs::remove_dir_all(folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            _ => return,
+        }
     }
 }
 

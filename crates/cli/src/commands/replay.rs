@@ -40,8 +40,8 @@ pub(crate) struct Args {
     /// Deciding threads [default: one per core]
     #[arg(long, value_name = "N")]
     workers: Option<usize>,
-    /// Keep the deciding threads on these CPUs, in turn, such as 2,3 [default: wherever the system puts them]
-    #[arg(long, value_name = "CPU,..", value_delimiter = ',')]
+    /// Keep the deciding threads on these CPUs, in turn: a list of numbers, such as 2,3 [default: wherever the system puts them]
+    #[arg(long, value_name = "CPU,..", value_delimiter = ',', allow_hyphen_values = true, value_parser = units::cpu)]
     pin: Vec<usize>,
     /// Most events per block
     #[arg(long, value_name = "N", default_value_t = Settings::BATCH)]

@@ -67,9 +67,12 @@ fn one_run_gives_all() {
         assert!(load["wake_up_late"]["max"]["median"].as_f64().unwrap() > 0.0, "{load:#}");
     }
     // What was kept compares with itself: nothing moved.
-    let same = lab.tamis("bench --compare kept.json --with kept.json --gate 0");
+    let same = lab.tamis("bench --compare kept.json --with kept.json");
     assert_eq!((same.code, same.err.as_str()), (Some(0), ""), "{same:?}");
     assert!(same.out.contains("0 of "), "{same:?}");
+    // Two runs say nothing, and a gate that cannot fail is none.
+    let gated = lab.tamis("bench --compare kept.json --with kept.json --gate 0");
+    assert!(gated.code == Some(76) && gated.err.contains("it needs 5 runs of each"), "{gated:?}");
 }
 
 #[test]
@@ -128,12 +131,16 @@ fn what_got_slower_fails_a_gate() {
     }
     lab.write("old.json", old.to_string());
     let ran = lab.tamis("bench --compare old.json --with new.json --gate 10");
+    assert!(ran.code == Some(76) && ran.err.contains("different machines"), "{ran:?}");
+    assert!(ran.out.contains("SLOWER") && ran.out.contains("Another machine: then another one"), "{ran:?}");
+    old["machine"] = serde_json::from_str::<Value>(&text).unwrap()["machine"].clone();
+    lab.write("old.json", old.to_string());
+    let ran = lab.tamis("bench --compare old.json --with new.json --gate 10");
     assert_eq!(ran.code, Some(76), "{ran:?}");
     assert!(
         ran.err.contains("speed: 1 source, 1 worker is") && ran.err.contains("the gate is 10 %"),
         "{ran:?}"
     );
-    assert!(ran.out.contains("SLOWER") && ran.out.contains("Another machine: then another one"), "{ran:?}");
     let ran = lab.tamis("bench --compare old.json --with new.json");
     assert_eq!(ran.code, Some(0), "without a gate a comparison only tells: {ran:?}");
     let ran = lab.tamis("bench --compare new.json --with old.json --gate 10");
