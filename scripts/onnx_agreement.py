@@ -9,6 +9,7 @@ and outputs, or NAME.safetensors with input.K and output.K) are scored too and c
     cargo build --release
     pip install -r scripts/requirements-models.txt
     python3 scripts/onnx_agreement.py --tamis target/release/tamis crates/graph/tests/models
+    TAMIS_DEVICE=auto python3 scripts/onnx_agreement.py ...     # on the fused kernels where they know the model
 
 Needs numpy, onnx, onnxruntime and safetensors. Exit status 1: a file is refused, above the gate, or has another label.
 """
