@@ -165,6 +165,11 @@ impl Plan {
     }
 }
 
+/// Can workers be kept on these CPUs?
+pub(crate) fn check_pins(cpus: &[usize]) -> Result<(), Failure> {
+    cpus.iter().try_for_each(|&cpu| tamis_pipeline::try_cpu(cpu).map_err(|error| cannot_pin(cpu, &error)))
+}
+
 fn cannot_pin(cpu: usize, error: &std::io::Error) -> Failure {
     let allowed = tamis_pipeline::allowed_cpus().unwrap_or_default();
     let allowed: Vec<String> = allowed.iter().map(ToString::to_string).collect();
@@ -184,10 +189,7 @@ fn check(settings: &Settings) -> Result<(), Failure> {
         let message = "a deadline of 0 leaves no time for any event; use one of some ms, or none";
         return Err(Failure::new(Exit::Settings, message));
     }
-    for &cpu in &settings.pin {
-        tamis_pipeline::try_cpu(cpu).map_err(|error| cannot_pin(cpu, &error))?;
-    }
-    Ok(())
+    check_pins(&settings.pin)
 }
 
 /// The name of a file without its folder and extensions.

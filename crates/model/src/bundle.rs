@@ -323,7 +323,8 @@ impl Files {
 
 /// The files of an archive by plain name. Folders are skipped; anything else than a plain file is refused.
 fn read_entries(bytes: &[u8], place: &str) -> Result<Vec<(String, Vec<u8>)>, BundleError> {
-    let not_tar = |error: std::io::Error| BundleFault::Tar { message: error.to_string() }.at(place);
+    // The reader's messages quote what stands there, whatever it is.
+    let not_tar = |error: std::io::Error| BundleFault::Tar { message: printable(&error) }.at(place);
     let mut archive = tar::Archive::new(Cursor::new(bytes));
     let mut files: Vec<(String, Vec<u8>)> = Vec::new();
     // That of the first file, and then of all.
@@ -356,6 +357,12 @@ fn read_entries(bytes: &[u8], place: &str) -> Result<Vec<(String, Vec<u8>)>, Bun
         files.push((name.into(), content));
     }
     Ok(files)
+}
+
+/// A message without what would disturb a terminal.
+fn printable(error: &std::io::Error) -> String {
+    let is_odd = |c: char| c.is_control() || c == char::REPLACEMENT_CHARACTER;
+    error.to_string().chars().map(|c| if is_odd(c) { '?' } else { c }).collect()
 }
 
 /// Reads a plain file of at most `most` bytes; a longer one is refused before it is read.

@@ -51,6 +51,8 @@ pub struct Conditions {
     pub input: String,
     /// Name of the menu.
     pub menu: String,
+    /// Hashes of the menu and of all models in use.
+    pub rules: String,
     /// What ran the models.
     pub device: String,
     /// Bytes of an event.
@@ -61,6 +63,8 @@ pub struct Conditions {
     pub batch: usize,
     /// Workers of the latencies.
     pub workers: usize,
+    /// CPUs that workers were kept on; none: wherever the system put them.
+    pub pin: Vec<usize>,
     /// Share of the events that the menu keeps, if it was run.
     pub accepted: Option<f64>,
 }
@@ -72,11 +76,17 @@ impl Conditions {
         Self {
             input,
             menu: main.rules.menu.name().into(),
+            rules: format!(
+                "{:016x} {:016x}",
+                main.rules.compiled.hash_prefix(),
+                main.rules.provenance.model_hash
+            ),
             device: main.rules.engine.to_string(),
             event_bytes: main.stream.schema.record_len(),
             frame_events: main.stream.events as f64 / main.stream.frames() as f64,
             batch: bed.batch,
             workers: bed.workers,
+            pin: bed.pin.clone(),
             accepted: run.map(|cell| cell.kept),
         }
     }
@@ -87,6 +97,8 @@ impl Conditions {
         let all = [
             pair("input", &self.input, &other.input),
             pair("menu", &self.menu, &other.menu),
+            pair("text of the menu or other models", &self.rules, &other.rules),
+            pair("choice of CPUs", &format!("{:?}", self.pin), &format!("{:?}", other.pin)),
             pair("engine", &self.device, &other.device),
             pair("size of events", &self.event_bytes, &other.event_bytes),
             pair("number of events per frame", &self.frame_events.round(), &other.frame_events.round()),

@@ -21,8 +21,9 @@ const LOADS: [u32; 4] = [20, 50, 70, 90];
 const TRIED: [u32; 12] = [100, 97, 94, 90, 85, 80, 70, 60, 50, 40, 30, 20];
 /// The backlog at the end of a run may be this share of its time. One that grows by a share of the rate reaches that share of the time.
 const BACKLOG_MAX: f64 = 0.02;
-/// And never has to be less than this: one wake-up that comes late.
+/// And does not have to be less than this, or than a tenth of a short run: one wake-up that comes late.
 const BACKLOG_MIN_NS: f64 = 5e6;
+const BACKLOG_MIN: f64 = 0.1;
 /// A neighbour may disturb some attempts; a rate is sustained if it is in this many.
 const ATTEMPTS: usize = 3;
 const SUCCESSES: usize = 2;
@@ -202,7 +203,7 @@ pub(crate) const RUNS_PER_TURN: usize = SCHEDULES.len() * LOADS.len();
 
 /// Is a backlog at the end of a run of this time a growing one?
 fn is_growing(backlog_ns: f64, run_ns: f64) -> bool {
-    backlog_ns > (run_ns * BACKLOG_MAX).max(BACKLOG_MIN_NS)
+    backlog_ns > (run_ns * BACKLOG_MAX).max(BACKLOG_MIN_NS.min(run_ns * BACKLOG_MIN))
 }
 
 impl Load {

@@ -46,6 +46,7 @@ use self::speed::Cell;
 use self::stages::Stages;
 use self::workload::{Bed, Workload};
 use crate::models::Rules;
+use crate::plan::check_pins;
 use crate::{DOCUMENT_VERSION, Exit, Failure, Settings};
 
 /// Events per frame that are made, if nothing else is asked for: 6.4 us of collisions at 40 MHz.
@@ -66,6 +67,8 @@ pub struct BenchSettings {
     pub engine: Engine,
     /// Deciding threads, a topology each; empty: powers of two up to one per core.
     pub workers: Vec<usize>,
+    /// CPUs that the workers are kept on, in turn; empty: wherever the system puts them.
+    pub pin: Vec<usize>,
     /// Sources, a topology each; empty: 1 and 4. With 1 the sources are those of the recording.
     pub sources: Vec<usize>,
     /// Most events per block.
@@ -90,6 +93,7 @@ impl Default for BenchSettings {
             input: None,
             engine: Engine::Flex,
             workers: Vec::new(),
+            pin: Vec::new(),
             sources: Vec::new(),
             batch: Settings::BATCH,
             frame_events: None,
@@ -229,7 +233,7 @@ fn check(settings: &BenchSettings) -> Result<(), Failure> {
     if settings.frame_events == Some(0) {
         return refuse("a frame has at least one event");
     }
-    Ok(())
+    check_pins(&settings.pin)
 }
 
 impl BenchSettings {
@@ -282,7 +286,8 @@ impl Parts {
         };
         let (workers, sources) = (settings.workers(), settings.sources());
         let most = workers.iter().copied().max().expect("there is one");
-        let bed = Bed { workers: most, batch: settings.batch, folder: settings.folder.clone() };
+        let (pin, folder) = (settings.pin.clone(), settings.folder.clone());
+        let bed = Bed { workers: most, pin, batch: settings.batch, folder };
         let mut cells = Vec::new();
         let stream = sample.stream(sources[0], cut);
         for (k, &sources) in sources.iter().enumerate() {

@@ -31,6 +31,8 @@ pub(crate) struct Workload {
 #[derive(Clone, Debug)]
 pub(crate) struct Bed {
     pub(crate) workers: usize,
+    /// CPUs of the workers, in turn.
+    pub(crate) pin: Vec<usize>,
     pub(crate) batch: usize,
     /// Where temporary folders are made.
     pub(crate) folder: PathBuf,
@@ -117,8 +119,12 @@ streams = ["physics"]
         let folder = tempfile::Builder::new().prefix("tamis-bench-").tempdir_in(&bed.folder);
         let folder =
             folder.map_err(|error| format!("{}: {error}", bed.folder.display())).or_fail(Exit::Storage)?;
-        let settings =
-            Settings { workers: Some(bed.workers), batch: bed.batch, ..Settings::new("", folder.path()) };
+        let settings = Settings {
+            workers: Some(bed.workers),
+            pin: bed.pin.clone(),
+            batch: bed.batch,
+            ..Settings::new("", folder.path())
+        };
         let report = Plan::ruled(recording, "bench".into(), settings, self.rules.clone(), clock)?.run()?;
         let ledger = &report.ledger;
         let lost = ledger.dropped.total() + ledger.corrupt.total() + ledger.errored.total();

@@ -41,6 +41,9 @@ pub(crate) struct Args {
     /// Numbers of deciding threads, such as 1,2 [default: powers of two up to one per core]
     #[arg(long, value_name = "N", value_delimiter = ',')]
     workers: Vec<usize>,
+    /// Keep the deciding threads on these CPUs, in turn: a list of numbers, such as 2,3 [default: wherever the system puts them]
+    #[arg(long, value_name = "CPU,..", value_delimiter = ',', allow_hyphen_values = true, value_parser = units::cpu)]
+    pin: Vec<usize>,
     /// Numbers of sources, such as 1,4: with several, the frames are those of so many sources in turn [default: 1,4]
     #[arg(long, value_name = "N", value_delimiter = ',')]
     sources: Vec<usize>,
@@ -66,7 +69,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "OLD.json")]
     compare: Option<PathBuf>,
     /// Measure nothing: compare OLD.json with this result
-    #[arg(long, value_name = "NEW.json", requires = "compare", conflicts_with_all = ["input", "save", "only", "device", "workers", "sources", "batch", "frame_events", "runs", "time", "events"])]
+    #[arg(long, value_name = "NEW.json", requires = "compare", conflicts_with_all = ["input", "save", "only", "device", "workers", "pin", "sources", "batch", "frame_events", "runs", "time", "events"])]
     with: Option<PathBuf>,
     /// End with exit code 76 if something moved and got slower by more than this many per cent, or if the two results cannot be compared: of other
     /// machines, menus, engines or parts, or of fewer than 5 runs
@@ -127,6 +130,7 @@ impl Args {
             input: self.input.clone().zip(self.menu.clone()),
             engine: self.device,
             workers: self.workers.clone(),
+            pin: self.pin.clone(),
             sources: self.sources.clone(),
             batch: self.batch,
             frame_events: self.frame_events,

@@ -164,7 +164,7 @@ fn what_makes_no_sense_is_refused_before_anything_is_measured() {
     lab.write("partial.json", "{\"bench\": 1}");
     lab.write("future.json", "{\"bench\": 2}");
     lab.write("empty.tmf", Frames::new().bytes);
-    let cases: [(&str, i32, &[&str]); 17] = [
+    let cases: [(&str, i32, &[&str]); 19] = [
         ("bench absent.tmf --menu menu.toml", 65, &["absent.tmf", "no such file"]),
         ("bench empty.tmf --menu menu.toml", 65, &["empty.tmf", "no events"]),
         ("bench in.tmf --menu absent.toml", 65, &["absent.toml", "cannot be read"]),
@@ -174,6 +174,8 @@ fn what_makes_no_sense_is_refused_before_anything_is_measured() {
         ("bench --frame-events 0", 64, &["at least one event"]),
         ("bench --only speed --workers 0 --events 100", 64, &["0 workers"]),
         ("bench --batch 0 --events 100", 64, &["batch of 0"]),
+        ("bench --pin 5000", 64, &["a worker cannot be kept on CPU 5000", "this process may use CPU"]),
+        ("replay in.tmf --menu menu.toml --out out --pin 5000", 64, &["a worker cannot be kept on CPU 5000"]),
         ("bench --compare absent.json", 65, &["absent.json", "cannot be read"]),
         ("bench --compare text.json", 65, &["text.json", "no JSON", "--save"]),
         ("bench --compare cut.json", 65, &["cut.json", "no JSON"]),
@@ -199,6 +201,7 @@ fn what_makes_no_sense_is_refused_before_anything_is_measured() {
         ("bench --menu menu.toml", "INPUT"),
         ("bench --device abacus", "abacus"),
         ("bench --only everything", "probes, stages"),
+        ("bench --pin 0-1", "'0-1' is no number of a CPU"),
         ("bench --gate 10", "--compare"),
         ("bench --compare other.json --gate=-1", "not negative"),
         ("bench --time 3", "unit"),
