@@ -96,12 +96,7 @@ impl Dense {
                 _ => unreachable!("groups are as large as the kernel was compiled for"),
             }
         }
-        match self.activation {
-            Activation::Tanh => passes::tanh(simd, all, events),
-            Activation::Sigmoid => passes::sigmoid(simd, all, events),
-            Activation::Softmax => passes::softmax(simd, all, events),
-            Activation::None | Activation::Relu | Activation::LeakyRelu(_) => {}
-        }
+        passes::activate(simd, self.activation, all, events);
     }
 
     #[inline(always)]

@@ -125,13 +125,47 @@ struct Pick {
     high: f32,
 }
 
-/// A number that is taken out of its word by shifts: to the left and then to the right, and what stands around it is gone.
+/// Any other column.
 #[derive(Clone, Copy, Debug)]
 struct Other {
+    place: Place,
+    column: Column,
+}
+
+/// Where an integer stands in a window. Shifts take it out of its word: to the left and then to the right, and what stands around it is gone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
     word: usize,
     left: i32,
     right: i32,
-    column: Column,
+    is_signed: bool,
+}
+
+impl Place {
+    /// That of a number `from` bytes from the start of its window.
+    pub(crate) fn new(from: usize, number: Number) -> Self {
+        let size = number.size();
+        let [left, right] = [4 - from % 4 - size, 4 - size].map(|bytes| bytes as i32 * 8);
+        let is_signed = !matches!(number, Number::U8 | Number::U16);
+        Self { word: from / 4, left, right, is_signed }
+    }
+
+    /// Its word, as it is.
+    #[inline(always)]
+    pub(crate) fn word<S: Simd>(&self, words: &[S::V; WORDS]) -> S::V {
+        words[self.word % WORDS]
+    }
+
+    /// The integer.
+    #[inline(always)]
+    pub(crate) fn integer<S: Simd>(&self, simd: S, words: &[S::V; WORDS]) -> S::V {
+        let moved = simd.shift_left(self.word::<S>(words), self.left);
+        if self.is_signed {
+            simd.shift_right(moved, self.right)
+        } else {
+            simd.shift_right_unsigned(moved, self.right)
+        }
+    }
 }
 
 impl Gather {
@@ -225,9 +259,7 @@ impl Window {
                 pairs.push(pair);
                 continue;
             }
-            let (from, size) = (column.at - at, column.number.size());
-            let [left, right] = [4 - from % 4 - size, 4 - size].map(|bytes| bytes as i32 * 8);
-            window.others.push(Other { word: from / 4, left, right, column });
+            window.others.push(Other { place: Place::new(column.at - at, column.number), column });
         }
         window
     }
@@ -242,7 +274,7 @@ impl Window {
             pair.write::<S, true>(simd, words[pair.word % WORDS], lanes, register);
         }
         for other in &self.others {
-            other.write(simd, words[other.word % WORDS], lanes, register);
+            other.write(simd, words, lanes, register);
         }
     }
 }
@@ -270,7 +302,7 @@ impl Pair {
     #[inline(always)]
     fn write<S: Simd, const CLIPPED: bool>(&self, simd: S, word: S::V, lanes: &mut [Lanes], register: usize) {
         let lanes: &mut [Lanes; 2] = lanes[self.input..].first_chunk_mut().expect("inputs of this kernel");
-        let numbers = [simd.shift_right(simd.shift_left(word, 16), 16), simd.shift_right(word, 16)];
+        let numbers = [simd.first(word), simd.second(word)];
         for half in 0..2 {
             let x = self.picks[half].value::<S, CLIPPED>(simd, simd.to_float(numbers[half]));
             simd.store(&mut lanes[half], register, x);
@@ -292,21 +324,20 @@ impl Pick {
 
 impl Other {
     #[inline(always)]
-    fn write<S: Simd>(&self, simd: S, word: S::V, lanes: &mut [Lanes], register: usize) {
-        let Column { input, number, map, .. } = self.column;
-        let moved = simd.shift_left(word, self.left);
-        let integer = match number {
-            Number::F32 => word,
-            Number::U8 | Number::U16 => simd.shift_right_unsigned(moved, self.right),
-            Number::I8 | Number::I16 | Number::I32 => simd.shift_right(moved, self.right),
-        };
+    fn write<S: Simd>(&self, simd: S, words: &[S::V; WORDS], lanes: &mut [Lanes], register: usize) {
+        let Self { place, column: Column { input, number, map, .. } } = *self;
         let value = match (map, number) {
             (Map::Affine { mul, add, clip: [low, high] }, _) => {
-                let x = if number == Number::F32 { word } else { simd.to_float(integer) };
+                let x = match number {
+                    Number::F32 => place.word::<S>(words),
+                    _ => simd.to_float(place.integer(simd, words)),
+                };
                 Pick { mul, add, low, high }.value::<S, true>(simd, x)
             }
-            (Map::Physical { scale, offset }, Number::F32) => simd.physical_float(word, scale, offset),
-            (Map::Physical { scale, offset }, _) => simd.physical(integer, scale, offset),
+            (Map::Physical { scale, offset }, Number::F32) => {
+                simd.physical_float(place.word::<S>(words), scale, offset)
+            }
+            (Map::Physical { scale, offset }, _) => simd.physical(place.integer(simd, words), scale, offset),
         };
         simd.store(&mut lanes[input], register, value);
     }

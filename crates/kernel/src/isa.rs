@@ -100,11 +100,10 @@ impl Level {
     /// Every level that this CPU has, also those that another is better than.
     #[cfg(test)]
     pub fn all() -> Vec<Self> {
-        #[cfg_attr(not(target_arch = "x86_64"), allow(unused_mut))]
-        let mut levels: Vec<Self> = Isa::ALL.into_iter().filter_map(Self::new).collect();
+        let levels = Isa::ALL.into_iter().filter_map(Self::new);
         #[cfg(target_arch = "x86_64")]
-        levels.extend(Avx512::<false>::detect().map(Self::Avx512));
-        levels
+        let levels = levels.chain(Avx512::<false>::detect().map(Self::Avx512));
+        levels.collect()
     }
 
     /// Which one it is.

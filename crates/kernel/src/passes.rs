@@ -1,12 +1,24 @@
 //! Passes over all numbers of a tile, for what cannot be done while a layer is still in registers: it needs many operations, or all outputs.
 
+use crate::dense::Activation;
 use crate::lanes::Lanes;
 use crate::math;
 use crate::simd::Simd;
 
+/// What an activation does once a whole layer is there; nothing, if it is done while the sums are in registers.
+#[inline(always)]
+pub(crate) fn activate<S: Simd>(simd: S, activation: Activation, y: &mut [Lanes], events: usize) {
+    match activation {
+        Activation::Tanh => tanh(simd, y, events),
+        Activation::Sigmoid => sigmoid(simd, y, events),
+        Activation::Softmax => softmax(simd, y, events),
+        Activation::None | Activation::Relu | Activation::LeakyRelu(_) => {}
+    }
+}
+
 /// `tanh` of every number, in place.
 #[inline(always)]
-pub(crate) fn tanh<S: Simd>(simd: S, y: &mut [Lanes], events: usize) {
+fn tanh<S: Simd>(simd: S, y: &mut [Lanes], events: usize) {
     for lanes in y {
         for register in 0..events.div_ceil(S::LANES) {
             let v = math::tanh(simd, simd.load(lanes, register));

@@ -174,8 +174,11 @@ impl Bundle {
     /// The same for events of a schema, which must fit the bundle.
     pub fn unfit_with(&self, engine: Engine, schema: &Schema) -> Option<String> {
         self.unfit_for(engine).or_else(|| {
+            if engine != Engine::Int16 {
+                return None;
+            }
             let features = Features::new(&self.manifest, schema, self.graph.input_numbers()).ok()?;
-            (engine == Engine::Int16).then(|| int16::unfit_fields(&self.manifest, &features))?
+            int16::unfit_fields(&self.manifest, &features)
         })
     }
 

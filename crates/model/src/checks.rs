@@ -89,7 +89,7 @@ impl Bound {
 
     /// Compares all golden vectors with their scores. An error tells of the worst.
     pub fn check_golden(&self, golden: &Golden, tolerance: f64) -> Result<GoldenCheck, BindError> {
-        let computed = self.score_rows(&self.golden_rows(golden, golden.rows))?;
+        let computed = self.score_rows(&self.rows_of(&golden.inputs))?;
         let mut worst = (0, 0.0);
         for (index, (&computed, &expected)) in computed.iter().zip(&golden.scores).enumerate() {
             let difference = difference(computed, expected);
@@ -132,11 +132,7 @@ impl Bound {
         let (width, outputs, size) = (self.features.width(), self.outputs.len(), self.tiles[0]);
         let affordable = WORK_MAX / graph.multiply_adds().max(1);
         let rows = REFERENCE_ROWS.min(usize::try_from(affordable).unwrap_or(REFERENCE_ROWS)).max(1);
-        let values = self.features.noise(rows);
-        let mut x = vec![0.0; rows * width];
-        for (values, x) in values.chunks_exact(self.features.elements()).zip(x.chunks_exact_mut(width)) {
-            self.features.row_of_physical(values, x);
-        }
+        let x = self.rows_of(&self.features.noise(rows));
         let mut largest = 0.0f64;
         for (tile, x) in x.chunks(size * width).enumerate() {
             let mut x = x.to_vec();
@@ -171,7 +167,8 @@ impl Bound {
     /// Computes the probes in changing rows of every tile size and compares bits.
     pub fn check_places(&self, golden: &Golden, multiply_adds: u64) -> Result<(), BindError> {
         let width = self.features.width();
-        let mut probes = self.golden_rows(golden, golden.rows.min(GOLDEN_PROBES));
+        let of_probes = golden.rows.min(GOLDEN_PROBES) * self.features.elements();
+        let mut probes = self.rows_of(&golden.inputs[..of_probes]);
         let mut noise = 0u32;
         probes.resize_with(PROBES * width, || {
             noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -213,15 +210,14 @@ impl Bound {
         Ok(other)
     }
 
-    /// The first golden vectors as rows, by the definition of the preprocessing.
-    fn golden_rows(&self, golden: &Golden, rows: usize) -> Vec<f32> {
-        let width = self.features.width();
-        let mut out = vec![0.0; rows * width];
-        let values = golden.inputs.chunks_exact(self.features.elements());
-        for (values, x) in values.zip(out.chunks_exact_mut(width)) {
+    /// Rows from physical values, by the definition of the preprocessing.
+    fn rows_of(&self, values: &[f32]) -> Vec<f32> {
+        let (elements, width) = (self.features.elements(), self.features.width());
+        let mut rows = vec![0.0; values.len() / elements * width];
+        for (values, x) in values.chunks_exact(elements).zip(rows.chunks_exact_mut(width)) {
             self.features.row_of_physical(values, x);
         }
-        out
+        rows
     }
 
     /// Scores of rows, from large tiles filled up with zeros.

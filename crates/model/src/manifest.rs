@@ -377,8 +377,13 @@ fn check_file(file: &str, sha256: &str) -> Result<(), BundleFault> {
     if !plain || file == MANIFEST_FILE {
         return Err(BundleFault::FileName { name: file.into() });
     }
-    if sha256.len() != 64 || !sha256.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f')) {
+    if !is_sha256(sha256) {
         return bad("sha256", &format!("'{file}' needs 64 hexadecimal digits, lower case"));
     }
     Ok(())
+}
+
+/// 64 hexadecimal digits, lower case?
+pub(crate) fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'))
 }

@@ -5,10 +5,10 @@
 mod support;
 
 use tamis_event::{Block, Schema, Span};
-use tamis_model::{Bundle, Engine, Int16, Model};
-use tamis_port::{Classifier, conformance};
+use tamis_model::{Bundle, Engine, Int16};
+use tamis_port::conformance;
 
-use support::Parts;
+use support::{Parts, scores};
 
 /// Three types of integers, at odd places of the record, some of them scaled and shifted.
 const SCHEMA: &str = r#"
@@ -74,13 +74,6 @@ fn calibrated(parts: &Parts) -> (Bundle, Int16) {
     records.chunks(77 * schema.record_len()).for_each(|records| calibrator.add(records));
     let section = Int16 { tolerance: 0.01, ..calibrator.finish(2.0).unwrap() };
     (bundle.with_int16(&section).unwrap(), section)
-}
-
-fn scores(model: &mut Model, block: &Block) -> Vec<Vec<f32>> {
-    let mut columns = vec![vec![f32::NAN; block.len()]; model.outputs().len()];
-    let mut slices: Vec<&mut [f32]> = columns.iter_mut().map(Vec::as_mut_slice).collect();
-    model.score(block, 0..block.len(), &mut slices).unwrap();
-    columns
 }
 
 #[test]

@@ -8,7 +8,7 @@ use tamis_event::{Block, Schema, Span};
 use tamis_model::{Bundle, Engine, Model};
 use tamis_port::{Classifier, conformance};
 
-use support::{EXPECTED, Parts, record, schema};
+use support::{EXPECTED, Parts, record, schema, scores};
 
 fn bundle(parts: &Parts) -> Bundle {
     let folder = tempfile::tempdir().unwrap();
@@ -31,13 +31,6 @@ fn block(schema: &Schema, events: &[i64], spans: &[usize]) -> Block {
         at += count;
     }
     block
-}
-
-fn scores(model: &mut Model, block: &Block) -> Vec<Vec<f32>> {
-    let mut columns = vec![vec![f32::NAN; block.len()]; model.outputs().len()];
-    let mut slices: Vec<&mut [f32]> = columns.iter_mut().map(Vec::as_mut_slice).collect();
-    model.score(block, 0..block.len(), &mut slices).unwrap();
-    columns
 }
 
 #[test]

@@ -126,12 +126,7 @@ impl IntDense {
     pub fn numbers<S: IntSimd>(&self, simd: S, x: &[Pairs], y: &mut [Lanes], events: usize) {
         self.groups(simd, x, &mut Out::Numbers(y), events);
         let all = &mut y[..self.outputs];
-        match self.activation {
-            Activation::Tanh => passes::tanh(simd, all, events),
-            Activation::Sigmoid => passes::sigmoid(simd, all, events),
-            Activation::Softmax => passes::softmax(simd, all, events),
-            Activation::None | Activation::Relu | Activation::LeakyRelu(_) => {}
-        }
+        passes::activate(simd, self.activation, all, events);
     }
 
     #[inline(always)]

@@ -19,16 +19,6 @@ pub(crate) trait IntSimd: Simd {
     fn multiply_add_pairs(self, a: Self::V, b: Self::V, sum: Self::V) -> Self::V;
     /// `min(max(a, low), high)` of each integer of a pair.
     fn clamp_pairs(self, a: Self::V, low: Self::V, high: Self::V) -> Self::V;
-    /// The first of a pair as a 32-bit integer.
-    #[inline(always)]
-    fn first(self, a: Self::V) -> Self::V {
-        self.shift_right(self.shift_left(a, 16), 16)
-    }
-    /// The second of a pair as a 32-bit integer.
-    #[inline(always)]
-    fn second(self, a: Self::V) -> Self::V {
-        self.shift_right(a, 16)
-    }
     /// The 32-bit integer that is nearest to a float between -2^31 and 2^31, ties to even.
     fn nearest(self, a: Self::V) -> Self::V;
     /// `a >> by` in each lane, as a signed 32-bit integer, by less than 32.

@@ -97,6 +97,16 @@ pub(crate) trait Simd: Copy + fmt::Debug {
     fn shift_right(self, a: Self::V, bits: i32) -> Self::V;
     /// `a >> bits` as an unsigned integer.
     fn shift_right_unsigned(self, a: Self::V, bits: i32) -> Self::V;
+    /// The low 16 bits as a signed integer: the first of two that share a lane.
+    #[inline(always)]
+    fn first(self, a: Self::V) -> Self::V {
+        self.shift_right(self.shift_left(a, 16), 16)
+    }
+    /// The high 16 bits as a signed integer: the second of two that share a lane.
+    #[inline(always)]
+    fn second(self, a: Self::V) -> Self::V {
+        self.shift_right(a, 16)
+    }
     /// The float nearest to a signed integer, of two the even one.
     fn to_float(self, a: Self::V) -> Self::V;
     /// A signed integer `* scale + offset` in double precision, each rounded, and rounded to single.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use toml::Table;
 
 use crate::error::BundleFault;
-use crate::manifest::bad;
+use crate::manifest::{bad, is_sha256};
 
 /// Largest tolerance: beyond it scores would have little to do with those of the network.
 pub(crate) const TOLERANCE_MAX: f64 = 0.5;
@@ -48,8 +48,7 @@ impl Int16 {
         if self.events == 0 {
             return bad("int16.events", "a calibration needs events");
         }
-        let is_hex = |b: u8| b.is_ascii_digit() || matches!(b, b'a'..=b'f');
-        if self.records_sha256.len() != 64 || !self.records_sha256.bytes().all(is_hex) {
+        if !is_sha256(&self.records_sha256) {
             return bad("int16.records_sha256", "give 64 hexadecimal digits, lower case");
         }
         Ok(())

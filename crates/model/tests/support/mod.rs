@@ -7,7 +7,9 @@
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
-use tamis_event::Schema;
+use tamis_event::{Block, Schema};
+use tamis_model::Model;
+use tamis_port::Classifier;
 
 pub const SCHEMA: &str = r#"
 name = "test"
@@ -239,4 +241,12 @@ outputs = ["score"]"#;
         std::fs::write(folder.join("weights.safetensors"), &self.weights).unwrap();
         std::fs::write(folder.join("golden.safetensors"), &self.golden).unwrap();
     }
+}
+
+/// A column for each score of a block.
+pub fn scores(model: &mut Model, block: &Block) -> Vec<Vec<f32>> {
+    let mut columns = vec![vec![f32::NAN; block.len()]; model.outputs().len()];
+    let mut slices: Vec<&mut [f32]> = columns.iter_mut().map(Vec::as_mut_slice).collect();
+    model.score(block, 0..block.len(), &mut slices).unwrap();
+    columns
 }
