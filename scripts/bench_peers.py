@@ -462,7 +462,8 @@ def kernel(given, runtimes, tamis, say):
         done = subprocess.run([given.speed], capture_output=True, text=True, preexec_fn=pin([tamis.core]))
         found = {}
         for line in done.stdout.splitlines():
-            match = re.match(r"(\S+) +(avx512|avx2|neon|portable) +([\d.]+) ", line)
+            # By rows, by lanes, and the shares of the peak; the tables that follow have other columns.
+            match = re.fullmatch(r"(\S+) +(avx512|avx2|portable) +([\d.]+) +[\d.]+ +[\d.]+ % +[\d.]+ %", line)
             if match:
                 found[match[1]] = min(found.get(match[1], float("inf")), float(match[3]))
         if done.returncode or any(name not in found for name in runtimes):
