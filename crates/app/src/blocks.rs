@@ -8,7 +8,7 @@ use tamis_pipeline::Limits;
 
 use crate::exit::OrFail;
 use crate::frames::{Frame, Frames};
-use crate::{Exit, Failure, Settings};
+use crate::{Exit, Failure};
 
 /// How far a recording was read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,6 +20,9 @@ pub struct SoFar {
     /// Bytes of the whole stream, if that is known.
     pub total: Option<u64>,
 }
+
+/// Events per block.
+pub(crate) const BATCH: usize = 4096;
 
 /// The good events of a recording, in order, and what was lost.
 #[derive(Debug)]
@@ -42,8 +45,7 @@ struct Waiting {
 
 impl Blocks {
     pub(crate) fn new(frames: Frames) -> Result<Self, Failure> {
-        let batch =
-            Limits::new(1, Settings::BATCH, frames.schema().record_len()).or_fail(Exit::Settings)?.batch();
+        let batch = Limits::new(1, BATCH, frames.schema().record_len()).or_fail(Exit::Settings)?.batch();
         let so_far = SoFar { total: frames.total, ..SoFar::default() };
         Ok(Self { frames, batch, waiting: None, so_far, corrupt: Counts::default() })
     }

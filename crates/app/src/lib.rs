@@ -35,8 +35,8 @@ mod train;
 mod verify;
 
 pub use bench::{
-    BENCH_VERSION, Bench, BenchSettings, BenchStep, Change, Changes, Conditions, Limit, Load, Row, Section,
-    Spread, Sustained, Tail, Unit, bench, compare_benches, read_bench,
+    BENCH_VERSION, Bench, BenchSettings, BenchStep, Change, Changes, Conditions, EngineSpeed, Limit, Load,
+    Row, Section, Spread, Sustained, Tail, Unit, bench, compare_benches, read_bench,
 };
 pub use blocks::SoFar;
 pub use calibrate::{CalibrateSettings, Calibrated, CutLoss, ScoreLoss, calibrate};

@@ -11,10 +11,11 @@ use tamis_port::Classifier;
 use tamis_sim::{GenOptions, Generator};
 
 use crate::bench::Spread;
+use crate::blocks::BATCH;
 use crate::convert::read_schema;
 use crate::exit::OrFail;
 use crate::lineup::engines_found;
-use crate::{Exit, Failure, Settings};
+use crate::{Exit, Failure};
 
 /// Runs that are measured; one more is made first and thrown away.
 const RUNS: usize = 7;
@@ -87,7 +88,7 @@ fn measure(bundle: &Bundle, schema: &Schema, engine: Engine) -> Result<(Spread, 
     seconds(&mut model, few)?;
     let guess = seconds(&mut model, few)? / few as f64;
     let affordable = (RUN_SECONDS_MAX / guess) as usize;
-    let events = affordable.clamp(EVENTS_MIN, Settings::BATCH).min(block.len());
+    let events = affordable.clamp(EVENTS_MIN, BATCH).min(block.len());
     let once = seconds(&mut model, events)?;
     let repeat = (RUN_SECONDS_MIN / once).ceil().clamp(1.0, 1000.0) as usize;
     let mut runs = Vec::with_capacity(RUNS);
@@ -103,7 +104,7 @@ fn measure(bundle: &Bundle, schema: &Schema, engine: Engine) -> Result<(Spread, 
 
 /// A batch of events whose fields are filled as their names suggest; the same on every machine.
 fn noise(schema: &Schema) -> Result<Block, String> {
-    let events = Settings::BATCH.min(PAYLOAD_BYTES_MAX / schema.record_len());
+    let events = BATCH.min(PAYLOAD_BYTES_MAX / schema.record_len());
     let options = GenOptions { frame_events: events, ..GenOptions::default() };
     let generator = Generator::new(schema, options).map_err(|error| error.to_string())?;
     let mut frame = Vec::new();

@@ -68,8 +68,8 @@ impl Plan {
     ) -> Result<Self, Failure> {
         let workers =
             settings.workers.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
-        let limits =
-            Limits::new(workers, settings.batch, recording.schema.record_len()).or_fail(Exit::Settings)?;
+        let batch = settings.batch.unwrap_or(rules.engine.block_events());
+        let limits = Limits::new(workers, batch, recording.schema.record_len()).or_fail(Exit::Settings)?;
         let wanted = settings.name.clone().unwrap_or(name);
         let run_name = tamis_store::claim_run_name(&settings.out, &wanted).map_err(|error| {
             let exit = if matches!(error, ClaimError::Name(_)) { Exit::Settings } else { Exit::Storage };

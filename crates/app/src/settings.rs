@@ -24,8 +24,8 @@ pub struct Settings {
     pub workers: Option<usize>,
     /// CPUs that the workers are kept on, in turn; none: wherever the system puts them.
     pub pin: Vec<usize>,
-    /// Most events per block.
-    pub batch: usize,
+    /// Most events per block; by default what the engine likes best.
+    pub batch: Option<usize>,
     /// How often the recording is played; ids go on from pass to pass.
     pub passes: u64,
     /// How fast events are admitted.
@@ -42,9 +42,6 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Events per block unless asked otherwise: enough to hide the cost of a hand-over and of a padded last tile of a model.
-    pub const BATCH: usize = 4096;
-
     /// The defaults for a menu and an output folder.
     pub fn new(menu: impl Into<PathBuf>, out: impl Into<PathBuf>) -> Self {
         Self {
@@ -55,7 +52,7 @@ impl Settings {
             engine: Engine::Flex,
             workers: None,
             pin: Vec::new(),
-            batch: Self::BATCH,
+            batch: None,
             passes: 1,
             pace: Pace::Flat,
             deadline: None,

@@ -67,7 +67,7 @@ fn a_run_in_integers_does_not_depend_on_blocks_and_can_be_verified() {
         let settings = Settings {
             models: replace.clone(),
             engine: Engine::Int16,
-            batch,
+            batch: Some(batch),
             workers: Some(workers),
             durable: Durable::Close,
             ..Settings::new(sample("menus/l1-anomaly.toml"), folder.path().join(out))

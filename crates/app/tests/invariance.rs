@@ -32,12 +32,13 @@ fn run(change: impl FnOnce(&mut Settings)) -> (Report, BTreeMap<String, Vec<u8>>
 
 #[test]
 fn files_do_not_depend_on_workers_batches_or_pace() {
-    let (reference, expected) = run(|settings| (settings.workers, settings.batch) = (Some(1), 4096));
+    let (reference, expected) = run(|settings| (settings.workers, settings.batch) = (Some(1), Some(4096)));
     assert!(expected.len() >= 4, "the test needs several files: {:?}", expected.keys());
     assert!(reference.ledger.accepted > 100 && reference.ledger.rejected > 100);
     for workers in [1, 2, 4] {
         for batch in [1, 7, 256, 4096] {
-            let (report, files) = run(|settings| (settings.workers, settings.batch) = (Some(workers), batch));
+            let (report, files) =
+                run(|settings| (settings.workers, settings.batch) = (Some(workers), Some(batch)));
             assert!(files == expected, "{workers} workers, batch {batch}: the files differ");
             assert_eq!(report.ledger.accepted, reference.ledger.accepted);
         }

@@ -137,7 +137,8 @@ fn each_rung_decides_its_events_whatever_the_batch() {
     let expected = contents(&files);
     for (workers, batch) in [(1, 1), (2, 7), (4, 4096)] {
         let out = folder.path().join(format!("{workers}-{batch}"));
-        let settings = |settings: &mut Settings| (settings.workers, settings.batch) = (Some(workers), batch);
+        let settings =
+            |settings: &mut Settings| (settings.workers, settings.batch) = (Some(workers), Some(batch));
         let (_, files) = run(&menu, &out, settings);
         assert!(contents(&files) == expected, "{workers} workers, batch {batch}: the files differ");
     }
@@ -159,7 +160,8 @@ fn without_places(file: &Path) -> Vec<(RecordHeader, Vec<u8>)> {
 fn what_no_rung_can_score_is_in_the_error_stream_or_kept_by_hash() {
     let folder = tempfile::tempdir().unwrap();
     let menu_without = menu(folder.path(), "", "");
-    let (report, files) = run(&menu_without, &folder.path().join("a"), |settings| settings.batch = 1000);
+    let (report, files) =
+        run(&menu_without, &folder.path().join("a"), |settings| settings.batch = Some(1000));
     let lost = report.ledger.errored.total();
     assert!(report.exit() == Exit::Losses && lost > 100, "{:?}", report.ledger);
     check(&files);
@@ -183,7 +185,7 @@ fn what_no_rung_can_score_is_in_the_error_stream_or_kept_by_hash() {
         Reader::open(&files["physics"]).unwrap().metadata()["model_hash"].clone()
     };
     assert_ne!(model_hash(&files), model_hash(&longer));
-    let (_, again) = run(&menu_without, &folder.path().join("b"), |settings| settings.batch = 64);
+    let (_, again) = run(&menu_without, &folder.path().join("b"), |settings| settings.batch = Some(64));
     assert_eq!(model_hash(&files), model_hash(&again));
     assert!(without_places(&files["error"]) == without_places(&again["error"]));
     assert!(fs::read(&files["error"]).unwrap() != fs::read(&again["error"]).unwrap(), "the places differ");
@@ -201,7 +203,7 @@ fn what_no_rung_can_score_is_in_the_error_stream_or_kept_by_hash() {
     assert!(
         !kept.is_empty() && (kept.len() as u64) < lost / 5 && kept.iter().all(|id| errors.contains_key(id))
     );
-    let (_, again) = run(&menu_with, &folder.path().join("d"), |settings| settings.batch = 7);
+    let (_, again) = run(&menu_with, &folder.path().join("d"), |settings| settings.batch = Some(7));
     assert!(contents(&files) == contents(&again), "with a last rung no file depends on batches");
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use tamis_app::{Bench, Change, Changes, Load, Row, Section, Spread, Unit};
+use tamis_app::{Bench, Change, Changes, EngineSpeed, Load, Row, Section, Spread, Unit};
 
 use crate::figures::{grouped, number, per_second, rate, time_ns};
 use crate::table::Table;
@@ -30,6 +30,9 @@ pub(crate) fn render(bench: &Bench) -> String {
     }
     if !bench.loads.is_empty() {
         let _ = write!(text, "\n{}", loads_table(&bench.loads));
+    }
+    if !bench.engines.is_empty() {
+        let _ = write!(text, "\n{}", engines_table(&bench.engines));
     }
     if !bench.remarks.is_empty() {
         text.push('\n');
@@ -67,6 +70,7 @@ fn title(section: Section, times: bool) -> &'static str {
         Section::Speed => "Full pace, events/s",
         Section::Sizes => "No models, events/s",
         Section::Latency => "Latency",
+        Section::Engines => "Engines",
     }
 }
 
@@ -125,6 +129,40 @@ fn loads_table(loads: &[Load]) -> String {
         if loads.iter().all(|load| load.spun_beside) { "beside each run" } else { "just before each run" };
     format!(
         "{}From the moment when the last byte of an event's frame was due, fixed in advance; medians over the\nruns, and the longest of all. Beside it how late a thread woke up that slept during the run, for which\nthe pipeline is one of its neighbours, and the longest gap of one that spun {spun}. Bursts: 72 frames at twice the mean rate, then a gap.\n",
+        table.render()
+    )
+}
+
+/// A line per network, a column per engine and number of threads.
+fn engines_table(speeds: &[EngineSpeed]) -> String {
+    let mut columns: Vec<(&str, usize)> = Vec::new();
+    let mut networks: Vec<(&str, u64)> = Vec::new();
+    for speed in speeds {
+        let (column, network) = ((&*speed.engine, speed.threads), (&*speed.network, speed.multiply_adds));
+        if !columns.contains(&column) {
+            columns.push(column);
+        }
+        if !networks.contains(&network) {
+            networks.push(network);
+        }
+    }
+    let mut table = Table::default().left("Scores, events/s").right("multiply-adds\nper event");
+    for (engine, threads) in &columns {
+        let plural = if *threads == 1 { "" } else { "s" };
+        table = table.right(&format!("{engine}\n{threads} thread{plural}"));
+    }
+    for (network, multiply_adds) in networks {
+        let mut cells = vec![network.to_owned(), grouped(multiply_adds)];
+        cells.extend(columns.iter().map(|&(engine, threads)| {
+            let of = |speed: &&EngineSpeed| {
+                (&*speed.network, &*speed.engine, speed.threads) == (network, engine, threads)
+            };
+            speeds.iter().find(of).map_or("too slow".into(), |speed| per_second(speed.events_per_s.median))
+        }));
+        table.row(cells);
+    }
+    format!(
+        "{}From records of 57 numbers of 16 bits to scores, with all transfers; medians over the runs.\n",
         table.render()
     )
 }

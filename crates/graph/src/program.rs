@@ -10,6 +10,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::graph::Graph;
 use crate::operator::Inputs;
+use crate::packed::Unpack;
 use crate::source::{Constant, Kind};
 use crate::value::{Value, as_ints};
 
@@ -46,6 +47,11 @@ impl Program {
         Self { graph, device: device.clone(), constants, last_use }
     }
 
+    /// The device.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
     /// The graph.
     pub fn graph(&self) -> &Arc<Graph> {
         &self.graph
@@ -59,6 +65,19 @@ impl Program {
         let width = self.graph.input_numbers();
         assert_eq!(numbers.len(), rows * width, "whole rows");
         let table = Tensor::<2>::from_data(TensorData::new(numbers, [rows, width]), &self.device);
+        let keeps = self.device == Device::flex();
+        Pending { table: keeps.then(|| table.clone()), ..self.start_table(table) }
+    }
+
+    /// The same with rows of integers of 16 bits, which `unpack` turns into numbers on the device: half as much to bring there.
+    ///
+    /// # Panics
+    /// If there are more or fewer integers than `rows` rows of [`Unpack::stride`].
+    pub fn start_packed(&self, unpack: &Unpack, integers: Vec<i16>, rows: usize) -> Pending {
+        self.start_table(unpack.run(integers, rows))
+    }
+
+    fn start_table(&self, table: Tensor<2>) -> Pending {
         let mut values = self.constants.clone();
         let (inputs, mut from) = (&self.graph.inputs, 0);
         for (slot, input) in inputs.iter().enumerate() {
@@ -72,8 +91,7 @@ impl Program {
                 Kind::Bool => Value::Bool(columns.not_equal_scalar(0)),
             });
         }
-        let keeps = self.device == Device::flex();
-        Pending { table: keeps.then_some(table), ..self.run(values) }
+        self.run(values)
     }
 
     /// Runs a graph without an axis of events over whole tensors, one per input in order.

@@ -61,4 +61,4 @@ pub use gather::{Column, Gather, Map, Number};
 pub use int::{Calibration, IntChain, IntChainError, IntColumn, IntGather, IntInput, IntTile, Pairs};
 pub use isa::Isa;
 pub use lanes::{EVENTS, Lanes, Tile};
-pub use probe::{multiply_adds, multiply_adds_i16};
+pub use probe::{multiply_adds, multiply_adds_bf16, multiply_adds_i8, multiply_adds_i16};

@@ -3,10 +3,10 @@
 use std::hint::black_box;
 
 use crate::isa::{IntWork, Isa, Level, Work};
-use crate::simd::{IntSimd, Simd};
+use crate::simd::{IntSimd, Simd, peaks};
 
 /// Sums that do not wait for each other: at least latency times units of any CPU so far, and fewer than registers.
-const SUMS: usize = 12;
+pub(crate) const SUMS: usize = 12;
 
 /// Does `rounds` rounds of multiply-adds on registers alone, and says how many numbers were multiplied and added; none if this CPU lacks `isa`.
 /// The caller takes the time.
@@ -21,6 +21,16 @@ pub fn multiply_adds_i16(isa: Isa, rounds: usize) -> Option<usize> {
     let mut done = 0;
     Level::new(isa)?.run_int(Probe { rounds, done: &mut done });
     Some(done)
+}
+
+/// As [`multiply_adds`], of bf16 with sums in single precision, which no kernel here computes with; none if this CPU has no such instruction.
+pub fn multiply_adds_bf16(rounds: usize) -> Option<usize> {
+    peaks::bf16(rounds)
+}
+
+/// As [`multiply_adds`], of integers of 8 bits with sums of 32, which no kernel here computes with; none if this CPU has no such instruction.
+pub fn multiply_adds_i8(rounds: usize) -> Option<usize> {
+    peaks::i8(rounds)
 }
 
 struct Probe<'a> {

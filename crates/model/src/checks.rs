@@ -79,6 +79,11 @@ impl Bound {
                     }
                 }
             }
+            if let Some(unpack) = &self.unpack {
+                let mut integers = Vec::new();
+                self.features.pack(&record, &mut integers);
+                x = unpack.numbers(integers, 1).map_err(|message| self.engine_fails(message))?;
+            }
             let difference = difference.or_else(|| self.features.first_difference(&record, &x));
             if let Some((computed, expected)) = difference {
                 return Err(BindError::Gather { model: self.name.clone(), row, computed, expected });
@@ -137,9 +142,9 @@ impl Bound {
         for (tile, x) in x.chunks(size * width).enumerate() {
             let mut x = x.to_vec();
             let events = x.len() / width;
+            let expected = reference.start(x.clone(), events).wait(events).map_err(fail)?.numbers;
+            let numbers = expected.len() / events;
             x.resize(size * width, 0.0);
-            let expected = reference.start(x.clone(), size).wait(size).map_err(fail)?.numbers;
-            let numbers = expected.len() / size;
             let mut worst: Option<(usize, usize, f32, f32)> = None;
             self.run_checked(x, events, |row, output, score| {
                 let wanted = expected[row * numbers + self.picks[output]];
@@ -240,11 +245,10 @@ impl Bound {
         rows: usize,
         each: impl FnMut(usize, usize, f32),
     ) -> Result<(), BindError> {
-        let fail = |message| BindError::Engine {
-            model: self.name.clone(),
-            engine: self.engine.to_string(),
-            message,
-        };
-        self.run(tile, rows, each).map_err(fail)
+        self.run(tile, rows, each).map_err(|message| self.engine_fails(message))
+    }
+
+    fn engine_fails(&self, message: String) -> BindError {
+        BindError::Engine { model: self.name.clone(), engine: self.engine.to_string(), message }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   event bytes --features--> tile (fixed number of rows) --network--> numbers --those with a name--> score columns
+//!          |------ devices: integers of 16 bits, if that is what the inputs are ------^
 //!          `-------- fused kernels: lanes of 32 events, without rows (`lanes.rs`) --------------------------^
 //! ```
 //!
@@ -22,7 +23,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tamis_event::{Block, Schema};
-use tamis_graph::Graph;
+use tamis_graph::{Graph, Unpack};
 use tamis_port::{Classifier, ClassifierError};
 
 use crate::checks::GoldenCheck;
@@ -77,6 +78,8 @@ pub(crate) struct Bound {
     pub tiles: &'static [usize],
     /// How the inputs come into the lanes of a fused kernel, if that is the engine.
     pub lanes: Option<LaneFeatures>,
+    /// What a device makes of packed integers, if the inputs travel so.
+    pub unpack: Option<Unpack>,
     /// Must inputs that are not finite be looked for?
     pub looks_for_missing: bool,
 }
@@ -123,6 +126,7 @@ impl Model {
             engine,
             looks_for_missing: features.may_be_missing() && !graph.takes_missing_values(),
             lanes: network.fused().map(|fused| LaneFeatures::new(&features, fused)),
+            unpack: features.packed().and_then(|columns| network.unpack(engine, &columns)),
             features,
             network,
             tiles: engine.tiles(graph),
@@ -149,22 +153,36 @@ impl Model {
 
     /// Fills a tile with the rows of `range` and hands it to the engine.
     fn start(&mut self, block: &Block, range: Range<usize>, size: usize, at: usize) {
-        let (bound, width) = (&self.bound, self.bound.features.width());
         let rows = range.len();
+        let mut unusable = Vec::new();
+        let pending = match &self.bound.unpack {
+            Some(unpack) => {
+                let integers = self.bound.packed_tile(block, range, size);
+                self.bound.network.start_packed(unpack, integers, size)
+            }
+            None => {
+                let tile = self.tile(block, range, size);
+                if self.bound.looks_for_missing {
+                    let row_is_bad = |row: &[f32]| !row.iter().all(|x| x.is_finite());
+                    let tiles = tile.chunks_exact(self.bound.features.width()).take(rows).enumerate();
+                    unusable.extend(tiles.filter(|(_, row)| row_is_bad(row)).map(|(row, _)| row));
+                }
+                self.bound.network.start(tile, size)
+            }
+        };
+        self.started.push_back(Started { pending, rows, size, at, unusable });
+    }
+
+    /// Rows of floats, filled up with zeros.
+    fn tile(&mut self, block: &Block, range: Range<usize>, size: usize) -> Vec<f32> {
+        let (bound, width) = (&self.bound, self.bound.features.width());
         let mut tile = self.spare.pop().unwrap_or_default();
         tile.resize(size * width, 0.0);
         block.for_each_run(range.clone(), |index, _, records| {
             bound.features.fill(records, &mut tile[(index - range.start) * width..]);
         });
-        tile[rows * width..].fill(0.0);
-        let mut unusable = Vec::new();
-        if bound.looks_for_missing {
-            let row_is_bad = |row: &[f32]| !row.iter().all(|x| x.is_finite());
-            let bad = tile.chunks_exact(width).take(rows).enumerate().filter(|(_, row)| row_is_bad(row));
-            unusable.extend(bad.map(|(row, _)| row));
-        }
-        let pending = bound.network.start(tile, size);
-        self.started.push_back(Started { pending, rows, size, at, unusable });
+        tile[range.len() * width..].fill(0.0);
+        tile
     }
 
     /// Waits for the oldest tile and writes its scores.
@@ -262,6 +280,15 @@ impl Bound {
     fn tile_for(&self, events: usize) -> usize {
         let fitting = self.tiles.iter().rev().find(|&&size| events <= size);
         fitting.copied().unwrap_or(self.tiles[0])
+    }
+
+    /// Rows of packed integers, filled up with zeros.
+    fn packed_tile(&self, block: &Block, range: Range<usize>, size: usize) -> Vec<i16> {
+        let numbers = size * self.features.packed_stride();
+        let mut integers = Vec::with_capacity(numbers);
+        block.for_each_run(range, |_, _, records| self.features.pack(records, &mut integers));
+        integers.resize(numbers, 0);
+        integers
     }
 
     /// Scores the first `rows` rows of a tile: calls `each(row, output, score)`.

@@ -32,8 +32,8 @@ const CPU_TILES: [usize; 2] = [512, 64];
 const WIDE_TILES: [usize; 4] = [512, 64, 8, 1];
 /// Numbers of the values of one step, for a whole tile: 64 MiB.
 const STEP_NUMBERS: usize = 1 << 24;
-/// Rows of a tile on a GPU: few enough to have two under way in a block, and enough to be worth a transfer.
-const GPU_TILES: [usize; 1] = [4096];
+/// Rows of a tile on a GPU: enough to hide the cost of some twenty launches, and few enough to have several in a block.
+const GPU_TILES: [usize; 1] = [16_384];
 
 /// What [`Engine`] can be read from.
 const KNOWN: &str = if cfg!(feature = "gpu") {
@@ -133,6 +133,14 @@ impl Engine {
                 &WIDE_TILES[first..=first]
             }
             Self::Gpu(_) => &GPU_TILES,
+        }
+    }
+
+    /// Events of a block that are worth its while: enough to hide the cost of a hand-over and of a padded last tile.
+    pub fn block_events(self) -> usize {
+        match self {
+            Self::Gpu(_) => 4 * GPU_TILES[0],
+            Self::Flex | Self::Fused | Self::Int16 | Self::Auto => 4096,
         }
     }
 

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use tamis_graph::{Graph, Program};
+use tamis_graph::{Affine, Graph, Program, Unpack};
 
 use crate::engine::Engine;
 use crate::features::Features;
@@ -69,6 +69,25 @@ impl Network {
         match self {
             Self::Burn(_) => None,
             Self::Fused(fused) => Some(fused),
+        }
+    }
+
+    /// The way for packed integers to the device of burn, if there is one that is not this processor.
+    pub fn unpack(&self, engine: Engine, columns: &[Affine]) -> Option<Unpack> {
+        match self {
+            Self::Burn(program) if !engine.is_cpu() => Some(Unpack::new(columns, program.device())),
+            _ => None,
+        }
+    }
+
+    /// Starts a batch of `rows` rows of packed integers.
+    ///
+    /// # Panics
+    /// On a fused kernel, for which there is no [`Network::unpack`].
+    pub fn start_packed(&self, unpack: &Unpack, integers: Vec<i16>, rows: usize) -> Pending {
+        match self {
+            Self::Burn(program) => Pending::Burn(program.start_packed(unpack, integers, rows)),
+            Self::Fused(_) => panic!("fused kernels take lanes"),
         }
     }
 

@@ -35,7 +35,7 @@ impl Bounds<'_> {
             Section::Stages => self.stage(name),
             Section::Speed => self.topology(name),
             Section::Sizes => self.size(name),
-            Section::Probes | Section::Latency => None,
+            Section::Probes | Section::Latency | Section::Engines => None,
         }
     }
 

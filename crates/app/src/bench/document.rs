@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bounds::{Bounds, Parts};
 use super::changes::RUNS_MIN;
+use super::engines::{self, EngineSpeed};
 use super::latency::{Load, Sustained};
 use super::machine::cores;
 use super::probes::LOST;
@@ -13,7 +14,7 @@ use super::workload::{Bed, Workload};
 use super::{BenchSettings, DOCUMENT_VERSION};
 
 /// Version of the document of a benchmark. It changes when a key changes its meaning or goes away.
-pub const BENCH_VERSION: u32 = 1;
+pub const BENCH_VERSION: u32 = 2;
 
 /// What was measured. Serialises to the document that `bench --json` prints, and is read back from it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -40,6 +41,8 @@ pub struct Bench {
     pub sustained: Option<Sustained>,
     /// Latencies.
     pub loads: Vec<Load>,
+    /// Networks of many sizes on every engine.
+    pub engines: Vec<EngineSpeed>,
     /// What to know when reading it, one sentence each.
     pub remarks: Vec<String>,
 }
@@ -123,13 +126,15 @@ impl Bench {
             rows: Vec::new(),
             sustained: None,
             loads: Vec::new(),
+            engines: Vec::new(),
             remarks: Vec::new(),
         }
     }
 
-    /// All rows, those of the latencies included.
+    /// All rows, those of latencies and engines included.
     pub fn all_rows(&self) -> Vec<Row> {
-        self.rows.iter().cloned().chain(self.loads.iter().flat_map(Load::rows)).collect()
+        let loads = self.loads.iter().flat_map(Load::rows);
+        self.rows.iter().cloned().chain(loads).chain(self.engines.iter().map(EngineSpeed::row)).collect()
     }
 }
 
@@ -175,6 +180,7 @@ pub(super) fn remarks(bench: &Bench, bounds: &Bounds<'_>, looked_for_rate: bool)
             lost * 100.0
         ));
     }
+    remarks.extend(engines::remarks(&bench.engines));
     if bench.runs < RUNS_MIN {
         remarks.push(format!("with fewer than {RUNS_MIN} runs nobody can say by how much a value varies"));
     }

@@ -5,6 +5,7 @@
 //!   turn 2:  probes | stages | every topology | every size
 //!   ...
 //!   then:    the rate that is sustained, and latencies at 20, 50, 70 and 90 % of it, in turns too
+//!   then:    networks of many sizes on every engine, if that is asked for, in turns too
 //! ```
 //!
 //! * I1: events are in memory before a clock runs; accepted events go to real files in a temporary folder, which is removed.
@@ -16,6 +17,7 @@
 mod bounds;
 mod changes;
 mod document;
+mod engines;
 mod jitter;
 mod latency;
 pub(crate) mod machine;
@@ -34,10 +36,12 @@ use tamis_model::Engine;
 
 pub use self::changes::{Change, Changes, compare_benches, read_bench};
 pub use self::document::{BENCH_VERSION, Bench, Conditions};
+pub use self::engines::EngineSpeed;
 pub use self::latency::{Load, Sustained, Tail};
 pub use self::rows::{Limit, Row, Section, Spread, Unit};
 
 use self::bounds::Bounds;
+use self::engines::Engines;
 use self::machine::{cores, load, machine};
 use self::probes::Probes;
 use self::rows::Turns;
@@ -47,7 +51,7 @@ use self::stages::Stages;
 use self::workload::{Bed, Workload};
 use crate::models::Rules;
 use crate::plan::check_pins;
-use crate::{DOCUMENT_VERSION, Exit, Failure, Settings};
+use crate::{DOCUMENT_VERSION, Exit, Failure};
 
 /// Events per frame that are made, if nothing else is asked for: 6.4 us of collisions at 40 MHz.
 const FRAME_EVENTS: usize = 256;
@@ -71,8 +75,8 @@ pub struct BenchSettings {
     pub pin: Vec<usize>,
     /// Sources, a topology each; empty: 1 and 4. With 1 the sources are those of the recording.
     pub sources: Vec<usize>,
-    /// Most events per block.
-    pub batch: usize,
+    /// Most events per block; by default what the engine likes best.
+    pub batch: Option<usize>,
     /// Most events per frame; longer ones are cut.
     pub frame_events: Option<usize>,
     /// Events per run, at least; by default as many as take `seconds`.
@@ -81,7 +85,7 @@ pub struct BenchSettings {
     pub seconds: f64,
     /// Runs that are measured.
     pub runs: usize,
-    /// What is measured; empty: all, without the sizes if there is an input.
+    /// What is measured; empty: all but engines, and without the sizes if there is an input.
     pub sections: Vec<Section>,
     /// Where temporary folders are made.
     pub folder: PathBuf,
@@ -95,7 +99,7 @@ impl Default for BenchSettings {
             workers: Vec::new(),
             pin: Vec::new(),
             sources: Vec::new(),
-            batch: Settings::BATCH,
+            batch: None,
             frame_events: None,
             events: None,
             seconds: 1.0,
@@ -125,6 +129,7 @@ pub fn bench(settings: &BenchSettings, progress: &mut dyn FnMut(BenchStep<'_>)) 
     let mut steps = Steps { done: 0, total: parts.steps(settings), progress };
     let (turns, record_bytes) = in_turns(settings, &mut parts, &mut steps)?;
     let (sustained, loads) = latencies(settings, &parts, &turns, &mut steps)?;
+    let engines = engines(settings, &mut steps)?;
     let Parts { rules, main, cells, bed, .. } = &parts;
     let event_bytes = main.stream.schema.record_len() as f64;
     let bounds = Bounds { turns: &turns, event_bytes, record_bytes, models: multiply_adds(rules), cells };
@@ -137,6 +142,7 @@ pub fn bench(settings: &BenchSettings, progress: &mut dyn FnMut(BenchStep<'_>)) 
         rows: turns.rows(|section, name| bounds.of(section, name)),
         sustained,
         loads,
+        engines,
         ..Bench::blank()
     };
     for row in &mut bench.rows {
@@ -217,6 +223,19 @@ fn latencies(
     Ok((Some(sustained), loads))
 }
 
+/// Networks of many sizes on every engine, in turns of their own.
+fn engines(settings: &BenchSettings, steps: &mut Steps<'_>) -> Result<Vec<EngineSpeed>, Failure> {
+    if !settings.wants(Section::Engines) {
+        return Ok(Vec::new());
+    }
+    steps.next("making networks");
+    let mut engines = Engines::new(settings.engine, &settings.workers())?;
+    for _ in 0..settings.runs {
+        engines.turn(|network| steps.next(network))?;
+    }
+    Ok(engines.into_speeds())
+}
+
 fn check(settings: &BenchSettings) -> Result<(), Failure> {
     let refuse = |message: &str| Err(Failure::new(Exit::Settings, message));
     if settings.runs == 0 || settings.events == Some(0) {
@@ -239,7 +258,7 @@ fn check(settings: &BenchSettings) -> Result<(), Failure> {
 impl BenchSettings {
     fn wants(&self, section: Section) -> bool {
         match self.sections.as_slice() {
-            [] => section != Section::Sizes || self.input.is_none(),
+            [] => section != Section::Engines && (section != Section::Sizes || self.input.is_none()),
             some => some.contains(&section),
         }
     }
@@ -287,7 +306,8 @@ impl Parts {
         let (workers, sources) = (settings.workers(), settings.sources());
         let most = workers.iter().copied().max().expect("there is one");
         let (pin, folder) = (settings.pin.clone(), settings.folder.clone());
-        let bed = Bed { workers: most, pin, batch: settings.batch, folder };
+        let batch = settings.batch.unwrap_or(settings.engine.block_events());
+        let bed = Bed { workers: most, pin, batch, folder };
         let mut cells = Vec::new();
         let stream = sample.stream(sources[0], cut);
         for (k, &sources) in sources.iter().enumerate() {
@@ -315,7 +335,8 @@ impl Parts {
         let first =
             usize::from(settings.wants(Section::Probes)) + usize::from(settings.wants(Section::Stages));
         let latency = if settings.wants(Section::Latency) { 1 + runs * latency::RUNS_PER_TURN } else { 0 };
-        (cells + (runs + 1) * first + runs * cells + latency) as u64
+        let engines = if settings.wants(Section::Engines) { 1 + runs * Engines::TURN_STEPS } else { 0 };
+        (cells + (runs + 1) * first + runs * cells + latency + engines) as u64
     }
 }
 

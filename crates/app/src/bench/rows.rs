@@ -43,11 +43,14 @@ pub enum Section {
     Sizes,
     /// Time to a decision at a load.
     Latency,
+    /// Networks of many sizes on every engine.
+    Engines,
 }
 
 impl Section {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Probes, Self::Stages, Self::Speed, Self::Sizes, Self::Latency];
+    pub const ALL: [Self; 6] =
+        [Self::Probes, Self::Stages, Self::Speed, Self::Sizes, Self::Latency, Self::Engines];
 
     /// The word in options and documents.
     pub fn word(self) -> &'static str {
@@ -57,6 +60,7 @@ impl Section {
             Self::Speed => "speed",
             Self::Sizes => "sizes",
             Self::Latency => "latency",
+            Self::Engines => "engines",
         }
     }
 }

@@ -19,6 +19,7 @@ use tamis_store::{Durable, McapSink, Provenance, ROTATE_BYTES, StreamPlan};
 
 use super::probes::{median, timed};
 use super::rows::{Section, Turns, Unit};
+use super::sample::Stream;
 use super::speed::Cell;
 use super::workload::{Bed, Workload};
 use crate::exit::OrFail;
@@ -97,7 +98,7 @@ impl<'a> Stages<'a> {
             decider: Decider::new(rules.compiled.clone(), batch),
             keeper: Judge::new(all.choices(), all.compiled.clone(), all.provenance, batch),
             sink: sink.or_fail(Exit::Storage)?,
-            blocks: blocks(workload, batch)?,
+            blocks: blocks(&workload.stream, batch)?,
             batch,
             at: 0,
             workload,
@@ -228,8 +229,7 @@ fn write(sink: &mut McapSink, entry: &Entry, records: &[u8]) -> Result<(), tamis
 }
 
 /// The first events of a stream, in blocks as the pipeline makes them.
-fn blocks(workload: &Workload, batch: usize) -> Result<Vec<Block>, Failure> {
-    let stream = &workload.stream;
+pub(crate) fn blocks(stream: &Stream, batch: usize) -> Result<Vec<Block>, Failure> {
     let stride = stream.schema.record_len();
     let recording = stream.recording(1)?;
     let mut reader = FrameReader::new(recording.source, &recording.schema);

@@ -63,7 +63,7 @@ every = 1000
 streams = ["physics"]
 "#;
         let menu = Menu::parse(text, "bench").or_fail(Exit::Internal)?;
-        let bundles = vec![("net".to_owned(), vec![network()?])];
+        let bundles = vec![("net".to_owned(), vec![network(&ROOFLINE)?])];
         Ok(Arc::new(Rules::bind(menu, bundles, schema, engine)?))
     }
 
@@ -122,7 +122,7 @@ streams = ["physics"]
         let settings = Settings {
             workers: Some(bed.workers),
             pin: bed.pin.clone(),
-            batch: bed.batch,
+            batch: Some(bed.batch),
             ..Settings::new("", folder.path())
         };
         let report = Plan::ruled(recording, "bench".into(), settings, self.rules.clone(), clock)?.run()?;
@@ -136,15 +136,18 @@ streams = ["physics"]
     }
 }
 
-/// The network of the roofline, 57-32-16-3, trained for a moment on noise: its speed does not depend on what it knows.
-fn network() -> Result<Bundle, Failure> {
+/// The network that the machine's limit is reckoned for.
+const ROOFLINE: [usize; 4] = [L1_BYTES / 2, 32, 16, 3];
+
+/// A network of three outputs for made events of [`L1_BYTES`], trained for a moment on noise: its speed does not depend on what it knows.
+pub(crate) fn network(layers: &[usize]) -> Result<Bundle, Failure> {
     let classes = ["a", "b", "c"];
-    let mut recipe = String::from(
+    let mut recipe = format!(
         r#"
 name = "net"
 version = "1.0.0"
 architecture = "dense"
-layers = [57, 32, 16, 3]
+layers = {layers:?}
 outputs = ["a", "b", "c"]
 background = "a"
 seed = 1
@@ -152,7 +155,7 @@ epochs = 1
 batch = 64
 learning_rate = 1e-3
 held_out = 0.25
-input = [{ field = "x", standardize = true, clip = [-8.0, 8.0] }]
+input = [{{ field = "x", standardize = true, clip = [-8.0, 8.0] }}]
 "#,
     );
     let mut datasets = Vec::new();

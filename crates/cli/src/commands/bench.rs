@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use tamis_app::{Bench, BenchSettings, Changes, Exit, Failure, Section, Settings, bench, compare_benches, read_bench};
+use tamis_app::{Bench, BenchSettings, Changes, Exit, Failure, Section, bench, compare_benches, read_bench};
 use tamis_model::Engine;
 
 use super::{Group, Run};
@@ -32,7 +32,7 @@ pub(crate) struct Args {
     /// The menu for INPUT
     #[arg(long, value_name = "FILE", requires = "input")]
     menu: Option<PathBuf>,
-    /// Measure these parts only: probes, stages, speed, sizes, latency
+    /// Measure these parts only: probes, stages, speed, sizes, latency; or engines, which no other run measures
     #[arg(long, value_name = "PARTS", value_delimiter = ',', value_parser = section)]
     only: Vec<Section>,
     /// What runs the models
@@ -47,9 +47,9 @@ pub(crate) struct Args {
     /// Numbers of sources, such as 1,4: with several, the frames are those of so many sources in turn [default: 1,4]
     #[arg(long, value_name = "N", value_delimiter = ',')]
     sources: Vec<usize>,
-    /// Most events per block
-    #[arg(long, value_name = "N", default_value_t = Settings::BATCH)]
-    batch: usize,
+    /// Most events per block [default: 4096; 65536 on a GPU]
+    #[arg(long, value_name = "N")]
+    batch: Option<usize>,
     /// Most events per frame; longer frames of INPUT are cut [default: as recorded; 256 if events are made]
     #[arg(long, value_name = "N")]
     frame_events: Option<usize>,
@@ -88,6 +88,7 @@ impl Run for Args {
         ("bench l1-mixed.tmf.zst --menu l1.toml --device fused", "your events, menu and models"),
         ("bench l1-mixed.tmf.zst --menu l1.toml --only speed --workers 1 --events 20M", "one number"),
         ("bench l1-mixed.tmf.zst --menu l1.toml --only latency --frame-events 64", "latencies of small frames"),
+        ("bench --only engines --device gpu", "from which size on a network is worth a GPU"),
         ("bench --save before.json", "keep the result ..."),
         ("bench --compare before.json --gate 10", "... and fail if something got slower by 10 %"),
     ];

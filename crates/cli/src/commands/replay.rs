@@ -43,9 +43,9 @@ pub(crate) struct Args {
     /// Keep the deciding threads on these CPUs, in turn: a list of numbers, such as 2,3 [default: wherever the system puts them]
     #[arg(long, value_name = "CPU,..", value_delimiter = ',', allow_hyphen_values = true, value_parser = units::cpu)]
     pin: Vec<usize>,
-    /// Most events per block
-    #[arg(long, value_name = "N", default_value_t = Settings::BATCH)]
-    batch: usize,
+    /// Most events per block [default: 4096; 65536 on a GPU]
+    #[arg(long, value_name = "N")]
+    batch: Option<usize>,
     /// How often the recording is played; event ids go on from pass to pass
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     repeat: u64,

@@ -10,11 +10,12 @@
 //! trained with that never saw the integers, and trees split exactly on them. Logarithms, one-hot columns and masks are done number by number,
 //! in f64, by the definition ([`Cell::write`]), with which everything faster is compared when a model is bound.
 //!
-//! Two ways lead from the records: rows for burn (`rows.rs`), and straight into the lanes of the fused kernels (`lanes.rs`), which for kernels
-//! of integers (`integers.rs`) are those of the record.
+//! Three ways lead from the records: rows for burn (`rows.rs`), the integers as they are for a device that makes the rows itself (`packed.rs`), and
+//! straight into the lanes of the fused kernels (`lanes.rs`), which for kernels of integers (`integers.rs`) are those of the record.
 
 mod integers;
 mod lanes;
+mod packed;
 mod rows;
 
 use tamis_event::{Address, Element, Role, Schema};

@@ -12,18 +12,18 @@ use super::{Cell, Features, Map};
 /// Consecutive plain inputs that are consecutive in the record.
 #[derive(Clone, Debug)]
 pub(super) struct Strip {
-    dtype: Dtype,
+    pub dtype: Dtype,
     /// Byte offset in the record.
-    at: usize,
+    pub at: usize,
     /// Column of the first input in a row.
-    column: usize,
-    mul: Vec<f32>,
-    add: Vec<f32>,
+    pub column: usize,
+    pub mul: Vec<f32>,
+    pub add: Vec<f32>,
     /// Scale and offset of the schema, if nothing else is done to the values: those are what a framework that never saw the integers was
     /// trained with, rounded once. Trees split exactly on them.
-    physical: Option<Vec<[f64; 2]>>,
+    pub physical: Option<Vec<[f64; 2]>>,
     /// Bounds of every input, infinite where it has none; `None` if no input has any.
-    clip: Option<Vec<[f32; 2]>>,
+    pub clip: Option<Vec<[f32; 2]>>,
 }
 
 impl Features {

@@ -1,0 +1,275 @@
+//! Engines side by side: from which size on a network is worth a device.
+//!
+//! ```text
+//!   networks from thousands to millions of multiply-adds  x  engines that are there  x  one thread, all threads
+//!                                   each: events in records -> scores, in turns
+//! ```
+//!
+//! Every network takes the 57 numbers of a level-1 event, as integers of 16 bits, and gives three scores. What is measured is what a worker does to
+//! a block: inputs, transfers, network, scores. Each thread has a model and blocks of its own size, as in a run.
+
+use std::sync::{Arc, Barrier};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use tamis_event::Block;
+use tamis_model::{Engine, Model};
+use tamis_port::Classifier;
+
+use super::rows::{Row, Section, Spread, Unit};
+use super::sample::{L1_BYTES, Sample, Stream};
+use super::stages::blocks;
+use super::workload::network;
+use crate::exit::OrFail;
+use crate::lineup::engines_found;
+use crate::{Exit, Failure};
+
+/// Layers between the 57 inputs and the three outputs.
+const HIDDEN: [[usize; 2]; 7] =
+    [[32, 16], [64, 32], [128, 64], [256, 128], [512, 256], [1024, 512], [2048, 1024]];
+/// A turn goes on for this long, and for one block at least.
+const TURN: Duration = Duration::from_millis(100);
+/// An engine whose first block takes longer is left out: a device of software, say.
+const SLOW: Duration = Duration::from_secs(2);
+
+/// How fast an engine runs a network.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EngineSpeed {
+    /// Widths of its layers, such as `57-32-16-3`.
+    pub network: String,
+    /// Per event.
+    pub multiply_adds: u64,
+    /// As an option names it.
+    pub engine: String,
+    /// Threads that score at once.
+    pub threads: usize,
+    /// All threads together.
+    pub events_per_s: Spread,
+    /// In the order of the runs.
+    pub runs: Vec<f64>,
+}
+
+impl EngineSpeed {
+    /// As a row among others.
+    pub(crate) fn row(&self) -> Row {
+        let Self { network, engine, threads, .. } = self;
+        let plural = if *threads == 1 { "" } else { "s" };
+        Row {
+            section: Section::Engines,
+            name: format!("{network} on {engine}, {threads} thread{plural}"),
+            unit: Unit::EventsPerSecond,
+            spread: self.events_per_s,
+            runs: self.runs.clone(),
+            event_bytes: Some(L1_BYTES as u64),
+            limit: None,
+        }
+    }
+}
+
+/// One network on one engine.
+#[derive(Debug)]
+struct Contender {
+    network: String,
+    multiply_adds: u64,
+    engine: Engine,
+    model: Model,
+}
+
+/// Everything that is compared.
+#[derive(Debug)]
+pub(crate) struct Engines {
+    contenders: Vec<Contender>,
+    threads: Vec<usize>,
+    stream: Stream,
+    /// Blocks of each size in use.
+    blocks: Vec<(usize, Arc<Vec<Block>>)>,
+    speeds: Vec<EngineSpeed>,
+}
+
+impl Engines {
+    /// Makes the networks and puts them on the engines that are there; of several devices on that of `wanted`, or the first.
+    pub(crate) fn new(wanted: Engine, threads: &[usize]) -> Result<Self, Failure> {
+        let stream = Sample::made(L1_BYTES, super::FRAME_EVENTS, u64::MAX)?.stream(1, None);
+        let mut all = Self {
+            contenders: Vec::new(),
+            threads: ends(threads),
+            stream,
+            blocks: Vec::new(),
+            speeds: Vec::new(),
+        };
+        for hidden in HIDDEN {
+            let layers = [L1_BYTES / 2, hidden[0], hidden[1], 3];
+            let bundle = network(&layers)?;
+            let network = layers.map(|width| width.to_string()).join("-");
+            for engine in engines(wanted) {
+                let mut model = bundle.bind(&all.stream.schema, engine).or_fail(Exit::Input)?;
+                let blocks = all.blocks_for(engine)?;
+                let began = Instant::now();
+                score(&mut model, &blocks[0])?;
+                if began.elapsed() < SLOW {
+                    let (network, multiply_adds) = (network.clone(), bundle.multiply_adds());
+                    all.contenders.push(Contender { network, multiply_adds, engine, model });
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// How often a turn calls `progress`, at most.
+    pub(crate) const TURN_STEPS: usize = HIDDEN.len();
+
+    /// Measures each once.
+    pub(crate) fn turn(&mut self, mut progress: impl FnMut(&str)) -> Result<(), Failure> {
+        let mut last = "";
+        for contender in &self.contenders {
+            if contender.network != last {
+                progress(&contender.network);
+                last = &contender.network;
+            }
+            for &threads in &self.threads {
+                let size = contender.engine.block_events();
+                let blocks = &self.blocks.iter().find(|(of, _)| *of == size).expect("made for it").1;
+                let rate = race(&contender.model, blocks, threads)?;
+                let name = contender.engine.to_string();
+                let same = |speed: &&mut EngineSpeed| {
+                    (&speed.network, &speed.engine, speed.threads) == (&contender.network, &name, threads)
+                };
+                match self.speeds.iter_mut().find(same) {
+                    Some(speed) => speed.runs.push(rate),
+                    None => self.speeds.push(EngineSpeed {
+                        network: contender.network.clone(),
+                        multiply_adds: contender.multiply_adds,
+                        engine: name,
+                        threads,
+                        events_per_s: Spread::of(&[rate]),
+                        runs: vec![rate],
+                    }),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What was measured.
+    pub(crate) fn into_speeds(mut self) -> Vec<EngineSpeed> {
+        self.speeds.iter_mut().for_each(|speed| speed.events_per_s = Spread::of(&speed.runs));
+        self.speeds
+    }
+
+    fn blocks_for(&mut self, engine: Engine) -> Result<Arc<Vec<Block>>, Failure> {
+        let size = engine.block_events();
+        if let Some((_, blocks)) = self.blocks.iter().find(|(of, _)| *of == size) {
+            return Ok(blocks.clone());
+        }
+        let made = Arc::new(blocks(&self.stream, size)?);
+        self.blocks.push((size, made.clone()));
+        Ok(made)
+    }
+}
+
+/// The engines for any network of floats; of several devices one.
+fn engines(wanted: Engine) -> impl Iterator<Item = Engine> {
+    let device = if matches!(wanted, Engine::Gpu(_)) { wanted } else { Engine::Gpu(0) };
+    engines_found().into_iter().filter(move |engine| [Engine::Flex, Engine::Fused, device].contains(engine))
+}
+
+/// The fewest and the most.
+fn ends(threads: &[usize]) -> Vec<usize> {
+    let mut ends: Vec<usize> =
+        [threads.iter().min(), threads.iter().max()].into_iter().flatten().copied().collect();
+    ends.dedup();
+    ends
+}
+
+/// Events per second of `threads` threads that score blocks at once, each with a model of its own.
+fn race(model: &Model, blocks: &[Block], threads: usize) -> Result<f64, Failure> {
+    let start = Barrier::new(threads);
+    let run = |first: usize| {
+        let mut model = model.clone();
+        let (start, mut events) = (&start, 0);
+        // A clone has no memory yet.
+        score(&mut model, &blocks[first % blocks.len()])?;
+        start.wait();
+        let began = Instant::now();
+        for block in blocks.iter().cycle().skip(first) {
+            score(&mut model, block)?;
+            events += block.len();
+            if began.elapsed() > TURN {
+                break;
+            }
+        }
+        Ok::<_, Failure>(events as f64 / began.elapsed().as_secs_f64())
+    };
+    std::thread::scope(|scope| {
+        let run = &run;
+        let all: Vec<_> = (0..threads).map(|first| scope.spawn(move || run(first))).collect();
+        let rates = all.into_iter().map(|thread| thread.join().expect("a model does not panic"));
+        rates.sum()
+    })
+}
+
+fn score(model: &mut Model, block: &Block) -> Result<(), Failure> {
+    let mut scores = vec![vec![0.0; block.len()]; model.outputs().len()];
+    let mut columns: Vec<&mut [f32]> = scores.iter_mut().map(Vec::as_mut_slice).collect();
+    model.score(block, 0..block.len(), &mut columns).or_fail(Exit::Absent)
+}
+
+/// From which network on a device scores more events than this processor, in words; nothing if there is no device.
+pub(crate) fn remarks(speeds: &[EngineSpeed]) -> Vec<String> {
+    let best = |network: &str, device: bool| {
+        let of = speeds
+            .iter()
+            .filter(|speed| speed.network == network && speed.engine.starts_with("gpu") == device);
+        of.map(|speed| speed.events_per_s.median).max_by(f64::total_cmp)
+    };
+    let mut networks: Vec<(&str, u64)> = Vec::new();
+    for speed in speeds.iter().filter(|speed| speed.engine.starts_with("gpu")) {
+        if networks.last().is_none_or(|last| last.0 != speed.network) {
+            networks.push((&speed.network, speed.multiply_adds));
+        }
+    }
+    let Some(threads) = speeds.iter().map(|speed| speed.threads).max() else { return Vec::new() };
+    let wins = |network: &str| best(network, true) > best(network, false);
+    // From there on it wins always, and not only once.
+    let from = networks.iter().rev().take_while(|(network, _)| wins(network)).last();
+    match (networks.first(), from) {
+        (None, _) => Vec::new(),
+        (_, Some((network, work))) => vec![format!(
+            "the device scores more events than {threads} threads of this processor from {network} on, {work} multiply-adds per event"
+        )],
+        (_, None) => {
+            vec![format!(
+                "{threads} threads of this processor score more events than the device, whatever the network"
+            )]
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn speeds(of: [[f64; 2]; 3]) -> Vec<EngineSpeed> {
+        let each = |(k, [cpu, gpu]): (usize, [f64; 2])| {
+            [("fused", cpu), ("gpu", gpu)].map(|(engine, rate)| EngineSpeed {
+                network: format!("n{k}"),
+                multiply_adds: 10_u64.pow(k as u32),
+                engine: engine.into(),
+                threads: 4,
+                events_per_s: Spread::of(&[rate]),
+                runs: vec![rate],
+            })
+        };
+        of.into_iter().enumerate().flat_map(each).collect()
+    }
+
+    #[test]
+    fn a_device_pays_from_where_it_never_loses_again() {
+        let said = |of| remarks(&speeds(of)).concat();
+        assert!(said([[2.0, 1.0], [2.0, 3.0], [1.0, 3.0]]).contains("from n1 on, 10 multiply-adds"));
+        assert!(said([[2.0, 3.0], [2.0, 1.0], [1.0, 3.0]]).contains("from n2 on, 100 multiply-adds"));
+        assert!(said([[2.0, 3.0], [2.0, 3.0], [4.0, 3.0]]).contains("whatever the network"));
+        let without = speeds([[1.0, 2.0]; 3]).into_iter().filter(|speed| speed.engine == "fused");
+        assert!(remarks(&without.collect::<Vec<_>>()).is_empty());
+    }
+}
