@@ -113,6 +113,7 @@ impl Plan {
             limits: self.limits,
             pace: self.settings.pace,
             deadline: self.settings.deadline,
+            busy_poll: self.settings.busy_poll,
             clock: self.clock.clone(),
             control: self.control.clone(),
         });

@@ -33,6 +33,9 @@ pub struct Settings {
     /// Longest time from the admission of an event to its decision; what is later goes to the last rung of the ladder. What is late, and that
     /// alone, then differs from run to run.
     pub deadline: Option<Duration>,
+    /// How long the deciding threads and the one before them look for something to do before they sleep; `Duration::MAX`: they never sleep. Costs
+    /// their cores, and saves the time of a wake-up.
+    pub busy_poll: Duration,
     /// Input rate in Hz that line rates are quoted at; by default that of the menu.
     pub rate_hz: Option<f64>,
     /// When stored events reach the disk.
@@ -56,6 +59,7 @@ impl Settings {
             passes: 1,
             pace: Pace::Flat,
             deadline: None,
+            busy_poll: Duration::ZERO,
             rate_hz: None,
             durable: Durable::default(),
             rotate_bytes: ROTATE_BYTES,

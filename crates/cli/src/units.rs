@@ -84,6 +84,11 @@ pub(crate) fn time(text: &str) -> Result<Duration, UnitError> {
     Err(UnitError::Range { what: TIME.what, range: "at least 1ns and less than 1e9s" })
 }
 
+/// How long to look for something to do: a time, or always.
+pub(crate) fn busy_poll(text: &str) -> Result<Duration, UnitError> {
+    if text.trim() == "always" { Ok(Duration::MAX) } else { time(text) }
+}
+
 /// A number of things: whole.
 pub(crate) fn count(text: &str) -> Result<u64, UnitError> {
     COUNT.whole(text)

@@ -18,8 +18,8 @@ use crate::outbound::Inbound;
 use crate::stage::SLEEP_MAX;
 use crate::{Admit, Clock, Control, Found, FrameReader, IdBook, Progress, Stage};
 
-/// How late an event may be admitted that becomes due, or arrives, while this thread sleeps: nobody rings when a source has something again.
-const SOURCE_SLEEP: Duration = Duration::from_micros(100);
+/// How late an event may be admitted that becomes due, or arrives at a source without a bell, while this thread sleeps.
+pub(crate) const SOURCE_SLEEP: Duration = Duration::from_micros(100);
 
 /// How fast events are admitted.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -44,6 +44,8 @@ pub(crate) struct Admission {
     free: Receiver<Inbound>,
     /// Dropped at the end, so that workers see that nothing more comes.
     workers: Option<Sender<Inbound>>,
+    /// Does the source ring when it has something again?
+    source_rings: bool,
     batch: usize,
     seq: u64,
     /// The block being filled.
@@ -88,6 +90,7 @@ impl Admission {
         workers: Sender<Inbound>,
     ) -> Self {
         Self {
+            source_rings: source.bell().is_some(),
             input: FrameReader::new(source, schema),
             ids: IdBook::default(),
             id_shift: IdShift::default(),
@@ -288,8 +291,9 @@ impl Stage for Admission {
     }
 
     fn sleep_max(&self) -> Duration {
-        // Without a block to fill it waits for one to come back, and that rings.
-        if self.open.is_some() { SOURCE_SLEEP } else { SLEEP_MAX }
+        // Without a block to fill it waits for one to come back, and that rings. The time at which a frame is due does not.
+        let is_rung = self.open.is_none() || (self.source_rings && self.rest.is_none());
+        if is_rung { SLEEP_MAX } else { SOURCE_SLEEP }
     }
 }
 

@@ -24,7 +24,6 @@
 //! bytes' checksum, its scores, its verdict and, if kept, one copy.
 
 mod admission;
-mod affinity;
 mod clock;
 mod control;
 mod ids;
@@ -34,6 +33,7 @@ mod ladder;
 mod limits;
 mod outbound;
 mod run;
+mod scheduling;
 mod scorer;
 mod scoring;
 mod sequencer;
@@ -44,7 +44,6 @@ mod worker;
 mod writer;
 
 pub use admission::Pace;
-pub use affinity::{allowed_cpus, try_cpu};
 pub use clock::{Clock, ManualClock, MonotonicClock};
 pub use control::Control;
 pub use ids::{Admit, IdBook};
@@ -53,6 +52,7 @@ pub use judge::{Entry, Judge, Provenance};
 pub use ladder::{Choice, DeviceLoss};
 pub use limits::{BATCH_EVENTS_MAX, Limits, LimitsError, WORKERS_MAX};
 pub use run::{Latencies, Outcome, Pipeline, SegmentBooks, Setup, StreamOutcome};
+pub use scheduling::{allowed_cpus, try_cpu};
 pub use scorer::Scorer;
 pub use scoring::in_scoring;
 pub use stage::{Progress, Stage};

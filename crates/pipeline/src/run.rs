@@ -13,9 +13,9 @@ use tamis_port::{Sink, SinkError, SinkReport, Source, SourceError};
 use tamis_ring::{Bell, Receiver, Sender, queue};
 
 use crate::admission::Admission;
-use crate::affinity::pin;
 use crate::limits::BLOCKS_PER_WAKE;
 use crate::outbound::{Inbound, Outbound};
+use crate::scheduling::{pin, wake_on_time};
 use crate::sequencer::Sequencer;
 use crate::stage::{panic_message, run_to_end};
 use crate::worker::{Queues, Worker};
@@ -44,6 +44,9 @@ pub struct Setup<'a> {
     /// Longest time from admission to a decision; an event that has no scores by then goes to the last rung. Makes what is late, and nothing
     /// else, depend on the speed of the machine.
     pub deadline: Option<Duration>,
+    /// How long admission and the workers look for something to do before they sleep, in which the system can give their cores to others.
+    /// Whatever it is, they look for a few microseconds; with `Duration::MAX` they never sleep. A core for each of them is needed for it to be of use.
+    pub busy_poll: Duration,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// How the run is watched and stopped.
@@ -59,6 +62,15 @@ pub struct SegmentBooks {
     pub segment: u32,
     /// Its counters.
     pub tally: Tally,
+}
+
+/// What the thread that waits for a run hears from it.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// A segment is complete.
+    Segment(Box<SegmentBooks>),
+    /// A stage has ended, one way or another.
+    Ended,
 }
 
 /// How long events took, in ns.
@@ -121,7 +133,8 @@ pub struct Pipeline {
     pub(crate) workers: Vec<(Worker, Arc<Bell>)>,
     sequencer: (Sequencer, Arc<Bell>),
     writers: Vec<(Writer, Arc<Bell>)>,
-    segments: mpsc::Receiver<SegmentBooks>,
+    news: (mpsc::Sender<News>, mpsc::Receiver<News>),
+    busy_poll: Duration,
     clock: Arc<dyn Clock>,
     control: Arc<Control>,
     /// CPUs of the workers, in turn; none: wherever the system puts them.
@@ -134,12 +147,14 @@ impl Pipeline {
     /// # Panics
     /// If the numbers of models, rungs and sinks do not fit the limits and the menu: the caller's plan is wrong.
     pub fn new(setup: Setup<'_>) -> Self {
-        let Setup { source, schema, menu, models, sinks, provenance, limits, pace, deadline, clock, control } =
-            setup;
+        let Setup { source, schema, menu, models, sinks, provenance, limits, pace, .. } = setup;
+        let Setup { deadline, busy_poll, clock, control, .. } = setup;
         assert_eq!(models.len(), limits.workers(), "one set of models per worker");
         assert_eq!(sinks.len(), menu.streams().len() + 1, "one sink per stream and one for errors");
         let bells = |n: usize| -> Vec<Arc<Bell>> { (0..n).map(|_| Arc::default()).collect() };
-        let (admission_bell, sequencer_bell) = (Arc::<Bell>::default(), Arc::<Bell>::default());
+        // Admission waits for two things, blocks and bytes, on one bell.
+        let admission_bell = source.bell().unwrap_or_default();
+        let sequencer_bell = Arc::<Bell>::default();
         let (worker_bells, writer_bells) = (bells(limits.workers()), bells(sinks.len()));
         let all_workers: Vec<&Arc<Bell>> = worker_bells.iter().collect();
 
@@ -150,7 +165,7 @@ impl Pipeline {
         let (free_outputs, take_output) = pool(outputs, &all_workers, || Outbound::new(lines, rungs));
         let (to_workers, from_admission) = queue(limits.inbound_blocks(), &[], &all_workers);
         let (to_sequencer, from_workers) = queue(outputs, &[], &[&sequencer_bell]);
-        let (segment_sender, segments) = mpsc::channel();
+        let news = mpsc::channel();
 
         // Only admission wakes its receivers at once: the rest is not in the way of a decision.
         let free_inputs = free_inputs.patient(limits.free_per_wake());
@@ -192,7 +207,7 @@ impl Pipeline {
             next,
             outputs,
             Tally::new(lines, rungs),
-            segment_sender,
+            news.0.clone(),
             control.clone(),
         );
         Self {
@@ -200,7 +215,8 @@ impl Pipeline {
             workers,
             sequencer: (sequencer, sequencer_bell),
             writers,
-            segments,
+            news,
+            busy_poll,
             clock,
             control,
             cpus: Vec::new(),
@@ -215,30 +231,20 @@ impl Pipeline {
     /// Runs every stage on its own thread. `on_segment` is called on this thread, with the books of each segment as it ends.
     pub fn run_threads(mut self, mut on_segment: impl FnMut(SegmentBooks)) -> Outcome {
         let start = self.clock.now_ns();
-        let control = self.control.clone();
-        let segments = std::mem::replace(&mut self.segments, mpsc::channel().1);
-        let mut stages: Vec<(String, &mut dyn Stage, &Bell, Option<usize>)> = Vec::new();
-        stages.push(("admission".into(), &mut self.admission.0, &self.admission.1, None));
-        let cpus = self.cpus.iter().copied().cycle().map(Some).chain(repeat(None));
-        for (k, ((worker, bell), cpu)) in self.workers.iter_mut().zip(cpus).enumerate() {
-            stages.push((format!("worker-{k}"), worker, bell, cpu));
-        }
-        stages.push(("sequencer".into(), &mut self.sequencer.0, &self.sequencer.1, None));
-        for (k, (writer, bell)) in self.writers.iter_mut().enumerate() {
-            stages.push((format!("writer-{k}"), writer, bell, None));
-        }
+        let (control, busy_poll, ended) = (self.control.clone(), self.busy_poll, self.news.0.clone());
+        let news = std::mem::replace(&mut self.news.1, mpsc::channel().1);
         let (mut panics, mut refused) = (Vec::new(), None);
         thread::scope(|scope| {
             let mut running = Vec::new();
-            for (name, stage, bell, cpu) in stages {
-                let control = &*control;
-                let thread = thread::Builder::new().name(name.clone());
+            for seat in self.seats() {
+                let (control, ended, name) = (&*control, ended.clone(), seat.name.clone());
                 let run = move || {
-                    // A CPU that went away since the plan was checked costs speed, and nothing else.
-                    let _ = cpu.map(pin);
-                    run_to_end(stage, bell, control)
+                    let result = seat.run(control, busy_poll);
+                    // The one who waits for this is there until every stage has ended.
+                    let _ = ended.send(News::Ended);
+                    result
                 };
-                match thread.spawn_scoped(scope, run) {
+                match thread::Builder::new().name(name.clone()).spawn_scoped(scope, run) {
                     Ok(handle) => running.push((name, handle)),
                     Err(error) => {
                         // The stages that run already end at their next step.
@@ -248,18 +254,35 @@ impl Pipeline {
                     }
                 }
             }
-            while running.iter().any(|(_, handle)| !handle.is_finished()) {
-                if let Ok(books) = segments.recv_timeout(POLL) {
-                    on_segment(books);
+            let mut going = running.len();
+            while going > 0 {
+                match news.recv().expect("this thread holds a sender") {
+                    News::Segment(books) => on_segment(*books),
+                    News::Ended => going -= 1,
                 }
             }
-            for (name, handle) in running.drain(..) {
+            for (name, handle) in running {
                 let result = handle.join().unwrap_or_else(|panic| Err(panic_message(&*panic)));
                 panics.extend(result.err().map(|message| format!("{name}: {message}")));
             }
         });
-        segments.try_iter().for_each(on_segment);
         Outcome { refused, ..self.finish(start, panics) }
+    }
+
+    /// What threads are needed for.
+    fn seats(&mut self) -> Vec<Seat<'_>> {
+        let seat = |name: String, stage, bell, cpu, decides| Seat { name, stage, bell, cpu, decides };
+        let mut seats =
+            vec![seat("admission".into(), &mut self.admission.0 as _, &*self.admission.1, None, true)];
+        let cpus = self.cpus.iter().copied().cycle().map(Some).chain(repeat(None));
+        for (k, ((worker, bell), cpu)) in self.workers.iter_mut().zip(cpus).enumerate() {
+            seats.push(seat(format!("worker-{k}"), worker, bell, cpu, true));
+        }
+        seats.push(seat("sequencer".into(), &mut self.sequencer.0, &self.sequencer.1, None, false));
+        for (k, (writer, bell)) in self.writers.iter_mut().enumerate() {
+            seats.push(seat(format!("writer-{k}"), writer, bell, None, false));
+        }
+        seats
     }
 
     /// Runs every stage on this thread, one step at a time, in an order drawn from `seed`. `between` is called before each step: the place to
@@ -285,7 +308,11 @@ impl Pipeline {
             }
         }
         drop(stages);
-        self.segments.try_iter().for_each(on_segment);
+        let segments = self.news.1.try_iter().filter_map(|news| match news {
+            News::Segment(books) => Some(*books),
+            News::Ended => None,
+        });
+        segments.for_each(on_segment);
         self.finish(start, Vec::new())
     }
 
@@ -332,8 +359,28 @@ impl Pipeline {
     }
 }
 
-/// How often the calling thread looks whether the stages have ended.
-const POLL: Duration = Duration::from_millis(1);
+/// A stage and how its thread is to be treated.
+struct Seat<'a> {
+    name: String,
+    stage: &'a mut dyn Stage,
+    bell: &'a Bell,
+    /// Where it is kept.
+    cpu: Option<usize>,
+    /// Is it in the way of a decision?
+    decides: bool,
+}
+
+impl Seat<'_> {
+    fn run(self, control: &Control, busy_poll: Duration) -> Result<(), String> {
+        // A CPU that went away since the plan was checked costs speed, and nothing else.
+        let _ = self.cpu.map(pin);
+        let busy_poll = if self.decides { busy_poll } else { Duration::ZERO };
+        if !busy_poll.is_zero() {
+            wake_on_time();
+        }
+        run_to_end(self.stage, self.bell, control, busy_poll)
+    }
+}
 
 /// A queue that starts full of fresh blocks.
 fn pool<T>(count: usize, takers: &[&Arc<Bell>], fresh: impl Fn() -> T) -> (Sender<T>, Receiver<T>) {

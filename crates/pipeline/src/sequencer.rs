@@ -9,6 +9,7 @@ use tamis_ledger::Tally;
 use tamis_ring::{Receiver, Sender, TryRecv};
 
 use crate::outbound::Outbound;
+use crate::run::News;
 use crate::{Control, Progress, SegmentBooks, Stage};
 
 /// Segments that are kept open, so that frames which come a little late are still booked in one line with their segment.
@@ -27,7 +28,7 @@ pub(crate) struct Sequencer {
     open: VecDeque<SegmentBooks>,
     totals: Tally,
     closes: [u64; CloseReason::ALL.len()],
-    segments: mpsc::Sender<SegmentBooks>,
+    news: mpsc::Sender<News>,
     control: Arc<Control>,
 }
 
@@ -38,7 +39,7 @@ impl Sequencer {
         writers: Sender<Outbound>,
         pool: usize,
         totals: Tally,
-        segments: mpsc::Sender<SegmentBooks>,
+        news: mpsc::Sender<News>,
         control: Arc<Control>,
     ) -> Self {
         Self {
@@ -49,7 +50,7 @@ impl Sequencer {
             open: VecDeque::new(),
             totals,
             closes: [0; CloseReason::ALL.len()],
-            segments,
+            news,
             control,
         }
     }
@@ -82,7 +83,7 @@ impl Sequencer {
     fn finish_oldest(&mut self) {
         if let Some(books) = self.open.pop_front() {
             // Nobody listens any more only when the run is being torn down.
-            let _ = self.segments.send(books);
+            let _ = self.news.send(News::Segment(Box::new(books)));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The main test: the whole pipeline, faults on, from a seed, against an oracle that shares no code with it.
 
 mod doubles;
+mod idle;
 mod ladder;
 
 use std::collections::BTreeSet;
@@ -166,6 +167,7 @@ fn bench_of(
         limits: Limits::new(case.workers, case.batch, schema.record_len()).unwrap(),
         pace: case.pace,
         deadline: case.deadline,
+        busy_poll: Duration::ZERO,
         clock: clock.clone(),
         control: control.clone(),
     });

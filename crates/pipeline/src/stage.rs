@@ -1,7 +1,14 @@
 //! What a stage is and how a thread runs one.
+//!
+//! ```text
+//!   works -> looks again at once -> lets others go first between looks -> sleeps until rung, or until it must look again
+//!            until idle for 5 us    until idle for the stage's busy-poll time
+//! ```
+//!
+//! A thread that looks answers within a microsecond and burns its core; one that sleeps costs nothing and answers after a wake-up.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tamis_ring::Bell;
 
@@ -32,36 +39,48 @@ pub trait Stage: Send {
     }
 }
 
-/// Looks before a thread goes to sleep. A futex wake-up costs about as much as this many looks at an empty queue (2 to 5 us), so spinning
-/// longer would waste a core that another stage may need.
-const LOOKS: u32 = 64;
+/// A futex wake-up costs about as much, so a thread that is idle for less looks without a break.
+const WAKE_UP: Duration = Duration::from_micros(5);
 /// The usual longest sleep.
 pub(crate) const SLEEP_MAX: Duration = Duration::from_millis(5);
 
 /// Runs a stage to its end on this thread. If it panics, which is a defect of this program, every other stage is told to stop, so that the run
 /// ends instead of waiting forever.
-pub(crate) fn run_to_end(stage: &mut dyn Stage, bell: &Bell, control: &Control) -> Result<(), String> {
+pub(crate) fn run_to_end(
+    stage: &mut dyn Stage,
+    bell: &Bell,
+    control: &Control,
+    busy_poll: Duration,
+) -> Result<(), String> {
     let outcome = catch_unwind(AssertUnwindSafe(|| {
-        let mut looks = 0;
+        let busy_poll = busy_poll.max(WAKE_UP);
+        let mut idle_since = None;
+        let mut last_look = false;
         loop {
             if control.is_dead() {
                 return;
             }
-            if looks >= LOOKS {
+            if last_look {
                 bell.announce();
             }
             match stage.step() {
                 Progress::Done => return,
-                Progress::Worked => looks = 0,
-                Progress::Idle if looks < LOOKS => {
-                    if looks == 0 {
+                Progress::Worked => (idle_since, last_look) = (None, false),
+                Progress::Idle => {
+                    if idle_since.is_none() {
                         stage.pause();
                     }
-                    looks += 1;
-                    std::hint::spin_loop();
+                    let idle = idle_since.get_or_insert_with(Instant::now).elapsed();
+                    if last_look {
+                        bell.sleep(stage.sleep_max());
+                    } else if idle < WAKE_UP {
+                        std::hint::spin_loop();
+                    } else {
+                        std::thread::yield_now();
+                    }
+                    last_look = idle >= busy_poll;
                     continue;
                 }
-                Progress::Idle => bell.sleep(stage.sleep_max()),
             }
             bell.stay_awake();
         }

@@ -1,8 +1,10 @@
 //! What every implementation of a port must do, written once.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tamis_event::{Block, record};
+use tamis_ring::Bell;
 
 use crate::{Classifier, Sink, SinkError, SinkReport, Source, Stored, Window};
 
@@ -63,9 +65,10 @@ fn assert_same_bits(one: &[Vec<f32>], other: &[Vec<f32>], what: &str) {
 ///
 /// # Panics
 /// With what differs, if the source breaks a promise of [`Source`]: the windows of every pass, put together, are the stream; restarts come
-/// only between passes; after the end there is nothing. Also if it is idle for longer than `patience`.
+/// only between passes; after the end there is nothing; its bell, if it has one, rings when it has something again. Also if it is idle for longer
+/// than `patience`.
 pub fn source(source: &mut dyn Source, stream: &[u8], passes: u64, patience: Duration) {
-    let (mut at, mut pass, mut idle_since) = (0, 1, None);
+    let (mut at, mut pass, mut idle_since, mut is_announced) = (0, 1, None, false);
     loop {
         let window = source.poll().unwrap_or_else(|error| panic!("pass {pass}, byte {at}: {error}"));
         if !matches!(window, Window::Idle) {
@@ -85,7 +88,7 @@ pub fn source(source: &mut dyn Source, stream: &[u8], passes: u64, patience: Dur
                     since.elapsed() < patience,
                     "pass {pass}, byte {at}: idle for more than {patience:?}"
                 );
-                std::thread::yield_now();
+                wait(source.bell(), &mut is_announced, patience);
             }
             Window::Restart => {
                 assert!(at == stream.len(), "a restart after {at} of {} bytes", stream.len());
@@ -100,6 +103,19 @@ pub fn source(source: &mut dyn Source, stream: &[u8], passes: u64, patience: Dur
         }
     }
     assert_ended(source);
+}
+
+/// Between two looks at an idle source. Where it has a bell: announced after the first look, asleep after the second.
+fn wait(bell: Option<Arc<Bell>>, is_announced: &mut bool, patience: Duration) {
+    let Some(bell) = bell else { return std::thread::yield_now() };
+    if *is_announced {
+        let asleep = Instant::now();
+        bell.sleep(patience);
+        assert!(asleep.elapsed() < patience, "nobody rang the bell within {patience:?}");
+    } else {
+        bell.announce();
+    }
+    *is_announced = !*is_announced;
 }
 
 /// Stops a source somewhere on its way and checks that it ends: what it gives until then is `taken`, the bytes that it had taken from outside

@@ -1,6 +1,9 @@
 //! Where bytes come from.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
+use tamis_ring::Bell;
 
 /// What a source has at hand.
 #[derive(Clone, Debug)]
@@ -35,6 +38,12 @@ pub trait Source: Send {
     /// When the bytes of the last window were complete, in ns on the clock of the run, for a source that knows: a schedule, a network card. Never
     /// falls. Latencies then count from there and not from admission, so the wait of events for a pipeline that is late is part of them.
     fn arrived_ns(&self) -> Option<u64> {
+        None
+    }
+
+    /// The bell that it rings after every change of what [`Self::poll`] would give, if it knows of changes when they happen. Whoever polls may sleep
+    /// on it; a source without a bell is asked again and again.
+    fn bell(&self) -> Option<Arc<Bell>> {
         None
     }
 

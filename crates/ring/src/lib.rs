@@ -22,6 +22,7 @@
 //! per item, but an item here is a block of thousands of events, and one hop costs well under a nanosecond per event.
 
 mod bell;
+mod items;
 mod queue;
 
 pub use bell::Bell;

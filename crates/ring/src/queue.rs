@@ -2,12 +2,15 @@
 
 use std::fmt;
 use std::sync::Arc;
+#[cfg(not(loom))]
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crossbeam_queue::ArrayQueue;
 use crossbeam_utils::CachePadded;
+#[cfg(loom)]
+use loom::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::Bell;
+use crate::items::Items;
 
 /// Why an item came back.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,7 +31,7 @@ pub enum TryRecv {
 }
 
 struct Shared<T> {
-    items: ArrayQueue<T>,
+    items: Items<T>,
     senders: CachePadded<AtomicUsize>,
     receivers: CachePadded<AtomicUsize>,
     /// Rung when room appears.
@@ -49,7 +52,7 @@ pub fn queue<T>(
     receiver_bells: &[&Arc<Bell>],
 ) -> (Sender<T>, Receiver<T>) {
     let shared = Arc::new(Shared {
-        items: ArrayQueue::new(capacity),
+        items: Items::new(capacity),
         senders: CachePadded::new(AtomicUsize::new(1)),
         receivers: CachePadded::new(AtomicUsize::new(1)),
         sender_bells: sender_bells.iter().map(|&bell| bell.clone()).collect(),
@@ -218,5 +221,59 @@ mod tests {
         drop(sender);
         assert!(rung(&bell), "the last sender left");
         assert_eq!((receiver.try_recv(), receiver.try_recv()), (Ok(3), Err(TryRecv::Closed)));
+    }
+}
+
+#[cfg(all(test, loom))]
+mod models {
+    use std::time::Duration;
+
+    use loom::thread;
+
+    use super::*;
+
+    /// Takes an item, or sleeps for ever: loom reports a sleeper that nobody wakes.
+    fn take(receiver: &Receiver<u8>, bell: &Bell) -> Result<u8, TryRecv> {
+        loop {
+            bell.announce();
+            match receiver.try_recv() {
+                Err(TryRecv::Empty) => bell.sleep(Duration::MAX),
+                taken => {
+                    bell.stay_awake();
+                    return taken;
+                }
+            }
+        }
+    }
+
+    /// Two items with patience for two, then a pause: the receiver, which may take the first before the second is there, gets both without another
+    /// wake-up. Without [`Sender::wake`] loom finds the sleeper.
+    #[test]
+    fn what_a_patient_sender_sent_before_its_pause_is_found() {
+        loom::model(|| {
+            let bell = Arc::<Bell>::default();
+            let (sender, receiver) = queue(2, &[], &[&bell]);
+            let sender = sender.patient(2);
+            let sending = thread::spawn(move || {
+                (1..=2).for_each(|item| sender.try_send(item).unwrap());
+                sender.wake();
+                sender
+            });
+            assert_eq!([take(&receiver, &bell), take(&receiver, &bell)], [Ok(1), Ok(2)]);
+            drop(sending.join().unwrap());
+        });
+    }
+
+    /// One item, which is not worth a wake-up, and the end: the receiver gets both.
+    #[test]
+    fn a_patient_sender_that_leaves_wakes_the_receiver() {
+        loom::model(|| {
+            let bell = Arc::<Bell>::default();
+            let (sender, receiver) = queue(2, &[], &[&bell]);
+            let sender = sender.patient(2);
+            let sending = thread::spawn(move || sender.try_send(1).unwrap());
+            assert_eq!([take(&receiver, &bell), take(&receiver, &bell)], [Ok(1), Err(TryRecv::Closed)]);
+            sending.join().unwrap();
+        });
     }
 }

@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 
 use bytes::Bytes;
 use tamis_port::{Source, SourceError, Window};
+use tamis_ring::Bell;
 
 use crate::pool::Pool;
 use crate::zst::broken;
@@ -25,6 +26,8 @@ struct Shared {
     stop: AtomicBool,
     /// Messages that the thread made, sent or about to be sent.
     made: AtomicU64,
+    /// Rung when a message is sent, and at the end.
+    bell: Arc<Bell>,
 }
 
 /// The end of the reader thread that is polled. When it is dropped the thread ends with its next read.
@@ -42,7 +45,10 @@ impl Pipe {
         let shared = Arc::new(Shared::default());
         let (with_thread, thread) = (shared.clone(), std::thread::Builder::new().name("tamis-pipe".into()));
         // Detached: nobody can interrupt a read from a pipe, and the end of the process must not wait for one.
-        thread.spawn(move || read_all(reader, &place, &with_thread, &sender))?;
+        thread.spawn(move || {
+            read_all(reader, &place, &with_thread, sender);
+            with_thread.bell.ring();
+        })?;
         Ok(Self { windows: Some(windows), shared, received: 0, stopped: false })
     }
 }
@@ -71,13 +77,19 @@ impl Source for Pipe {
         }
     }
 
+    fn bell(&self) -> Option<Arc<Bell>> {
+        Some(self.shared.bell.clone())
+    }
+
     fn stop(&mut self) {
         self.stopped = true;
         self.shared.stop.store(true, Ordering::Release);
     }
 }
 
-fn read_all(mut reader: impl Read, place: &str, shared: &Shared, windows: &SyncSender<Message>) {
+/// Takes the sending end, so that it is gone when this returns.
+#[expect(clippy::needless_pass_by_value, reason = "dropped at the end")]
+fn read_all(mut reader: impl Read, place: &str, shared: &Shared, windows: SyncSender<Message>) {
     let pool = Pool::new(BUFFER_BYTES, WINDOWS_AHEAD);
     while !shared.stop.load(Ordering::Acquire) {
         let mut buffer = pool.take();
@@ -93,5 +105,6 @@ fn read_all(mut reader: impl Read, place: &str, shared: &Shared, windows: &SyncS
         if windows.send(message).is_err() || last {
             return;
         }
+        shared.bell.ring();
     }
 }

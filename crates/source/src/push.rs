@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use bytes::Bytes;
 use tamis_event::Schema;
 use tamis_port::{Source, SourceError, Window};
-use tamis_ring::{Receiver, Sender, TryRecv, TrySend, queue};
+use tamis_ring::{Bell, Receiver, Sender, TryRecv, TrySend, queue};
 
 use crate::Recording;
 
@@ -58,6 +58,8 @@ impl Pusher {
 
 struct Pushed {
     queue: Receiver<Bytes>,
+    /// Rung by the queue.
+    bell: Arc<Bell>,
     gate: Arc<Gate>,
     stopped: bool,
 }
@@ -73,6 +75,10 @@ impl Source for Pushed {
         })
     }
 
+    fn bell(&self) -> Option<Arc<Bell>> {
+        Some(self.bell.clone())
+    }
+
     fn stop(&mut self) {
         self.stopped = true;
         self.gate.closed.store(true, Ordering::SeqCst);
@@ -84,8 +90,9 @@ impl Source for Pushed {
 /// # Panics
 /// If `capacity` is 0.
 pub fn push(schema: Schema, capacity: usize) -> (Pusher, Recording) {
-    let (sender, receiver) = queue(capacity, &[], &[]);
+    let bell = Arc::<Bell>::default();
+    let (sender, receiver) = queue(capacity, &[], &[&bell]);
     let gate = Arc::new(Gate::default());
-    let source = Box::new(Pushed { queue: receiver, gate: gate.clone(), stopped: false });
+    let source = Box::new(Pushed { queue: receiver, bell, gate: gate.clone(), stopped: false });
     (Pusher { queue: sender, gate }, Recording { schema, source, place: "pushed frames".into(), bytes: None })
 }

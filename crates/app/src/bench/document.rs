@@ -68,6 +68,9 @@ pub struct Conditions {
     pub workers: usize,
     /// CPUs that workers were kept on; none: wherever the system put them.
     pub pin: Vec<usize>,
+    /// How long threads looked for something to do before they slept, in ns.
+    #[serde(default)]
+    pub busy_poll_ns: u64,
     /// Share of the events that the menu keeps, if it was run.
     pub accepted: Option<f64>,
 }
@@ -90,6 +93,7 @@ impl Conditions {
             batch: bed.batch,
             workers: bed.workers,
             pin: bed.pin.clone(),
+            busy_poll_ns: bed.busy_poll.as_nanos().try_into().unwrap_or(u64::MAX),
             accepted: run.map(|cell| cell.kept),
         }
     }
@@ -102,6 +106,7 @@ impl Conditions {
             pair("menu", &self.menu, &other.menu),
             pair("text of the menu or other models", &self.rules, &other.rules),
             pair("choice of CPUs", &format!("{:?}", self.pin), &format!("{:?}", other.pin)),
+            pair("busy polling in ns", &self.busy_poll_ns, &other.busy_poll_ns),
             pair("engine", &self.device, &other.device),
             pair("size of events", &self.event_bytes, &other.event_bytes),
             pair("number of events per frame", &self.frame_events.round(), &other.frame_events.round()),

@@ -31,6 +31,7 @@ mod workload;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tamis_model::Engine;
 
@@ -73,6 +74,8 @@ pub struct BenchSettings {
     pub workers: Vec<usize>,
     /// CPUs that the workers are kept on, in turn; empty: wherever the system puts them.
     pub pin: Vec<usize>,
+    /// How long threads look for something to do before they sleep.
+    pub busy_poll: Duration,
     /// Sources, a topology each; empty: 1 and 4. With 1 the sources are those of the recording.
     pub sources: Vec<usize>,
     /// Most events per block; by default what the engine likes best.
@@ -98,6 +101,7 @@ impl Default for BenchSettings {
             engine: Engine::Flex,
             workers: Vec::new(),
             pin: Vec::new(),
+            busy_poll: Duration::ZERO,
             sources: Vec::new(),
             batch: None,
             frame_events: None,
@@ -307,7 +311,7 @@ impl Parts {
         let most = workers.iter().copied().max().expect("there is one");
         let (pin, folder) = (settings.pin.clone(), settings.folder.clone());
         let batch = settings.batch.unwrap_or(settings.engine.block_events());
-        let bed = Bed { workers: most, pin, batch, folder };
+        let bed = Bed { workers: most, pin, busy_poll: settings.busy_poll, batch, folder };
         let mut cells = Vec::new();
         let stream = sample.stream(sources[0], cut);
         for (k, &sources) in sources.iter().enumerate() {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tamis_event::{Role, Schema};
 use tamis_lab::{Dataset, Recipe};
@@ -33,6 +34,8 @@ pub(crate) struct Bed {
     pub(crate) workers: usize,
     /// CPUs of the workers, in turn.
     pub(crate) pin: Vec<usize>,
+    /// How long threads look for something to do before they sleep.
+    pub(crate) busy_poll: Duration,
     pub(crate) batch: usize,
     /// Where temporary folders are made.
     pub(crate) folder: PathBuf,
@@ -122,6 +125,7 @@ streams = ["physics"]
         let settings = Settings {
             workers: Some(bed.workers),
             pin: bed.pin.clone(),
+            busy_poll: bed.busy_poll,
             batch: Some(bed.batch),
             ..Settings::new("", folder.path())
         };

@@ -44,6 +44,10 @@ pub(crate) struct Args {
     /// Keep the deciding threads on these CPUs, in turn: a list of numbers, such as 2,3 [default: wherever the system puts them]
     #[arg(long, value_name = "CPU,..", value_delimiter = ',', allow_hyphen_values = true, value_parser = units::cpu)]
     pin: Vec<usize>,
+    /// How long the deciding threads and the one that feeds them look for something to do before they sleep: a time such as 50us, or always
+    /// [default: a few us]
+    #[arg(long, value_name = "TIME", value_parser = units::busy_poll)]
+    busy_poll: Option<Duration>,
     /// Numbers of sources, such as 1,4: with several, the frames are those of so many sources in turn [default: 1,4]
     #[arg(long, value_name = "N", value_delimiter = ',')]
     sources: Vec<usize>,
@@ -69,7 +73,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "OLD.json")]
     compare: Option<PathBuf>,
     /// Measure nothing: compare OLD.json with this result
-    #[arg(long, value_name = "NEW.json", requires = "compare", conflicts_with_all = ["input", "save", "only", "device", "workers", "pin", "sources", "batch", "frame_events", "runs", "time", "events"])]
+    #[arg(long, value_name = "NEW.json", requires = "compare", conflicts_with_all = ["input", "save", "only", "device", "workers", "pin", "busy_poll", "sources", "batch", "frame_events", "runs", "time", "events"])]
     with: Option<PathBuf>,
     /// End with exit code 76 if something moved and got slower by more than this many per cent, or if the two results cannot be compared: of other
     /// machines, menus, engines or parts, or of fewer than 5 runs
@@ -132,6 +136,7 @@ impl Args {
             engine: self.device,
             workers: self.workers.clone(),
             pin: self.pin.clone(),
+            busy_poll: self.busy_poll.unwrap_or_default(),
             sources: self.sources.clone(),
             batch: self.batch,
             frame_events: self.frame_events,

@@ -43,6 +43,10 @@ pub(crate) struct Args {
     /// Keep the deciding threads on these CPUs, in turn: a list of numbers, such as 2,3 [default: wherever the system puts them]
     #[arg(long, value_name = "CPU,..", value_delimiter = ',', allow_hyphen_values = true, value_parser = units::cpu)]
     pin: Vec<usize>,
+    /// How long the deciding threads and the one that feeds them look for something to do before they sleep: a time such as 50us, or always. Saves
+    /// the time of a wake-up and costs the time of their cores; of use if there is a core for each of them [default: a few us]
+    #[arg(long, value_name = "TIME", value_parser = units::busy_poll)]
+    busy_poll: Option<Duration>,
     /// Most events per block [default: 4096; 65536 on a GPU]
     #[arg(long, value_name = "N")]
     batch: Option<usize>,
@@ -107,6 +111,7 @@ impl Args {
             engine: self.device,
             workers: self.workers,
             pin: self.pin.clone(),
+            busy_poll: self.busy_poll.unwrap_or_default(),
             batch: self.batch,
             passes: self.repeat,
             pace: self.pace,

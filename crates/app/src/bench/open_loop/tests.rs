@@ -73,6 +73,7 @@ fn stalled_run(wrap: fn(OpenLoop) -> Box<dyn Source>) -> (Outcome, Arc<Backlog>)
         limits: Limits::new(1, 64, 114).unwrap(),
         pace: Pace::Flat,
         deadline: None,
+        busy_poll: Duration::ZERO,
         clock: clock.clone(),
         control: Arc::<Control>::default(),
     });

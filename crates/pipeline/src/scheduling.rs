@@ -1,4 +1,4 @@
-//! Which CPU a thread runs on.
+//! What the system is told about a thread: where it runs, and how punctual its sleep is.
 //!
 //! A worker that stays on its CPU keeps its caches: the weights and the tile of its models. Blocks circulate among all workers, wherever they are.
 //! On a machine that others use too, the scheduler does better than a fixed place.
@@ -21,6 +21,12 @@ pub fn allowed_cpus() -> io::Result<Vec<usize>> {
 pub fn try_cpu(cpu: usize) -> io::Result<()> {
     thread::scope(|scope| scope.spawn(|| pin(cpu)).join())
         .unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
+}
+
+/// Makes the sleeps of the calling thread end on time. Unasked, Linux lets them end up to 50 us late, to wake up several threads at once.
+pub(crate) fn wake_on_time() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));
 }
 
 /// Keeps the calling thread on a CPU.

@@ -1,0 +1,88 @@
+//! What a pipeline without work does: how often it asks a source that has nothing.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Instant;
+
+use tamis_port::{Source, SourceError, Window};
+use tamis_ring::Bell;
+
+use super::*;
+use crate::MonotonicClock;
+use crate::admission::SOURCE_SLEEP;
+use crate::stage::SLEEP_MAX;
+
+/// Has nothing, and counts who asks.
+struct Silent {
+    asked: Arc<AtomicU64>,
+    bell: Option<Arc<Bell>>,
+    stopped: bool,
+}
+
+impl Source for Silent {
+    fn poll(&mut self) -> Result<Window, SourceError> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        Ok(if self.stopped { Window::End } else { Window::Idle })
+    }
+
+    fn bell(&self) -> Option<Arc<Bell>> {
+        self.bell.clone()
+    }
+
+    fn stop(&mut self) {
+        self.stopped = true;
+    }
+}
+
+/// Runs until `is_enough`, which is told how often the source was asked so far. That number, and the time, at the end.
+fn asked(rings: bool, busy_poll: Duration, is_enough: impl Fn(u64, Duration) -> bool) -> (u64, Duration) {
+    let schema = Schema::parse(SCHEMA.as_bytes()).unwrap();
+    let menu = "name = \"a\"\n[[stream]]\nname = \"a\"\n[[line]]\nname = \"a\"\nkind = \"pass-through\"\nstreams = [\"a\"]\n";
+    let sink = || {
+        let (records, report) = (Records::default(), SinkReport::default());
+        Box::new(Memory { records, waiting: Vec::new(), limit: usize::MAX, report }) as Box<dyn Sink>
+    };
+    let (control, count) = (Arc::<Control>::default(), Arc::<AtomicU64>::default());
+    let bell = rings.then(Arc::default);
+    let pipeline = Pipeline::new(Setup {
+        source: Box::new(Silent { asked: count.clone(), bell, stopped: false }),
+        schema: &schema,
+        menu: Arc::new(Menu::parse(menu, "a.toml").unwrap().compile(&schema, &[]).unwrap()),
+        models: vec![Vec::new()],
+        sinks: vec![sink(), sink()],
+        provenance: Provenance::default(),
+        limits: Limits::new(1, 64, schema.record_len()).unwrap(),
+        pace: Pace::Flat,
+        deadline: None,
+        busy_poll,
+        clock: Arc::new(MonotonicClock::default()),
+        control: control.clone(),
+    });
+    let start = Instant::now();
+    thread::scope(|scope| {
+        let run = scope.spawn(|| pipeline.run_threads(|_| ()));
+        while !is_enough(count.load(Ordering::Relaxed), start.elapsed()) {
+            thread::sleep(Duration::from_millis(1));
+        }
+        control.drain();
+        assert_eq!(run.join().unwrap().balance, Ok(()));
+    });
+    (count.load(Ordering::Relaxed), start.elapsed())
+}
+
+/// A few looks before the first sleep, then one per sleep: a machine that is busy makes these numbers smaller, never larger.
+#[test]
+fn an_idle_pipeline_sleeps() {
+    for (rings, sleep) in [(true, SLEEP_MAX), (false, SOURCE_SLEEP)] {
+        let (asked, time) = asked(rings, Duration::ZERO, |_, time| time > Duration::from_millis(200));
+        let sleeps = time.as_nanos() / sleep.as_nanos();
+        assert!(u128::from(asked) < 1000 + 2 * sleeps, "asked {asked} times in {time:?}; rings: {rings}");
+    }
+}
+
+#[test]
+fn a_pipeline_that_polls_busily_does_not_sleep() {
+    // Asleep, it would take 100 s for so many looks.
+    let (asked, _) = asked(true, Duration::MAX, |asked, _| asked > 20_000);
+    assert!(asked > 20_000);
+}
