@@ -11,9 +11,9 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use tamis_kernel::{
-    Activation, Aggregate, Calibration, Chain, Column, Comparison, EVENTS, Finish, Forest, ForestSpec,
-    IntChain, IntColumn, IntInput, Isa, Layer, Map, Missing, Node, Number, Readout, Tree, multiply_adds,
-    multiply_adds_i16,
+    Activation, Aggregate, Axis, Calibration, Chain, Column, Comparison, Conv, EVENTS, Finish, Forest,
+    ForestSpec, ImageLayer, IntChain, IntColumn, IntInput, Isa, Layer, Map, Missing, Node, Number, Pool,
+    Pooling, Readout, Tree, multiply_adds, multiply_adds_i16,
 };
 
 const TURNS: usize = 201;
@@ -44,6 +44,19 @@ fn main() {
             );
             print(name, isa, &medians, Some(chain.multiply_adds()));
         }
+        let (images, layers) = calorimeter();
+        let chain = Chain::on_images(&images, &layers, Readout::Outputs, isa).expect("a sound chain");
+        let (mut tile, mut lanes) = (chain.tile(), chain.tile());
+        let (rows, mut scores) = data(chain.inputs(), chain.outputs());
+        let medians = turns(
+            isa,
+            || chain.run(&mut tile, black_box(&rows), black_box(&mut scores)),
+            || {
+                black_box(lanes.inputs_mut());
+                chain.run_tile(&mut lanes, EVENTS);
+            },
+        );
+        print("18x14, two convolutions", isa, &medians, Some(chain.multiply_adds()));
         let forest = Forest::with_isa(&trees(100, 6), isa).expect("a sound forest");
         let (mut tile, mut lanes) = (forest.tile(), forest.tile());
         let (rows, mut scores) = data(forest.inputs(), forest.outputs());
@@ -241,6 +254,34 @@ fn layers(widths: &[usize], last: Activation) -> Vec<Layer> {
         activation: if i + 1 == count { last } else { Activation::Relu },
     };
     widths.windows(2).enumerate().map(layer).collect()
+}
+
+/// An image of 18 by 14 towers: twice a convolution of 3 by 3 and the maxima of 2 by 2, with 8 and 16 channels; then 192-32-3.
+fn calorimeter() -> (Vec<ImageLayer>, Vec<Layer>) {
+    let axes = |height, width, kernel, stride, before| {
+        let axis = |size: usize| {
+            let windows = (size + 2 * before - kernel) / stride + 1;
+            Axis { size, kernel, stride, dilation: 1, before, windows }
+        };
+        [axis(height), axis(width)]
+    };
+    let conv = |channels: usize, outputs: usize, height, width| {
+        ImageLayer::Conv(Conv {
+            channels,
+            axes: axes(height, width, 3, 1, 1),
+            groups: 1,
+            outputs,
+            weight: (0..outputs * channels * 9).map(|i| number(i) / (channels as f32 * 9.0).sqrt()).collect(),
+            bias: (0..outputs).map(number).collect(),
+            activation: Activation::Relu,
+        })
+    };
+    let pool = |channels, height, width| {
+        let (axes, activation) = (axes(height, width, 2, 2, 0), Activation::None);
+        ImageLayer::Pool(Pool { channels, axes, kind: Pooling::Max, activation })
+    };
+    let images = vec![conv(1, 8, 18, 14), pool(8, 18, 14), conv(8, 16, 9, 7), pool(16, 9, 7)];
+    (images, layers(&[192, 32, 3], Activation::Softmax))
 }
 
 /// Full trees on 57 inputs.

@@ -1,8 +1,9 @@
-//! A chain of dense layers, compiled once, run on tiles of 32 events.
+//! A chain of dense layers, perhaps behind layers on images, compiled once, run on tiles of 32 events.
 
 use crate::dense::{Activation, Dense};
 use crate::error::{ChainError, LayerFault};
 use crate::gather::{Column, Gather};
+use crate::image::{self, ImageLayer, Step};
 use crate::isa::{Isa, Level, Work};
 use crate::lanes::{EVENTS, Tile, from_rows, to_rows};
 use crate::passes;
@@ -37,10 +38,11 @@ pub enum Readout {
     ReconstructionError,
 }
 
-/// A compiled chain of dense layers. It does not change, and threads can share it; each brings its own [`Tile`].
+/// A compiled chain of layers. It does not change, and threads can share it; each brings its own [`Tile`].
 #[derive(Clone, Debug)]
 pub struct Chain {
-    layers: Vec<Dense>,
+    inputs: usize,
+    steps: Vec<Step>,
     readout: Readout,
     level: Level,
 }
@@ -59,29 +61,50 @@ impl Chain {
     /// # Errors
     /// As [`Chain::new`], and if this CPU lacks `isa`.
     pub fn with_isa(layers: &[Layer], readout: Readout, isa: Isa) -> Result<Self, ChainError> {
+        Self::on_images(&[], layers, readout, isa)
+    }
+
+    /// Compiles layers on images and the dense layers behind them, whose first takes all numbers of the last image: channel by channel, each row
+    /// by row. The inputs stand in that order too.
+    ///
+    /// # Errors
+    /// As [`Chain::with_isa`].
+    pub fn on_images(
+        images: &[ImageLayer],
+        layers: &[Layer],
+        readout: Readout,
+        isa: Isa,
+    ) -> Result<Self, ChainError> {
         let level = Level::new(isa).ok_or(ChainError::Lacks(isa))?;
-        check(layers, readout)?;
-        let pack =
-            |layer: &Layer| Dense::pack(layer.inputs, &layer.weight, &layer.bias, layer.activation, level);
-        Ok(Self { layers: layers.iter().map(pack).collect(), readout, level })
+        check(images, layers, readout)?;
+        let image = images.last().map(ImageLayer::image);
+        let mut steps = image::compile(images, level);
+        for (index, layer) in layers.iter().enumerate() {
+            let &Layer { inputs, ref weight, ref bias, activation, .. } = layer;
+            let turned = image.filter(|_| index == 0).map(|image| image::by_place(weight, image));
+            let weight = turned.as_ref().unwrap_or(weight);
+            steps.push(Step::Dense(Dense::pack(inputs, weight, bias, activation, level)));
+        }
+        Ok(Self { inputs: inputs(images, layers), steps, readout, level })
     }
 
     /// Numbers per event that the chain takes.
     pub fn inputs(&self) -> usize {
-        self.layers[0].inputs
+        self.inputs
     }
 
     /// Scores per event.
     pub fn outputs(&self) -> usize {
         match self.readout {
-            Readout::Outputs => self.last().outputs,
+            Readout::Outputs => self.steps[self.steps.len() - 1].outputs(),
             Readout::ReconstructionError => 1,
         }
     }
 
-    /// Multiply-adds per event in the layers.
+    /// Multiply-adds per event in the layers. Of a convolution those that are done: none beyond the edges of an image, and none for what no window
+    /// of the next layer reads.
     pub fn multiply_adds(&self) -> usize {
-        self.layers.iter().map(|layer| layer.inputs * layer.outputs).sum()
+        self.steps.iter().map(Step::multiply_adds).sum()
     }
 
     /// The instruction set that it was compiled for.
@@ -93,12 +116,12 @@ impl Chain {
     pub fn tile(&self) -> Tile {
         // Layers write to two buffers in turn; the last one writes scores, unless they are made of what it writes.
         let count = match self.readout {
-            Readout::Outputs => self.layers.len() - 1,
-            Readout::ReconstructionError => self.layers.len(),
+            Readout::Outputs => self.steps.len() - 1,
+            Readout::ReconstructionError => self.steps.len(),
         };
         let mut between = [0; 2];
-        for (i, layer) in self.layers[..count].iter().enumerate() {
-            between[i % 2] = between[i % 2].max(layer.outputs);
+        for (i, step) in self.steps[..count].iter().enumerate() {
+            between[i % 2] = between[i % 2].max(step.outputs());
         }
         Tile::new(self.inputs(), 0, between, self.outputs())
     }
@@ -117,7 +140,10 @@ impl Chain {
     /// If the lengths do not fit, or `tile` was made by another kernel.
     pub fn run(&self, tile: &mut Tile, rows: &[f32], scores: &mut [f32]) {
         tile.assert_fits(self.inputs(), self.outputs(), rows, scores);
-        self.level.run(Rows { chain: self, tile, rows, scores });
+        let (inputs, outputs) = (self.inputs(), self.outputs());
+        for (rows, scores) in rows.chunks(EVENTS * inputs).zip(scores.chunks_mut(EVENTS * outputs)) {
+            self.level.run(One { chain: self, tile, events: rows.len() / inputs, rows, scores });
+        }
     }
 
     /// Scores the first `events` events of `tile`, whose inputs the caller has written. The scores stand in [`Tile::scores`].
@@ -126,22 +152,19 @@ impl Chain {
     /// If `tile` was made by another kernel.
     pub fn run_tile(&self, tile: &mut Tile, events: usize) {
         tile.assert_shape(self.inputs(), self.outputs());
-        self.level.run(One { chain: self, tile, events: events.min(EVENTS) });
-    }
-
-    fn last(&self) -> &Dense {
-        &self.layers[self.layers.len() - 1]
+        let (rows, scores) = (&[][..], &mut [][..]);
+        self.level.run(One { chain: self, tile, events: events.min(EVENTS), rows, scores });
     }
 
     #[inline(always)]
     fn tile_of<S: Simd>(&self, simd: S, tile: &mut Tile, events: usize) {
         let Tile { rows: inputs, between: [a, b], scores, .. } = tile;
         let (mut from, mut to) = (&mut **b, &mut **a);
-        for (i, layer) in self.layers.iter().enumerate() {
+        for (i, step) in self.steps.iter().enumerate() {
             let x = if i == 0 { &**inputs } else { &*from };
-            let is_last = i + 1 == self.layers.len();
+            let is_last = i + 1 == self.steps.len();
             let y = if is_last && self.readout == Readout::Outputs { &mut **scores } else { &mut *to };
-            layer.run(simd, x, y, events);
+            step.run(simd, x, y, events);
             (from, to) = (to, from);
         }
         if self.readout == Readout::ReconstructionError {
@@ -151,67 +174,66 @@ impl Chain {
     }
 }
 
-struct Rows<'a> {
-    chain: &'a Chain,
-    tile: &'a mut Tile,
-    rows: &'a [f32],
-    scores: &'a mut [f32],
-}
-
-impl Work for Rows<'_> {
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let Self { chain, tile, rows, scores } = self;
-        let (inputs, outputs) = (chain.inputs(), chain.outputs());
-        for (rows, scores) in rows.chunks(EVENTS * inputs).zip(scores.chunks_mut(EVENTS * outputs)) {
-            from_rows(simd, rows, tile.inputs_mut());
-            chain.tile_of(simd, tile, rows.len() / inputs);
-            to_rows(&tile.scores, scores);
-        }
-    }
-}
-
+/// One tile. Both doors come here, so that there is one piece of code per instruction set.
 struct One<'a> {
     chain: &'a Chain,
     tile: &'a mut Tile,
     events: usize,
+    /// The inputs; empty, if they stand in the tile.
+    rows: &'a [f32],
+    /// Where scores go; empty, if they stay in the tile.
+    scores: &'a mut [f32],
 }
 
 impl Work for One<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        self.chain.tile_of(simd, self.tile, self.events);
+        let Self { chain, tile, events, rows, scores } = self;
+        from_rows(simd, rows, tile.inputs_mut());
+        chain.tile_of(simd, tile, events);
+        to_rows(&tile.scores, scores);
     }
 }
 
 /// Are these the layers of a chain?
-pub(crate) fn check(layers: &[Layer], readout: Readout) -> Result<(), ChainError> {
+pub(crate) fn check(images: &[ImageLayer], layers: &[Layer], readout: Readout) -> Result<(), ChainError> {
+    if images.len() > LAYERS_MAX {
+        return Err(ChainError::Layers(images.len()));
+    }
     if layers.is_empty() || layers.len() > LAYERS_MAX {
         return Err(ChainError::Layers(layers.len()));
     }
+    let mut image = None;
+    for (index, layer) in images.iter().enumerate() {
+        image::check(layer, image).map_err(|fault| ChainError::Image { layer: index, fault })?;
+        image = Some(layer.image());
+    }
+    let mut before = image.map(|image| image.iter().product());
     for (index, layer) in layers.iter().enumerate() {
-        let before = index.checked_sub(1).map(|before| &layers[before]);
         check_layer(layer, before, index + 1 == layers.len())
             .map_err(|fault| ChainError::Layer { layer: index, fault })?;
+        before = Some(layer.outputs);
     }
-    let (inputs, outputs) = (layers[0].inputs, layers[layers.len() - 1].outputs);
+    let (inputs, outputs) = (inputs(images, layers), layers[layers.len() - 1].outputs);
     if readout == Readout::ReconstructionError && inputs != outputs {
         return Err(ChainError::Reconstruction { inputs, outputs });
     }
     Ok(())
 }
 
-fn check_layer(layer: &Layer, before: Option<&Layer>, is_last: bool) -> Result<(), LayerFault> {
+fn inputs(images: &[ImageLayer], layers: &[Layer]) -> usize {
+    images.first().map_or(layers[0].inputs, ImageLayer::inputs)
+}
+
+fn check_layer(layer: &Layer, before: Option<usize>, is_last: bool) -> Result<(), LayerFault> {
     let &Layer { inputs, outputs, ref weight, ref bias, activation } = layer;
     for width in [inputs, outputs] {
         if width == 0 || width > WIDTH_MAX {
             return Err(LayerFault::Width(width));
         }
     }
-    if let Some(before) = before
-        && before.outputs != inputs
-    {
-        return Err(LayerFault::Inputs { before: before.outputs, inputs });
+    if let Some(before) = before.filter(|&before| before != inputs) {
+        return Err(LayerFault::Inputs { before, inputs });
     }
     if weight.len() != inputs * outputs {
         return Err(LayerFault::Weights { found: weight.len(), wanted: inputs * outputs });
@@ -222,9 +244,5 @@ fn check_layer(layer: &Layer, before: Option<&Layer>, is_last: bool) -> Result<(
     if activation == Activation::Softmax && !is_last {
         return Err(LayerFault::Softmax);
     }
-    let alpha = if let Activation::LeakyRelu(alpha) = activation { alpha } else { 0.0 };
-    if weight.iter().chain(bias).chain([&alpha]).any(|number| !number.is_finite()) {
-        return Err(LayerFault::NotFinite);
-    }
-    Ok(())
+    image::check_finite(weight.iter().chain(bias), activation)
 }

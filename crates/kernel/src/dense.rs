@@ -1,4 +1,4 @@
-//! One dense layer on one tile: the inner loop of the crate.
+//! Sums of products on one tile: the inner loop of the crate.
 //!
 //! ```text
 //!                 group of 8 neurons                  sums: 8 neurons x 2 registers of events = 16 registers
@@ -8,6 +8,8 @@
 //! ```
 //!
 //! Each step reads two registers of events and eight weights for sixteen multiply-adds, so the multiply-adds are the limit, not the loads.
+//!
+//! A dense layer does this once, on all of its inputs; a convolution (`crate::image`) in each of its windows, on what the window reads.
 //!
 //! * I1: a sum starts with the bias and adds inputs in ascending order, one fused multiply-add each. So it is the same for every group size,
 //!   every number of events and every instruction set.
@@ -42,129 +44,88 @@ pub enum Activation {
 /// A layer as the inner loop wants it.
 #[derive(Clone, Debug)]
 pub(crate) struct Dense {
-    pub inputs: usize,
-    pub outputs: usize,
-    pub activation: Activation,
-    groups: Vec<Group>,
-    /// By group: the biases of its neurons, then for each input its weights to them.
-    packed: Vec<f32>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Group {
-    neurons: usize,
-    /// Where it begins in `packed`.
-    at: usize,
+    inputs: usize,
+    neurons: Neurons,
+    activation: Activation,
 }
 
 impl Dense {
     /// Packs `weight`, `[output][input]`, for the register file of `level`.
     pub fn pack(inputs: usize, weight: &[f32], bias: &[f32], activation: Activation, level: Level) -> Self {
-        let outputs = bias.len();
-        let count = outputs.div_ceil(level.tuning().neurons);
-        let (mut groups, mut packed) = (Vec::new(), Vec::new());
-        for group in 0..count {
-            // Of nearly equal size: a group of one or two would leave the multiply-add units waiting for the sum before.
-            let neurons = group * outputs / count..(group + 1) * outputs / count;
-            groups.push(Group { neurons: neurons.len(), at: packed.len() });
-            packed.extend_from_slice(&bias[neurons.clone()]);
-            for input in 0..inputs {
-                packed.extend(neurons.clone().map(|neuron| weight[neuron * inputs + input]));
-            }
-        }
-        Self { inputs, outputs, activation, groups, packed }
+        Self { inputs, neurons: Neurons::pack(weight, bias, level), activation }
+    }
+
+    /// Numbers that it gives.
+    pub fn outputs(&self) -> usize {
+        self.neurons.outputs
+    }
+
+    /// Per event.
+    pub fn multiply_adds(&self) -> usize {
+        self.inputs * self.neurons.outputs
     }
 
     /// The outputs of the first `events` lanes of `x`, and of some lanes beyond.
     #[inline(always)]
     pub fn run<S: Simd>(&self, simd: S, x: &[Lanes], y: &mut [Lanes], events: usize) {
-        let (x, all) = (&x[..self.inputs], &mut y[..self.outputs]);
-        let mut y = &mut *all;
-        for group in &self.groups {
-            let (out, rest) = y.split_at_mut(group.neurons);
-            y = rest;
-            let packed = &self.packed[group.at..][..group.neurons * (1 + self.inputs)];
-            match group.neurons {
-                1 => self.group::<S, 1>(simd, packed, x, out, events),
-                2 => self.group::<S, 2>(simd, packed, x, out, events),
-                3 => self.group::<S, 3>(simd, packed, x, out, events),
-                4 => self.group::<S, 4>(simd, packed, x, out, events),
-                5 => self.group::<S, 5>(simd, packed, x, out, events),
-                6 => self.group::<S, 6>(simd, packed, x, out, events),
-                7 => self.group::<S, 7>(simd, packed, x, out, events),
-                GROUP_MAX => self.group::<S, GROUP_MAX>(simd, packed, x, out, events),
-                _ => unreachable!("groups are as large as the kernel was compiled for"),
-            }
-        }
-        passes::activate(simd, self.activation, all, events);
-    }
-
-    #[inline(always)]
-    fn group<S: Simd, const N: usize>(
-        &self,
-        simd: S,
-        packed: &[f32],
-        x: &[Lanes],
-        y: &mut [Lanes],
-        events: usize,
-    ) {
-        let registers = events.div_ceil(S::LANES);
-        for pair in 0..registers / 2 {
-            let sums = sums::<S, N, 2>(simd, packed, x, pair * 2);
-            self.finish(simd, sums, y, pair * 2);
-        }
-        if registers % 2 == 1 {
-            let sums = sums::<S, N, 1>(simd, packed, x, registers - 1);
-            self.finish(simd, sums, y, registers - 1);
-        }
-    }
-
-    /// Activates what needs one operation, and stores. The other activations go over the whole layer once it is there.
-    #[inline(always)]
-    fn finish<S: Simd, const N: usize, const R: usize>(
-        &self,
-        simd: S,
-        mut sums: [[S::V; R]; N],
-        y: &mut [Lanes],
-        first: usize,
-    ) {
-        match self.activation {
-            Activation::Relu => {
-                let zero = simd.splat(0.0);
-                for sum in sums.as_flattened_mut() {
-                    *sum = simd.max(zero, *sum);
-                }
-            }
-            Activation::LeakyRelu(alpha) => {
-                let alpha = simd.splat(alpha);
-                for sum in sums.as_flattened_mut() {
-                    *sum = simd.replace_negative(*sum, simd.mul(alpha, *sum));
-                }
-            }
-            Activation::None | Activation::Softmax | Activation::Tanh | Activation::Sigmoid => {}
-        }
-        let y: &mut [Lanes; N] = y.first_chunk_mut().expect("as many as the group has neurons");
-        for (y, sums) in y.iter_mut().zip(&sums) {
-            for (r, &sum) in sums.iter().enumerate() {
-                simd.store(y, first + r, sum);
-            }
-        }
+        let (x, y) = (&x[..self.inputs], &mut y[..self.neurons.outputs]);
+        self.neurons.run(simd, All(x), self.activation, y, events);
+        passes::activate(simd, self.activation, y, events);
     }
 }
 
-/// Sums of `N` neurons for `R` registers of events from register `first` on.
+/// What the sums of some neurons are taken of.
+pub(crate) trait Reads: Copy {
+    /// The sums of `N` neurons, for `R` registers of events from register `first` on.
+    fn sums<S: Simd, const N: usize, const R: usize>(
+        self,
+        simd: S,
+        packed: &[f32],
+        first: usize,
+    ) -> [[S::V; R]; N];
+}
+
+/// All of these numbers, in order.
+#[derive(Clone, Copy, Debug)]
+struct All<'a>(&'a [Lanes]);
+
+impl Reads for All<'_> {
+    #[inline(always)]
+    fn sums<S: Simd, const N: usize, const R: usize>(
+        self,
+        simd: S,
+        packed: &[f32],
+        first: usize,
+    ) -> [[S::V; R]; N] {
+        let (mut sums, weights) = begin::<S, N, R>(simd, packed);
+        add(simd, &mut sums, weights, self.0, first);
+        sums
+    }
+}
+
+/// The sums before anything is added, and the weights of what is to be.
 #[inline(always)]
-fn sums<S: Simd, const N: usize, const R: usize>(
+pub(crate) fn begin<S: Simd, const N: usize, const R: usize>(
     simd: S,
     packed: &[f32],
-    x: &[Lanes],
-    first: usize,
-) -> [[S::V; R]; N] {
+) -> ([[S::V; R]; N], &[[f32; N]]) {
     let (bias, weights) = packed.as_chunks::<N>().0.split_first().expect("the biases stand first");
     let mut sums = [[simd.splat(0.0); R]; N];
     for (sums, &bias) in sums.iter_mut().zip(bias) {
         *sums = [simd.splat(bias); R];
     }
+    (sums, weights)
+}
+
+/// Adds the products of some numbers with their weights.
+#[inline(always)]
+pub(crate) fn add<S: Simd, const N: usize, const R: usize>(
+    simd: S,
+    sums: &mut [[S::V; R]; N],
+    weights: &[[f32; N]],
+    x: &[Lanes],
+    first: usize,
+) {
     for (weights, x) in weights.iter().zip(x) {
         let mut events = [simd.splat(0.0); R];
         for (r, events) in events.iter_mut().enumerate() {
@@ -177,5 +138,115 @@ fn sums<S: Simd, const N: usize, const R: usize>(
             }
         }
     }
-    sums
+}
+
+/// Neurons that read the same inputs.
+#[derive(Clone, Debug)]
+pub(crate) struct Neurons {
+    outputs: usize,
+    groups: Vec<Group>,
+    /// By group: the biases of its neurons, then for each input its weights to them.
+    packed: Vec<f32>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Group {
+    neurons: usize,
+    /// What it has of `packed`.
+    from: usize,
+    to: usize,
+}
+
+impl Neurons {
+    /// Packs `weight`, `[output][input]`, for the register file of `level`.
+    pub fn pack(weight: &[f32], bias: &[f32], level: Level) -> Self {
+        let (outputs, inputs) = (bias.len(), weight.len() / bias.len());
+        let count = outputs.div_ceil(level.tuning().neurons);
+        let (mut groups, mut packed) = (Vec::new(), Vec::new());
+        for group in 0..count {
+            // Of nearly equal size: a group of one or two would leave the multiply-add units waiting for the sum before.
+            let neurons = group * outputs / count..(group + 1) * outputs / count;
+            let from = packed.len();
+            packed.extend_from_slice(&bias[neurons.clone()]);
+            for input in 0..inputs {
+                packed.extend(neurons.clone().map(|neuron| weight[neuron * inputs + input]));
+            }
+            groups.push(Group { neurons: neurons.len(), from, to: packed.len() });
+        }
+        Self { outputs, groups, packed }
+    }
+
+    /// How many there are.
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// Writes what the sums become, except for activations that go over the whole layer once it is there.
+    #[inline(always)]
+    pub fn run<S: Simd>(
+        &self,
+        simd: S,
+        reads: impl Reads,
+        activation: Activation,
+        mut y: &mut [Lanes],
+        events: usize,
+    ) {
+        for group in &self.groups {
+            let (out, rest) = y.split_at_mut(group.neurons);
+            y = rest;
+            let group_of = Sums { packed: &self.packed[group.from..group.to], reads, activation };
+            match group.neurons {
+                1 => group_of.write::<S, 1>(simd, out, events),
+                2 => group_of.write::<S, 2>(simd, out, events),
+                3 => group_of.write::<S, 3>(simd, out, events),
+                4 => group_of.write::<S, 4>(simd, out, events),
+                5 => group_of.write::<S, 5>(simd, out, events),
+                6 => group_of.write::<S, 6>(simd, out, events),
+                7 => group_of.write::<S, 7>(simd, out, events),
+                GROUP_MAX => group_of.write::<S, GROUP_MAX>(simd, out, events),
+                _ => unreachable!("groups are as large as the kernel was compiled for"),
+            }
+        }
+    }
+}
+
+/// The sums of one group.
+#[derive(Clone, Copy, Debug)]
+struct Sums<'a, R> {
+    packed: &'a [f32],
+    reads: R,
+    activation: Activation,
+}
+
+impl<R: Reads> Sums<'_, R> {
+    #[inline(always)]
+    fn write<S: Simd, const N: usize>(self, simd: S, y: &mut [Lanes], events: usize) {
+        let registers = events.div_ceil(S::LANES);
+        for pair in 0..registers / 2 {
+            let sums = self.reads.sums::<S, N, 2>(simd, self.packed, pair * 2);
+            self.finish(simd, sums, y, pair * 2);
+        }
+        if registers % 2 == 1 {
+            let sums = self.reads.sums::<S, N, 1>(simd, self.packed, registers - 1);
+            self.finish(simd, sums, y, registers - 1);
+        }
+    }
+
+    /// Activates what needs one operation, and stores.
+    #[inline(always)]
+    fn finish<S: Simd, const N: usize, const COUNT: usize>(
+        self,
+        simd: S,
+        mut sums: [[S::V; COUNT]; N],
+        y: &mut [Lanes],
+        first: usize,
+    ) {
+        passes::activate_registers(simd, self.activation, sums.as_flattened_mut());
+        let y: &mut [Lanes; N] = y.first_chunk_mut().expect("as many as the group has neurons");
+        for (y, sums) in y.iter_mut().zip(&sums) {
+            for (r, &sum) in sums.iter().enumerate() {
+                simd.store(y, first + r, sum);
+            }
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Why a model cannot be compiled.
 
 use crate::chain::{LAYERS_MAX, WIDTH_MAX};
+use crate::image::{IMAGE_MAX, READS_MAX};
 use crate::isa::Isa;
 
 /// Why a chain of layers was refused.
@@ -15,6 +16,14 @@ pub enum ChainError {
     /// A layer that is wrong by itself or does not fit the one before.
     #[error("layer {layer}: {fault}")]
     Layer {
+        /// Its index.
+        layer: usize,
+        /// What is wrong.
+        fault: LayerFault,
+    },
+    /// The same for a layer on images.
+    #[error("layer {layer} on images: {fault}")]
+    Image {
         /// Its index.
         layer: usize,
         /// What is wrong.
@@ -66,4 +75,40 @@ pub enum LayerFault {
     /// A NaN or an infinity in weights, biases or alpha.
     #[error("a weight, a bias or alpha is not finite")]
     NotFinite,
+    /// A number of an axis, or of channels, that is 0 or too large.
+    #[error("its channels and the numbers of its axes are between 1 and {IMAGE_MAX}")]
+    Axis,
+    /// Too many numbers.
+    #[error("an image has at most {IMAGE_MAX} numbers, not {0}")]
+    Image(usize),
+    /// The layer before gives another image.
+    #[error("it takes {image:?} channels and places, but the layer before gives {before:?}")]
+    Shape {
+        /// Channels and places of the layer before.
+        before: [usize; 2],
+        /// Channels and places that this one takes.
+        image: [usize; 2],
+    },
+    /// Channels that cannot be divided.
+    #[error("{channels} channels and {outputs} outputs do not divide into {groups} groups")]
+    Groups {
+        /// Channels that it takes.
+        channels: usize,
+        /// Channels that it gives.
+        outputs: usize,
+        /// Into how many groups they are divided.
+        groups: usize,
+    },
+    /// Too much to read.
+    #[error("its windows read {0} numbers together; at most {READS_MAX} are possible")]
+    Reads(usize),
+    /// A pooling of nothing.
+    #[error("a window of it reads nothing of the image")]
+    EmptyWindow,
+    /// An average that does not say what it is over.
+    #[error("an average has a count above 0 for each of its {wanted} windows")]
+    Counts {
+        /// How many there should be.
+        wanted: usize,
+    },
 }

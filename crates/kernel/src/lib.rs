@@ -42,6 +42,7 @@ mod dense;
 mod error;
 mod forest;
 mod gather;
+mod image;
 mod int;
 mod isa;
 mod lanes;
@@ -58,6 +59,7 @@ pub use forest::{
     TREES_MAX, Tree, TreeFault, WEIGHTS_MAX,
 };
 pub use gather::{Column, Gather, Map, Number};
+pub use image::{Axis, Conv, IMAGE_MAX, ImageLayer, Pool, Pooling, READS_MAX};
 pub use int::{Calibration, IntChain, IntChainError, IntColumn, IntGather, IntInput, IntTile, Pairs};
 pub use isa::Isa;
 pub use lanes::{EVENTS, Lanes, Tile};

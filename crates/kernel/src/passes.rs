@@ -5,6 +5,26 @@ use crate::lanes::Lanes;
 use crate::math;
 use crate::simd::Simd;
 
+/// What an activation does while numbers are in registers; nothing, if it takes many operations or all outputs.
+#[inline(always)]
+pub(crate) fn activate_registers<S: Simd>(simd: S, activation: Activation, numbers: &mut [S::V]) {
+    match activation {
+        Activation::Relu => {
+            let zero = simd.splat(0.0);
+            for x in numbers {
+                *x = simd.max(zero, *x);
+            }
+        }
+        Activation::LeakyRelu(alpha) => {
+            let alpha = simd.splat(alpha);
+            for x in numbers {
+                *x = simd.replace_negative(*x, simd.mul(alpha, *x));
+            }
+        }
+        Activation::None | Activation::Softmax | Activation::Tanh | Activation::Sigmoid => {}
+    }
+}
+
 /// What an activation does once a whole layer is there; nothing, if it is done while the sums are in registers.
 #[inline(always)]
 pub(crate) fn activate<S: Simd>(simd: S, activation: Activation, y: &mut [Lanes], events: usize) {
@@ -14,6 +34,13 @@ pub(crate) fn activate<S: Simd>(simd: S, activation: Activation, y: &mut [Lanes]
         Activation::Softmax => softmax(simd, y, events),
         Activation::None | Activation::Relu | Activation::LeakyRelu(_) => {}
     }
+}
+
+/// The larger of two numbers; no number if either is none.
+#[inline(always)]
+pub(crate) fn larger<S: Simd>(simd: S, a: S::V, b: S::V) -> S::V {
+    // Of a number and a NaN, each maximum gives its second operand; two that agree stay as they are.
+    simd.or(simd.max(a, b), simd.max(b, a))
 }
 
 /// `tanh` of every number, in place.

@@ -6,8 +6,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use tamis_kernel::{
-    Activation, Aggregate, Calibration, Chain, Comparison, Finish, Forest, ForestSpec, IntChain, IntInput,
-    Layer, Missing, Node, Readout, Tree,
+    Activation, Aggregate, Axis, Calibration, Chain, Comparison, Conv, Finish, Forest, ForestSpec,
+    ImageLayer, IntChain, IntInput, Isa, Layer, Missing, Node, Pool, Pooling, Readout, Tree,
 };
 
 thread_local! {
@@ -51,6 +51,23 @@ fn running_allocates_nothing() {
     };
     let layers = [layer(7, Activation::Tanh), layer(7, Activation::Sigmoid), layer(3, Activation::Softmax)];
     let chain = Chain::new(&layers, Readout::Outputs).unwrap();
+    let [line, points] = [3, 1].map(|kernel| {
+        let axis = Axis { size: 7, kernel, before: kernel / 2, windows: 7, ..Axis::FLAT };
+        [Axis::FLAT, axis]
+    });
+    let conv = Conv {
+        channels: 1,
+        axes: line,
+        groups: 1,
+        outputs: 1,
+        weight: vec![0.5; 3],
+        bias: vec![0.0],
+        activation: Activation::Tanh,
+    };
+    let pool = Pool { channels: 1, axes: line, kind: Pooling::Max, activation: Activation::Relu };
+    let joined = Pool { channels: 1, axes: points, kind: Pooling::Max, activation: Activation::None };
+    let images = [ImageLayer::Pool(pool), ImageLayer::Conv(conv), ImageLayer::Pool(joined)];
+    let on_images = Chain::on_images(&images, &layers, Readout::Outputs, Isa::best()).unwrap();
     let input = IntInput { low: -5, high: 5, scale: 0.1, offset: 0.0 };
     let calibration = Calibration { inputs: vec![input; 7], hidden: vec![1.0; 2] };
     let ints = IntChain::new(&layers, Readout::Outputs, &calibration).unwrap();
@@ -78,9 +95,11 @@ fn running_allocates_nothing() {
     };
     let forest = Forest::new(&spec).unwrap();
     let (mut of_chain, mut of_ints, mut of_forest) = (chain.tile(), ints.tile(), forest.tile());
+    let mut of_images = on_images.tile();
     let (rows, int_rows, mut scores) = (vec![1.0; 7 * 1000], vec![1; 7 * 1000], vec![0.0; 3 * 1000]);
     let count = allocations(|| {
         chain.run(&mut of_chain, &rows, &mut scores);
+        on_images.run(&mut of_images, &rows, &mut scores);
         ints.run(&mut of_ints, &int_rows, &mut scores);
         forest.run(&mut of_forest, &rows, &mut scores);
     });

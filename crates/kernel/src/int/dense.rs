@@ -199,21 +199,12 @@ impl IntDense {
                 for (y, (neuron, sums)) in y[2 * first..].iter_mut().zip(neurons) {
                     let (scale, bias) = (simd.splat(neuron.scale), simd.splat(neuron.bias));
                     for (r, &sum) in sums.iter().enumerate() {
-                        let sum = simd.fma(simd.to_float(sum), scale, bias);
-                        simd.store(y, register + r, self.activated(simd, sum));
+                        let mut sum = [simd.fma(simd.to_float(sum), scale, bias)];
+                        passes::activate_registers(simd, self.activation, &mut sum);
+                        simd.store(y, register + r, sum[0]);
                     }
                 }
             }
-        }
-    }
-
-    /// The other activations go over the whole layer once it is there.
-    #[inline(always)]
-    fn activated<S: IntSimd>(&self, simd: S, sum: S::V) -> S::V {
-        match self.activation {
-            Activation::Relu => simd.max(simd.splat(0.0), sum),
-            Activation::LeakyRelu(alpha) => simd.replace_negative(sum, simd.mul(simd.splat(alpha), sum)),
-            Activation::None | Activation::Softmax | Activation::Tanh | Activation::Sigmoid => sum,
         }
     }
 

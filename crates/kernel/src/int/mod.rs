@@ -80,7 +80,7 @@ impl Calibration {
     /// # Panics
     /// If `rows` are not whole rows.
     pub fn largest(layers: &[Layer], rows: &[f32]) -> Result<Vec<f32>, ChainError> {
-        check(layers, Readout::Outputs)?;
+        check(&[], layers, Readout::Outputs)?;
         let largest = |end: usize| {
             let chain = Chain::new(&layers[..end], Readout::Outputs)?;
             let mut numbers = vec![0.0; rows.len() / chain.inputs() * chain.outputs()];
@@ -133,7 +133,7 @@ impl IntChain {
         calibration: &Calibration,
         level: Level,
     ) -> Result<Self, IntChainError> {
-        check(layers, readout)?;
+        check(&[], layers, readout)?;
         check_calibration(layers, calibration)?;
         let scaled = scale::scale(layers, calibration)?;
         let pack =

@@ -1,0 +1,119 @@
+//! A convolution as a tile runs it: the sums of `crate::dense` in many windows, with the same weights.
+
+use super::Conv;
+use super::window::{Layout, Order, Piece, Place};
+use crate::dense::{Activation, Neurons, Reads, add, begin};
+use crate::isa::Level;
+use crate::lanes::Lanes;
+use crate::passes;
+use crate::simd::Simd;
+
+/// A convolution, perhaps with the maxima that follow it.
+#[derive(Clone, Debug)]
+pub(crate) struct ConvSums {
+    /// By number of the image that it gives, the places whose sums the number is the largest of.
+    windows: Vec<Box<[Place]>>,
+    /// The neurons of each group of channels: those of all groups stand side by side.
+    groups: Vec<Neurons>,
+    /// How much further the channels of a group begin than those of the one before.
+    apart: usize,
+    activation: Activation,
+}
+
+impl ConvSums {
+    /// The sums of `windows`, each of some of the places that the convolution gives.
+    pub fn new(
+        conv: &Conv,
+        windows: &[Vec<usize>],
+        activation: Activation,
+        order: Order,
+        level: Level,
+    ) -> Self {
+        let &Conv { channels, axes, groups, outputs, ref weight, ref bias, .. } = conv;
+        let per_group = channels / groups;
+        let layout = Layout { channels, axes, order };
+        let place = |&place: &usize| layout.pieces(per_group, place);
+        let windows = windows.iter().map(|places| places.iter().map(place).collect()).collect();
+        let weight = layout.turned(per_group, weight);
+        let neurons = weight.chunks_exact(weight.len() / groups).zip(bias.chunks_exact(outputs / groups));
+        let groups = neurons.map(|(weight, bias)| Neurons::pack(weight, bias, level)).collect();
+        Self { windows, groups, apart: layout.row(per_group, 0), activation }
+    }
+
+    /// Numbers that it gives.
+    pub fn outputs(&self) -> usize {
+        self.windows.len() * self.channels()
+    }
+
+    fn channels(&self) -> usize {
+        self.groups.len() * self.groups[0].outputs()
+    }
+
+    /// Per event.
+    pub fn multiply_adds(&self) -> usize {
+        let pieces = self.windows.iter().flatten().flatten();
+        pieces.map(|piece| piece.len as usize).sum::<usize>() * self.channels()
+    }
+
+    /// The outputs of the first `events` lanes of `x`, and of some lanes beyond.
+    #[inline(always)]
+    pub fn run<S: Simd>(&self, simd: S, x: &[Lanes], y: &mut [Lanes], events: usize) {
+        let all = &mut y[..self.outputs()];
+        let mut y = all.chunks_exact_mut(self.groups[0].outputs());
+        for places in &self.windows {
+            for (group, neurons) in self.groups.iter().enumerate() {
+                let y = y.next().expect("room for every window");
+                let window = Window { x: &x[group * self.apart..], places };
+                neurons.run(simd, window, self.activation, y, events);
+            }
+        }
+        passes::activate(simd, self.activation, all, events);
+    }
+}
+
+/// What one number is made of.
+#[derive(Clone, Copy, Debug)]
+struct Window<'a> {
+    x: &'a [Lanes],
+    places: &'a [Place],
+}
+
+impl Reads for Window<'_> {
+    /// The largest of the sums of all places.
+    #[inline(always)]
+    fn sums<S: Simd, const N: usize, const R: usize>(
+        self,
+        simd: S,
+        packed: &[f32],
+        first: usize,
+    ) -> [[S::V; R]; N] {
+        let (place, others) = self.places.split_first().expect("a window has a place");
+        let mut largest = self.at::<S, N, R>(simd, packed, place, first);
+        for place in others {
+            let sums = self.at::<S, N, R>(simd, packed, place, first);
+            for (largest, &sum) in largest.as_flattened_mut().iter_mut().zip(sums.as_flattened()) {
+                *largest = passes::larger(simd, *largest, sum);
+            }
+        }
+        largest
+    }
+}
+
+impl Window<'_> {
+    /// The sums at one place.
+    #[inline(always)]
+    fn at<S: Simd, const N: usize, const R: usize>(
+        self,
+        simd: S,
+        packed: &[f32],
+        place: &Place,
+        first: usize,
+    ) -> [[S::V; R]; N] {
+        let (mut sums, weights) = begin::<S, N, R>(simd, packed);
+        for &Piece { input, weight, len } in place {
+            let [input, weight, len] = [input, weight, len].map(|number| number as usize);
+            add(simd, &mut sums, &weights[weight..][..len], &self.x[input..][..len], first);
+        }
+        sums
+    }
+}

@@ -1,0 +1,215 @@
+//! Layers on images, in front of the dense ones of a [`Chain`](crate::Chain): convolution and pooling over one or two axes.
+//!
+//! ```text
+//!   inputs, by channel             images between, by place           inputs of the first dense layer
+//!   c0: p0 p1 p2 ...   --layer-->  p0: c0 c1 c2 ...    --layer--> ... its weights are turned, not the image
+//!   c1: p0 p1 p2 ...               p1: c0 c1 c2 ...
+//! ```
+//!
+//! All channels of a place stand side by side. So a window of three by three places is three pieces of numbers that follow each other, a
+//! convolution is a dense layer on few pieces (`crate::dense`), and what it writes for a place follows each other too.
+//!
+//! * I1: a sum adds the numbers of its window in the order in which they stand: by row, place, channel; of the inputs by channel, row, place.
+//! * I2: what lies beyond the edge of an image is not read, and nothing is added for it: weights are finite, so zeros would add zeros. An average
+//!   is a sum times the reciprocal of what it counts.
+//! * I3: a maximum of numbers of which one is a NaN is a NaN.
+//! * I4: where a maximum over windows that share no number follows a convolution, only the maxima are stored, and the activation comes after them:
+//!   for one that never falls that is the same, up to the rounding of `tanh` and `e^x`. Places that no window reads are not computed.
+//!
+//! Cost: as for dense layers, in multiply-adds that are done: those beyond the edges and those that nobody reads are saved.
+
+mod check;
+mod conv;
+mod pool;
+mod window;
+
+pub(crate) use check::{check, check_finite};
+pub(crate) use pool::PoolPass;
+pub use window::Axis;
+pub(crate) use window::Order;
+
+use conv::ConvSums;
+
+use crate::dense::{Activation, Dense};
+use crate::isa::Level;
+use crate::lanes::Lanes;
+use crate::simd::Simd;
+use window::places;
+
+/// Numbers of an image, at most.
+pub const IMAGE_MAX: usize = 1 << 16;
+/// Numbers that all windows of a layer read together, at most.
+pub const READS_MAX: usize = 1 << 22;
+
+/// A layer that takes and gives images of several channels.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ImageLayer {
+    /// Weighted sums of windows.
+    Conv(Conv),
+    /// One number per channel and window.
+    Pool(Pool),
+}
+
+/// A convolution: the neurons of a dense layer, in every window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Conv {
+    /// Channels that it takes.
+    pub channels: usize,
+    /// Height and width; an image of one axis has height 1.
+    pub axes: [Axis; 2],
+    /// Sets of channels that are convolved by themselves.
+    pub groups: usize,
+    /// Channels that it gives.
+    pub outputs: usize,
+    /// `[output][channel of its group][row][place]`.
+    pub weight: Vec<f32>,
+    /// One per output.
+    pub bias: Vec<f32>,
+    /// What happens to the sums.
+    pub activation: Activation,
+}
+
+/// A pooling: each channel by itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pool {
+    /// Channels that it takes and gives.
+    pub channels: usize,
+    /// Height and width; an image of one axis has height 1.
+    pub axes: [Axis; 2],
+    /// What becomes of the numbers of a window.
+    pub kind: Pooling,
+    /// What happens to that.
+    pub activation: Activation,
+}
+
+/// What becomes of the numbers of a window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pooling {
+    /// The largest.
+    Max,
+    /// Their sum over what the window counts: one count per window, row by row.
+    Average(Vec<u32>),
+}
+
+impl ImageLayer {
+    fn channels(&self) -> usize {
+        match self {
+            Self::Conv(conv) => conv.channels,
+            Self::Pool(pool) => pool.channels,
+        }
+    }
+
+    fn axes(&self) -> &[Axis; 2] {
+        match self {
+            Self::Conv(conv) => &conv.axes,
+            Self::Pool(pool) => &pool.axes,
+        }
+    }
+
+    fn activation(&self) -> Activation {
+        match self {
+            Self::Conv(conv) => conv.activation,
+            Self::Pool(pool) => pool.activation,
+        }
+    }
+
+    /// Numbers that it takes.
+    pub(crate) fn inputs(&self) -> usize {
+        self.channels() * self.axes().iter().map(|axis| axis.size).product::<usize>()
+    }
+
+    /// Channels and places that it gives.
+    pub(crate) fn image(&self) -> [usize; 2] {
+        let channels = if let Self::Conv(conv) = self { conv.outputs } else { self.channels() };
+        [channels, self.axes().iter().map(|axis| axis.windows).product()]
+    }
+}
+
+/// A layer as a tile runs it.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    Conv(ConvSums),
+    Pool(PoolPass),
+    Dense(Dense),
+}
+
+impl Step {
+    /// Numbers that it gives.
+    pub fn outputs(&self) -> usize {
+        match self {
+            Self::Conv(conv) => conv.outputs(),
+            Self::Pool(pass) => pass.outputs(),
+            Self::Dense(dense) => dense.outputs(),
+        }
+    }
+
+    /// Per event.
+    pub fn multiply_adds(&self) -> usize {
+        match self {
+            Self::Conv(conv) => conv.multiply_adds(),
+            Self::Pool(_) => 0,
+            Self::Dense(dense) => dense.multiply_adds(),
+        }
+    }
+
+    /// The outputs of the first `events` lanes of `x`, and of some lanes beyond.
+    #[inline(always)]
+    pub fn run<S: Simd>(&self, simd: S, x: &[Lanes], y: &mut [Lanes], events: usize) {
+        match self {
+            Self::Conv(conv) => conv.run(simd, x, y, events),
+            Self::Pool(pass) => pass.run(simd, x, y, events),
+            Self::Dense(dense) => dense.run(simd, x, y, events),
+        }
+    }
+}
+
+/// Compiles layers that were checked.
+pub(crate) fn compile(image: &[ImageLayer], level: Level) -> Vec<Step> {
+    let (mut steps, mut rest) = (Vec::new(), image);
+    while let Some((layer, after)) = rest.split_first() {
+        let order = if steps.is_empty() { Order::ByChannel } else { Order::ByPlace };
+        rest = after;
+        steps.push(match (layer, after) {
+            (ImageLayer::Conv(conv), [ImageLayer::Pool(pool), after @ ..]) if is_joined(conv, pool) => {
+                rest = after;
+                // Of the two activations, at least one is none.
+                let activation =
+                    if conv.activation == Activation::None { pool.activation } else { conv.activation };
+                Step::Conv(ConvSums::new(conv, &places(&pool.axes), activation, order, level))
+            }
+            (ImageLayer::Conv(conv), _) => {
+                let each: Vec<_> = (0..layer.image()[1]).map(|place| vec![place]).collect();
+                Step::Conv(ConvSums::new(conv, &each, conv.activation, order, level))
+            }
+            (ImageLayer::Pool(pool), _) => Step::Pool(PoolPass::new(pool, order)),
+        });
+    }
+    steps
+}
+
+/// Can the maxima be taken of the sums before they are stored (I4)?
+fn is_joined(conv: &Conv, pool: &Pool) -> bool {
+    let rises = match conv.activation {
+        Activation::None => return pool.is_apart(),
+        Activation::LeakyRelu(alpha) => alpha > 0.0,
+        Activation::Relu | Activation::Tanh | Activation::Sigmoid => true,
+        Activation::Softmax => false,
+    };
+    rises && pool.activation == Activation::None && pool.is_apart()
+}
+
+impl Pool {
+    /// Is it a maximum over windows that share no number?
+    fn is_apart(&self) -> bool {
+        self.kind == Pooling::Max
+            && self.axes.iter().all(|axis| axis.dilation == 1 && axis.stride >= axis.kernel)
+    }
+}
+
+/// Weights of a dense layer, `[output][channel][place]`, for an image that stands by place.
+pub(crate) fn by_place(weight: &[f32], [channels, places]: [usize; 2]) -> Vec<f32> {
+    let turn = |row: &[f32]| -> Vec<f32> {
+        (0..row.len()).map(|at| row[at % channels * places + at / channels]).collect()
+    };
+    weight.chunks_exact(channels * places).flat_map(turn).collect()
+}
