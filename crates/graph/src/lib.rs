@@ -35,8 +35,7 @@ pub use forest::{
 pub use graph::{Graph, Output, StepInfo};
 pub use onnx::{ONNX_BYTES_MAX, ONNX_FILE};
 pub use operator::KernelOp;
-pub use ops::OPERATORS;
-pub use packed::{Affine, Unpack};
+pub use ops::{Axis, OPERATORS};
 pub use program::{Pending, Program};
 pub use source::{Attribute, Constant, Data, Input, Kind, Node, OPSET, Source};
 pub use value::Type;

@@ -21,6 +21,7 @@ use burn::tensor::{Bool, Device, Int, Tensor};
 
 use crate::error::{Fault, refuse};
 use crate::forest::Forest;
+use crate::ops::Axis;
 use crate::source::{Attribute, Constant, Data, Kind, Node};
 use crate::value::{Type, Value};
 
@@ -90,6 +91,37 @@ pub enum KernelOp {
         weight: usize,
         /// Which input of the step `b` is, if there is one.
         bias: Option<usize>,
+    },
+    /// Weighted sums in windows on the images of events, with constant weights `[outputs, channels / groups, height, width]` and biases `[outputs]`.
+    Conv {
+        /// Channels that go in.
+        channels: usize,
+        /// Height and width; an image of one axis has height 1.
+        axes: [Axis; 2],
+        /// Sets of channels that are convolved by themselves.
+        groups: usize,
+        /// Channels that come out.
+        outputs: usize,
+        /// Which input of the step the weights are.
+        weight: usize,
+        /// Which input of the step the biases are, if there are any.
+        bias: Option<usize>,
+    },
+    /// The largest number of each window, channel by channel.
+    MaxPool {
+        /// Channels.
+        channels: usize,
+        /// Height and width.
+        axes: [Axis; 2],
+    },
+    /// The mean of each window, channel by channel.
+    AveragePool {
+        /// Channels.
+        channels: usize,
+        /// Height and width.
+        axes: [Axis; 2],
+        /// Does what is added around the image count ([`Axis::counts`])?
+        borders: bool,
     },
     /// A constant row is added: which input of the step it is. The other one is the value.
     AddRow {

@@ -56,7 +56,7 @@ fn main() {
                 chain.run_tile(&mut lanes, EVENTS);
             },
         );
-        print("18x14, two convolutions", isa, &medians, Some(chain.multiply_adds()));
+        print("18x14-c8-c16-32-3", isa, &medians, Some(chain.multiply_adds()));
         let forest = Forest::with_isa(&trees(100, 6), isa).expect("a sound forest");
         let (mut tile, mut lanes) = (forest.tile(), forest.tile());
         let (rows, mut scores) = data(forest.inputs(), forest.outputs());

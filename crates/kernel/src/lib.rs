@@ -1,5 +1,5 @@
-//! Fused CPU kernels: chains of dense layers ([`Chain`], and [`IntChain`] in integers) and boosted trees or random forests ([`Forest`]), on many
-//! events at once.
+//! Fused CPU kernels: chains of dense layers ([`Chain`], and [`IntChain`] in integers), perhaps with convolutions and poolings in front
+//! ([`ImageLayer`]), and boosted trees or random forests ([`Forest`]), on many events at once.
 //!
 //! Promise: a score is a function of its event and the model alone. It is the same, bit for bit, for any number of events, any neighbours, any
 //! place among them, and on every CPU: each lane of a register is another event, and each event goes through the same operations, fused
@@ -26,8 +26,9 @@
 //! thread needs to run a kernel on 32 events; it stays in the first-level cache for the networks of this field.
 //!
 //! * I1: every instruction set gives the same bits; [`Isa`] chooses speed and nothing else.
-//! * I2: a NaN among the inputs of a chain makes all its scores NaN, and every NaN that a kernel gives is [`f32::NAN`]. An infinity is
-//!   arithmetic as usual: `relu(-inf)` is 0. To a forest a NaN is a missing value, for which each branch has an answer. Integers have neither.
+//! * I2: a NaN among the inputs of a chain makes all its scores NaN, and every NaN that a kernel gives is [`f32::NAN`]. On images that holds for
+//!   inputs that are read: strides may leave some out. An infinity is arithmetic as usual: `relu(-inf)` is 0. To a forest a NaN is a missing
+//!   value, for which each branch has an answer. Integers have neither.
 //! * I3: kernels do not change after construction and can be shared by threads; a tile belongs to one.
 //!
 //! Cost (AMD EPYC, Zen 5, 2026-11-25; `examples/speed.rs` prints it for this machine). A chain takes its multiply-adds at 87 to 98 % of what the

@@ -18,9 +18,11 @@ pub enum Engine {
     Flex,
     /// A graphics processor, by its number in the list of [`engines`].
     Gpu(usize),
-    /// The fused kernels: the CPU, on the calling thread. Chains of dense layers and forests only.
+    /// The fused kernels: the CPU, on the calling thread. Chains of dense layers, perhaps behind convolutions and poolings, and forests
+    /// only.
     Fused,
-    /// The fused kernels in integers of 16 bits: faster, but scores and so decisions differ a little. Calibrated chains only.
+    /// The fused kernels in integers of 16 bits: faster, but scores and so decisions differ a little. Calibrated chains of dense layers
+    /// only.
     Int16,
     /// The fused kernels if they can run every model, the reference otherwise. Never a device, never integers: that is for the user to say.
     Auto,
@@ -64,7 +66,7 @@ pub fn engines() -> Vec<EngineStatus> {
         name: Engine::Fused.to_string(),
         compiled: true,
         found: Ok(format!(
-            "kernels for dense chains and trees on the CPU, {}",
+            "kernels for dense chains, small convolutions and trees on the CPU, {}",
             tamis_kernel::Isa::best().name()
         )),
     };

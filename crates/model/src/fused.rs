@@ -1,17 +1,19 @@
-//! The graphs that the fused kernels can run: a chain of dense layers, an autoencoder's error, a forest.
+//! The graphs that the fused kernels can run: a chain of dense layers, perhaps behind layers on images (`fused_chain.rs`), or a forest
+//! (`fused_forest.rs`).
 //!
 //! ```text
 //!   steps of a graph --read--> Chain or Forest of crate `kernel` --compared with burn on 4,096 rows--> Fused
-//!                       `----> layers --calibrated (`int16/`)--> IntChain -----------------------------^
+//!                       `----> dense layers --calibrated (`int16/`)--> IntChain -----------------------^
 //! ```
 //!
 //! Everything else is left to burn: [`Fused::new`] says what it is that the kernels do not know.
 
 use std::sync::Arc;
 
-use tamis_graph::{Constant, Data, Graph, KernelOp, StepInfo};
-use tamis_kernel::{Activation, Chain, Column, EVENTS, Gather, IntTile, Lanes, Layer, Readout, Tile};
+use tamis_graph::{Graph, KernelOp};
+use tamis_kernel::{Chain, Column, EVENTS, Gather, IntTile, Isa, Lanes, Tile};
 
+use crate::fused_chain::Network;
 use crate::fused_forest::FusedForest;
 use crate::int16::IntKernel;
 
@@ -30,8 +32,9 @@ impl Fused {
         if graph.steps().any(|step| matches!(step.kernel, Some(KernelOp::Forest))) {
             return FusedForest::new(graph).map(|forest| Self::Forest(Arc::new(forest)));
         }
-        let (layers, readout) = chain(graph)?;
-        let chain = Chain::new(&layers, readout).map_err(|error| error.to_string())?;
+        let Network { images, layers, readout } = Network::read(graph)?;
+        let chain =
+            Chain::on_images(&images, &layers, readout, Isa::best()).map_err(|error| error.to_string())?;
         Ok(Self::Chain(Arc::new(chain)))
     }
 
@@ -162,103 +165,4 @@ fn not_finite(inputs: &[Lanes]) -> [bool; EVENTS] {
         }
     }
     sums.map(f32::is_nan)
-}
-
-/// What a step does that the kernels do not know.
-fn unknown(step: &StepInfo<'_>) -> String {
-    format!("operator {} ('{}') is none that the fused kernels know", step.operator, step.name)
-}
-
-/// Reads a chain of dense layers, each with an activation, perhaps ending in the error of an autoencoder.
-pub(crate) fn chain(graph: &Graph) -> Result<(Vec<Layer>, Readout), String> {
-    let (inputs, outputs) = (graph.inputs(), graph.outputs());
-    let ([_], [output]) = (inputs, outputs) else {
-        return Err(format!(
-            "{} inputs and {} outputs; the fused kernels know one of each",
-            inputs.len(),
-            outputs.len()
-        ));
-    };
-    let mut layers: Vec<Layer> = Vec::new();
-    // The value that the chain has come to. The graph's own input is value 0.
-    let mut at = 0;
-    let mut steps = graph.steps().peekable();
-    while let Some(step) = steps.peek() {
-        let Some(operator) = step.kernel.filter(|_| reads(step, at)) else { break };
-        let numbers = |input: usize| constant(step, input);
-        let ready = layers.last_mut().filter(|layer| layer.activation == Activation::None);
-        match (operator, ready) {
-            (KernelOp::Identity, _) => {}
-            (KernelOp::Dense { inputs, outputs, weight, bias }, _) => {
-                let turned = turned(numbers(weight)?, inputs, outputs);
-                let bias =
-                    bias.map_or_else(|| Ok(vec![0.0; outputs]), |bias| numbers(bias).map(<[f32]>::to_vec))?;
-                layers.push(Layer { inputs, outputs, weight: turned, bias, activation: Activation::None });
-            }
-            (KernelOp::AddRow { row }, Some(layer)) => {
-                layer.bias.iter_mut().zip(numbers(row)?).for_each(|(bias, more)| *bias += more);
-            }
-            (KernelOp::Relu, Some(layer)) => layer.activation = Activation::Relu,
-            (KernelOp::LeakyRelu { alpha }, Some(layer)) => layer.activation = Activation::LeakyRelu(alpha),
-            (KernelOp::Tanh, Some(layer)) => layer.activation = Activation::Tanh,
-            (KernelOp::Sigmoid, Some(layer)) => layer.activation = Activation::Sigmoid,
-            (KernelOp::Softmax, Some(layer)) => layer.activation = Activation::Softmax,
-            (KernelOp::Forest, _) | (_, None) => break,
-        }
-        at = step.makes.ok_or_else(|| unknown(step))?;
-        steps.next();
-    }
-    let rest: Vec<StepInfo<'_>> = steps.collect();
-    let readout = match &rest[..] {
-        [] if at == output.value() => Readout::Outputs,
-        [difference, square, mean]
-            if is_error(difference, square, mean, at) && mean.makes == Some(output.value()) =>
-        {
-            Readout::ReconstructionError
-        }
-        [step, ..] => return Err(unknown(step)),
-        [] => return Err("its output is not the end of the chain".into()),
-    };
-    Ok((layers, readout))
-}
-
-/// Is `value` the only value that a step reads?
-fn reads(step: &StepInfo<'_>, value: usize) -> bool {
-    let mut values = step.inputs.iter().flatten().filter(|(_, constant)| constant.is_none());
-    values.next().is_some_and(|&(slot, _)| slot == value) && values.next().is_none()
-}
-
-/// Are these the steps from the input and the last layer to the mean of their squared difference?
-fn is_error(difference: &StepInfo<'_>, square: &StepInfo<'_>, mean: &StepInfo<'_>, last: usize) -> bool {
-    let slots = |step: &StepInfo<'_>| -> Vec<usize> {
-        step.inputs
-            .iter()
-            .flatten()
-            .filter(|(_, constant)| constant.is_none())
-            .map(|&(slot, _)| slot)
-            .collect()
-    };
-    let mut ends = slots(difference);
-    ends.sort_unstable();
-    let one_number = mean.output.iter().product::<usize>() == 1;
-    difference.operator == "Sub"
-        && ends == [0, last]
-        && square.operator == "Mul"
-        && difference.makes.is_some_and(|made| slots(square) == [made, made])
-        && mean.operator == "ReduceMean"
-        && square.makes.is_some_and(|made| slots(mean) == [made])
-        && one_number
-}
-
-/// The numbers of a constant input.
-fn constant<'a>(step: &StepInfo<'a>, input: usize) -> Result<&'a [f32], String> {
-    match step.inputs.get(input) {
-        Some(Some((_, Some(Constant { data: Data::Floats(values), .. })))) => Ok(values),
-        _ => Err(unknown(step)),
-    }
-}
-
-/// `[inputs, outputs]` as `[outputs, inputs]`.
-fn turned(weight: &[f32], inputs: usize, outputs: usize) -> Vec<f32> {
-    (0..inputs * outputs).map(|at| weight[at % inputs * outputs + at / inputs]).collect()
 }

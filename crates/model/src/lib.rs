@@ -18,6 +18,7 @@ mod engine;
 mod error;
 mod features;
 mod fused;
+mod fused_chain;
 mod fused_forest;
 mod gpu;
 mod import;

@@ -4,7 +4,7 @@ use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
 
 use crate::error::{Fault, refuse};
-use crate::operator::{Built, Inputs, Linear, Operator, Site};
+use crate::operator::{Built, Inputs, KernelOp, Linear, Operator, Site};
 use crate::source::Kind;
 use crate::value::{NUMBERS_MAX, Value};
 
@@ -88,6 +88,12 @@ impl Operator for Conv {
 
     fn multiply_adds(&self) -> u64 {
         self.multiply_adds
+    }
+
+    fn as_kernel(&self) -> Option<KernelOp> {
+        let &Self { groups, outputs, weight, bias, .. } = self;
+        let of_windows = |(channels, axes)| KernelOp::Conv { channels, axes, groups, outputs, weight, bias };
+        self.windows.of_events().map(of_windows)
     }
 
     fn as_linear(&mut self) -> Option<Linear<'_>> {

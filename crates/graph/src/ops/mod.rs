@@ -21,6 +21,8 @@ mod softmax;
 mod trees;
 mod window;
 
+pub use window::Axis;
+
 use crate::error::{Fault, refuse};
 use crate::operator::{Built, Site};
 use crate::source::Node;

@@ -7,11 +7,11 @@ use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};
 use burn::tensor::{Device, Tensor};
 
 use crate::error::{Fault, refuse};
-use crate::operator::{Built, Inputs, Operator, Site};
+use crate::operator::{Built, Inputs, KernelOp, Operator, Site};
 use crate::source::{Constant, Kind};
 use crate::value::{Type, Value};
 
-use super::window::{Windows, images};
+use super::window::{Axis, Windows, images};
 
 /// Reads what all pooling with windows has.
 fn windows(site: &Site<'_>) -> Result<(Windows, Type), Fault> {
@@ -62,11 +62,17 @@ impl Operator for MaxPool {
         };
         vec![Value::Float(self.0.to_rows(y))]
     }
+
+    fn as_kernel(&self) -> Option<KernelOp> {
+        self.0.of_events().map(|(channels, axes)| KernelOp::MaxPool { channels, axes })
+    }
 }
 
 #[derive(Debug)]
 struct AveragePool {
     windows: Windows,
+    /// Does what is added around the image count?
+    borders: bool,
     /// Index of a kernel of equal numbers, for windows with gaps, which burn's own pooling does not know.
     kernel: Option<usize>,
     /// Index of one factor per window, where windows are not full: numbers read over numbers that count.
@@ -88,7 +94,7 @@ pub(super) fn average_pool(site: &mut Site<'_>) -> Result<Built, Fault> {
         let kernel = vec![1.0 / all as f32; all];
         site.add_constant(Constant::floats([height.kernel, width.kernel], kernel))
     });
-    Built::one(AveragePool { windows, kernel, factors }, output)
+    Built::one(AveragePool { windows, borders, kernel, factors }, output)
 }
 
 impl Operator for AveragePool {
@@ -116,6 +122,11 @@ impl Operator for AveragePool {
         };
         vec![Value::Float(self.windows.to_rows(y))]
     }
+
+    fn as_kernel(&self) -> Option<KernelOp> {
+        let borders = self.borders;
+        self.windows.of_events().map(|(channels, axes)| KernelOp::AveragePool { channels, axes, borders })
+    }
 }
 
 /// The mean or the largest number of every channel.
@@ -125,6 +136,8 @@ struct Global {
     /// Channels per row of the value, and numbers in each.
     channels: usize,
     numbers: usize,
+    /// Are the rows events?
+    events: bool,
 }
 
 /// `GlobalAveragePool` and `GlobalMaxPool`, over any number of axes.
@@ -142,7 +155,8 @@ pub(super) fn global_pool(site: &mut Site<'_>) -> Result<Built, Fault> {
     }
     let mut dims = x.dims.clone();
     dims[x.dims.len() - space.len()..].fill(1);
-    let pool = Global { largest, channels: batch * channels, numbers: space.iter().product() };
+    let (numbers, events) = (space.iter().product(), x.events);
+    let pool = Global { largest, channels: batch * channels, numbers, events };
     Built::one(pool, x.with_dims(dims))
 }
 
@@ -153,5 +167,15 @@ impl Operator for Global {
         let x = x.reshape([rows * self.channels, self.numbers]);
         let y = if self.largest { x.max_dim(1) } else { x.mean_dim(1) };
         vec![Value::Float(y.reshape([rows, self.channels]))]
+    }
+
+    fn as_kernel(&self) -> Option<KernelOp> {
+        let (channels, axes) = (self.channels, [Axis::whole(1), Axis::whole(self.numbers)]);
+        let pool = if self.largest {
+            KernelOp::MaxPool { channels, axes }
+        } else {
+            KernelOp::AveragePool { channels, axes, borders: false }
+        };
+        self.events.then_some(pool)
     }
 }

@@ -22,22 +22,24 @@ use crate::value::{NUMBERS_MAX, Type};
 /// Most numbers that all windows of one step read per event: seconds of a core. No trigger has them.
 const WORK_MAX: usize = 1 << 32;
 
-/// Windows along one axis.
+/// Windows along one axis of an image.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Axis {
+pub struct Axis {
+    /// Numbers of the image.
     pub size: usize,
+    /// Numbers that a window reads.
     pub kernel: usize,
+    /// How much further a window begins than the one before.
     pub stride: usize,
+    /// How much further a number of a window is than the one before.
     pub dilation: usize,
-    /// Numbers added in front and behind, as the model says.
+    /// Numbers added in front, as the model says.
     pub begin: usize,
+    /// Numbers added behind.
     pub end: usize,
     /// How many windows there are.
     pub windows: usize,
 }
-
-/// An axis that the image does not have.
-const FLAT: Axis = Axis { size: 1, kernel: 1, stride: 1, dilation: 1, begin: 0, end: 0, windows: 1 };
 
 /// Windows on images.
 #[derive(Clone, Debug)]
@@ -93,7 +95,7 @@ impl Windows {
         if automatic != "NOTSET" && pads.iter().any(|&pad| pad != 0) {
             refuse!("has both 'auto_pad' and 'pads'; only one of them can say what is added at the borders");
         }
-        let mut axes = [FLAT; 2];
+        let mut axes = [Axis::whole(1); 2];
         for axis in 0..rank {
             let given = Axis {
                 size: space[axis],
@@ -171,10 +173,12 @@ impl Windows {
 
     /// For every window, how many of the numbers it reads are of the image; with `borders`, of the image and of what the model adds to it.
     pub fn covered(&self, borders: bool) -> Vec<usize> {
-        let [height, width] = self.axes;
-        let down = (0..height.windows).map(|window| height.covered(window, borders));
-        let across: Vec<usize> = (0..width.windows).map(|window| width.covered(window, borders)).collect();
-        down.flat_map(|down| across.iter().map(move |across| down * across)).collect()
+        Axis::counts(&self.axes, borders)
+    }
+
+    /// Channels and axes, if the images are events.
+    pub fn of_events(&self) -> Option<(usize, [Axis; 2])> {
+        self.events.then_some((self.channels, self.axes))
     }
 
     /// Numbers that a window reads.
@@ -184,6 +188,18 @@ impl Windows {
 }
 
 impl Axis {
+    /// One window over all of an axis.
+    pub(super) const fn whole(size: usize) -> Self {
+        Self { size, kernel: size, stride: 1, dilation: 1, begin: 0, end: 0, windows: 1 }
+    }
+
+    /// For every window, row by row, how many of the numbers it reads are of the image; with `borders`, of the image and of what is added.
+    pub fn counts([height, width]: &[Self; 2], borders: bool) -> Vec<usize> {
+        let down = (0..height.windows).map(|window| height.covered(window, borders));
+        let across: Vec<usize> = (0..width.windows).map(|window| width.covered(window, borders)).collect();
+        down.flat_map(|down| across.iter().map(move |across| down * across)).collect()
+    }
+
     /// Works out how many windows there are, and the borders if the model leaves them open.
     fn place(mut self, automatic: &str, ceil: bool) -> Result<Self, Fault> {
         let Some(span) = self.dilation.checked_mul(self.kernel - 1).filter(|&span| span < NUMBERS_MAX) else {

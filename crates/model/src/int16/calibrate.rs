@@ -8,7 +8,7 @@ use super::{Int16, TOLERANCE_MAX, cells, check_plain};
 use crate::bundle::{Bundle, hex};
 use crate::error::BindError;
 use crate::features::Features;
-use crate::fused::chain;
+use crate::fused_chain::dense;
 
 /// Events whose numbers are in memory at once.
 const EVENTS_AT_ONCE: usize = 4096;
@@ -37,7 +37,7 @@ impl Bundle {
         check_plain(graph, manifest).map_err(unfit)?;
         let features = Features::new(manifest, schema, graph.input_numbers())?;
         cells(manifest, &features).map_err(unfit)?;
-        let (layers, _) = chain(graph).map_err(unfit)?;
+        let (layers, _) = dense(graph).map_err(unfit)?;
         let hidden = vec![0.0; layers.len() - 1];
         let (model, records) = (self.name().into(), Sha256::new());
         Ok(Calibrator { model, features, layers, hidden, events: 0, records, rows: Vec::new() })

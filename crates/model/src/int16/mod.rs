@@ -23,7 +23,7 @@ pub use section::Int16;
 pub(crate) use section::{TOLERANCE_MAX, write};
 
 use crate::features::{Features, IntCell, nearest};
-use crate::fused::chain;
+use crate::fused_chain::dense;
 use crate::manifest::Manifest;
 
 /// What to do about a model that these kernels do not run.
@@ -41,7 +41,7 @@ impl IntKernel {
     pub fn new(graph: &Graph, manifest: &Manifest, features: &Features) -> Result<Self, String> {
         let section = check_calibrated(graph, manifest)?;
         let cells = cells(manifest, features)?;
-        let (layers, readout) = chain(graph)?;
+        let (layers, readout) = dense(graph)?;
         if section.hidden.len() != layers.len() - 1 {
             let (found, wanted) = (section.hidden.len(), layers.len() - 1);
             return Err(format!(
@@ -111,7 +111,7 @@ fn check_calibrated<'a>(graph: &Graph, manifest: &'a Manifest) -> Result<&'a Int
 
 /// Is it a chain, and are its inputs one factor and one shift?
 fn check_plain(graph: &Graph, manifest: &Manifest) -> Result<(), String> {
-    chain(graph).map_err(|unknown| format!("{unknown}; integers run chains of dense layers: {REMEDY}"))?;
+    dense(graph).map_err(|unknown| format!("{unknown}; integers run chains of dense layers: {REMEDY}"))?;
     for input in &manifest.inputs {
         let more =
             [("log1p", input.log1p), ("one_hot", input.one_hot.is_some()), ("mask", input.mask.is_some())];

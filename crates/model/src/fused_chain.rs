@@ -1,0 +1,195 @@
+//! A chain of layers in the language of the fused kernels: convolutions and poolings on images if there are any, then dense layers, each with an
+//! activation, perhaps ending in the error of an autoencoder.
+//!
+//! ```text
+//!   Conv Relu MaxPool  Conv Relu MaxPool  Flatten  Gemm Relu  Gemm Softmax
+//!   `---- images ----------------------'           `---- layers ---------'    Sub Mul ReduceMean: the error
+//! ```
+
+#[cfg(test)]
+mod tests;
+
+use tamis_graph::{Axis, Constant, Data, Graph, KernelOp, StepInfo};
+use tamis_kernel::{Activation, Conv, ImageLayer, Layer, Pool, Pooling, Readout};
+
+/// What a chain is made of.
+#[derive(Clone, Debug)]
+pub(crate) struct Network {
+    pub images: Vec<ImageLayer>,
+    pub layers: Vec<Layer>,
+    pub readout: Readout,
+}
+
+/// Reads a chain of dense layers, or names the first step that is none of it.
+pub(crate) fn dense(graph: &Graph) -> Result<(Vec<Layer>, Readout), String> {
+    let Network { images, layers, readout } = Network::read(graph)?;
+    if images.is_empty() {
+        return Ok((layers, readout));
+    }
+    let is_on_images = |step: &StepInfo<'_>| {
+        use KernelOp::{AveragePool, Conv, MaxPool};
+        matches!(step.kernel, Some(Conv { .. } | MaxPool { .. } | AveragePool { .. }))
+    };
+    let step = graph.steps().find(is_on_images);
+    Err(step.map_or_else(String::new, |step| {
+        format!("operator {} ('{}') works on images", step.operator, step.name)
+    }))
+}
+
+impl Network {
+    /// Reads a graph, or names the first step that the kernels do not know.
+    pub fn read(graph: &Graph) -> Result<Self, String> {
+        let (inputs, outputs) = (graph.inputs(), graph.outputs());
+        let ([_], [output]) = (inputs, outputs) else {
+            return Err(format!(
+                "{} inputs and {} outputs; the fused kernels know one of each",
+                inputs.len(),
+                outputs.len()
+            ));
+        };
+        let mut network = Self { images: Vec::new(), layers: Vec::new(), readout: Readout::Outputs };
+        // The value that the chain has come to. The graph's own input is value 0.
+        let mut at = 0;
+        let mut steps = graph.steps().peekable();
+        while let Some(step) = steps.peek() {
+            let Some(operator) = step.kernel.filter(|_| reads(step, at)) else { break };
+            if !network.add(step, operator)? {
+                break;
+            }
+            at = step.makes.ok_or_else(|| unknown(step))?;
+            steps.next();
+        }
+        let rest: Vec<StepInfo<'_>> = steps.collect();
+        network.readout = match &rest[..] {
+            [] if at == output.value() => Readout::Outputs,
+            [difference, square, mean]
+                if is_error(difference, square, mean, at) && mean.makes == Some(output.value()) =>
+            {
+                Readout::ReconstructionError
+            }
+            [step, ..] => return Err(unknown(step)),
+            [] => return Err("its output is not the end of the chain".into()),
+        };
+        if let Some(step) = graph.steps().last().filter(|_| network.layers.is_empty()) {
+            let (operator, name) = (step.operator, step.name);
+            return Err(format!(
+                "it ends with operator {operator} ('{name}'), and the fused kernels need a dense layer at the end"
+            ));
+        }
+        Ok(network)
+    }
+
+    /// Adds a step. False, if it does not belong behind what is there.
+    fn add(&mut self, step: &StepInfo<'_>, operator: KernelOp) -> Result<bool, String> {
+        let numbers = |input: usize| constant(step, input);
+        let or_zeros = |bias: Option<usize>, outputs| {
+            bias.map_or_else(|| Ok(vec![0.0; outputs]), |bias| numbers(bias).map(<[f32]>::to_vec))
+        };
+        let activation = Activation::None;
+        match operator {
+            KernelOp::Identity => {}
+            KernelOp::Dense { inputs, outputs, weight, bias } => {
+                let (weight, bias) = (turned(numbers(weight)?, inputs, outputs), or_zeros(bias, outputs)?);
+                self.layers.push(Layer { inputs, outputs, weight, bias, activation });
+            }
+            KernelOp::AddRow { row } => {
+                let Some(layer) = self.layers.last_mut().filter(|layer| layer.activation == activation)
+                else {
+                    return Ok(false);
+                };
+                layer.bias.iter_mut().zip(numbers(row)?).for_each(|(bias, more)| *bias += more);
+            }
+            KernelOp::Conv { channels, axes, groups, outputs, weight, bias } if self.layers.is_empty() => {
+                let (weight, bias) = (numbers(weight)?.to_vec(), or_zeros(bias, outputs)?);
+                let axes = axes.map(axis);
+                let conv = Conv { channels, axes, groups, outputs, weight, bias, activation };
+                self.images.push(ImageLayer::Conv(conv));
+            }
+            KernelOp::MaxPool { channels, axes } if self.layers.is_empty() => {
+                let pool = Pool { channels, axes: axes.map(axis), kind: Pooling::Max, activation };
+                self.images.push(ImageLayer::Pool(pool));
+            }
+            KernelOp::AveragePool { channels, axes, borders } if self.layers.is_empty() => {
+                let counts = Axis::counts(&axes, borders).into_iter().map(|count| count as u32).collect();
+                let (axes, kind) = (axes.map(axis), Pooling::Average(counts));
+                self.images.push(ImageLayer::Pool(Pool { channels, axes, kind, activation }));
+            }
+            KernelOp::Relu => return Ok(self.activate(Activation::Relu)),
+            KernelOp::LeakyRelu { alpha } => return Ok(self.activate(Activation::LeakyRelu(alpha))),
+            KernelOp::Tanh => return Ok(self.activate(Activation::Tanh)),
+            KernelOp::Sigmoid => return Ok(self.activate(Activation::Sigmoid)),
+            KernelOp::Softmax => return Ok(self.activate(Activation::Softmax)),
+            KernelOp::Conv { .. }
+            | KernelOp::MaxPool { .. }
+            | KernelOp::AveragePool { .. }
+            | KernelOp::Forest => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Gives the last layer its activation. False, if it has one already or there is none.
+    fn activate(&mut self, activation: Activation) -> bool {
+        let last = match (self.layers.last_mut(), self.images.last_mut()) {
+            (Some(layer), _) => &mut layer.activation,
+            (None, Some(ImageLayer::Conv(conv))) => &mut conv.activation,
+            (None, Some(ImageLayer::Pool(pool))) => &mut pool.activation,
+            (None, None) => return false,
+        };
+        let is_free = *last == Activation::None;
+        if is_free {
+            *last = activation;
+        }
+        is_free
+    }
+}
+
+fn axis(axis: Axis) -> tamis_kernel::Axis {
+    let Axis { size, kernel, stride, dilation, begin, windows, .. } = axis;
+    tamis_kernel::Axis { size, kernel, stride, dilation, before: begin, windows }
+}
+
+/// What a step does that the kernels do not know.
+fn unknown(step: &StepInfo<'_>) -> String {
+    format!("operator {} ('{}') is none that the fused kernels know", step.operator, step.name)
+}
+
+/// Is `value` the only value that a step reads?
+fn reads(step: &StepInfo<'_>, value: usize) -> bool {
+    let mut values = step.inputs.iter().flatten().filter(|(_, constant)| constant.is_none());
+    values.next().is_some_and(|&(slot, _)| slot == value) && values.next().is_none()
+}
+
+/// Are these the steps from the input and the last layer to the mean of their squared difference?
+fn is_error(difference: &StepInfo<'_>, square: &StepInfo<'_>, mean: &StepInfo<'_>, last: usize) -> bool {
+    let slots = |step: &StepInfo<'_>| -> Vec<usize> {
+        step.inputs
+            .iter()
+            .flatten()
+            .filter(|(_, constant)| constant.is_none())
+            .map(|&(slot, _)| slot)
+            .collect()
+    };
+    let mut ends = slots(difference);
+    ends.sort_unstable();
+    let one_number = mean.output.iter().product::<usize>() == 1;
+    difference.operator == "Sub"
+        && ends == [0, last]
+        && square.operator == "Mul"
+        && difference.makes.is_some_and(|made| slots(square) == [made, made])
+        && mean.operator == "ReduceMean"
+        && square.makes.is_some_and(|made| slots(mean) == [made])
+        && one_number
+}
+
+/// The numbers of a constant input.
+fn constant<'a>(step: &StepInfo<'a>, input: usize) -> Result<&'a [f32], String> {
+    match step.inputs.get(input) {
+        Some(Some((_, Some(Constant { data: Data::Floats(values), .. })))) => Ok(values),
+        _ => Err(unknown(step)),
+    }
+}
+
+/// `[inputs, outputs]` as `[outputs, inputs]`.
+fn turned(weight: &[f32], inputs: usize, outputs: usize) -> Vec<f32> {
+    (0..inputs * outputs).map(|at| weight[at % inputs * outputs + at / inputs]).collect()
+}
