@@ -38,7 +38,7 @@ pub enum Readout {
     ReconstructionError,
 }
 
-/// A compiled chain of layers. It does not change, and threads can share it; each brings its own [`Tile`].
+/// A compiled chain of layers, the first of which may be layers on images. It does not change, and threads can share it; each brings its own [`Tile`].
 #[derive(Clone, Debug)]
 pub struct Chain {
     inputs: usize,
