@@ -47,7 +47,7 @@ struct Network {
 
 impl Network {
     fn chain(&self, isa: Isa) -> Chain {
-        Chain::on_images(&self.images, &self.layers, Readout::Outputs, isa).unwrap()
+        Chain::on_images(&self.images, &self.layers, Readout::Outputs, isa).expect("a sound network")
     }
 }
 
@@ -204,6 +204,8 @@ impl Real for f64 {
     }
 }
 
+const READS: &str = "a window of a pooling reads something";
+
 /// One layer on an image `[channel][row][place]`. The sums add in the documented order: by channel, row, place for the inputs of a network, and
 /// by row, place, channel for what layers give each other.
 fn forward<T: Real>(layer: &ImageLayer, is_first: bool, x: &[T]) -> Vec<T> {
@@ -240,9 +242,9 @@ fn forward<T: Real>(layer: &ImageLayer, is_first: bool, x: &[T]) -> Vec<T> {
                     taps.iter().fold(T::from(conv.bias[output]), add).activated(conv.activation)
                 }
                 ImageLayer::Pool(pool) => match &pool.kind {
-                    Pooling::Max => numbers.reduce(T::larger).unwrap().activated(pool.activation),
+                    Pooling::Max => numbers.reduce(T::larger).expect(READS).activated(pool.activation),
                     Pooling::Average(counts) => {
-                        numbers.reduce(T::plus).unwrap().share(counts[window]).activated(pool.activation)
+                        numbers.reduce(T::plus).expect(READS).share(counts[window]).activated(pool.activation)
                     }
                 },
             });
