@@ -36,6 +36,7 @@ pub use graph::{Graph, Output, StepInfo};
 pub use onnx::{ONNX_BYTES_MAX, ONNX_FILE};
 pub use operator::KernelOp;
 pub use ops::{Axis, OPERATORS};
+pub use packed::{Affine, Unpack};
 pub use program::{Pending, Program};
 pub use source::{Attribute, Constant, Data, Input, Kind, Node, OPSET, Source};
 pub use value::Type;
