@@ -135,7 +135,8 @@ struct Other {
 /// Where an integer stands in a window. Shifts take it out of its word: to the left and then to the right, and what stands around it is gone.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
-    word: usize,
+    /// Of the window.
+    pub word: usize,
     left: i32,
     right: i32,
     is_signed: bool,
@@ -150,16 +151,10 @@ impl Place {
         Self { word: from / 4, left, right, is_signed }
     }
 
-    /// Its word, as it is.
+    /// The integer, from its word.
     #[inline(always)]
-    pub(crate) fn word<S: Simd>(&self, words: &[S::V; WORDS]) -> S::V {
-        words[self.word % WORDS]
-    }
-
-    /// The integer.
-    #[inline(always)]
-    pub(crate) fn integer<S: Simd>(&self, simd: S, words: &[S::V; WORDS]) -> S::V {
-        let moved = simd.shift_left(self.word::<S>(words), self.left);
+    pub(crate) fn integer<S: Simd>(&self, simd: S, word: S::V) -> S::V {
+        let moved = simd.shift_left(word, self.left);
         if self.is_signed {
             simd.shift_right(moved, self.right)
         } else {
@@ -326,18 +321,17 @@ impl Other {
     #[inline(always)]
     fn write<S: Simd>(&self, simd: S, words: &[S::V; WORDS], lanes: &mut [Lanes], register: usize) {
         let Self { place, column: Column { input, number, map, .. } } = *self;
+        let word = words[place.word % WORDS];
         let value = match (map, number) {
             (Map::Affine { mul, add, clip: [low, high] }, _) => {
                 let x = match number {
-                    Number::F32 => place.word::<S>(words),
-                    _ => simd.to_float(place.integer(simd, words)),
+                    Number::F32 => word,
+                    _ => simd.to_float(place.integer(simd, word)),
                 };
                 Pick { mul, add, low, high }.value::<S, true>(simd, x)
             }
-            (Map::Physical { scale, offset }, Number::F32) => {
-                simd.physical_float(place.word::<S>(words), scale, offset)
-            }
-            (Map::Physical { scale, offset }, _) => simd.physical(place.integer(simd, words), scale, offset),
+            (Map::Physical { scale, offset }, Number::F32) => simd.physical_float(word, scale, offset),
+            (Map::Physical { scale, offset }, _) => simd.physical(place.integer(simd, word), scale, offset),
         };
         simd.store(&mut lanes[input], register, value);
     }

@@ -51,6 +51,7 @@ mod lanes;
 mod math;
 mod passes;
 mod probe;
+mod sieve;
 mod simd;
 
 pub use chain::{Chain, LAYERS_MAX, Layer, Readout, WIDTH_MAX};
@@ -66,3 +67,4 @@ pub use int::{Calibration, IntChain, IntChainError, IntColumn, IntGather, IntInp
 pub use isa::Isa;
 pub use lanes::{EVENTS, Lanes, Tile};
 pub use probe::{multiply_adds, multiply_adds_bf16, multiply_adds_i8, multiply_adds_i16};
+pub use sieve::{Cut, Integer, Sieve, Sifted};

@@ -58,7 +58,7 @@ impl Menu {
             streams: self.streams().to_vec(),
             model_rungs: 1 + self.models().iter().map(|model| model.fallback.len()).max().unwrap_or(0),
             pass_through: self.pass_through().cloned(),
-            program: Program::new(&graph, &conditions),
+            program: Program::new(&graph, &conditions, schema.record_len()),
             record_len: schema.record_len(),
             scores: scores.len(),
             hash_prefix: u64::from_le_bytes(prefix),

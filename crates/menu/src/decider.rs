@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   block   | tile 0 (256 events) | tile 1 | ... |
+//!              | the sieve: cuts on integers to bits, in one pass over the records
 //!              | for every step of the program: one kernel over the tile
 //!              v
 //!           condition of line k --and not skip--> passed[k] --prescale by hash--> kept[k] --or--> kept_any
@@ -13,16 +14,19 @@
 //! Threads: a [`Decider`] is the scratch memory of one worker. Cost: no allocation after [`Decider::new`].
 
 use std::mem;
-use std::ops::Range;
 use std::sync::Arc;
 
 use pulp::{Arch, Simd, WithSimd};
 use tamis_event::{Block, ScoreTable};
 
 use crate::compile::CompiledMenu;
-use crate::kernels::{self, Bits, Input, LANES, Lanes, RawLanes, TILE, TILE_WORDS};
-use crate::lottery;
+use crate::kernels::{self, Bits, Input, LANES, Lanes, TILE, TILE_WORDS};
+use crate::lottery::{self, Lottery};
+use crate::pieces::{Cursor, Found, Piece};
 use crate::program::{Operand, Step};
+
+/// Events of a tile up to which each is drawn by itself, instead of all of them together.
+const DRAWN_ONE_BY_ONE_MAX: usize = TILE / 4;
 
 /// Decides blocks of events by one menu.
 #[derive(Debug)]
@@ -36,7 +40,7 @@ pub struct Decider {
 /// Registers of the program.
 #[derive(Debug)]
 struct Scratch {
-    raws: Vec<[RawLanes; TILE_WORDS]>,
+    found: Found,
     /// In vectors, which can be taken out for a moment without an allocation.
     columns: Vec<Vec<Lanes>>,
     masks: Vec<Bits>,
@@ -44,28 +48,6 @@ struct Scratch {
     positions: Box<[[u64; LANES]; TILE_WORDS]>,
     /// Stretches of the tile that are contiguous in memory; at most one per event.
     pieces: Vec<Piece>,
-}
-
-/// Events `at..at + events` of the tile are records of `span`, from its record `from` on.
-#[derive(Clone, Copy, Debug)]
-struct Piece {
-    at: usize,
-    events: usize,
-    span: usize,
-    from: usize,
-}
-
-impl Piece {
-    /// Its events in the tile.
-    fn tile(self) -> Range<usize> {
-        self.at..self.at + self.events
-    }
-
-    /// Its records.
-    fn records(self, block: &Block) -> &[u8] {
-        let stride = block.stride();
-        &block.spans()[self.span].bytes[self.from * stride..][..self.events * stride]
-    }
 }
 
 /// The bits of the last block.
@@ -112,7 +94,7 @@ impl Decider {
         let stride = capacity.div_ceil(LANES);
         let lines = menu.lines().len();
         let scratch = Scratch {
-            raws: vec![[[0; LANES]; TILE_WORDS]; menu.program().raws],
+            found: Found::new(menu.program()),
             columns: vec![vec![[0.0; LANES]; TILE_WORDS]; menu.program().columns],
             masks: vec![[0; TILE_WORDS]; menu.program().masks],
             positions: Box::new([[0; LANES]; TILE_WORDS]),
@@ -208,7 +190,8 @@ impl WithSimd for Tiles<'_> {
         let mut cursor = Cursor::default();
         for start in (0..events).step_by(TILE) {
             let tile = Tile { start, events: TILE.min(events - start) };
-            cursor.cut(block, tile, &mut scratch.pieces);
+            cursor.cut(block, tile.events, &mut scratch.pieces);
+            scratch.found.sift(menu.program(), block, &scratch.pieces);
             if menu.draws() {
                 scratch.place_events(block);
             }
@@ -219,12 +202,11 @@ impl WithSimd for Tiles<'_> {
                 }
                 let condition = scratch.masks[section.condition];
                 let passed = std::array::from_fn(|word| condition[word] & decided[word]);
-                let prescale = menu.prescale(line).map(|lottery| (lottery, lottery.seed(block.run())));
-                verdicts.enter(tile, line, passed, |word, passed| {
-                    prescale.map_or(passed, |(lottery, seed)| {
-                        lottery.draw(seed, &scratch.positions[word], passed)
-                    })
-                });
+                let kept = match menu.prescale(line) {
+                    Some(lottery) => scratch.draw(lottery, block.run(), passed),
+                    None => passed,
+                };
+                verdicts.enter(tile, line, passed, kept);
             }
         }
     }
@@ -235,16 +217,15 @@ impl Verdicts {
         &sets[line * self.stride..][..self.words]
     }
 
-    /// Enters the verdict of a line on a tile; `prescale` gives those of a word of passed events that are kept.
+    /// Enters the verdict of a line on a tile.
     #[inline(always)]
-    fn enter(&mut self, tile: Tile, line: usize, passed: Bits, prescale: impl Fn(usize, u64) -> u64) {
+    fn enter(&mut self, tile: Tile, line: usize, passed: Bits, kept: Bits) {
         let first = tile.start / LANES;
-        for (word, &passed) in passed.iter().enumerate().take(tile.words()) {
-            let kept = prescale(word, passed);
+        for word in 0..tile.words() {
             let at = line * self.stride + first + word;
-            self.passed[at] = passed;
-            self.kept[at] = kept;
-            self.kept_any[first + word] |= kept;
+            self.passed[at] = passed[word];
+            self.kept[at] = kept[word];
+            self.kept_any[first + word] |= kept[word];
         }
     }
 }
@@ -255,9 +236,9 @@ impl Scratch {
     fn place_events(&mut self, block: &Block) {
         let positions = self.positions.as_flattened_mut();
         for piece in &self.pieces {
-            let first_id = block.spans()[piece.span].first_id.wrapping_add(piece.from as u64);
-            for (position, id) in positions[piece.tile()].iter_mut().zip(0_u64..) {
-                *position = lottery::position(first_id.wrapping_add(id));
+            let first_id = piece.first_id(block);
+            for (position, k) in positions[piece.tile()].iter_mut().zip(0_u64..) {
+                *position = lottery::position(first_id).wrapping_add(k.wrapping_mul(lottery::STEP));
             }
         }
     }
@@ -265,21 +246,15 @@ impl Scratch {
     #[inline(always)]
     fn run(&mut self, step: &Step, block: &Block, scores: &ScoreTable, tile: Tile) {
         match *step {
-            Step::Raw { into, element } => {
-                let out = self.raws[into].as_flattened_mut();
-                for piece in &self.pieces {
-                    kernels::load_raw(&mut out[piece.tile()], piece.records(block), block.stride(), element);
-                }
-            }
             Step::Load { into, element } => {
                 let out = self.columns[into].as_flattened_mut();
                 for piece in &self.pieces {
                     kernels::load(&mut out[piece.tile()], piece.records(block), block.stride(), element);
                 }
             }
-            Step::Physical { into, of, scale, offset } => {
-                let out = self.columns[into].first_chunk_mut().expect("as long as a tile");
-                kernels::physical(out, &self.raws[of], scale, offset);
+            Step::Physical { into, integer, scale, offset } => {
+                let out = self.columns[into].as_flattened_mut();
+                kernels::physical(out, self.found.integer(integer), scale, offset);
             }
             Step::Score { into, score } => {
                 let values = &scores.column(score)[tile.start..][..tile.events];
@@ -314,8 +289,9 @@ impl Scratch {
                 },
             ),
             Step::Truth { into, value } => self.masks[into] = [if value { u64::MAX } else { 0 }; TILE_WORDS],
-            Step::Within { into, of, low, high } => {
-                self.masks[into] = kernels::within(&self.raws[of], low, high);
+            Step::Within { into, cut } => self.masks[into] = self.found.passing(cut),
+            Step::Counted { into, ref of, low, high } => {
+                self.masks[into] = kernels::counted(&self.masks, of, low, high);
             }
             Step::Compare { into, comparison, a, b } => {
                 self.masks[into] = kernels::compare(comparison, self.input(a), self.input(b));
@@ -328,11 +304,21 @@ impl Scratch {
             }
             Step::Not { into, of } => self.masks[into] = self.masks[of].map(|word| !word),
             Step::Draw { into, lottery } => {
-                let seed = lottery.seed(block.run());
-                self.masks[into] =
-                    std::array::from_fn(|word| lottery.draw(seed, &self.positions[word], u64::MAX));
+                self.masks[into] = self.draw(lottery, block.run(), [u64::MAX; TILE_WORDS]);
             }
         }
+    }
+
+    /// Those of the events `among` that a lottery draws.
+    #[inline(always)]
+    fn draw(&self, lottery: Lottery, run: u32, among: Bits) -> Bits {
+        let seed = lottery.seed(run);
+        let events: u32 = among.iter().map(|word| word.count_ones()).sum();
+        if events as usize > DRAWN_ONE_BY_ONE_MAX {
+            let drawn = kernels::drawn(lottery, seed, &self.positions);
+            return std::array::from_fn(|word| drawn[word] & among[word]);
+        }
+        std::array::from_fn(|word| lottery.draw(seed, &self.positions[word], among[word]))
     }
 
     /// Lets `f` fill a column while it reads others (program I2). Moves three words, allocates nothing.
@@ -353,34 +339,6 @@ impl Scratch {
         match operand {
             Operand::Column(column) => Input::Column(self.column(column)),
             Operand::Constant(value) => Input::Constant(value),
-        }
-    }
-}
-
-/// Walks the spans of a block from tile to tile.
-#[derive(Default)]
-struct Cursor {
-    span: usize,
-    from: usize,
-}
-
-impl Cursor {
-    /// The pieces of `tile`, which follows the one before.
-    fn cut(&mut self, block: &Block, tile: Tile, pieces: &mut Vec<Piece>) {
-        pieces.clear();
-        let mut at = 0;
-        while at < tile.events {
-            let left = block.spans()[self.span].events - self.from;
-            let events = left.min(tile.events - at);
-            if events > 0 {
-                pieces.push(Piece { at, events, span: self.span, from: self.from });
-            }
-            at += events;
-            self.from += events;
-            if events == left {
-                self.span += 1;
-                self.from = 0;
-            }
         }
     }
 }

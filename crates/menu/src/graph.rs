@@ -1,9 +1,9 @@
 //! The operations of a menu as a graph without repetition.
 //!
 //! ```text
-//!   a: muons.pt[0] >= 22 && met.pt > 50        Raw(muons.pt[0]) --> Within(44..) ------------ And
-//!   b: met.pt > 50 || muons.pt[0] >= 30                         \-> Within(60..) -- Or         |
-//!                                              Raw(met.pt) -------> Within(101..) --^---------^
+//!   a: muons.pt[0] >= 22 && met.pt > 50        Within(muons.pt[0], 44..) ------------ And
+//!   b: met.pt > 50 || muons.pt[0] >= 30        Within(muons.pt[0], 60..) -- Or         |
+//!                                              Within(met.pt, 101..) -------^----------^
 //! ```
 //!
 //! * I1: equal operations on equal operands are one node, so what several lines need is computed once.
@@ -17,7 +17,7 @@ use tamis_event::Element;
 use crate::expression::{Arithmetic, Comparison};
 use crate::limits::OPERATIONS_MAX;
 use crate::lottery::Lottery;
-use crate::window::{raw_range, window};
+use crate::window::window;
 
 /// A node of the graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -32,8 +32,6 @@ impl NodeId {
 /// What an operation makes for every event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sort {
-    /// An integer as it stands in the record.
-    Raw,
     /// An f64.
     Number,
     /// A truth value.
@@ -43,15 +41,10 @@ pub(crate) enum Sort {
 /// One operation; in the order of [`Sort`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Node {
-    /// An integer element, at most 32 bits with its sign; the place in [`Graph::element`].
-    Raw(usize),
-
     /// The bits of an f64.
     Number(u64),
-    /// Physical value of an element of another type.
+    /// Physical value of an element; the place in [`Graph::element`].
     Load(usize),
-    /// Physical value of a raw one; the same place again, for its scale and offset.
-    Physical(NodeId, usize),
     /// A score column.
     Score(usize),
     Absolute(NodeId),
@@ -61,9 +54,11 @@ pub(crate) enum Node {
     Count(Box<[NodeId]>),
 
     Truth(bool),
-    /// A raw value in an interval, ends included.
-    Within(NodeId, i32, i32),
+    /// The raw value of an element in an interval, ends included; the place again.
+    Within(usize, i32, i32),
     Compare(Comparison, NodeId, NodeId),
+    /// How many of these hold is in an interval, ends included.
+    Counted(Box<[NodeId]>, u32, u32),
     And(NodeId, NodeId),
     Or(NodeId, NodeId),
     Not(NodeId),
@@ -73,10 +68,8 @@ pub(crate) enum Node {
 impl Node {
     pub(crate) fn sort(&self) -> Sort {
         match self {
-            Self::Raw(_) => Sort::Raw,
             Self::Number(_)
             | Self::Load(_)
-            | Self::Physical(..)
             | Self::Score(_)
             | Self::Absolute(_)
             | Self::Negate(_)
@@ -85,6 +78,7 @@ impl Node {
             Self::Truth(_)
             | Self::Within(..)
             | Self::Compare(..)
+            | Self::Counted(..)
             | Self::And(..)
             | Self::Or(..)
             | Self::Not(_)
@@ -95,22 +89,18 @@ impl Node {
     /// Calls `each` for every operand, in order.
     pub(crate) fn for_each_operand(&self, mut each: impl FnMut(NodeId)) {
         match self {
-            Self::Raw(_)
-            | Self::Number(_)
+            Self::Number(_)
             | Self::Load(_)
             | Self::Score(_)
             | Self::Truth(_)
+            | Self::Within(..)
             | Self::Draw(_) => {}
-            Self::Physical(a, _)
-            | Self::Within(a, ..)
-            | Self::Absolute(a)
-            | Self::Negate(a)
-            | Self::Not(a) => each(*a),
+            Self::Absolute(a) | Self::Negate(a) | Self::Not(a) => each(*a),
             Self::Combine(_, a, b) | Self::Compare(_, a, b) | Self::And(a, b) | Self::Or(a, b) => {
                 each(*a);
                 each(*b);
             }
-            Self::Count(operands) => operands.iter().copied().for_each(each),
+            Self::Count(operands) | Self::Counted(operands, ..) => operands.iter().copied().for_each(each),
         }
     }
 }
@@ -184,11 +174,7 @@ impl Graph {
         if place == next {
             self.elements.push(element);
         }
-        if raw_range(element).is_none() {
-            return self.add(Node::Load(place));
-        }
-        let raw = self.add(Node::Raw(place))?;
-        self.add(Node::Physical(raw, place))
+        self.add(Node::Load(place))
     }
 
     pub(crate) fn score(&mut self, column: usize) -> Made {
@@ -229,22 +215,39 @@ impl Graph {
         }
     }
 
-    /// `a op limit`: an interval of a raw value if it is one, else the `plain` comparison.
+    /// `a op limit`: an interval of a raw value or of a count if it is one, else the `plain` comparison.
     fn cut(&mut self, comparison: Comparison, a: NodeId, limit: f64, plain: Node) -> Made {
+        if let Node::Count(of) = &self.nodes[a.index()] {
+            return self.counted(comparison, of.clone(), limit);
+        }
         let (absolute, inner) = match self.nodes[a.index()] {
             Node::Absolute(inner) => (true, inner),
             _ => (false, a),
         };
-        let Node::Physical(raw, place) = self.nodes[inner.index()] else { return self.add(plain) };
+        let Node::Load(place) = self.nodes[inner.index()] else { return self.add(plain) };
         let Some(found) = window(self.elements[place], absolute, comparison, limit) else {
             return self.add(plain);
         };
         let within = if found.low > found.high {
             self.truth(false)?
         } else {
-            self.add(Node::Within(raw, found.low, found.high))?
+            self.add(Node::Within(place, found.low, found.high))?
         };
         if found.outside { self.not(within) } else { Ok(within) }
+    }
+
+    fn counted(&mut self, comparison: Comparison, of: Box<[NodeId]>, limit: f64) -> Made {
+        let outside = comparison == Comparison::NotEqual;
+        let inner = if outside { Comparison::Equal } else { comparison };
+        let mut counts = (0..=of.len() as u32).filter(|&count| inner.holds(count.into(), limit));
+        let within = match counts.next() {
+            Some(low) => {
+                let high = counts.last().unwrap_or(low);
+                self.add(Node::Counted(of, low, high))?
+            }
+            None => self.truth(false)?,
+        };
+        if outside { self.not(within) } else { Ok(within) }
     }
 
     pub(crate) fn and(&mut self, a: NodeId, b: NodeId) -> Made {

@@ -8,6 +8,8 @@ use std::hint::black_box;
 use tamis_event::{Dtype, Element};
 
 use crate::expression::{Arithmetic, Comparison};
+use crate::limits::OPERATIONS_MAX;
+use crate::lottery::Lottery;
 
 /// Events per mask word.
 pub(crate) const LANES: usize = 64;
@@ -18,8 +20,6 @@ pub(crate) const TILE: usize = TILE_WORDS * LANES;
 
 /// Numbers of the events of one mask word.
 pub(crate) type Lanes = [f64; LANES];
-/// Raw values of the same.
-pub(crate) type RawLanes = [i32; LANES];
 /// Bit `i % 64` of word `i / 64` belongs to event `i` of the tile.
 pub(crate) type Bits = [u64; TILE_WORDS];
 
@@ -30,30 +30,20 @@ pub(crate) enum Input<'a> {
     Constant(f64),
 }
 
-/// `out[i]` = raw value of `element` in record `i` of `records`, which are `stride` bytes each. For the types of [`crate::window::raw_range`].
-#[inline(always)]
-pub(crate) fn load_raw(out: &mut [i32], records: &[u8], stride: usize, element: Element) {
-    let at = element.at;
-    match element.dtype {
-        Dtype::U8 => strided(out, records, stride, at, |bytes| u8::from_le_bytes(bytes).into()),
-        Dtype::I8 => strided(out, records, stride, at, |bytes| i8::from_le_bytes(bytes).into()),
-        Dtype::U16 => strided(out, records, stride, at, |bytes| u16::from_le_bytes(bytes).into()),
-        Dtype::I16 => strided(out, records, stride, at, |bytes| i16::from_le_bytes(bytes).into()),
-        Dtype::I32 => strided(out, records, stride, at, i32::from_le_bytes),
-        Dtype::U32 | Dtype::F16 | Dtype::F32 => unreachable!("not a raw type"),
-    }
-}
-
-/// The same with physical values, for the other types.
+/// `out[i]` = physical value of `element` in record `i` of `records`, which are `stride` bytes each.
 #[inline(always)]
 pub(crate) fn load(out: &mut [f64], records: &[u8], stride: usize, element: Element) {
     let Element { at, scale, offset, .. } = element;
     let physical = |raw: f64| raw * scale + offset;
     match element.dtype {
-        Dtype::U32 => strided(out, records, stride, at, |bytes: [u8; 4]| physical(Dtype::U32.read(&bytes))),
+        Dtype::U8 => strided(out, records, stride, at, |bytes| physical(u8::from_le_bytes(bytes).into())),
+        Dtype::I8 => strided(out, records, stride, at, |bytes| physical(i8::from_le_bytes(bytes).into())),
+        Dtype::U16 => strided(out, records, stride, at, |bytes| physical(u16::from_le_bytes(bytes).into())),
+        Dtype::I16 => strided(out, records, stride, at, |bytes| physical(i16::from_le_bytes(bytes).into())),
+        Dtype::U32 => strided(out, records, stride, at, |bytes| physical(u32::from_le_bytes(bytes).into())),
+        Dtype::I32 => strided(out, records, stride, at, |bytes| physical(i32::from_le_bytes(bytes).into())),
+        Dtype::F32 => strided(out, records, stride, at, |bytes| physical(f32::from_le_bytes(bytes).into())),
         Dtype::F16 => strided(out, records, stride, at, |bytes: [u8; 2]| physical(Dtype::F16.read(&bytes))),
-        Dtype::F32 => strided(out, records, stride, at, |bytes: [u8; 4]| physical(Dtype::F32.read(&bytes))),
-        Dtype::U8 | Dtype::I8 | Dtype::U16 | Dtype::I16 | Dtype::I32 => unreachable!("a raw type"),
     }
 }
 
@@ -83,16 +73,10 @@ fn strided<T, const N: usize>(
 
 /// Raw to physical values, by the formula of [`Element::physical`].
 #[inline(always)]
-pub(crate) fn physical(out: &mut [Lanes; TILE_WORDS], of: &[RawLanes; TILE_WORDS], scale: f64, offset: f64) {
-    for (out, &raw) in out.as_flattened_mut().iter_mut().zip(of.as_flattened()) {
+pub(crate) fn physical(out: &mut [f64], raws: &[i32; TILE], scale: f64, offset: f64) {
+    for (out, &raw) in out.iter_mut().zip(raws) {
         *out = f64::from(raw) * scale + offset;
     }
-}
-
-/// The events whose raw value is from `low` to `high`.
-#[inline(always)]
-pub(crate) fn within(of: &[RawLanes; TILE_WORDS], low: i32, high: i32) -> Bits {
-    gather(|word, lane| (low <= of[word][lane]) & (of[word][lane] <= high))
 }
 
 /// Scores to the numbers of the menu. Exact.
@@ -189,7 +173,12 @@ fn gather(holds: impl Fn(usize, usize) -> bool) -> Bits {
         }
     }
     // The optimiser would merge the two loops into shifts of single events, ten times as slow. Should it see through this, nothing is wrong.
-    black_box(&bytes).map(|bytes| pack(&bytes))
+    let bytes = black_box(&bytes);
+    let mut bits = [0; TILE_WORDS];
+    for (bits, bytes) in bits.iter_mut().zip(bytes) {
+        *bits = pack(bytes);
+    }
+    bits
 }
 
 /// Bytes that are 0 or 1 to bits.
@@ -203,6 +192,47 @@ fn pack(bytes: &[u8; LANES]) -> u64 {
         word |= packed << (8 * group);
     }
     word
+}
+
+/// The events that a lottery draws; `positions` are those of [`crate::lottery::position`].
+#[inline(always)]
+pub(crate) fn drawn(lottery: Lottery, seed: u64, positions: &[[u64; LANES]; TILE_WORDS]) -> Bits {
+    gather(|word, lane| lottery.draws(seed, positions[word][lane]))
+}
+
+/// The events for which the number of masks `of` that have their bit is from `low` to `high`.
+#[inline(always)]
+pub(crate) fn counted(masks: &[Bits], of: &[usize], low: u32, high: u32) -> Bits {
+    // Bit `k` of the number, for every event; one more than the number can have, for `high + 1`.
+    let mut digits = [[0; TILE_WORDS]; DIGITS];
+    let digits = &mut digits[..of.len().ilog2() as usize + 2];
+    for &mask in of {
+        let mut carry = masks[mask];
+        for digit in &mut *digits {
+            for (digit, carry) in digit.iter_mut().zip(&mut carry) {
+                (*digit, *carry) = (*digit ^ *carry, *digit & *carry);
+            }
+        }
+    }
+    let (enough, too_many) = (at_least(digits, low), at_least(digits, high + 1));
+    std::array::from_fn(|word| enough[word] & !too_many[word])
+}
+
+/// Digits of [`counted`] at most.
+const DIGITS: usize = OPERATIONS_MAX.ilog2() as usize + 2;
+
+/// The events whose number, given by its binary digits, is at least `limit`, which has no more digits.
+#[inline(always)]
+fn at_least(digits: &[Bits], limit: u32) -> Bits {
+    let (mut more, mut equal) = ([0; TILE_WORDS], [u64::MAX; TILE_WORDS]);
+    for (k, digit) in digits.iter().enumerate().rev() {
+        let bit = if limit >> k & 1 == 1 { u64::MAX } else { 0 };
+        for word in 0..TILE_WORDS {
+            more[word] |= equal[word] & digit[word] & !bit;
+            equal[word] &= !(digit[word] ^ bit);
+        }
+    }
+    std::array::from_fn(|word| more[word] | equal[word])
 }
 
 /// `out[i]` = how many of the masks `of` have bit `i`.

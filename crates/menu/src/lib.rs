@@ -44,6 +44,7 @@ mod lottery;
 mod lowering;
 mod menu;
 mod pass_through;
+mod pieces;
 mod program;
 mod table;
 mod threshold;

@@ -4,7 +4,7 @@
 //! replay, another number of workers and another order of arrival give the same verdict.
 
 /// 2^64 divided by the golden ratio: the step of the `SplitMix64` generator.
-const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
+pub(crate) const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// One chance in `n` for every event, under a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,6 +27,7 @@ impl Lottery {
     }
 
     /// Is the event at this position drawn?
+    #[inline(always)]
     pub(crate) fn draws(self, seed: u64, position: u64) -> bool {
         finish(seed.wrapping_add(position)) <= self.limit
     }
@@ -49,6 +50,7 @@ pub(crate) fn position(event_id: u64) -> u64 {
     event_id.wrapping_add(1).wrapping_mul(STEP)
 }
 
+#[inline(always)]
 fn finish(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);

@@ -1,24 +1,30 @@
 //! The graph of a menu as straight lists of steps over tiles of events, one list per line.
 //!
-//! A step reads and writes registers: a **raw** holds an integer per event of the tile, a **column** an f64, a **mask** a bit. Steps come in
-//! the order in which the lines need them, so a register is free again soon and the scratch memory stays in the cache.
+//! A step reads and writes registers: a **column** holds an f64 per event of the tile, a **mask** a bit. Steps come in the order in which the
+//! lines need them, so a register is free again soon and the scratch memory stays in the cache.
+//!
+//! Before the steps of a tile its records go through a **sieve**, once for all lines: every cut on an integer is a bit per event then, and the
+//! integers that steps compute with stand in columns of their own.
 //!
 //! * I1: a register is written before it is read.
 //! * I2: a step never writes a register that it reads.
 //! * I3: a register is reused only after the last step that reads it.
 
-use tamis_event::Element;
+use tamis_event::{Dtype, Element};
+use tamis_kernel::{Cut, Integer, Number, Sieve};
 
 use crate::expression::{Arithmetic, Comparison};
 use crate::graph::{Graph, Node, NodeId, Sort};
 use crate::lottery::Lottery;
 
-/// Index of a raw register.
-pub(crate) type Raw = usize;
 /// Index of a column register.
 pub(crate) type Column = usize;
 /// Index of a mask register.
 pub(crate) type Mask = usize;
+
+/// Integers that the sieve takes along for steps to compute with. Further ones are read by the steps that need them, each in a pass of its own:
+/// what nobody needs for long would fill the cache.
+const INTEGERS_MAX: usize = 64;
 
 /// A number per event, or the same number for all.
 #[derive(Clone, Copy, Debug)]
@@ -27,20 +33,20 @@ pub(crate) enum Operand {
     Constant(f64),
 }
 
-/// One operation on a whole tile.
+/// One operation on a whole tile. Cuts and integers are those of the sieve, by their index.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
-    Raw { into: Raw, element: Element },
     Load { into: Column, element: Element },
-    Physical { into: Column, of: Raw, scale: f64, offset: f64 },
+    Physical { into: Column, integer: usize, scale: f64, offset: f64 },
     Score { into: Column, score: usize },
     Absolute { into: Column, of: Column },
     Negate { into: Column, of: Column },
     Combine { into: Column, arithmetic: Arithmetic, a: Operand, b: Operand },
     Count { into: Column, of: Box<[Mask]> },
     Truth { into: Mask, value: bool },
-    Within { into: Mask, of: Raw, low: i32, high: i32 },
+    Within { into: Mask, cut: usize },
     Compare { into: Mask, comparison: Comparison, a: Operand, b: Operand },
+    Counted { into: Mask, of: Box<[Mask]>, low: u32, high: u32 },
     And { into: Mask, a: Mask, b: Mask },
     Or { into: Mask, a: Mask, b: Mask },
     Not { into: Mask, of: Mask },
@@ -60,7 +66,9 @@ pub(crate) struct Section {
 pub(crate) struct Program {
     /// One per line.
     pub(crate) sections: Vec<Section>,
-    pub(crate) raws: usize,
+    pub(crate) sieve: Sieve,
+    pub(crate) cuts: usize,
+    pub(crate) integers: usize,
     pub(crate) columns: usize,
     pub(crate) masks: usize,
     /// Does a step draw?
@@ -68,14 +76,15 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// The program that finds `conditions[k]` of every line `k`.
-    pub(crate) fn new(graph: &Graph, conditions: &[NodeId]) -> Self {
+    /// The program that finds `conditions[k]` of every line `k` from records of `record_len` bytes.
+    pub(crate) fn new(graph: &Graph, conditions: &[NodeId], record_len: usize) -> Self {
         let mut scheduler = Scheduler {
             graph,
             steps: Vec::new(),
             registers: vec![None; graph.nodes().len()],
             readers: readers(graph, conditions),
-            raws: Registers::default(),
+            cuts: Vec::new(),
+            integers: Vec::new(),
             columns: Registers::default(),
             masks: Registers::default(),
         };
@@ -87,8 +96,16 @@ impl Program {
         };
         let sections = conditions.iter().map(section).collect();
         let draws = graph.nodes().iter().any(|node| matches!(node, Node::Draw(_)));
-        let (raws, columns, masks) = (scheduler.raws.made, scheduler.columns.made, scheduler.masks.made);
-        Self { sections, raws, columns, masks, draws }
+        let Scheduler { cuts, integers, columns, masks, .. } = scheduler;
+        Self {
+            sections,
+            sieve: Sieve::new(record_len, &cuts, &integers),
+            cuts: cuts.len(),
+            integers: integers.len(),
+            columns: columns.made,
+            masks: masks.made,
+            draws,
+        }
     }
 }
 
@@ -130,7 +147,8 @@ struct Scheduler<'a> {
     registers: Vec<Option<usize>>,
     /// Steps to come that read a node.
     readers: Vec<usize>,
-    raws: Registers,
+    cuts: Vec<Cut>,
+    integers: Vec<Integer>,
     columns: Registers,
     masks: Registers,
 }
@@ -160,12 +178,7 @@ impl Scheduler<'_> {
         let at = |id| self.register(id);
         let step = match node {
             Node::Number(_) => unreachable!("a constant is an operand and has no register"),
-            Node::Raw(place) => Step::Raw { into, element: self.graph.element(*place) },
-            Node::Load(place) => Step::Load { into, element: self.graph.element(*place) },
-            Node::Physical(of, place) => {
-                let Element { scale, offset, .. } = self.graph.element(*place);
-                Step::Physical { into, of: at(*of), scale, offset }
-            }
+            Node::Load(place) => self.load(into, self.graph.element(*place)),
             Node::Score(score) => Step::Score { into, score: *score },
             Node::Absolute(of) => Step::Absolute { into, of: at(*of) },
             Node::Negate(of) => Step::Negate { into, of: at(*of) },
@@ -174,9 +187,13 @@ impl Scheduler<'_> {
             }
             Node::Count(of) => Step::Count { into, of: of.iter().map(|&id| at(id)).collect() },
             Node::Truth(value) => Step::Truth { into, value: *value },
-            Node::Within(of, low, high) => Step::Within { into, of: at(*of), low: *low, high: *high },
+            Node::Within(place, low, high) => self.within(into, self.graph.element(*place), *low, *high),
             Node::Compare(comparison, a, b) => {
                 Step::Compare { into, comparison: *comparison, a: self.operand(*a), b: self.operand(*b) }
+            }
+            Node::Counted(of, low, high) => {
+                let of = of.iter().map(|&id| at(id)).collect();
+                Step::Counted { into, of, low: *low, high: *high }
             }
             Node::And(a, b) => Step::And { into, a: at(*a), b: at(*b) },
             Node::Or(a, b) => Step::Or { into, a: at(*a), b: at(*b) },
@@ -188,9 +205,23 @@ impl Scheduler<'_> {
         node.for_each_operand(|operand| self.release(operand));
     }
 
+    fn load(&mut self, into: Column, element: Element) -> Step {
+        let Some(integer) = integer(element).filter(|_| self.integers.len() < INTEGERS_MAX) else {
+            return Step::Load { into, element };
+        };
+        self.integers.push(integer);
+        let Element { scale, offset, .. } = element;
+        Step::Physical { into, integer: self.integers.len() - 1, scale, offset }
+    }
+
+    fn within(&mut self, into: Mask, element: Element, low: i32, high: i32) -> Step {
+        let of = integer(element).expect("only integers are cut by their raw values");
+        self.cuts.push(Cut { of, low, high });
+        Step::Within { into, cut: self.cuts.len() - 1 }
+    }
+
     fn registers_of(&mut self, node: &Node) -> &mut Registers {
         match node.sort() {
-            Sort::Raw => &mut self.raws,
             Sort::Number => &mut self.columns,
             Sort::Truth => &mut self.masks,
         }
@@ -216,4 +247,17 @@ impl Scheduler<'_> {
             self.registers_of(&self.graph.nodes()[id.index()]).free.push(register);
         }
     }
+}
+
+/// The element as the sieve knows it; of the types of [`crate::window::raw_range`] that is all.
+fn integer(Element { at, dtype, .. }: Element) -> Option<Integer> {
+    let number = match dtype {
+        Dtype::U8 => Number::U8,
+        Dtype::I8 => Number::I8,
+        Dtype::U16 => Number::U16,
+        Dtype::I16 => Number::I16,
+        Dtype::I32 => Number::I32,
+        Dtype::U32 | Dtype::F16 | Dtype::F32 => return None,
+    };
+    Some(Integer { at, number })
 }

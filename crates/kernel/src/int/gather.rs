@@ -124,7 +124,7 @@ impl Window {
             simd.store_pairs(&mut pairs[pair], register, words[word % WORDS]);
         }
         for part in &self.parts {
-            let number = part.place.integer(simd, words);
+            let number = part.place.integer(simd, words[part.place.word % WORDS]);
             let half = if part.is_second {
                 simd.shift_left(number, 16)
             } else {

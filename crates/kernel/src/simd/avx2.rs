@@ -9,7 +9,7 @@ use std::arch::x86_64::*;
 
 use super::{IntSimd, Simd, WINDOW, turn_each};
 use crate::int::Pairs;
-use crate::lanes::Lanes;
+use crate::lanes::{EVENTS, Lanes};
 
 /// The proof that this CPU has AVX2 and FMA.
 #[derive(Clone, Copy, Debug)]
@@ -158,6 +158,8 @@ fn scaled(low: __m256d, high: __m256d, scale: f64, offset: f64) -> __m256 {
 }
 
 impl IntSimd for Avx2 {
+    type Shorts = [__m256i; 2];
+
     #[inline(always)]
     fn load_pairs(self, from: &Pairs, register: usize) -> __m256 {
         let from: &[[i16; 2]; 8] = &from.0.as_chunks().0[register];
@@ -176,6 +178,36 @@ impl IntSimd for Avx2 {
     fn splat_bits(self, bits: u32) -> __m256 {
         // SAFETY: `self` proves AVX2.
         unsafe { _mm256_castsi256_ps(_mm256_set1_epi32(bits.cast_signed())) }
+    }
+
+    #[inline(always)]
+    fn shorts(self, pairs: &Pairs, is_second: bool) -> [__m256i; 2] {
+        // SAFETY: `self` proves AVX2.
+        unsafe { shorts(pairs, is_second) }
+    }
+
+    #[inline(always)]
+    fn shorts_within(self, shorts: [__m256i; 2], low: u16, span: u16) -> u32 {
+        // SAFETY: `self` proves AVX2.
+        unsafe { shorts_within(shorts, low, span) }
+    }
+
+    #[inline(always)]
+    fn within(self, a: __m256, low: i32, span: u32) -> u32 {
+        // SAFETY: `self` proves AVX2.
+        unsafe {
+            let above = _mm256_sub_epi32(_mm256_castps_si256(a), _mm256_set1_epi32(low));
+            let least = _mm256_min_epu32(above, _mm256_set1_epi32(span.cast_signed()));
+            let within = _mm256_castsi256_ps(_mm256_cmpeq_epi32(above, least));
+            _mm256_movemask_ps(within).cast_unsigned()
+        }
+    }
+
+    #[inline(always)]
+    fn store_integers(self, to: &mut [i32; EVENTS], register: usize, v: __m256) {
+        let to: &mut [i32; 8] = &mut to.as_chunks_mut().0[register];
+        // SAFETY: `self` proves AVX2; the array has the 8 integers that are written.
+        unsafe { _mm256_storeu_ps(to.as_mut_ptr().cast(), v) }
     }
 
     operations! {
@@ -199,6 +231,37 @@ impl IntSimd for Avx2 {
             _mm256_castsi256_ps(_mm256_shuffle_epi8(packed, order))
         };
     }
+}
+
+/// Packing works in halves of a register, so the events stand in fours, in this order: 0 2 1 3 in the first register, 4 6 5 7 in the second.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn shorts(pairs: &Pairs, is_second: bool) -> [__m256i; 2] {
+    let registers = pairs.0.as_chunks::<8>().0;
+    let load = |register: usize| {
+        // SAFETY: the array has the 8 pairs that are read.
+        let pair = unsafe { _mm256_loadu_si256(registers[register].as_ptr().cast()) };
+        if is_second {
+            _mm256_srli_epi32::<16>(pair)
+        } else {
+            _mm256_blend_epi16::<0xaa>(pair, _mm256_setzero_si256())
+        }
+    };
+    [_mm256_packus_epi32(load(0), load(1)), _mm256_packus_epi32(load(2), load(3))]
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn shorts_within(shorts: [__m256i; 2], low: u16, span: u16) -> u32 {
+    let (low, span) = (_mm256_set1_epi16(low.cast_signed()), _mm256_set1_epi16(span.cast_signed()));
+    let within = |numbers| {
+        let above = _mm256_sub_epi16(numbers, low);
+        _mm256_cmpeq_epi16(above, _mm256_min_epu16(above, span))
+    };
+    // Packed once more, the fours stand in the order 0 2 4 6 1 3 5 7.
+    let bytes = _mm256_packs_epi16(within(shorts[0]), within(shorts[1]));
+    let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    _mm256_movemask_epi8(_mm256_permutevar8x32_epi32(bytes, order)).cast_unsigned()
 }
 
 #[inline]

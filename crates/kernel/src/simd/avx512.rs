@@ -10,7 +10,7 @@ use std::arch::x86_64::*;
 
 use super::{Avx2, IntSimd, Simd, WINDOW, turn_each};
 use crate::int::Pairs;
-use crate::lanes::Lanes;
+use crate::lanes::{EVENTS, Lanes};
 
 /// The proof that this CPU has AVX-512F, and with `VNNI` that it has AVX-512BW and AVX512-VNNI, too.
 #[derive(Clone, Copy, Debug)]
@@ -186,6 +186,8 @@ fn scaled(low: __m512d, high: __m512d, scale: f64, offset: f64) -> __m512 {
 }
 
 impl IntSimd for Avx512<true> {
+    type Shorts = __m512i;
+
     #[inline(always)]
     fn load_pairs(self, from: &Pairs, register: usize) -> __m512 {
         let from: &[[i16; 2]; 16] = &from.0.as_chunks().0[register];
@@ -204,6 +206,37 @@ impl IntSimd for Avx512<true> {
     fn splat_bits(self, bits: u32) -> __m512 {
         // SAFETY: `self` proves AVX-512F.
         unsafe { _mm512_castsi512_ps(_mm512_set1_epi32(bits.cast_signed())) }
+    }
+
+    #[inline(always)]
+    fn shorts(self, pairs: &Pairs, is_second: bool) -> __m512i {
+        // SAFETY: `self` proves AVX-512F and BW.
+        unsafe { shorts(pairs, is_second) }
+    }
+
+    #[inline(always)]
+    fn shorts_within(self, shorts: __m512i, low: u16, span: u16) -> u32 {
+        // SAFETY: `self` proves AVX-512F and BW.
+        unsafe {
+            let above = _mm512_sub_epi16(shorts, _mm512_set1_epi16(low.cast_signed()));
+            _mm512_cmple_epu16_mask(above, _mm512_set1_epi16(span.cast_signed()))
+        }
+    }
+
+    #[inline(always)]
+    fn within(self, a: __m512, low: i32, span: u32) -> u32 {
+        // SAFETY: `self` proves AVX-512F.
+        unsafe {
+            let above = _mm512_sub_epi32(_mm512_castps_si512(a), _mm512_set1_epi32(low));
+            _mm512_cmple_epu32_mask(above, _mm512_set1_epi32(span.cast_signed())).into()
+        }
+    }
+
+    #[inline(always)]
+    fn store_integers(self, to: &mut [i32; EVENTS], register: usize, v: __m512) {
+        let to: &mut [i32; 16] = &mut to.as_chunks_mut().0[register];
+        // SAFETY: `self` proves AVX-512F; the array has the 16 integers that are written.
+        unsafe { _mm512_storeu_ps(to.as_mut_ptr().cast(), v) }
     }
 
     operations! {
@@ -226,6 +259,29 @@ impl IntSimd for Avx512<true> {
             _mm512_castsi512_ps(_mm512_shuffle_epi8(packed, order))
         };
     }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn shorts(pairs: &Pairs, is_second: bool) -> __m512i {
+    /// Which numbers are the first of their pairs: 0 to 31 are of the first register, 32 to 63 of the second.
+    const FIRST: [i16; EVENTS] = {
+        let mut order = [0; EVENTS];
+        let mut event = 0;
+        while event < EVENTS {
+            order[event] = 2 * event as i16;
+            event += 1;
+        }
+        order
+    };
+    let (low, high) = pairs.0.split_at(16);
+    // SAFETY: each half has the 16 pairs, and the array the 32 numbers, that are read.
+    let (low, high, first) = unsafe {
+        let load = |from: *const _| _mm512_loadu_si512(from);
+        (load(low.as_ptr().cast()), load(high.as_ptr().cast()), load(FIRST.as_ptr().cast()))
+    };
+    let order = _mm512_add_epi16(first, _mm512_set1_epi16(is_second.into()));
+    _mm512_permutex2var_epi16(low, order, high)
 }
 
 #[inline]

@@ -5,9 +5,13 @@
 
 use super::Simd;
 use crate::int::Pairs;
+use crate::lanes::EVENTS;
 
 /// An instruction set with integers. Registers are those of [`Simd`], which see the bits only.
 pub(crate) trait IntSimd: Simd {
+    /// 16 bits of each event of a tile, in whatever order suits [`IntSimd::shorts_within`].
+    type Shorts: Copy;
+
     /// Register `register` of `from`.
     fn load_pairs(self, from: &Pairs, register: usize) -> Self::V;
     /// Stores into register `register` of `to`.
@@ -25,6 +29,15 @@ pub(crate) trait IntSimd: Simd {
     fn shift_right_by(self, a: Self::V, by: Self::V) -> Self::V;
     /// A pair of two 32-bit integers; of one beyond 16 bits the nearest that has 16.
     fn pair(self, a: Self::V, b: Self::V) -> Self::V;
+
+    /// The first or the second half of every pair.
+    fn shorts(self, pairs: &Pairs, is_second: bool) -> Self::Shorts;
+    /// Bit `e`: that of event `e` less `low`, wrapping, is at most `span`, both without a sign.
+    fn shorts_within(self, shorts: Self::Shorts, low: u16, span: u16) -> u32;
+    /// Bit `lane`: `a - low`, wrapping, is at most `span`, without a sign.
+    fn within(self, a: Self::V, low: i32, span: u32) -> u32;
+    /// Stores 32-bit integers into register `register` of `to`.
+    fn store_integers(self, to: &mut [i32; EVENTS], register: usize, v: Self::V);
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::hint::select_unpredictable;
 
 use super::{IntSimd, Simd, WINDOW, turn_each};
 use crate::int::Pairs;
-use crate::lanes::Lanes;
+use crate::lanes::{EVENTS, Lanes};
 
 /// No instruction set at all.
 #[derive(Clone, Copy, Debug)]
@@ -204,6 +204,8 @@ fn together([first, second]: [i16; 2]) -> f32 {
 }
 
 impl IntSimd for Portable {
+    type Shorts = [u16; EVENTS];
+
     #[inline(always)]
     fn load_pairs(self, from: &Pairs, register: usize) -> V {
         from.0.as_chunks::<LANES>().0[register].map(together)
@@ -255,4 +257,30 @@ impl IntSimd for Portable {
         let narrow = |lane: f32| lane.to_bits().cast_signed().clamp(i16::MIN.into(), i16::MAX.into()) as i16;
         each(a, b, |a, b| together([narrow(a), narrow(b)]))
     }
+
+    #[inline(always)]
+    fn shorts(self, pairs: &Pairs, is_second: bool) -> [u16; EVENTS] {
+        pairs.0.map(|pair| pair[usize::from(is_second)].cast_unsigned())
+    }
+
+    #[inline(always)]
+    fn shorts_within(self, shorts: [u16; EVENTS], low: u16, span: u16) -> u32 {
+        to_bits(shorts.map(|short| short.wrapping_sub(low) <= span))
+    }
+
+    #[inline(always)]
+    fn within(self, a: V, low: i32, span: u32) -> u32 {
+        to_bits(a.map(|a| a.to_bits().wrapping_sub(low.cast_unsigned()) <= span))
+    }
+
+    #[inline(always)]
+    fn store_integers(self, to: &mut [i32; EVENTS], register: usize, v: V) {
+        to.as_chunks_mut().0[register] = v.map(|number| number.to_bits().cast_signed());
+    }
+}
+
+/// Bit `i` = `holds[i]`.
+#[inline(always)]
+fn to_bits<const N: usize>(holds: [bool; N]) -> u32 {
+    holds.iter().rev().fold(0, |bits, &holds| bits << 1 | u32::from(holds))
 }

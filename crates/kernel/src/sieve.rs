@@ -1,0 +1,263 @@
+//! Cuts on the integers of records: straight from the records to one bit per event and cut, and the integers themselves where they are wanted.
+//!
+//! ```text
+//!   records of 32 events --windows, turned--> words of 32 events
+//!                                               | the two halves of a word, packed: one number of 16 bits of 32 events
+//!                                               v
+//!                                             number - low <= high - low ?      32 bits, bit e is event e
+//! ```
+//!
+//! * I1: the bits are those of the comparison, on every instruction set. One comparison tests both bounds: `number - low`, without a sign, wraps
+//!   to something large for a number below `low`.
+//! * I2: no byte outside the slices that the caller gave is read.
+//! * I3: bits and integers of events that do not exist are anything.
+
+use std::ops::Range;
+
+use crate::gather::{self, Number, Place, Records, Run, Scattered, WORDS};
+use crate::int::Pairs;
+use crate::isa::{IntWork, Isa, Level};
+use crate::lanes::EVENTS;
+use crate::simd::IntSimd;
+
+/// An integer of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Integer {
+    /// Bytes from the start of the record.
+    pub at: usize,
+    /// Its type; not [`Number::F32`].
+    pub number: Number,
+}
+
+/// An integer from `low` to `high`, both included and both of its type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the sentence above")]
+pub struct Cut {
+    pub of: Integer,
+    pub low: i32,
+    pub high: i32,
+}
+
+/// Cuts and integers that are wanted of records of one layout. It does not change, and threads can share it.
+#[derive(Clone, Debug)]
+pub struct Sieve {
+    level: Level,
+    windows: Vec<Window>,
+    /// In the order of the windows.
+    tests: Vec<Test>,
+    record_len: usize,
+    cuts: usize,
+    integers: usize,
+}
+
+/// Where a sieve writes: columns of the same length, in tiles of 32 events.
+#[derive(Debug)]
+pub struct Sifted<'a> {
+    /// One column per cut: bit `e` of a word says whether event `e` of the tile passes.
+    pub bits: &'a mut [u32],
+    /// One column per integer.
+    pub integers: &'a mut [[i32; EVENTS]],
+    /// Tiles of a column.
+    pub tiles: usize,
+    /// The tile to begin with.
+    pub first: usize,
+}
+
+/// 32 bytes of a record and what is asked of them.
+#[derive(Clone, Debug, Default)]
+struct Window {
+    at: usize,
+    shorts: Vec<Short>,
+    others: Vec<Other>,
+    /// Where integers stand that are wanted, and which these are.
+    wanted: Vec<(Place, usize)>,
+}
+
+/// Tests of a number of 16 bits that is one half of a word.
+#[derive(Clone, Debug)]
+struct Short {
+    word: usize,
+    is_second: bool,
+    tests: Range<usize>,
+}
+
+/// Tests of any other number.
+#[derive(Clone, Debug)]
+struct Other {
+    place: Place,
+    tests: Range<usize>,
+}
+
+/// A cut as [the module](self) says: whether `number - low <= span`.
+#[derive(Clone, Copy, Debug)]
+struct Test {
+    low: i32,
+    span: u32,
+    /// Which of the cuts it is.
+    cut: usize,
+}
+
+impl Sieve {
+    /// Plans for records of `record_len` bytes.
+    ///
+    /// # Panics
+    /// If an integer does not lie within the record or is none, or bounds are not in order or not of its type: the caller has resolved them in
+    /// the schema of the records.
+    pub fn new(record_len: usize, cuts: &[Cut], integers: &[Integer]) -> Self {
+        Self::with_isa(record_len, cuts, integers, Isa::best())
+    }
+
+    /// The same for `isa`. The results are the same, bit for bit.
+    ///
+    /// # Panics
+    /// As [`Sieve::new`], and if this CPU lacks `isa`.
+    pub fn with_isa(record_len: usize, cuts: &[Cut], integers: &[Integer], isa: Isa) -> Self {
+        let level = Level::new(isa).expect("an instruction set that is available").for_integers();
+        cuts.iter().for_each(assert_is_one);
+        let mut asked: Vec<Integer> = cuts.iter().map(|cut| cut.of).chain(integers.iter().copied()).collect();
+        asked.sort_by_key(|integer| (integer.at, integer.number.size(), integer.number as u8));
+        asked.dedup();
+        let mut tests = Vec::with_capacity(cuts.len());
+        let mut tests_of = |of: Integer| {
+            let (first, cuts) = (tests.len(), cuts.iter().enumerate());
+            tests.extend(cuts.filter(|(_, cut)| cut.of == of).map(|(index, cut)| Test::new(index, cut)));
+            first..tests.len()
+        };
+        let wanted = |of: Integer| (0..integers.len()).filter(move |&k| integers[k] == of);
+        let windows = gather::windows(record_len, &asked, |asked| (asked.at, asked.number.size()));
+        let windows = windows.into_iter().map(|(at, asked)| {
+            let mut window = Window { at, ..Window::default() };
+            asked.into_iter().for_each(|integer| window.add(integer, tests_of(integer), wanted(integer)));
+            window
+        });
+        let windows = windows.collect();
+        Self { level, windows, tests, record_len, cuts: cuts.len(), integers: integers.len() }
+    }
+
+    /// Tests up to 32 events, event `e` by the record that `records[e]` begins with. A slice may be longer than its record; what follows has no
+    /// influence.
+    ///
+    /// # Panics
+    /// If there are more than 32 events, a slice is shorter than a record, or there is no room for the results.
+    pub fn sift(&self, records: &[&[u8]], into: Sifted<'_>) {
+        assert!(records.len() <= EVENTS, "{} events at once", records.len());
+        assert!(records.iter().all(|record| record.len() >= self.record_len), "records are whole");
+        self.run(Scattered(records), records.len(), into);
+    }
+
+    /// The same for any number of events whose records follow each other. `bytes` may go on behind the last one, which is faster.
+    ///
+    /// # Panics
+    /// As [`Sieve::sift`].
+    pub fn sift_run(&self, bytes: &[u8], events: usize, into: Sifted<'_>) {
+        assert!(bytes.len() >= events * self.record_len, "records are whole");
+        self.run(Run { bytes, stride: self.record_len }, events, into);
+    }
+
+    fn run(&self, records: impl Records, events: usize, into: Sifted<'_>) {
+        let columns = [(into.bits.len(), self.cuts), (into.integers.len(), self.integers)];
+        let fits = columns.iter().all(|&(len, columns)| len == columns * into.tiles);
+        assert!(fits && into.first + events.div_ceil(EVENTS) <= into.tiles, "room for the results");
+        self.level.run_int(Sift { sieve: self, records, events, into });
+    }
+}
+
+fn assert_is_one(cut: &Cut) {
+    let Cut { of, low, high } = *cut;
+    let (least, most) = match of.number {
+        Number::U8 => (0, u8::MAX.into()),
+        Number::I8 => (i8::MIN.into(), i8::MAX.into()),
+        Number::U16 => (0, u16::MAX.into()),
+        Number::I16 => (i16::MIN.into(), i16::MAX.into()),
+        Number::I32 => (i32::MIN, i32::MAX),
+        Number::F32 => panic!("a cut on integers"),
+    };
+    assert!(least <= low && low <= high && high <= most, "no cut on {:?}: {low} to {high}", of.number);
+}
+
+impl Test {
+    fn new(cut: usize, &Cut { low, high, .. }: &Cut) -> Self {
+        Self { low, span: high.wrapping_sub(low).cast_unsigned(), cut }
+    }
+}
+
+impl Window {
+    fn add(&mut self, integer: Integer, tests: Range<usize>, wanted: impl Iterator<Item = usize>) {
+        let Integer { at, number } = integer;
+        let from = at - self.at;
+        let place = Place::new(from, number);
+        self.wanted.extend(wanted.map(|index| (place, index)));
+        if tests.is_empty() {
+            return;
+        }
+        if number.size() == 2 && from.is_multiple_of(2) {
+            self.shorts.push(Short { word: from / 4, is_second: from % 4 == 2, tests });
+        } else {
+            self.others.push(Other { place, tests });
+        }
+    }
+}
+
+struct Sift<'a, R> {
+    sieve: &'a Sieve,
+    records: R,
+    events: usize,
+    into: Sifted<'a>,
+}
+
+impl<R: Records> IntWork for Sift<'_, R> {
+    #[inline(always)]
+    fn run<S: IntSimd>(self, simd: S) {
+        let Self { sieve, records, events, mut into } = self;
+        let mut words = [Pairs::ZERO; WORDS];
+        for first in (0..events).step_by(EVENTS) {
+            let last = events.min(first + EVENTS);
+            for window in &sieve.windows {
+                for (register, first) in (first..last).step_by(S::LANES).enumerate() {
+                    let turned = records.words(simd, window.at, first, last);
+                    for (words, turned) in words.iter_mut().zip(turned) {
+                        simd.store_pairs(words, register, turned);
+                    }
+                }
+                window.test(simd, &words, &sieve.tests, &mut into);
+                window.take(simd, &words, &mut into);
+            }
+            into.first += 1;
+        }
+    }
+}
+
+impl Window {
+    #[inline(always)]
+    fn test<S: IntSimd>(&self, simd: S, words: &[Pairs; WORDS], tests: &[Test], into: &mut Sifted<'_>) {
+        for short in &self.shorts {
+            let numbers = simd.shorts(&words[short.word % WORDS], short.is_second);
+            for test in &tests[short.tests.clone()] {
+                into.bits[test.cut * into.tiles + into.first] =
+                    simd.shorts_within(numbers, test.low as u16, test.span as u16);
+            }
+        }
+        for other in &self.others {
+            for test in &tests[other.tests.clone()] {
+                let mut found = 0;
+                for register in 0..EVENTS / S::LANES {
+                    let word = simd.load_pairs(&words[other.place.word % WORDS], register);
+                    let number = other.place.integer(simd, word);
+                    found |= simd.within(number, test.low, test.span) << (register * S::LANES);
+                }
+                into.bits[test.cut * into.tiles + into.first] = found;
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn take<S: IntSimd>(&self, simd: S, words: &[Pairs; WORDS], into: &mut Sifted<'_>) {
+        for &(place, index) in &self.wanted {
+            let integers = &mut into.integers[index * into.tiles + into.first];
+            for register in 0..EVENTS / S::LANES {
+                let word = simd.load_pairs(&words[place.word % WORDS], register);
+                simd.store_integers(integers, register, place.integer(simd, word));
+            }
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Where the records of a tile are: the frames of a block do not follow each other in memory.
+
+use std::ops::Range;
+
+use tamis_event::Block;
+use tamis_kernel::{EVENTS, Sifted};
+
+use crate::kernels::{Bits, TILE};
+use crate::program::Program;
+
+/// The events `at..at + events` of a tile are the records of `span` from its record `from` on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Piece {
+    at: usize,
+    events: usize,
+    span: usize,
+    from: usize,
+}
+
+impl Piece {
+    /// Its events in the tile.
+    pub(crate) fn tile(self) -> Range<usize> {
+        self.at..self.at + self.events
+    }
+
+    /// Its records.
+    pub(crate) fn records(self, block: &Block) -> &[u8] {
+        self.records_from(block, self.at)
+    }
+
+    /// The id of its first event.
+    pub(crate) fn first_id(self, block: &Block) -> u64 {
+        block.spans()[self.span].first_id.wrapping_add(self.from as u64)
+    }
+
+    /// Its records from that of event `at` of the tile on.
+    fn records_from(self, block: &Block, at: usize) -> &[u8] {
+        let stride = block.stride();
+        let from = self.from + at - self.at;
+        &block.spans()[self.span].bytes[from * stride..(self.from + self.events) * stride]
+    }
+}
+
+/// Walks the spans of a block from tile to tile.
+#[derive(Debug, Default)]
+pub(crate) struct Cursor {
+    span: usize,
+    from: usize,
+}
+
+impl Cursor {
+    /// The pieces of the next `events` events, in order and each with at least one; at most one per event.
+    pub(crate) fn cut(&mut self, block: &Block, events: usize, pieces: &mut Vec<Piece>) {
+        pieces.clear();
+        let mut at = 0;
+        while at < events {
+            let left = block.spans()[self.span].events - self.from;
+            let mine = left.min(events - at);
+            if mine > 0 {
+                pieces.push(Piece { at, events: mine, span: self.span, from: self.from });
+            }
+            at += mine;
+            self.from += mine;
+            if mine == left {
+                self.span += 1;
+                self.from = 0;
+            }
+        }
+    }
+}
+
+/// Tiles of the sieve in a tile here.
+const TILES: usize = TILE / EVENTS;
+
+/// What the sieve finds in the records of a tile: a column per cut and per integer.
+#[derive(Debug)]
+pub(crate) struct Found {
+    bits: Vec<u32>,
+    integers: Vec<[i32; EVENTS]>,
+}
+
+impl Found {
+    pub(crate) fn new(program: &Program) -> Self {
+        Self { bits: vec![0; TILES * program.cuts], integers: vec![[0; EVENTS]; TILES * program.integers] }
+    }
+
+    /// The events that pass a cut.
+    #[inline(always)]
+    pub(crate) fn passing(&self, cut: usize) -> Bits {
+        let halves = &self.bits.as_chunks::<TILES>().0[cut];
+        std::array::from_fn(|word| u64::from(halves[2 * word]) | u64::from(halves[2 * word + 1]) << EVENTS)
+    }
+
+    /// The raw values of the events.
+    #[inline(always)]
+    pub(crate) fn integer(&self, integer: usize) -> &[i32; TILE] {
+        let tiles = &self.integers.as_chunks::<TILES>().0[integer];
+        tiles.as_flattened().first_chunk().expect("as long as a tile")
+    }
+
+    /// Sifts the events of `pieces`: those of one piece as they are, and 32 at a time where pieces meet.
+    pub(crate) fn sift(&mut self, program: &Program, block: &Block, pieces: &[Piece]) {
+        let Some(end) = pieces.last().map(|piece| piece.tile().end) else { return };
+        let (mut at, mut first) = (0, 0);
+        while at < end {
+            while pieces[first].tile().end <= at {
+                first += 1;
+            }
+            let (bits, integers) = (&mut self.bits, &mut self.integers);
+            let into = Sifted { bits, integers, tiles: TILES, first: at / EVENTS };
+            let left = pieces[first].tile().end - at;
+            let events = if at + left == end { left } else { left - left % EVENTS };
+            if events > 0 {
+                program.sieve.sift_run(pieces[first].records_from(block, at), events, into);
+                at += events;
+                continue;
+            }
+            let mut records: [&[u8]; EVENTS] = [&[]; EVENTS];
+            let mut count = 0;
+            for piece in &pieces[first..] {
+                let next = piece.records_from(block, piece.tile().start.max(at)).chunks_exact(block.stride());
+                for (record, next) in records[count..].iter_mut().zip(next) {
+                    *record = next;
+                    count += 1;
+                }
+            }
+            program.sieve.sift(&records[..count], into);
+            at += count;
+        }
+    }
+}
