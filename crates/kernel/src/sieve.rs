@@ -1,10 +1,10 @@
 //! Cuts on the integers of records: straight from the records to one bit per event and cut, and the integers themselves where they are wanted.
 //!
 //! ```text
-//!   records of 32 events --windows, turned--> words of 32 events
-//!                                               | the two halves of a word, packed: one number of 16 bits of 32 events
+//!   records of 64 events --windows, turned--> words of 64 events
+//!                                               | the first or second halves of a word, packed: one number of 16 bits of 64 events
 //!                                               v
-//!                                             number - low <= high - low ?      32 bits, bit e is event e
+//!                                             number - low <= high - low ?      64 bits, bit e is event e
 //! ```
 //!
 //! * I1: the bits are those of the comparison, on every instruction set. One comparison tests both bounds: `number - low`, without a sign, wraps
@@ -50,18 +50,23 @@ pub struct Sieve {
     integers: usize,
 }
 
-/// Where a sieve writes: columns of the same length, in tiles of 32 events.
+/// Where a sieve writes: columns of the same length, in groups of 64 events.
 #[derive(Debug)]
 pub struct Sifted<'a> {
-    /// One column per cut: bit `e` of a word says whether event `e` of the tile passes.
-    pub bits: &'a mut [u32],
+    /// One column per cut: bit `e` of a word says whether event `e` of the group passes.
+    pub bits: &'a mut [u64],
     /// One column per integer.
-    pub integers: &'a mut [[i32; EVENTS]],
-    /// Tiles of a column.
-    pub tiles: usize,
-    /// The tile to begin with.
+    pub integers: &'a mut [[i32; Sieve::EVENTS]],
+    /// Groups of a column.
+    pub groups: usize,
+    /// The group to begin with.
     pub first: usize,
 }
+
+/// One word of each event of a group.
+type Words = [Pairs; GROUP];
+/// Tiles of a group.
+const GROUP: usize = Sieve::EVENTS / EVENTS;
 
 /// 32 bytes of a record and what is asked of them.
 #[derive(Clone, Debug, Default)]
@@ -98,6 +103,9 @@ struct Test {
 }
 
 impl Sieve {
+    /// Events of a group: what is tested together.
+    pub const EVENTS: usize = 64;
+
     /// Plans for records of `record_len` bytes.
     ///
     /// # Panics
@@ -134,13 +142,13 @@ impl Sieve {
         Self { level, windows, tests, record_len, cuts: cuts.len(), integers: integers.len() }
     }
 
-    /// Tests up to 32 events, event `e` by the record that `records[e]` begins with. A slice may be longer than its record; what follows has no
+    /// Tests up to 64 events, event `e` by the record that `records[e]` begins with. A slice may be longer than its record; what follows has no
     /// influence.
     ///
     /// # Panics
-    /// If there are more than 32 events, a slice is shorter than a record, or there is no room for the results.
+    /// If there are more than 64 events, a slice is shorter than a record, or there is no room for the results.
     pub fn sift(&self, records: &[&[u8]], into: Sifted<'_>) {
-        assert!(records.len() <= EVENTS, "{} events at once", records.len());
+        assert!(records.len() <= Self::EVENTS, "{} events at once", records.len());
         assert!(records.iter().all(|record| record.len() >= self.record_len), "records are whole");
         self.run(Scattered(records), records.len(), into);
     }
@@ -156,8 +164,8 @@ impl Sieve {
 
     fn run(&self, records: impl Records, events: usize, into: Sifted<'_>) {
         let columns = [(into.bits.len(), self.cuts), (into.integers.len(), self.integers)];
-        let fits = columns.iter().all(|&(len, columns)| len == columns * into.tiles);
-        assert!(fits && into.first + events.div_ceil(EVENTS) <= into.tiles, "room for the results");
+        let fits = columns.iter().all(|&(len, columns)| len == columns * into.groups);
+        assert!(fits && into.first + events.div_ceil(Self::EVENTS) <= into.groups, "room for the results");
         self.level.run_int(Sift { sieve: self, records, events, into });
     }
 }
@@ -209,14 +217,15 @@ impl<R: Records> IntWork for Sift<'_, R> {
     #[inline(always)]
     fn run<S: IntSimd>(self, simd: S) {
         let Self { sieve, records, events, mut into } = self;
-        let mut words = [Pairs::ZERO; WORDS];
-        for first in (0..events).step_by(EVENTS) {
-            let last = events.min(first + EVENTS);
+        let mut words = [[Pairs::ZERO; GROUP]; WORDS];
+        for first in (0..events).step_by(Sieve::EVENTS) {
+            let last = events.min(first + Sieve::EVENTS);
             for window in &sieve.windows {
                 for (register, first) in (first..last).step_by(S::LANES).enumerate() {
+                    let (tile, register) = (register * S::LANES / EVENTS, register % (EVENTS / S::LANES));
                     let turned = records.words(simd, window.at, first, last);
                     for (words, turned) in words.iter_mut().zip(turned) {
-                        simd.store_pairs(words, register, turned);
+                        simd.store_pairs(&mut words[tile], register, turned);
                     }
                 }
                 window.test(simd, &words, &sieve.tests, &mut into);
@@ -229,34 +238,41 @@ impl<R: Records> IntWork for Sift<'_, R> {
 
 impl Window {
     #[inline(always)]
-    fn test<S: IntSimd>(&self, simd: S, words: &[Pairs; WORDS], tests: &[Test], into: &mut Sifted<'_>) {
+    fn test<S: IntSimd>(&self, simd: S, words: &[Words; WORDS], tests: &[Test], into: &mut Sifted<'_>) {
         for short in &self.shorts {
-            let numbers = simd.shorts(&words[short.word % WORDS], short.is_second);
+            let [first, second] = &words[short.word % WORDS];
+            let numbers = [simd.shorts(first, short.is_second), simd.shorts(second, short.is_second)];
             for test in &tests[short.tests.clone()] {
-                into.bits[test.cut * into.tiles + into.first] =
-                    simd.shorts_within(numbers, test.low as u16, test.span as u16);
+                let (low, span) = (test.low as u16, test.span as u16);
+                let first = simd.shorts_within(numbers[0], low, span);
+                let second = simd.shorts_within(numbers[1], low, span);
+                into.bits[test.cut * into.groups + into.first] =
+                    u64::from(first) | u64::from(second) << EVENTS;
             }
         }
-        for other in &self.others {
-            for test in &tests[other.tests.clone()] {
-                let mut found = 0;
-                for register in 0..EVENTS / S::LANES {
-                    let word = simd.load_pairs(&words[other.place.word % WORDS], register);
-                    let number = other.place.integer(simd, word);
-                    found |= simd.within(number, test.low, test.span) << (register * S::LANES);
+        for Other { place, tests: range } in &self.others {
+            for test in &tests[range.clone()] {
+                let mut bits = 0;
+                for event in (0..Sieve::EVENTS).step_by(S::LANES) {
+                    let pairs = &words[place.word % WORDS][event / EVENTS];
+                    let number = place.integer(simd, simd.load_pairs(pairs, event % EVENTS / S::LANES));
+                    bits |= u64::from(simd.within(number, test.low, test.span)) << event;
                 }
-                into.bits[test.cut * into.tiles + into.first] = found;
+                into.bits[test.cut * into.groups + into.first] = bits;
             }
         }
     }
 
     #[inline(always)]
-    fn take<S: IntSimd>(&self, simd: S, words: &[Pairs; WORDS], into: &mut Sifted<'_>) {
+    fn take<S: IntSimd>(&self, simd: S, words: &[Words; WORDS], into: &mut Sifted<'_>) {
         for &(place, index) in &self.wanted {
-            let integers = &mut into.integers[index * into.tiles + into.first];
-            for register in 0..EVENTS / S::LANES {
-                let word = simd.load_pairs(&words[place.word % WORDS], register);
-                simd.store_integers(integers, register, place.integer(simd, word));
+            let integers = &mut into.integers[index * into.groups + into.first];
+            let tiles = integers.as_chunks_mut::<EVENTS>().0;
+            for (pairs, integers) in words[place.word % WORDS].iter().zip(tiles) {
+                for register in 0..EVENTS / S::LANES {
+                    let number = place.integer(simd, simd.load_pairs(pairs, register));
+                    simd.store_integers(integers, register, number);
+                }
             }
         }
     }

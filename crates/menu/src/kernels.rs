@@ -73,8 +73,8 @@ fn strided<T, const N: usize>(
 
 /// Raw to physical values, by the formula of [`Element::physical`].
 #[inline(always)]
-pub(crate) fn physical(out: &mut [f64], raws: &[i32; TILE], scale: f64, offset: f64) {
-    for (out, &raw) in out.iter_mut().zip(raws) {
+pub(crate) fn physical(out: &mut [f64], raws: &[[i32; LANES]; TILE_WORDS], scale: f64, offset: f64) {
+    for (out, &raw) in out.iter_mut().zip(raws.as_flattened()) {
         *out = f64::from(raw) * scale + offset;
     }
 }

@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use tamis_event::Block;
-use tamis_kernel::{EVENTS, Sifted};
+use tamis_kernel::{Sieve, Sifted};
 
-use crate::kernels::{Bits, TILE};
+use crate::kernels::{Bits, LANES, TILE_WORDS};
 use crate::program::Program;
 
 /// The events `at..at + events` of a tile are the records of `span` from its record `from` on.
@@ -69,36 +69,37 @@ impl Cursor {
     }
 }
 
-/// Tiles of the sieve in a tile here.
-const TILES: usize = TILE / EVENTS;
+// A word of bits is what the sieve tests together.
+const _: () = assert!(LANES == Sieve::EVENTS);
 
 /// What the sieve finds in the records of a tile: a column per cut and per integer.
 #[derive(Debug)]
 pub(crate) struct Found {
-    bits: Vec<u32>,
-    integers: Vec<[i32; EVENTS]>,
+    bits: Vec<u64>,
+    integers: Vec<[i32; LANES]>,
 }
 
 impl Found {
     pub(crate) fn new(program: &Program) -> Self {
-        Self { bits: vec![0; TILES * program.cuts], integers: vec![[0; EVENTS]; TILES * program.integers] }
+        Self {
+            bits: vec![0; TILE_WORDS * program.cuts],
+            integers: vec![[0; LANES]; TILE_WORDS * program.integers],
+        }
     }
 
     /// The events that pass a cut.
     #[inline(always)]
     pub(crate) fn passing(&self, cut: usize) -> Bits {
-        let halves = &self.bits.as_chunks::<TILES>().0[cut];
-        std::array::from_fn(|word| u64::from(halves[2 * word]) | u64::from(halves[2 * word + 1]) << EVENTS)
+        self.bits.as_chunks().0[cut]
     }
 
     /// The raw values of the events.
     #[inline(always)]
-    pub(crate) fn integer(&self, integer: usize) -> &[i32; TILE] {
-        let tiles = &self.integers.as_chunks::<TILES>().0[integer];
-        tiles.as_flattened().first_chunk().expect("as long as a tile")
+    pub(crate) fn integer(&self, integer: usize) -> &[[i32; LANES]; TILE_WORDS] {
+        &self.integers.as_chunks().0[integer]
     }
 
-    /// Sifts the events of `pieces`: those of one piece as they are, and 32 at a time where pieces meet.
+    /// Sifts the events of `pieces`: those of one piece as they are, and a word at a time where pieces meet.
     pub(crate) fn sift(&mut self, program: &Program, block: &Block, pieces: &[Piece]) {
         let Some(end) = pieces.last().map(|piece| piece.tile().end) else { return };
         let (mut at, mut first) = (0, 0);
@@ -107,15 +108,15 @@ impl Found {
                 first += 1;
             }
             let (bits, integers) = (&mut self.bits, &mut self.integers);
-            let into = Sifted { bits, integers, tiles: TILES, first: at / EVENTS };
+            let into = Sifted { bits, integers, groups: TILE_WORDS, first: at / LANES };
             let left = pieces[first].tile().end - at;
-            let events = if at + left == end { left } else { left - left % EVENTS };
+            let events = if at + left == end { left } else { left - left % LANES };
             if events > 0 {
                 program.sieve.sift_run(pieces[first].records_from(block, at), events, into);
                 at += events;
                 continue;
             }
-            let mut records: [&[u8]; EVENTS] = [&[]; EVENTS];
+            let mut records: [&[u8]; LANES] = [&[]; LANES];
             let mut count = 0;
             for piece in &pieces[first..] {
                 let next = piece.records_from(block, piece.tile().start.max(at)).chunks_exact(block.stride());
