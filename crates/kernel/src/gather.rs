@@ -341,6 +341,9 @@ impl Other {
 pub(crate) trait Records: Copy {
     /// Words of the windows at `at` in the records from event `first` on, up to event `events`; of the lanes beyond, anything.
     fn words<S: Simd>(self, simd: S, at: usize, first: usize, events: usize) -> [S::V; WORDS];
+
+    /// Asks for the records from event `first` on, up to event `events`, before they are needed.
+    fn ask(self, first: usize, events: usize);
 }
 
 /// Windows that are copied together first.
@@ -365,6 +368,10 @@ impl Records for Scattered<'_> {
     fn words<S: Simd>(self, simd: S, at: usize, first: usize, events: usize) -> [S::V; WORDS] {
         copied(simd, self.0[first..events].iter().map(|record| &record[at..]).take(S::LANES))
     }
+
+    /// They may be anywhere.
+    #[inline(always)]
+    fn ask(self, _: usize, _: usize) {}
 }
 
 /// One after the other.
@@ -383,6 +390,15 @@ impl Records for Run<'_> {
             return simd.turn_words(from, stride);
         }
         copied(simd, from.chunks(stride).take(S::LANES.min(events - first)))
+    }
+
+    #[inline(always)]
+    fn ask(self, first: usize, events: usize) {
+        let Self { bytes, stride } = self;
+        if stride <= AHEAD_RECORD_MAX {
+            let bytes = &bytes[bytes.len().min(first * stride)..];
+            prefetch(&bytes[..bytes.len().min((events - first) * stride)]);
+        }
     }
 }
 

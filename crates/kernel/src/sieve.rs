@@ -220,6 +220,7 @@ impl<R: Records> IntWork for Sift<'_, R> {
         let mut words = [[Pairs::ZERO; GROUP]; WORDS];
         for first in (0..events).step_by(Sieve::EVENTS) {
             let last = events.min(first + Sieve::EVENTS);
+            records.ask(last, last + Sieve::EVENTS);
             for window in &sieve.windows {
                 for (register, first) in (first..last).step_by(S::LANES).enumerate() {
                     let (tile, register) = (register * S::LANES / EVENTS, register % (EVENTS / S::LANES));

@@ -23,7 +23,7 @@ impl Piece {
         self.at..self.at + self.events
     }
 
-    /// Its records.
+    /// Its records, and those of the span that follow.
     pub(crate) fn records(self, block: &Block) -> &[u8] {
         self.records_from(block, self.at)
     }
@@ -33,11 +33,9 @@ impl Piece {
         block.spans()[self.span].first_id.wrapping_add(self.from as u64)
     }
 
-    /// Its records from that of event `at` of the tile on.
+    /// The same from event `at` of the tile on.
     fn records_from(self, block: &Block, at: usize) -> &[u8] {
-        let stride = block.stride();
-        let from = self.from + at - self.at;
-        &block.spans()[self.span].bytes[from * stride..(self.from + self.events) * stride]
+        &block.spans()[self.span].bytes[(self.from + at - self.at) * block.stride()..]
     }
 }
 
@@ -119,9 +117,9 @@ impl Found {
             let mut records: [&[u8]; LANES] = [&[]; LANES];
             let mut count = 0;
             for piece in &pieces[first..] {
-                let next = piece.records_from(block, piece.tile().start.max(at)).chunks_exact(block.stride());
-                for (record, next) in records[count..].iter_mut().zip(next) {
-                    *record = next;
+                let events = piece.tile().start.max(at)..piece.tile().end;
+                for (record, event) in records[count..].iter_mut().zip(events) {
+                    *record = piece.records_from(block, event);
                     count += 1;
                 }
             }
