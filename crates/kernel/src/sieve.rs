@@ -1,4 +1,4 @@
-//! Cuts on the integers of records: straight from the records to one bit per event and cut, and the integers themselves where they are wanted.
+//! Cuts on the integers of records: straight from the records to one bit per event and cut, and to sums of integers where numbers are wanted.
 //!
 //! ```text
 //!   records of 64 events --windows, turned--> words of 64 events
@@ -10,7 +10,7 @@
 //! * I1: the bits are those of the comparison, on every instruction set. One comparison tests both bounds: `number - low`, without a sign, wraps
 //!   to something large for a number below `low`.
 //! * I2: no byte outside the slices that the caller gave is read.
-//! * I3: bits and integers of events that do not exist are anything.
+//! * I3: bits and sums of events that do not exist are anything.
 
 use std::ops::Range;
 
@@ -38,7 +38,7 @@ pub struct Cut {
     pub high: i32,
 }
 
-/// Cuts and integers that are wanted of records of one layout. It does not change, and threads can share it.
+/// Cuts on the integers of records of one layout, and sums of them. It does not change, and threads can share it.
 #[derive(Clone, Debug)]
 pub struct Sieve {
     level: Level,
@@ -47,7 +47,7 @@ pub struct Sieve {
     tests: Vec<Test>,
     record_len: usize,
     cuts: usize,
-    integers: usize,
+    sums: usize,
 }
 
 /// Where a sieve writes: columns of the same length, in groups of 64 events.
@@ -55,8 +55,8 @@ pub struct Sieve {
 pub struct Sifted<'a> {
     /// One column per cut: bit `e` of a word says whether event `e` of the group passes.
     pub bits: &'a mut [u64],
-    /// One column per integer.
-    pub integers: &'a mut [[i32; Sieve::EVENTS]],
+    /// One column per sum.
+    pub sums: &'a mut [[i32; Sieve::EVENTS]],
     /// Groups of a column.
     pub groups: usize,
     /// The group to begin with.
@@ -74,8 +74,16 @@ struct Window {
     at: usize,
     shorts: Vec<Short>,
     others: Vec<Other>,
-    /// Where integers stand that are wanted, and which these are.
-    wanted: Vec<(Place, usize)>,
+    terms: Vec<Term>,
+}
+
+/// A number that goes into a sum.
+#[derive(Clone, Copy, Debug)]
+struct Term {
+    place: Place,
+    sum: usize,
+    /// Is something there already?
+    joins: bool,
 }
 
 /// Tests of a number of 16 bits that is one half of a word.
@@ -106,40 +114,40 @@ impl Sieve {
     /// Events of a group: what is tested together.
     pub const EVENTS: usize = 64;
 
-    /// Plans for records of `record_len` bytes.
+    /// Plans for records of `record_len` bytes. Of each sum the terms are given.
     ///
     /// # Panics
     /// If an integer does not lie within the record or is none, or bounds are not in order or not of its type: the caller has resolved them in
     /// the schema of the records.
-    pub fn new(record_len: usize, cuts: &[Cut], integers: &[Integer]) -> Self {
-        Self::with_isa(record_len, cuts, integers, Isa::best())
+    pub fn new(record_len: usize, cuts: &[Cut], sums: &[Vec<Integer>]) -> Self {
+        Self::with_isa(record_len, cuts, sums, Isa::best())
     }
 
     /// The same for `isa`. The results are the same, bit for bit.
     ///
     /// # Panics
     /// As [`Sieve::new`], and if this CPU lacks `isa`.
-    pub fn with_isa(record_len: usize, cuts: &[Cut], integers: &[Integer], isa: Isa) -> Self {
+    pub fn with_isa(record_len: usize, cuts: &[Cut], sums: &[Vec<Integer>], isa: Isa) -> Self {
         let level = Level::new(isa).expect("an instruction set that is available").for_integers();
-        cuts.iter().for_each(assert_is_one);
-        let mut asked: Vec<Integer> = cuts.iter().map(|cut| cut.of).chain(integers.iter().copied()).collect();
-        asked.sort_by_key(|integer| (integer.at, integer.number.size(), integer.number as u8));
+        let terms = sums.iter().enumerate().flat_map(|(sum, terms)| terms.iter().map(move |of| (sum, *of)));
+        let mut asked: Vec<Integer> =
+            cuts.iter().map(|cut| cut.of).chain(terms.clone().map(|(_, of)| of)).collect();
+        asked.iter().for_each(|of| assert!(of.number != Number::F32, "{of:?} is no integer"));
+        asked.sort_by_key(|of| (of.at, of.number as u8));
         asked.dedup();
-        let mut tests = Vec::with_capacity(cuts.len());
-        let mut tests_of = |of: Integer| {
-            let (first, cuts) = (tests.len(), cuts.iter().enumerate());
-            tests.extend(cuts.filter(|(_, cut)| cut.of == of).map(|(index, cut)| Test::new(index, cut)));
-            first..tests.len()
-        };
-        let wanted = |of: Integer| (0..integers.len()).filter(move |&k| integers[k] == of);
-        let windows = gather::windows(record_len, &asked, |asked| (asked.at, asked.number.size()));
+        let mut plan = Plan { tests: Vec::new(), begun: vec![false; sums.len()] };
+        let windows = gather::windows(record_len, &asked, |of| (of.at, of.number.size()));
         let windows = windows.into_iter().map(|(at, asked)| {
             let mut window = Window { at, ..Window::default() };
-            asked.into_iter().for_each(|integer| window.add(integer, tests_of(integer), wanted(integer)));
+            for of in asked {
+                let cuts = cuts.iter().enumerate().filter(|(_, cut)| cut.of == of);
+                let sums = terms.clone().filter(|&(_, term)| term == of).map(|(sum, _)| sum);
+                plan.add(&mut window, of, cuts, sums);
+            }
             window
         });
         let windows = windows.collect();
-        Self { level, windows, tests, record_len, cuts: cuts.len(), integers: integers.len() }
+        Self { level, windows, tests: plan.tests, record_len, cuts: cuts.len(), sums: sums.len() }
     }
 
     /// Tests up to 64 events, event `e` by the record that `records[e]` begins with. A slice may be longer than its record; what follows has no
@@ -163,46 +171,60 @@ impl Sieve {
     }
 
     fn run(&self, records: impl Records, events: usize, into: Sifted<'_>) {
-        let columns = [(into.bits.len(), self.cuts), (into.integers.len(), self.integers)];
+        let columns = [(into.bits.len(), self.cuts), (into.sums.len(), self.sums)];
         let fits = columns.iter().all(|&(len, columns)| len == columns * into.groups);
         assert!(fits && into.first + events.div_ceil(Self::EVENTS) <= into.groups, "room for the results");
         self.level.run_int(Sift { sieve: self, records, events, into });
     }
 }
 
-fn assert_is_one(cut: &Cut) {
-    let Cut { of, low, high } = *cut;
-    let (least, most) = match of.number {
-        Number::U8 => (0, u8::MAX.into()),
-        Number::I8 => (i8::MIN.into(), i8::MAX.into()),
-        Number::U16 => (0, u16::MAX.into()),
-        Number::I16 => (i16::MIN.into(), i16::MAX.into()),
-        Number::I32 => (i32::MIN, i32::MAX),
-        Number::F32 => panic!("a cut on integers"),
-    };
-    assert!(least <= low && low <= high && high <= most, "no cut on {:?}: {low} to {high}", of.number);
+/// A sieve in the making.
+struct Plan {
+    tests: Vec<Test>,
+    /// Sums that have a term.
+    begun: Vec<bool>,
 }
 
-impl Test {
-    fn new(cut: usize, &Cut { low, high, .. }: &Cut) -> Self {
-        Self { low, span: high.wrapping_sub(low).cast_unsigned(), cut }
-    }
-}
-
-impl Window {
-    fn add(&mut self, integer: Integer, tests: Range<usize>, wanted: impl Iterator<Item = usize>) {
-        let Integer { at, number } = integer;
-        let from = at - self.at;
+impl Plan {
+    /// Adds what is asked of one integer to its window.
+    fn add<'a>(
+        &mut self,
+        window: &mut Window,
+        Integer { at, number }: Integer,
+        cuts: impl Iterator<Item = (usize, &'a Cut)>,
+        sums: impl Iterator<Item = usize>,
+    ) {
+        let from = at - window.at;
         let place = Place::new(from, number);
-        self.wanted.extend(wanted.map(|index| (place, index)));
+        for sum in sums {
+            let joins = std::mem::replace(&mut self.begun[sum], true);
+            window.terms.push(Term { place, sum, joins });
+        }
+        let first = self.tests.len();
+        self.tests.extend(cuts.map(|(index, cut)| Test::new(index, cut)));
+        let tests = first..self.tests.len();
         if tests.is_empty() {
             return;
         }
         if number.size() == 2 && from.is_multiple_of(2) {
-            self.shorts.push(Short { word: from / 4, is_second: from % 4 == 2, tests });
+            window.shorts.push(Short { word: from / 4, is_second: from % 4 == 2, tests });
         } else {
-            self.others.push(Other { place, tests });
+            window.others.push(Other { place, tests });
         }
+    }
+}
+
+impl Test {
+    fn new(cut: usize, &Cut { of, low, high }: &Cut) -> Self {
+        let (least, most) = match of.number {
+            Number::U8 => (0, u8::MAX.into()),
+            Number::I8 => (i8::MIN.into(), i8::MAX.into()),
+            Number::U16 => (0, u16::MAX.into()),
+            Number::I16 => (i16::MIN.into(), i16::MAX.into()),
+            Number::I32 | Number::F32 => (i32::MIN, i32::MAX),
+        };
+        assert!(least <= low && low <= high && high <= most, "no cut on {of:?}: {low} to {high}");
+        Self { low, span: high.wrapping_sub(low).cast_unsigned(), cut }
     }
 }
 
@@ -230,7 +252,7 @@ impl<R: Records> IntWork for Sift<'_, R> {
                     }
                 }
                 window.test(simd, &words, &sieve.tests, &mut into);
-                window.take(simd, &words, &mut into);
+                window.add(simd, &words, &mut into);
             }
             into.first += 1;
         }
@@ -265,14 +287,16 @@ impl Window {
     }
 
     #[inline(always)]
-    fn take<S: IntSimd>(&self, simd: S, words: &[Words; WORDS], into: &mut Sifted<'_>) {
-        for &(place, index) in &self.wanted {
-            let integers = &mut into.integers[index * into.groups + into.first];
-            let tiles = integers.as_chunks_mut::<EVENTS>().0;
-            for (pairs, integers) in words[place.word % WORDS].iter().zip(tiles) {
+    fn add<S: IntSimd>(&self, simd: S, words: &[Words; WORDS], into: &mut Sifted<'_>) {
+        for &Term { place, sum, joins } in &self.terms {
+            let sums = into.sums[sum * into.groups + into.first].as_chunks_mut::<EVENTS>().0;
+            for (pairs, sums) in words[place.word % WORDS].iter().zip(sums) {
                 for register in 0..EVENTS / S::LANES {
-                    let number = place.integer(simd, simd.load_pairs(pairs, register));
-                    simd.store_integers(integers, register, number);
+                    let mut number = place.integer(simd, simd.load_pairs(pairs, register));
+                    if joins {
+                        number = simd.add_int(number, simd.load_integers(sums, register));
+                    }
+                    simd.store_integers(sums, register, number);
                 }
             }
         }

@@ -252,9 +252,9 @@ impl Scratch {
                     kernels::load(&mut out[piece.tile()], piece.records(block), block.stride(), element);
                 }
             }
-            Step::Physical { into, integer, scale, offset } => {
+            Step::Physical { into, sum, scale, offset } => {
                 let out = self.columns[into].as_flattened_mut();
-                kernels::physical(out, self.found.integer(integer), scale, offset);
+                kernels::physical(out, self.found.sum(sum), scale, offset);
             }
             Step::Score { into, score } => {
                 let values = &scores.column(score)[tile.start..][..tile.events];

@@ -17,7 +17,7 @@ use tamis_event::Element;
 use crate::expression::{Arithmetic, Comparison};
 use crate::limits::OPERATIONS_MAX;
 use crate::lottery::Lottery;
-use crate::window::window;
+use crate::window::{raw_range, window};
 
 /// A node of the graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -45,6 +45,8 @@ pub(crate) enum Node {
     Number(u64),
     /// Physical value of an element; the place in [`Graph::element`].
     Load(usize),
+    /// The sum of the physical values of elements with the same scale and no offset that is exact in f64, whatever their raw values are.
+    Total(Box<[usize]>),
     /// A score column.
     Score(usize),
     Absolute(NodeId),
@@ -70,6 +72,7 @@ impl Node {
         match self {
             Self::Number(_)
             | Self::Load(_)
+            | Self::Total(_)
             | Self::Score(_)
             | Self::Absolute(_)
             | Self::Negate(_)
@@ -91,6 +94,7 @@ impl Node {
         match self {
             Self::Number(_)
             | Self::Load(_)
+            | Self::Total(_)
             | Self::Score(_)
             | Self::Truth(_)
             | Self::Within(..)
@@ -204,6 +208,34 @@ impl Graph {
             (Some(x), Some(y)) => self.number(arithmetic.apply(x, y)),
             _ => self.add(Node::Combine(arithmetic, a, b)),
         }
+    }
+
+    /// The sum of numbers, from left to right: the order matters for the last bit of a sum, unless every sum on the way is exact.
+    pub(crate) fn sum(&mut self, items: &[NodeId]) -> Made {
+        if let Some(places) = self.exact(items) {
+            return self.add(Node::Total(places));
+        }
+        let (&first, rest) = items.split_first().expect("an array of a schema has an element");
+        rest.iter().try_fold(first, |so_far, &item| self.combine(Arithmetic::Add, so_far, item))
+    }
+
+    /// The places of items whose sum is exact: integers of 16 bits by a scale of 24 binary digits, which is an f32, as long as there are so few
+    /// that a sum of raw values has 29 digits. An f64 has 53.
+    fn exact(&self, items: &[NodeId]) -> Option<Box<[usize]>> {
+        let place = |id: &NodeId| match self.nodes[id.index()] {
+            Node::Load(place) => Some(place),
+            _ => None,
+        };
+        let places: Box<[usize]> = items.iter().map(place).collect::<Option<_>>()?;
+        let Element { scale, .. } = self.elements[*places.first()?];
+        let is_like_it = |&place: &usize| {
+            let element = self.elements[place];
+            let is_short = element.dtype.size() <= 2 && raw_range(element).is_some();
+            // The sign of a zero counts, too.
+            is_short && element.scale.to_bits() == scale.to_bits() && element.offset.to_bits() == 0
+        };
+        let is_short = f64::from(scale as f32).to_bits() == scale.to_bits() && places.len() <= 1 << 13;
+        (is_short && places.len() > 1 && places.iter().all(is_like_it)).then_some(places)
     }
 
     pub(crate) fn compare(&mut self, comparison: Comparison, a: NodeId, b: NodeId) -> Made {

@@ -203,7 +203,9 @@ impl<'a> Lowering<'a> {
             }
             (Function::Min, Value::Numbers(array)) => self.fold(at, Arithmetic::Min, &array.items),
             (Function::Max, Value::Numbers(array)) => self.fold(at, Arithmetic::Max, &array.items),
-            (Function::Sum, Value::Numbers(array)) => self.fold(at, Arithmetic::Add, &array.items),
+            (Function::Sum, Value::Numbers(array)) => {
+                self.graph.sum(&array.items).map(Value::Number).map_err(too_large(at))
+            }
             (Function::Count, Value::Flags(array)) => {
                 self.graph.count(&array.items).map(Value::Number).map_err(too_large(at))
             }
@@ -238,7 +240,7 @@ impl<'a> Lowering<'a> {
         self.fold(at, arithmetic, &items)
     }
 
-    /// From left to right: the order matters for the last bit of a sum.
+    /// From left to right.
     fn fold(&mut self, at: usize, arithmetic: Arithmetic, items: &[NodeId]) -> Lowered<Value> {
         let (&first, rest) = items.split_first().expect("an array of a schema has an element");
         let folded =

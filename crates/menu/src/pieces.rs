@@ -70,19 +70,16 @@ impl Cursor {
 // A word of bits is what the sieve tests together.
 const _: () = assert!(LANES == Sieve::EVENTS);
 
-/// What the sieve finds in the records of a tile: a column per cut and per integer.
+/// What the sieve finds in the records of a tile: a column per cut and per sum.
 #[derive(Debug)]
 pub(crate) struct Found {
     bits: Vec<u64>,
-    integers: Vec<[i32; LANES]>,
+    sums: Vec<[i32; LANES]>,
 }
 
 impl Found {
     pub(crate) fn new(program: &Program) -> Self {
-        Self {
-            bits: vec![0; TILE_WORDS * program.cuts],
-            integers: vec![[0; LANES]; TILE_WORDS * program.integers],
-        }
+        Self { bits: vec![0; TILE_WORDS * program.cuts], sums: vec![[0; LANES]; TILE_WORDS * program.sums] }
     }
 
     /// The events that pass a cut.
@@ -91,10 +88,10 @@ impl Found {
         self.bits.as_chunks().0[cut]
     }
 
-    /// The raw values of the events.
+    /// A sum of raw values, or one raw value, of the events.
     #[inline(always)]
-    pub(crate) fn integer(&self, integer: usize) -> &[[i32; LANES]; TILE_WORDS] {
-        &self.integers.as_chunks().0[integer]
+    pub(crate) fn sum(&self, sum: usize) -> &[[i32; LANES]; TILE_WORDS] {
+        &self.sums.as_chunks().0[sum]
     }
 
     /// Sifts the events of `pieces`: those of one piece as they are, and a word at a time where pieces meet.
@@ -105,8 +102,8 @@ impl Found {
             while pieces[first].tile().end <= at {
                 first += 1;
             }
-            let (bits, integers) = (&mut self.bits, &mut self.integers);
-            let into = Sifted { bits, integers, groups: TILE_WORDS, first: at / LANES };
+            let (bits, sums) = (&mut self.bits, &mut self.sums);
+            let into = Sifted { bits, sums, groups: TILE_WORDS, first: at / LANES };
             let left = pieces[first].tile().end - at;
             let events = if at + left == end { left } else { left - left % LANES };
             if events > 0 {

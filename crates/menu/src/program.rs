@@ -3,8 +3,8 @@
 //! A step reads and writes registers: a **column** holds an f64 per event of the tile, a **mask** a bit. Steps come in the order in which the
 //! lines need them, so a register is free again soon and the scratch memory stays in the cache.
 //!
-//! Before the steps of a tile its records go through a **sieve**, once for all lines: every cut on an integer is a bit per event then, and the
-//! integers that steps compute with stand in columns of their own.
+//! Before the steps of a tile its records go through a **sieve**, once for all lines: every cut on an integer is a bit per event then, and sums
+//! of integers, or single ones, that steps compute with stand in columns of their own.
 //!
 //! * I1: a register is written before it is read.
 //! * I2: a step never writes a register that it reads.
@@ -22,9 +22,9 @@ pub(crate) type Column = usize;
 /// Index of a mask register.
 pub(crate) type Mask = usize;
 
-/// Integers that the sieve takes along for steps to compute with. Further ones are read by the steps that need them, each in a pass of its own:
-/// what nobody needs for long would fill the cache.
-const INTEGERS_MAX: usize = 64;
+/// Sums up to which the sieve takes along single integers that steps compute with. Further ones are read by the steps that need them, each in a
+/// pass of its own: what nobody needs for long would fill the cache.
+const SUMS_MAX: usize = 64;
 
 /// A number per event, or the same number for all.
 #[derive(Clone, Copy, Debug)]
@@ -33,11 +33,11 @@ pub(crate) enum Operand {
     Constant(f64),
 }
 
-/// One operation on a whole tile. Cuts and integers are those of the sieve, by their index.
+/// One operation on a whole tile. Cuts and sums are those of the sieve, by their index.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     Load { into: Column, element: Element },
-    Physical { into: Column, integer: usize, scale: f64, offset: f64 },
+    Physical { into: Column, sum: usize, scale: f64, offset: f64 },
     Score { into: Column, score: usize },
     Absolute { into: Column, of: Column },
     Negate { into: Column, of: Column },
@@ -68,7 +68,7 @@ pub(crate) struct Program {
     pub(crate) sections: Vec<Section>,
     pub(crate) sieve: Sieve,
     pub(crate) cuts: usize,
-    pub(crate) integers: usize,
+    pub(crate) sums: usize,
     pub(crate) columns: usize,
     pub(crate) masks: usize,
     /// Does a step draw?
@@ -84,7 +84,7 @@ impl Program {
             registers: vec![None; graph.nodes().len()],
             readers: readers(graph, conditions),
             cuts: Vec::new(),
-            integers: Vec::new(),
+            sums: Vec::new(),
             columns: Registers::default(),
             masks: Registers::default(),
         };
@@ -96,12 +96,12 @@ impl Program {
         };
         let sections = conditions.iter().map(section).collect();
         let draws = graph.nodes().iter().any(|node| matches!(node, Node::Draw(_)));
-        let Scheduler { cuts, integers, columns, masks, .. } = scheduler;
+        let Scheduler { cuts, sums, columns, masks, .. } = scheduler;
         Self {
             sections,
-            sieve: Sieve::new(record_len, &cuts, &integers),
+            sieve: Sieve::new(record_len, &cuts, &sums),
             cuts: cuts.len(),
-            integers: integers.len(),
+            sums: sums.len(),
             columns: columns.made,
             masks: masks.made,
             draws,
@@ -148,7 +148,7 @@ struct Scheduler<'a> {
     /// Steps to come that read a node.
     readers: Vec<usize>,
     cuts: Vec<Cut>,
-    integers: Vec<Integer>,
+    sums: Vec<Vec<Integer>>,
     columns: Registers,
     masks: Registers,
 }
@@ -179,6 +179,7 @@ impl Scheduler<'_> {
         let step = match node {
             Node::Number(_) => unreachable!("a constant is an operand and has no register"),
             Node::Load(place) => self.load(into, self.graph.element(*place)),
+            Node::Total(places) => self.total(into, places),
             Node::Score(score) => Step::Score { into, score: *score },
             Node::Absolute(of) => Step::Absolute { into, of: at(*of) },
             Node::Negate(of) => Step::Negate { into, of: at(*of) },
@@ -206,12 +207,23 @@ impl Scheduler<'_> {
     }
 
     fn load(&mut self, into: Column, element: Element) -> Step {
-        let Some(integer) = integer(element).filter(|_| self.integers.len() < INTEGERS_MAX) else {
-            return Step::Load { into, element };
-        };
-        self.integers.push(integer);
+        match integer(element) {
+            Some(integer) if self.sums.len() < SUMS_MAX => self.physical(into, vec![integer], element),
+            _ => Step::Load { into, element },
+        }
+    }
+
+    fn total(&mut self, into: Column, places: &[usize]) -> Step {
+        let elements = places.iter().map(|&place| self.graph.element(place));
+        let terms = elements.filter_map(integer).collect();
+        self.physical(into, terms, self.graph.element(places[0]))
+    }
+
+    /// The sum of `terms`, by the scale and offset of `element`.
+    fn physical(&mut self, into: Column, terms: Vec<Integer>, element: Element) -> Step {
+        self.sums.push(terms);
         let Element { scale, offset, .. } = element;
-        Step::Physical { into, integer: self.integers.len() - 1, scale, offset }
+        Step::Physical { into, sum: self.sums.len() - 1, scale, offset }
     }
 
     fn within(&mut self, into: Mask, element: Element, low: i32, high: i32) -> Step {

@@ -204,6 +204,13 @@ impl IntSimd for Avx2 {
     }
 
     #[inline(always)]
+    fn load_integers(self, from: &[i32; EVENTS], register: usize) -> __m256 {
+        let from: &[i32; 8] = &from.as_chunks().0[register];
+        // SAFETY: `self` proves AVX2; the array has the 8 integers that are read.
+        unsafe { _mm256_loadu_ps(from.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
     fn store_integers(self, to: &mut [i32; EVENTS], register: usize, v: __m256) {
         let to: &mut [i32; 8] = &mut to.as_chunks_mut().0[register];
         // SAFETY: `self` proves AVX2; the array has the 8 integers that are written.

@@ -233,6 +233,13 @@ impl IntSimd for Avx512<true> {
     }
 
     #[inline(always)]
+    fn load_integers(self, from: &[i32; EVENTS], register: usize) -> __m512 {
+        let from: &[i32; 16] = &from.as_chunks().0[register];
+        // SAFETY: `self` proves AVX-512F; the array has the 16 integers that are read.
+        unsafe { _mm512_loadu_ps(from.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
     fn store_integers(self, to: &mut [i32; EVENTS], register: usize, v: __m512) {
         let to: &mut [i32; 16] = &mut to.as_chunks_mut().0[register];
         // SAFETY: `self` proves AVX-512F; the array has the 16 integers that are written.

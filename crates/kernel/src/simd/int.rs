@@ -36,6 +36,8 @@ pub(crate) trait IntSimd: Simd {
     fn shorts_within(self, shorts: Self::Shorts, low: u16, span: u16) -> u32;
     /// Bit `lane`: `a - low`, wrapping, is at most `span`, without a sign.
     fn within(self, a: Self::V, low: i32, span: u32) -> u32;
+    /// Register `register` of `from`, as 32-bit integers.
+    fn load_integers(self, from: &[i32; EVENTS], register: usize) -> Self::V;
     /// Stores 32-bit integers into register `register` of `to`.
     fn store_integers(self, to: &mut [i32; EVENTS], register: usize, v: Self::V);
 }

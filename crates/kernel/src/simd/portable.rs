@@ -274,6 +274,11 @@ impl IntSimd for Portable {
     }
 
     #[inline(always)]
+    fn load_integers(self, from: &[i32; EVENTS], register: usize) -> V {
+        from.as_chunks::<LANES>().0[register].map(|number| f32::from_bits(number.cast_unsigned()))
+    }
+
+    #[inline(always)]
     fn store_integers(self, to: &mut [i32; EVENTS], register: usize, v: V) {
         to.as_chunks_mut().0[register] = v.map(|number| number.to_bits().cast_signed());
     }
