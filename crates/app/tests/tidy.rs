@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 /// Layer of every crate: the table of `crates/README.md`.
 const LAYERS: [&[&str]; 5] = [
-    &["event", "ring", "ledger"],
-    &["port", "menu", "sim", "graph", "kernel"],
+    &["event", "ring", "ledger", "kernel"],
+    &["port", "menu", "sim", "graph"],
     &["source", "model", "pipeline", "store", "lab"],
     &["app"],
     &["cli", "fuzz", "benches"],

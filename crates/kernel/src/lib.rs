@@ -1,5 +1,6 @@
 //! Fused CPU kernels: chains of dense layers ([`Chain`], and [`IntChain`] in integers), perhaps with convolutions and poolings in front
-//! ([`ImageLayer`]), and boosted trees or random forests ([`Forest`]), on many events at once.
+//! ([`ImageLayer`]), and boosted trees or random forests ([`Forest`]), on many events at once; and cuts on the integers of their records
+//! ([`Sieve`]).
 //!
 //! Promise: a score is a function of its event and the model alone. It is the same, bit for bit, for any number of events, any neighbours, any
 //! place among them, and on every CPU: each lane of a register is another event, and each event goes through the same operations, fused
@@ -20,6 +21,7 @@
 //!          Tile::inputs_mut ----------run_tile-----------> Tile::scores      for callers that write lanes themselves,
 //!                    ^
 //!   records --Gather-'                                                       or have them gathered from records
+//!   records --Sieve--> a bit per event and cut, sums of integers
 //! ```
 //!
 //! Words. *Lane*: the place of an event in a register. *Lanes* ([`Lanes`]): one number of the 32 events of a tile. *Tile* ([`Tile`]): what one

@@ -1,4 +1,10 @@
-//! Where the records of a tile are: the frames of a block do not follow each other in memory.
+//! From the records of a tile, which are wherever their frames are, through the sieve.
+//!
+//! ```text
+//!   tile      | 64 events | 64 events | 64 events | 64 events |
+//!   pieces    |--- end of one frame ---|--- beginning of the next ---|
+//!   sifted    |     as they are        | together |  as they are    |
+//! ```
 
 use std::ops::Range;
 

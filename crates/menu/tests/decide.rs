@@ -318,6 +318,68 @@ fn long_arrays_count_and_sum_every_element() {
 }
 
 #[test]
+fn sums_are_those_from_left_to_right() {
+    // Exact ones, some that are nearly, and those that are not; more elements than are taken along before the steps.
+    let short = f64::from(f32::from_bits(0x3eff_ffff));
+    let calibrations =
+        [(0.5, 0.0), (-0.25, 0.0), (short, 0.0), (short.next_up(), 0.0), (0.0435, 0.0), (0.1, 7.3)];
+    let zero = |_: usize| 0_u8;
+    let edges = |k: usize| [0x00, 0xff, 0x7f, 0x80, 0x3f][(k * 7 + k / 5 + k / 300) % 5];
+    let mixed = |k: usize| ((k as u32).wrapping_mul(2_654_435_761) >> 13) as u8;
+    for dtype in ["u8", "i8", "u16", "i16", "i32", "u32"] {
+        for (scale, offset) in calibrations {
+            let text = format!(
+                "name = 's'\n[[field]]\nname = 'x'\ndtype = '{dtype}'\nlen = 70\nscale = {scale:e}\noffset = {offset:e}"
+            );
+            let schema = Schema::parse(text.as_bytes()).unwrap();
+            let len = schema.record_len();
+            let bytes = (0..len).map(zero).chain((0..100 * len).map(edges)).chain((0..100 * len).map(mixed));
+            let records: Vec<Vec<u8>> = bytes.collect::<Vec<_>>().chunks(len).map(Vec::from).collect();
+            let field = schema.field("x").unwrap();
+            let physical = |record: &Vec<u8>| (0..70).map(|k| field.element(k).physical(record)).collect();
+            let all: Vec<Vec<f64>> = records.iter().map(physical).collect();
+            let sums: Vec<f64> =
+                all.iter().map(|values| values[1..].iter().fold(values[0], |sum, x| sum + x)).collect();
+            let extremes: Vec<f64> =
+                all.iter().map(|values| values.iter().copied().fold(values[0], f64::max)).collect();
+            for limit in [sums[0], sums[50], sums[130], sums[177]] {
+                let want: Vec<bool> = sums.iter().map(|&sum| sum >= limit).collect();
+                assert_eq!(passes(&text, &format!("sum(x) >= {limit:e}"), &records), want, "{dtype} {scale}");
+                let want: Vec<bool> = sums.iter().map(|&sum| sum <= limit).collect();
+                assert_eq!(passes(&text, &format!("sum(x) <= {limit:e}"), &records), want, "{dtype} {scale}");
+            }
+            let want: Vec<bool> = sums.iter().map(|&sum| 1.0 / sum > 0.0).collect();
+            assert_eq!(passes(&text, "1 / sum(x) > 0", &records), want, "{dtype} {scale}");
+            let want: Vec<bool> = extremes.iter().map(|&x| x >= extremes[140]).collect();
+            assert_eq!(
+                passes(&text, &format!("max(x) >= {:e}", extremes[140]), &records),
+                want,
+                "{dtype} {scale}"
+            );
+        }
+    }
+}
+
+#[test]
+fn counts_are_compared_as_numbers() {
+    let schema = "name = 's'\n[[field]]\nname = 'x'\ndtype = 'i8'\nlen = 5";
+    let records: Vec<Vec<u8>> = (0..=5).map(|k| (0..5).map(|i| u8::from(i < k)).collect()).collect();
+    for limit in ["-1", "0", "0.5", "3", "4.25", "5", "6", "1e20", "0 / 0"] {
+        let value = match limit {
+            "0 / 0" => f64::NAN,
+            number => number.parse().unwrap(),
+        };
+        for (operator, mirrored, reference) in COMPARISONS {
+            let want: Vec<bool> = (0..=5).map(|k| reference(&f64::from(k), &value)).collect();
+            let when = format!("count(x > 0) {operator} {limit}");
+            assert_eq!(passes(schema, &when, &records), want, "{when}");
+            let when = format!("{limit} {mirrored} count(x > 0)");
+            assert_eq!(passes(schema, &when, &records), want, "{when}");
+        }
+    }
+}
+
+#[test]
 fn more_lines_than_a_word_has_bits() {
     let conditions: Vec<_> = (0..130).map(|line| (format!("c.u16[0] == {line}"), 1)).collect();
     let menu = compile(&conditions);
