@@ -104,7 +104,7 @@ fn play(stream: &bytes::Bytes, passes: u64) -> (u64, u64) {
         limits: Limits::new(2, 4096, recording.schema.record_len()).unwrap(),
         pace: Pace::Flat,
         deadline: None,
-        busy_poll: Duration::ZERO,
+        busy_poll: std::time::Duration::ZERO,
         clock: Arc::new(MonotonicClock::default()),
         control: Arc::new(Control::default()),
     });

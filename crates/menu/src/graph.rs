@@ -274,7 +274,7 @@ impl Graph {
         let mut counts = (0..=of.len() as u32).filter(|&count| inner.holds(count.into(), limit));
         let within = match counts.next() {
             Some(low) => {
-                let high = counts.last().unwrap_or(low);
+                let high = counts.next_back().unwrap_or(low);
                 self.add(Node::Counted(of, low, high))?
             }
             None => self.truth(false)?,
