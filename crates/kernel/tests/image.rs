@@ -425,6 +425,11 @@ fn only_what_is_read_is_computed() {
     let mut network = small(Activation::Relu);
     network.images[3] = halved([3, 2], 5, Pooling::Max);
     assert_eq!(network.chain(Isa::best()).multiply_adds(), first + (2 * 3 - 1) * (2 * 3 - 2) * 3 * 5 + 10);
+    // Where windows share numbers, the sums are stored once.
+    let ImageLayer::Pool(pool) = &mut network.images[3] else { unreachable!("it was put there") };
+    (pool.axes[0].stride, pool.axes[0].windows) = (1, 2);
+    network.layers = vec![dense(10, 2)];
+    assert_eq!(network.chain(Isa::best()).multiply_adds(), first + second + 20);
 }
 
 #[test]
