@@ -44,7 +44,7 @@ TOPO = SAMPLES / "models/topo"
 PACKAGES = ["numpy", "onnx", "onnxruntime", "safetensors"]
 # What can be left out, and the packages that only it needs.
 OPTIONAL = {"torch": ["torch"], "xgboost": ["xgboost", "onnxmltools", "skl2onnx"], "script": ["h5py", "zstandard"], "tract": [], "kernel": []}
-BATCHES = [256, 4096, 65536]
+BATCHES = [64, 256, 4096, 65536]
 SCRIPT_BATCHES = [1024, 4096, 16384, 65536]
 ROWS = 65536
 GATE = 1e-5
