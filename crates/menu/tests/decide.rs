@@ -321,8 +321,16 @@ fn long_arrays_count_and_sum_every_element() {
 fn sums_are_those_from_left_to_right() {
     // Exact ones, some that are nearly, and those that are not; more elements than are taken along before the steps.
     let short = f64::from(f32::from_bits(0x3eff_ffff));
-    let calibrations =
-        [(0.5, 0.0), (-0.25, 0.0), (short, 0.0), (short.next_up(), 0.0), (0.0435, 0.0), (0.1, 7.3)];
+    let calibrations = [
+        (0.5, 0.0),
+        (0.5, 3.0),
+        (-0.25, 0.0),
+        (-0.25, -0.0),
+        (short, 0.0),
+        (short.next_up(), 0.0),
+        (0.0435, 0.0),
+        (0.1, 7.3),
+    ];
     let zero = |_: usize| 0_u8;
     let edges = |k: usize| [0x00, 0xff, 0x7f, 0x80, 0x3f][(k * 7 + k / 5 + k / 300) % 5];
     let mixed = |k: usize| ((k as u32).wrapping_mul(2_654_435_761) >> 13) as u8;
