@@ -88,7 +88,7 @@ pub(crate) struct Engines {
 
 impl Engines {
     /// Makes the networks and puts them on the engines that are there; of several devices on that of `wanted`, or the first.
-    pub(crate) fn new(wanted: Engine, threads: &[usize]) -> Result<Self, Failure> {
+    fn new(wanted: Engine, threads: &[usize], networks: &[[usize; 2]]) -> Result<Self, Failure> {
         let stream = Sample::made(L1_BYTES, super::FRAME_EVENTS, u64::MAX)?.stream(1, None);
         let mut all = Self {
             contenders: Vec::new(),
@@ -97,7 +97,7 @@ impl Engines {
             blocks: Vec::new(),
             speeds: Vec::new(),
         };
-        for hidden in HIDDEN {
+        for hidden in networks {
             let layers = [L1_BYTES / 2, hidden[0], hidden[1], 3];
             let bundle = network(&layers)?;
             let network = layers.map(|width| width.to_string()).join("-");
@@ -117,6 +117,11 @@ impl Engines {
 
     /// How often a turn calls `progress`, at most.
     pub(crate) const TURN_STEPS: usize = HIDDEN.len();
+
+    /// All networks.
+    pub(crate) fn all(wanted: Engine, threads: &[usize]) -> Result<Self, Failure> {
+        Self::new(wanted, threads, &HIDDEN)
+    }
 
     /// Measures each once.
     pub(crate) fn turn(&mut self, mut progress: impl FnMut(&str)) -> Result<(), Failure> {
@@ -247,6 +252,8 @@ pub(crate) fn remarks(speeds: &[EngineSpeed]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
     use super::*;
 
     fn speeds(of: [[f64; 2]; 3]) -> Vec<EngineSpeed> {
@@ -261,6 +268,17 @@ mod tests {
             })
         };
         of.into_iter().enumerate().flat_map(each).collect()
+    }
+
+    #[test]
+    fn every_engine_that_is_there_runs_every_network_with_the_fewest_and_the_most_threads() {
+        let mut engines = Engines::new(Engine::Fused, &[2, 1, 2], &HIDDEN[..1]).unwrap();
+        engines.turn(|network| assert_eq!(network, "57-32-16-3")).unwrap();
+        let speeds = engines.into_speeds();
+        let measured: Vec<_> = speeds.iter().map(|speed| (&*speed.engine, speed.threads)).collect();
+        assert!(measured.starts_with(&[("flex", 1), ("flex", 2), ("fused", 1), ("fused", 2)]), "{measured:?}");
+        assert!(speeds.iter().all(|speed| speed.multiply_adds == 2384 && speed.events_per_s.min > 0.0));
+        assert_eq!(speeds[1].row().name, "57-32-16-3 on flex, 2 threads");
     }
 
     #[test]

@@ -233,7 +233,7 @@ fn engines(settings: &BenchSettings, steps: &mut Steps<'_>) -> Result<Vec<Engine
         return Ok(Vec::new());
     }
     steps.next("making networks");
-    let mut engines = Engines::new(settings.engine, &settings.workers())?;
+    let mut engines = Engines::all(settings.engine, &settings.workers())?;
     for _ in 0..settings.runs {
         engines.turn(|network| steps.next(network))?;
     }

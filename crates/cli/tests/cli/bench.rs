@@ -35,7 +35,7 @@ fn one_run_gives_all() {
     let document = document(&lab.tamis(&format!("{SHORT} --json --save kept.json --device fused")));
     assert_eq!(
         (&document["bench"], &document["schema"], &document["runs"]),
-        (&json!(1), &json!(1), &json!(2))
+        (&json!(2), &json!(1), &json!(2))
     );
     assert_eq!(
         (&document["conditions"]["menu"], &document["conditions"]["device"]),
@@ -159,10 +159,10 @@ fn what_got_slower_fails_a_gate() {
 fn what_makes_no_sense_is_refused_before_anything_is_measured() {
     let lab = lab();
     lab.write("text.json", "no json");
-    lab.write("cut.json", "{\"bench\": 1, \"rows\": [");
+    lab.write("cut.json", "{\"bench\": 2, \"rows\": [");
     lab.write("other.json", "{\"tamis\": \"0.1.0\", \"schema\": 1}");
-    lab.write("partial.json", "{\"bench\": 1}");
-    lab.write("future.json", "{\"bench\": 2}");
+    lab.write("partial.json", "{\"bench\": 2}");
+    lab.write("future.json", "{\"bench\": 3}");
     lab.write("empty.tmf", Frames::new().bytes);
     let cases: [(&str, i32, &[&str]); 19] = [
         ("bench absent.tmf --menu menu.toml", 65, &["absent.tmf", "no such file"]),
@@ -181,7 +181,7 @@ fn what_makes_no_sense_is_refused_before_anything_is_measured() {
         ("bench --compare cut.json", 65, &["cut.json", "no JSON"]),
         ("bench --compare other.json", 65, &["other.json", "no key 'bench'"]),
         ("bench --compare partial.json", 65, &["partial.json", "missing field"]),
-        ("bench --compare future.json", 65, &["future.json", "version 2"]),
+        ("bench --compare future.json", 65, &["future.json", "version 3"]),
         ("bench --compare .", 65, &["cannot be read"]),
         (
             "bench --only probes --runs 1 --events 100 --save no/such/folder.json",
