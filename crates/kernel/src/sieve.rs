@@ -11,6 +11,8 @@
 //!   to something large for a number below `low`.
 //! * I2: no byte outside the slices that the caller gave is read.
 //! * I3: bits and sums of events that do not exist are anything.
+//!
+//! Cost: see the menu's decide loop, of which this is half. A record is read once, and the next ones are asked for ahead.
 
 use std::ops::Range;
 

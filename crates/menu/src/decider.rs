@@ -11,7 +11,10 @@
 //! * I1: the bits of an event depend on its bytes, its id, its scores, the run and the menu; not on its neighbours or its place in the block.
 //! * I2: bits beyond the last event are 0 in every set.
 //!
-//! Threads: a [`Decider`] is the scratch memory of one worker. Cost: no allocation after [`Decider::new`].
+//! Threads: a [`Decider`] is the scratch memory of one worker.
+//!
+//! Cost: no allocation after [`Decider::new`]. The 13 lines of `l1.toml` take 17 ns per event with AVX2 (Zen 3, 2026-11-27, beside other
+//! programs), where a pass over the records for every number took 37.
 
 use std::mem;
 use std::sync::Arc;
