@@ -276,7 +276,10 @@ mod tests {
         engines.turn(|network| assert_eq!(network, "57-32-16-3")).unwrap();
         let speeds = engines.into_speeds();
         let measured: Vec<_> = speeds.iter().map(|speed| (&*speed.engine, speed.threads)).collect();
-        assert!(measured.starts_with(&[("flex", 1), ("flex", 2), ("fused", 1), ("fused", 2)]), "{measured:?}");
+        assert!(
+            measured.starts_with(&[("flex", 1), ("flex", 2), ("fused", 1), ("fused", 2)]),
+            "{measured:?}"
+        );
         assert!(speeds.iter().all(|speed| speed.multiply_adds == 2384 && speed.events_per_s.min > 0.0));
         assert_eq!(speeds[1].row().name, "57-32-16-3 on flex, 2 threads");
     }
