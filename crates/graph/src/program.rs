@@ -66,7 +66,7 @@ impl Program {
         assert_eq!(numbers.len(), rows * width, "whole rows");
         let table = Tensor::<2>::from_data(TensorData::new(numbers, [rows, width]), &self.device);
         let keeps = self.device == Device::flex();
-        Pending { table: keeps.then(|| table.clone()), ..self.start_table(table) }
+        Pending { table: keeps.then(|| table.clone()), ..self.start_table(&table) }
     }
 
     /// The same with rows of integers of 16 bits, which `unpack` turns into numbers on the device: half as much to bring there.
@@ -74,10 +74,10 @@ impl Program {
     /// # Panics
     /// If there are more or fewer integers than `rows` rows of [`Unpack::stride`].
     pub fn start_packed(&self, unpack: &Unpack, integers: Vec<i16>, rows: usize) -> Pending {
-        self.start_table(unpack.run(integers, rows))
+        self.start_table(&unpack.run(integers, rows))
     }
 
-    fn start_table(&self, table: Tensor<2>) -> Pending {
+    fn start_table(&self, table: &Tensor<2>) -> Pending {
         let mut values = self.constants.clone();
         let (inputs, mut from) = (&self.graph.inputs, 0);
         for (slot, input) in inputs.iter().enumerate() {

@@ -13,14 +13,18 @@ const AHEAD_PER_WORKER: usize = 4;
 /// Blocks that wait before a sleeping stage behind the decision is woken, while blocks keep coming. One wake-up costs about as much as deciding a
 /// hundred events.
 pub(crate) const BLOCKS_PER_WAKE: usize = 8;
-/// Output blocks that may wait for each writer; at 4,096 events and one accepted in a hundred this is a buffer of about 100 kB.
-const WAITING_PER_WRITER: usize = 16;
+/// Output blocks that may wait for each writer, at least and at most. A writer that compresses a chunk takes nothing for some ms, in which small
+/// blocks come by the hundred; a decision should not wait for it.
+const WAITING_PER_WRITER: [usize; 2] = [16, 256];
+/// Bytes of those that wait, if every event is kept, unless they are the fewest.
+const WAITING_BYTES: usize = 64 << 20;
 
 /// What bounds a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     workers: usize,
     batch: usize,
+    waiting_per_writer: usize,
 }
 
 /// A limit that was asked for and cannot be.
@@ -46,7 +50,16 @@ impl Limits {
             return Err(LimitsError::Batch(batch));
         }
         let fitting = (BLOCK_BYTES_MAX / record_len.max(1)).max(1);
-        Ok(Self { workers, batch: batch.min(fitting) })
+        let batch = batch.min(fitting);
+        let [least, most] = WAITING_PER_WRITER;
+        let waiting_per_writer = (WAITING_BYTES / (batch * record_len.max(1))).clamp(least, most);
+        Ok(Self { workers, batch, waiting_per_writer })
+    }
+
+    /// The same with as few output blocks as there can be: then everything waits for everything sooner.
+    #[cfg(test)]
+    pub(crate) fn tight(self) -> Self {
+        Self { waiting_per_writer: WAITING_PER_WRITER[0], ..self }
     }
 
     /// Worker threads.
@@ -73,7 +86,7 @@ impl Limits {
     /// Output blocks for a run with `writers` streams: one in each worker's hand, those that are ahead of the order, those that wait for a
     /// writer, and one in each writer's hand.
     pub fn outbound_blocks(self, writers: usize) -> usize {
-        self.workers + AHEAD_PER_WORKER * self.workers + WAITING_PER_WRITER * writers + writers
+        self.workers + AHEAD_PER_WORKER * self.workers + self.waiting_per_writer * writers + writers
     }
 }
 

@@ -164,7 +164,7 @@ fn bench_of(
         models: (0..case.workers).map(|_| models()).collect(),
         sinks: streams.iter().map(sink).collect(),
         provenance: Provenance { schema_id: schema.id(), model_hash: 7 },
-        limits: Limits::new(case.workers, case.batch, schema.record_len()).unwrap(),
+        limits: Limits::new(case.workers, case.batch, schema.record_len()).unwrap().tight(),
         pace: case.pace,
         deadline: case.deadline,
         busy_poll: Duration::ZERO,

@@ -252,8 +252,6 @@ pub(crate) fn remarks(speeds: &[EngineSpeed]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may panic")]
-
     use super::*;
 
     fn speeds(of: [[f64; 2]; 3]) -> Vec<EngineSpeed> {

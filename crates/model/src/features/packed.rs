@@ -68,8 +68,6 @@ fn affine(strip: &Strip) -> Option<Vec<Affine>> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may panic")]
-
     use burn::tensor::Device;
     use proptest::prelude::*;
     use tamis_event::Element;
