@@ -149,7 +149,7 @@ fn engines_table(speeds: &[EngineSpeed]) -> String {
     let mut table = Table::default().left("Scores, events/s").right("multiply-adds\nper event");
     for (engine, threads) in &columns {
         let plural = if *threads == 1 { "" } else { "s" };
-        table = table.right(&format!("{engine}\n{threads} thread{plural}"));
+        table = table.right(format!("{engine}\n{threads} thread{plural}"));
     }
     for (network, multiply_adds) in networks {
         let mut cells = vec![network.to_owned(), grouped(multiply_adds)];

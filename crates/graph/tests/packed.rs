@@ -1,7 +1,5 @@
 //! Packed integers become the same rows, bit for bit, as the same formula on the host.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
 use std::sync::Arc;
 
 use burn::tensor::Device;
