@@ -73,12 +73,14 @@ pub(crate) fn run_to_end(
                     let idle = idle_since.get_or_insert_with(Instant::now).elapsed();
                     if last_look {
                         bell.sleep(stage.sleep_max());
+                    } else if idle >= busy_poll {
+                        // At once: whoever lets others go first now may wait for a whole time slice of theirs.
+                        last_look = true;
                     } else if idle < WAKE_UP {
                         std::hint::spin_loop();
                     } else {
                         std::thread::yield_now();
                     }
-                    last_look = idle >= busy_poll;
                     continue;
                 }
             }
