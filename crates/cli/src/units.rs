@@ -85,8 +85,11 @@ pub(crate) fn time(text: &str) -> Result<Duration, UnitError> {
 }
 
 /// How long to look for something to do: a time, or always.
-pub(crate) fn busy_poll(text: &str) -> Result<Duration, UnitError> {
-    if text.trim() == "always" { Ok(Duration::MAX) } else { time(text) }
+pub(crate) fn busy_poll(text: &str) -> Result<Duration, String> {
+    if text.trim() == "always" {
+        return Ok(Duration::MAX);
+    }
+    time(text).map_err(|error| format!("{error}; or write always"))
 }
 
 /// A number of things: whole.

@@ -198,6 +198,7 @@ fn what_makes_no_sense_is_refused_before_anything_is_measured() {
     }
     for (line, word) in [
         ("bench in.tmf", "--menu"),
+        ("bench --busy-poll 5", "or write always"),
         ("bench --menu menu.toml", "INPUT"),
         ("bench --device abacus", "abacus"),
         ("bench --only everything", "probes, stages"),
