@@ -30,8 +30,12 @@ fn main() {
         "model", "on", "rows", "lanes", "rows", "lanes"
     );
     for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
-        for (name, widths, last, readout) in networks() {
-            let chain = Chain::with_isa(&layers(widths, last), readout, isa).expect("a sound chain");
+        let dense = networks().into_iter().map(|(name, widths, last, readout)| {
+            (name, Chain::with_isa(&layers(widths, last), readout, isa).expect("a sound chain"))
+        });
+        let (images, behind) = calorimeter();
+        let image = Chain::on_images(&images, &behind, Readout::Outputs, isa).expect("a sound chain");
+        for (name, chain) in dense.chain([("18x14-c8-c16-32-3", image)]) {
             let (mut tile, mut lanes) = (chain.tile(), chain.tile());
             let (rows, mut scores) = data(chain.inputs(), chain.outputs());
             let medians = turns(
@@ -44,19 +48,6 @@ fn main() {
             );
             print(name, isa, &medians, Some(chain.multiply_adds()));
         }
-        let (images, layers) = calorimeter();
-        let chain = Chain::on_images(&images, &layers, Readout::Outputs, isa).expect("a sound chain");
-        let (mut tile, mut lanes) = (chain.tile(), chain.tile());
-        let (rows, mut scores) = data(chain.inputs(), chain.outputs());
-        let medians = turns(
-            isa,
-            || chain.run(&mut tile, black_box(&rows), black_box(&mut scores)),
-            || {
-                black_box(lanes.inputs_mut());
-                chain.run_tile(&mut lanes, EVENTS);
-            },
-        );
-        print("18x14-c8-c16-32-3", isa, &medians, Some(chain.multiply_adds()));
         let forest = Forest::with_isa(&trees(100, 6), isa).expect("a sound forest");
         let (mut tile, mut lanes) = (forest.tile(), forest.tile());
         let (rows, mut scores) = data(forest.inputs(), forest.outputs());

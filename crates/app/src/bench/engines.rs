@@ -73,6 +73,9 @@ struct Contender {
     multiply_adds: u64,
     engine: Engine,
     model: Model,
+    blocks: Arc<Vec<Block>>,
+    /// Events per second, by number of threads.
+    runs: Vec<Vec<f64>>,
 }
 
 /// Everything that is compared.
@@ -80,39 +83,31 @@ struct Contender {
 pub(crate) struct Engines {
     contenders: Vec<Contender>,
     threads: Vec<usize>,
-    stream: Stream,
-    /// Blocks of each size in use.
-    blocks: Vec<(usize, Arc<Vec<Block>>)>,
-    speeds: Vec<EngineSpeed>,
 }
 
 impl Engines {
     /// Makes the networks and puts them on the engines that are there; of several devices on that of `wanted`, or the first.
     fn new(wanted: Engine, threads: &[usize], networks: &[[usize; 2]]) -> Result<Self, Failure> {
         let stream = Sample::made(L1_BYTES, super::FRAME_EVENTS, u64::MAX)?.stream(1, None);
-        let mut all = Self {
-            contenders: Vec::new(),
-            threads: ends(threads),
-            stream,
-            blocks: Vec::new(),
-            speeds: Vec::new(),
-        };
+        let threads = ends(threads);
+        let (mut contenders, mut made) = (Vec::new(), Vec::new());
         for hidden in networks {
             let layers = [L1_BYTES / 2, hidden[0], hidden[1], 3];
             let bundle = network(&layers)?;
             let network = layers.map(|width| width.to_string()).join("-");
             for engine in engines(wanted) {
-                let mut model = bundle.bind(&all.stream.schema, engine).or_fail(Exit::Input)?;
-                let blocks = all.blocks_for(engine)?;
+                let mut model = bundle.bind(&stream.schema, engine).or_fail(Exit::Input)?;
+                let blocks = blocks_of(engine.block_events(), &stream, &mut made)?;
                 let began = Instant::now();
                 score(&mut model, &blocks[0])?;
                 if began.elapsed() < SLOW {
                     let (network, multiply_adds) = (network.clone(), bundle.multiply_adds());
-                    all.contenders.push(Contender { network, multiply_adds, engine, model });
+                    let runs = vec![Vec::new(); threads.len()];
+                    contenders.push(Contender { network, multiply_adds, engine, model, blocks, runs });
                 }
             }
         }
-        Ok(all)
+        Ok(Self { contenders, threads })
     }
 
     /// How often a turn calls `progress`, at most.
@@ -126,50 +121,46 @@ impl Engines {
     /// Measures each once.
     pub(crate) fn turn(&mut self, mut progress: impl FnMut(&str)) -> Result<(), Failure> {
         let mut last = "";
-        for contender in &self.contenders {
+        for contender in &mut self.contenders {
             if contender.network != last {
                 progress(&contender.network);
                 last = &contender.network;
             }
-            for &threads in &self.threads {
-                let size = contender.engine.block_events();
-                let blocks = &self.blocks.iter().find(|(of, _)| *of == size).expect("made for it").1;
-                let rate = race(&contender.model, blocks, threads)?;
-                let name = contender.engine.to_string();
-                let same = |speed: &&mut EngineSpeed| {
-                    (&speed.network, &speed.engine, speed.threads) == (&contender.network, &name, threads)
-                };
-                match self.speeds.iter_mut().find(same) {
-                    Some(speed) => speed.runs.push(rate),
-                    None => self.speeds.push(EngineSpeed {
-                        network: contender.network.clone(),
-                        multiply_adds: contender.multiply_adds,
-                        engine: name,
-                        threads,
-                        events_per_s: Spread::of(&[rate]),
-                        runs: vec![rate],
-                    }),
-                }
+            for (&threads, runs) in self.threads.iter().zip(&mut contender.runs) {
+                runs.push(race(&contender.model, &contender.blocks, threads)?);
             }
         }
         Ok(())
     }
 
     /// What was measured.
-    pub(crate) fn into_speeds(mut self) -> Vec<EngineSpeed> {
-        self.speeds.iter_mut().for_each(|speed| speed.events_per_s = Spread::of(&speed.runs));
-        self.speeds
+    pub(crate) fn into_speeds(self) -> Vec<EngineSpeed> {
+        let speeds = |Contender { network, multiply_adds, engine, runs, .. }: Contender| {
+            self.threads.iter().zip(runs).map(move |(&threads, runs)| EngineSpeed {
+                network: network.clone(),
+                multiply_adds,
+                engine: engine.to_string(),
+                threads,
+                events_per_s: Spread::of(&runs),
+                runs,
+            })
+        };
+        self.contenders.into_iter().flat_map(speeds).collect()
     }
+}
 
-    fn blocks_for(&mut self, engine: Engine) -> Result<Arc<Vec<Block>>, Failure> {
-        let size = engine.block_events();
-        if let Some((_, blocks)) = self.blocks.iter().find(|(of, _)| *of == size) {
-            return Ok(blocks.clone());
-        }
-        let made = Arc::new(blocks(&self.stream, size)?);
-        self.blocks.push((size, made.clone()));
-        Ok(made)
+/// The stream in blocks of `size` events, made once for each size.
+fn blocks_of(
+    size: usize,
+    stream: &Stream,
+    made: &mut Vec<(usize, Arc<Vec<Block>>)>,
+) -> Result<Arc<Vec<Block>>, Failure> {
+    if let Some((_, blocks)) = made.iter().find(|(of, _)| *of == size) {
+        return Ok(blocks.clone());
     }
+    let new = Arc::new(blocks(stream, size)?);
+    made.push((size, new.clone()));
+    Ok(new)
 }
 
 /// The engines for any network of floats; of several devices one.
