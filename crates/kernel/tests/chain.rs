@@ -1,11 +1,11 @@
 //! Chains against plain loops: the same bits for what is exact, an `f64` oracle for the rest; and the promises of the crate.
 
+mod support;
+
 use proptest::prelude::*;
 use tamis_kernel::{Activation, Chain, ChainError, EVENTS, Isa, Layer, LayerFault, Readout, Tile};
 
-fn available() -> impl Iterator<Item = Isa> {
-    Isa::ALL.into_iter().filter(|isa| isa.is_available())
-}
+use support::{available, bits};
 
 /// Numbers that are nothing special, from a counter.
 fn numbers(seed: u64, count: usize, scale: f32) -> Vec<f32> {
@@ -34,10 +34,6 @@ fn run(chain: &Chain, rows: &[f32]) -> Vec<f32> {
     let mut scores = vec![f32::NAN; rows.len() / chain.inputs() * chain.outputs()];
     chain.run(&mut chain.tile(), rows, &mut scores);
     scores
-}
-
-fn bits(scores: &[f32]) -> Vec<u32> {
-    scores.iter().map(|score| score.to_bits()).collect()
 }
 
 /// The documented order of operations, one event at a time, for activations that are exact.

@@ -1,10 +1,14 @@
 //! Forests against a walk that does what the words say, one event and one tree at a time.
 
+mod support;
+
 use proptest::prelude::*;
 use tamis_kernel::{
     Aggregate, Comparison, EQUALS_MAX, EVENTS, Finish, Forest, ForestError, ForestSpec, Isa, Missing, Node,
     TREES_MAX, Tree, TreeFault, WEIGHTS_MAX,
 };
+
+use support::{available, bits};
 
 const COMPARISONS: [Comparison; 6] = [
     Comparison::LessOrEqual,
@@ -63,14 +67,6 @@ impl Dice {
         let weights = (first..outputs).step_by(2).map(|output| (output, self.weight())).collect();
         Node::Leaf { weights }
     }
-}
-
-fn available() -> impl Iterator<Item = Isa> {
-    Isa::ALL.into_iter().filter(|isa| isa.is_available())
-}
-
-fn bits(scores: &[f32]) -> Vec<u32> {
-    scores.iter().map(|score| score.to_bits()).collect()
 }
 
 fn run(forest: &Forest, rows: &[f32]) -> Vec<f32> {

@@ -1,14 +1,14 @@
 //! Layers on images against plain loops: the same bits where everything is exact, double precision for the rest; and the promises of the crate.
 
+mod support;
+
 use proptest::prelude::*;
 use tamis_kernel::{
     Activation, Axis, Chain, ChainError, Conv, EVENTS, ImageLayer, Isa, Layer, LayerFault, Pool, Pooling,
     Readout,
 };
 
-fn available() -> impl Iterator<Item = Isa> {
-    Isa::ALL.into_iter().filter(|isa| isa.is_available())
-}
+use support::{available, bits};
 
 /// Numbers that are nothing special, one after the other.
 struct Numbers(u64);
@@ -283,10 +283,6 @@ fn run(chain: &Chain, rows: &[f32]) -> Vec<f32> {
     let mut scores = vec![f32::NAN; rows.len() / chain.inputs() * chain.outputs()];
     chain.run(&mut chain.tile(), rows, &mut scores);
     scores
-}
-
-fn bits(scores: &[f32]) -> Vec<u32> {
-    scores.iter().map(|score| score.to_bits()).collect()
 }
 
 const EXACT: [Activation; 4] =

@@ -2,14 +2,14 @@
 //!
 //! That they give the bits of plain loops is tested in `src/int/tests.rs`, where the integers can be seen.
 
+mod support;
+
 use tamis_kernel::{
     Activation, Calibration, Chain, ChainError, EVENTS, IntChain, IntChainError, IntInput, Isa, Layer,
     LayerFault, Readout,
 };
 
-fn available() -> impl Iterator<Item = Isa> {
-    Isa::ALL.into_iter().filter(|isa| isa.is_available())
-}
+use support::{available, bits};
 
 /// Numbers in -1..1 that are nothing special, from a counter.
 fn numbers(seed: u64, count: usize) -> Vec<f32> {
@@ -79,10 +79,6 @@ fn run(chain: &IntChain, rows: &[i16]) -> Vec<f32> {
     let mut scores = vec![f32::NAN; rows.len() / chain.inputs() * chain.outputs()];
     chain.run(&mut chain.tile(), rows, &mut scores);
     scores
-}
-
-fn bits(scores: &[f32]) -> Vec<u32> {
-    scores.iter().map(|score| score.to_bits()).collect()
 }
 
 /// Root mean square and largest difference between the scores of floats and of integers, over the spread of those of floats.
