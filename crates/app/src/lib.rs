@@ -36,7 +36,7 @@ mod verify;
 
 pub use bench::{
     BENCH_VERSION, Bench, BenchSettings, BenchStep, Change, Changes, Conditions, EngineSpeed, Limit, Load,
-    Row, Section, Spread, Sustained, Tail, Unit, bench, compare_benches, read_bench,
+    Row, Section, Spread, Sustained, Tail, Unit, bench, compare_benches, may_replace, read_bench,
 };
 pub use blocks::SoFar;
 pub use calibrate::{CalibrateSettings, Calibrated, CutLoss, ScoreLoss, calibrate};

@@ -129,9 +129,11 @@ impl Bound {
     }
 }
 
-/// The engine that these bundles run on: one for all.
-pub(crate) fn settle<'a>(engine: Engine, mut bundles: impl Iterator<Item = &'a Bundle>) -> Engine {
+/// The engine that these bundles run on: one for all. Without any it is the reference, which needs nothing.
+pub(crate) fn settle<'a>(engine: Engine, bundles: impl Iterator<Item = &'a Bundle>) -> Engine {
+    let mut bundles = bundles.peekable();
     match engine {
+        _ if bundles.peek().is_none() => REFERENCE,
         Engine::Auto if bundles.all(|bundle| bundle.best_engine() == Engine::Fused) => Engine::Fused,
         Engine::Auto => REFERENCE,
         engine => engine,

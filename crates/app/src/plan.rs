@@ -119,7 +119,9 @@ impl Plan {
         });
         pipeline.pin_workers(&self.settings.pin);
         let outcome: Outcome = pipeline.run_threads(|books| journal.segment(&books));
-        let report = Report::new(&self.settings, &self.rules, self.limits, &self.run_name, &names, &outcome);
+        let stopped = self.control.is_draining();
+        let report =
+            Report::new(&self.settings, &self.rules, self.limits, &self.run_name, &names, stopped, &outcome);
         Ok(journal.finish(report))
     }
 
@@ -168,17 +170,18 @@ impl Plan {
 
 /// Can workers be kept on these CPUs?
 pub(crate) fn check_pins(cpus: &[usize]) -> Result<(), Failure> {
-    cpus.iter().try_for_each(|&cpu| tamis_pipeline::try_cpu(cpu).map_err(|error| cannot_pin(cpu, &error)))
-}
-
-fn cannot_pin(cpu: usize, error: &std::io::Error) -> Failure {
-    let allowed = tamis_pipeline::allowed_cpus().unwrap_or_default();
-    let allowed: Vec<String> = allowed.iter().map(ToString::to_string).collect();
-    let message = format!(
-        "a worker cannot be kept on CPU {cpu} ({error}); this process may use CPU {}",
-        allowed.join(", ")
-    );
-    Failure::new(Exit::Settings, message)
+    if cpus.is_empty() {
+        return Ok(());
+    }
+    let refuse = |message: String| Failure::new(Exit::Settings, message);
+    let allowed =
+        tamis_pipeline::allowed_cpus().map_err(|error| refuse(format!("no CPU to pin to: {error}")))?;
+    // The system would let a thread leave the set that was given to this process.
+    let listed = || allowed.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    cpus.iter().find(|cpu| !allowed.contains(cpu)).map_or(Ok(()), |cpu| {
+        let message = format!("a worker cannot be kept on CPU {cpu}; this process may use CPU {}", listed());
+        Err(refuse(message))
+    })
 }
 
 /// Refuses settings that make no sense for any input.

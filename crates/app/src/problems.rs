@@ -120,6 +120,7 @@ mod tests {
             streams: Vec::new(),
             closes: [0; CloseReason::ALL.len()],
             latencies: tamis_pipeline::Latencies::default(),
+            lag_ns: 0,
             losses,
             source_error: None,
             panics: Vec::new(),

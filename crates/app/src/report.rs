@@ -6,7 +6,7 @@ use serde::Serialize;
 use tamis_event::CloseReason;
 use tamis_ledger::{Corrupt, Counts, Dropped, Errored, FrameTally, Quantiles, Storage, Tally};
 use tamis_menu::CompiledMenu;
-use tamis_pipeline::{Limits, Outcome};
+use tamis_pipeline::{Limits, Outcome, Pace};
 
 use crate::models::Rules;
 use crate::problems::{DeviceLoss, device_losses, problems};
@@ -14,6 +14,10 @@ use crate::{Exit, Settings};
 
 /// Version of the JSON documents. It changes when a key changes its meaning or goes away.
 pub const DOCUMENT_VERSION: u32 = 1;
+
+/// A pace is held if no frame is later than this, or than this share of the run.
+const LAG_MIN_NS: u64 = 20_000_000;
+const LAG_SHARE: f64 = 0.01;
 
 /// The report of one run. Serialises to the document that `replay --json` prints.
 #[derive(Clone, Debug, Serialize)]
@@ -38,13 +42,17 @@ pub struct Report {
     pub latency_ns: Quantiles,
     /// The parts of it, and storage.
     pub stages_ns: Stages,
+    /// How late a frame was admitted at most, in ns; absent at flat pace. Latencies leave it out.
+    pub lag_ns: Option<u64>,
+    /// Was the run stopped before the end of its input?
+    pub stopped: bool,
     /// How often blocks were handed over, by reason.
     pub closes: BTreeMap<&'static str, u64>,
     /// Deciding threads.
     pub workers: usize,
     /// Most events per block.
     pub batch: usize,
-    /// What ran the models, until one of `device_losses`.
+    /// What ran the models, until one of `device_losses`; `none` if there were none.
     pub device: String,
     /// Devices that were lost, as each worker noticed; from the first event on.
     pub device_losses: Vec<DeviceLoss>,
@@ -203,6 +211,7 @@ impl Report {
         limits: Limits,
         run_name: &str,
         streams: &[String],
+        stopped: bool,
         outcome: &Outcome,
     ) -> Self {
         let ledger = Ledger::new(&outcome.tally, &rules.compiled, Some(outcome.storage));
@@ -232,15 +241,23 @@ impl Report {
                 decide: outcome.latencies.decide.quantiles(),
                 store: outcome.latencies.store.quantiles(),
             },
+            lag_ns: (settings.pace != Pace::Flat).then_some(outcome.lag_ns),
+            stopped,
             closes: CloseReason::ALL.iter().map(|reason| reason.name()).zip(outcome.closes).collect(),
             workers: limits.workers(),
             batch: limits.batch(),
-            device: rules.engine.to_string(),
+            device: if rules.bundles.is_empty() { "none".into() } else { rules.engine.to_string() },
             device_losses,
             input_rate_hz: rate_hz,
             problems,
             exit: exit.code(),
         }
+    }
+
+    /// The lag in ns if frames were admitted so late that the run did not have the pace that was asked for.
+    pub fn lag_of_lost_pace(&self) -> Option<u64> {
+        let tolerated = LAG_MIN_NS.max((self.throughput.seconds * 1e9 * LAG_SHARE) as u64);
+        self.lag_ns.filter(|&lag_ns| lag_ns > tolerated)
     }
 
     /// How the process should end.

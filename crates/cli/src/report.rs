@@ -26,16 +26,26 @@ pub(crate) fn render(report: &Report, flat: bool) -> String {
     text.push('\n');
     let _ = writeln!(
         text,
-        "{} events/s, {}/s in {}; {} worker{}, blocks of {} events, on {}\n",
+        "{} events/s, {}/s in {}; {} worker{}, blocks of {} events, {}\n",
         per_second(speed.events_per_s),
         bytes(speed.bytes_per_s as u64),
         time_ns((speed.seconds * 1e9) as u64),
         report.workers,
         if report.workers == 1 { "" } else { "s" },
         report.batch,
-        report.device,
+        if report.device == "none" { "no models".into() } else { format!("on {}", report.device) },
     );
+    if report.stopped {
+        let _ = writeln!(text, "Stopped before the end of the input.\n");
+    }
     text.push_str(&latencies(report));
+    if let Some(lag_ns) = report.lag_of_lost_pace() {
+        let lag = time_ns(lag_ns);
+        let _ = writeln!(
+            text,
+            "The pace was NOT HELD: frames were admitted up to {lag} late, which latencies leave out."
+        );
+    }
     if flat {
         let _ = writeln!(text, "{FLAT_NOTE}");
     }

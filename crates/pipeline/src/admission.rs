@@ -59,6 +59,8 @@ pub(crate) struct Admission {
     /// Everything that arrived: this stage's own side of the ledger's equation.
     totals: Tally,
     began: Option<Began>,
+    /// How late a frame was admitted at most, if frames have a time at which they are due.
+    lag_ns: u64,
     stride: usize,
 }
 
@@ -74,6 +76,7 @@ struct Began {
 #[derive(Debug, Default)]
 pub(crate) struct AdmissionReport {
     pub(crate) totals: Tally,
+    pub(crate) lag_ns: u64,
     pub(crate) error: Option<SourceError>,
 }
 
@@ -107,12 +110,14 @@ impl Admission {
             arrivals: Tally::new(0, 0),
             totals: Tally::new(0, 0),
             began: None,
+            lag_ns: 0,
             stride: schema.record_len(),
         }
     }
 
     pub(crate) fn report(&mut self) -> AdmissionReport {
-        AdmissionReport { totals: std::mem::take(&mut self.totals), error: self.input.take_error() }
+        let (totals, error) = (std::mem::take(&mut self.totals), self.input.take_error());
+        AdmissionReport { totals, lag_ns: self.lag_ns, error }
     }
 
     /// Fills the open block until something says that it must go. `None`: it holds nothing and nothing is at hand.
@@ -184,7 +189,9 @@ impl Admission {
                 return self.is_due(header);
             }
         };
-        now - began.clock_ns >= due_ns
+        let late_ns = (now - began.clock_ns).checked_sub(due_ns);
+        self.lag_ns = self.lag_ns.max(late_ns.unwrap_or(0));
+        late_ns.is_some()
     }
 
     /// The next good frame with new ids, if one is at hand. Everything else that is found on the way is counted.

@@ -52,7 +52,7 @@ pub use judge::{Entry, Judge, Provenance};
 pub use ladder::{Choice, DeviceLoss};
 pub use limits::{BATCH_EVENTS_MAX, Limits, LimitsError, WORKERS_MAX};
 pub use run::{Latencies, Outcome, Pipeline, SegmentBooks, Setup, StreamOutcome};
-pub use scheduling::{allowed_cpus, try_cpu};
+pub use scheduling::allowed_cpus;
 pub use scorer::Scorer;
 pub use scoring::in_scoring;
 pub use stage::{Progress, Stage};

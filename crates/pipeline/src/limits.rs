@@ -10,9 +10,6 @@ const BLOCK_BYTES_MAX: usize = 16 << 20;
 const WAITING_PER_WORKER: usize = 4;
 /// Output blocks that each worker may be ahead of the slowest one.
 const AHEAD_PER_WORKER: usize = 4;
-/// Blocks that wait before a sleeping stage behind the decision is woken, while blocks keep coming. One wake-up costs about as much as deciding a
-/// hundred events.
-pub(crate) const BLOCKS_PER_WAKE: usize = 8;
 /// Output blocks that may wait for each writer, at least and at most. A writer that compresses a chunk takes nothing for some ms, in which small
 /// blocks come by the hundred; a decision should not wait for it.
 const WAITING_PER_WRITER: [usize; 2] = [16, 256];
@@ -81,6 +78,12 @@ impl Limits {
     /// them meanwhile is more than it needs to wake up.
     pub(crate) fn free_per_wake(self) -> usize {
         self.inbound_blocks() / 3
+    }
+
+    /// Output blocks that wait before a sleeping stage behind the decision is woken, while blocks keep coming: few of those that may wait for
+    /// it. One wake-up costs about as much as deciding a hundred events.
+    pub(crate) fn outputs_per_wake(self) -> usize {
+        self.waiting_per_writer / 4
     }
 
     /// Output blocks for a run with `writers` streams: one in each worker's hand, those that are ahead of the order, those that wait for a

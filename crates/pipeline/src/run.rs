@@ -13,7 +13,6 @@ use tamis_port::{Sink, SinkError, SinkReport, Source, SourceError};
 use tamis_ring::{Bell, Receiver, Sender, queue};
 
 use crate::admission::Admission;
-use crate::limits::BLOCKS_PER_WAKE;
 use crate::outbound::{Inbound, Outbound};
 use crate::scheduling::{pin, wake_on_time};
 use crate::sequencer::Sequencer;
@@ -114,6 +113,8 @@ pub struct Outcome {
     pub closes: [u64; CloseReason::ALL.len()],
     /// How long events took.
     pub latencies: Latencies,
+    /// How late a frame was admitted at most, in ns: large if the pace was not held. 0 at flat pace.
+    pub lag_ns: u64,
     /// The devices that workers lost, from the first event on.
     pub losses: Vec<DeviceLoss>,
     /// Why the source ended before its end.
@@ -169,8 +170,8 @@ impl Pipeline {
 
         // Only admission wakes its receivers at once: the rest is not in the way of a decision.
         let free_inputs = free_inputs.patient(limits.free_per_wake());
-        let to_sequencer = to_sequencer.patient(BLOCKS_PER_WAKE);
-        let free_outputs = free_outputs.patient(BLOCKS_PER_WAKE);
+        let to_sequencer = to_sequencer.patient(limits.outputs_per_wake());
+        let free_outputs = free_outputs.patient(limits.outputs_per_wake());
         let admission = Admission::new(
             source,
             schema,
@@ -197,7 +198,7 @@ impl Pipeline {
         let mut writers = Vec::new();
         for (stream, (sink, bell)) in sinks.into_iter().zip(writer_bells).enumerate().rev() {
             let (sender, input) = queue(outputs, &[], &[&bell]);
-            let sender = sender.patient(BLOCKS_PER_WAKE);
+            let sender = sender.patient(limits.outputs_per_wake());
             writers.push((Writer::new(stream, sink, input, next, clock.clone(), control.clone()), bell));
             next = sender;
         }
@@ -350,6 +351,7 @@ impl Pipeline {
             streams,
             closes,
             latencies,
+            lag_ns: admitted.lag_ns,
             losses,
             source_error,
             panics,

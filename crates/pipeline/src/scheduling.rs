@@ -4,7 +4,6 @@
 //! On a machine that others use too, the scheduler does better than a fixed place.
 
 use std::io;
-use std::thread;
 
 /// CPUs that this process may run on, ascending.
 pub fn allowed_cpus() -> io::Result<Vec<usize>> {
@@ -15,12 +14,6 @@ pub fn allowed_cpus() -> io::Result<Vec<usize>> {
     }
     #[cfg(not(target_os = "linux"))]
     Err(io::Error::new(io::ErrorKind::Unsupported, "threads are pinned on Linux only"))
-}
-
-/// Can a thread be kept on this CPU? Tried on a thread of its own.
-pub fn try_cpu(cpu: usize) -> io::Result<()> {
-    thread::scope(|scope| scope.spawn(|| pin(cpu)).join())
-        .unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
 }
 
 /// Makes the sleeps of the calling thread end on time. Unasked, Linux lets them end up to 50 us late, to wake up several threads at once.
@@ -49,6 +42,8 @@ pub(crate) fn pin(cpu: usize) -> io::Result<()> {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
+    use std::thread;
+
     use super::*;
 
     #[test]
@@ -58,6 +53,5 @@ mod tests {
         let seen = thread::spawn(move || pin(last).and_then(|()| allowed_cpus())).join().unwrap().unwrap();
         assert_eq!(seen, [last]);
         assert_eq!(allowed_cpus().unwrap(), cpus, "this thread was not touched");
-        assert!(try_cpu(last).is_ok() && try_cpu(usize::MAX).is_err());
     }
 }

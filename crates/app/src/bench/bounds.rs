@@ -17,6 +17,8 @@ pub(crate) struct Bounds<'a> {
     /// Names of the models and their multiply-adds per event, where the units of the CPU do them.
     pub(crate) models: Vec<(String, u64)>,
     pub(crate) cells: &'a [Cell],
+    /// Is the workload made of noise, as the events of all sizes are? What compresses their records was measured on the workload.
+    pub(crate) of_noise: bool,
 }
 
 /// The parts of a pipeline that run at the same time, and ns per event that each needs at least.
@@ -34,8 +36,8 @@ impl Bounds<'_> {
         match section {
             Section::Stages => self.stage(name),
             Section::Speed => self.topology(name),
-            Section::Sizes => self.size(name),
-            Section::Probes | Section::Latency | Section::Engines => None,
+            Section::Sizes if self.of_noise => self.size(name),
+            Section::Sizes | Section::Probes | Section::Latency | Section::Engines => None,
         }
     }
 

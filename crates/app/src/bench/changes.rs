@@ -82,10 +82,30 @@ pub fn read_bench(path: &Path) -> Result<Bench, Failure> {
     serde_json::from_value(document).map_err(|error| refuse(error.to_string()))
 }
 
+/// May a result be written there, over what is there? An error unless it is nothing, or empty, or a result.
+pub fn may_replace(path: &Path) -> Result<(), Failure> {
+    let is_result = || {
+        let document: Option<serde_json::Value> =
+            std::fs::read(path).ok().and_then(|text| serde_json::from_slice(&text).ok());
+        document.is_some_and(|document| document.get("bench").is_some())
+    };
+    let holds_something = std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() > 0);
+    if holds_something && !is_result() {
+        let place = path.display();
+        let message =
+            format!("{place} is there and no result of `tamis bench`, so it stays; choose another name");
+        return Err(Failure::new(Exit::Settings, message));
+    }
+    Ok(())
+}
+
 /// Compares two benchmarks, row by row.
 pub fn compare_benches(old: &Bench, new: &Bench) -> Changes {
     let (old_rows, new_rows) = (old.all_rows(), new.all_rows());
     let enough = old.runs.min(new.runs) >= RUNS_MIN;
+    // Latencies at other rates say nothing of each other.
+    let at_like_rates = old.sustained.zip(new.sustained).is_some_and(|(old, new)| old.is_like(&new));
+    let is_comparable = |row: &Row| row.section != Section::Latency || row.unit != Unit::Ns || at_like_rates;
     let same = |a: &Row, b: &Row| (a.section, &a.name, a.unit) == (b.section, &b.name, b.unit);
     let mut rows = Vec::new();
     for row in &new_rows {
@@ -97,7 +117,7 @@ pub fn compare_benches(old: &Bench, new: &Bench) -> Changes {
                 old: before.spread,
                 new: row.spread,
                 change: row.spread.median / before.spread.median - 1.0,
-                moved: enough && !row.spread.overlaps(&before.spread),
+                moved: enough && is_comparable(row) && !row.spread.overlaps(&before.spread),
             });
         }
     }
@@ -150,11 +170,11 @@ fn notes(old: &Bench, new: &Bench, enough: bool) -> Vec<String> {
         notes.push(format!("another version: then {}, now {}", old.tamis, new.tamis));
     }
     if let (Some(then), Some(now)) = (old.sustained, new.sustained)
-        && (now.events_per_s / then.events_per_s - 1.0).abs() > 0.05
+        && !then.is_like(&now)
     {
+        let [then, now] = [then, now].map(|sustained| sustained.events_per_s / 1e6);
         notes.push(format!(
-            "loads are shares of what was sustained: then {:.3e} events/s, now {:.3e}",
-            then.events_per_s, now.events_per_s
+            "latencies are not compared: they are at shares of {then:.2} M events/s then and of {now:.2} M now"
         ));
     }
     if !enough {
@@ -168,6 +188,7 @@ fn notes(old: &Bench, new: &Bench, enough: bool) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::latency::{Load, Sustained, Tail};
     use super::*;
 
     fn bench(runs: usize, values: &[(&str, Unit, [f64; 3])]) -> Bench {
@@ -238,6 +259,36 @@ mod tests {
         let mut other = bench(5, "a");
         other.conditions.menu = "other".into();
         assert!(why(&bench(5, "a"), &other).contains("another menu"));
+    }
+
+    #[test]
+    fn a_lower_sustained_rate_is_slower_and_latencies_at_other_rates_are_not_compared() {
+        let tail = |ns| Spread { median: ns, min: ns, max: ns };
+        let at = |events_per_s, ns| {
+            let decision = Tail { p50: tail(ns), p99: tail(ns), p999: tail(ns), max: tail(ns) };
+            let load = Load {
+                schedule: "uniform".into(),
+                load: 70,
+                events_per_s,
+                events: 1,
+                decision,
+                backlog_ns: tail(0.0),
+                wake_up_late: decision,
+                gap_max_ns: tail(0.0),
+                spun_beside: true,
+            };
+            let sustained = Some(Sustained { events_per_s, of_full_pace: 80 });
+            Bench { runs: 5, sustained, loads: vec![load], ..Bench::blank() }
+        };
+        let moved = |old: &Bench, new: &Bench| {
+            let changes = compare_benches(old, new);
+            let names = changes.slower_than(10.0).map(|row| row.name.clone()).collect::<Vec<_>>();
+            (names.join(", "), changes.notes.iter().any(|note| note.contains("not compared")))
+        };
+        assert_eq!(moved(&at(1e6, 1e3), &at(0.5e6, 5e3)), ("sustained rate".into(), true));
+        let all = ["p50", "p99", "p99.9", "max"].map(|word| format!("uniform, load 70 %, {word}")).join(", ");
+        assert_eq!(moved(&at(1e6, 1e3), &at(0.98e6, 5e3)), (all, false));
+        assert_eq!(moved(&at(0.5e6, 1e3), &at(1e6, 5e3)), (String::new(), true));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::workload::{Bed, Workload};
 use super::{BenchSettings, DOCUMENT_VERSION};
 
 /// Version of the document of a benchmark. It changes when a key changes its meaning or goes away.
-pub const BENCH_VERSION: u32 = 2;
+pub const BENCH_VERSION: u32 = 3;
 
 /// What was measured. Serialises to the document that `bench --json` prints, and is read back from it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -33,7 +33,7 @@ pub struct Bench {
     pub conditions: Conditions,
     /// Runs behind every row.
     pub runs: usize,
-    /// Time of a run, about.
+    /// Time of a run of the first topology; of one that was asked for, if none was run.
     pub seconds: f64,
     /// Everything but latencies.
     pub rows: Vec<Row>,
@@ -50,8 +50,12 @@ pub struct Bench {
 /// What was run. Two benchmarks with other conditions measure other things.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Conditions {
-    /// The recording, or `noise`.
+    /// The recording, or `noise`: for people.
     pub input: String,
+    /// SHA-256 of the events as they were played, the first 16 digits.
+    pub events: String,
+    /// How long runs were to be.
+    pub run: String,
     /// Name of the menu.
     pub menu: String,
     /// Hashes of the menu and of all models in use.
@@ -78,9 +82,15 @@ pub struct Conditions {
 impl Conditions {
     pub(super) fn new(settings: &BenchSettings, main: &Workload, bed: &Bed, cells: &[Cell]) -> Self {
         let input = settings.input.as_ref().map_or("noise".into(), |(input, _)| input.display().to_string());
-        let run = cells.iter().find(|cell| cell.section == Section::Speed);
+        let kept = cells.iter().find(|cell| cell.section == Section::Speed).map(|cell| cell.kept);
+        let run = match settings.events {
+            Some(events) => format!("{events} events"),
+            None => format!("{} s", settings.seconds),
+        };
         Self {
             input,
+            events: main.stream.digest(),
+            run,
             menu: main.rules.menu.name().into(),
             rules: format!(
                 "{:016x} {:016x}",
@@ -94,7 +104,7 @@ impl Conditions {
             workers: bed.workers,
             pin: bed.pin.clone(),
             busy_poll_ns: bed.busy_poll.as_nanos().try_into().unwrap_or(u64::MAX),
-            accepted: run.map(|cell| cell.kept),
+            accepted: kept,
         }
     }
 
@@ -102,7 +112,8 @@ impl Conditions {
     pub(super) fn differences(&self, other: &Self) -> Vec<(&'static str, String, String)> {
         let pair = |what, a: &dyn ToString, b: &dyn ToString| (what, a.to_string(), b.to_string());
         let all = [
-            pair("input", &self.input, &other.input),
+            pair("set of events", &self.events, &other.events),
+            pair("length of runs", &self.run, &other.run),
             pair("menu", &self.menu, &other.menu),
             pair("text of the menu or other models", &self.rules, &other.rules),
             pair("choice of CPUs", &format!("{:?}", self.pin), &format!("{:?}", other.pin)),
@@ -138,7 +149,7 @@ impl Bench {
 
     /// All rows, those of latencies and engines included.
     pub fn all_rows(&self) -> Vec<Row> {
-        let loads = self.loads.iter().flat_map(Load::rows);
+        let loads = self.sustained.iter().map(Sustained::row).chain(self.loads.iter().flat_map(Load::rows));
         self.rows.iter().cloned().chain(loads).chain(self.engines.iter().map(EngineSpeed::row)).collect()
     }
 }
@@ -166,7 +177,7 @@ pub(super) fn remarks(bench: &Bench, bounds: &Bounds<'_>, looked_for_rate: bool)
     if looked_for_rate && bench.sustained.is_none() {
         remarks.push("no rate was sustained without a growing backlog, so there are no latencies: let runs take longer (--time)".into());
     }
-    let grew = bench.loads.iter().filter(|load| load.backlog_grew(bench.seconds)).count();
+    let grew = bench.loads.iter().filter(|load| load.backlog_grew()).count();
     if grew > 0 {
         remarks.push(format!(
             "the backlog grew in half of the runs or more at {grew} of {} loads: latencies there say how long a run was, not how soon events are decided",

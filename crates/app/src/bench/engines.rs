@@ -183,9 +183,10 @@ fn race(model: &Model, blocks: &[Block], threads: usize) -> Result<f64, Failure>
     let run = |first: usize| {
         let mut model = model.clone();
         let (start, mut events) = (&start, 0);
-        // A clone has no memory yet.
-        score(&mut model, &blocks[first % blocks.len()])?;
+        // A clone has no memory yet. Whoever fails comes to the start all the same: the others wait there.
+        let first_score = score(&mut model, &blocks[first % blocks.len()]);
         start.wait();
+        first_score?;
         let began = Instant::now();
         for block in blocks.iter().cycle().skip(first) {
             score(&mut model, block)?;

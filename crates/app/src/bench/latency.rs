@@ -79,6 +79,31 @@ pub struct Sustained {
     pub of_full_pace: u32,
 }
 
+impl Sustained {
+    /// As a row for a comparison. Its range reaches to the rates on both sides that were tried: the search is no finer.
+    pub(crate) fn row(&self) -> Row {
+        let at = TRIED.iter().position(|&percent| percent == self.of_full_pace).unwrap_or(0);
+        let rate = |k: usize| {
+            self.events_per_s * f64::from(TRIED[k.min(TRIED.len() - 1)]) / f64::from(self.of_full_pace)
+        };
+        let spread = Spread { median: self.events_per_s, min: rate(at + 1), max: rate(at.saturating_sub(1)) };
+        Row {
+            section: Section::Latency,
+            name: "sustained rate".into(),
+            unit: Unit::EventsPerSecond,
+            spread,
+            runs: Vec::new(),
+            event_bytes: None,
+            limit: None,
+        }
+    }
+
+    /// Are shares of the two about the same rates?
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        (self.events_per_s / other.events_per_s - 1.0).abs() < 0.05
+    }
+}
+
 /// Finds the sustained rate; none if not even the least rate that is tried is sustained.
 pub(crate) fn sustained(
     workload: &Workload,
@@ -207,9 +232,9 @@ fn is_growing(backlog_ns: f64, run_ns: f64) -> bool {
 }
 
 impl Load {
-    /// Did it grow in the middle one of the runs, which took `seconds`?
-    pub(crate) fn backlog_grew(&self, seconds: f64) -> bool {
-        is_growing(self.backlog_ns.median, seconds * 1e9)
+    /// Did it grow in the middle one of the runs?
+    pub(crate) fn backlog_grew(&self) -> bool {
+        is_growing(self.backlog_ns.median, self.events as f64 / self.events_per_s * 1e9)
     }
 
     /// As rows, for a comparison.

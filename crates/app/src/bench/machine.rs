@@ -4,7 +4,8 @@
 pub(crate) fn machine() -> String {
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let model = processor().unwrap_or_else(|| "unknown processor".into());
-    format!("{model}, {} cores, kernel {}", cores(), kernel.trim())
+    let cores = cores();
+    format!("{model}, {cores} core{}, kernel {}", if cores == 1 { "" } else { "s" }, kernel.trim())
 }
 
 /// Cores that this process may use.
@@ -25,17 +26,11 @@ pub(crate) fn load() -> Option<f64> {
     std::fs::read_to_string("/proc/loadavg").ok()?.split_whitespace().next()?.parse().ok()
 }
 
-/// Seconds that this process has used cores, those of its ended threads included, if the system says. It counts in hundredths of a second.
-pub(crate) fn core_seconds() -> Option<f64> {
-    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-    // The name of the process, in brackets, may hold anything; after it come the state and eleven numbers before the two times.
-    let (_, fields) = stat.rsplit_once(')')?;
-    let ticks = |k: usize| fields.split_whitespace().nth(k)?.parse::<f64>().ok();
-    Some((ticks(11)? + ticks(12)?) / TICKS_PER_S)
+/// Seconds that this process has used cores, those of its ended threads included.
+pub(crate) fn core_seconds() -> f64 {
+    let used = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    used.tv_sec as f64 + used.tv_nsec as f64 * 1e-9
 }
-
-/// `USER_HZ` of Linux, on every processor.
-const TICKS_PER_S: f64 = 100.0;
 
 #[cfg(test)]
 mod tests {
@@ -44,12 +39,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn work_takes_core_time() {
-        let (before, start) = (core_seconds().unwrap(), Instant::now());
-        let mut used = 0.0;
+    fn work_takes_core_time_which_is_counted_finely() {
+        let (before, start) = (core_seconds(), Instant::now());
+        let (mut used, mut steps) = (0.0, 0);
         while used < 0.05 && start.elapsed() < Duration::from_secs(10) {
-            used = core_seconds().unwrap() - before;
+            let now = core_seconds() - before;
+            steps += u32::from(now > used);
+            used = now;
         }
-        assert!((0.05..10.0).contains(&used), "{used}");
+        assert!((0.05..10.0).contains(&used) && steps > 500, "{used} s in {steps} steps");
     }
 }

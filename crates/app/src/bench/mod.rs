@@ -33,9 +33,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tamis_ledger::{Corrupt, Counts};
 use tamis_model::Engine;
 
-pub use self::changes::{Change, Changes, compare_benches, read_bench};
+pub use self::changes::{Change, Changes, compare_benches, may_replace, read_bench};
 pub use self::document::{BENCH_VERSION, Bench, Conditions};
 pub use self::engines::EngineSpeed;
 pub use self::latency::{Load, Sustained, Tail};
@@ -50,6 +51,7 @@ use self::sample::{L1_BYTES, Sample};
 use self::speed::Cell;
 use self::stages::Stages;
 use self::workload::{Bed, Workload};
+use crate::blocks;
 use crate::models::Rules;
 use crate::plan::check_pins;
 use crate::{DOCUMENT_VERSION, Exit, Failure};
@@ -136,13 +138,17 @@ pub fn bench(settings: &BenchSettings, progress: &mut dyn FnMut(BenchStep<'_>)) 
     let engines = engines(settings, &mut steps)?;
     let Parts { rules, main, cells, bed, .. } = &parts;
     let event_bytes = main.stream.schema.record_len() as f64;
-    let bounds = Bounds { turns: &turns, event_bytes, record_bytes, models: multiply_adds(rules), cells };
+    let of_noise = settings.input.is_none();
+    let bounds =
+        Bounds { turns: &turns, event_bytes, record_bytes, models: multiply_adds(rules), cells, of_noise };
+    let first = cells.iter().find(|cell| cell.section == Section::Speed);
+    let took = first.and_then(|cell| Some(cell.events() as f64 / turns.median(cell.section, &cell.name)?));
     let mut bench = Bench {
         machine: machine(),
         load_before,
         conditions: Conditions::new(settings, main, bed, cells),
         runs: settings.runs,
-        seconds: settings.seconds,
+        seconds: took.unwrap_or(settings.seconds),
         rows: turns.rows(|section, name| bounds.of(section, name)),
         sustained,
         loads,
@@ -154,6 +160,9 @@ pub fn bench(settings: &BenchSettings, progress: &mut dyn FnMut(BenchStep<'_>)) 
         row.event_bytes = cell.map(|cell| cell.workload.stream.schema.record_len() as u64);
     }
     bench.remarks = document::remarks(&bench, &bounds, settings.wants(Section::Latency));
+    let left_out =
+        blocks::lost(&parts.corrupt).map(|lost| format!("left out of {}: {lost}", bench.conditions.input));
+    bench.remarks.extend(left_out);
     Ok(bench)
 }
 
@@ -242,19 +251,22 @@ fn engines(settings: &BenchSettings, steps: &mut Steps<'_>) -> Result<Vec<Engine
 
 fn check(settings: &BenchSettings) -> Result<(), Failure> {
     let refuse = |message: &str| Err(Failure::new(Exit::Settings, message));
-    if settings.runs == 0 || settings.events == Some(0) {
-        return refuse("a measurement needs at least one run and one event");
+    if settings.runs == 0 {
+        return refuse("0 runs measure nothing; use at least 1, and 5 to compare (--runs)");
+    }
+    if settings.events == Some(0) {
+        return refuse("a run has at least one event (--events)");
     }
     if !(settings.seconds > 0.0 && settings.seconds < 86_400.0) {
-        return refuse("a run must take some time, and less than a day");
+        return refuse("a run must take some time, and less than a day (--time)");
     }
     if settings.sources.contains(&0)
         || settings.sources.iter().any(|&sources| sources > usize::from(u16::MAX))
     {
-        return refuse("the number of sources must be 1 to 65535");
+        return refuse("the number of sources must be 1 to 65535 (--sources)");
     }
     if settings.frame_events == Some(0) {
-        return refuse("a frame has at least one event");
+        return refuse("a frame has at least one event (--frame-events)");
     }
     check_pins(&settings.pin)
 }
@@ -269,15 +281,21 @@ impl BenchSettings {
 
     fn workers(&self) -> Vec<usize> {
         if !self.workers.is_empty() {
-            return self.workers.clone();
+            return once_each(&self.workers);
         }
         let powers = std::iter::successors(Some(1), |n| Some(2 * n)).take_while(|&n| n < cores());
         powers.chain([cores()]).collect()
     }
 
     fn sources(&self) -> Vec<usize> {
-        if self.sources.is_empty() { vec![1, SOURCES] } else { self.sources.clone() }
+        if self.sources.is_empty() { vec![1, SOURCES] } else { once_each(&self.sources) }
     }
+}
+
+/// The numbers in the order in which they first come: a topology is measured once per turn.
+fn once_each(numbers: &[usize]) -> Vec<usize> {
+    let first = |&(k, number): &(usize, &usize)| !numbers[..k].contains(number);
+    numbers.iter().enumerate().filter(first).map(|(_, &number)| number).collect()
 }
 
 /// Everything that is measured, made and loaded.
@@ -290,6 +308,8 @@ struct Parts {
     cells: Vec<Cell>,
     /// As many workers as the largest topology.
     bed: Bed,
+    /// What was left out of the input.
+    corrupt: Counts<Corrupt>,
 }
 
 impl Parts {
@@ -331,7 +351,7 @@ impl Parts {
         let main = Workload { stream: stream.clone(), rules: rules.clone() };
         let idle = Workload { stream, rules: Workload::idle_rules(&sample.schema)? };
         let idle = Cell::new(Section::Stages, String::new(), idle, Bed { workers: 1, ..bed.clone() });
-        Ok(Self { rules, main, idle, cells, bed })
+        Ok(Self { rules, main, idle, cells, bed, corrupt: sample.corrupt })
     }
 
     fn steps(&self, settings: &BenchSettings) -> u64 {

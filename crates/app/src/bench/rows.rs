@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// Several measurements of one thing.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
-    /// The one in the middle.
+    /// The one in the middle, or half-way between the two.
     pub median: f64,
     /// The smallest.
     pub min: f64,
@@ -20,7 +20,8 @@ impl Spread {
     pub(crate) fn of(values: &[f64]) -> Self {
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
-        Self { median: sorted[(sorted.len() - 1) / 2], min: sorted[0], max: sorted[sorted.len() - 1] }
+        let middle = [(sorted.len() - 1) / 2, sorted.len() / 2].map(|k| sorted[k]);
+        Self { median: (middle[0] + middle[1]) / 2.0, min: sorted[0], max: sorted[sorted.len() - 1] }
     }
 
     /// Do the ranges have a value in common?
@@ -179,9 +180,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_median_is_a_value_that_was_measured() {
+    fn the_median_is_in_the_middle() {
         let spread = Spread::of(&[4.0, 1.0, 3.0, 2.0]);
-        assert_eq!((spread.median, spread.min, spread.max), (2.0, 1.0, 4.0));
+        assert_eq!((spread.median, spread.min, spread.max), (2.5, 1.0, 4.0));
+        assert_eq!(Spread::of(&[9.0, 1.0, 2.0]).median, 2.0);
         assert!(spread.overlaps(&Spread::of(&[4.0])) && !spread.overlaps(&Spread::of(&[4.5])));
     }
 

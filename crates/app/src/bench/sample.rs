@@ -8,7 +8,9 @@ use std::convert::Infallible;
 use std::path::Path;
 
 use bytes::Bytes;
+use sha2::{Digest, Sha256};
 use tamis_event::{FrameHeader, FrameMeta, HEADER_LEN, Schema, encode_events, encode_schema};
+use tamis_ledger::{Corrupt, Counts};
 use tamis_sim::{GenOptions, Generator};
 use tamis_source::Recording;
 
@@ -28,6 +30,8 @@ pub(crate) const L1_BYTES: usize = 114;
 pub(crate) struct Sample {
     pub(crate) schema: Schema,
     frames: Vec<(FrameMeta, Bytes)>,
+    /// What was left out of the recording.
+    pub(crate) corrupt: Counts<Corrupt>,
 }
 
 /// Frames as bytes, ready to be played.
@@ -45,18 +49,22 @@ impl Sample {
     /// The good frames of a recording.
     pub(crate) fn load(path: &Path) -> Result<Self, Failure> {
         let mut reader = Frames::open(path)?;
-        let mut frames = Vec::new();
+        let (mut frames, mut corrupt) = (Vec::new(), Counts::default());
         while let Some(frame) = reader.next()? {
-            if let Frame::Events { header, payload, .. } = frame {
+            match frame {
                 // A copy: the recording may be decompressed into buffers that are used again.
-                frames.push((meta(&header), Bytes::copy_from_slice(&payload)));
+                Frame::Events { header, payload, .. } => {
+                    frames.push((meta(&header), Bytes::copy_from_slice(&payload)));
+                }
+                Frame::Lost { cause, .. } => corrupt.add(cause, 1),
+                Frame::Other { .. } => {}
             }
         }
         if frames.is_empty() {
             let message = format!("{}: no events to measure with", path.display());
             return Err(Failure::new(Exit::Input, message));
         }
-        Ok(Self { schema: reader.schema().clone(), frames })
+        Ok(Self { schema: reader.schema().clone(), frames, corrupt })
     }
 
     /// Noise: events of `event_bytes`, as 16-bit numbers called `x`, at most `events_max` of them.
@@ -78,7 +86,7 @@ impl Sample {
             Ok(())
         });
         made.expect("nothing can fail");
-        Ok(Self { schema, frames })
+        Ok(Self { schema, frames, corrupt: Counts::default() })
     }
 
     /// The frames, those with more than `frame_events` events cut, dealt to `sources` sources in turn.
@@ -113,6 +121,11 @@ impl Stream {
     /// The stream as a recording, `passes` times.
     pub(crate) fn recording(&self, passes: u64) -> Result<Recording, Failure> {
         tamis_source::memory(self.bytes.clone(), "memory", passes).or_fail(Exit::Input)
+    }
+
+    /// The first 16 hexadecimal digits of the SHA-256 of its bytes.
+    pub(crate) fn digest(&self) -> String {
+        Sha256::digest(&self.bytes)[..8].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Event frames.

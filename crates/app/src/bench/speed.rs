@@ -56,14 +56,17 @@ impl Cell {
         Ok(())
     }
 
+    /// Events of a run.
+    pub(crate) fn events(&self) -> u64 {
+        self.passes * self.workload.stream.events
+    }
+
     /// One run.
     pub(crate) fn turn(&mut self, turns: &mut Turns) -> Result<(), Failure> {
         let run = self.run()?;
         turns.add(self.section, self.name.as_str(), Unit::EventsPerSecond, run.events_per_s);
-        if self.section == Section::Speed
-            && let Some(ns) = run.core_ns
-        {
-            turns.add(self.section, core_time(&self.name), Unit::NsPerEvent, ns);
+        if self.section == Section::Speed {
+            turns.add(self.section, core_time(&self.name), Unit::NsPerEvent, run.core_ns);
         }
         Ok(())
     }
@@ -72,12 +75,10 @@ impl Cell {
     pub(crate) fn run(&mut self) -> Result<Run, Failure> {
         let before = core_seconds();
         let report = self.workload.flat(&self.bed, self.passes)?;
-        let used = core_seconds().zip(before).map(|(after, before)| after - before);
+        let used = core_seconds() - before;
         let events = report.ledger.received.max(1) as f64;
         self.kept = report.ledger.accepted as f64 / events;
-        let core_ns =
-            used.filter(|&seconds| seconds >= CORE_SECONDS_MIN).map(|seconds| seconds * 1e9 / events);
-        Ok(Run { events_per_s: report.throughput.events_per_s, core_ns })
+        Ok(Run { events_per_s: report.throughput.events_per_s, core_ns: used * 1e9 / events })
     }
 }
 
@@ -85,14 +86,12 @@ impl Cell {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Run {
     pub(crate) events_per_s: f64,
-    /// Time of all cores per event: what a machine that others share cannot take away. Unknown for a run that was too short.
-    pub(crate) core_ns: Option<f64>,
+    /// Time of all cores per event: what a machine that others share cannot take away.
+    pub(crate) core_ns: f64,
 }
 
 /// Time of the warm-up over that of a run.
 const WARM_UP_SHARE: f64 = 0.2;
-/// Less is not told apart well enough: the system counts hundredths.
-const CORE_SECONDS_MIN: f64 = 0.1;
 
 /// Name of the row of the core time.
 pub(crate) fn core_time(name: &str) -> String {

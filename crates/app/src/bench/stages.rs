@@ -121,9 +121,7 @@ impl<'a> Stages<'a> {
         add(STORE, store);
         let run = self.idle.run()?;
         add(HAND_OVER, 1e9 / run.events_per_s);
-        if let Some(ns) = run.core_ns {
-            add(HAND_OVER_CORES, ns);
-        }
+        add(HAND_OVER_CORES, run.core_ns);
         Ok(())
     }
 

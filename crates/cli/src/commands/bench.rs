@@ -8,7 +8,9 @@ use std::time::Duration;
 use serde::Serialize;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use tamis_app::{Bench, BenchSettings, Changes, Exit, Failure, Section, bench, compare_benches, read_bench};
+use tamis_app::{Bench, BenchSettings, Changes, Exit, Failure, Section, bench, compare_benches,
+    may_replace, read_bench,
+};
 use tamis_model::Engine;
 
 use super::{Group, Run};
@@ -66,7 +68,7 @@ pub(crate) struct Args {
     /// Events per run, at least, instead of as many as take that time; the input is repeated
     #[arg(long, value_name = "N", value_parser = units::count)]
     events: Option<u64>,
-    /// Write the result to this file too, for a later --compare; an older file is replaced
+    /// Write the result to this file too, for a later --compare; an older result is replaced, and no other file
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
     /// Say what moved since this result: the runs of then and now, at least 5 each, have no value in common
@@ -75,8 +77,8 @@ pub(crate) struct Args {
     /// Measure nothing: compare OLD.json with this result
     #[arg(long, value_name = "NEW.json", requires = "compare", conflicts_with_all = ["input", "save", "only", "device", "workers", "pin", "busy_poll", "sources", "batch", "frame_events", "runs", "time", "events"])]
     with: Option<PathBuf>,
-    /// End with exit code 76 if something moved and got slower by more than this many per cent, or if the two results cannot be compared: of other
-    /// machines, menus, engines or parts, or of fewer than 5 runs
+    /// End with exit code 76 if something moved and got slower by more than this many per cent, what the machine alone can do apart; or if the two
+    /// results cannot be compared: of other machines, events, menus, engines or parts, or of fewer than 5 runs
     #[arg(long, value_name = "PERCENT", requires = "compare", value_parser = percent, allow_hyphen_values = true)]
     gate: Option<f64>,
     /// Print one JSON document instead of tables
@@ -181,11 +183,13 @@ struct Scratch {
 
 impl Scratch {
     fn new() -> Result<Self, Failure> {
-        let path = std::env::temp_dir().join(format!("tamis-bench-{}", std::process::id()));
-        std::fs::create_dir(&path).map_err(|error| {
-            let message = format!("{}: {error}; set TMPDIR to a folder that can be written", path.display());
+        let place = std::env::temp_dir();
+        let folder = tempfile::Builder::new().prefix("tamis-bench-").tempdir_in(&place).map_err(|error| {
+            let message = format!("{}: {error}; set TMPDIR to a folder that can be written", place.display());
             Failure::new(Exit::Storage, message)
         })?;
+        // Removed here, and not when a value is dropped: a signal may come first.
+        let path = folder.keep();
         let signals = Signals::new([SIGINT, SIGTERM, SIGHUP]);
         let mut signals = signals
             .map_err(|error| Failure::new(Exit::Resources, format!("signals cannot be handled: {error}")))?;
@@ -221,6 +225,7 @@ fn remove(folder: &Path) {
 
 /// Can the result be written there? Known before minutes are spent on it; leaves everything as it is.
 fn may_save(path: &Path) -> Result<(), Failure> {
+    may_replace(path)?;
     let is_there = path.exists();
     let opened = OpenOptions::new().append(true).create(true).open(path);
     opened.map_err(|error| unsaved(path, &error))?;

@@ -35,7 +35,7 @@ fn one_run_gives_all() {
     let document = document(&lab.tamis(&format!("{SHORT} --json --save kept.json --device fused")));
     assert_eq!(
         (&document["bench"], &document["schema"], &document["runs"]),
-        (&json!(2), &json!(1), &json!(2))
+        (&json!(3), &json!(1), &json!(2))
     );
     assert_eq!(
         (&document["conditions"]["menu"], &document["conditions"]["device"]),
@@ -104,8 +104,8 @@ fn a_part_alone_and_a_number_of_events() {
         "bench in.tmf --menu menu.toml --only speed --events 3k --runs 3 --workers 1 --sources 1 --json",
     ));
     let rows = document["rows"].as_array().unwrap();
-    // Core time is not known for so short a run.
-    assert_eq!((rows.len(), rows[0]["runs"].as_array().unwrap().len()), (1, 3), "{document:#}");
+    assert_eq!((rows.len(), rows[0]["runs"].as_array().unwrap().len()), (2, 3), "{document:#}");
+    assert!(row(&document, "speed", "1 source, 1 worker, core time")["median"].as_f64().unwrap() > 0.0);
     assert!(
         (document["conditions"]["accepted"].as_f64().unwrap() - 30.0 / 64.0).abs() < 1e-9,
         "{document:#}"
@@ -115,6 +115,19 @@ fn a_part_alone_and_a_number_of_events() {
     );
     // 64 events in frames of 10, and one of 4.
     assert!(cut.out.contains("9.1 per frame"), "{cut:?}");
+}
+
+#[test]
+fn a_damaged_recording_is_measured_without_what_is_lost_and_that_is_said() {
+    let lab = lab();
+    let mut bytes = std::fs::read(lab.path("in.tmf")).unwrap();
+    bytes.truncate(bytes.len() - 1);
+    lab.write("torn.tmf", bytes);
+    let ran = lab.tamis(
+        "bench torn.tmf --menu menu.toml --only speed --events 1k --runs 1 --workers 1,1 --sources 1,1",
+    );
+    assert!(ran.code == Some(0) && ran.out.contains("Left out of torn.tmf: 1 damaged frames"), "{ran:?}");
+    assert_eq!(ran.out.matches("1 source, 1 worker ").count(), 1, "each topology once: {ran:?}");
 }
 
 #[test]
@@ -159,17 +172,17 @@ fn what_got_slower_fails_a_gate() {
 fn what_makes_no_sense_is_refused_before_anything_is_measured() {
     let lab = lab();
     lab.write("text.json", "no json");
-    lab.write("cut.json", "{\"bench\": 2, \"rows\": [");
+    lab.write("cut.json", "{\"bench\": 3, \"rows\": [");
     lab.write("other.json", "{\"tamis\": \"0.1.0\", \"schema\": 1}");
-    lab.write("partial.json", "{\"bench\": 2}");
-    lab.write("future.json", "{\"bench\": 3}");
+    lab.write("partial.json", "{\"bench\": 3}");
+    lab.write("future.json", "{\"bench\": 4}");
     lab.write("empty.tmf", Frames::new().bytes);
-    let cases: [(&str, i32, &[&str]); 19] = [
+    let cases: [(&str, i32, &[&str]); 20] = [
         ("bench absent.tmf --menu menu.toml", 65, &["absent.tmf", "no such file"]),
         ("bench empty.tmf --menu menu.toml", 65, &["empty.tmf", "no events"]),
         ("bench in.tmf --menu absent.toml", 65, &["absent.toml", "cannot be read"]),
-        ("bench --runs 0", 64, &["at least one run"]),
-        ("bench --events 0", 64, &["one event"]),
+        ("bench --runs 0", 64, &["0 runs", "--runs"]),
+        ("bench --events 0", 64, &["one event", "--events"]),
         ("bench --sources 0", 64, &["sources"]),
         ("bench --frame-events 0", 64, &["at least one event"]),
         ("bench --only speed --workers 0 --events 100", 64, &["0 workers"]),
@@ -181,12 +194,17 @@ fn what_makes_no_sense_is_refused_before_anything_is_measured() {
         ("bench --compare cut.json", 65, &["cut.json", "no JSON"]),
         ("bench --compare other.json", 65, &["other.json", "no key 'bench'"]),
         ("bench --compare partial.json", 65, &["partial.json", "missing field"]),
-        ("bench --compare future.json", 65, &["future.json", "version 3"]),
+        ("bench --compare future.json", 65, &["future.json", "version 4"]),
         ("bench --compare .", 65, &["cannot be read"]),
         (
             "bench --only probes --runs 1 --events 100 --save no/such/folder.json",
             74,
             &["no/such/folder.json"],
+        ),
+        (
+            "bench in.tmf --menu menu.toml --only speed --save in.tmf",
+            64,
+            &["in.tmf is there", "choose another name"],
         ),
     ];
     for (line, code, words) in cases {

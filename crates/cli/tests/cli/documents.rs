@@ -17,8 +17,8 @@ fn replay() {
     let (_, document) = lab.replay("in.tmf", "");
     #[rustfmt::skip]
     assert_eq!(keys(&document), [
-        "batch", "closes", "device", "device_losses", "exit", "input_rate_hz", "latency_ns", "ledger", "lines", "problems", "reduction", "run", "schema",
-        "stages_ns", "streams", "tamis", "throughput", "workers",
+        "batch", "closes", "device", "device_losses", "exit", "input_rate_hz", "lag_ns", "latency_ns", "ledger", "lines", "problems", "reduction", "run", "schema",
+        "stages_ns", "stopped", "streams", "tamis", "throughput", "workers",
     ]);
     #[rustfmt::skip]
     assert_eq!(keys(&document["ledger"]), [

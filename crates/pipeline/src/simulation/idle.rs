@@ -86,3 +86,17 @@ fn a_pipeline_that_polls_busily_does_not_sleep() {
     let (asked, _) = asked(true, Duration::MAX, |asked, _| asked > 20_000);
     assert!(asked > 20_000);
 }
+
+/// Frames that are due every 50 us are admitted a few steps of 50 ns later; if all are due at once, the last one is late by much of the run.
+#[test]
+fn a_pace_that_is_not_held_is_told_by_the_lag() {
+    panics_quietly();
+    let Faulted { bytes, .. } = faulted(0, 0.0);
+    let lag = |pace| {
+        let (outcome, ..) = bench(&bytes, &Case { pace, ..Case::default() }).seeded(1);
+        (outcome.lag_ns, outcome.elapsed_ns)
+    };
+    let ((held, _), (lost, elapsed)) = (lag(Pace::Rate(1e6)), lag(Pace::Rate(1e12)));
+    assert!(held < 2_000 && lost > elapsed / 3, "{held}, {lost} of {elapsed} ns");
+    assert_eq!(lag(Pace::Flat).0, 0);
+}
