@@ -97,6 +97,12 @@ pub(crate) fn count(text: &str) -> Result<u64, UnitError> {
     COUNT.whole(text)
 }
 
+/// The same, for what stands in memory.
+pub(crate) fn number(text: &str) -> Result<usize, UnitError> {
+    let too_large = |_| UnitError::Range { what: COUNT.what, range: "smaller" };
+    count(text).and_then(|number| number.try_into().map_err(too_large))
+}
+
 impl Quantity {
     fn parse(&self, text: &str) -> Result<f64, UnitError> {
         let (number, unit) = split(text.trim());

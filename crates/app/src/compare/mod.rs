@@ -218,8 +218,9 @@ fn players(
         lineups.push((other, format!(" with {}", paths.join(", "))));
     }
     if engines.len() * lineups.len() < 2 {
+        let why = if settings.engines.is_empty() { "runs these models here" } else { "was named" };
         let message = format!(
-            "there is nothing to compare: {} is the only engine that is here; give another bundle, or two engines (see tamis doctor)",
+            "there is nothing to compare: no engine but {} {why}; give another bundle (--with), or two engines (tamis doctor lists them)",
             engines[0]
         );
         return Err(Failure::new(Exit::Settings, message));

@@ -41,7 +41,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ENGINE", default_value_t = Engine::Flex)]
     device: Engine,
     /// Numbers of deciding threads, such as 1,2 [default: powers of two up to one per core]
-    #[arg(long, value_name = "N", value_delimiter = ',')]
+    #[arg(long, value_name = "N", value_delimiter = ',', value_parser = units::number, allow_hyphen_values = true)]
     workers: Vec<usize>,
     /// Keep the deciding threads on these CPUs, in turn: a list of numbers, such as 2,3 [default: wherever the system puts them]
     #[arg(long, value_name = "CPU,..", value_delimiter = ',', allow_hyphen_values = true, value_parser = units::cpu)]
@@ -51,16 +51,16 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TIME", value_parser = units::busy_poll)]
     busy_poll: Option<Duration>,
     /// Numbers of sources, such as 1,4: with several, the frames are those of so many sources in turn [default: 1,4]
-    #[arg(long, value_name = "N", value_delimiter = ',')]
+    #[arg(long, value_name = "N", value_delimiter = ',', value_parser = units::number, allow_hyphen_values = true)]
     sources: Vec<usize>,
     /// Most events per block [default: 4096; 65536 on a GPU]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = units::number, allow_hyphen_values = true)]
     batch: Option<usize>,
     /// Most events per frame; longer frames of INPUT are cut [default: as recorded; 256 if events are made]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = units::number, allow_hyphen_values = true)]
     frame_events: Option<usize>,
     /// Runs of each measurement
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = units::number, allow_hyphen_values = true)]
     runs: usize,
     /// How long a run takes, about
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = units::time)]

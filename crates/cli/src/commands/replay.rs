@@ -38,7 +38,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ENGINE", default_value_t = Engine::Flex)]
     device: Engine,
     /// Deciding threads [default: one per core]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = units::number, allow_hyphen_values = true)]
     workers: Option<usize>,
     /// Keep the deciding threads on these CPUs, in turn: a list of numbers, such as 2,3 [default: wherever the system puts them]
     #[arg(long, value_name = "CPU,..", value_delimiter = ',', allow_hyphen_values = true, value_parser = units::cpu)]
@@ -48,7 +48,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TIME", value_parser = units::busy_poll)]
     busy_poll: Option<Duration>,
     /// Most events per block [default: 4096; 65536 on a GPU]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = units::number, allow_hyphen_values = true)]
     batch: Option<usize>,
     /// How often the recording is played; event ids go on from pass to pass
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
