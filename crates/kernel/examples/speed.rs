@@ -12,8 +12,8 @@ use std::time::Instant;
 
 use tamis_kernel::{
     Activation, Aggregate, Axis, Calibration, Chain, Column, Comparison, Conv, EVENTS, Finish, Forest,
-    ForestSpec, ImageLayer, IntChain, IntColumn, IntInput, Isa, Layer, Map, Missing, Node, Number, Pool,
-    Pooling, Readout, Tree, multiply_adds, multiply_adds_i16,
+    ForestSpec, HiddenBits, ImageLayer, IntChain, IntColumn, IntInput, Isa, Layer, Map, Missing, Node,
+    Number, Pool, Pooling, Readout, Tree, multiply_adds, multiply_adds_i16,
 };
 
 const TURNS: usize = 201;
@@ -84,7 +84,8 @@ fn gathering(isa: Isa) {
     let input = IntInput { low: -2048, high: 2047, scale: 1.0 / 4096.0, offset: 0.0 };
     let calibration = Calibration { inputs: vec![input; inputs], hidden: Vec::new() };
     let chain = Chain::with_isa(&layers, Readout::Outputs, isa).expect("a sound chain");
-    let ints = IntChain::with_isa(&layers, Readout::Outputs, &calibration, isa).expect("a sound chain");
+    let ints = IntChain::with_isa(&layers, Readout::Outputs, &calibration, HiddenBits::Sixteen, isa)
+        .expect("a sound chain");
     let bound = |input: usize| if input.is_multiple_of(3) { 8.0 } else { f32::INFINITY };
     let map = |input| Map::Affine { mul: 0.01, add: 0.5, clip: [-bound(input), bound(input)] };
     let number = Number::I16;
@@ -114,7 +115,8 @@ fn integers(isa: Isa, (name, widths, last, readout): Network) {
     let hidden = Calibration::largest(&layers, &data(widths[0], 1).0).expect("a sound chain");
     let calibration = Calibration { inputs, hidden };
     let chain = Chain::with_isa(&layers, readout, isa).expect("a sound chain");
-    let ints = IntChain::with_isa(&layers, readout, &calibration, isa).expect("a sound chain");
+    let ints =
+        IntChain::with_isa(&layers, readout, &calibration, HiddenBits::Sixteen, isa).expect("a sound chain");
     let (mut tile, mut int_tile) = (chain.tile(), ints.tile());
     let mut by_floats = || {
         black_box(tile.inputs_mut());

@@ -29,6 +29,7 @@
 mod dense;
 mod error;
 mod gather;
+mod packing;
 mod passes;
 mod scale;
 #[cfg(test)]
@@ -38,6 +39,7 @@ mod tile;
 use dense::IntDense;
 pub use error::IntChainError;
 pub use gather::{IntColumn, IntGather};
+pub use packing::HiddenBits;
 pub use tile::{IntTile, Pairs};
 
 use crate::chain::{Chain, Layer, Readout, check};
@@ -109,8 +111,13 @@ impl IntChain {
     ///
     /// # Errors
     /// If they are no chain, if the calibration does not fit them, or if scales go beyond `f32`.
-    pub fn new(layers: &[Layer], readout: Readout, calibration: &Calibration) -> Result<Self, IntChainError> {
-        Self::with_isa(layers, readout, calibration, Isa::best())
+    pub fn new(
+        layers: &[Layer],
+        readout: Readout,
+        calibration: &Calibration,
+        bits: HiddenBits,
+    ) -> Result<Self, IntChainError> {
+        Self::with_isa(layers, readout, calibration, bits, Isa::best())
     }
 
     /// Compiles `layers` for `isa`. The scores are the same, bit for bit.
@@ -121,21 +128,23 @@ impl IntChain {
         layers: &[Layer],
         readout: Readout,
         calibration: &Calibration,
+        bits: HiddenBits,
         isa: Isa,
     ) -> Result<Self, IntChainError> {
         let level = Level::new(isa).ok_or(ChainError::Lacks(isa))?;
-        Self::at(layers, readout, calibration, level.for_integers())
+        Self::at(layers, readout, calibration, bits, level.for_integers())
     }
 
     fn at(
         layers: &[Layer],
         readout: Readout,
         calibration: &Calibration,
+        bits: HiddenBits,
         level: Level,
     ) -> Result<Self, IntChainError> {
         check(&[], layers, readout)?;
         check_calibration(layers, calibration)?;
-        let scaled = scale::scale(layers, calibration)?;
+        let scaled = scale::scale(layers, calibration, bits)?;
         let pack =
             |(layer, scaled): (&Layer, _)| IntDense::pack(layer.inputs, layer.activation, scaled, level);
         let layers = layers.iter().zip(&scaled).map(pack).collect();
@@ -171,7 +180,7 @@ impl IntChain {
         let (last, hidden) = self.layers.split_last().expect("a chain has a layer");
         let (mut between, mut numbers) = ([0; 2], 0);
         for (i, layer) in hidden.iter().enumerate() {
-            between[i % 2] = between[i % 2].max(layer.outputs);
+            between[i % 2] = between[i % 2].max(layer.lanes());
             numbers = numbers.max(if layer.needs_numbers() { layer.outputs } else { 0 });
         }
         if self.readout == Readout::ReconstructionError {

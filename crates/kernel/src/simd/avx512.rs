@@ -251,6 +251,10 @@ impl IntSimd for Avx512<true> {
             let [a, b, sum] = [_mm512_castps_si512(a), _mm512_castps_si512(b), _mm512_castps_si512(sum)];
             _mm512_castsi512_ps(_mm512_dpwssd_epi32(sum, a, b))
         };
+        multiply_add_quads(a, b, sum) => {
+            let [a, b, sum] = [_mm512_castps_si512(a), _mm512_castps_si512(b), _mm512_castps_si512(sum)];
+            _mm512_castsi512_ps(_mm512_dpbusd_epi32(sum, a, b))
+        };
         clamp_pairs(a, low, high) => {
             let least = _mm512_max_epi16(_mm512_castps_si512(a), _mm512_castps_si512(low));
             _mm512_castsi512_ps(_mm512_min_epi16(least, _mm512_castps_si512(high)))

@@ -16,7 +16,7 @@ mod section;
 
 use tamis_event::Dtype;
 use tamis_graph::Graph;
-use tamis_kernel::{Calibration, IntChain, IntGather, IntInput, IntTile};
+use tamis_kernel::{Calibration, HiddenBits, IntChain, IntGather, IntInput, IntTile};
 
 pub use calibrate::Calibrator;
 pub use section::Int16;
@@ -50,8 +50,8 @@ impl IntKernel {
         }
         let calibration =
             Calibration { inputs: cells.iter().map(|cell| cell.input).collect(), hidden: section.expected() };
-        let chain =
-            IntChain::new(&layers, readout, &calibration).map_err(|error| format!("{error}; {REMEDY}"))?;
+        let chain = IntChain::new(&layers, readout, &calibration, HiddenBits::Sixteen)
+            .map_err(|error| format!("{error}; {REMEDY}"))?;
         Ok(Self { chain, cells })
     }
 
