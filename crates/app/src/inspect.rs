@@ -362,6 +362,7 @@ pub(crate) fn engine_name(code: u8) -> &'static str {
         2 => "gpu",
         3 => "fused",
         4 => "int16",
+        5 => "int8",
         record::SEVERAL_ENGINES => "several",
         _ => "unknown",
     }

@@ -1,4 +1,5 @@
-//! Chains of dense layers in integers of 16 bits ([`IntChain`]): one instruction multiplies and adds twice as many of them as of floats.
+//! Chains of dense layers in integers ([`IntChain`]): one instruction multiplies and adds twice as many of 16 bits as of floats, and four times as
+//! many of 8 bits ([`HiddenBits`]).
 //!
 //! Promise: that of the crate, the same bits on every CPU included. Scores are near those of [`Chain`], not equal to them.
 //!
@@ -6,7 +7,8 @@
 //!   record: a b c d ...        two fields of 16 bits are a lane of 32
 //!      |
 //!   pairs --clamp--> layer --shift, clamp--> pairs --> ... --> layer --scale, bias, activation--> scores
-//!                      sums in 32 bits, exact                    sums become floats
+//!                      |  sums in 32 bits, exact                 sums become floats
+//!                      '--shift, clamp, join--> quads --> layer --scale, bias, round, clamp, join--> quads --> ...
 //! ```
 //!
 //! * I1: an input beyond its range counts as the end of it, and a hidden number beyond what calibration saw as the last integer that there is.
@@ -19,10 +21,14 @@
 //! layers a sum takes a shift, and half of pack, shuffle and clamp; by way of floats 57-32-16-3 would take 8 % longer. Clamping the inputs takes
 //! 0.4 ns of the 11.2, and nothing where their ranges are those of 16 bits.
 //!
-//! Left out (same machine; the sample network `topo` with trained weights, 50,000 sample events, a cut that keeps 500 of them):
+//! Of the two, 16 bits are the first choice: with the sample network `topo` (trained weights, 50,000 sample events, a cut that keeps 500 of them)
+//! they changed no verdict, and 8 bits behind a first layer of 16 changed 19 (rms of the scores: 2e-4 and 4e-3). 8 bits are for hidden layers that
+//! are so wide that they take nearly all of the time, and for networks that were trained to bear them.
+//! @SPEED@
 //!
-//! * Integers of 8 bits. Behind a first layer of 16 bits they would take 8 % off and change 19 verdicts, where 16 bits change none (rms of the
-//!   scores: 4e-3 and 2e-4); throughout they would take 35 % off at most and change 64. The times are those of 16 bits with half of the inputs.
+//! Left out (Zen 5, the same network):
+//!
+//! * 8 bits in the first layer: its inputs have up to 16, and 64 verdicts would change.
 //! * bf16. `vdpbf16ps` has the rate of 16-bit integers at best (8 % less here), but 8 significant bits; it takes denormals for zeros whatever the
 //!   floating-point environment says, so the same bits elsewhere would need two fused operations and a flush after each.
 
@@ -93,10 +99,10 @@ impl Calibration {
     }
 }
 
-/// A chain of dense layers, compiled to integers of 16 bits. It does not change, and threads can share it; each brings its own [`IntTile`].
+/// A chain of dense layers, compiled to integers. It does not change, and threads can share it; each brings its own [`IntTile`].
 ///
 /// It takes the layers of a [`Chain`] and the integers of event records: scale and offset of an input go into the weights. Hidden layers of none
-/// and relu are the fastest; the others pass through floats.
+/// and relu are the fastest; the others pass through floats in memory.
 #[derive(Clone, Debug)]
 pub struct IntChain {
     inputs: Vec<IntInput>,

@@ -1,5 +1,5 @@
 //! AVX-512F: 16 lanes, 32 registers, weights broadcast by the operand of the multiply-add itself. With BW and VNNI also for integers: VNNI
-//! multiplies and adds pairs in one instruction, at the rate of `f32`.
+//! multiplies and adds pairs, or quads, in one instruction, at the rate of `f32`.
 
 #![allow(
     unsafe_code,

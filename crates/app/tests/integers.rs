@@ -1,4 +1,4 @@
-//! The sample models in integers of 16 bits: from calibration to decisions that can be made again.
+//! The sample models in integers of 16 and 8 bits: from calibration to decisions that can be made again.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::path::{Path, PathBuf};
@@ -27,8 +27,14 @@ fn calibrated(folder: &Path) -> Vec<(String, PathBuf)> {
             overwrite: false,
         };
         let found = calibrate(&settings, |_| ()).unwrap();
-        assert_eq!((found.int16.events, found.exit()), (20_000, Exit::Done));
-        assert!(found.scores.iter().all(|score| score.rms > 0.0 && score.cuts.len() == 2));
+        assert_eq!((found.integers.events, found.exit()), (20_000, Exit::Done));
+        let [int16, int8] = &found.engines[..] else { panic!("{found:?}") };
+        for (fine, coarse) in int16.scores.iter().zip(&int8.scores) {
+            assert!(fine.rms > 0.0 && fine.rms < coarse.rms && coarse.cuts.len() == 2, "{fine:?} {coarse:?}");
+        }
+        let tolerance = found.integers.tolerance;
+        assert_eq!((Some(tolerance.int16), tolerance.int8), (int16.tolerance, int8.tolerance));
+        println!("{:#?}", found.engines);
         (name.into(), out)
     };
     ["topo", "anomaly"].map(one).into()
