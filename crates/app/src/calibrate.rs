@@ -31,7 +31,7 @@ pub struct CalibrateSettings {
     pub input: PathBuf,
     /// Most events that are looked at, the first ones.
     pub events: u64,
-    /// How many times as far as the events the integers reach.
+    /// How many times as far as the events integers of 16 bits reach.
     pub margin: f64,
     /// Folder for the calibrated bundle.
     pub out: PathBuf,
@@ -303,10 +303,13 @@ fn tolerance(engine: Engine, found: [(&str, f64); 2], most: f64) -> Result<f64, 
     // Written and read again, so that it is the number that people see.
     let rounded: f64 = format!("{:.0e}", (wanted / digit).ceil() * digit).parse().expect("a number is one");
     if rounded > most {
-        let (bits, other) = if engine == Engine::Int8 { (8, Engine::Int16) } else { (16, Engine::Fused) };
+        let (bits, remedy) = match engine {
+            Engine::Int8 => (8, "use --device int16"),
+            _ => (16, "try another --margin, or use --device fused"),
+        };
         return Err(format!(
             "on {place} scores in integers differ by up to {largest:.2e} from those of flex: integers of {bits} bits are too coarse for this \
-             model; try another --margin, or use --device {other}"
+             model; {remedy}"
         ));
     }
     Ok(rounded)

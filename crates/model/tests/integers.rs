@@ -185,6 +185,36 @@ fn a_damaged_calibration_is_refused() {
 }
 
 #[test]
+fn each_engine_has_its_own_tolerance() {
+    let (bundle, section) = calibrated(&Parts::classifier());
+    let with = |int8| {
+        let tolerance = Tolerance { int8, ..section.tolerance };
+        bundle.with_integers(&Integers { tolerance, ..section.clone() }).unwrap()
+    };
+    // Too coarse when it was calibrated: refused before anything is computed, and that of 16 bits is not.
+    let without = with(None);
+    assert!(!without.manifest().contains("int8") && without.unfit_for(Engine::Int16).is_none());
+    for refused in [
+        without.unfit_for(Engine::Int8).unwrap(),
+        without.bind(&schema(), Engine::Int8).unwrap_err().to_string(),
+    ] {
+        assert!(refused.contains("no tolerance for int8; use --device int16"), "{refused}");
+    }
+    assert!(without.bind(&schema(), Engine::Int16).is_ok());
+    // And where golden vectors notice.
+    let narrow = with(Some(1e-6));
+    let refused = narrow.bind(&schema(), Engine::Int8).unwrap_err().to_string();
+    let says = "integers of 8 bits are too coarse for it as it is calibrated";
+    assert!(refused.contains(says) && refused.ends_with("use --device int16"), "{refused}");
+    // The margin is for 16 bits alone.
+    let wide = bundle.with_integers(&Integers { margin: 8.0, ..section.clone() }).unwrap();
+    let block = block(&schema(), &records(&schema(), 64), &[64]);
+    let on = |bundle: &Bundle, engine| scores(&mut bundle.bind(&schema(), engine).unwrap(), &block);
+    assert_eq!(on(&bundle, Engine::Int8), on(&wide, Engine::Int8));
+    assert_ne!(on(&bundle, Engine::Int16), on(&wide, Engine::Int16));
+}
+
+#[test]
 fn what_integers_cannot_run_is_refused_by_name() {
     let schema = schema();
     let refused =

@@ -55,8 +55,10 @@ impl IntKernel {
                 "[integers] of its manifest is about {found} hidden layers, the network has {wanted}; calibrate it again"
             ));
         }
-        let calibration =
-            Calibration { inputs: cells.iter().map(|cell| cell.input).collect(), hidden: section.expected() };
+        let calibration = Calibration {
+            inputs: cells.iter().map(|cell| cell.input).collect(),
+            hidden: section.expected(bits),
+        };
         let chain = IntChain::new(&layers, readout, &calibration, bits)
             .map_err(|error| format!("{error}; {REMEDY}"))?;
         Ok(Self { chain, cells })
@@ -121,7 +123,7 @@ fn check_calibrated<'a>(
     if section.tolerance.of(engine).is_none() {
         return Err(format!(
             "integers of 8 bits were too coarse for it when it was calibrated: [integers] of its manifest has no tolerance for {engine}; \
-             use --device int16, or calibrate it with another --margin (tamis model calibrate)"
+             use --device int16"
         ));
     }
     Ok(section)

@@ -1,6 +1,7 @@
 //! `[integers]` of a manifest: what calibration found out.
 
 use serde::{Deserialize, Serialize};
+use tamis_kernel::HiddenBits;
 use toml::Table;
 use toml::ser::ValueSerializer;
 
@@ -17,7 +18,7 @@ pub(crate) const TOLERANCE_MAX: f64 = 0.5;
 pub struct Integers {
     /// The largest absolute value of each hidden layer over the events, after its activation.
     pub hidden: Vec<f32>,
-    /// The integers reach this many times as far.
+    /// Integers of 16 bits reach this many times as far. Those of 8 have no bit to spare for it.
     pub margin: f64,
     /// By how much a score may differ from that of the network.
     pub tolerance: Tolerance,
@@ -57,12 +58,16 @@ impl Integers {
     pub const MARGIN_MAX: f64 = 64.0;
 
     /// The largest absolute values that the integers of the hidden layers must reach.
-    pub(crate) fn expected(&self) -> Vec<f32> {
-        self.hidden.iter().map(|&largest| (f64::from(largest) * self.margin) as f32).collect()
+    pub(crate) fn expected(&self, bits: HiddenBits) -> Vec<f32> {
+        let margin = match bits {
+            HiddenBits::Sixteen => self.margin,
+            HiddenBits::Eight => 1.0,
+        };
+        self.hidden.iter().map(|&largest| (f64::from(largest) * margin) as f32).collect()
     }
 
     pub(crate) fn check(&self) -> Result<(), BundleFault> {
-        let reach = self.expected();
+        let reach = self.expected(HiddenBits::Sixteen);
         if !self.hidden.iter().chain(&reach).all(|&largest| largest > 0.0 && largest.is_finite()) {
             return bad("integers.hidden", "give finite numbers above 0, one for each hidden layer");
         }

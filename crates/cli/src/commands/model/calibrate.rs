@@ -14,7 +14,8 @@ use crate::table::Table;
 /// Prepare a model for integers (--device int16, --device int8), and say what they change
 ///
 /// Finds the largest numbers of its hidden layers over the first events of a recording, and writes a bundle that knows them: the same network,
-/// a new hash. Give events like those of a run, the rarest included: a hidden number that is larger than the margin allows is cut. Prints by how
+/// a new hash. Give events like those of a run, the rarest included: a hidden number that is larger than the margin allows, in
+/// 8 bits any that is larger than those of the events, is cut. Prints by how
 /// much scores differ from those of flex, in 16 bits and in 8, and how many events a cut that keeps 1 % or 0.1 % of them would decide otherwise.
 /// Where 8 bits differ too much, --device int8 refuses the bundle. For the lines of a menu there is tamis model compare --engines
 /// flex,int16,int8.
@@ -29,7 +30,7 @@ pub(crate) struct Args {
     /// Look at the first N events
     #[arg(long, value_name = "N", value_parser = crate::units::count, default_value_t = CalibrateSettings::EVENTS)]
     events: u64,
-    /// Leave room for hidden numbers this many times as large as those of the events
+    /// In 16 bits, leave room for hidden numbers this many times as large as those of the events
     #[arg(long, value_name = "M", default_value_t = CalibrateSettings::MARGIN)]
     margin: f64,
     /// Folder for the calibrated bundle
@@ -90,7 +91,7 @@ fn render(calibrated: &Calibrated) -> String {
     if !largest.is_empty() {
         let _ = writeln!(
             text,
-            "\nlargest number of each hidden layer {}; integers reach {} times as far",
+            "\nlargest number of each hidden layer {}; integers reach {} times as far in 16 bits, as far in 8",
             largest.join(", "),
             section.margin,
         );
