@@ -181,6 +181,26 @@ fn by_tiles(chain: &IntChain, rows: &[i16]) -> Vec<f32> {
 }
 
 #[test]
+fn eight_bits_are_sixteen_where_numbers_may_be_negative() {
+    for (hidden, differs) in [
+        (Activation::None, false),
+        (Activation::LeakyRelu(0.1), false),
+        (Activation::Tanh, false),
+        (Activation::Relu, true),
+        (Activation::Sigmoid, true),
+    ] {
+        let layers = layers(&[9, 7, 6, 3], hidden, Activation::Softmax);
+        let calibration = calibration(&layers);
+        let rows = events(3, &calibration.inputs, 100);
+        let [sixteen, eight] = [HiddenBits::Sixteen, HiddenBits::Eight].map(|bits| {
+            assert_eq!(bits.of(hidden) != HiddenBits::Sixteen, bits == HiddenBits::Eight && differs);
+            run(&IntChain::new(&layers, Readout::Outputs, &calibration, bits).unwrap(), &rows)
+        });
+        assert_eq!(bits_of(&sixteen) != bits_of(&eight), differs, "{hidden:?}");
+    }
+}
+
+#[test]
 fn an_input_beyond_its_range_counts_as_the_end_of_it() {
     let layers = layers(&[9, 5, 2], Activation::Relu, Activation::None);
     let calibration = calibration(&layers);

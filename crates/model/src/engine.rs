@@ -127,6 +127,12 @@ impl Engine {
         }
     }
 
+    /// The name of the engine with this number in a decision record.
+    pub fn name_of(code: u8) -> Option<&'static str> {
+        let all = [Self::Flex, Self::Gpu(0), Self::Fused, Self::Int16, Self::Int8];
+        all.into_iter().find(|engine| engine.code() == code).map(Self::name)
+    }
+
     /// The bits of what is between the layers, for an engine of integers.
     pub fn hidden_bits(self) -> Option<HiddenBits> {
         match self {

@@ -21,9 +21,17 @@ pub enum HiddenBits {
 }
 
 impl HiddenBits {
-    /// How the numbers behind a hidden layer share their lanes.
-    pub(super) fn behind(self, activation: Activation) -> Packing {
-        if self == Self::Eight && is_never_negative(activation) { Packing::Quads } else { Packing::Pairs }
+    /// What the numbers of a hidden layer with this activation get.
+    pub fn of(self, activation: Activation) -> Self {
+        if is_never_negative(activation) { self } else { Self::Sixteen }
+    }
+
+    /// How the numbers of a hidden layer share their lanes.
+    pub(super) fn packing(self, activation: Activation) -> Packing {
+        match self.of(activation) {
+            Self::Sixteen => Packing::Pairs,
+            Self::Eight => Packing::Quads,
+        }
     }
 }
 

@@ -106,7 +106,7 @@ pub(super) fn scale(
         let sums: Vec<Sum> = rows.map(|(weight, &bias)| Sum::of(weight, bias, &entries, takes)).collect();
         let (mut way, mut gives, mut out) = (Way::Numbers, Packing::Pairs, Entry::NONE);
         if let Some(next) = layers.get(index + 1) {
-            (way, gives) = (Way::of(layer.activation, takes), bits.behind(layer.activation));
+            (way, gives) = (Way::of(layer.activation, takes), bits.packing(layer.activation));
             out = hidden(layer.activation, way, &sums, next, gives, calibration.hidden[index]);
         }
         let (mut weight, mut neurons) = (Vec::new(), Vec::new());

@@ -57,7 +57,7 @@ impl IntKernel {
         }
         let calibration = Calibration {
             inputs: cells.iter().map(|cell| cell.input).collect(),
-            hidden: section.expected(bits),
+            hidden: section.expected(&layers, bits),
         };
         let chain = IntChain::new(&layers, readout, &calibration, bits)
             .map_err(|error| format!("{error}; {REMEDY}"))?;

@@ -1,7 +1,7 @@
 //! `[integers]` of a manifest: what calibration found out.
 
 use serde::{Deserialize, Serialize};
-use tamis_kernel::HiddenBits;
+use tamis_kernel::{HiddenBits, Layer};
 use toml::Table;
 use toml::ser::ValueSerializer;
 
@@ -57,18 +57,22 @@ impl Integers {
     /// Largest margin: beyond it few bits of the integers would be left.
     pub const MARGIN_MAX: f64 = 64.0;
 
-    /// The largest absolute values that the integers of the hidden layers must reach.
-    pub(crate) fn expected(&self, bits: HiddenBits) -> Vec<f32> {
-        let margin = match bits {
-            HiddenBits::Sixteen => self.margin,
-            HiddenBits::Eight => 1.0,
+    /// The largest absolute values that the integers of the hidden layers, all of `layers` but the last, must reach.
+    pub(crate) fn expected(&self, layers: &[Layer], bits: HiddenBits) -> Vec<f32> {
+        let expected = |(&largest, layer): (&f32, &Layer)| match bits.of(layer.activation) {
+            HiddenBits::Sixteen => self.with_margin(largest),
+            HiddenBits::Eight => largest,
         };
-        self.hidden.iter().map(|&largest| (f64::from(largest) * margin) as f32).collect()
+        self.hidden.iter().zip(layers).map(expected).collect()
+    }
+
+    fn with_margin(&self, largest: f32) -> f32 {
+        (f64::from(largest) * self.margin) as f32
     }
 
     pub(crate) fn check(&self) -> Result<(), BundleFault> {
-        let reach = self.expected(HiddenBits::Sixteen);
-        if !self.hidden.iter().chain(&reach).all(|&largest| largest > 0.0 && largest.is_finite()) {
+        let is_sound = |&largest: &f32| largest > 0.0 && self.with_margin(largest).is_finite();
+        if !self.hidden.iter().all(is_sound) {
             return bad("integers.hidden", "give finite numbers above 0, one for each hidden layer");
         }
         if !(1.0..=Self::MARGIN_MAX).contains(&self.margin) {
