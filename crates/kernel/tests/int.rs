@@ -140,7 +140,7 @@ fn scores_depend_neither_on_batch_and_place_nor_on_neighbours() {
     let calibration = calibration(&layers);
     let rows = events(3, &calibration.inputs, 100);
     let all_bits = [HiddenBits::Sixteen, HiddenBits::Eight];
-    for (isa, bits) in available().into_iter().flat_map(|isa| all_bits.map(|bits| (isa, bits))) {
+    for (isa, bits) in available().flat_map(|isa| all_bits.map(|bits| (isa, bits))) {
         let chain = IntChain::with_isa(&layers, Readout::Outputs, &calibration, bits, isa).unwrap();
         let whole = run(&chain, &rows);
         let alone: Vec<f32> = rows.chunks(9).flat_map(|row| run(&chain, row)).collect();
