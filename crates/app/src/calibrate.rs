@@ -1,17 +1,20 @@
-//! Calibrating a model for integers of 16 bits: what its hidden layers must hold, and what that costs in decisions, from the same events.
+//! Calibrating a model for the engines of integers: what its hidden layers must hold, and what that costs in decisions, from the same events.
 //!
 //! ```text
-//!   events --f32 kernel--> largest hidden numbers --> bundle with [int16], widest tolerance
-//!      `---flex, int16---> differences of scores --> tolerance --> bundle that is written
-//!                    `---> flips at cuts that keep 1 % and 0.1 %
+//!   events --f32 kernel----> largest hidden numbers --> bundle with [integers], widest tolerances
+//!      `---flex, int16, int8---> differences of scores --> tolerances --> bundle that is written
+//!                          `---> flips at cuts that keep 1 % and 0.1 %
 //! ```
+//!
+//! A model for which integers of 16 bits are too coarse is refused. Where those of 8 bits are, the bundle has no tolerance for them, and the
+//! engine refuses it.
 
 use std::path::PathBuf;
 
 use serde::Serialize;
 use tamis_event::{Block, Schema};
 use tamis_ledger::{Corrupt, Counts};
-use tamis_model::{Bundle, Engine, Int16, Model};
+use tamis_model::{Bundle, Engine, Integers, Model, Tolerance};
 use tamis_port::Classifier;
 
 use crate::blocks::{self, Blocks, SoFar};
@@ -28,7 +31,7 @@ pub struct CalibrateSettings {
     pub input: PathBuf,
     /// Most events that are looked at, the first ones.
     pub events: u64,
-    /// How many times as far as the events the integers reach.
+    /// How many times as far as the events integers of 16 bits reach.
     pub margin: f64,
     /// Folder for the calibrated bundle.
     pub out: PathBuf,
@@ -45,6 +48,9 @@ impl CalibrateSettings {
     pub const TOLERANCE_FACTOR: f64 = 4.0;
 }
 
+/// The engines of integers.
+const ENGINES: [Engine; 2] = [Engine::Int16, Engine::Int8];
+
 /// Shares of the events that are kept by the cuts whose flips are counted.
 const KEPT: [f64; 2] = [1e-2, 1e-3];
 
@@ -58,19 +64,32 @@ pub struct Calibrated {
     /// SHA-256 of the new bundle.
     pub hash: String,
     /// What was found out.
-    pub int16: Int16,
-    /// Largest difference of a golden score, as the tolerance counts it.
-    pub golden: f64,
-    /// The same for rows of noise, which are farther out than events: no part of the tolerance.
-    pub noise: f64,
-    /// The scores on the events, against flex.
-    pub scores: Vec<ScoreLoss>,
+    pub integers: Integers,
+    /// Each engine of integers against flex.
+    pub engines: Vec<EngineLoss>,
     /// Lost frames and stretches of bytes, by cause.
     pub corrupt: Counts<Corrupt>,
     /// What went wrong, one sentence each.
     pub problems: Vec<String>,
     /// The code that the process ends with.
     pub exit: u8,
+}
+
+/// An engine of integers, against flex.
+#[derive(Clone, Debug, Serialize)]
+pub struct EngineLoss {
+    /// Its name.
+    pub engine: String,
+    /// By how much scores may differ on it; none if it will refuse the model.
+    pub tolerance: Option<f64>,
+    /// Why it will.
+    pub refused: Option<String>,
+    /// Largest difference of a golden score, as the tolerance counts it; none if it could not be measured.
+    pub golden: Option<f64>,
+    /// The same for rows of noise, which are farther out than events: no part of the tolerance.
+    pub noise: Option<f64>,
+    /// The scores on the events; empty if they could not be measured.
+    pub scores: Vec<ScoreLoss>,
 }
 
 /// One score in integers, against that of flex.
@@ -116,27 +135,25 @@ pub fn calibrate(settings: &CalibrateSettings, progress: impl FnMut(SoFar)) -> R
     }
     let mut section =
         calibrator.finish(settings.margin).map_err(|why| format!("{place}: {why}")).or_fail(Exit::Input)?;
-    // With the widest tolerance, to measure what is the right one.
-    let draft = bundle.with_int16(&section).or_fail(Exit::Internal)?;
-    let (checked, scores) = measure(&draft, blocks.schema(), &events)?;
-    let events = scores.iter().map(|score| score.difference).fold(0.0, f64::max);
-    let differences = [("these events", events), ("its golden vectors", checked.difference)];
-    section.tolerance = tolerance(differences, section.tolerance).or_fail(Exit::Input)?;
-    let bundle = bundle.with_int16(&section).or_fail(Exit::Internal)?;
+    // With the widest tolerances, to measure which are right.
+    let draft = bundle.with_integers(&section).or_fail(Exit::Internal)?;
+    let engines = measure(&draft, blocks.schema(), &events)?;
+    section.tolerance = tolerances(&engines).or_fail(Exit::Input)?;
+    let bundle = bundle.with_integers(&section).or_fail(Exit::Internal)?;
     bundle_folder::write(&settings.out, &bundle.files(), settings.overwrite)?;
     // What was written must pass the same checks as any other bundle.
     let bundle = Bundle::load(&settings.out).or_fail(Exit::Internal)?;
-    bundle.bind(blocks.schema(), Engine::Int16).or_fail(Exit::Internal)?;
+    for engine in ENGINES.into_iter().filter(|&engine| section.tolerance.of(engine).is_some()) {
+        bundle.bind(blocks.schema(), engine).or_fail(Exit::Internal)?;
+    }
     let problems: Vec<String> = blocks::lost(&blocks.corrupt).into_iter().collect();
     let exit = if problems.is_empty() { Exit::Done } else { Exit::Losses };
     Ok(Calibrated {
         bundle: settings.out.clone(),
         model: format!("{} {}", bundle.name(), bundle.version()),
         hash: bundle.describe().hash,
-        int16: section,
-        golden: checked.difference,
-        noise: checked.noise,
-        scores,
+        integers: section,
+        engines,
         corrupt: blocks.corrupt,
         problems,
         exit: exit.code(),
@@ -157,8 +174,8 @@ fn check(settings: &CalibrateSettings) -> Result<(), Failure> {
             "a calibration needs events: give --events a number above 0",
         ));
     }
-    if !(1.0..=Int16::MARGIN_MAX).contains(&settings.margin) {
-        let message = format!("the margin must be between 1 and {}", Int16::MARGIN_MAX);
+    if !(1.0..=Integers::MARGIN_MAX).contains(&settings.margin) {
+        let message = format!("the margin must be between 1 and {}", Integers::MARGIN_MAX);
         return Err(Failure::new(Exit::Settings, message));
     }
     Ok(())
@@ -184,19 +201,45 @@ fn first_events(
     Ok(events)
 }
 
-/// Binds both engines and compares their scores.
-fn measure(
-    bundle: &Bundle,
-    schema: &Schema,
-    events: &[(Block, usize)],
-) -> Result<(tamis_model::GoldenCheck, Vec<ScoreLoss>), Failure> {
-    let on = |engine| bundle.bind(schema, engine).or_fail(Exit::Input);
-    let (mut flex, mut int16) = (on(Engine::Flex)?, on(Engine::Int16)?);
-    let (expected, found) = (scores(&mut flex, events)?, scores(&mut int16, events)?);
-    let names = bundle.outputs().iter().map(|output| format!("{}.{output}", bundle.name()));
-    let losses = names.zip(expected.iter().zip(&found));
-    let losses = losses.map(|(name, (expected, found))| ScoreLoss::new(name, expected, found));
-    Ok((int16.golden(), losses.collect()))
+/// Binds the engines of integers and compares their scores with those of flex.
+fn measure(bundle: &Bundle, schema: &Schema, events: &[(Block, usize)]) -> Result<Vec<EngineLoss>, Failure> {
+    let mut flex = bundle.bind(schema, Engine::Flex).or_fail(Exit::Input)?;
+    let expected = scores(&mut flex, events)?;
+    let mut losses = Vec::new();
+    for engine in ENGINES {
+        let mut model = match bundle.bind(schema, engine) {
+            Ok(model) => model,
+            Err(why) => {
+                losses.push(EngineLoss::refused(engine, why.to_string()));
+                continue;
+            }
+        };
+        let found = scores(&mut model, events)?;
+        let names = bundle.outputs().iter().map(|output| format!("{}.{output}", bundle.name()));
+        let of_scores = names.zip(expected.iter().zip(&found));
+        let of_scores: Vec<ScoreLoss> =
+            of_scores.map(|(name, (expected, found))| ScoreLoss::new(name, expected, found)).collect();
+        let golden = model.golden();
+        let largest = of_scores.iter().map(|score| score.difference).fold(0.0, f64::max);
+        let differences = [("these events", largest), ("its golden vectors", golden.difference)];
+        let tolerance = tolerance(engine, differences, Tolerance::MAX.int16);
+        losses.push(EngineLoss {
+            engine: engine.to_string(),
+            tolerance: tolerance.as_ref().ok().copied(),
+            refused: tolerance.err(),
+            golden: Some(golden.difference),
+            noise: Some(golden.noise),
+            scores: of_scores,
+        });
+    }
+    Ok(losses)
+}
+
+/// What the bundle states, or why integers of 16 bits are no use.
+fn tolerances(losses: &[EngineLoss]) -> Result<Tolerance, String> {
+    let [int16, int8] = losses else { return Err("every engine was measured".into()) };
+    let refused = || int16.refused.clone().unwrap_or_default();
+    Ok(Tolerance { int16: int16.tolerance.ok_or_else(refused)?, int8: int8.tolerance })
 }
 
 /// A column for each score.
@@ -209,6 +252,18 @@ fn scores(model: &mut Model, events: &[(Block, usize)]) -> Result<Vec<Vec<f32>>,
         model.score(block, 0..*count, &mut slices).or_fail(Exit::Input)?;
     }
     Ok(columns)
+}
+
+impl EngineLoss {
+    fn refused(engine: Engine, why: String) -> Self {
+        let engine = engine.to_string();
+        Self { engine, tolerance: None, refused: Some(why), golden: None, noise: None, scores: Vec::new() }
+    }
+
+    /// Largest difference of a score on the events, as the tolerance counts it.
+    pub fn events(&self) -> Option<f64> {
+        self.scores.iter().map(|score| score.difference).reduce(f64::max)
+    }
 }
 
 impl ScoreLoss {
@@ -241,16 +296,20 @@ impl ScoreLoss {
 }
 
 /// A tolerance for differences that were found, rounded up to one digit, if it is within `most`.
-fn tolerance(found: [(&str, f64); 2], most: f64) -> Result<f64, String> {
+fn tolerance(engine: Engine, found: [(&str, f64); 2], most: f64) -> Result<f64, String> {
     let (place, largest) = found.into_iter().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or_default();
     let wanted = (largest * CalibrateSettings::TOLERANCE_FACTOR).max(1e-6);
     let digit = 10f64.powi(wanted.log10().floor() as i32);
     // Written and read again, so that it is the number that people see.
     let rounded: f64 = format!("{:.0e}", (wanted / digit).ceil() * digit).parse().expect("a number is one");
     if rounded > most {
+        let (bits, remedy) = match engine {
+            Engine::Int8 => (8, "use --device int16"),
+            _ => (16, "try another --margin, or use --device fused"),
+        };
         return Err(format!(
-            "on {place} scores in integers differ by up to {largest:.2e} from those of flex: integers of 16 bits are too coarse for this \
-             model; try another --margin, or use --device fused"
+            "on {place} scores in integers differ by up to {largest:.2e} from those of flex: integers of {bits} bits are too coarse for this \
+             model; {remedy}"
         ));
     }
     Ok(rounded)
@@ -262,15 +321,20 @@ mod tests {
 
     #[test]
     fn a_tolerance_is_four_times_the_difference_in_one_digit() {
-        let found = |golden| [("these events", 1e-7), ("its golden vectors", golden)];
-        assert_eq!(tolerance(found(0.0021), 0.5), Ok(0.009));
-        assert_eq!(tolerance(found(0.0026), 0.5), Ok(0.02));
-        assert_eq!(tolerance(found(0.0), 0.5), Ok(1e-6));
-        assert!(
-            tolerance(found(0.13), 0.5)
-                .unwrap_err()
-                .starts_with("on its golden vectors scores in integers differ by up to 1.30e-1")
-        );
+        let found =
+            |engine, golden| tolerance(engine, [("these events", 1e-7), ("its golden vectors", golden)], 0.5);
+        assert_eq!(found(Engine::Int16, 0.0021), Ok(0.009));
+        assert_eq!(found(Engine::Int8, 0.0026), Ok(0.02));
+        assert_eq!(found(Engine::Int16, 0.0), Ok(1e-6));
+        for (engine, bits, other) in [(Engine::Int16, "16 bits", "fused"), (Engine::Int8, "8 bits", "int16")]
+        {
+            let refused = found(engine, 0.13).unwrap_err();
+            let what = "on its golden vectors scores in integers differ by up to 1.30e-1";
+            assert!(
+                refused.starts_with(what) && refused.contains(bits) && refused.ends_with(other),
+                "{refused}"
+            );
+        }
     }
 
     #[test]

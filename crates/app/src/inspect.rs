@@ -10,6 +10,7 @@ use tamis_event::record::{self, Record};
 use tamis_event::{Block, Schema, Span};
 use tamis_ledger::{Corrupt, Counts, Errored, Kind};
 use tamis_menu::ERROR_STREAM;
+use tamis_model::Engine;
 
 use crate::exit::OrFail;
 use crate::frames::{Frame, Frames};
@@ -358,12 +359,8 @@ fn fault_name(code: u8) -> Option<&'static str> {
 pub(crate) fn engine_name(code: u8) -> &'static str {
     match code {
         0 => "none",
-        1 => "flex",
-        2 => "gpu",
-        3 => "fused",
-        4 => "int16",
         record::SEVERAL_ENGINES => "several",
-        _ => "unknown",
+        code => Engine::name_of(code).unwrap_or("unknown"),
     }
 }
 

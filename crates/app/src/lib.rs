@@ -39,7 +39,7 @@ pub use bench::{
     Row, Section, Spread, Sustained, Tail, Unit, bench, compare_benches, may_replace, read_bench,
 };
 pub use blocks::SoFar;
-pub use calibrate::{CalibrateSettings, Calibrated, CutLoss, ScoreLoss, calibrate};
+pub use calibrate::{CalibrateSettings, Calibrated, CutLoss, EngineLoss, ScoreLoss, calibrate};
 pub use compare::{
     Accepted, CompareSettings, Comparison, Contrast, Flip, Gates, LineContrast, ScoreContrast, Side,
     SideModel, compare_models,

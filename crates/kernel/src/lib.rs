@@ -65,7 +65,9 @@ pub use forest::{
 };
 pub use gather::{Column, Gather, Map, Number};
 pub use image::{Axis, Conv, IMAGE_MAX, ImageLayer, Pool, Pooling, READS_MAX};
-pub use int::{Calibration, IntChain, IntChainError, IntColumn, IntGather, IntInput, IntTile, Pairs};
+pub use int::{
+    Calibration, HiddenBits, IntChain, IntChainError, IntColumn, IntGather, IntInput, IntTile, Pairs,
+};
 pub use isa::Isa;
 pub use lanes::{EVENTS, Lanes, Tile};
 pub use probe::{multiply_adds, multiply_adds_bf16, multiply_adds_i8, multiply_adds_i16};

@@ -23,14 +23,16 @@ pub fn multiply_adds_i16(isa: Isa, rounds: usize) -> Option<usize> {
     Some(done)
 }
 
+/// As [`multiply_adds`], with integers of 8 bits whose sums have 32.
+pub fn multiply_adds_i8(isa: Isa, rounds: usize) -> Option<usize> {
+    let mut done = 0;
+    Level::new(isa)?.run_int(ProbeOfQuads(Probe { rounds, done: &mut done }));
+    Some(done)
+}
+
 /// As [`multiply_adds`], of bf16 with sums in single precision, which no kernel here computes with; none if this CPU has no such instruction.
 pub fn multiply_adds_bf16(rounds: usize) -> Option<usize> {
     peaks::bf16(rounds)
-}
-
-/// As [`multiply_adds`], of integers of 8 bits with sums of 32, which no kernel here computes with; none if this CPU has no such instruction.
-pub fn multiply_adds_i8(rounds: usize) -> Option<usize> {
-    peaks::i8(rounds)
 }
 
 struct Probe<'a> {
@@ -55,21 +57,41 @@ impl Work for Probe<'_> {
     }
 }
 
+struct ProbeOfQuads<'a>(Probe<'a>);
+
 impl IntWork for Probe<'_> {
     #[inline(always)]
     fn run<S: IntSimd>(self, simd: S) {
+        self.integers::<S, false>(simd);
+    }
+}
+
+impl IntWork for ProbeOfQuads<'_> {
+    #[inline(always)]
+    fn run<S: IntSimd>(self, simd: S) {
+        self.0.integers::<S, true>(simd);
+    }
+}
+
+impl Probe<'_> {
+    #[inline(always)]
+    fn integers<S: IntSimd, const QUADS: bool>(self, simd: S) {
         let [factor, start] = black_box([0x0003_0005, 0x0001_0002]).map(|bits| simd.splat_bits(bits));
         let mut sums = [start; SUMS];
         for _ in 0..self.rounds {
             for sum in &mut sums {
                 // Nothing that could be taken out of the loop.
-                *sum = simd.multiply_add_pairs(*sum, factor, *sum);
+                *sum = if QUADS {
+                    simd.multiply_add_quads(factor, *sum, *sum)
+                } else {
+                    simd.multiply_add_pairs(*sum, factor, *sum)
+                };
             }
         }
         let mut all = sums[0];
         sums[1..].iter().for_each(|&sum| all = simd.add_int(all, sum));
         black_box(all);
-        *self.done = self.rounds * SUMS * S::LANES * 2;
+        *self.done = self.rounds * SUMS * S::LANES * if QUADS { 4 } else { 2 };
     }
 }
 
@@ -81,5 +103,6 @@ mod tests {
     fn the_work_is_counted_in_numbers() {
         assert_eq!(multiply_adds(Isa::Portable, 3), Some(3 * SUMS * 8));
         assert_eq!(multiply_adds_i16(Isa::Portable, 3), Some(3 * SUMS * 16));
+        assert_eq!(multiply_adds_i8(Isa::Portable, 3), Some(3 * SUMS * 32));
     }
 }

@@ -7,7 +7,7 @@ use std::cell::Cell;
 
 use tamis_kernel::{
     Activation, Aggregate, Axis, Calibration, Chain, Comparison, Conv, Finish, Forest, ForestSpec,
-    ImageLayer, IntChain, IntInput, Isa, Layer, Missing, Node, Pool, Pooling, Readout, Tree,
+    HiddenBits, ImageLayer, IntChain, IntInput, Isa, Layer, Missing, Node, Pool, Pooling, Readout, Tree,
 };
 
 thread_local! {
@@ -70,7 +70,7 @@ fn running_allocates_nothing() {
     let on_images = Chain::on_images(&images, &layers, Readout::Outputs, Isa::best()).unwrap();
     let input = IntInput { low: -5, high: 5, scale: 0.1, offset: 0.0 };
     let calibration = Calibration { inputs: vec![input; 7], hidden: vec![1.0; 2] };
-    let ints = IntChain::new(&layers, Readout::Outputs, &calibration).unwrap();
+    let ints = IntChain::new(&layers, Readout::Outputs, &calibration, HiddenBits::Sixteen).unwrap();
     // One tree of each form: small, and too large for cuts.
     let staircase = |steps: usize| {
         let step = |i: usize| Node::Branch {

@@ -5,8 +5,8 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tamis_kernel::{
-    Activation, Calibration, Chain, Column, EVENTS, IntChain, IntColumn, IntInput, Isa, Lanes, Layer, Map,
-    Number, Pairs, Readout,
+    Activation, Calibration, Chain, Column, EVENTS, HiddenBits, IntChain, IntColumn, IntInput, Isa, Lanes,
+    Layer, Map, Number, Pairs, Readout,
 };
 
 /// The value of a column by the definition.
@@ -153,7 +153,7 @@ proptest! {
         let calibration = Calibration { inputs: vec![input; inputs], hidden: Vec::new() };
         for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
             let layers = [layer.clone()];
-            let chain = IntChain::with_isa(&layers, Readout::Outputs, &calibration, isa).unwrap();
+            let chain = IntChain::with_isa(&layers, Readout::Outputs, &calibration, HiddenBits::Sixteen, isa).unwrap();
             let gather = chain.gather(record_len, &columns);
             for way in 0..3 {
                 let mut pairs = vec![Pairs([[77; 2]; EVENTS]); inputs.div_ceil(2)];

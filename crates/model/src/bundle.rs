@@ -27,7 +27,7 @@ use crate::engine::Engine;
 use crate::error::{BindError, BundleError, BundleFault};
 use crate::features::Features;
 use crate::fused::Fused;
-use crate::int16::{self, Int16};
+use crate::integers::{self, Integers};
 use crate::manifest::{Input, MANIFEST_BYTES_MAX, MANIFEST_FILE, Manifest, NO_SCORE, Training};
 use crate::weights::{Golden, read_golden};
 
@@ -166,19 +166,17 @@ impl Bundle {
     pub fn unfit_for(&self, engine: Engine) -> Option<String> {
         match engine {
             Engine::Fused => Fused::new(&self.graph).err(),
-            Engine::Int16 => int16::unfit(&self.graph, &self.manifest),
-            _ => None,
+            Engine::Int16 | Engine::Int8 => integers::unfit(&self.graph, &self.manifest, engine),
+            Engine::Flex | Engine::Gpu(_) | Engine::Auto => None,
         }
     }
 
     /// The same for events of a schema, which must fit the bundle.
     pub fn unfit_with(&self, engine: Engine, schema: &Schema) -> Option<String> {
         self.unfit_for(engine).or_else(|| {
-            if engine != Engine::Int16 {
-                return None;
-            }
+            engine.hidden_bits()?;
             let features = Features::new(&self.manifest, schema, self.graph.input_numbers()).ok()?;
-            int16::unfit_fields(&self.manifest, &features)
+            integers::unfit_fields(&self.manifest, &features)
         })
     }
 
@@ -187,14 +185,14 @@ impl Bundle {
         self.manifest.tolerance(engine)
     }
 
-    /// What the engine `int16` knows of it, if it was calibrated.
-    pub fn int16(&self) -> Option<&Int16> {
-        self.manifest.int16.as_ref()
+    /// What the engines of integers know of it, if it was calibrated.
+    pub fn integers(&self) -> Option<&Integers> {
+        self.manifest.integers.as_ref()
     }
 
     /// The same bundle with another calibration, as any bundle is that is loaded.
-    pub fn with_int16(&self, section: &Int16) -> Result<Self, BundleError> {
-        let manifest = int16::write(self.manifest(), section);
+    pub fn with_integers(&self, section: &Integers) -> Result<Self, BundleError> {
+        let manifest = integers::write(self.manifest(), section);
         let files = [
             (MANIFEST_FILE, manifest.as_bytes()),
             (&*self.manifest.weights.file, &*self.files.weights),

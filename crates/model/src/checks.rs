@@ -8,6 +8,7 @@
 //!   compared bit for bit. An engine that differs is refused.
 
 use tamis_graph::{Graph, KernelOp};
+use tamis_kernel::HiddenBits;
 
 use crate::classifier::Bound;
 use crate::engine::Engine;
@@ -28,9 +29,20 @@ const PROBES: usize = 61;
 /// Multiplications that the search for differences may cost: about a tenth of a second.
 const WORK_MAX: u64 = 2_000_000_000;
 
-/// What to do about scores in integers that differ too much.
-const TOO_COARSE: &str = "integers of 16 bits are too coarse for it as it is calibrated; calibrate it with other events (tamis model \
-                          calibrate), or use --device fused";
+/// What to do about scores that differ too much on an engine of integers; `otherwise` on any other.
+fn remedy(engine: Engine, otherwise: &'static str) -> &'static str {
+    match engine.hidden_bits() {
+        Some(HiddenBits::Sixteen) => {
+            "integers of 16 bits are too coarse for it as it is calibrated; calibrate it with other events (tamis model \
+             calibrate), or use --device fused"
+        }
+        Some(HiddenBits::Eight) => {
+            "integers of 8 bits are too coarse for it as it is calibrated; calibrate it with other events (tamis model \
+             calibrate), or use --device int16"
+        }
+        None => otherwise,
+    }
+}
 
 /// How the golden vectors of a bundle came out on an engine.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -113,10 +125,7 @@ impl Bound {
                 computed: computed[index],
                 expected: golden.scores[index],
                 difference,
-                remedy: match self.engine {
-                    Engine::Int16 => TOO_COARSE,
-                    _ => "weights, preprocessing or engine differ from the training",
-                },
+                remedy: remedy(self.engine, "weights, preprocessing or engine differ from the training"),
             });
         }
         Ok(GoldenCheck { vectors: golden.rows, difference, noise: 0.0, tolerance })
@@ -159,10 +168,9 @@ impl Bound {
             if let Some((row, output, computed, expected)) = worst {
                 let (model, engine) = (self.name.clone(), self.engine.to_string());
                 let (row, output) = (tile * size + row, self.outputs[output % outputs].clone());
-                let remedy = match self.engine {
-                    Engine::Int16 => TOO_COARSE,
-                    _ => "the engine is refused on this machine, use --device flex and please report it",
-                };
+                let otherwise =
+                    "the engine is refused on this machine, use --device flex and please report it";
+                let remedy = remedy(self.engine, otherwise);
                 return Err(BindError::Reference { model, engine, row, output, computed, expected, remedy });
             }
         }

@@ -7,7 +7,7 @@ use tamis_graph::{Data, StepInfo};
 
 use crate::bundle::{Bundle, hex};
 use crate::engine::Engine;
-use crate::int16::Int16;
+use crate::integers::Integers;
 use crate::manifest::{Input, PerElement, Training};
 
 /// Everything that can be said of a model without running it.
@@ -39,8 +39,8 @@ pub struct Description {
     pub memory: Memory,
     /// What it must reproduce before it is used.
     pub golden: GoldenInfo,
-    /// What the engine `int16` knows of it, if it was calibrated.
-    pub int16: Option<Int16>,
+    /// What the engines of integers know of it, if it was calibrated.
+    pub integers: Option<Integers>,
     /// Where it comes from, if the bundle says.
     pub training: Option<Training>,
 }
@@ -116,7 +116,7 @@ impl Bundle {
                 per_worker: rows * graph.widest_step() as u64 * number,
             },
             golden: self.golden_info(),
-            int16: self.int16().cloned(),
+            integers: self.integers().cloned(),
             training: self.training().cloned(),
         }
     }

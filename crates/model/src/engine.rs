@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use burn::tensor::Device;
 use tamis_graph::Graph;
+use tamis_kernel::HiddenBits;
 
 use crate::checks::sizes_agree;
 use crate::error::UnknownEngine;
@@ -24,6 +25,8 @@ pub enum Engine {
     /// The fused kernels in integers of 16 bits: faster, but scores and so decisions differ a little. Calibrated chains of dense layers
     /// only.
     Int16,
+    /// The same with 8 bits behind the layers that allow it: for wide layers, and for networks that were trained to bear it.
+    Int8,
     /// The fused kernels if they can run every model, the reference otherwise. Never a device, never integers: that is for the user to say.
     Auto,
 }
@@ -39,9 +42,9 @@ const GPU_TILES: [usize; 1] = [16_384];
 
 /// What [`Engine`] can be read from.
 const KNOWN: &str = if cfg!(feature = "gpu") {
-    "flex, fused, int16, auto, gpu, gpu:N"
+    "flex, fused, int16, int8, auto, gpu, gpu:N"
 } else {
-    "flex, fused, int16, auto; and gpu, gpu:N if the program is built with the cargo feature `gpu`"
+    "flex, fused, int16, int8, auto; and gpu, gpu:N if the program is built with the cargo feature `gpu`"
 };
 
 /// An engine, as this program and this machine have it.
@@ -75,7 +78,15 @@ pub fn engines() -> Vec<EngineStatus> {
         compiled: true,
         found: Ok("the same in integers of 16 bits, for dense chains that tamis model calibrate has prepared; scores differ a little".into()),
     };
-    [flex, fused, int16].into_iter().chain(gpu::engines()).collect()
+    let int8 = EngineStatus {
+        name: Engine::Int8.to_string(),
+        compiled: true,
+        found: Ok(
+            "int16 with 8 bits behind layers that are never negative, for wide ones; scores differ more"
+                .into(),
+        ),
+    };
+    [flex, fused, int16, int8].into_iter().chain(gpu::engines()).collect()
 }
 
 /// The widest vectors of this processor that burn's products use.
@@ -100,6 +111,7 @@ impl Engine {
             Self::Gpu(_) => "gpu",
             Self::Fused => "fused",
             Self::Int16 => "int16",
+            Self::Int8 => "int8",
             Self::Auto => "auto",
         }
     }
@@ -111,13 +123,29 @@ impl Engine {
             Self::Gpu(_) => 2,
             Self::Fused => 3,
             Self::Int16 => 4,
+            Self::Int8 => 5,
+        }
+    }
+
+    /// The name of the engine with this number in a decision record.
+    pub fn name_of(code: u8) -> Option<&'static str> {
+        let all = [Self::Flex, Self::Gpu(0), Self::Fused, Self::Int16, Self::Int8];
+        all.into_iter().find(|engine| engine.code() == code).map(Self::name)
+    }
+
+    /// The bits of what is between the layers, for an engine of integers.
+    pub fn hidden_bits(self) -> Option<HiddenBits> {
+        match self {
+            Self::Int16 => Some(HiddenBits::Sixteen),
+            Self::Int8 => Some(HiddenBits::Eight),
+            Self::Flex | Self::Gpu(_) | Self::Fused | Self::Auto => None,
         }
     }
 
     /// The device of burn that it computes on, or why there is none.
     pub(crate) fn device(self) -> Result<Device, String> {
         match self {
-            Self::Flex | Self::Fused | Self::Int16 | Self::Auto => Ok(Device::flex()),
+            Self::Flex | Self::Fused | Self::Int16 | Self::Int8 | Self::Auto => Ok(Device::flex()),
             Self::Gpu(index) => gpu::device(index),
         }
     }
@@ -128,7 +156,7 @@ impl Engine {
             Self::Flex if sizes_agree(graph) && CPU_TILES[0] * graph.widest_step() <= STEP_NUMBERS => {
                 &CPU_TILES
             }
-            Self::Fused | Self::Int16 => &CPU_TILES,
+            Self::Fused | Self::Int16 | Self::Int8 => &CPU_TILES,
             Self::Flex | Self::Auto => {
                 let fits = |size: &usize| size * graph.widest_step() <= STEP_NUMBERS;
                 let first = WIDE_TILES.iter().position(fits).unwrap_or(WIDE_TILES.len() - 1);
@@ -142,7 +170,7 @@ impl Engine {
     pub fn block_events(self) -> usize {
         match self {
             Self::Gpu(_) => 4 * GPU_TILES[0],
-            Self::Flex | Self::Fused | Self::Int16 | Self::Auto => 4096,
+            Self::Flex | Self::Fused | Self::Int16 | Self::Int8 | Self::Auto => 4096,
         }
     }
 
@@ -155,7 +183,7 @@ impl Engine {
     pub(crate) fn in_flight(self) -> usize {
         match self {
             Self::Gpu(_) => 2,
-            Self::Flex | Self::Fused | Self::Int16 | Self::Auto => 1,
+            Self::Flex | Self::Fused | Self::Int16 | Self::Int8 | Self::Auto => 1,
         }
     }
 }
@@ -178,6 +206,7 @@ impl FromStr for Engine {
             "flex" => Ok(Self::Flex),
             "fused" => Ok(Self::Fused),
             "int16" => Ok(Self::Int16),
+            "int8" => Ok(Self::Int8),
             "auto" => Ok(Self::Auto),
             "gpu" => Ok(Self::Gpu(0)),
             _ => text

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   steps of a graph --read--> Chain or Forest of crate `kernel` --compared with burn on 4,096 rows--> Fused
-//!                       `----> dense layers --calibrated (`int16/`)--> IntChain -----------------------^
+//!                       `----> dense layers --calibrated (`integers/`)--> IntChain --------------------^
 //! ```
 //!
 //! Everything else is left to burn: [`Fused::new`] says what it is that the kernels do not know.
@@ -15,7 +15,7 @@ use tamis_kernel::{Chain, Column, EVENTS, Gather, IntTile, Isa, Lanes, Tile};
 
 use crate::fused_chain::Network;
 use crate::fused_forest::FusedForest;
-use crate::int16::IntKernel;
+use crate::integers::IntKernel;
 
 /// A graph compiled for the CPU.
 #[derive(Clone, Debug)]

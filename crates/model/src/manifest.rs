@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::architecture::Architecture;
 use crate::engine::Engine;
 use crate::error::BundleFault;
-use crate::int16::{Int16, TOLERANCE_MAX};
+use crate::integers::{Integers, TOLERANCE_MAX};
 
 /// Name of the manifest inside a bundle.
 pub(crate) const MANIFEST_FILE: &str = "model.toml";
@@ -53,8 +53,8 @@ pub(crate) struct Manifest {
     pub inputs: Vec<Input>,
     pub weights: WeightsRef,
     pub golden: GoldenRef,
-    /// What the engine `int16` must know.
-    pub int16: Option<Int16>,
+    /// What the engines of integers must know.
+    pub integers: Option<Integers>,
     /// Provenance: read to be sure that it is well formed, shown as it is.
     pub training: Option<Training>,
 }
@@ -285,22 +285,20 @@ impl Manifest {
         if !(self.golden.tolerance > 0.0 && self.golden.tolerance <= 0.1) {
             return bad("golden.tolerance", "give a number above 0 and at most 0.1");
         }
-        self.int16.as_ref().map_or(Ok(()), Int16::check)
+        self.integers.as_ref().map_or(Ok(()), Integers::check)
     }
 }
 
 impl Manifest {
     /// By how much scores on an engine may differ from the golden ones.
     pub fn tolerance(&self, engine: Engine) -> f64 {
-        match (engine, &self.int16) {
-            (Engine::Int16, Some(section)) => section.tolerance,
-            _ => self.golden.tolerance,
-        }
+        let of_integers = self.integers.as_ref().and_then(|section| section.tolerance.of(engine));
+        of_integers.unwrap_or(self.golden.tolerance)
     }
 
     /// And on noise from the reference. Noise is farther out than the events that integers are calibrated with.
     pub fn tolerance_of_noise(&self, engine: Engine) -> f64 {
-        if engine == Engine::Int16 { TOLERANCE_MAX } else { self.golden.tolerance }
+        if engine.hidden_bits().is_some() { TOLERANCE_MAX } else { self.golden.tolerance }
     }
 
     /// Do some elements fill more than one column?

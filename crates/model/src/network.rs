@@ -9,7 +9,7 @@ use tamis_graph::{Affine, Graph, Program, Unpack};
 use crate::engine::Engine;
 use crate::features::Features;
 use crate::fused::Fused;
-use crate::int16::IntKernel;
+use crate::integers::IntKernel;
 use crate::manifest::Manifest;
 
 /// A network, ready to run.
@@ -49,10 +49,10 @@ impl Network {
         features: &Features,
     ) -> Result<Self, String> {
         keep_freed_memory();
-        match engine {
-            Engine::Fused => Fused::new(graph).map(Self::Fused),
-            Engine::Int16 => {
-                let kernel = IntKernel::new(graph, manifest, features)?;
+        match (engine, engine.hidden_bits()) {
+            (Engine::Fused, _) => Fused::new(graph).map(Self::Fused),
+            (_, Some(bits)) => {
+                let kernel = IntKernel::new(graph, manifest, features, engine, bits)?;
                 Ok(Self::Fused(Fused::Integers(Arc::new(kernel))))
             }
             _ => Ok(Self::Burn(Box::new(Program::new(graph.clone(), &engine.device()?)))),

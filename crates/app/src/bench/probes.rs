@@ -41,12 +41,12 @@ pub(crate) const LOST: &str = "time lost in gaps";
 /// Does so many rounds of multiply-adds on registers, and says how many numbers were multiplied and added; none if the CPU lacks it.
 type MultiplyAdds = fn(usize) -> Option<usize>;
 
-/// One line for each type of number that this processor multiplies and adds. The kernels compute with the first two.
+/// One line for each type of number that this processor multiplies and adds. The kernels compute with the first three.
 const PEAKS: [(&str, MultiplyAdds); 4] = [
     (PEAK, |rounds| tamis_kernel::multiply_adds(Isa::best(), rounds)),
     ("multiply-add i16", |rounds| tamis_kernel::multiply_adds_i16(Isa::best(), rounds)),
+    ("multiply-add i8", |rounds| tamis_kernel::multiply_adds_i8(Isa::best(), rounds)),
     ("multiply-add bf16", tamis_kernel::multiply_adds_bf16),
-    ("multiply-add i8", tamis_kernel::multiply_adds_i8),
 ];
 
 /// The memory of the probes.

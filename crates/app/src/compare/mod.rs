@@ -204,7 +204,7 @@ fn players(
     // Integers are no claim to the scores of the others: who wants to know what they change asks for them.
     let fits = |engine: &Engine| {
         let fits = |(_, bundle): &(String, tamis_model::Bundle)| bundle.unfit_for(*engine).is_none();
-        *engine != Engine::Int16 && lineup.models.iter().all(fits)
+        engine.hidden_bits().is_none() && lineup.models.iter().all(fits)
     };
     let engines = match &settings.engines[..] {
         [] => engines_found().into_iter().filter(fits).collect(),

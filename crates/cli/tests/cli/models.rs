@@ -123,7 +123,7 @@ fn a_close_look() {
     let document = json_of(&lab.tamis(&format!("{line} --json")).out);
     #[rustfmt::skip]
     assert_eq!(document.as_object().unwrap().keys().collect::<Vec<_>>(), [
-        "architecture", "bundle", "doc", "golden", "hash", "inputs", "int16", "layers", "memory", "multiply_adds", "name", "outputs", "parameters",
+        "architecture", "bundle", "doc", "golden", "hash", "inputs", "integers", "layers", "memory", "multiply_adds", "name", "outputs", "parameters",
         "schema", "speeds", "tamis", "training", "version", "width",
     ]);
     let speed = &document["speeds"][0];
@@ -273,12 +273,18 @@ fn integers_are_calibrated_and_asked_for() {
     let line = format!("model calibrate {topo} {events} --events 5k --out q");
     let ran = lab.tamis(&line);
     assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
-    assert!(ran.out.starts_with("q: topo 1.0.0, calibrated for int16 on 5,000 events\nhash "), "{}", ran.out);
+    assert!(
+        ran.out.starts_with("q: topo 1.0.0, calibrated for integers on 5,000 events\nhash "),
+        "{}",
+        ran.out
+    );
     for word in [
         "topo.leptons",
         "of kept",
-        "integers reach 2 times as far",
-        "\ntolerance 0.0",
+        "int16 ",
+        "int8 ",
+        "integers reach 2 times as far in 16 bits, as far in 8",
+        "the tolerance is 4 times",
         "golden vectors",
         "noise",
     ] {
@@ -287,11 +293,11 @@ fn integers_are_calibrated_and_asked_for() {
     let document = json_of(&lab.tamis(&format!("{line} --overwrite --json")).out);
     let info = json_of(&lab.tamis("model info q --json").out);
     assert_eq!(
-        (&document["exit"], &document["hash"], &document["int16"]),
-        (&json!(0), &info["hash"], &info["int16"])
+        (&document["exit"], &document["hash"], &document["integers"]),
+        (&json!(0), &info["hash"], &info["integers"])
     );
     assert_eq!(
-        (&info["int16"]["events"], &document["scores"][1]["cuts"][0]["kept"]),
+        (&info["integers"]["events"], &document["engines"][1]["scores"][1]["cuts"][0]["kept"]),
         (&json!(5000), &json!(50))
     );
     // Checked where the fields are integers; a schema of the inputs alone has none.
@@ -301,7 +307,11 @@ fn integers_are_calibrated_and_asked_for() {
         (ran.code, &engines[2]["engine"], &engines[2]["problem"]),
         (Some(0), &json!("int16"), &Value::Null)
     );
-    assert_eq!(engines[2]["tolerance"], info["int16"]["tolerance"]);
+    for (engine, name) in [(2, "int16"), (3, "int8")] {
+        assert_eq!(engines[engine]["engine"], name);
+        assert!(engines[engine]["tolerance"].is_f64(), "{engines}");
+        assert_eq!(engines[engine]["tolerance"], info["integers"]["tolerance"][name]);
+    }
     let ran = lab.tamis("model verify q --json");
     let engines = json_of(&ran.out)["bundles"][0]["engines"].as_array().unwrap().len();
     assert_eq!((ran.code, engines), (Some(0), 2), "{ran:?}");
@@ -309,10 +319,12 @@ fn integers_are_calibrated_and_asked_for() {
     assert!(ran.code == Some(76) && ran.err.contains("'met.pt' is f32 in the schema"), "{ran:?}");
     // Not unless it is asked for.
     let menu = sample("menus/l1.toml");
-    let compare = format!("model compare {events} --menu {menu} --model topo=q --json --max-difference 0.1");
-    let document = json_of(&lab.tamis(&format!("{compare} --engines flex,int16")).out);
-    let accepted = &document["contrasts"][0]["accepted"];
-    assert!(accepted["reference"] == 677 && accepted["flips"].as_u64().unwrap() < 4, "{accepted}");
+    let compare = format!("model compare {events} --menu {menu} --model topo=q --json --max-difference 1");
+    let document = json_of(&lab.tamis(&format!("{compare} --engines flex,int16,int8")).out);
+    for (contrast, most) in [(0, 4), (1, 100)] {
+        let accepted = &document["contrasts"][contrast]["accepted"];
+        assert!(accepted["reference"] == 677 && accepted["flips"].as_u64().unwrap() < most, "{accepted}");
+    }
     let document = json_of(&lab.tamis(&compare).out);
     assert_eq!(
         (&document["contrasts"][0]["engine"], document["contrasts"].as_array().unwrap().len()),
@@ -322,7 +334,20 @@ fn integers_are_calibrated_and_asked_for() {
     lab.sound_model("whole", "n", 2.0);
     let ran = lab.tamis("model calibrate whole in.tmf --out w");
     assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
-    assert_eq!(lab.tamis("score in.tmf --model w --device int16 --out -").out, "event,twice.score\n0,0.0\n");
+    for engine in ["int16", "int8"] {
+        let ran = lab.tamis(&format!("score in.tmf --model w --device {engine} --out -"));
+        assert_eq!(ran.out, "event,twice.score\n0,0.0\n");
+    }
+    // Where 8 bits are too coarse the bundle says so, and only that engine refuses it.
+    let manifest = lab.path("q").join("model.toml");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    let (before, after) = text.split_once(", int8 = ").unwrap();
+    let without = format!("{before} {}", &after[after.find('}').unwrap()..]);
+    std::fs::write(&manifest, without).unwrap();
+    let score = format!("score {events} --model q --out s.npy --overwrite --device");
+    assert_eq!(lab.tamis(&format!("{score} int16")).code, Some(0));
+    let ran = lab.tamis(&format!("{score} int8"));
+    assert!(ran.code == Some(65) && ran.err.contains("no tolerance for int8; use --device int16"), "{ran:?}");
 }
 
 #[test]
@@ -343,9 +368,17 @@ fn the_machine() {
     let lab = Lab::new();
     let ran = lab.tamis("doctor");
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    for word in
-        ["flex", "int16", "gpu", "processor", "cores", "open files", "free space", env!("CARGO_PKG_VERSION")]
-    {
+    for word in [
+        "flex",
+        "int16",
+        "int8",
+        "gpu",
+        "processor",
+        "cores",
+        "open files",
+        "free space",
+        env!("CARGO_PKG_VERSION"),
+    ] {
         assert!(ran.out.contains(word), "'{word}' is not in:\n{}", ran.out);
     }
     let document = json_of(&lab.tamis("doctor --json").out);
@@ -419,6 +452,7 @@ fn what_cannot_be_is_refused_with_a_remedy() {
         ("model calibrate whole in.tmf --out c --events 0", 64, &["--events", "above 0"]),
         ("model calibrate whole in.tmf --out whole", 74, &["whole: exists", "--overwrite"]),
         ("score in.tmf --model whole --device int16 --out s.npy", 65, &["it is not calibrated", "tamis model calibrate", "fused"]),
+        ("score in.tmf --model whole --device int8 --out s.npy", 65, &["engine int8", "it is not calibrated", "tamis model calibrate"]),
         ("model import absent.onnx --schema schema.toml --out net", 65, &["absent.onnx", "cannot be read"]),
         ("model import menu.toml --schema schema.toml --out net", 65, &["menu.toml"]),
     ];

@@ -7,13 +7,14 @@
 //!   ...           packed side by side           from the first-level cache
 //! ```
 //!
-//! As in [`crate::dense`], but one instruction multiplies and adds two inputs. Two neurons that are neighbours become a pair of inputs of the next
-//! layer; a neuron of zeros stands beside an odd last one.
+//! As in [`crate::dense`], but one instruction multiplies and adds two inputs, or four where they have 8 bits ([`Packing`]). Two neurons that are
+//! neighbours become a pair of inputs of the next layer, or half of a quad; a neuron of zeros stands beside an odd last one.
 //!
 //! * I1: sums are exact; what follows is the same fused operations in the same order on every instruction set.
 
 use super::Pairs;
-use super::scale::{IntLayer, Neuron, is_shifted};
+use super::packing::{Packing, pair};
+use super::scale::{IntLayer, Neuron, Way};
 use crate::dense::Activation;
 use crate::isa::Level;
 use crate::lanes::Lanes;
@@ -29,8 +30,12 @@ pub(super) struct IntDense {
     pub outputs: usize,
     inputs: usize,
     activation: Activation,
+    way: Way,
+    /// How the inputs share their lanes, and how what becomes of them does.
+    takes: Packing,
+    gives: Packing,
     groups: Vec<Group>,
-    /// By group: for each pair of inputs its weights to the neurons.
+    /// By group: for each lane of inputs its weights to the neurons.
     packed: Vec<[u32; 2]>,
     neurons: Vec<[Neuron; 2]>,
     per_step: f32,
@@ -50,14 +55,9 @@ struct Group {
 /// Where a layer puts its numbers.
 pub(super) enum Out<'a> {
     /// As integers, for the next layer.
-    Pairs(&'a mut [Pairs]),
+    Integers(&'a mut [Pairs]),
     /// As floats.
     Numbers(&'a mut [Lanes]),
-}
-
-/// A pair as a lane holds it.
-pub(super) fn pair([first, second]: [i16; 2]) -> u32 {
-    u32::from(first.cast_unsigned()) | u32::from(second.cast_unsigned()) << 16
 }
 
 impl IntDense {
@@ -67,7 +67,7 @@ impl IntDense {
         let weight = |neuron: usize, input: usize| {
             if neuron < outputs && input < inputs { layer.weight[neuron * inputs + input] } else { 0 }
         };
-        let weights = |neuron: usize, x: usize| pair([weight(neuron, 2 * x), weight(neuron, 2 * x + 1)]);
+        let weights = |neuron: usize, x: usize| layer.takes.weights(x, |input| weight(neuron, input));
         let pairs = outputs.div_ceil(2);
         let count = pairs.div_ceil(level.tuning().neurons / 2);
         let (mut groups, mut packed) = (Vec::new(), Vec::new());
@@ -75,7 +75,7 @@ impl IntDense {
             // Of nearly equal size, as in `crate::dense`.
             let of_group = group * pairs / count..(group + 1) * pairs / count;
             groups.push(Group { pairs: of_group.len(), at: packed.len() });
-            for x in 0..inputs.div_ceil(2) {
+            for x in 0..layer.takes.lanes(inputs) {
                 packed.extend(of_group.clone().map(|y| [weights(2 * y, x), weights(2 * y + 1, x)]));
             }
         }
@@ -83,6 +83,9 @@ impl IntDense {
         Self {
             outputs,
             activation,
+            way: layer.way,
+            takes: layer.takes,
+            gives: layer.gives,
             inputs,
             groups,
             packed,
@@ -98,9 +101,14 @@ impl IntDense {
         self.inputs * self.outputs
     }
 
-    /// Does it need floats on the way to integers?
+    /// Lanes that its integers take.
+    pub fn lanes(&self) -> usize {
+        self.gives.lanes(self.outputs)
+    }
+
+    /// Must its floats be in memory on the way to integers?
     pub fn needs_numbers(&self) -> bool {
-        !is_shifted(self.activation)
+        self.way == Way::Numbers
     }
 
     /// The integers that the next layer takes, for the first `events` lanes of `x` and some beyond. `numbers` is room for floats.
@@ -117,7 +125,7 @@ impl IntDense {
             self.numbers(simd, x, numbers, events);
             self.round(simd, numbers, y, events);
         } else {
-            self.groups(simd, x, &mut Out::Pairs(y), events);
+            self.groups(simd, x, &mut Out::Integers(y), events);
         }
     }
 
@@ -131,14 +139,22 @@ impl IntDense {
 
     #[inline(always)]
     fn groups<S: IntSimd>(&self, simd: S, x: &[Pairs], y: &mut Out<'_>, events: usize) {
-        let x = &x[..self.inputs.div_ceil(2)];
+        match self.takes {
+            Packing::Pairs => self.groups_of::<S, false>(simd, x, y, events),
+            Packing::Quads => self.groups_of::<S, true>(simd, x, y, events),
+        }
+    }
+
+    #[inline(always)]
+    fn groups_of<S: IntSimd, const QUADS: bool>(&self, simd: S, x: &[Pairs], y: &mut Out<'_>, events: usize) {
+        let x = &x[..self.takes.lanes(self.inputs)];
         let mut first = 0;
         for &group in &self.groups {
             match group.pairs {
-                1 => self.group::<S, 1>(simd, group, x, y, first, events),
-                2 => self.group::<S, 2>(simd, group, x, y, first, events),
-                3 => self.group::<S, 3>(simd, group, x, y, first, events),
-                GROUP_MAX => self.group::<S, GROUP_MAX>(simd, group, x, y, first, events),
+                1 => self.group::<S, QUADS, 1>(simd, group, x, y, first, events),
+                2 => self.group::<S, QUADS, 2>(simd, group, x, y, first, events),
+                3 => self.group::<S, QUADS, 3>(simd, group, x, y, first, events),
+                GROUP_MAX => self.group::<S, QUADS, GROUP_MAX>(simd, group, x, y, first, events),
                 _ => unreachable!("groups are as large as the kernel was compiled for"),
             }
             first += group.pairs;
@@ -146,7 +162,7 @@ impl IntDense {
     }
 
     #[inline(always)]
-    fn group<S: IntSimd, const P: usize>(
+    fn group<S: IntSimd, const QUADS: bool, const P: usize>(
         &self,
         simd: S,
         group: Group,
@@ -155,15 +171,15 @@ impl IntDense {
         first: usize,
         events: usize,
     ) {
-        let packed = self.packed[group.at..][..P * self.inputs.div_ceil(2)].as_chunks().0;
+        let packed = self.packed[group.at..][..P * x.len()].as_chunks().0;
         let neurons = self.neurons[first..].first_chunk().expect("as many as the group has neurons");
         let registers = events.div_ceil(S::LANES);
         for two in 0..registers / 2 {
-            let sums = sums::<S, P, 2>(simd, packed, neurons, x, two * 2);
+            let sums = sums::<S, QUADS, P, 2>(simd, packed, neurons, x, two * 2);
             self.finish(simd, sums, neurons, y, first, two * 2);
         }
         if registers % 2 == 1 {
-            let sums = sums::<S, P, 1>(simd, packed, neurons, x, registers - 1);
+            let sums = sums::<S, QUADS, P, 1>(simd, packed, neurons, x, registers - 1);
             self.finish(simd, sums, neurons, y, first, registers - 1);
         }
     }
@@ -180,18 +196,10 @@ impl IntDense {
         register: usize,
     ) {
         match y {
-            Out::Pairs(y) => {
-                // Relu is done by the range, which begins at 0.
-                let (low, high) = (simd.splat_bits(self.low), simd.splat_bits(self.high));
-                let y: &mut [Pairs; P] =
-                    y[first..].first_chunk_mut().expect("as many as the group has neurons");
-                for (y, (neurons, [a, b])) in y.iter_mut().zip(neurons.iter().zip(&sums)) {
-                    let [by_a, by_b] = [simd.splat_bits(neurons[0].shift), simd.splat_bits(neurons[1].shift)];
-                    for r in 0..R {
-                        let pair =
-                            simd.pair(simd.shift_right_by(a[r], by_a), simd.shift_right_by(b[r], by_b));
-                        simd.store_pairs(y, register + r, simd.clamp_pairs(pair, low, high));
-                    }
+            Out::Integers(y) => {
+                for (p, (neurons, [a, b])) in neurons.iter().zip(&sums).enumerate() {
+                    let (a, b) = (self.whole(simd, &neurons[0], *a), self.whole(simd, &neurons[1], *b));
+                    self.store(simd, y, first + p, register, [a, b]);
                 }
             }
             Out::Numbers(y) => {
@@ -208,28 +216,62 @@ impl IntDense {
         }
     }
 
+    /// Integers of the next layer from the sums of a neuron that need no more than that. Relu is done by the range, which begins at 0.
+    #[inline(always)]
+    fn whole<S: IntSimd, const R: usize>(&self, simd: S, neuron: &Neuron, mut sums: [S::V; R]) -> [S::V; R] {
+        if self.way == Way::Shift {
+            let by = simd.splat_bits(neuron.shift);
+            for sum in &mut sums {
+                *sum = simd.shift_right_by(*sum, by);
+            }
+        } else {
+            let (scale, bias) = (simd.splat(neuron.scale), simd.splat(neuron.bias));
+            for sum in &mut sums {
+                *sum = simd.nearest(simd.fma(simd.to_float(*sum), scale, bias));
+            }
+        }
+        sums
+    }
+
     /// Makes integers of floats that are activated.
     #[inline(always)]
     fn round<S: IntSimd>(&self, simd: S, numbers: &[Lanes], y: &mut [Pairs], events: usize) {
         let per_step = simd.splat(self.per_step);
-        let (low, high) = (simd.splat_bits(self.low), simd.splat_bits(self.high));
-        for (y, [a, b]) in y.iter_mut().zip(numbers[..self.neurons.len() * 2].as_chunks().0) {
+        for (pair, [a, b]) in numbers[..self.neurons.len() * 2].as_chunks().0.iter().enumerate() {
             for register in 0..events.div_ceil(S::LANES) {
-                let a = simd.mul(simd.load(a, register), per_step);
-                let b = simd.mul(simd.load(b, register), per_step);
-                simd.store_pairs(
-                    y,
-                    register,
-                    simd.clamp_pairs(simd.pair(simd.nearest(a), simd.nearest(b)), low, high),
-                );
+                let a = simd.nearest(simd.mul(simd.load(a, register), per_step));
+                let b = simd.nearest(simd.mul(simd.load(b, register), per_step));
+                self.store(simd, y, pair, register, [[a], [b]]);
             }
+        }
+    }
+
+    /// Puts the integers of two neurons, pair `pair` of the layer, where the next layer looks for them, within their range.
+    #[inline(always)]
+    fn store<S: IntSimd, const R: usize>(
+        &self,
+        simd: S,
+        y: &mut [Pairs],
+        pair: usize,
+        register: usize,
+        [a, b]: [[S::V; R]; 2],
+    ) {
+        let (low, high) = (simd.splat_bits(self.low), simd.splat_bits(self.high));
+        let (lane, joins) = self.gives.place(pair);
+        let y = &mut y[lane];
+        for r in 0..R {
+            let mut both = simd.clamp_pairs(simd.pair(a[r], b[r]), low, high);
+            if joins {
+                both = simd.or(simd.load_pairs(y, register + r), simd.shift_left(both, 8));
+            }
+            simd.store_pairs(y, register + r, both);
         }
     }
 }
 
 /// Sums of `P` pairs of neurons for `R` registers of events from register `first` on.
 #[inline(always)]
-fn sums<S: IntSimd, const P: usize, const R: usize>(
+fn sums<S: IntSimd, const QUADS: bool, const P: usize, const R: usize>(
     simd: S,
     packed: &[[[u32; 2]; P]],
     neurons: &[[Neuron; 2]; P],
@@ -249,7 +291,11 @@ fn sums<S: IntSimd, const P: usize, const R: usize>(
             for n in 0..2 {
                 let weight = simd.splat_bits(weights[p][n]);
                 for r in 0..R {
-                    sums[p][n][r] = simd.multiply_add_pairs(weight, events[r], sums[p][n][r]);
+                    sums[p][n][r] = if QUADS {
+                        simd.multiply_add_quads(events[r], weight, sums[p][n][r])
+                    } else {
+                        simd.multiply_add_pairs(weight, events[r], sums[p][n][r])
+                    };
                 }
             }
         }

@@ -1,4 +1,5 @@
-//! Chains of dense layers in integers of 16 bits ([`IntChain`]): one instruction multiplies and adds twice as many of them as of floats.
+//! Chains of dense layers in integers ([`IntChain`]): one instruction multiplies and adds twice as many of 16 bits as of floats, and four times as
+//! many of 8 bits ([`HiddenBits`]).
 //!
 //! Promise: that of the crate, the same bits on every CPU included. Scores are near those of [`Chain`], not equal to them.
 //!
@@ -6,7 +7,8 @@
 //!   record: a b c d ...        two fields of 16 bits are a lane of 32
 //!      |
 //!   pairs --clamp--> layer --shift, clamp--> pairs --> ... --> layer --scale, bias, activation--> scores
-//!                      sums in 32 bits, exact                    sums become floats
+//!                      |  sums in 32 bits, exact                 sums become floats
+//!                      '--shift, clamp, join--> quads --> layer --scale, bias, round, clamp, join--> quads --> ...
 //! ```
 //!
 //! * I1: an input beyond its range counts as the end of it, and a hidden number beyond what calibration saw as the last integer that there is.
@@ -19,16 +21,22 @@
 //! layers a sum takes a shift, and half of pack, shuffle and clamp; by way of floats 57-32-16-3 would take 8 % longer. Clamping the inputs takes
 //! 0.4 ns of the 11.2, and nothing where their ranges are those of 16 bits.
 //!
-//! Left out (same machine; the sample network `topo` with trained weights, 50,000 sample events, a cut that keeps 500 of them):
+//! Of the two, 16 bits are the first choice: with the sample network `topo` (trained weights, 50,000 sample events, a cut that keeps 500 of them)
+//! they changed no verdict, and 8 bits behind a first layer of 16 changed 19 (rms of the scores: 2e-4 and 4e-3). 8 bits are for hidden layers that
+//! are so wide that they take nearly all of the time, and for networks that were trained to bear them. With AVX2, which has three instructions for
+//! four products of 8 bits and four for as many of 16, 57-512-256-3 is 1.25 times as fast as in 16 bits (1.8 times as fast as in floats), and
+//! 57-32-16-3 no faster at all (Zen 3, 2026-11-27). VNNI has one instruction and two; that was not measured.
 //!
-//! * Integers of 8 bits. Behind a first layer of 16 bits they would take 8 % off and change 19 verdicts, where 16 bits change none (rms of the
-//!   scores: 4e-3 and 2e-4); throughout they would take 35 % off at most and change 64. The times are those of 16 bits with half of the inputs.
+//! Left out (Zen 5, the same network):
+//!
+//! * 8 bits in the first layer: its inputs have up to 16, and 64 verdicts would change.
 //! * bf16. `vdpbf16ps` has the rate of 16-bit integers at best (8 % less here), but 8 significant bits; it takes denormals for zeros whatever the
 //!   floating-point environment says, so the same bits elsewhere would need two fused operations and a flush after each.
 
 mod dense;
 mod error;
 mod gather;
+mod packing;
 mod passes;
 mod scale;
 #[cfg(test)]
@@ -38,6 +46,7 @@ mod tile;
 use dense::IntDense;
 pub use error::IntChainError;
 pub use gather::{IntColumn, IntGather};
+pub use packing::HiddenBits;
 pub use tile::{IntTile, Pairs};
 
 use crate::chain::{Chain, Layer, Readout, check};
@@ -91,10 +100,10 @@ impl Calibration {
     }
 }
 
-/// A chain of dense layers, compiled to integers of 16 bits. It does not change, and threads can share it; each brings its own [`IntTile`].
+/// A chain of dense layers, compiled to integers. It does not change, and threads can share it; each brings its own [`IntTile`].
 ///
 /// It takes the layers of a [`Chain`] and the integers of event records: scale and offset of an input go into the weights. Hidden layers of none
-/// and relu are the fastest; the others pass through floats.
+/// and relu are the fastest; the others pass through floats in memory.
 #[derive(Clone, Debug)]
 pub struct IntChain {
     inputs: Vec<IntInput>,
@@ -109,8 +118,13 @@ impl IntChain {
     ///
     /// # Errors
     /// If they are no chain, if the calibration does not fit them, or if scales go beyond `f32`.
-    pub fn new(layers: &[Layer], readout: Readout, calibration: &Calibration) -> Result<Self, IntChainError> {
-        Self::with_isa(layers, readout, calibration, Isa::best())
+    pub fn new(
+        layers: &[Layer],
+        readout: Readout,
+        calibration: &Calibration,
+        bits: HiddenBits,
+    ) -> Result<Self, IntChainError> {
+        Self::with_isa(layers, readout, calibration, bits, Isa::best())
     }
 
     /// Compiles `layers` for `isa`. The scores are the same, bit for bit.
@@ -121,21 +135,23 @@ impl IntChain {
         layers: &[Layer],
         readout: Readout,
         calibration: &Calibration,
+        bits: HiddenBits,
         isa: Isa,
     ) -> Result<Self, IntChainError> {
         let level = Level::new(isa).ok_or(ChainError::Lacks(isa))?;
-        Self::at(layers, readout, calibration, level.for_integers())
+        Self::at(layers, readout, calibration, bits, level.for_integers())
     }
 
     fn at(
         layers: &[Layer],
         readout: Readout,
         calibration: &Calibration,
+        bits: HiddenBits,
         level: Level,
     ) -> Result<Self, IntChainError> {
         check(&[], layers, readout)?;
         check_calibration(layers, calibration)?;
-        let scaled = scale::scale(layers, calibration)?;
+        let scaled = scale::scale(layers, calibration, bits)?;
         let pack =
             |(layer, scaled): (&Layer, _)| IntDense::pack(layer.inputs, layer.activation, scaled, level);
         let layers = layers.iter().zip(&scaled).map(pack).collect();
@@ -171,7 +187,7 @@ impl IntChain {
         let (last, hidden) = self.layers.split_last().expect("a chain has a layer");
         let (mut between, mut numbers) = ([0; 2], 0);
         for (i, layer) in hidden.iter().enumerate() {
-            between[i % 2] = between[i % 2].max(layer.outputs);
+            between[i % 2] = between[i % 2].max(layer.lanes());
             numbers = numbers.max(if layer.needs_numbers() { layer.outputs } else { 0 });
         }
         if self.readout == Readout::ReconstructionError {

@@ -1,6 +1,6 @@
 //! Passes over the inputs of a tile.
 
-use super::dense::pair;
+use super::packing::pair;
 use super::{IntInput, Pairs};
 use crate::lanes::Lanes;
 use crate::simd::IntSimd;

@@ -2,8 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::scale::{IntLayer, scale};
-use super::{Calibration, IntChain, IntInput};
+use super::packing::Packing;
+use super::scale::{IntLayer, Way, scale};
+use super::{Calibration, HiddenBits, IntChain, IntInput};
 use crate::chain::{Chain, Layer, Readout};
 use crate::dense::Activation;
 use crate::isa::{Isa, Level};
@@ -50,6 +51,11 @@ fn floats(layer: &IntLayer, activation: Activation, sums: &[i64]) -> Vec<f32> {
     activated(activation, &layer.neurons.iter().zip(sums).map(float).collect::<Vec<f32>>())
 }
 
+fn rounded(y: f32) -> i64 {
+    assert!(y.abs() < 2f32.powi(31), "{y} is beyond 32 bits");
+    y.round_ties_even() as i64
+}
+
 fn reference(
     layers: &[Layer],
     scaled: &[IntLayer],
@@ -63,17 +69,17 @@ fn reference(
     let (last, hidden) = scaled.split_last().unwrap();
     for (scaled, layer) in hidden.iter().zip(layers) {
         let sums = sums(scaled, &x);
-        let whole: Vec<i64> = match layer.activation {
-            Activation::None | Activation::Relu => {
-                scaled.neurons.iter().zip(sums).map(|(neuron, sum)| sum >> neuron.shift).collect()
-            }
-            other => {
-                let rounded = |y: f32| (y * scaled.per_step).round_ties_even() as i64;
-                floats(scaled, other, &sums).into_iter().map(rounded).collect()
+        let whole: Vec<i64> = match scaled.way {
+            Way::Shift => scaled.neurons.iter().zip(sums).map(|(neuron, sum)| sum >> neuron.shift).collect(),
+            Way::Round => floats(scaled, Activation::None, &sums).into_iter().map(rounded).collect(),
+            Way::Numbers => {
+                let numbers = floats(scaled, layer.activation, &sums);
+                numbers.into_iter().map(|y| rounded(y * scaled.per_step)).collect()
             }
         };
         let [low, high] = scaled.range.map(i64::from);
         assert!(layer.activation != Activation::Relu || low == 0);
+        assert!(scaled.gives == Packing::Pairs || [low, high] == [0, 127]);
         x = whole.into_iter().map(|x| x.clamp(low, high)).collect();
     }
     let y = floats(last, layers[hidden.len()].activation, &sums(last, &x));
@@ -186,21 +192,30 @@ fn corners(layers: &[Layer], scaled: &IntLayer, inputs: &[IntInput]) -> Vec<i16>
     rows
 }
 
-fn bits(scores: &[f32]) -> Vec<u32> {
+fn bits_of(scores: &[f32]) -> Vec<u32> {
     scores.iter().map(|score| score.to_bits()).collect()
 }
 
-fn check(Case { layers, readout, calibration, rows }: &Case) {
-    let scaled = scale(layers, calibration).unwrap();
+fn check(case: &Case) {
+    [HiddenBits::Sixteen, HiddenBits::Eight].into_iter().for_each(|bits| check_in(bits, case));
+}
+
+fn check_in(bits: HiddenBits, Case { layers, readout, calibration, rows }: &Case) {
+    let scaled = scale(layers, calibration, bits).unwrap();
+    for layer in &scaled {
+        let largest = layer.takes.largest();
+        assert!(layer.weight.iter().all(|weight| (-largest..=largest).contains(weight)));
+        assert!(bits == HiddenBits::Eight || layer.takes == Packing::Pairs);
+    }
     let mut rows = rows.clone();
     rows.extend(corners(layers, &scaled[0], &calibration.inputs));
     let score = |row| reference(layers, &scaled, *readout, &calibration.inputs, row);
     let want: Vec<f32> = rows.chunks(layers[0].inputs).flat_map(score).collect();
     for level in Level::all() {
-        let chain = IntChain::at(layers, *readout, calibration, level).unwrap();
+        let chain = IntChain::at(layers, *readout, calibration, bits, level).unwrap();
         let mut scores = vec![0.0; want.len()];
         chain.run(&mut chain.tile(), &rows, &mut scores);
-        assert_eq!(bits(&scores), bits(&want), "{level:?}");
+        assert_eq!(bits_of(&scores), bits_of(&want), "{bits:?} on {level:?}");
     }
 }
 
@@ -224,7 +239,7 @@ fn a_hidden_integer_is_the_nearest() {
     for (weight, bias, largest) in [(1.0, 0.3, 53.0), (-0.01, 0.0, 0.6), (1e-9, 0.25, 0.5)] {
         let layers = [layer(weight, bias), layer(1.0, 0.0)];
         let calibration = Calibration { inputs: inputs.clone(), hidden: vec![largest] };
-        let scaled = scale(&layers, &calibration).unwrap();
+        let scaled = scale(&layers, &calibration, HiddenBits::Sixteen).unwrap();
         let (neuron, q) = (scaled[0].neurons[0], f64::from(scaled[0].range[1]));
         assert_eq!(scaled[0].range, [-i16::MAX, i16::MAX]);
         // In steps of the hidden integers.
@@ -253,7 +268,7 @@ fn the_widest_layer_at_the_end_of_its_bound_does_not_overflow() {
         };
         let layers = [layer(inputs, 2, Activation::Relu), layer(2, 1, Activation::None)];
         let calibration = Calibration { inputs: vec![IntInput { low, ..whole }; inputs], hidden: vec![1e8] };
-        let scaled = scale(&layers, &calibration).unwrap();
+        let scaled = scale(&layers, &calibration, HiddenBits::Sixteen).unwrap();
         let top = corners(&layers, &scaled[0], &calibration.inputs);
         let sum = |row: &[i16]| {
             let row: Vec<i64> = row.iter().map(|&x| x.into()).collect();
@@ -264,4 +279,90 @@ fn the_widest_layer_at_the_end_of_its_bound_does_not_overflow() {
         let rows = vec![i16::MAX; inputs];
         check(&Case { layers: layers.to_vec(), readout: Readout::Outputs, calibration, rows });
     }
+}
+
+/// A relu layer of 16 bits, one that takes and gives 8 bits, one that takes 8, and one of 16 again.
+fn mixed(widths: [usize; 5]) -> Vec<Layer> {
+    let activations = [Activation::Relu, Activation::Relu, Activation::Tanh, Activation::None];
+    let layer = |(i, activation): (usize, Activation)| Layer {
+        inputs: widths[i],
+        outputs: widths[i + 1],
+        weight: numbers(i as u64 + 1, widths[i] * widths[i + 1]),
+        bias: numbers(i as u64 + 11, widths[i + 1]),
+        activation,
+    };
+    activations.into_iter().enumerate().map(layer).collect()
+}
+
+#[test]
+fn eight_bits_are_those_that_are_never_negative_and_what_meets_them() {
+    let layers = mixed([3, 5, 6, 7, 2]);
+    let inputs = vec![IntInput { low: -100, high: 100, scale: 0.5, offset: 3.0 }; 3];
+    let calibration = Calibration { inputs, hidden: vec![100.0, 200.0, 64.0] };
+    let scaled = scale(&layers, &calibration, HiddenBits::Eight).unwrap();
+    let found: Vec<_> = scaled.iter().map(|layer| (layer.takes, layer.gives, layer.way)).collect();
+    let (pairs, quads) = (Packing::Pairs, Packing::Quads);
+    assert_eq!(
+        found,
+        [
+            (pairs, quads, Way::Shift),
+            (quads, quads, Way::Round),
+            (quads, pairs, Way::Numbers),
+            (pairs, pairs, Way::Numbers)
+        ]
+    );
+    // Every layer uses the integers that it has; no tanh is beyond 1, whatever the calibration says.
+    for layer in &scaled {
+        assert!(layer.weight.iter().map(|weight| weight.abs()).max() > Some(layer.takes.largest() / 2));
+    }
+    assert!((f64::from(scaled[2].per_step) - f64::from(scaled[2].range[1])).abs() < 1.0);
+}
+
+#[test]
+fn a_number_of_eight_bits_is_the_nearest() {
+    let bias = [0.75, -0.25];
+    let identity = |activation| Layer {
+        inputs: 2,
+        outputs: 2,
+        weight: vec![1.0, 0.0, 0.0, 1.0],
+        bias: bias.to_vec(),
+        activation,
+    };
+    let layers = [Activation::Relu, Activation::Relu, Activation::None].map(identity);
+    let input = IntInput { low: -10, high: 100, scale: 1.0, offset: 0.0 };
+    // A step of 1 between the layers.
+    let calibration = Calibration { inputs: vec![input; 2], hidden: vec![127.0; 2] };
+    let chain = IntChain::new(&layers, Readout::Outputs, &calibration, HiddenBits::Eight).unwrap();
+    for x in -10..=100i16 {
+        let mut scores = [0.0; 2];
+        chain.run(&mut chain.tile(), &[x, 90 - x], &mut scores);
+        for (score, (x, bias)) in
+            scores.into_iter().zip([f32::from(x), f32::from(90 - x)].into_iter().zip(bias))
+        {
+            let nearest = |y: f32| (y + bias).round().max(0.0);
+            let want = nearest(nearest(x)) + bias;
+            assert!((score - want).abs() < 1e-3, "{score} instead of {want} for {x}");
+        }
+    }
+}
+
+#[test]
+fn the_widest_layer_of_eight_bits_is_exact() {
+    // Every product at its end: 8192 times 127 by 127, and by -127.
+    let layer = |inputs, outputs, sign: fn(usize) -> f32, activation| Layer {
+        inputs,
+        outputs,
+        weight: (0..inputs * outputs).map(sign).collect(),
+        bias: vec![0.0; outputs],
+        activation,
+    };
+    let layers = [
+        layer(1, 8192, |_| 1.0, Activation::Relu),
+        layer(8192, 3, |i| if i < 8192 { 1.0 } else { -1.0 }, Activation::None),
+        layer(3, 1, |_| 1.0, Activation::None),
+    ];
+    let inputs = vec![IntInput { low: i16::MIN, high: i16::MAX, scale: 1.0, offset: 0.0 }];
+    let calibration = Calibration { inputs, hidden: vec![1000.0, 1e7] };
+    let rows = vec![0, 1, 999, 1000, 1001, i16::MAX, i16::MIN];
+    check(&Case { layers: layers.to_vec(), readout: Readout::Outputs, calibration, rows });
 }

@@ -8,6 +8,8 @@
 //! ```
 //!
 //! On a little-endian CPU a pair lies in memory as in a record of little-endian fields of 16 bits, so a caller can move both at once.
+//!
+//! Between layers each half of a pair may hold two numbers of 8 bits; then the pair is a quad ([`super::packing`]).
 
 use crate::lanes::{EVENTS, Lanes};
 
@@ -34,12 +36,12 @@ pub struct IntTile {
 }
 
 impl IntTile {
-    /// Room for so many numbers of each kind.
+    /// Room for so many numbers of each kind; `between` counts lanes.
     pub(super) fn new(inputs: usize, between: [usize; 2], numbers: usize, outputs: usize) -> Self {
-        let pairs = |numbers: usize| vec![Pairs::ZERO; numbers.div_ceil(2)].into_boxed_slice();
+        let pairs = |lanes: usize| vec![Pairs::ZERO; lanes].into_boxed_slice();
         let floats = |numbers: usize| vec![Lanes::ZERO; numbers.next_multiple_of(2)].into_boxed_slice();
         Self {
-            inputs: pairs(inputs),
+            inputs: pairs(inputs.div_ceil(2)),
             between: between.map(pairs),
             numbers: floats(numbers),
             scores: floats(outputs),

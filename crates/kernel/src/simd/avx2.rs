@@ -222,6 +222,12 @@ impl IntSimd for Avx2 {
             let products = _mm256_madd_epi16(_mm256_castps_si256(a), _mm256_castps_si256(b));
             _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(sum), products))
         };
+        multiply_add_quads(a, b, sum) => {
+            // Two products fit into 16 bits, as no byte of `a` is beyond 127: nothing is cut off.
+            let pairs = _mm256_maddubs_epi16(_mm256_castps_si256(a), _mm256_castps_si256(b));
+            let products = _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+            _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(sum), products))
+        };
         clamp_pairs(a, low, high) => {
             let least = _mm256_max_epi16(_mm256_castps_si256(a), _mm256_castps_si256(low));
             _mm256_castsi256_ps(_mm256_min_epi16(least, _mm256_castps_si256(high)))

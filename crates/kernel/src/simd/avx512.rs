@@ -1,5 +1,5 @@
 //! AVX-512F: 16 lanes, 32 registers, weights broadcast by the operand of the multiply-add itself. With BW and VNNI also for integers: VNNI
-//! multiplies and adds pairs in one instruction, at the rate of `f32`.
+//! multiplies and adds pairs, or quads, in one instruction, at the rate of `f32`.
 
 #![allow(
     unsafe_code,
@@ -250,6 +250,10 @@ impl IntSimd for Avx512<true> {
         multiply_add_pairs(a, b, sum) => {
             let [a, b, sum] = [_mm512_castps_si512(a), _mm512_castps_si512(b), _mm512_castps_si512(sum)];
             _mm512_castsi512_ps(_mm512_dpwssd_epi32(sum, a, b))
+        };
+        multiply_add_quads(a, b, sum) => {
+            let [a, b, sum] = [_mm512_castps_si512(a), _mm512_castps_si512(b), _mm512_castps_si512(sum)];
+            _mm512_castsi512_ps(_mm512_dpbusd_epi32(sum, a, b))
         };
         clamp_pairs(a, low, high) => {
             let least = _mm512_max_epi16(_mm512_castps_si512(a), _mm512_castps_si512(low));

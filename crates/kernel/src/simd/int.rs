@@ -1,4 +1,5 @@
-//! What integer kernels need beyond [`Simd`]: registers whose lanes hold two 16-bit integers of an event, a *pair*, or one 32-bit integer.
+//! What integer kernels need beyond [`Simd`]: registers whose lanes hold two 16-bit integers of an event, a *pair*, four of 8
+//! bits, a *quad*, or one 32-bit integer.
 //!
 //! * I1: every operation gives the same bits on every instruction set.
 //! * I2: no operation mixes lanes.
@@ -21,6 +22,9 @@ pub(crate) trait IntSimd: Simd {
 
     /// `sum + a.first * b.first + a.second * b.second` as 32-bit integers, wrapping.
     fn multiply_add_pairs(self, a: Self::V, b: Self::V, sum: Self::V) -> Self::V;
+    /// `sum` and the four products of the bytes of `a` and `b` as 32-bit integers, wrapping. Those of `a` are at most 127, those of `b` have a sign: so
+    /// two products fit into 16 bits, where AVX2 adds them up before it widens them.
+    fn multiply_add_quads(self, a: Self::V, b: Self::V, sum: Self::V) -> Self::V;
     /// `min(max(a, low), high)` of each integer of a pair.
     fn clamp_pairs(self, a: Self::V, low: Self::V, high: Self::V) -> Self::V;
     /// The 32-bit integer that is nearest to a float between -2^31 and 2^31, ties to even.
@@ -48,7 +52,7 @@ mod tests {
     use crate::isa::{IntWork, Level};
     use crate::lanes::{EVENTS, Lanes};
 
-    const OPERATIONS: usize = 9;
+    const OPERATIONS: usize = 10;
 
     /// Every operation on the same operands: result `i` is that of operation `i`.
     struct Each<'a>([Pairs; 3], &'a mut [Pairs; OPERATIONS]);
@@ -61,6 +65,7 @@ mod tests {
                 let float = simd.to_float(a);
                 // Below 2^31, with halves.
                 let small = simd.mul(float, simd.splat(0.5));
+                let bytes = simd.and(a, simd.splat_bits(0x7f7f_7f7f));
                 let results = [
                     simd.splat_bits(0x8000_7fff),
                     simd.multiply_add_pairs(a, b, c),
@@ -71,6 +76,7 @@ mod tests {
                     simd.nearest(small),
                     simd.shift_right_by(a, simd.splat_bits(register as u32 * 3 + 1)),
                     simd.pair(a, simd.second(b)),
+                    simd.multiply_add_quads(bytes, b, c),
                 ];
                 for (to, result) in self.1.iter_mut().zip(results) {
                     simd.store_pairs(to, register, result);
@@ -86,6 +92,9 @@ mod tests {
         let product = |i: usize| i64::from(a[i]) * i64::from(b[i]);
         let float = whole(a) as f32;
         let clamp = |i: usize| a[i].max(b[i]).min(c[i]);
+        let bytes = |pair: [i16; 2]| pair.map(i16::to_le_bytes).concat();
+        let quads =
+            bytes(a).into_iter().zip(bytes(b)).map(|(a, b)| i64::from(a & 127) * i64::from(b.cast_signed()));
         let narrow = |x: i32| i16::try_from(x).unwrap_or(if x < 0 { i16::MIN } else { i16::MAX });
         [
             [i16::MAX, i16::MIN],
@@ -97,6 +106,7 @@ mod tests {
             apart((f64::from(float) / 2.0).round_ties_even() as i64),
             apart((whole(a) >> (register * 3 + 1)).into()),
             [narrow(whole(a)), b[1]],
+            apart(i64::from(whole(c)) + quads.sum::<i64>()),
         ]
     }
 
@@ -111,12 +121,14 @@ mod tests {
 
     #[test]
     fn every_operation_is_what_it_says_on_every_instruction_set() {
-        const VALUES: [i16; 12] = [0, 1, -1, 2, -3, 255, -256, 12_345, -23_456, 32_766, i16::MAX, i16::MIN];
+        // Also read as bytes: 0x7f7f and 0x8080 are the ends of what quads hold.
+        const VALUES: [i16; 14] =
+            [0, 1, -1, 2, -3, 255, -256, 12_345, -23_456, 32_766, -0x7f80, i16::MIN, 0x7f7f, i16::MAX];
         for level in Level::all() {
             let mut lanes = 0;
             level.run_int(Count(&mut lanes));
             for seed in 0..4096usize {
-                let pick = |i: usize| VALUES[(seed * 31 + i * 7 + seed / 12 * i) % 12];
+                let pick = |i: usize| VALUES[(seed * 31 + i * 9 + seed / 14 * i) % 14];
                 let operand =
                     |n: usize| Pairs(std::array::from_fn(|lane| [0, 1].map(|i| pick(lane * 6 + n * 2 + i))));
                 let operands = [0, 1, 2].map(operand);

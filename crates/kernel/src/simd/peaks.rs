@@ -1,4 +1,4 @@
-//! Multiply-adds of types that no kernel here computes with: what a core could do in them.
+//! Multiply-adds of a type that no kernel here computes with: what a core could do in it.
 
 #![cfg_attr(
     target_arch = "x86_64",
@@ -21,14 +21,6 @@ pub(crate) fn bf16(rounds: usize) -> Option<usize> {
     has.then(|| unsafe { bf16_of_512(rounds) })
 }
 
-/// The same of integers of 8 bits, one of them without a sign, added up in 32; none without AVX512-VNNI.
-#[cfg(target_arch = "x86_64")]
-pub(crate) fn i8(rounds: usize) -> Option<usize> {
-    let has = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni");
-    // SAFETY: both features were just seen.
-    has.then(|| unsafe { i8_of_512(rounds) })
-}
-
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bf16")]
 fn bf16_of_512(rounds: usize) -> usize {
@@ -44,27 +36,8 @@ fn bf16_of_512(rounds: usize) -> usize {
     rounds * SUMS * 32
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512vnni")]
-fn i8_of_512(rounds: usize) -> usize {
-    let factor = _mm512_set1_epi32(black_box(0x0102_0304));
-    let mut sums = [factor; SUMS];
-    for _ in 0..rounds {
-        for sum in &mut sums {
-            *sum = _mm512_dpbusd_epi32(*sum, factor, factor);
-        }
-    }
-    black_box(sums);
-    rounds * SUMS * 64
-}
-
 #[cfg(not(target_arch = "x86_64"))]
 pub(crate) fn bf16(_rounds: usize) -> Option<usize> {
-    None
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-pub(crate) fn i8(_rounds: usize) -> Option<usize> {
     None
 }
 
@@ -72,8 +45,6 @@ pub(crate) fn i8(_rounds: usize) -> Option<usize> {
 mod tests {
     #[test]
     fn the_work_is_counted_in_products() {
-        for (done, per_round) in [(super::bf16(3), 12 * 32), (super::i8(3), 12 * 64)] {
-            assert!(done.is_none_or(|products| products == 3 * per_round));
-        }
+        assert!(super::bf16(3).is_none_or(|products| products == 3 * 12 * 32));
     }
 }

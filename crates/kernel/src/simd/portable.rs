@@ -233,6 +233,20 @@ impl IntSimd for Portable {
     }
 
     #[inline(always)]
+    fn multiply_add_quads(self, a: V, b: V, sum: V) -> V {
+        let mut out = sum;
+        for lane in 0..LANES {
+            let (a, b) = (a[lane].to_bits().to_le_bytes(), b[lane].to_bits().to_le_bytes());
+            let mut products = sum[lane].to_bits().cast_signed();
+            for i in 0..4 {
+                products = products.wrapping_add(i32::from(a[i]) * i32::from(b[i].cast_signed()));
+            }
+            out[lane] = f32::from_bits(products.cast_unsigned());
+        }
+        out
+    }
+
+    #[inline(always)]
     fn clamp_pairs(self, a: V, low: V, high: V) -> V {
         let mut out = a;
         for lane in 0..LANES {

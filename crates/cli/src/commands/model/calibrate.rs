@@ -1,9 +1,9 @@
-//! `tamis model calibrate`: prepares a bundle for integers of 16 bits, and says what they change.
+//! `tamis model calibrate`: prepares a bundle for the engines of integers, and says what they change.
 
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use tamis_app::{CalibrateSettings, Calibrated, Exit, Failure};
+use tamis_app::{CalibrateSettings, Calibrated, EngineLoss, Exit, Failure};
 
 use super::{Group, Run};
 use crate::figures::{grouped, share, small};
@@ -11,12 +11,14 @@ use crate::output::{Document, print, print_json, say};
 use crate::progress::Reading;
 use crate::table::Table;
 
-/// Prepare a model for integers of 16 bits (--device int16), and say what they change
+/// Prepare a model for integers (--device int16, --device int8), and say what they change
 ///
 /// Finds the largest numbers of its hidden layers over the first events of a recording, and writes a bundle that knows them: the same network,
-/// a new hash. Give events like those of a run, the rarest included: a hidden number that is larger than the margin allows is cut. Prints by how
-/// much scores differ from those of flex, and how many events a cut that keeps 1 % or 0.1 % of them would decide otherwise. For the lines of a
-/// menu there is tamis model compare --engines flex,int16.
+/// a new hash. Give events like those of a run, the rarest included: a hidden number that is larger than the margin allows, in
+/// 8 bits any that is larger than those of the events, is cut. Prints by how
+/// much scores differ from those of flex, in 16 bits and in 8, and how many events a cut that keeps 1 % or 0.1 % of them would decide otherwise.
+/// Where 8 bits differ too much, --device int8 refuses the bundle. For the lines of a menu there is tamis model compare --engines
+/// flex,int16,int8.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The bundle: a folder or a .tar
@@ -28,7 +30,7 @@ pub(crate) struct Args {
     /// Look at the first N events
     #[arg(long, value_name = "N", value_parser = crate::units::count, default_value_t = CalibrateSettings::EVENTS)]
     events: u64,
-    /// Leave room for hidden numbers this many times as large as those of the events
+    /// In 16 bits, leave room for hidden numbers this many times as large as those of the events
     #[arg(long, value_name = "M", default_value_t = CalibrateSettings::MARGIN)]
     margin: f64,
     /// Folder for the calibrated bundle
@@ -46,7 +48,7 @@ impl Run for Args {
     const NAME: &'static str = "calibrate";
     const GROUP: Group = Group::Data;
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
-        ("model calibrate models/topo l1-mixed.tmf.zst --out models/topo-int16", "then use --device int16"),
+        ("model calibrate models/topo l1-mixed.tmf.zst --out models/topo-int16", "then use --device int16, or int8"),
         (
             "model calibrate models/topo l1-mixed.tmf.zst --events 1M --margin 4 --out models/topo --overwrite",
             "in place, with more room",
@@ -76,56 +78,83 @@ impl Run for Args {
 }
 
 fn render(calibrated: &Calibrated) -> String {
-    let section = &calibrated.int16;
+    let section = &calibrated.integers;
     let mut text = format!(
-        "{}: {}, calibrated for int16 on {} events\nhash {}\n\n",
+        "{}: {}, calibrated for integers on {} events\nhash {}\n\n{}",
         calibrated.bundle.display(),
         calibrated.model,
         grouped(section.events),
         &calibrated.hash[..16],
+        losses(&calibrated.engines),
     );
-    text.push_str(&losses(calibrated));
     let largest: Vec<String> = section.hidden.iter().map(|largest| format!("{largest:.3}")).collect();
     if !largest.is_empty() {
         let _ = writeln!(
             text,
-            "\nlargest number of each hidden layer {}; integers reach {} times as far",
+            "\nlargest number of each hidden layer {}; integers reach {} times as far in 16 bits, as far in 8",
             largest.join(", "),
             section.margin,
         );
     }
-    let events = calibrated.scores.iter().map(|score| score.difference).fold(0.0, f64::max);
-    let _ = writeln!(
+    let _ = write!(
         text,
-        "tolerance {}: {} times the largest difference, of 1 or of the score, that these events ({}) and golden vectors ({}) have\nnoise differs by up to {}",
-        section.tolerance,
+        "\n{}\ndifferences are of 1, or of the score if that is larger; the tolerance is {} times the larger one of events and golden vectors\n",
+        tolerances(&calibrated.engines),
         CalibrateSettings::TOLERANCE_FACTOR,
-        small(events),
-        small(calibrated.golden),
-        small(calibrated.noise),
     );
+    for EngineLoss { engine, refused, .. } in &calibrated.engines {
+        if let Some(why) = refused {
+            let _ = writeln!(text, "--device {engine} refuses the new bundle: {why}");
+        }
+    }
     text
 }
 
-fn losses(calibrated: &Calibrated) -> String {
+fn losses(engines: &[EngineLoss]) -> String {
     let mut table = Table::default()
-        .left("Score against flex")
+        .left("Engine")
+        .left("score against flex")
         .right("rms\ndifference")
         .right("largest\ndifference")
         .right("cut at")
         .right("keeps")
         .right("flips")
         .right("of kept");
-    for score in &calibrated.scores {
-        let mut head = vec![score.name.clone(), small(score.rms), small(score.max)];
-        for cut in &score.cuts {
-            let figures = [format!("{:.4}", cut.threshold), grouped(cut.kept), grouped(cut.flips)];
-            let of_kept = share(cut.flips, cut.kept);
-            table.row(std::mem::replace(&mut head, vec![String::new(); 3]).into_iter().chain(figures).chain([of_kept]));
+    for EngineLoss { engine, scores, .. } in engines {
+        let mut engine = engine.clone();
+        for score in scores {
+            let mut head =
+                vec![std::mem::take(&mut engine), score.name.clone(), small(score.rms), small(score.max)];
+            for cut in &score.cuts {
+                let figures = [format!("{:.4}", cut.threshold), grouped(cut.kept), grouped(cut.flips)];
+                let of_kept = share(cut.flips, cut.kept);
+                table.row(
+                    std::mem::replace(&mut head, vec![String::new(); 4])
+                        .into_iter()
+                        .chain(figures)
+                        .chain([of_kept]),
+                );
+            }
+            if score.cuts.is_empty() {
+                table.row(head);
+            }
         }
-        if score.cuts.is_empty() {
-            table.row(head);
-        }
+    }
+    table.render()
+}
+
+fn tolerances(engines: &[EngineLoss]) -> String {
+    let mut table = Table::default()
+        .left("Largest difference")
+        .right("these events")
+        .right("golden vectors")
+        .right("noise")
+        .right("tolerance");
+    for loss in engines {
+        let figure = |value: Option<f64>| value.map_or_else(|| "-".into(), small);
+        let tolerance = loss.tolerance.map_or_else(|| "none".into(), |tolerance| tolerance.to_string());
+        let figures = [loss.events(), loss.golden, loss.noise].map(figure);
+        table.row([loss.engine.clone()].into_iter().chain(figures).chain([tolerance]));
     }
     table.render()
 }

@@ -31,7 +31,7 @@ pub(crate) struct Args {
     /// Compare with this bundle in place of a model; can be given several times
     #[arg(long, value_name = "[NAME=]BUNDLE", value_parser = named_bundle)]
     with: Vec<NamedBundle>,
-    /// Engines, separated by commas, the reference first [default: all that are there but int16]
+    /// Engines, separated by commas, the reference first [default: all that are there but int16 and int8]
     #[arg(long, value_name = "ENGINES", value_delimiter = ',')]
     engines: Vec<Engine>,
     /// Largest difference of a score, of 1 or of the score if that is larger
@@ -54,8 +54,8 @@ impl Run for Args {
             "are decisions the same on the GPU?",
         ),
         (
-            "model compare l1-mixed.tmf.zst --menu l1.toml --model topo=topo-int16 --engines flex,int16",
-            "what integers of 16 bits would change",
+            "model compare l1-mixed.tmf.zst --menu l1.toml --model topo=topo-int16 --engines flex,int16,int8",
+            "what integers would change",
         ),
         (
             "model compare l1-mixed.tmf.zst --menu l1.toml --with topo=topo-2 --max-difference 1",

@@ -75,9 +75,10 @@ fn render(info: &ModelInfo) -> String {
         grouped(golden.vectors as u64),
         small(golden.tolerance),
     );
-    if let Some(section) = &model.int16 {
-        let (events, tolerance) = (grouped(section.events), small(section.tolerance));
-        let _ = writeln!(text, "calibrated for int16 on {events} events, tolerance {tolerance}");
+    if let Some(section) = &model.integers {
+        let (events, int16) = (grouped(section.events), small(section.tolerance.int16));
+        let int8 = section.tolerance.int8.map_or_else(|| "none".into(), small);
+        let _ = writeln!(text, "calibrated for integers on {events} events, tolerance {int16} on int16, {int8} on int8");
     }
     if let Some(training) = &model.training {
         let _ = write!(text, "\n{}", provenance(training));

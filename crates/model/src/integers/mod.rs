@@ -1,27 +1,28 @@
-//! Chains in integers of 16 bits: the engine `int16`.
+//! Chains in integers: the engines `int16` and `int8`, which differ in the bits of what is between the layers ([`HiddenBits`]).
 //!
 //! ```text
-//!   tamis model calibrate:  events --f32 kernel--> largest numbers of the hidden layers --> [int16] of the manifest     (`calibrate.rs`)
-//!   bind:                   layers, [int16], fields --> IntKernel --compared with burn, within the section's tolerance
+//!   tamis model calibrate:  events --f32 kernel--> largest numbers of the hidden layers --> [integers] of the manifest   (`calibrate.rs`)
+//!   bind:                   layers, [integers], fields --> IntKernel --compared with burn, within the section's tolerance for the engine
 //! ```
 //!
 //! * I1: nothing is guessed when a model is loaded: its scores are a function of the bundle, the schema and the event.
 //! * I2: what goes into the network are the integers of the record. A row of floats is turned back into them ([`IntKernel::run`]), so every
 //!   check that works on rows works here.
 //!
-//! What an engine of integers cannot run is refused by name, with what to do.
+//! What the engines of integers cannot run is refused by name, with what to do.
 
 mod calibrate;
 mod section;
 
 use tamis_event::Dtype;
 use tamis_graph::Graph;
-use tamis_kernel::{Calibration, IntChain, IntGather, IntInput, IntTile};
+use tamis_kernel::{Calibration, HiddenBits, IntChain, IntGather, IntInput, IntTile};
 
 pub use calibrate::Calibrator;
-pub use section::Int16;
+pub use section::{Integers, Tolerance};
 pub(crate) use section::{TOLERANCE_MAX, write};
 
+use crate::engine::Engine;
 use crate::features::{Features, IntCell, nearest};
 use crate::fused_chain::dense;
 use crate::manifest::Manifest;
@@ -37,21 +38,29 @@ pub(crate) struct IntKernel {
 }
 
 impl IntKernel {
-    /// Compiles a calibrated chain, or says what is missing.
-    pub fn new(graph: &Graph, manifest: &Manifest, features: &Features) -> Result<Self, String> {
-        let section = check_calibrated(graph, manifest)?;
+    /// Compiles a calibrated chain for an engine of integers, or says what is missing.
+    pub fn new(
+        graph: &Graph,
+        manifest: &Manifest,
+        features: &Features,
+        engine: Engine,
+        bits: HiddenBits,
+    ) -> Result<Self, String> {
+        let section = check_calibrated(graph, manifest, engine)?;
         let cells = cells(manifest, features)?;
         let (layers, readout) = dense(graph)?;
         if section.hidden.len() != layers.len() - 1 {
             let (found, wanted) = (section.hidden.len(), layers.len() - 1);
             return Err(format!(
-                "[int16] of its manifest is about {found} hidden layers, the network has {wanted}; calibrate it again"
+                "[integers] of its manifest is about {found} hidden layers, the network has {wanted}; calibrate it again"
             ));
         }
-        let calibration =
-            Calibration { inputs: cells.iter().map(|cell| cell.input).collect(), hidden: section.expected() };
-        let chain =
-            IntChain::new(&layers, readout, &calibration).map_err(|error| format!("{error}; {REMEDY}"))?;
+        let calibration = Calibration {
+            inputs: cells.iter().map(|cell| cell.input).collect(),
+            hidden: section.expected(&layers, bits),
+        };
+        let chain = IntChain::new(&layers, readout, &calibration, bits)
+            .map_err(|error| format!("{error}; {REMEDY}"))?;
         Ok(Self { chain, cells })
     }
 
@@ -91,22 +100,33 @@ impl IntKernel {
     }
 }
 
-/// What this engine cannot do for a model, whatever the schema.
-pub(crate) fn unfit(graph: &Graph, manifest: &Manifest) -> Option<String> {
-    check_calibrated(graph, manifest).err()
+/// What an engine of integers cannot do for a model, whatever the schema.
+pub(crate) fn unfit(graph: &Graph, manifest: &Manifest, engine: Engine) -> Option<String> {
+    check_calibrated(graph, manifest, engine).err()
 }
 
-/// What it cannot do for the fields of a schema.
+/// What none of them can do for the fields of a schema.
 pub(crate) fn unfit_fields(manifest: &Manifest, features: &Features) -> Option<String> {
     cells(manifest, features).err()
 }
 
-/// The section of a model that integers can run, as far as the bundle says.
-fn check_calibrated<'a>(graph: &Graph, manifest: &'a Manifest) -> Result<&'a Int16, String> {
+/// The section of a model that an engine of integers can run, as far as the bundle says.
+fn check_calibrated<'a>(
+    graph: &Graph,
+    manifest: &'a Manifest,
+    engine: Engine,
+) -> Result<&'a Integers, String> {
     check_plain(graph, manifest)?;
-    manifest.int16.as_ref().ok_or_else(|| {
-        "it is not calibrated; do that with tamis model calibrate BUNDLE EVENTS --out DIR, or use --device fused".into()
-    })
+    let section = manifest.integers.as_ref().ok_or(
+        "it is not calibrated; do that with tamis model calibrate BUNDLE EVENTS --out DIR, or use --device fused",
+    )?;
+    if section.tolerance.of(engine).is_none() {
+        return Err(format!(
+            "integers of 8 bits were too coarse for it when it was calibrated: [integers] of its manifest has no tolerance for {engine}; \
+             use --device int16"
+        ));
+    }
+    Ok(section)
 }
 
 /// Is it a chain, and are its inputs one factor and one shift?

@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 use tamis_event::Schema;
 use tamis_kernel::{Calibration, Layer};
 
-use super::{Int16, TOLERANCE_MAX, cells, check_plain};
+use super::{Integers, Tolerance, cells, check_plain};
 use crate::bundle::{Bundle, hex};
 use crate::error::BindError;
 use crate::features::Features;
@@ -26,7 +26,7 @@ pub struct Calibrator {
 }
 
 impl Bundle {
-    /// Begins a calibration for the engine `int16` with events of `schema`. An error if that engine cannot run the model.
+    /// Begins a calibration for the engines of integers with events of `schema`. An error if they cannot run the model.
     pub fn calibrator(&self, schema: &Schema) -> Result<Calibrator, BindError> {
         let unfit = |message| BindError::Engine {
             model: self.name().into(),
@@ -59,9 +59,9 @@ impl Calibrator {
         }
     }
 
-    /// The section of the manifest, with the widest tolerance: what is right for it can be measured now. An error if the events say nothing
+    /// The section of the manifest, with the widest tolerances: which are right for it can be measured now. An error if the events say nothing
     /// about a layer.
-    pub fn finish(self, margin: f64) -> Result<Int16, String> {
+    pub fn finish(self, margin: f64) -> Result<Integers, String> {
         let Self { model, hidden, events, records, .. } = self;
         if let Some(layer) = hidden.iter().position(|largest| !(*largest > 0.0 && largest.is_finite())) {
             let largest = hidden[layer];
@@ -70,6 +70,6 @@ impl Calibrator {
             ));
         }
         let records_sha256 = hex(&records.finalize());
-        Ok(Int16 { hidden, margin, tolerance: TOLERANCE_MAX, events, records_sha256 })
+        Ok(Integers { hidden, margin, tolerance: Tolerance::MAX, events, records_sha256 })
     }
 }

@@ -1,4 +1,4 @@
-//! The sample models in integers of 16 bits: from calibration to decisions that can be made again.
+//! The sample models in integers of 16 and 8 bits: from calibration to decisions that can be made again.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::path::{Path, PathBuf};
@@ -27,8 +27,16 @@ fn calibrated(folder: &Path) -> Vec<(String, PathBuf)> {
             overwrite: false,
         };
         let found = calibrate(&settings, |_| ()).unwrap();
-        assert_eq!((found.int16.events, found.exit()), (20_000, Exit::Done));
-        assert!(found.scores.iter().all(|score| score.rms > 0.0 && score.cuts.len() == 2));
+        assert_eq!((found.integers.events, found.exit()), (20_000, Exit::Done));
+        let [int16, int8] = &found.engines[..] else { panic!("{found:?}") };
+        for (fine, coarse) in int16.scores.iter().zip(&int8.scores) {
+            assert!(fine.rms > 0.0 && fine.rms < coarse.rms && coarse.cuts.len() == 2, "{fine:?} {coarse:?}");
+        }
+        let tolerance = found.integers.tolerance;
+        assert_eq!((Some(tolerance.int16), tolerance.int8), (int16.tolerance, int8.tolerance));
+        // An anomaly is so far out that 7 bits leave nothing for the other events.
+        let fits = name == "topo";
+        assert_eq!((int8.refused.is_none(), int8.scores.len()), (fits, if fits { 3 } else { 0 }), "{int8:?}");
         (name.into(), out)
     };
     ["topo", "anomaly"].map(one).into()
@@ -60,24 +68,56 @@ fn sample_models_decide_nearly_the_same_on_events_that_they_were_not_calibrated_
 }
 
 #[test]
+fn eight_bits_flip_more_than_sixteen_and_no_more_than_was_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let models = calibrated(folder.path());
+    let models: Vec<_> = models[..1]
+        .iter()
+        .map(|(name, path)| NamedBundle { name: Some(name.clone()), path: path.clone() })
+        .collect();
+    let settings = CompareSettings {
+        input: sample("l1-ato4l.tmf.zst"),
+        menu: Some(sample("menus/l1.toml")),
+        models,
+        with: Vec::new(),
+        engines: vec![Engine::Flex, Engine::Int16, Engine::Int8],
+        gates: Gates { difference: 0.5, flips: 0.01 },
+    };
+    let comparison = compare_models(&settings, |_| ()).unwrap();
+    let [int16, int8] = &comparison.contrasts[..] else { panic!("{comparison:?}") };
+    let flips = [int16, int8].map(|contrast| contrast.accepted.unwrap().flips);
+    println!("{flips:?} of {:?}", int8.accepted);
+    assert!(flips[0] < flips[1] && flips[1] * 50 < int8.accepted.unwrap().reference, "{flips:?}");
+    for score in &int8.scores {
+        assert!(score.rms < 0.02 && score.difference < 0.2, "{score:?}");
+    }
+}
+
+#[test]
 fn a_run_in_integers_does_not_depend_on_blocks_and_can_be_verified() {
     let folder = tempfile::tempdir().unwrap();
-    let replace = calibrated(folder.path());
-    let run = |out: &str, batch, workers| {
+    let both = calibrated(folder.path());
+    integer_run(folder.path(), Engine::Int16, "l1-anomaly", &both);
+    integer_run(folder.path(), Engine::Int8, "l1", &both[..1]);
+}
+
+fn integer_run(folder: &Path, engine: Engine, menu: &str, replace: &[(String, PathBuf)]) {
+    let out = |out: &str| folder.join(format!("{engine}-{out}"));
+    let run = |name: &str, batch, workers| {
         let settings = Settings {
-            models: replace.clone(),
-            engine: Engine::Int16,
+            models: replace.to_vec(),
+            engine,
             batch: Some(batch),
             workers: Some(workers),
             durable: Durable::Close,
-            ..Settings::new(sample("menus/l1-anomaly.toml"), folder.path().join(out))
+            ..Settings::new(sample(&format!("menus/{menu}.toml")), out(name))
         };
         let report = Plan::new(&sample("l1-lqbtau.tmf.zst"), settings).unwrap().run().unwrap();
         assert_eq!(report.exit(), Exit::Done, "{:?}", report.problems);
     };
     run("a", 4096, 1);
     run("b", 37, 2);
-    let file = |out: &str| folder.path().join(out).join("l1-lqbtau-physics-0001.mcap");
+    let file = |name: &str| out(name).join("l1-lqbtau-physics-0001.mcap");
     let [a, b] = ["a", "b"].map(|out| std::fs::read(file(out)).unwrap());
     assert!(a == b, "the same file for any blocks and workers");
     let verified = verify(&file("a")).unwrap();
