@@ -176,17 +176,17 @@ impl IntDense {
         let registers = events.div_ceil(S::LANES);
         for two in 0..registers / 2 {
             let sums = sums::<S, QUADS, P, 2>(simd, packed, neurons, x, two * 2);
-            self.finish(simd, sums, neurons, y, first, two * 2);
+            self.finish::<S, QUADS, P, 2>(simd, sums, neurons, y, first, two * 2);
         }
         if registers % 2 == 1 {
             let sums = sums::<S, QUADS, P, 1>(simd, packed, neurons, x, registers - 1);
-            self.finish(simd, sums, neurons, y, first, registers - 1);
+            self.finish::<S, QUADS, P, 1>(simd, sums, neurons, y, first, registers - 1);
         }
     }
 
     /// Makes numbers of the sums, activates what needs one operation, and stores.
     #[inline(always)]
-    fn finish<S: IntSimd, const P: usize, const R: usize>(
+    fn finish<S: IntSimd, const QUADS: bool, const P: usize, const R: usize>(
         &self,
         simd: S,
         sums: [[[S::V; R]; 2]; P],
@@ -196,10 +196,23 @@ impl IntDense {
         register: usize,
     ) {
         match y {
+            Out::Integers(y) if self.gives == Packing::Pairs => {
+                let y: &mut [Pairs; P] =
+                    y[first..].first_chunk_mut().expect("as many as the group has neurons");
+                for (y, (neurons, sums)) in y.iter_mut().zip(neurons.iter().zip(&sums)) {
+                    self.store(simd, y, false, register, whole::<S, QUADS, R>(simd, neurons, sums));
+                }
+            }
             Out::Integers(y) => {
-                for (p, (neurons, [a, b])) in neurons.iter().zip(&sums).enumerate() {
-                    let (a, b) = (self.whole(simd, &neurons[0], *a), self.whole(simd, &neurons[1], *b));
-                    self.store(simd, y, first + p, register, [a, b]);
+                for (p, (neurons, sums)) in neurons.iter().zip(&sums).enumerate() {
+                    let (lane, joins) = self.gives.place(first + p);
+                    self.store(
+                        simd,
+                        &mut y[lane],
+                        joins,
+                        register,
+                        whole::<S, QUADS, R>(simd, neurons, sums),
+                    );
                 }
             }
             Out::Numbers(y) => {
@@ -216,49 +229,31 @@ impl IntDense {
         }
     }
 
-    /// Integers of the next layer from the sums of a neuron that need no more than that. Relu is done by the range, which begins at 0.
-    #[inline(always)]
-    fn whole<S: IntSimd, const R: usize>(&self, simd: S, neuron: &Neuron, mut sums: [S::V; R]) -> [S::V; R] {
-        if self.way == Way::Shift {
-            let by = simd.splat_bits(neuron.shift);
-            for sum in &mut sums {
-                *sum = simd.shift_right_by(*sum, by);
-            }
-        } else {
-            let (scale, bias) = (simd.splat(neuron.scale), simd.splat(neuron.bias));
-            for sum in &mut sums {
-                *sum = simd.nearest(simd.fma(simd.to_float(*sum), scale, bias));
-            }
-        }
-        sums
-    }
-
     /// Makes integers of floats that are activated.
     #[inline(always)]
     fn round<S: IntSimd>(&self, simd: S, numbers: &[Lanes], y: &mut [Pairs], events: usize) {
         let per_step = simd.splat(self.per_step);
         for (pair, [a, b]) in numbers[..self.neurons.len() * 2].as_chunks().0.iter().enumerate() {
+            let (lane, joins) = self.gives.place(pair);
             for register in 0..events.div_ceil(S::LANES) {
                 let a = simd.nearest(simd.mul(simd.load(a, register), per_step));
                 let b = simd.nearest(simd.mul(simd.load(b, register), per_step));
-                self.store(simd, y, pair, register, [[a], [b]]);
+                self.store(simd, &mut y[lane], joins, register, [[a], [b]]);
             }
         }
     }
 
-    /// Puts the integers of two neurons, pair `pair` of the layer, where the next layer looks for them, within their range.
+    /// Puts the integers of two neurons into their lane for the next layer, within their range: as a pair, or as one that joins another to a quad.
     #[inline(always)]
     fn store<S: IntSimd, const R: usize>(
         &self,
         simd: S,
-        y: &mut [Pairs],
-        pair: usize,
+        y: &mut Pairs,
+        joins: bool,
         register: usize,
         [a, b]: [[S::V; R]; 2],
     ) {
         let (low, high) = (simd.splat_bits(self.low), simd.splat_bits(self.high));
-        let (lane, joins) = self.gives.place(pair);
-        let y = &mut y[lane];
         for r in 0..R {
             let mut both = simd.clamp_pairs(simd.pair(a[r], b[r]), low, high);
             if joins {
@@ -267,6 +262,29 @@ impl IntDense {
             simd.store_pairs(y, register + r, both);
         }
     }
+}
+
+/// Integers of the next layer from the sums of two neurons that need no more than that: a shift, and rounding behind quads ([`Way`]). Relu is done
+/// by the range, which begins at 0.
+#[inline(always)]
+fn whole<S: IntSimd, const QUADS: bool, const R: usize>(
+    simd: S,
+    neurons: &[Neuron; 2],
+    sums: &[[S::V; R]; 2],
+) -> [[S::V; R]; 2] {
+    let mut out = *sums;
+    for (neuron, sums) in neurons.iter().zip(&mut out) {
+        let by = simd.splat_bits(neuron.shift);
+        let (scale, bias) = (simd.splat(neuron.scale), simd.splat(neuron.bias));
+        for sum in sums {
+            *sum = if QUADS {
+                simd.nearest(simd.fma(simd.to_float(*sum), scale, bias))
+            } else {
+                simd.shift_right_by(*sum, by)
+            };
+        }
+    }
+    out
 }
 
 /// Sums of `P` pairs of neurons for `R` registers of events from register `first` on.
