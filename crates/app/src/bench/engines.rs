@@ -5,7 +5,8 @@
 //!                                   each: events in records -> scores, in turns
 //! ```
 //!
-//! Every network takes the 57 numbers of a level-1 event, as integers of 16 bits, and gives three scores. What is measured is what a worker does to
+//! Every network takes the 57 numbers of a level-1 event, as integers of 16 bits, and gives three scores. Engines of integers are left out
+//! where they do not come near enough. What is measured is what a worker does to
 //! a block: inputs, transfers, network, scores. Each thread has a model and blocks of its own size, as in a run.
 
 use std::sync::{Arc, Barrier};
@@ -96,7 +97,11 @@ impl Engines {
             let bundle = network(&layers)?;
             let network = layers.map(|width| width.to_string()).join("-");
             for engine in engines(wanted) {
-                let mut model = bundle.bind(&stream.schema, engine).or_fail(Exit::Input)?;
+                let bound = bundle.bind(&stream.schema, engine);
+                if is_of_integers(engine) && bound.is_err() {
+                    continue;
+                }
+                let mut model = bound.or_fail(Exit::Input)?;
                 let blocks = blocks_of(engine.block_events(), &stream, &mut made)?;
                 let began = Instant::now();
                 score(&mut model, &blocks[0])?;
@@ -163,10 +168,15 @@ fn blocks_of(
     Ok(new)
 }
 
-/// The engines for any network of floats; of several devices one.
+/// The engines that are there; of several devices one.
 fn engines(wanted: Engine) -> impl Iterator<Item = Engine> {
     let device = if matches!(wanted, Engine::Gpu(_)) { wanted } else { Engine::Gpu(0) };
-    engines_found().into_iter().filter(move |engine| [Engine::Flex, Engine::Fused, device].contains(engine))
+    engines_found().into_iter().filter(move |&engine| engine.is_cpu() || engine == device)
+}
+
+/// Engines that come near enough to some networks only, and that nobody takes unasked.
+fn is_of_integers(engine: Engine) -> bool {
+    matches!(engine, Engine::Int16 | Engine::Int8)
 }
 
 /// The fewest and the most.
@@ -213,10 +223,13 @@ fn score(model: &mut Model, block: &Block) -> Result<(), Failure> {
 
 /// From which network on a device scores more events than this processor, in words; nothing if there is no device.
 pub(crate) fn remarks(speeds: &[EngineSpeed]) -> Vec<String> {
+    // Of the processor's engines those that decide as the device does.
+    let is_asked = |speed: &EngineSpeed, device| match device {
+        true => speed.engine.starts_with("gpu"),
+        false => [Engine::Flex.name(), Engine::Fused.name()].contains(&&*speed.engine),
+    };
     let best = |network: &str, device: bool| {
-        let of = speeds
-            .iter()
-            .filter(|speed| speed.network == network && speed.engine.starts_with("gpu") == device);
+        let of = speeds.iter().filter(|speed| speed.network == network && is_asked(speed, device));
         of.map(|speed| speed.events_per_s.median).max_by(f64::total_cmp)
     };
     let mut networks: Vec<(&str, u64)> = Vec::new();
@@ -267,7 +280,9 @@ mod tests {
         let speeds = engines.into_speeds();
         let measured: Vec<_> = speeds.iter().map(|speed| (&*speed.engine, speed.threads)).collect();
         assert!(
-            measured.starts_with(&[("flex", 1), ("flex", 2), ("fused", 1), ("fused", 2)]),
+            measured.starts_with(
+                &["flex", "fused", "int16", "int8"].map(|engine| [(engine, 1), (engine, 2)]).concat()
+            ),
             "{measured:?}"
         );
         assert!(speeds.iter().all(|speed| speed.multiply_adds == 2384 && speed.events_per_s.min > 0.0));
