@@ -36,6 +36,8 @@ pub struct ModelVerification {
     pub problem: Option<String>,
     /// The engines; none if the files are wrong.
     pub engines: Vec<EngineVerification>,
+    /// What was not looked at, if something was not.
+    pub unchecked: Option<String>,
 }
 
 /// How a model came out on one engine.
@@ -74,6 +76,7 @@ pub fn verify_model(settings: &VerifyModelSettings) -> Result<ModelVerification,
         model: None,
         problem: None,
         engines: Vec::new(),
+        unchecked: None,
     };
     let bundle = match Bundle::load(&settings.bundle) {
         Ok(bundle) => bundle,
@@ -84,6 +87,10 @@ pub fn verify_model(settings: &VerifyModelSettings) -> Result<ModelVerification,
         }
     };
     found.model = Some(format!("{} {}", bundle.name(), bundle.version()));
+    if schema.is_none() && settings.engines.is_empty() && bundle.integers().is_some() {
+        let why = "it is calibrated for integers, which need to know the types of the fields; give a --schema or --events to check those engines too";
+        found.unchecked = Some(why.into());
+    }
     let schema = schema.map_or_else(|| bundle.own_schema(), Ok).or_fail(Exit::Input)?;
     let fits = |engine: &Engine| bundle.unfit_with(*engine, &schema).is_none();
     let engines = match &settings.engines[..] {

@@ -70,6 +70,8 @@ const IDLE_SHARE: f64 = 0.5;
 pub struct BenchSettings {
     /// A recording and its menu; without, events, menu and model are made.
     pub input: Option<(PathBuf, PathBuf)>,
+    /// Bundles in place of the menu's, by its names for them.
+    pub models: Vec<(String, PathBuf)>,
     /// What runs the models.
     pub engine: Engine,
     /// Deciding threads, a topology each; empty: powers of two up to one per core.
@@ -100,6 +102,7 @@ impl Default for BenchSettings {
     fn default() -> Self {
         Self {
             input: None,
+            models: Vec::new(),
             engine: Engine::Flex,
             workers: Vec::new(),
             pin: Vec::new(),
@@ -317,7 +320,7 @@ impl Parts {
         let (sample, rules, cut) = match &settings.input {
             Some((input, menu)) => {
                 let sample = Sample::load(input)?;
-                let rules = Rules::load(menu, &[], &sample.schema, settings.engine)?;
+                let rules = Rules::load(menu, &settings.models, &sample.schema, settings.engine)?;
                 (sample, Arc::new(rules), settings.frame_events)
             }
             None => {

@@ -34,6 +34,9 @@ pub(crate) struct Args {
     /// The menu for INPUT
     #[arg(long, value_name = "FILE", requires = "input")]
     menu: Option<PathBuf>,
+    /// Use this bundle for a model of the menu; can be given several times
+    #[arg(long, value_name = "NAME=BUNDLE", requires = "input", value_parser = super::replay::model)]
+    model: Vec<(String, PathBuf)>,
     /// Measure these parts only: probes, stages, speed, sizes, latency; or engines, which no other run measures
     #[arg(long, value_name = "PARTS", value_delimiter = ',', value_parser = section)]
     only: Vec<Section>,
@@ -75,7 +78,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "OLD.json")]
     compare: Option<PathBuf>,
     /// Measure nothing: compare OLD.json with this result
-    #[arg(long, value_name = "NEW.json", requires = "compare", conflicts_with_all = ["input", "save", "only", "device", "workers", "pin", "busy_poll", "sources", "batch", "frame_events", "runs", "time", "events"])]
+    #[arg(long, value_name = "NEW.json", requires = "compare", conflicts_with_all = ["input", "model", "save", "only", "device", "workers", "pin", "busy_poll", "sources", "batch", "frame_events", "runs", "time", "events"])]
     with: Option<PathBuf>,
     /// End with exit code 76 if something moved and got slower by more than this many per cent, what the machine alone can do apart; or if the two
     /// results cannot be compared: of other machines, events, menus, engines or parts, or of fewer than 5 runs
@@ -94,6 +97,7 @@ impl Run for Args {
         ("bench l1-mixed.tmf.zst --menu l1.toml --device fused", "your events, menu and models"),
         ("bench l1-mixed.tmf.zst --menu l1.toml --only speed --workers 1 --events 20M", "one number"),
         ("bench l1-mixed.tmf.zst --menu l1.toml --only latency --frame-events 64", "latencies of small frames"),
+        ("bench l1-mixed.tmf.zst --menu l1.toml --model topo=topo-int --device int16", "another model, in integers"),
         ("bench --only engines --device gpu", "from which size on a network is worth a GPU"),
         ("bench --save before.json", "keep the result ..."),
         ("bench --compare before.json --gate 10", "... and fail if something got slower by 10 %"),
@@ -135,6 +139,7 @@ impl Args {
         let folder = Scratch::new()?;
         let settings = BenchSettings {
             input: self.input.clone().zip(self.menu.clone()),
+            models: self.model.clone(),
             engine: self.device,
             workers: self.workers.clone(),
             pin: self.pin.clone(),

@@ -125,7 +125,7 @@ impl Args {
 }
 
 /// `NAME=BUNDLE`.
-fn model(text: &str) -> Result<(String, PathBuf), String> {
+pub(super) fn model(text: &str) -> Result<(String, PathBuf), String> {
     match text.split_once('=') {
         Some((name, bundle)) if !name.is_empty() && !bundle.is_empty() => Ok((name.into(), bundle.into())),
         _ => Err("write the menu's name for the model and a bundle, as in topo=models/topo-2".into()),

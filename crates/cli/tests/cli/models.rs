@@ -301,6 +301,9 @@ fn integers_are_calibrated_and_asked_for() {
         (&json!(5000), &json!(50))
     );
     // Checked where the fields are integers; a schema of the inputs alone has none.
+    let ran = lab.tamis("model verify q");
+    assert!(ran.code == Some(0) && ran.err.contains("give a --schema or --events"), "{ran:?}");
+    assert!(!ran.out.contains("int16"), "{ran:?}");
     let ran = lab.tamis(&format!("model verify q --schema {schema} --json"));
     let engines = &json_of(&ran.out)["bundles"][0]["engines"];
     assert_eq!(

@@ -54,7 +54,7 @@ impl Run for Args {
             "are decisions the same on the GPU?",
         ),
         (
-            "model compare l1-mixed.tmf.zst --menu l1.toml --model topo=topo-int16 --engines flex,int16,int8",
+            "model compare l1-mixed.tmf.zst --menu l1.toml --model topo=topo-int --engines flex,int16 --max-difference 0.01",
             "what integers would change",
         ),
         (

@@ -76,6 +76,7 @@ impl Run for Args {
             let engines = found.engines.iter().filter_map(|engine| engine.problem.as_ref());
             // The sentence about a file begins with its place.
             found.problem.iter().for_each(say);
+            found.unchecked.iter().for_each(|why| say(format_args!("{}: {why}", found.bundle.display())));
             engines.for_each(|problem| say(format_args!("{}: {problem}", found.bundle.display())));
         }
         unusable.iter().for_each(say);
