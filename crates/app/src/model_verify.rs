@@ -36,8 +36,8 @@ pub struct ModelVerification {
     pub problem: Option<String>,
     /// The engines; none if the files are wrong.
     pub engines: Vec<EngineVerification>,
-    /// What was not looked at, if something was not.
-    pub unchecked: Option<String>,
+    /// Engines that the model is calibrated for and that were not asked all the same, with the reasons.
+    pub unchecked: Vec<String>,
 }
 
 /// How a model came out on one engine.
@@ -63,6 +63,9 @@ impl ModelVerification {
     }
 }
 
+/// Why engines of integers are not asked for a schema of the inputs alone.
+const NO_TYPES: &str = "integers need to know the types of the fields; give a --schema or --events";
+
 /// Checks a bundle. A failure means that there is nothing to check.
 pub fn verify_model(settings: &VerifyModelSettings) -> Result<ModelVerification, Failure> {
     let schema = match (&settings.schema, &settings.events) {
@@ -76,7 +79,7 @@ pub fn verify_model(settings: &VerifyModelSettings) -> Result<ModelVerification,
         model: None,
         problem: None,
         engines: Vec::new(),
-        unchecked: None,
+        unchecked: Vec::new(),
     };
     let bundle = match Bundle::load(&settings.bundle) {
         Ok(bundle) => bundle,
@@ -87,11 +90,16 @@ pub fn verify_model(settings: &VerifyModelSettings) -> Result<ModelVerification,
         }
     };
     found.model = Some(format!("{} {}", bundle.name(), bundle.version()));
-    if schema.is_none() && settings.engines.is_empty() && bundle.integers().is_some() {
-        let why = "it is calibrated for integers, which need to know the types of the fields; give a --schema or --events to check those engines too";
-        found.unchecked = Some(why.into());
-    }
+    let is_given = schema.is_some();
     let schema = schema.map_or_else(|| bundle.own_schema(), Ok).or_fail(Exit::Input)?;
+    if settings.engines.is_empty() && bundle.integers().is_some() {
+        let why = |engine: Engine| {
+            let why = bundle.unfit_with(engine, &schema)?;
+            let why = if is_given { why } else { NO_TYPES.into() };
+            Some(format!("{engine} was not checked: {why}"))
+        };
+        found.unchecked = [Engine::Int16, Engine::Int8].into_iter().filter_map(why).collect();
+    }
     let fits = |engine: &Engine| bundle.unfit_with(*engine, &schema).is_none();
     let engines = match &settings.engines[..] {
         [] => engines_found().into_iter().filter(fits).collect(),

@@ -13,7 +13,7 @@ use crate::problems::{DeviceLoss, device_losses, problems};
 use crate::{Exit, Settings};
 
 /// Version of the JSON documents. It changes when a key changes its meaning or goes away.
-pub const DOCUMENT_VERSION: u32 = 1;
+pub const DOCUMENT_VERSION: u32 = 2;
 
 /// A pace is held if no frame is later than this, or than this share of the run.
 const LAG_MIN_NS: u64 = 20_000_000;
@@ -44,6 +44,8 @@ pub struct Report {
     pub stages_ns: Stages,
     /// How late a frame was admitted at most, in ns; absent at flat pace. Latencies leave it out.
     pub lag_ns: Option<u64>,
+    /// Did the run have the pace that was asked for? Absent at flat pace.
+    pub pace_held: Option<bool>,
     /// Was the run stopped before the end of its input?
     pub stopped: bool,
     /// How often blocks were handed over, by reason.
@@ -220,6 +222,7 @@ impl Report {
         let streams: Vec<Stream> =
             streams.iter().zip(&outcome.streams).map(|(name, outcome)| stream(name, outcome)).collect();
         let output: u64 = streams.iter().map(|stream| stream.bytes).sum();
+        let lag_ns = (settings.pace != Pace::Flat).then_some(outcome.lag_ns);
         let device_losses = device_losses(rules.menu.models(), outcome);
         let (problems, exit) = problems(outcome, &device_losses);
         Self {
@@ -241,7 +244,8 @@ impl Report {
                 decide: outcome.latencies.decide.quantiles(),
                 store: outcome.latencies.store.quantiles(),
             },
-            lag_ns: (settings.pace != Pace::Flat).then_some(outcome.lag_ns),
+            lag_ns,
+            pace_held: lag_ns.map(|lag_ns| lag_ns <= LAG_MIN_NS.max((seconds * 1e9 * LAG_SHARE) as u64)),
             stopped,
             closes: CloseReason::ALL.iter().map(|reason| reason.name()).zip(outcome.closes).collect(),
             workers: limits.workers(),
@@ -252,12 +256,6 @@ impl Report {
             problems,
             exit: exit.code(),
         }
-    }
-
-    /// The lag in ns if frames were admitted so late that the run did not have the pace that was asked for.
-    pub fn lag_of_lost_pace(&self) -> Option<u64> {
-        let tolerated = LAG_MIN_NS.max((self.throughput.seconds * 1e9 * LAG_SHARE) as u64);
-        self.lag_ns.filter(|&lag_ns| lag_ns > tolerated)
     }
 
     /// How the process should end.

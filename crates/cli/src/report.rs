@@ -39,12 +39,9 @@ pub(crate) fn render(report: &Report, flat: bool) -> String {
         let _ = writeln!(text, "Stopped before the end of the input.\n");
     }
     text.push_str(&latencies(report));
-    if let Some(lag_ns) = report.lag_of_lost_pace() {
-        let lag = time_ns(lag_ns);
-        let _ = writeln!(
-            text,
-            "The pace was NOT HELD: frames were admitted up to {lag} late, which latencies leave out."
-        );
+    if let Some(lag) = report.lag_ns.map(time_ns) {
+        let held = if report.pace_held == Some(true) { "The pace was held" } else { "The pace was NOT HELD" };
+        let _ = writeln!(text, "{held}: frames were admitted up to {lag} late, which latencies leave out.");
     }
     if flat {
         let _ = writeln!(text, "{FLAT_NOTE}");

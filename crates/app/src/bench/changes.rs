@@ -87,7 +87,7 @@ pub fn may_replace(path: &Path) -> Result<(), Failure> {
     let is_result = || {
         let document: Option<serde_json::Value> =
             std::fs::read(path).ok().and_then(|text| serde_json::from_slice(&text).ok());
-        document.is_some_and(|document| document.get("bench").is_some())
+        document.is_some_and(|document| document["bench"].is_u64() && document["rows"].is_array())
     };
     let holds_something = std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() > 0);
     if holds_something && !is_result() {

@@ -302,7 +302,12 @@ fn integers_are_calibrated_and_asked_for() {
     );
     // Checked where the fields are integers; a schema of the inputs alone has none.
     let ran = lab.tamis("model verify q");
-    assert!(ran.code == Some(0) && ran.err.contains("give a --schema or --events"), "{ran:?}");
+    assert!(
+        ran.code == Some(0)
+            && ran.err.contains("int8 was not checked")
+            && ran.err.contains("give a --schema or --events"),
+        "{ran:?}"
+    );
     assert!(!ran.out.contains("int16"), "{ran:?}");
     let ran = lab.tamis(&format!("model verify q --schema {schema} --json"));
     let engines = &json_of(&ran.out)["bundles"][0]["engines"];

@@ -25,7 +25,8 @@
 //! they changed no verdict, and 8 bits behind a first layer of 16 changed 19 (rms of the scores: 2e-4 and 4e-3). 8 bits are for hidden layers that
 //! are so wide that they take nearly all of the time, and for networks that were trained to bear them. With AVX2, which has three instructions for
 //! four products of 8 bits and four for as many of 16, 57-512-256-3 is 1.2 times as fast as in 16 bits (1.7 times as fast as in floats), and
-//! 57-32-16-3 no faster at all (Zen 3, 2026-11-27). VNNI has one instruction and two: 1.6 times as fast (3.1), and no faster (Xeon, the same day).
+//! 57-32-16-3 no faster at all (Zen 3, 2026-11-27). VNNI has one instruction and two: 1.6 times as fast (3.1), and no faster to speak of (Xeon, the same day; from
+//! records it was a fifth slower in one run).
 //!
 //! Left out (Zen 5, the same network):
 //!

@@ -1,4 +1,4 @@
-//! Integers: the inputs of a network as they stand in the record, for the kernel of 16 bits.
+//! Integers: the inputs of a network as they stand in the record, for the kernels of integers.
 //!
 //! What is done to a value is one factor and one shift, which go into the weights, and a clip, which becomes a range of integers. So only plain
 //! inputs on fields of at most 16 bits will do.

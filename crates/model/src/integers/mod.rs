@@ -149,6 +149,6 @@ fn check_plain(graph: &Graph, manifest: &Manifest) -> Result<(), String> {
 fn cells(manifest: &Manifest, features: &Features) -> Result<Vec<IntCell>, String> {
     features.integers().map_err(|(input, dtype)| {
         let (field, dtype) = (&manifest.inputs[input].field, Dtype::name(dtype));
-        format!("input '{field}' is {dtype} in the schema, and 16 bits hold i8, u8 and i16; name the schema of the events if that is another (--schema), or {REMEDY}")
+        format!("input '{field}' is {dtype} in the schema, and 16 bits hold i8, u8 and i16; give the schema of the events if that is another one, or {REMEDY}")
     })
 }

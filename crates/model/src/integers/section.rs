@@ -71,12 +71,13 @@ impl Integers {
     }
 
     pub(crate) fn check(&self) -> Result<(), BundleFault> {
-        let is_sound = |&largest: &f32| largest > 0.0 && self.with_margin(largest).is_finite();
-        if !self.hidden.iter().all(is_sound) {
-            return bad("integers.hidden", "give finite numbers above 0, one for each hidden layer");
-        }
         if !(1.0..=Self::MARGIN_MAX).contains(&self.margin) {
             return bad("integers.margin", &format!("give a number between 1 and {}", Self::MARGIN_MAX));
+        }
+        let is_sound = |&largest: &f32| largest > 0.0 && self.with_margin(largest).is_finite();
+        if !self.hidden.iter().all(is_sound) {
+            let wanted = "give numbers above 0, one for each hidden layer, that stay finite when the margin multiplies them";
+            return bad("integers.hidden", wanted);
         }
         let Tolerance { int16, int8 } = self.tolerance;
         if ![Some(int16), int8].into_iter().flatten().all(|most| most > 0.0 && most <= TOLERANCE_MAX) {
