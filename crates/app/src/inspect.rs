@@ -6,8 +6,8 @@ use std::io::Read;
 use std::path::Path;
 
 use serde::{Serialize, Serializer};
+use tamis_event::Schema;
 use tamis_event::record::{self, Record};
-use tamis_event::{Block, Schema, Span};
 use tamis_ledger::{Corrupt, Counts, Errored, Kind};
 use tamis_menu::ERROR_STREAM;
 use tamis_model::Engine;
@@ -362,19 +362,6 @@ pub(crate) fn engine_name(code: u8) -> &'static str {
         record::SEVERAL_ENGINES => "several",
         code => Engine::name_of(code).unwrap_or("unknown"),
     }
-}
-
-/// A block of one stored event, for a judge.
-pub(crate) fn block_of(record: &Record<'_>, block: &mut Block) {
-    let header = record.header();
-    block.reset(header.run, header.segment);
-    block.push(Span {
-        source: header.source_id,
-        first_id: header.event_id,
-        time_ns: header.time_ns,
-        events: 1,
-        bytes: bytes::Bytes::copy_from_slice(record.event()),
-    });
 }
 
 fn set_bits(words: impl Iterator<Item = u64>) -> Vec<usize> {

@@ -99,18 +99,21 @@ impl Rules {
         names.zip(self.models.iter().map(|choices| choices[0].own.clone())).collect()
     }
 
-    /// A judge for blocks of one event.
+    /// A judge for blocks of [`JUDGED_AT_ONCE`] events.
     pub(crate) fn judge(&self) -> Judge {
-        Judge::new(self.choices(), self.compiled.clone(), self.provenance, 1)
+        Judge::new(self.choices(), self.compiled.clone(), self.provenance, JUDGED_AT_ONCE)
     }
 
     /// The same on another engine, if that is here.
     pub(crate) fn judge_on(&self, engine: Engine, schema: &Schema) -> Result<Judge, Failure> {
         let models = bind_all(&self.bundles, schema, engine)?;
         let choices = models.iter().map(|choices| choices.iter().map(Bound::choice).collect()).collect();
-        Ok(Judge::new(choices, self.compiled.clone(), self.provenance, 1))
+        Ok(Judge::new(choices, self.compiled.clone(), self.provenance, JUDGED_AT_ONCE))
     }
 }
+
+/// Events that are decided again together, at most.
+pub(crate) const JUDGED_AT_ONCE: usize = 4096;
 
 /// Reads a menu file.
 pub(crate) fn read_menu(path: &Path) -> Result<Menu, Failure> {

@@ -7,16 +7,17 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use bytes::Bytes;
 use serde::Serialize;
-use tamis_event::Block;
 use tamis_event::record::{self, Record, RecordHeader};
+use tamis_event::{Block, Span};
 use tamis_model::Engine;
 use tamis_pipeline::{Entry, Judge};
 
 use crate::exit::OrFail;
 use crate::frames::{Frame, Frames};
-use crate::inspect::{block_of, is_mcap};
-use crate::models::REFERENCE;
+use crate::inspect::is_mcap;
+use crate::models::{JUDGED_AT_ONCE, REFERENCE};
 use crate::stored::{About, StoredFile};
 use crate::{Exit, Failure};
 
@@ -96,13 +97,7 @@ fn recording(path: &Path, verification: &mut Verification) -> Result<(), Failure
 
 /// Decides every stored event again, with the menu and the models that the file carries, and compares whole records.
 fn decisions(file: StoredFile, verification: &mut Verification) -> Result<(), Failure> {
-    let mut judges = Judges { reference: file.about.rules.judge(), other: None };
-    let streams = file.about.rules.compiled.streams();
-    // The error stream comes after those of the menu.
-    let own = streams.iter().position(|stream| stream.name == file.about.stream).unwrap_or(streams.len());
-    let (own_stream, in_error_stream) = (1 << own, own == streams.len());
-    let mut block = Block::new(file.about.schema.record_len());
-    let (mut again, mut entries): (Vec<u8>, Vec<Entry>) = (Vec::new(), Vec::new());
+    let mut again = Again::new(&file.about);
     let mut unchecked: BTreeMap<String, u64> = BTreeMap::new();
     // What is damaged was told by the check of the structure.
     file.read(|about, record| {
@@ -114,40 +109,119 @@ fn decisions(file: StoredFile, verification: &mut Verification) -> Result<(), Fa
             verification.damage(|| format!("event {id}: {bytes} bytes instead of {expected}"));
             return true;
         }
-        let judge = match judges.of(about, header) {
-            Ok(judge) => judge,
+        match again.judges.of(about, header) {
+            Ok(by_reference) => again.add(by_reference, &record, verification),
             Err(reason) => {
                 verification.unchecked += 1;
                 *unchecked.entry(reason).or_default() += 1;
-                return true;
             }
-        };
-        block_of(&record, &mut block);
-        again.clear();
-        entries.clear();
-        let mut is_late = (header.fault == record::fault::DEADLINE).then_some(|| true);
-        judge.decide(&block, is_late.as_mut().map(|is_late| is_late as _));
-        judge.keep(&block, &mut again, &mut entries);
-        let difference = match entries.first() {
-            None => Some("stored, but no line keeps it".into()),
-            Some(entry) if entry.streams & own_stream == 0 => Some("belongs to another stream".into()),
-            Some(_) => difference(&record, &again, in_error_stream)
-                .map(|what| format!("the decision comes out differently: {what}")),
-        };
-        match difference {
-            Some(what) => {
-                verification.different += 1;
-                verification.tell(|| format!("event {id}: {what}"));
-            }
-            None => verification.reproduced += 1,
         }
         true
     })?;
+    again.decide(verification);
     let note = |(reason, events): (String, u64)| {
         format!("{events} decisions could not be made again: {reason}; their checksums are right")
     };
     verification.notes = unchecked.into_iter().map(note).collect();
     Ok(())
+}
+
+/// Bytes of the records that are decided again together, at most, unless one is longer.
+const BYTES_AT_ONCE: usize = 16 << 20;
+
+/// What stored events must have in common to be decided again together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Common {
+    run: u32,
+    segment: u32,
+    is_late: bool,
+    by_reference: bool,
+}
+
+/// Deciding again, in blocks: a device takes as long for one event as for thousands. What shares a block has no influence on a decision.
+struct Again {
+    judges: Judges,
+    own_stream: u64,
+    in_error_stream: bool,
+    /// What waits to be decided, if something does.
+    common: Option<Common>,
+    block: Block,
+    stored: Vec<Vec<u8>>,
+    bytes: usize,
+    records: Vec<u8>,
+    entries: Vec<Entry>,
+}
+
+impl Again {
+    fn new(about: &About) -> Self {
+        let streams = about.rules.compiled.streams();
+        // The error stream comes after those of the menu.
+        let own = streams.iter().position(|stream| stream.name == about.stream).unwrap_or(streams.len());
+        Self {
+            judges: Judges { reference: about.rules.judge(), other: None },
+            own_stream: 1 << own,
+            in_error_stream: own == streams.len(),
+            common: None,
+            block: Block::new(about.schema.record_len()),
+            stored: Vec::new(),
+            bytes: 0,
+            records: Vec::new(),
+            entries: Vec::new(),
+        }
+    }
+
+    /// Puts a record to those that wait, which are decided first if it cannot be decided with them.
+    fn add(&mut self, by_reference: bool, record: &Record<'_>, verification: &mut Verification) {
+        let &RecordHeader { run, segment, fault, source_id, event_id, time_ns, .. } = record.header();
+        let common = Common { run, segment, is_late: fault == record::fault::DEADLINE, by_reference };
+        let is_full =
+            self.stored.len() == JUDGED_AT_ONCE || self.bytes + record.bytes().len() > BYTES_AT_ONCE;
+        if is_full || self.common.is_some_and(|waiting| waiting != common) {
+            self.decide(verification);
+        }
+        if self.common.is_none() {
+            self.block.reset(run, segment);
+            self.common = Some(common);
+        }
+        let bytes = Bytes::copy_from_slice(record.event());
+        self.block.push(Span { source: source_id, first_id: event_id, time_ns, events: 1, bytes });
+        self.stored.push(record.bytes().to_vec());
+        self.bytes += record.bytes().len();
+    }
+
+    /// Decides what waits.
+    fn decide(&mut self, verification: &mut Verification) {
+        let Some(common) = self.common.take() else { return };
+        let Self { judges, block, records, entries, .. } = self;
+        let mut is_late = common.is_late.then_some(|| true);
+        records.clear();
+        entries.clear();
+        let judge = judges.made(common.by_reference);
+        judge.decide(block, is_late.as_mut().map(|is_late| is_late as _));
+        judge.keep(block, records, entries);
+        let mut entries = entries.iter().peekable();
+        for (event, stored) in self.stored.drain(..).enumerate() {
+            let stored = Record::parse(&stored).expect("it was read as a record");
+            let difference = match entries.next_if(|entry| entry.event == event) {
+                None => Some("stored, but no line keeps it".into()),
+                Some(entry) if entry.streams & self.own_stream == 0 => {
+                    Some("belongs to another stream".into())
+                }
+                Some(entry) => {
+                    difference(&stored, &records[entry.start..][..entry.len], self.in_error_stream)
+                        .map(|what| format!("the decision comes out differently: {what}"))
+                }
+            };
+            match difference {
+                Some(what) => {
+                    verification.different += 1;
+                    verification.tell(|| format!("event {}: {what}", stored.header().event_id));
+                }
+                None => verification.reproduced += 1,
+            }
+        }
+        self.bytes = 0;
+    }
 }
 
 /// Who can decide the events of a file again.
@@ -158,13 +232,13 @@ struct Judges {
 }
 
 impl Judges {
-    /// The judge for a record, or why there is none.
-    fn of(&mut self, about: &About, header: &RecordHeader) -> Result<&mut Judge, String> {
+    /// Is the judge for a record the reference? Or why there is none.
+    fn of(&mut self, about: &About, header: &RecordHeader) -> Result<bool, String> {
         if header.fault == record::fault::DEVICE {
             return Err("their device was lost, and nothing stood in for it".into());
         }
         if header.engine == 0 || header.engine == REFERENCE.code() {
-            return Ok(&mut self.reference);
+            return Ok(true);
         }
         if header.flags & record::DEGRADED != 0 {
             return Err("after a device was lost, their models ran on several engines".into());
@@ -173,8 +247,18 @@ impl Judges {
             let engine: Engine = about.engine.parse().map_err(|error| format!("{error}"))?;
             about.rules.judge_on(engine, &about.schema).map_err(|failure| failure.message)
         });
-        let missing = |reason: &mut String| format!("they were made on {}: {reason}", about.engine);
-        other.as_mut().map_err(missing)
+        match other {
+            Ok(_) => Ok(false),
+            Err(reason) => Err(format!("they were made on {}: {reason}", about.engine)),
+        }
+    }
+
+    /// One that [`Judges::of`] named.
+    fn made(&mut self, reference: bool) -> &mut Judge {
+        match &mut self.other {
+            Some(Ok(other)) if !reference => other,
+            _ => &mut self.reference,
+        }
     }
 }
 

@@ -90,6 +90,5 @@ fn decisions_are_the_same_and_can_be_checked() {
         good(folder, &["replay", &events, "--menu", &menu, "--out", "out", "--device", "gpu", "--json"]);
     let report: serde_json::Value = serde_json::from_str(&report).unwrap();
     assert_eq!((&report["device"], &report["ledger"]["in_flight"]), (&"gpu".into(), &0.into()));
-    // The smaller of the two streams: each event is decided again in a tile of its own, which takes a driver of software most of a second.
-    good(folder, &["verify", "out/l1-mixed-monitor-0001.mcap"]);
+    good(folder, &["verify", "out/l1-mixed-physics-0001.mcap"]);
 }

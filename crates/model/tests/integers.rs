@@ -150,9 +150,10 @@ fn a_damaged_calibration_is_refused() {
             .map(|bundle| bundle.bind(&schema(), Engine::Int16).map(drop).map_err(|error| error.to_string()))
     };
     for (from, to, says) in [
-        (line("hidden"), "hidden = [-1.0]", "integers.hidden: give finite numbers above 0"),
+        (line("hidden"), "hidden = [-1.0]", "integers.hidden: give numbers above 0"),
         (line("hidden"), "hidden = [inf]", "integers.hidden"),
         (line("margin"), "margin = 0.5", "integers.margin: give a number between 1 and 64"),
+        (line("margin"), "margin = nan", "integers.margin"),
         (
             tolerance.into(),
             "tolerance = { int16 = 0.6 }",
