@@ -48,9 +48,6 @@ impl CalibrateSettings {
     pub const TOLERANCE_FACTOR: f64 = 4.0;
 }
 
-/// The engines of integers.
-const ENGINES: [Engine; 2] = [Engine::Int16, Engine::Int8];
-
 /// Shares of the events that are kept by the cuts whose flips are counted.
 const KEPT: [f64; 2] = [1e-2, 1e-3];
 
@@ -143,7 +140,7 @@ pub fn calibrate(settings: &CalibrateSettings, progress: impl FnMut(SoFar)) -> R
     bundle_folder::write(&settings.out, &bundle.files(), settings.overwrite)?;
     // What was written must pass the same checks as any other bundle.
     let bundle = Bundle::load(&settings.out).or_fail(Exit::Internal)?;
-    for engine in ENGINES.into_iter().filter(|&engine| section.tolerance.of(engine).is_some()) {
+    for engine in Engine::OF_INTEGERS.into_iter().filter(|&engine| section.tolerance.of(engine).is_some()) {
         bundle.bind(blocks.schema(), engine).or_fail(Exit::Internal)?;
     }
     let problems: Vec<String> = blocks::lost(&blocks.corrupt).into_iter().collect();
@@ -206,7 +203,7 @@ fn measure(bundle: &Bundle, schema: &Schema, events: &[(Block, usize)]) -> Resul
     let mut flex = bundle.bind(schema, Engine::Flex).or_fail(Exit::Input)?;
     let expected = scores(&mut flex, events)?;
     let mut losses = Vec::new();
-    for engine in ENGINES {
+    for engine in Engine::OF_INTEGERS {
         let mut model = match bundle.bind(schema, engine) {
             Ok(model) => model,
             Err(why) => {

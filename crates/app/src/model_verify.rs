@@ -98,7 +98,7 @@ pub fn verify_model(settings: &VerifyModelSettings) -> Result<ModelVerification,
             let why = if is_given { why } else { NO_TYPES.into() };
             Some(format!("{engine} was not checked: {why}"))
         };
-        found.unchecked = [Engine::Int16, Engine::Int8].into_iter().filter_map(why).collect();
+        found.unchecked = Engine::OF_INTEGERS.into_iter().filter_map(why).collect();
     }
     let fits = |engine: &Engine| bundle.unfit_with(*engine, &schema).is_none();
     let engines = match &settings.engines[..] {

@@ -133,6 +133,9 @@ impl Engine {
         all.into_iter().find(|engine| engine.code() == code).map(Self::name)
     }
 
+    /// The engines of integers, the finest first.
+    pub const OF_INTEGERS: [Self; 2] = [Self::Int16, Self::Int8];
+
     /// The bits of what is between the layers, for an engine of integers.
     pub fn hidden_bits(self) -> Option<HiddenBits> {
         match self {

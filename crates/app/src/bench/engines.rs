@@ -98,7 +98,8 @@ impl Engines {
             let network = layers.map(|width| width.to_string()).join("-");
             for engine in engines(wanted) {
                 let bound = bundle.bind(&stream.schema, engine);
-                if is_of_integers(engine) && bound.is_err() {
+                // One of integers comes near enough to some networks only, and nobody takes it unasked.
+                if engine.hidden_bits().is_some() && bound.is_err() {
                     continue;
                 }
                 let mut model = bound.or_fail(Exit::Input)?;
@@ -172,11 +173,6 @@ fn blocks_of(
 fn engines(wanted: Engine) -> impl Iterator<Item = Engine> {
     let device = if matches!(wanted, Engine::Gpu(_)) { wanted } else { Engine::Gpu(0) };
     engines_found().into_iter().filter(move |&engine| engine.is_cpu() || engine == device)
-}
-
-/// Engines that come near enough to some networks only, and that nobody takes unasked.
-fn is_of_integers(engine: Engine) -> bool {
-    matches!(engine, Engine::Int16 | Engine::Int8)
 }
 
 /// The fewest and the most.

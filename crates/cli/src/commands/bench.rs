@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde::Serialize;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use tamis_app::{Bench, BenchSettings, Changes, Exit, Failure, Section, bench, compare_benches,
-    may_replace, read_bench,
+use tamis_app::{
+    Bench, BenchSettings, Changes, Exit, Failure, Section, bench, compare_benches, may_replace, read_bench,
 };
 use tamis_model::Engine;
 
