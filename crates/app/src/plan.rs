@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::thread;
 
 use tamis_event::Schema;
 use tamis_menu::ERROR_STREAM;
-use tamis_pipeline::{Clock, Control, Limits, MonotonicClock, Outcome, Pipeline, Setup};
+use tamis_pipeline::{Clock, Control, Cpus, Limits, MonotonicClock, Outcome, Pipeline, Setup};
 use tamis_port::Sink;
 use tamis_source::{Pusher, Recording};
 use tamis_store::{Bundle, ClaimError, McapSink, Provenance, StreamPlan};
@@ -66,8 +65,7 @@ impl Plan {
         rules: Arc<Rules>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Failure> {
-        let workers =
-            settings.workers.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
+        let workers = settings.workers.unwrap_or_else(|| Cpus::of_process(&settings.pin).for_workers());
         let batch = settings.batch.unwrap_or(rules.engine.block_events());
         let limits = Limits::new(workers, batch, recording.schema.record_len()).or_fail(Exit::Settings)?;
         let wanted = settings.name.clone().unwrap_or(name);
@@ -103,7 +101,7 @@ impl Plan {
         let sinks =
             names.iter().map(|name| self.sink(name, provenance.clone())).collect::<Result<Vec<_>, _>>()?;
         let mut journal = Journal::create(&self.settings.out, &self.run_name, self.rules.compiled.clone())?;
-        let mut pipeline = Pipeline::new(Setup {
+        let pipeline = Pipeline::new(Setup {
             source: self.recording.source,
             schema: &self.recording.schema,
             menu: self.rules.compiled.clone(),
@@ -114,10 +112,10 @@ impl Plan {
             pace: self.settings.pace,
             deadline: self.settings.deadline,
             busy_poll: self.settings.busy_poll,
+            cpus: Cpus::of_process(&self.settings.pin),
             clock: self.clock.clone(),
             control: self.control.clone(),
         });
-        pipeline.pin_workers(&self.settings.pin);
         let outcome: Outcome = pipeline.run_threads(|books| journal.segment(&books));
         let stopped = self.control.is_draining();
         let report =

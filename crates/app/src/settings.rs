@@ -20,9 +20,9 @@ pub struct Settings {
     pub models: Vec<(String, PathBuf)>,
     /// What runs the models.
     pub engine: Engine,
-    /// Deciding threads; by default one per core.
+    /// Deciding threads; by default one per core, or per CPU that they are kept on.
     pub workers: Option<usize>,
-    /// CPUs that the workers are kept on, in turn; none: wherever the system puts them.
+    /// CPUs that the workers are kept on, in turn, and all other threads off if that leaves any; none: wherever the system puts them.
     pub pin: Vec<usize>,
     /// Most events per block; by default what the engine likes best.
     pub batch: Option<usize>,

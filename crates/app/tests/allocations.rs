@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tamis_event::{FrameMeta, Schema};
 use tamis_menu::Menu;
 use tamis_model::{Bundle, Engine};
-use tamis_pipeline::{Choice, Control, Limits, MonotonicClock, Pace, Pipeline, Provenance, Setup};
+use tamis_pipeline::{Choice, Control, Cpus, Limits, MonotonicClock, Pace, Pipeline, Provenance, Setup};
 use tamis_port::{Sink, SinkError, SinkReport, Stored};
 use tamis_sim::{GenOptions, Generator};
 
@@ -105,6 +105,7 @@ fn play(stream: &bytes::Bytes, passes: u64) -> (u64, u64) {
         pace: Pace::Flat,
         deadline: None,
         busy_poll: std::time::Duration::ZERO,
+        cpus: Cpus::of_process(&[]),
         clock: Arc::new(MonotonicClock::default()),
         control: Arc::new(Control::default()),
     });

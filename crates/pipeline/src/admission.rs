@@ -276,6 +276,10 @@ impl Admission {
 }
 
 impl Stage for Admission {
+    fn pause(&self) {
+        self.workers.iter().for_each(Sender::wake);
+    }
+
     fn step(&mut self) -> Progress {
         if self.workers.is_none() {
             return Progress::Done;

@@ -1,6 +1,5 @@
 //! Wiring the stages and running them, on threads or on one thread from a seed.
 
-use std::iter::repeat;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
@@ -13,13 +12,13 @@ use tamis_port::{Sink, SinkError, SinkReport, Source, SourceError};
 use tamis_ring::{Bell, Receiver, Sender, queue};
 
 use crate::admission::Admission;
+use crate::crew::Crew;
 use crate::outbound::{Inbound, Outbound};
-use crate::scheduling::{pin, wake_on_time};
 use crate::sequencer::Sequencer;
-use crate::stage::{panic_message, run_to_end};
+use crate::stage::panic_message;
 use crate::worker::{Queues, Worker};
 use crate::writer::Writer;
-use crate::{Choice, Clock, Control, DeviceLoss, Judge, Limits, Pace, Progress, Provenance, Stage};
+use crate::{Choice, Clock, Control, Cpus, DeviceLoss, Judge, Limits, Pace, Progress, Provenance, Stage};
 
 /// Everything that a run is made of.
 #[expect(missing_debug_implementations, reason = "trait objects")]
@@ -46,6 +45,8 @@ pub struct Setup<'a> {
     /// How long admission and the workers look for something to do before they sleep, in which the system can give their cores to others.
     /// Whatever it is, they look for a few microseconds; with `Duration::MAX` they never sleep. A core for each of them is needed for it to be of use.
     pub busy_poll: Duration,
+    /// Where threads run, and whether admission has one of its own.
+    pub cpus: Cpus,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// How the run is watched and stopped.
@@ -137,9 +138,8 @@ pub struct Pipeline {
     news: (mpsc::Sender<News>, mpsc::Receiver<News>),
     busy_poll: Duration,
     clock: Arc<dyn Clock>,
+    cpus: Cpus,
     control: Arc<Control>,
-    /// CPUs of the workers, in turn; none: wherever the system puts them.
-    cpus: Vec<usize>,
 }
 
 impl Pipeline {
@@ -149,15 +149,19 @@ impl Pipeline {
     /// If the numbers of models, rungs and sinks do not fit the limits and the menu: the caller's plan is wrong.
     pub fn new(setup: Setup<'_>) -> Self {
         let Setup { source, schema, menu, models, sinks, provenance, limits, pace, .. } = setup;
-        let Setup { deadline, busy_poll, clock, control, .. } = setup;
+        let Setup { deadline, busy_poll, cpus, clock, control, .. } = setup;
         assert_eq!(models.len(), limits.workers(), "one set of models per worker");
         assert_eq!(sinks.len(), menu.streams().len() + 1, "one sink per stream and one for errors");
+        // Stages with one bell share a thread. The source has the bell of admission, which waits for blocks and bytes.
         let bells = |n: usize| -> Vec<Arc<Bell>> { (0..n).map(|_| Arc::default()).collect() };
-        // Admission waits for two things, blocks and bytes, on one bell.
         let admission_bell = source.bell().unwrap_or_default();
-        let sequencer_bell = Arc::<Bell>::default();
-        let (worker_bells, writer_bells) = (bells(limits.workers()), bells(sinks.len()));
+        let admits_apart = cpus.admit_apart(limits.workers());
+        let (mut worker_bells, writer_bells) = (bells(limits.workers()), bells(sinks.len()));
+        if !admits_apart {
+            worker_bells[0] = admission_bell.clone();
+        }
         let all_workers: Vec<&Arc<Bell>> = worker_bells.iter().collect();
+        let sequencer_bell = Arc::<Bell>::default();
 
         let outputs = limits.outbound_blocks(sinks.len());
         let (lines, rungs) = (menu.lines().len(), menu.rungs());
@@ -168,7 +172,8 @@ impl Pipeline {
         let (to_sequencer, from_workers) = queue(outputs, &[], &[&sequencer_bell]);
         let news = mpsc::channel();
 
-        // Only admission wakes its receivers at once: the rest is not in the way of a decision.
+        // Only admission wakes its receivers at once: the rest is not in the way of a decision. A worker on its own thread needs no call for a block.
+        let to_workers = to_workers.patient(if admits_apart { 1 } else { 2 });
         let free_inputs = free_inputs.patient(limits.free_per_wake());
         let to_sequencer = to_sequencer.patient(limits.outputs_per_wake());
         let free_outputs = free_outputs.patient(limits.outputs_per_wake());
@@ -219,17 +224,12 @@ impl Pipeline {
             news,
             busy_poll,
             clock,
+            cpus,
             control,
-            cpus: Vec::new(),
         }
     }
 
-    /// Keeps worker `k` on CPU `cpus[k % len]` when it has a thread. The other threads, which mostly sleep, stay free.
-    pub fn pin_workers(&mut self, cpus: &[usize]) {
-        self.cpus = cpus.to_vec();
-    }
-
-    /// Runs every stage on its own thread. `on_segment` is called on this thread, with the books of each segment as it ends.
+    /// Runs every stage on its own thread; without a CPU for it admission shares that of a worker. `on_segment` is called on this thread, with the books of each segment as it ends.
     pub fn run_threads(mut self, mut on_segment: impl FnMut(SegmentBooks)) -> Outcome {
         let start = self.clock.now_ns();
         let (control, busy_poll, ended) = (self.control.clone(), self.busy_poll, self.news.0.clone());
@@ -237,10 +237,10 @@ impl Pipeline {
         let (mut panics, mut refused) = (Vec::new(), None);
         thread::scope(|scope| {
             let mut running = Vec::new();
-            for seat in self.seats() {
-                let (control, ended, name) = (&*control, ended.clone(), seat.name.clone());
+            for crew in self.crews() {
+                let (control, ended, name) = (&*control, ended.clone(), crew.name.clone());
                 let run = move || {
-                    let result = seat.run(control, busy_poll);
+                    let result = crew.run(control, busy_poll);
                     // The one who waits for this is there until every stage has ended.
                     let _ = ended.send(News::Ended);
                     result
@@ -270,20 +270,22 @@ impl Pipeline {
         Outcome { refused, ..self.finish(start, panics) }
     }
 
-    /// What threads are needed for.
-    fn seats(&mut self) -> Vec<Seat<'_>> {
-        let seat = |name: String, stage, bell, cpu, decides| Seat { name, stage, bell, cpu, decides };
-        let mut seats =
-            vec![seat("admission".into(), &mut self.admission.0 as _, &*self.admission.1, None, true)];
-        let cpus = self.cpus.iter().copied().cycle().map(Some).chain(repeat(None));
-        for (k, ((worker, bell), cpu)) in self.workers.iter_mut().zip(cpus).enumerate() {
-            seats.push(seat(format!("worker-{k}"), worker, bell, cpu, true));
+    /// The stages by the threads that they need, each crew in the order of the blocks' way.
+    fn crews(&mut self) -> Vec<Crew<'_>> {
+        let mut crews = Vec::new();
+        let others = self.cpus.of_others();
+        let (admission, bell) = &mut self.admission;
+        Crew::enlist(&mut crews, "admission", admission, bell, true).keep_on(others.clone());
+        for (k, (worker, bell)) in self.workers.iter_mut().enumerate() {
+            let crew = Crew::enlist(&mut crews, &format!("worker-{k}"), worker, bell, true);
+            crew.keep_on(self.cpus.of_worker(k));
         }
-        seats.push(seat("sequencer".into(), &mut self.sequencer.0, &self.sequencer.1, None, false));
+        let (sequencer, bell) = &mut self.sequencer;
+        Crew::enlist(&mut crews, "sequencer", sequencer, bell, false).keep_on(others.clone());
         for (k, (writer, bell)) in self.writers.iter_mut().enumerate() {
-            seats.push(seat(format!("writer-{k}"), writer, bell, None, false));
+            Crew::enlist(&mut crews, &format!("writer-{k}"), writer, bell, false).keep_on(others.clone());
         }
-        seats
+        crews
     }
 
     /// Runs every stage on this thread, one step at a time, in an order drawn from `seed`. `between` is called before each step: the place to
@@ -358,29 +360,6 @@ impl Pipeline {
             refused: None,
             elapsed_ns,
         }
-    }
-}
-
-/// A stage and how its thread is to be treated.
-struct Seat<'a> {
-    name: String,
-    stage: &'a mut dyn Stage,
-    bell: &'a Bell,
-    /// Where it is kept.
-    cpu: Option<usize>,
-    /// Is it in the way of a decision?
-    decides: bool,
-}
-
-impl Seat<'_> {
-    fn run(self, control: &Control, busy_poll: Duration) -> Result<(), String> {
-        // A CPU that went away since the plan was checked costs speed, and nothing else.
-        let _ = self.cpu.map(pin);
-        let busy_poll = if self.decides { busy_poll } else { Duration::ZERO };
-        if !busy_poll.is_zero() {
-            wake_on_time();
-        }
-        run_to_end(self.stage, self.bell, control, busy_poll)
     }
 }
 

@@ -1,9 +1,56 @@
-//! What the system is told about a thread: where it runs, and how punctual its sleep is.
+//! Which CPUs a run has, and what the system is told about a thread: where it runs, and how punctual its sleep is.
 //!
 //! A worker that stays on its CPU keeps its caches: the weights and the tile of its models. Blocks circulate among all workers, wherever they are.
 //! On a machine that others use too, the scheduler does better than a fixed place.
 
+use std::collections::BTreeSet;
 use std::io;
+use std::thread;
+
+/// The CPUs of a run. Whether admission has a thread of its own follows from how many there are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cpus {
+    /// How many the process may use.
+    count: usize,
+    /// Those of the workers, in turn; empty: any.
+    workers: Vec<usize>,
+}
+
+impl Cpus {
+    /// All that the process may use. Workers are kept on those that are listed, in turn, and every other thread off them, if that leaves any.
+    pub fn of_process(workers: &[usize]) -> Self {
+        Self::new(thread::available_parallelism().map_or(1, usize::from), workers)
+    }
+
+    /// So many, whatever the machine has.
+    pub fn new(count: usize, workers: &[usize]) -> Self {
+        Self { count, workers: workers.to_vec() }
+    }
+
+    /// As many as there are for workers: those that they are kept on, or all.
+    pub fn for_workers(&self) -> usize {
+        if self.workers.is_empty() { self.count } else { self.workers.iter().collect::<BTreeSet<_>>().len() }
+    }
+
+    /// Is there a CPU for admission, beside those of so many workers and one for what stores?
+    pub(crate) fn admit_apart(&self, workers: usize) -> bool {
+        self.count >= workers.min(self.for_workers()) + 2
+    }
+
+    /// Where a worker is kept; empty: anywhere.
+    pub(crate) fn of_worker(&self, worker: usize) -> Vec<usize> {
+        self.workers.iter().copied().cycle().skip(worker % self.workers.len().max(1)).take(1).collect()
+    }
+
+    /// Where everything else is kept; empty: anywhere.
+    pub(crate) fn of_others(&self) -> Vec<usize> {
+        if self.workers.is_empty() {
+            return Vec::new();
+        }
+        let allowed = allowed_cpus().unwrap_or_default();
+        allowed.into_iter().filter(|cpu| !self.workers.contains(cpu)).collect()
+    }
+}
 
 /// CPUs that this process may run on, ascending.
 pub fn allowed_cpus() -> io::Result<Vec<usize>> {
@@ -22,35 +69,64 @@ pub(crate) fn wake_on_time() {
     let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));
 }
 
-/// Keeps the calling thread on a CPU.
-pub(crate) fn pin(cpu: usize) -> io::Result<()> {
+/// Keeps the calling thread on these CPUs, if there are any.
+pub(crate) fn pin(cpus: &[usize]) -> io::Result<()> {
+    if cpus.is_empty() {
+        return Ok(());
+    }
     #[cfg(target_os = "linux")]
     {
-        if cpu >= rustix::thread::CpuSet::MAX_CPU {
-            return Err(io::ErrorKind::InvalidInput.into());
-        }
         let mut set = rustix::thread::CpuSet::new();
-        set.set(cpu);
+        for &cpu in cpus {
+            if cpu >= rustix::thread::CpuSet::MAX_CPU {
+                return Err(io::ErrorKind::InvalidInput.into());
+            }
+            set.set(cpu);
+        }
         Ok(rustix::thread::sched_setaffinity(None, &set)?)
     }
     #[cfg(not(target_os = "linux"))]
-    {
-        let _ = cpu;
-        Err(io::Error::new(io::ErrorKind::Unsupported, "threads are pinned on Linux only"))
-    }
+    Err(io::Error::new(io::ErrorKind::Unsupported, "threads are pinned on Linux only"))
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests {
-    use std::thread;
-
     use super::*;
 
     #[test]
+    fn admission_has_a_thread_if_a_cpu_is_left_for_it_and_one_for_storage() {
+        let apart = |count, pinned: &[usize], workers| Cpus::new(count, pinned).admit_apart(workers);
+        assert_eq!([1, 2, 3, 4].map(|count| apart(count, &[], 1)), [false, false, true, true]);
+        assert_eq!([14, 15, 16].map(|workers| apart(16, &[], workers)), [true, false, false]);
+        // Several workers may share a CPU.
+        assert_eq!([4, 3].map(|count| apart(count, &[1, 2, 1], 3)), [true, false]);
+        assert_eq!([2, 3].map(|count| apart(count, &[1], 8)), [false, true]);
+        assert_eq!([&[] as &[usize], &[1, 2, 1]].map(|pinned| Cpus::new(16, pinned).for_workers()), [16, 2]);
+    }
+
+    #[test]
+    fn workers_take_their_cpus_in_turn() {
+        let cpus = |workers: &[usize]| [0, 1, 2].map(|k| Cpus::new(8, workers).of_worker(k));
+        assert_eq!(cpus(&[]), [vec![], vec![], vec![]]);
+        assert_eq!(cpus(&[5, 3]), [vec![5], vec![3], vec![5]]);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn others_are_kept_off_the_cpus_of_workers_if_that_leaves_any() {
+        let allowed = allowed_cpus().unwrap();
+        let (last, rest) = allowed.split_last().unwrap();
+        assert_eq!(Cpus::of_process(&[*last]).of_others(), rest);
+        assert_eq!(Cpus::of_process(&allowed).of_others(), []);
+        assert_eq!(Cpus::of_process(&[]).of_others(), []);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
     fn a_pinned_thread_may_run_nowhere_else() {
         let cpus = allowed_cpus().unwrap();
         let last = cpus[cpus.len() - 1];
-        let seen = thread::spawn(move || pin(last).and_then(|()| allowed_cpus())).join().unwrap().unwrap();
+        let seen = thread::spawn(move || pin(&[last]).and_then(|()| allowed_cpus())).join().unwrap().unwrap();
         assert_eq!(seen, [last]);
         assert_eq!(allowed_cpus().unwrap(), cpus, "this thread was not touched");
     }

@@ -18,7 +18,7 @@ use tamis_port::{Classifier, ClassifierError, Sink, SinkReport};
 use tamis_sim::{FaultPlan, FaultRates, Faulted, GenOptions, Generator};
 
 use self::doubles::{Memory, Records, SimClock, Windows};
-use crate::{Choice, Control, Limits, Outcome, Pace, Pipeline, Provenance, SegmentBooks, Setup};
+use crate::{Choice, Control, Cpus, Limits, Outcome, Pace, Pipeline, Provenance, SegmentBooks, Setup};
 
 const SCHEMA: &str = r#"
 name = "toy"
@@ -87,6 +87,9 @@ impl Classifier for Toy {
 /// Ids and records of each stream.
 type Streams = Vec<Vec<(u64, Vec<u8>)>>;
 
+/// Enough for every stage to have a thread.
+const CPUS: usize = 64;
+
 #[derive(Clone)]
 struct Case {
     workers: usize,
@@ -96,6 +99,8 @@ struct Case {
     pace: Pace,
     deadline: Option<Duration>,
     tick_ns: u64,
+    /// For real threads: how many stages share one follows from it.
+    cpus: usize,
 }
 
 impl Default for Case {
@@ -109,6 +114,7 @@ impl Default for Case {
             pace: Pace::Flat,
             deadline: None,
             tick_ns: 0,
+            cpus: CPUS,
         }
     }
 }
@@ -168,6 +174,7 @@ fn bench_of(
         pace: case.pace,
         deadline: case.deadline,
         busy_poll: Duration::ZERO,
+        cpus: Cpus::new(case.cpus, &[]),
         clock: clock.clone(),
         control: control.clone(),
     });
@@ -325,11 +332,13 @@ fn what_is_stored_does_not_depend_on_workers_batches_windows_threads_or_pace() {
                     );
                     assert_eq!(outcome.tally, reference.tally);
                 }
-                let bench = bench(&bytes, &Case { workers, batch, ..Case::default() });
-                let outcome = bench.pipeline.run_threads(|_| ());
-                let streams = without_blocks(take(bench.streams));
-                assert!(streams == expected, "seed {seed}, {workers} threads, batch {batch}");
-                assert_eq!((outcome.tally, outcome.panics), (reference.tally.clone(), vec![]));
+                for cpus in [1, CPUS] {
+                    let bench = bench(&bytes, &Case { workers, batch, cpus, ..Case::default() });
+                    let outcome = bench.pipeline.run_threads(|_| ());
+                    let streams = without_blocks(take(bench.streams));
+                    assert!(streams == expected, "seed {seed}, {workers} workers on {cpus}, batch {batch}");
+                    assert_eq!((outcome.tally, outcome.panics), (reference.tally.clone(), vec![]));
+                }
             }
         }
     }
@@ -399,10 +408,12 @@ fn a_stop_loses_nothing_that_was_taken_and_an_abort_counts_what_it_drops() {
 fn a_stage_that_panics_ends_the_run_with_its_message() {
     panics_quietly();
     let Faulted { bytes, .. } = faulted(4, 0.0);
-    let mut bench = bench(&bytes, &Case { workers: 1, ..Case::default() });
-    bench.pipeline.workers[0].0.tamper = Some(|_| panic!("a defect"));
-    let outcome = bench.pipeline.run_threads(|_| ());
-    assert_eq!(outcome.panics.first().map(String::as_str), Some("worker-0: a defect"));
+    for (cpus, message) in [(1, "admission+worker-0: a defect"), (CPUS, "worker-0: a defect")] {
+        let mut bench = bench(&bytes, &Case { workers: 1, cpus, ..Case::default() });
+        bench.pipeline.workers[0].0.tamper = Some(|_| panic!("a defect"));
+        let outcome = bench.pipeline.run_threads(|_| ());
+        assert_eq!(outcome.panics.first().map(String::as_str), Some(message));
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::changes::RUNS_MIN;
 use super::engines::{self, EngineSpeed};
 use super::latency::{Load, Sustained};
 use super::machine::cores;
-use super::probes::LOST;
+use super::probes::LOST_OF_ALL;
 use super::rows::{Row, Section, Unit};
 use super::speed::Cell;
 use super::workload::{Bed, Workload};
@@ -190,9 +190,9 @@ pub(super) fn remarks(bench: &Bench, bounds: &Bounds<'_>, looked_for_rate: bool)
             "{load:.1} threads wanted the {cores} cores before the start: ranges and tails are theirs too"
         ));
     }
-    if let Some(lost) = bounds.turns.median(Section::Probes, LOST).filter(|&lost| lost > 0.05) {
+    if let Some(lost) = bounds.turns.median(Section::Probes, LOST_OF_ALL).filter(|&lost| lost > 0.05) {
         remarks.push(format!(
-            "others took {:.0} % of the time of a spinning thread, and as much from every run: compare core times",
+            "others took {:.0} % of the time of threads that spun on all cores, and as much from every run: compare core times",
             lost * 100.0
         ));
     }

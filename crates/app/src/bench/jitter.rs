@@ -4,7 +4,7 @@
 //! of the pipeline, but beside a run it is one of their neighbours.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use tamis_ledger::{Latency, Quantiles};
@@ -25,10 +25,17 @@ pub(crate) struct Gaps {
     pub(crate) lost: f64,
 }
 
-/// Reads the clock without a pause for this long.
-pub(crate) fn spin(time: Duration) -> Gaps {
+/// Reads the clock without a pause for this long, on so many threads at once. A virtual machine may have the time of one core for one thread, and
+/// less than that of two for two.
+pub(crate) fn spin(threads: usize, time: Duration) -> Gaps {
     let end = Instant::now() + time;
-    spin_while(|| Instant::now() < end)
+    let gaps: Vec<Gaps> = thread::scope(|scope| {
+        let threads: Vec<_> =
+            (0..threads).map(|_| scope.spawn(|| spin_while(|| Instant::now() < end))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("a witness does not panic")).collect()
+    });
+    let max_ns = gaps.iter().map(|gaps| gaps.max_ns).max().unwrap_or_default();
+    Gaps { max_ns, lost: gaps.iter().map(|gaps| gaps.lost).sum::<f64>() / threads.max(1) as f64 }
 }
 
 fn spin_while(mut goes_on: impl FnMut() -> bool) -> Gaps {
@@ -52,7 +59,7 @@ pub(crate) fn naps(count: usize) -> Quantiles {
     let mut late = Latency::default();
     for _ in 0..count {
         let start = Instant::now();
-        std::thread::sleep(NAP);
+        thread::sleep(NAP);
         late.record(late_ns(start), 1);
     }
     late.quantiles()
@@ -97,7 +104,7 @@ pub(crate) fn spinner() -> Witness<Gaps> {
 
 fn witness<T: Send + 'static>(look: impl FnOnce(&Receiver<()>) -> T + Send + 'static) -> Witness<T> {
     let (stop, stopped) = channel();
-    Witness { stop, thread: std::thread::spawn(move || look(&stopped)) }
+    Witness { stop, thread: thread::spawn(move || look(&stopped)) }
 }
 
 #[cfg(test)]
@@ -107,8 +114,16 @@ mod tests {
     #[test]
     fn witnesses_end_when_told_and_saw_something() {
         let (sleeper, spinner) = (sleeper(), spinner());
-        std::thread::sleep(Duration::from_millis(20));
+        thread::sleep(Duration::from_millis(20));
         let (late, gaps) = (sleeper.end(), spinner.end());
         assert!(late.max > 0 && gaps.max_ns > 0 && (0.0..=1.0).contains(&gaps.lost), "{late:?} {gaps:?}");
+    }
+
+    #[test]
+    fn threads_that_outnumber_the_cores_see_the_gaps_in_which_others_run() {
+        let cores = crate::bench::machine::cores();
+        let gaps = spin(4 * cores, Duration::from_millis(100));
+        // Each has a quarter of a core.
+        assert!(gaps.lost > 0.5 && gaps.max_ns > 100_000, "{gaps:?}");
     }
 }

@@ -64,7 +64,7 @@ pub struct Load {
     pub backlog_ns: Spread,
     /// How late a thread woke up that slept beside the run, again and again: the machine's own part.
     pub wake_up_late: Tail,
-    /// Longest gap of a spinning thread in ns.
+    /// Longest gap of a thread that spun in ns; of several, if they spun before the run: as many as decide.
     pub gap_max_ns: Spread,
     /// Did it spin beside the run, on a core to spare? Else just before.
     pub spun_beside: bool,
@@ -186,9 +186,11 @@ fn run(
     schedule: Schedule,
     seconds: f64,
 ) -> Result<Run, Failure> {
-    const SPIN: Duration = Duration::from_millis(50);
+    const SPIN: Duration = Duration::from_millis(150);
     let spinner = has_core_to_spare(bed).then(jitter::spinner);
-    let before = if spinner.is_none() { jitter::spin(SPIN) } else { Gaps::default() };
+    // As many threads as the run will have for decisions.
+    let threads = bed.workers.min(cores());
+    let before = if spinner.is_none() { jitter::spin(threads, SPIN) } else { Gaps::default() };
     let sleeper = jitter::sleeper();
     let frames = frames(workload, events_per_s, seconds);
     let done = workload.timed(bed, frames, events_per_s, schedule);

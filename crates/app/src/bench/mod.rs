@@ -35,6 +35,7 @@ use std::time::Duration;
 
 use tamis_ledger::{Corrupt, Counts};
 use tamis_model::Engine;
+use tamis_pipeline::Cpus;
 
 pub use self::changes::{Change, Changes, compare_benches, may_replace, read_bench};
 pub use self::document::{BENCH_VERSION, Bench, Conditions};
@@ -44,7 +45,7 @@ pub use self::rows::{Limit, Row, Section, Spread, Unit};
 
 use self::bounds::Bounds;
 use self::engines::Engines;
-use self::machine::{cores, load, machine};
+use self::machine::{load, machine};
 use self::probes::Probes;
 use self::rows::Turns;
 use self::sample::{L1_BYTES, Sample};
@@ -74,7 +75,7 @@ pub struct BenchSettings {
     pub models: Vec<(String, PathBuf)>,
     /// What runs the models.
     pub engine: Engine,
-    /// Deciding threads, a topology each; empty: powers of two up to one per core.
+    /// Deciding threads, a topology each; empty: powers of two up to one per core, or per CPU that they are kept on.
     pub workers: Vec<usize>,
     /// CPUs that the workers are kept on, in turn; empty: wherever the system puts them.
     pub pin: Vec<usize>,
@@ -286,8 +287,9 @@ impl BenchSettings {
         if !self.workers.is_empty() {
             return once_each(&self.workers);
         }
-        let powers = std::iter::successors(Some(1), |n| Some(2 * n)).take_while(|&n| n < cores());
-        powers.chain([cores()]).collect()
+        let most = Cpus::of_process(&self.pin).for_workers();
+        let powers = std::iter::successors(Some(1), |n| Some(2 * n)).take_while(|&n| n < most);
+        powers.chain([most]).collect()
     }
 
     fn sources(&self) -> Vec<usize> {

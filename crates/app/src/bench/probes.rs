@@ -11,6 +11,7 @@ use tamis_kernel::Isa;
 use tamis_store::{CHUNK_BYTES, CompressionProbe};
 
 use super::jitter;
+use super::machine::cores;
 use super::rows::{Section, Spread, Turns, Unit};
 use super::sample::Stream;
 
@@ -28,6 +29,8 @@ const PEAK_ROUNDS: usize = 20_000;
 const CLOCK_READINGS: usize = 1000;
 const NAPS: usize = 50;
 const SPIN: Duration = Duration::from_millis(30);
+/// Hosts of virtual machines share out time in periods of 100 ms.
+const SPIN_OF_ALL: Duration = Duration::from_millis(250);
 
 pub(crate) const PEAK: &str = "multiply-add f32";
 pub(crate) const COPY: &str = "memory copy";
@@ -35,8 +38,11 @@ pub(crate) const READ: &str = "memory read";
 pub(crate) const CRC: &str = "CRC32C";
 pub(crate) const ZSTD: &str = "zstd of the events";
 
-/// What others take.
-pub(crate) const LOST: &str = "time lost in gaps";
+const GAP: &str = "gap, one core spins, max";
+const GAP_OF_ALL: &str = "gap, all cores spin, max";
+/// What others take from one thread, and from one on each core.
+const LOST: &str = "time lost, one core spins";
+pub(crate) const LOST_OF_ALL: &str = "time lost, all cores spin";
 
 /// Does so many rounds of multiply-adds on registers, and says how many numbers were multiplied and added; none if the CPU lacks it.
 type MultiplyAdds = fn(usize) -> Option<usize>;
@@ -98,9 +104,13 @@ impl Probes {
         let late = jitter::naps(NAPS);
         add("wake-up late, p50", Unit::Ns, late.p50 as f64);
         add("wake-up late, max", Unit::Ns, late.max as f64);
-        let gaps = jitter::spin(SPIN);
-        add("gap while spinning, max", Unit::Ns, gaps.max_ns as f64);
-        add(LOST, Unit::Share, gaps.lost);
+        for (threads, gap, lost, time) in
+            [(1, GAP, LOST, SPIN), (cores(), GAP_OF_ALL, LOST_OF_ALL, SPIN_OF_ALL)]
+        {
+            let gaps = jitter::spin(threads, time);
+            add(gap, Unit::Ns, gaps.max_ns as f64);
+            add(lost, Unit::Share, gaps.lost);
+        }
     }
 }
 

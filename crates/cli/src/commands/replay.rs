@@ -37,10 +37,11 @@ pub(crate) struct Args {
     /// What runs the models
     #[arg(long, value_name = "ENGINE", default_value_t = Engine::Flex)]
     device: Engine,
-    /// Deciding threads [default: one per core]
+    /// Deciding threads [default: one per core, or per CPU of --pin]
     #[arg(long, value_name = "N", value_parser = units::number, allow_hyphen_values = true)]
     workers: Option<usize>,
-    /// Keep the deciding threads on these CPUs, in turn: a list of numbers, such as 2,3 [default: wherever the system puts them]
+    /// Keep the deciding threads on these CPUs, in turn, and what stores off them: a list of numbers, such as 2,3 [default: wherever the system
+    /// puts them]
     #[arg(long, value_name = "CPU,..", value_delimiter = ',', allow_hyphen_values = true, value_parser = units::cpu)]
     pin: Vec<usize>,
     /// How long the deciding threads and the one that feeds them look for something to do before they sleep: a time such as 50us, or always. Saves

@@ -35,7 +35,12 @@ impl Source for Silent {
 }
 
 /// Runs until `is_enough`, which is told how often the source was asked so far. That number, and the time, at the end.
-fn asked(rings: bool, busy_poll: Duration, is_enough: impl Fn(u64, Duration) -> bool) -> (u64, Duration) {
+fn asked(
+    rings: bool,
+    cpus: usize,
+    busy_poll: Duration,
+    is_enough: impl Fn(u64, Duration) -> bool,
+) -> (u64, Duration) {
     let schema = Schema::parse(SCHEMA.as_bytes()).unwrap();
     let menu = "name = \"a\"\n[[stream]]\nname = \"a\"\n[[line]]\nname = \"a\"\nkind = \"pass-through\"\nstreams = [\"a\"]\n";
     let sink = || {
@@ -55,6 +60,7 @@ fn asked(rings: bool, busy_poll: Duration, is_enough: impl Fn(u64, Duration) -> 
         pace: Pace::Flat,
         deadline: None,
         busy_poll,
+        cpus: Cpus::new(cpus, &[]),
         clock: Arc::new(MonotonicClock::default()),
         control: control.clone(),
     });
@@ -74,16 +80,19 @@ fn asked(rings: bool, busy_poll: Duration, is_enough: impl Fn(u64, Duration) -> 
 #[test]
 fn an_idle_pipeline_sleeps() {
     for (rings, sleep) in [(true, SLEEP_MAX), (false, SOURCE_SLEEP)] {
-        let (asked, time) = asked(rings, Duration::ZERO, |_, time| time > Duration::from_millis(200));
-        let sleeps = time.as_nanos() / sleep.as_nanos();
-        assert!(u128::from(asked) < 1000 + 2 * sleeps, "asked {asked} times in {time:?}; rings: {rings}");
+        for cpus in [1, 8] {
+            let (asked, time) =
+                asked(rings, cpus, Duration::ZERO, |_, time| time > Duration::from_millis(200));
+            let sleeps = time.as_nanos() / sleep.as_nanos();
+            assert!(u128::from(asked) < 1000 + 2 * sleeps, "asked {asked} times in {time:?}; rings: {rings}");
+        }
     }
 }
 
 #[test]
 fn a_pipeline_that_polls_busily_does_not_sleep() {
     // Asleep, it would take 100 s for so many looks.
-    let (asked, _) = asked(true, Duration::MAX, |asked, _| asked > 20_000);
+    let (asked, _) = asked(true, 8, Duration::MAX, |asked, _| asked > 20_000);
     assert!(asked > 20_000);
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tamis_ledger::Quantiles;
 use tamis_menu::Menu;
 use tamis_pipeline::{
-    Control, Limits, ManualClock, MonotonicClock, Outcome, Pace, Pipeline, Provenance, Setup,
+    Control, Cpus, Limits, ManualClock, MonotonicClock, Outcome, Pace, Pipeline, Provenance, Setup,
 };
 use tamis_port::conformance;
 use tamis_port::{Sink, SinkError, SinkReport, Stored};
@@ -74,6 +74,7 @@ fn stalled_run(wrap: fn(OpenLoop) -> Box<dyn Source>) -> (Outcome, Arc<Backlog>)
         pace: Pace::Flat,
         deadline: None,
         busy_poll: Duration::ZERO,
+        cpus: Cpus::of_process(&[]),
         clock: clock.clone(),
         control: Arc::<Control>::default(),
     });
