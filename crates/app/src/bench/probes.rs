@@ -1,10 +1,11 @@
-//! What one core of this machine can do at most: the yardsticks for every stage.
+//! What one core of this machine can do at most, the yardsticks for every stage, and what all of them can together.
 //!
 //! Work of one thread, here and in `stages.rs`, is timed in pieces of a fraction of a ms, shorter than the time slices of a busy system; what
 //! counts for a turn is the piece in the middle. So a program that takes the core away now and then does not count, and one that shares the
 //! caches or lowers the clock does. How much time others take is a probe by itself.
 
 use std::hint::black_box;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use tamis_kernel::Isa;
@@ -33,8 +34,10 @@ const SPIN: Duration = Duration::from_millis(30);
 const SPIN_OF_ALL: Duration = Duration::from_millis(250);
 
 pub(crate) const PEAK: &str = "multiply-add f32";
+const PEAK_OF_ALL: &str = "multiply-add f32, all cores";
 pub(crate) const COPY: &str = "memory copy";
 pub(crate) const READ: &str = "memory read";
+const READ_OF_ALL: &str = "memory read, all cores";
 pub(crate) const CRC: &str = "CRC32C";
 pub(crate) const ZSTD: &str = "zstd of the events";
 
@@ -49,11 +52,15 @@ type MultiplyAdds = fn(usize) -> Option<usize>;
 
 /// One line for each type of number that this processor multiplies and adds. The kernels compute with the first three.
 const PEAKS: [(&str, MultiplyAdds); 4] = [
-    (PEAK, |rounds| tamis_kernel::multiply_adds(Isa::best(), rounds)),
+    (PEAK, multiply_adds_f32),
     ("multiply-add i16", |rounds| tamis_kernel::multiply_adds_i16(Isa::best(), rounds)),
     ("multiply-add i8", |rounds| tamis_kernel::multiply_adds_i8(Isa::best(), rounds)),
     ("multiply-add bf16", tamis_kernel::multiply_adds_bf16),
 ];
+
+fn multiply_adds_f32(rounds: usize) -> Option<usize> {
+    tamis_kernel::multiply_adds(Isa::best(), rounds)
+}
 
 /// The memory of the probes.
 #[derive(Debug)]
@@ -77,19 +84,24 @@ impl Probes {
     pub(crate) fn turn(&mut self, turns: &mut Turns) {
         let mut add = |name: &str, unit, value| turns.add(Section::Probes, name, unit, value);
         for (name, multiply_adds) in PEAKS {
-            if let Some(done) = multiply_adds(PEAK_ROUNDS) {
-                let seconds = median((0..PIECES).map(|_| timed(|| multiply_adds(PEAK_ROUNDS)).0));
-                add(name, Unit::MultiplyAddsPerSecond, done as f64 / seconds);
+            if let Some(rate) = peak(multiply_adds) {
+                add(name, Unit::MultiplyAddsPerSecond, rate);
             }
         }
+        let peak_f32 = || peak(multiply_adds_f32).unwrap_or_default();
+        add(PEAK_OF_ALL, Unit::MultiplyAddsPerSecond, on_all_cores(peak_f32));
         let numbers = PIECE / size_of::<u64>();
         let pieces = self.to.chunks_exact_mut(numbers).zip(self.from.chunks_exact(numbers));
         let copy =
             |(to, from): (&mut [u64], &[u64])| timed(|| black_box(to).copy_from_slice(black_box(from))).0;
         add(COPY, Unit::BytesPerSecond, PIECE as f64 / median(pieces.map(copy)));
         let sum = |piece: &[u64]| black_box(piece).iter().fold(0u64, |a, b| a.wrapping_add(*b));
-        let pieces = self.from.chunks_exact(numbers).map(|piece| timed(|| black_box(sum(piece))).0);
-        add(READ, Unit::BytesPerSecond, PIECE as f64 / median(pieces));
+        let read = || {
+            let pieces = self.from.chunks_exact(numbers).map(|piece| timed(|| black_box(sum(piece))).0);
+            PIECE as f64 / median(pieces)
+        };
+        add(READ, Unit::BytesPerSecond, read());
+        add(READ_OF_ALL, Unit::BytesPerSecond, on_all_cores(read));
         let checked = &self.records.repeat(CHECKED.div_ceil(self.records.len()))[..CHECKED];
         let check = || (0..CHECKS).fold(0, |crc, _| crc ^ tamis_event::crc32c(black_box(checked)));
         let seconds = median((0..PIECES).map(|_| timed(|| black_box(check())).0));
@@ -112,6 +124,21 @@ impl Probes {
             add(lost, Unit::Share, gaps.lost);
         }
     }
+}
+
+/// Multiply-adds per second of one thread, if the CPU has the instruction.
+fn peak(multiply_adds: MultiplyAdds) -> Option<f64> {
+    let done = multiply_adds(PEAK_ROUNDS)?;
+    let seconds = median((0..PIECES).map(|_| timed(|| multiply_adds(PEAK_ROUNDS)).0));
+    Some(done as f64 / seconds)
+}
+
+/// The sum of what a thread on each core reaches while the others try: what more workers can bring at most.
+fn on_all_cores(rate: impl Fn() -> f64 + Sync) -> f64 {
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..cores()).map(|_| scope.spawn(&rate)).collect();
+        threads.into_iter().map(|thread| thread.join().expect("a probe does not panic")).sum()
+    })
 }
 
 /// Seconds that it took, and what came out.
