@@ -219,7 +219,8 @@ fn measure(bundle: &Bundle, schema: &Schema, events: &[(Block, usize)]) -> Resul
         let golden = model.golden();
         let largest = of_scores.iter().map(|score| score.difference).fold(0.0, f64::max);
         let differences = [("these events", largest), ("its golden vectors", golden.difference)];
-        let tolerance = tolerance(engine, differences, Tolerance::MAX.int16);
+        let most = Tolerance::MAX.of(engine).expect("the widest is there for all");
+        let tolerance = tolerance(engine, differences, most);
         losses.push(EngineLoss {
             engine: engine.to_string(),
             tolerance: tolerance.as_ref().ok().copied(),

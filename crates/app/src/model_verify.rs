@@ -94,8 +94,10 @@ pub fn verify_model(settings: &VerifyModelSettings) -> Result<ModelVerification,
     let schema = schema.map_or_else(|| bundle.own_schema(), Ok).or_fail(Exit::Input)?;
     if settings.engines.is_empty() && bundle.integers().is_some() {
         let why = |engine: Engine| {
-            let why = bundle.unfit_with(engine, &schema)?;
-            let why = if is_given { why } else { NO_TYPES.into() };
+            let for_any = bundle.unfit_for(engine);
+            let for_these = || bundle.unfit_with(engine, &schema);
+            let why = for_any
+                .or_else(|| if is_given { for_these() } else { for_these().map(|_| NO_TYPES.into()) })?;
             Some(format!("{engine} was not checked: {why}"))
         };
         found.unchecked = Engine::OF_INTEGERS.into_iter().filter_map(why).collect();

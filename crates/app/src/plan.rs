@@ -117,7 +117,9 @@ impl Plan {
             control: self.control.clone(),
         });
         let outcome: Outcome = pipeline.run_threads(|books| journal.segment(&books));
-        let stopped = self.control.is_draining();
+        // A sink that fails drains the run too.
+        let stopped =
+            self.control.is_draining() && outcome.streams.iter().all(|stream| stream.error.is_none());
         let report =
             Report::new(&self.settings, &self.rules, self.limits, &self.run_name, &names, stopped, &outcome);
         Ok(journal.finish(report))

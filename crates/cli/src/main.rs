@@ -13,6 +13,7 @@ mod figures;
 mod output;
 mod progress;
 mod report;
+mod signals;
 mod table;
 mod units;
 mod watch;

@@ -1,6 +1,6 @@
 //! Watching a run: its progress, and signals that end it.
 //!
-//! The first SIGINT or SIGTERM drains the run: what was taken from the input is decided and stored. The second one, or ten seconds, aborts it: what
+//! The first SIGINT, SIGTERM or SIGHUP drains the run: what was taken from the input is decided and stored. The second one, or ten seconds, aborts it: what
 //! is undecided is dropped and counted. A third one ends the process as if nobody had listened, for an input that blocks for ever.
 //!
 //! Threads: one, which wakes ten times a second; it touches the run only through relaxed counters.
@@ -11,13 +11,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
-use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use tamis_app::{Exit, Failure};
+use tamis_app::Failure;
 use tamis_pipeline::Control;
 
 use crate::figures;
 use crate::output::say;
+use crate::signals::end_signals;
 
 /// How often the watcher looks.
 const TICK: Duration = Duration::from_millis(100);
@@ -30,9 +30,7 @@ pub(crate) fn watched<T>(
     bar: &ProgressBar,
     run: impl FnOnce() -> T,
 ) -> Result<T, Failure> {
-    let signals = Signals::new([SIGINT, SIGTERM]);
-    let signals = signals
-        .map_err(|error| Failure::new(Exit::Resources, format!("signals cannot be handled: {error}")))?;
+    let signals = end_signals()?;
     let (running, ended) = mpsc::channel::<()>();
     let mut watcher =
         Watcher { control: control.clone(), bar: bar.clone(), signals, received: 0, drain_ends: None };

@@ -6,8 +6,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 use tamis_app::{
     Bench, BenchSettings, Changes, Exit, Failure, Section, bench, compare_benches, may_replace, read_bench,
 };
@@ -15,6 +13,7 @@ use tamis_model::Engine;
 
 use super::{Group, Run};
 use crate::output::{print, print_json, say};
+use crate::signals::end_signals;
 use crate::{bench_tables, progress, units};
 
 /// Measure what this machine can do, what each stage makes of it, and how fast and how soon events are decided
@@ -196,9 +195,7 @@ impl Scratch {
         })?;
         // Removed here, and not when a value is dropped: a signal may come first.
         let path = folder.keep();
-        let signals = Signals::new([SIGINT, SIGTERM, SIGHUP]);
-        let mut signals = signals
-            .map_err(|error| Failure::new(Exit::Resources, format!("signals cannot be handled: {error}")))?;
+        let mut signals = end_signals()?;
         let (handle, watched) = (signals.handle(), path.clone());
         std::thread::spawn(move || {
             let Some(signal) = signals.forever().next() else { return };

@@ -1,7 +1,7 @@
 //! Runs that somebody ends: signals and kills.
 
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -10,12 +10,13 @@ use serde_json::Value;
 use crate::support::{Lab, ran};
 
 /// A run that lasts until somebody ends it, and has begun to store.
-fn endless(lab: &Lab) -> Child {
+fn endless(lab: &Lab, start: fn(Command) -> Command) -> Child {
     lab.tamis("gen --schema schema.toml --events 200k --out g.tmf --frame-events 1000");
     // Everything is kept, incompressible enough to fill chunks.
     lab.write("menu.toml", crate::support::MENU.replace("x >= 100", "n < 32767 || n >= 32767"));
     let line = "replay g.tmf --menu menu.toml --out out --workers 1 --repeat 100000 --pace 200kHz --json";
-    let child = lab.command(line.split(' ')).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut command = start(lab.command(line.split(' ')));
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let part = lab.path("out/g-physics-0001.mcap.part");
     wait(|| std::fs::metadata(&part).is_ok_and(|meta| meta.len() > 200_000), &part);
     child
@@ -35,9 +36,9 @@ fn send(child: &Child, signal: Signal) {
 
 #[test]
 fn a_signal_drains_the_run() {
-    for signal in [Signal::INT, Signal::TERM] {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         let lab = Lab::new();
-        let child = endless(&lab);
+        let child = endless(&lab, |tamis| tamis);
         send(&child, signal);
         let ran = ran(&child.wait_with_output().unwrap());
         assert!(ran.err.contains("tamis: stopping"), "{ran:?}");
@@ -57,9 +58,27 @@ fn a_signal_drains_the_run() {
 }
 
 #[test]
+fn a_run_that_was_started_with_nohup_outlives_its_terminal() {
+    let lab = Lab::new();
+    let child = endless(&lab, |tamis| {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", r#"trap "" HUP; exec "$0" "$@""#]).arg(tamis.get_program()).args(tamis.get_args());
+        shell.current_dir(tamis.get_current_dir().unwrap());
+        shell
+    });
+    send(&child, Signal::HUP);
+    let part = lab.path("out/g-physics-0001.mcap.part");
+    let written = || std::fs::metadata(&part).unwrap().len();
+    let before = written();
+    wait(|| written() > before + 200_000, &part);
+    send(&child, Signal::TERM);
+    assert_eq!(ran(&child.wait_with_output().unwrap()).code, Some(0));
+}
+
+#[test]
 fn what_a_killed_run_had_written_comes_back() {
     let lab = Lab::new();
-    let mut child = endless(&lab);
+    let mut child = endless(&lab, |tamis| tamis);
     child.kill().unwrap();
     child.wait().unwrap();
     let part = "out/g-physics-0001.mcap.part";

@@ -6,6 +6,7 @@ mod bench;
 mod damage;
 mod documents;
 mod ends;
+mod integers;
 mod journeys;
 mod ladder;
 mod models;

@@ -77,6 +77,9 @@ impl Run for Args {
     }
 }
 
+/// One flip in a thousand would still be in so many events ten times.
+const FEW_EVENTS: u64 = 10_000;
+
 fn render(calibrated: &Calibrated) -> String {
     let section = &calibrated.integers;
     let mut text = format!(
@@ -102,6 +105,10 @@ fn render(calibrated: &Calibrated) -> String {
         tolerances(&calibrated.engines),
         CalibrateSettings::TOLERANCE_FACTOR,
     );
+    if section.events < FEW_EVENTS {
+        let few = grouped(section.events);
+        let _ = writeln!(text, "{few} events are few: others may reach farther, and what flips rarely does not show");
+    }
     for EngineLoss { engine, refused, .. } in &calibrated.engines {
         if let Some(why) = refused {
             let _ = writeln!(text, "--device {engine} refuses the new bundle: {why}");
