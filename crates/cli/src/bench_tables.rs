@@ -185,7 +185,8 @@ pub(crate) fn changes(changes: &Changes) -> String {
             format!("{}: {}", row.section.word(), row.name),
             show(row.old.median),
             show(row.new.median),
-            format!("{:+.1} %", row.change * 100.0),
+            // From nothing there is no ratio.
+            if row.change.is_finite() { format!("{:+.1} %", row.change * 100.0) } else { "-".into() },
             verdict.into(),
         ]);
     }
