@@ -121,6 +121,7 @@ mod tests {
             closes: [0; CloseReason::ALL.len()],
             latencies: tamis_pipeline::Latencies::default(),
             lag_ns: 0,
+            admitted_apart: true,
             losses,
             source_error: None,
             panics: Vec::new(),

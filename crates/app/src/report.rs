@@ -52,6 +52,8 @@ pub struct Report {
     pub closes: BTreeMap<&'static str, u64>,
     /// Deciding threads.
     pub workers: usize,
+    /// Had admission a thread of its own? Else it took turns with the first worker.
+    pub admitted_apart: bool,
     /// Most events per block.
     pub batch: usize,
     /// What ran the models, until one of `device_losses`; `none` if there were none.
@@ -249,6 +251,7 @@ impl Report {
             stopped,
             closes: CloseReason::ALL.iter().map(|reason| reason.name()).zip(outcome.closes).collect(),
             workers: limits.workers(),
+            admitted_apart: outcome.admitted_apart,
             batch: limits.batch(),
             device: if rules.bundles.is_empty() { "none".into() } else { rules.engine.to_string() },
             device_losses,

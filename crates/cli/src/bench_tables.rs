@@ -49,7 +49,7 @@ fn head(bench: &Bench) -> String {
     let load = bench.load_before.map(|load| format!(", load before {load:.1}")).unwrap_or_default();
     let plural = if bench.runs == 1 { "" } else { "s" };
     format!(
-        "{}{load}\n{}: events of {} bytes, {} per frame; menu '{}' on {}{accepted}\nblocks of {} events; medians of {} run{plural} of about {}\n",
+        "{}{load}\n{}: events of {} bytes, {} per frame; menu '{}' on {}{accepted}\nblocks of {} events; medians of {} run{plural} of about {}{}{}\n",
         bench.machine,
         of.input,
         grouped(of.event_bytes as u64),
@@ -59,12 +59,27 @@ fn head(bench: &Bench) -> String {
         grouped(of.batch as u64),
         bench.runs,
         time_ns((bench.seconds * 1e9) as u64),
+        pinned(&of.pin),
+        polling(of.busy_poll_ns),
     )
+}
+
+fn pinned(cpus: &[usize]) -> String {
+    let listed: Vec<String> = cpus.iter().map(ToString::to_string).collect();
+    if listed.is_empty() { String::new() } else { format!("; workers on CPU {}", listed.join(", ")) }
+}
+
+fn polling(ns: u64) -> String {
+    match ns {
+        0 => String::new(),
+        u64::MAX => "; always polling".into(),
+        ns => format!("; polling for {}", time_ns(ns)),
+    }
 }
 
 fn title(section: Section, times: bool) -> &'static str {
     match section {
-        Section::Probes => "Machine, one core",
+        Section::Probes => "Machine, one core or all",
         Section::Stages => "Stage, one thread, ns per event",
         Section::Speed if times => "Full pace, ns per event",
         Section::Speed => "Full pace, events/s",

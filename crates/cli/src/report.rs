@@ -26,12 +26,13 @@ pub(crate) fn render(report: &Report, flat: bool) -> String {
     text.push('\n');
     let _ = writeln!(
         text,
-        "{} events/s, {}/s in {}; {} worker{}, blocks of {} events, {}\n",
+        "{} events/s, {}/s in {}; {} worker{}{}, blocks of {} events, {}\n",
         per_second(speed.events_per_s),
         bytes(speed.bytes_per_s as u64),
         time_ns((speed.seconds * 1e9) as u64),
         report.workers,
         if report.workers == 1 { "" } else { "s" },
+        if report.admitted_apart { "" } else { " (the first also admits)" },
         report.batch,
         if report.device == "none" { "no models".into() } else { format!("on {}", report.device) },
     );

@@ -268,6 +268,15 @@ impl Admission {
         Progress::Worked
     }
 
+    /// At a stop nothing waits for its time any more: what came from outside is decided, and what a recording would still have played was never taken.
+    fn leave_pace(&mut self) {
+        self.pace = Pace::Flat;
+        if !self.source_rings {
+            self.rest.take_if(|frame| frame.fresh.is_some());
+            self.input.discard();
+        }
+    }
+
     fn end(&mut self) -> Progress {
         self.totals.received += self.totals.corrupt.total();
         self.workers = None;
@@ -288,9 +297,8 @@ impl Stage for Admission {
             return Progress::Idle;
         };
         open.block.reset(self.place.0, self.place.1);
-        if self.control.is_draining() {
-            // What was taken from outside is decided, whatever its time.
-            self.pace = Pace::Flat;
+        if self.control.is_draining() && self.pace != Pace::Flat {
+            self.leave_pace();
         }
         match self.fill(&mut open) {
             Some(reason) => self.hand_over(open, reason),

@@ -1,92 +1,82 @@
 //! Stages that share a thread.
 //!
 //! ```text
-//!   two CPUs beside those of the workers, or more:   admission | worker-0 | worker-1 | ... | sequencer | writer-0 | ...
-//!   fewer:                                           admission+worker-0   | worker-1 | ... | sequencer | writer-0 | ...
+//!   a CPU is left, or frames come by themselves:   admission | worker-0 | worker-1 | ... | sequencer | writer-0 | ...
+//!   else:                                          admission, worker-0  | worker-1 | ... | sequencer | writer-0 | ...
 //! ```
 //!
 //! Threads that take turns on a CPU wait for each other's time slices, some ms each, and have to be woken for their turns. Stages that take turns on
-//! a thread wait for one step of another. Admission is never idle while there is input, so it shares a thread with a worker unless a CPU is left
-//! for it. Those behind the decision mostly sleep, and are needed at the same time where much is kept: they have their own. Who shares a thread
-//! with whom changes no decision.
+//! a thread wait for one step of another. A recording that is played as fast as it is decided keeps admission and all workers busy: without a CPU
+//! for it admission takes turns with the first worker. So it does with an only worker that has its CPU for itself: no other one could have taken
+//! the frame that waits. Who shares a thread with whom changes no decision.
 //!
-//! * I1: the first stage of a crew feeds the others: it goes on until it has nothing to do, for which its pool of blocks is a bound; every other
-//!   one takes one step per turn.
+//! * I1: the first stage of a crew feeds the others: it takes steps until it has nothing to do, at most as many as there are blocks for it; every
+//!   other one takes one step per turn. A stage without others takes one step, too.
 //! * I2: a crew has one bell, that of all its stages. It sleeps only after a look at what each of them waits for.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tamis_ring::Bell;
 
-use crate::scheduling::{pin, wake_on_time};
+use crate::scheduling::{keep_on, wake_on_time};
 use crate::stage::run_to_end;
 use crate::{Control, Progress, Stage};
 
 /// See the module's doc.
 pub(crate) struct Crew<'a> {
-    pub(crate) name: String,
-    stages: Vec<&'a mut dyn Stage>,
-    bell: Arc<Bell>,
+    /// With their names, in the order of the blocks' way.
+    pub(crate) stages: Vec<(String, &'a mut dyn Stage)>,
+    pub(crate) bell: &'a Bell,
     /// Where its thread is kept; empty: wherever the system puts it.
-    cpus: Vec<usize>,
-    /// Is one of its stages in the way of a decision?
-    decides: bool,
+    pub(crate) cpus: Vec<usize>,
+    /// How long it looks for something to do before it sleeps.
+    pub(crate) busy_poll: Duration,
+    /// Most steps of the first stage in a turn.
+    pub(crate) feeds: usize,
+    pub(crate) control: &'a Control,
+    /// The stage whose turn it is.
+    pub(crate) at: usize,
 }
 
-impl<'a> Crew<'a> {
-    /// Adds a stage to the crew that has its bell, or to a new one.
-    pub(crate) fn enlist<'c>(
-        crews: &'c mut Vec<Self>,
-        name: &str,
-        stage: &'a mut dyn Stage,
-        bell: &Arc<Bell>,
-        decides: bool,
-    ) -> &'c mut Self {
-        let at = crews.iter().position(|crew| Arc::ptr_eq(&crew.bell, bell));
-        let at = at.unwrap_or_else(|| {
-            let (name, bell) = (String::new(), bell.clone());
-            crews.push(Self { name, stages: Vec::new(), bell, cpus: Vec::new(), decides: false });
-            crews.len() - 1
-        });
-        let crew = &mut crews[at];
-        crew.name = if crew.name.is_empty() { name.into() } else { format!("{}+{name}", crew.name) };
-        crew.stages.push(stage);
-        crew.decides |= decides;
-        crew
+impl Crew<'_> {
+    /// For its thread: that of the stage that has most to do.
+    pub(crate) fn name(&self) -> String {
+        self.stages.last().map(|(name, _)| name.clone()).unwrap_or_default()
     }
 
-    /// Keeps its thread on these CPUs.
-    pub(crate) fn keep_on(&mut self, cpus: Vec<usize>) {
-        self.cpus = cpus;
-    }
-
-    /// Runs all stages to their ends on this thread.
-    pub(crate) fn run(mut self, control: &Control, busy_poll: Duration) -> Result<(), String> {
+    /// Runs all stages to their ends on this thread. If one panics: its name and the message.
+    pub(crate) fn run(mut self) -> Result<(), String> {
         // A CPU that went away since the plan was checked costs speed, and nothing else.
-        let _ = pin(&self.cpus);
-        let busy_poll = if self.decides { busy_poll } else { Duration::ZERO };
-        if !busy_poll.is_zero() {
+        let _ = keep_on(&self.cpus);
+        if !self.busy_poll.is_zero() {
             wake_on_time();
         }
-        let bell = self.bell.clone();
-        run_to_end(&mut self, &bell, control, busy_poll)
+        let (bell, control, busy_poll) = (self.bell, self.control, self.busy_poll);
+        run_to_end(&mut self, bell, control, busy_poll)
+            .map_err(|message| format!("{}: {message}", self.stages[self.at].0))
     }
 }
 
 impl Stage for Crew<'_> {
     fn step(&mut self) -> Progress {
-        let (mut worked, mut feeds) = (false, true);
-        self.stages.retain_mut(|stage| {
+        let mut most = if self.stages.len() > 1 { self.feeds } else { 1 };
+        let mut worked = false;
+        self.at = 0;
+        while let Some((_, stage)) = self.stages.get_mut(self.at) {
             let mut progress = stage.step();
-            while feeds && progress == Progress::Worked {
+            while most > 1 && progress == Progress::Worked && !self.control.is_dead() {
                 worked = true;
                 progress = stage.step();
+                most -= 1;
             }
-            feeds = false;
+            most = 1;
             worked |= progress != Progress::Idle;
-            progress != Progress::Done
-        });
+            if progress == Progress::Done {
+                self.stages.remove(self.at);
+            } else {
+                self.at += 1;
+            }
+        }
         match (self.stages.is_empty(), worked) {
             (true, _) => Progress::Done,
             (false, true) => Progress::Worked,
@@ -95,11 +85,11 @@ impl Stage for Crew<'_> {
     }
 
     fn pause(&self) {
-        self.stages.iter().for_each(|stage| stage.pause());
+        self.stages.iter().for_each(|(_, stage)| stage.pause());
     }
 
     fn sleep_max(&self) -> Duration {
-        self.stages.iter().map(|stage| stage.sleep_max()).min().unwrap_or_default()
+        self.stages.iter().map(|(_, stage)| stage.sleep_max()).min().unwrap_or_default()
     }
 }
 
@@ -138,39 +128,45 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_first_stage_goes_on_while_it_has_something_to_do_and_others_take_one_step() {
+    /// What each turn comes to, with a pause after it, of stages `a` and `b` that work so many times.
+    fn turns(works: [usize; 2], feeds: usize, control: &Control) -> Vec<(Progress, String)> {
         let told = Mutex::new(String::new());
         let stage = |name, works, ms| Scripted { name, works, told: &told, sleep: Duration::from_millis(ms) };
-        let (mut a, mut b, mut c) = (stage('a', 3, 5), stage('b', 2, 1), stage('c', 9, 1));
-        let (bell, other) = (Arc::default(), Arc::default());
-        let mut crews = Vec::new();
-        Crew::enlist(&mut crews, "a", &mut a, &bell, true);
-        Crew::enlist(&mut crews, "b", &mut b, &bell, false).keep_on(vec![7]);
-        Crew::enlist(&mut crews, "c", &mut c, &other, false);
-        let [shared, alone] = &mut crews[..] else { panic!("two bells") };
-        assert_eq!((&*shared.name, shared.decides, &shared.cpus[..]), ("a+b", true, &[7][..]));
-        assert_eq!((&*alone.name, alone.decides), ("c", false));
-        assert_eq!(shared.sleep_max(), Duration::from_millis(1));
-        let mut turn = || {
-            let progress = shared.step();
-            shared.pause();
-            (progress, std::mem::take(&mut *told.lock().unwrap()))
-        };
-        assert_eq!(turn(), (Progress::Worked, "aw aw ai bw ap bp ".into()));
-        assert_eq!(turn(), (Progress::Worked, "ad bi bp ".into()), "an end is news");
-        assert_eq!(turn(), (Progress::Done, "bd ".into()));
+        let (mut a, mut b) = (stage('a', works[0], 5), stage('b', works[1], 1));
+        let stages: Vec<(String, &mut dyn Stage)> = vec![("a".into(), &mut a), ("b".into(), &mut b)];
+        let (bell, busy_poll) = (Bell::default(), Duration::ZERO);
+        let mut crew = Crew { stages, bell: &bell, cpus: Vec::new(), busy_poll, feeds, control, at: 0 };
+        assert_eq!((crew.name(), crew.sleep_max()), ("b".into(), Duration::from_millis(1)));
+        let mut turns = Vec::new();
+        while turns.last().is_none_or(|(progress, _)| *progress != Progress::Done) {
+            let progress = crew.step();
+            crew.pause();
+            turns.push((progress, std::mem::take(&mut *told.lock().unwrap())));
+        }
+        turns
+    }
+
+    #[test]
+    fn the_first_stage_goes_on_while_it_has_something_to_do_and_others_take_one_step() {
+        let expected = [
+            (Progress::Worked, "aw aw ai bw ap bp "),
+            (Progress::Worked, "ad bw bp "),
+            (Progress::Worked, "bw bp "),
+            (Progress::Idle, "bi bp "),
+            (Progress::Done, "bd "),
+        ];
+        let expected = expected.map(|(progress, told)| (progress, told.to_owned()));
+        assert_eq!(turns([3, 4], 9, &Control::default()), expected);
+        // No longer than there are blocks for it.
+        assert_eq!(turns([3, 2], 2, &Control::default())[0].1, "aw aw bw ap bp ");
+        // Nor when the run is over.
+        let dead = Control::default();
+        dead.die();
+        assert_eq!(turns([3, 2], 9, &dead)[0].1, "aw bw ap bp ");
     }
 
     #[test]
     fn a_crew_is_idle_when_all_are() {
-        let told = Mutex::new(String::new());
-        let mut stages =
-            ['a', 'b'].map(|name| Scripted { name, works: 1, told: &told, sleep: Duration::ZERO });
-        let (bell, mut crews) = (Arc::default(), Vec::new());
-        for stage in &mut stages {
-            Crew::enlist(&mut crews, "", stage, &bell, true);
-        }
-        assert_eq!(crews[0].step(), Progress::Idle);
+        assert_eq!(turns([1, 1], 9, &Control::default())[0], (Progress::Idle, "ai bi ap bp ".into()));
     }
 }

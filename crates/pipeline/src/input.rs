@@ -90,6 +90,13 @@ impl FrameReader {
         self.stopped = true;
     }
 
+    /// Ends at once: what is at hand was not taken.
+    pub fn discard(&mut self) {
+        self.stop();
+        (self.window, self.at, self.ended, self.restart) = (Bytes::new(), 0, true, false);
+        self.carry.clear();
+    }
+
     /// Will there be no more windows?
     pub fn has_ended(&self) -> bool {
         self.ended

@@ -20,8 +20,8 @@
 //!   are in its record: that it was late, if the run has a deadline, and that its device was lost.
 //! * I5: the decision path (admission, workers) never waits for storage except through the pool; what then waits is the source.
 //!
-//! Threads: one for admission if there is a CPU for it, else it shares that of a worker (`crew.rs`); one per worker, one for the sequencer, one per
-//! stream. Cost: two queue hops per block; per event nothing but its bytes' checksum, its scores, its verdict and, if kept, one copy.
+//! Threads: one for admission, one per worker, one for the sequencer, one per stream; where CPUs are scarce admission may share that of a worker
+//! (`crew.rs`). Cost: two queue hops per block; per event nothing but its bytes' checksum, its scores, its verdict and, if kept, one copy.
 
 mod admission;
 mod clock;
@@ -53,7 +53,7 @@ pub use judge::{Entry, Judge, Provenance};
 pub use ladder::{Choice, DeviceLoss};
 pub use limits::{BATCH_EVENTS_MAX, Limits, LimitsError, WORKERS_MAX};
 pub use run::{Latencies, Outcome, Pipeline, SegmentBooks, Setup, StreamOutcome};
-pub use scheduling::{Cpus, allowed_cpus};
+pub use scheduling::{Cpus, allowed_cpus, keep_on};
 pub use scorer::Scorer;
 pub use scoring::in_scoring;
 pub use stage::{Progress, Stage};

@@ -1,5 +1,6 @@
 //! Wiring the stages and running them, on threads or on one thread from a seed.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
@@ -43,7 +44,7 @@ pub struct Setup<'a> {
     /// else, depend on the speed of the machine.
     pub deadline: Option<Duration>,
     /// How long admission and the workers look for something to do before they sleep, in which the system can give their cores to others.
-    /// Whatever it is, they look for a few microseconds; with `Duration::MAX` they never sleep. A core for each of them is needed for it to be of use.
+    /// Whatever it is, they look for a few microseconds; with `Duration::MAX` they never sleep. Of use if nothing else needs their cores.
     pub busy_poll: Duration,
     /// Where threads run, and whether admission has one of its own.
     pub cpus: Cpus,
@@ -116,6 +117,8 @@ pub struct Outcome {
     pub latencies: Latencies,
     /// How late a frame was admitted at most, in ns: large if the pace was not held. 0 at flat pace.
     pub lag_ns: u64,
+    /// Had admission a thread of its own? Else it took turns with the first worker.
+    pub admitted_apart: bool,
     /// The devices that workers lost, from the first event on.
     pub losses: Vec<DeviceLoss>,
     /// Why the source ended before its end.
@@ -131,7 +134,7 @@ pub struct Outcome {
 /// A wired run that has not begun.
 #[expect(missing_debug_implementations, reason = "trait objects")]
 pub struct Pipeline {
-    admission: (Admission, Arc<Bell>),
+    pub(crate) admission: (Admission, Arc<Bell>),
     pub(crate) workers: Vec<(Worker, Arc<Bell>)>,
     sequencer: (Sequencer, Arc<Bell>),
     writers: Vec<(Writer, Arc<Bell>)>,
@@ -139,6 +142,9 @@ pub struct Pipeline {
     busy_poll: Duration,
     clock: Arc<dyn Clock>,
     cpus: Cpus,
+    /// Has admission a thread of its own? Else it has the first worker's, and its bell.
+    admits_apart: bool,
+    limits: Limits,
     control: Arc<Control>,
 }
 
@@ -152,10 +158,11 @@ impl Pipeline {
         let Setup { deadline, busy_poll, cpus, clock, control, .. } = setup;
         assert_eq!(models.len(), limits.workers(), "one set of models per worker");
         assert_eq!(sinks.len(), menu.streams().len() + 1, "one sink per stream and one for errors");
-        // Stages with one bell share a thread. The source has the bell of admission, which waits for blocks and bytes.
+        let live = source.is_live() || pace != Pace::Flat;
+        let admits_apart = cpus.admit_apart(limits.workers(), live);
+        // Admission waits for two things, blocks and bytes, on one bell.
         let bells = |n: usize| -> Vec<Arc<Bell>> { (0..n).map(|_| Arc::default()).collect() };
         let admission_bell = source.bell().unwrap_or_default();
-        let admits_apart = cpus.admit_apart(limits.workers());
         let (mut worker_bells, writer_bells) = (bells(limits.workers()), bells(sinks.len()));
         if !admits_apart {
             worker_bells[0] = admission_bell.clone();
@@ -225,22 +232,24 @@ impl Pipeline {
             busy_poll,
             clock,
             cpus,
+            admits_apart,
+            limits,
             control,
         }
     }
 
-    /// Runs every stage on its own thread; without a CPU for it admission shares that of a worker. `on_segment` is called on this thread, with the books of each segment as it ends.
+    /// Runs the stages on threads. `on_segment` is called on this thread, with the books of each segment as it ends.
     pub fn run_threads(mut self, mut on_segment: impl FnMut(SegmentBooks)) -> Outcome {
         let start = self.clock.now_ns();
-        let (control, busy_poll, ended) = (self.control.clone(), self.busy_poll, self.news.0.clone());
+        let (control, ended) = (self.control.clone(), self.news.0.clone());
         let news = std::mem::replace(&mut self.news.1, mpsc::channel().1);
         let (mut panics, mut refused) = (Vec::new(), None);
         thread::scope(|scope| {
             let mut running = Vec::new();
             for crew in self.crews() {
-                let (control, ended, name) = (&*control, ended.clone(), crew.name.clone());
+                let (ended, name) = (ended.clone(), crew.name());
                 let run = move || {
-                    let result = crew.run(control, busy_poll);
+                    let result = crew.run();
                     // The one who waits for this is there until every stage has ended.
                     let _ = ended.send(News::Ended);
                     result
@@ -263,32 +272,40 @@ impl Pipeline {
                 }
             }
             for (name, handle) in running {
-                let result = handle.join().unwrap_or_else(|panic| Err(panic_message(&*panic)));
-                panics.extend(result.err().map(|message| format!("{name}: {message}")));
+                let of_thread =
+                    |panic: Box<dyn Any + Send>| Err(format!("{name}: {}", panic_message(&*panic)));
+                panics.extend(handle.join().unwrap_or_else(of_thread).err());
             }
         });
         Outcome { refused, ..self.finish(start, panics) }
     }
 
-    /// The stages by the threads that they need, each crew in the order of the blocks' way.
+    /// The stages by the threads that they need.
     fn crews(&mut self) -> Vec<Crew<'_>> {
-        let mut crews = Vec::new();
-        let others = self.cpus.of_others();
-        let (admission, bell) = &mut self.admission;
-        Crew::enlist(&mut crews, "admission", admission, bell, true).keep_on(others.clone());
-        for (k, (worker, bell)) in self.workers.iter_mut().enumerate() {
-            let crew = Crew::enlist(&mut crews, &format!("worker-{k}"), worker, bell, true);
-            crew.keep_on(self.cpus.of_worker(k));
+        let Self { admission, workers, sequencer, writers, control, cpus, busy_poll, limits, .. } = self;
+        let feeds = limits.inbound_blocks();
+        let crew =
+            |stages, bell, cpus, busy_poll| Crew { stages, bell, cpus, busy_poll, feeds, control, at: 0 };
+        let (mut crews, others) = (Vec::new(), cpus.of_others(limits.workers()));
+        let mut stages: Vec<(String, &mut dyn Stage)> = vec![("admission".into(), &mut admission.0)];
+        if self.admits_apart {
+            crews.push(crew(std::mem::take(&mut stages), &*admission.1, others.clone(), *busy_poll));
         }
-        let (sequencer, bell) = &mut self.sequencer;
-        Crew::enlist(&mut crews, "sequencer", sequencer, bell, false).keep_on(others.clone());
-        for (k, (writer, bell)) in self.writers.iter_mut().enumerate() {
-            Crew::enlist(&mut crews, &format!("writer-{k}"), writer, bell, false).keep_on(others.clone());
+        for (k, (worker, bell)) in workers.iter_mut().enumerate() {
+            stages.push((format!("worker-{k}"), worker));
+            crews.push(crew(std::mem::take(&mut stages), bell, cpus.of_worker(k), *busy_poll));
+        }
+        let storage: [(String, &mut dyn Stage, &Bell); 1] =
+            [("sequencer".into(), &mut sequencer.0, &sequencer.1)];
+        let writers = writers.iter_mut().enumerate();
+        let writers = writers.map(|(k, (writer, bell))| (format!("writer-{k}"), writer as _, &**bell));
+        for (name, stage, bell) in storage.into_iter().chain(writers) {
+            crews.push(crew(vec![(name, stage)], bell, others.clone(), Duration::ZERO));
         }
         crews
     }
 
-    /// Runs every stage on this thread, one step at a time, in an order drawn from `seed`. `between` is called before each step: the place to
+    /// Runs everything on this thread, one step at a time, in an order drawn from `seed`. `between` is called before each step: the place to
     /// move a clock or to stop the run.
     pub fn run_seeded(
         mut self,
@@ -297,20 +314,18 @@ impl Pipeline {
         on_segment: impl FnMut(SegmentBooks),
     ) -> Outcome {
         let start = self.clock.now_ns();
-        let mut stages: Vec<&mut dyn Stage> = vec![&mut self.admission.0, &mut self.sequencer.0];
-        stages.extend(self.workers.iter_mut().map(|(worker, _)| worker as &mut dyn Stage));
-        stages.extend(self.writers.iter_mut().map(|(writer, _)| writer as &mut dyn Stage));
+        let mut crews = self.crews();
         let mut state = seed;
-        while !stages.is_empty() {
+        while !crews.is_empty() {
             between();
             // Any generator serves; this one (Knuth's MMIX constants) is short and the same everywhere.
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let pick = (state >> 33) as usize % stages.len();
-            if stages[pick].step() == Progress::Done {
-                stages.swap_remove(pick);
+            let pick = (state >> 33) as usize % crews.len();
+            if crews[pick].step() == Progress::Done {
+                crews.swap_remove(pick);
             }
         }
-        drop(stages);
+        drop(crews);
         let segments = self.news.1.try_iter().filter_map(|news| match news {
             News::Segment(books) => Some(*books),
             News::Ended => None,
@@ -354,6 +369,7 @@ impl Pipeline {
             closes,
             latencies,
             lag_ns: admitted.lag_ns,
+            admitted_apart: self.admits_apart,
             losses,
             source_error,
             panics,

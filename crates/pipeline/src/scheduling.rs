@@ -17,7 +17,8 @@ pub struct Cpus {
 }
 
 impl Cpus {
-    /// All that the process may use. Workers are kept on those that are listed, in turn, and every other thread off them, if that leaves any.
+    /// All that the process may use. Workers are kept on those that are listed, in turn, and every other thread of the pipeline off them, if that
+    /// leaves any.
     pub fn of_process(workers: &[usize]) -> Self {
         Self::new(thread::available_parallelism().map_or(1, usize::from), workers)
     }
@@ -29,12 +30,14 @@ impl Cpus {
 
     /// As many as there are for workers: those that they are kept on, or all.
     pub fn for_workers(&self) -> usize {
-        if self.workers.is_empty() { self.count } else { self.workers.iter().collect::<BTreeSet<_>>().len() }
+        if self.workers.is_empty() { self.count } else { self.of_workers(usize::MAX).len() }
     }
 
-    /// Is there a CPU for admission, beside those of so many workers and one for what stores?
-    pub(crate) fn admit_apart(&self, workers: usize) -> bool {
-        self.count >= workers.min(self.for_workers()) + 2
+    /// Does admission have a thread of its own, beside so many workers? It does if a CPU is left for it; one that is left by workers with CPUs of their
+    /// own is for what stores. Without one it does for a live source, whose frames should not wait for one worker if another is idle.
+    pub(crate) fn admit_apart(&self, workers: usize, live: bool) -> bool {
+        let taken = if self.workers.is_empty() { workers } else { self.of_workers(workers).len() + 1 };
+        self.count > taken || (live && workers > 1)
     }
 
     /// Where a worker is kept; empty: anywhere.
@@ -42,13 +45,19 @@ impl Cpus {
         self.workers.iter().copied().cycle().skip(worker % self.workers.len().max(1)).take(1).collect()
     }
 
-    /// Where everything else is kept; empty: anywhere.
-    pub(crate) fn of_others(&self) -> Vec<usize> {
-        if self.workers.is_empty() {
+    /// Where everything else is kept, beside so many workers; empty: anywhere.
+    pub(crate) fn of_others(&self, workers: usize) -> Vec<usize> {
+        let taken = self.of_workers(workers);
+        if taken.is_empty() {
             return Vec::new();
         }
         let allowed = allowed_cpus().unwrap_or_default();
-        allowed.into_iter().filter(|cpu| !self.workers.contains(cpu)).collect()
+        allowed.into_iter().filter(|cpu| !taken.contains(cpu)).collect()
+    }
+
+    /// Those that the first so many workers are kept on.
+    fn of_workers(&self, workers: usize) -> BTreeSet<usize> {
+        self.workers.iter().copied().take(workers).collect()
     }
 }
 
@@ -70,7 +79,7 @@ pub(crate) fn wake_on_time() {
 }
 
 /// Keeps the calling thread on these CPUs, if there are any.
-pub(crate) fn pin(cpus: &[usize]) -> io::Result<()> {
+pub fn keep_on(cpus: &[usize]) -> io::Result<()> {
     if cpus.is_empty() {
         return Ok(());
     }
@@ -94,13 +103,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn admission_has_a_thread_if_a_cpu_is_left_for_it_and_one_for_storage() {
-        let apart = |count, pinned: &[usize], workers| Cpus::new(count, pinned).admit_apart(workers);
-        assert_eq!([1, 2, 3, 4].map(|count| apart(count, &[], 1)), [false, false, true, true]);
-        assert_eq!([14, 15, 16].map(|workers| apart(16, &[], workers)), [true, false, false]);
+    fn admission_has_a_thread_if_a_cpu_is_left_for_it_or_frames_come_by_themselves() {
+        let apart = |count, pinned: &[usize], workers| Cpus::new(count, pinned).admit_apart(workers, false);
+        assert_eq!([1, 2, 3].map(|count| apart(count, &[], 1)), [false, true, true]);
+        assert_eq!([14, 15, 16].map(|workers| apart(16, &[], workers)), [true, true, false]);
+        // One CPU beside those of the workers is for what stores.
+        assert_eq!([2, 3].map(|count| apart(count, &[1], 1)), [false, true]);
+        assert_eq!([2, 3].map(|count| apart(count, &[0, 1], 1)), [false, true]);
         // Several workers may share a CPU.
-        assert_eq!([4, 3].map(|count| apart(count, &[1, 2, 1], 3)), [true, false]);
-        assert_eq!([2, 3].map(|count| apart(count, &[1], 8)), [false, true]);
+        assert_eq!([3, 4].map(|count| apart(count, &[1, 2, 1], 3)), [false, true]);
+        let live = |pinned: &[usize], workers| Cpus::new(2, pinned).admit_apart(workers, true);
+        assert_eq!([1, 2, 3].map(|workers| live(&[], workers)), [true, true, true]);
+        assert_eq!([live(&[1], 1), live(&[0, 1], 2)], [false, true]);
         assert_eq!([&[] as &[usize], &[1, 2, 1]].map(|pinned| Cpus::new(16, pinned).for_workers()), [16, 2]);
     }
 
@@ -116,9 +130,10 @@ mod tests {
     fn others_are_kept_off_the_cpus_of_workers_if_that_leaves_any() {
         let allowed = allowed_cpus().unwrap();
         let (last, rest) = allowed.split_last().unwrap();
-        assert_eq!(Cpus::of_process(&[*last]).of_others(), rest);
-        assert_eq!(Cpus::of_process(&allowed).of_others(), []);
-        assert_eq!(Cpus::of_process(&[]).of_others(), []);
+        assert_eq!(Cpus::of_process(&[*last]).of_others(1), rest);
+        assert_eq!(Cpus::of_process(&[*last, allowed[0]]).of_others(1), rest, "one worker takes one");
+        assert_eq!(Cpus::of_process(&allowed).of_others(allowed.len()), []);
+        assert_eq!(Cpus::of_process(&[]).of_others(1), []);
     }
 
     #[test]
@@ -126,7 +141,8 @@ mod tests {
     fn a_pinned_thread_may_run_nowhere_else() {
         let cpus = allowed_cpus().unwrap();
         let last = cpus[cpus.len() - 1];
-        let seen = thread::spawn(move || pin(&[last]).and_then(|()| allowed_cpus())).join().unwrap().unwrap();
+        let seen =
+            thread::spawn(move || keep_on(&[last]).and_then(|()| allowed_cpus())).join().unwrap().unwrap();
         assert_eq!(seen, [last]);
         assert_eq!(allowed_cpus().unwrap(), cpus, "this thread was not touched");
     }

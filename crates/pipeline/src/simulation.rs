@@ -18,7 +18,9 @@ use tamis_port::{Classifier, ClassifierError, Sink, SinkReport};
 use tamis_sim::{FaultPlan, FaultRates, Faulted, GenOptions, Generator};
 
 use self::doubles::{Memory, Records, SimClock, Windows};
-use crate::{Choice, Control, Cpus, Limits, Outcome, Pace, Pipeline, Provenance, SegmentBooks, Setup};
+use crate::admission::Admission;
+use crate::{Choice, Clock, Control, Cpus, Limits, Outcome, Pace, Pipeline, Progress, Provenance};
+use crate::{SegmentBooks, Setup, Stage};
 
 const SCHEMA: &str = r#"
 name = "toy"
@@ -99,7 +101,7 @@ struct Case {
     pace: Pace,
     deadline: Option<Duration>,
     tick_ns: u64,
-    /// For real threads: how many stages share one follows from it.
+    /// Whether admission takes turns with a worker follows from it.
     cpus: usize,
 }
 
@@ -254,6 +256,7 @@ fn the_ledger_balances_to_the_event_whatever_is_thrown_at_it() {
         let case = Case {
             workers: 1 + seed as usize % 4,
             batch: [1, 7, 64, 100, 256][seed as usize % 5],
+            cpus: [1, CPUS][seed as usize % 2],
             ..Case::default()
         };
         let (outcome, segments, streams) = bench(&bytes, &case).seeded(seed);
@@ -405,14 +408,52 @@ fn a_stop_loses_nothing_that_was_taken_and_an_abort_counts_what_it_drops() {
 }
 
 #[test]
+fn what_a_stopped_recording_would_still_have_played_was_not_taken() {
+    panics_quietly();
+    let Faulted { bytes, .. } = faulted(39, 0.0);
+    let case = Case { pace: Pace::Rate(1e6), windows: vec![usize::MAX], batch: 7, ..Case::default() };
+    let Bench { pipeline, streams, control, clock } = bench(&bytes, &case);
+    let between = || {
+        clock.clock.advance(50);
+        if clock.clock.now_ns() > 1_000_000 {
+            control.drain();
+        }
+    };
+    let outcome = pipeline.run_seeded(11, between, |_| ());
+    // A million per second for a ms, and a frame.
+    assert!((900..=1_100).contains(&outcome.tally.received), "{}", outcome.tally.received);
+    assert_eq!((outcome.balance, outcome.tally.corrupt.total()), (Ok(()), 0));
+    assert_eq!(outcome.tally.accepted, take(streams)[0].len() as u64);
+}
+
+/// A block that lies there is taken by the worker on the same thread; if that goes to sleep instead, another is called.
+#[test]
+fn admission_calls_other_workers_for_a_second_block_and_before_it_sleeps() {
+    let Faulted { bytes, .. } = faulted(39, 0.0);
+    let case = Case { workers: 2, cpus: 1, batch: 7, windows: vec![usize::MAX], ..Case::default() };
+    let Bench { mut pipeline, .. } = bench(&bytes, &case);
+    let (admission, other) = (&mut pipeline.admission.0, pipeline.workers[1].1.clone());
+    // Whoever rings an announced bell takes the announcement, and only one can.
+    let mut called = |act: &mut dyn FnMut(&mut Admission)| {
+        other.announce();
+        act(admission);
+        !other.ring()
+    };
+    let mut step = |admission: &mut Admission| while admission.step() != Progress::Worked {};
+    assert!(!called(&mut step), "the first block");
+    assert!(called(&mut |admission| admission.pause()), "before it sleeps");
+    assert!(called(&mut step), "the second block");
+}
+
+#[test]
 fn a_stage_that_panics_ends_the_run_with_its_message() {
     panics_quietly();
     let Faulted { bytes, .. } = faulted(4, 0.0);
-    for (cpus, message) in [(1, "admission+worker-0: a defect"), (CPUS, "worker-0: a defect")] {
+    for cpus in [1, CPUS] {
         let mut bench = bench(&bytes, &Case { workers: 1, cpus, ..Case::default() });
         bench.pipeline.workers[0].0.tamper = Some(|_| panic!("a defect"));
         let outcome = bench.pipeline.run_threads(|_| ());
-        assert_eq!(outcome.panics.first().map(String::as_str), Some(message));
+        assert_eq!(outcome.panics.first().map(String::as_str), Some("worker-0: a defect"));
     }
 }
 

@@ -27,7 +27,7 @@ pub enum Progress {
 
 /// A state machine that never waits.
 pub trait Stage: Send {
-    /// Does one block's worth of work, if there is any.
+    /// Does one block's worth of work, if there is any; a crew of stages more.
     fn step(&mut self) -> Progress;
 
     /// Called when a step had nothing to do, before the stage sleeps: the place to wake those who were not woken for the little that they got.

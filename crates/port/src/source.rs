@@ -30,7 +30,8 @@ pub struct SourceError {
 
 /// A stream of frames, as bytes. It neither finds nor checks frames: the pipeline does, for every source alike.
 pub trait Source: Send {
-    /// The next window. Must not block for longer than a few milliseconds: a stop request is only seen in between.
+    /// The next window. Must not block for longer than a few milliseconds: a stop request is only seen in between, and the thread may have events
+    /// to decide.
     ///
     /// After [`Window::End`] or an error every further call gives `Window::End`.
     fn poll(&mut self) -> Result<Window, SourceError>;
@@ -45,6 +46,11 @@ pub trait Source: Send {
     /// on it; a source without a bell is asked again and again.
     fn bell(&self) -> Option<Arc<Bell>> {
         None
+    }
+
+    /// Do frames come by themselves, and not when they are asked for? Then somebody must be at hand for them at any time.
+    fn is_live(&self) -> bool {
+        self.bell().is_some()
     }
 
     /// No more input is wanted: the source takes nothing more from outside, gives what it has already taken, then [`Window::End`]. A recording

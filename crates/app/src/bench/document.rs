@@ -163,7 +163,7 @@ pub(super) fn remarks(bench: &Bench, bounds: &Bounds<'_>, looked_for_rate: bool)
         && let Some(cell) = bounds.cells.iter().find(|cell| cell.name == row.name)
         && let Some(parts) = bounds.parts(cell.kept)
     {
-        let (by, ns) = parts.slowest(cell.bed.workers);
+        let (by, ns) = parts.slowest(cell.bed.workers, cell.admitted_apart);
         let verb = if by == "admission" || by == "writer" { "is" } else { "are" };
         let (name, measured) = (&row.name, 1e9 / row.spread.median);
         remarks.push(format!(
@@ -192,7 +192,7 @@ pub(super) fn remarks(bench: &Bench, bounds: &Bounds<'_>, looked_for_rate: bool)
     }
     if let Some(lost) = bounds.turns.median(Section::Probes, LOST_OF_ALL).filter(|&lost| lost > 0.05) {
         remarks.push(format!(
-            "others took {:.0} % of the time of threads that spun on all cores, and as much from every run: compare core times",
+            "threads that spun on all cores got {:.0} % less than the time of all of them, and so do runs that need all: compare core times",
             lost * 100.0
         ));
     }

@@ -4,10 +4,12 @@
 //! of the pipeline, but beside a run it is one of their neighbours.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
+use std::sync::{Barrier, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use tamis_ledger::{Latency, Quantiles};
+use tamis_pipeline::keep_on;
 
 /// How long the sleeper sleeps at a time.
 pub(crate) const NAP: Duration = Duration::from_micros(200);
@@ -25,21 +27,36 @@ pub(crate) struct Gaps {
     pub(crate) lost: f64,
 }
 
-/// Reads the clock without a pause for this long, on so many threads at once. A virtual machine may have the time of one core for one thread, and
-/// less than that of two for two.
-pub(crate) fn spin(threads: usize, time: Duration) -> Gaps {
-    let end = Instant::now() + time;
-    let gaps: Vec<Gaps> = thread::scope(|scope| {
-        let threads: Vec<_> =
-            (0..threads).map(|_| scope.spawn(|| spin_while(|| Instant::now() < end))).collect();
-        threads.into_iter().map(|thread| thread.join().expect("a witness does not panic")).collect()
-    });
+/// Reads the clock without a pause for this long, on so many threads at once, which are kept on these CPUs in turn, if there are any. A virtual machine
+/// may have the time of one core for one thread, and less than that of two for two.
+pub(crate) fn spin(threads: usize, cpus: &[usize], time: Duration) -> Gaps {
+    let spin = |start: Instant| spin_while(start, || start.elapsed() < time);
+    let gaps = together(threads, cpus, spin);
     let max_ns = gaps.iter().map(|gaps| gaps.max_ns).max().unwrap_or_default();
     Gaps { max_ns, lost: gaps.iter().map(|gaps| gaps.lost).sum::<f64>() / threads.max(1) as f64 }
 }
 
-fn spin_while(mut goes_on: impl FnMut() -> bool) -> Gaps {
-    let start = Instant::now();
+/// Does the same on so many threads at once. All are told the same start, at which each of them is there; that one runs later is part of what it sees.
+pub(crate) fn together<T: Send>(
+    threads: usize,
+    cpus: &[usize],
+    work: impl Fn(Instant) -> T + Sync,
+) -> Vec<T> {
+    let (all_are_there, start) = (Barrier::new(threads), OnceLock::new());
+    let run = |k: usize| {
+        // It was checked before; a CPU that went away meanwhile costs precision.
+        let _ = keep_on(cpus.get(k % cpus.len().max(1)).map_or(&[], std::slice::from_ref));
+        all_are_there.wait();
+        work(*start.get_or_init(Instant::now))
+    };
+    thread::scope(|scope| {
+        let run = &run;
+        let threads: Vec<_> = (0..threads).map(|k| scope.spawn(move || run(k))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("it does not panic")).collect()
+    })
+}
+
+fn spin_while(start: Instant, mut goes_on: impl FnMut() -> bool) -> Gaps {
     let (mut last, mut max_ns, mut lost_ns) = (start, 0, 0);
     while goes_on() {
         for _ in 0..READINGS {
@@ -99,7 +116,7 @@ pub(crate) fn sleeper() -> Witness<Quantiles> {
 
 /// Spins beside a measurement. Takes a whole core: only for a machine that has one to spare.
 pub(crate) fn spinner() -> Witness<Gaps> {
-    witness(|stopped| spin_while(|| stopped.try_recv() == Err(TryRecvError::Empty)))
+    witness(|stopped| spin_while(Instant::now(), || stopped.try_recv() == Err(TryRecvError::Empty)))
 }
 
 fn witness<T: Send + 'static>(look: impl FnOnce(&Receiver<()>) -> T + Send + 'static) -> Witness<T> {
@@ -122,7 +139,7 @@ mod tests {
     #[test]
     fn threads_that_outnumber_the_cores_see_the_gaps_in_which_others_run() {
         let cores = crate::bench::machine::cores();
-        let gaps = spin(4 * cores, Duration::from_millis(100));
+        let gaps = spin(4 * cores, &[], Duration::from_millis(100));
         // Each has a quarter of a core.
         assert!(gaps.lost > 0.5 && gaps.max_ns > 100_000, "{gaps:?}");
     }

@@ -190,7 +190,7 @@ fn run(
     let spinner = has_core_to_spare(bed).then(jitter::spinner);
     // As many threads as the run will have for decisions.
     let threads = bed.workers.min(cores());
-    let before = if spinner.is_none() { jitter::spin(threads, SPIN) } else { Gaps::default() };
+    let before = if spinner.is_none() { jitter::spin(threads, &bed.pin, SPIN) } else { Gaps::default() };
     let sleeper = jitter::sleeper();
     let frames = frames(workload, events_per_s, seconds);
     let done = workload.timed(bed, frames, events_per_s, schedule);

@@ -107,6 +107,10 @@ impl Source for OpenLoop {
         Ok(Window::Bytes(frame))
     }
 
+    fn is_live(&self) -> bool {
+        true
+    }
+
     fn stop(&mut self) {
         self.left = 0;
     }

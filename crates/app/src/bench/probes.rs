@@ -5,7 +5,6 @@
 //! caches or lowers the clock does. How much time others take is a probe by itself.
 
 use std::hint::black_box;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use tamis_kernel::Isa;
@@ -30,8 +29,8 @@ const PEAK_ROUNDS: usize = 20_000;
 const CLOCK_READINGS: usize = 1000;
 const NAPS: usize = 50;
 const SPIN: Duration = Duration::from_millis(30);
-/// Hosts of virtual machines share out time in periods of 100 ms.
-const SPIN_OF_ALL: Duration = Duration::from_millis(250);
+/// How long all cores are kept busy: hosts of virtual machines share out time in periods of 100 ms.
+const TOGETHER: Duration = Duration::from_millis(250);
 
 pub(crate) const PEAK: &str = "multiply-add f32";
 const PEAK_OF_ALL: &str = "multiply-add f32, all cores";
@@ -41,11 +40,11 @@ const READ_OF_ALL: &str = "memory read, all cores";
 pub(crate) const CRC: &str = "CRC32C";
 pub(crate) const ZSTD: &str = "zstd of the events";
 
-const GAP: &str = "gap, one core spins, max";
-const GAP_OF_ALL: &str = "gap, all cores spin, max";
+const GAP: &str = "gap while spinning, max";
+const GAP_OF_ALL: &str = "gap on all cores, max";
 /// What others take from one thread, and from one on each core.
-const LOST: &str = "time lost, one core spins";
-pub(crate) const LOST_OF_ALL: &str = "time lost, all cores spin";
+const LOST: &str = "time lost in gaps";
+pub(crate) const LOST_OF_ALL: &str = "time lost on all cores";
 
 /// Does so many rounds of multiply-adds on registers, and says how many numbers were multiplied and added; none if the CPU lacks it.
 type MultiplyAdds = fn(usize) -> Option<usize>;
@@ -88,20 +87,19 @@ impl Probes {
                 add(name, Unit::MultiplyAddsPerSecond, rate);
             }
         }
-        let peak_f32 = || peak(multiply_adds_f32).unwrap_or_default();
-        add(PEAK_OF_ALL, Unit::MultiplyAddsPerSecond, on_all_cores(peak_f32));
+        let done = multiply_adds_f32(PEAK_ROUNDS).unwrap_or_default() as f64;
+        let rate = pieces_on_all_cores(|| _ = black_box(multiply_adds_f32(PEAK_ROUNDS)));
+        add(PEAK_OF_ALL, Unit::MultiplyAddsPerSecond, done * rate);
         let numbers = PIECE / size_of::<u64>();
         let pieces = self.to.chunks_exact_mut(numbers).zip(self.from.chunks_exact(numbers));
         let copy =
             |(to, from): (&mut [u64], &[u64])| timed(|| black_box(to).copy_from_slice(black_box(from))).0;
         add(COPY, Unit::BytesPerSecond, PIECE as f64 / median(pieces.map(copy)));
         let sum = |piece: &[u64]| black_box(piece).iter().fold(0u64, |a, b| a.wrapping_add(*b));
-        let read = || {
-            let pieces = self.from.chunks_exact(numbers).map(|piece| timed(|| black_box(sum(piece))).0);
-            PIECE as f64 / median(pieces)
-        };
-        add(READ, Unit::BytesPerSecond, read());
-        add(READ_OF_ALL, Unit::BytesPerSecond, on_all_cores(read));
+        let pieces = self.from.chunks_exact(numbers).map(|piece| timed(|| black_box(sum(piece))).0);
+        add(READ, Unit::BytesPerSecond, PIECE as f64 / median(pieces));
+        let rate = pieces_on_all_cores(|| _ = black_box(sum(&self.from)));
+        add(READ_OF_ALL, Unit::BytesPerSecond, LARGE as f64 * rate);
         let checked = &self.records.repeat(CHECKED.div_ceil(self.records.len()))[..CHECKED];
         let check = || (0..CHECKS).fold(0, |crc, _| crc ^ tamis_event::crc32c(black_box(checked)));
         let seconds = median((0..PIECES).map(|_| timed(|| black_box(check())).0));
@@ -116,10 +114,9 @@ impl Probes {
         let late = jitter::naps(NAPS);
         add("wake-up late, p50", Unit::Ns, late.p50 as f64);
         add("wake-up late, max", Unit::Ns, late.max as f64);
-        for (threads, gap, lost, time) in
-            [(1, GAP, LOST, SPIN), (cores(), GAP_OF_ALL, LOST_OF_ALL, SPIN_OF_ALL)]
+        for (threads, gap, lost, time) in [(1, GAP, LOST, SPIN), (cores(), GAP_OF_ALL, LOST_OF_ALL, TOGETHER)]
         {
-            let gaps = jitter::spin(threads, time);
+            let gaps = jitter::spin(threads, &[], time);
             add(gap, Unit::Ns, gaps.max_ns as f64);
             add(lost, Unit::Share, gaps.lost);
         }
@@ -133,12 +130,20 @@ fn peak(multiply_adds: MultiplyAdds) -> Option<f64> {
     Some(done as f64 / seconds)
 }
 
-/// The sum of what a thread on each core reaches while the others try: what more workers can bring at most.
-fn on_all_cores(rate: impl Fn() -> f64 + Sync) -> f64 {
-    thread::scope(|scope| {
-        let threads: Vec<_> = (0..cores()).map(|_| scope.spawn(&rate)).collect();
-        threads.into_iter().map(|thread| thread.join().expect("a probe does not panic")).sum()
-    })
+/// What a thread on each core reaches at once, in pieces per second of all together: what more workers can bring at most. Time that is taken away from
+/// them counts, unlike for one thread.
+fn pieces_on_all_cores(piece: impl Fn() + Sync) -> f64 {
+    let run = |start: Instant| {
+        let mut pieces = 0;
+        while start.elapsed() < TOGETHER {
+            piece();
+            pieces += 1;
+        }
+        (pieces, start.elapsed())
+    };
+    let ran = jitter::together(cores(), &[], run);
+    let longest = ran.iter().map(|(_, time)| *time).max().unwrap_or_default();
+    f64::from(ran.iter().map(|(pieces, _)| pieces).sum::<u32>()) / longest.as_secs_f64().max(1e-9)
 }
 
 /// Seconds that it took, and what came out.

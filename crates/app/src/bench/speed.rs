@@ -31,11 +31,13 @@ pub(crate) struct Cell {
     passes: u64,
     /// Share of the events that was accepted.
     pub(crate) kept: f64,
+    /// Had admission a thread of its own?
+    pub(crate) admitted_apart: bool,
 }
 
 impl Cell {
     pub(crate) fn new(section: Section, name: String, workload: Workload, bed: Bed) -> Self {
-        Self { section, name, workload, bed, passes: 0, kept: 0.0 }
+        Self { section, name, workload, bed, passes: 0, kept: 0.0, admitted_apart: true }
     }
 
     /// Plays the events for a moment, to warm up, and finds how many a run of `seconds` needs. `events` bounds the number if it is given: from
@@ -78,6 +80,7 @@ impl Cell {
         let used = core_seconds() - before;
         let events = report.ledger.received.max(1) as f64;
         self.kept = report.ledger.accepted as f64 / events;
+        self.admitted_apart = report.admitted_apart;
         Ok(Run { events_per_s: report.throughput.events_per_s, core_ns: used * 1e9 / events })
     }
 }

@@ -45,7 +45,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "CPU,..", value_delimiter = ',', allow_hyphen_values = true, value_parser = units::cpu)]
     pin: Vec<usize>,
     /// How long the deciding threads and the one that feeds them look for something to do before they sleep: a time such as 50us, or always. Saves
-    /// the time of a wake-up and costs the time of their cores; of use if there is a core for each of them [default: a few us]
+    /// the time of a wake-up and costs the time of their cores; of use if nothing else needs these [default: a few us]
     #[arg(long, value_name = "TIME", value_parser = units::busy_poll)]
     busy_poll: Option<Duration>,
     /// Most events per block [default: 4096; 65536 on a GPU]
