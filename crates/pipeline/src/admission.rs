@@ -268,7 +268,8 @@ impl Admission {
         Progress::Worked
     }
 
-    /// At a stop nothing waits for its time any more: what came from outside is decided, and what a recording would still have played was never taken.
+    /// At a stop nothing waits for its time any more: what came from outside is decided, and what a recording would still have played was not
+    /// taken.
     fn leave_pace(&mut self) {
         self.pace = Pace::Flat;
         if !self.source_rings {

@@ -161,9 +161,8 @@ impl Pipeline {
         let live = source.is_live() || pace != Pace::Flat;
         let admits_apart = cpus.admit_apart(limits.workers(), live);
         // Admission waits for two things, blocks and bytes, on one bell.
-        let bells = |n: usize| -> Vec<Arc<Bell>> { (0..n).map(|_| Arc::default()).collect() };
         let admission_bell = source.bell().unwrap_or_default();
-        let (mut worker_bells, writer_bells) = (bells(limits.workers()), bells(sinks.len()));
+        let mut worker_bells: Vec<Arc<Bell>> = (0..limits.workers()).map(|_| Arc::default()).collect();
         if !admits_apart {
             worker_bells[0] = admission_bell.clone();
         }
@@ -205,16 +204,7 @@ impl Pipeline {
             (Worker::new(judge, queues, deadline, clock.clone(), control.clone()), bell)
         });
         let workers = workers.collect();
-        // The chain of writers is built from its end: the last one gives blocks back to the pool.
-        let mut next = free_outputs;
-        let mut writers = Vec::new();
-        for (stream, (sink, bell)) in sinks.into_iter().zip(writer_bells).enumerate().rev() {
-            let (sender, input) = queue(outputs, &[], &[&bell]);
-            let sender = sender.patient(limits.outputs_per_wake());
-            writers.push((Writer::new(stream, sink, input, next, clock.clone(), control.clone()), bell));
-            next = sender;
-        }
-        writers.reverse();
+        let (next, writers) = chain(sinks, limits, free_outputs, &clock, &control);
         let sequencer = Sequencer::new(
             from_workers,
             next,
@@ -377,6 +367,27 @@ impl Pipeline {
             elapsed_ns,
         }
     }
+}
+
+/// The writers, and the end of the first one's queue. Built from its end: the last one gives blocks back to the pool.
+fn chain(
+    sinks: Vec<Box<dyn Sink>>,
+    limits: Limits,
+    pool: Sender<Outbound>,
+    clock: &Arc<dyn Clock>,
+    control: &Arc<Control>,
+) -> (Sender<Outbound>, Vec<(Writer, Arc<Bell>)>) {
+    let outputs = limits.outbound_blocks(sinks.len());
+    let (mut next, mut writers) = (pool, Vec::new());
+    for (stream, sink) in sinks.into_iter().enumerate().rev() {
+        let bell = Arc::<Bell>::default();
+        let (sender, input) = queue(outputs, &[], &[&bell]);
+        let sender = sender.patient(limits.outputs_per_wake());
+        writers.push((Writer::new(stream, sink, input, next, clock.clone(), control.clone()), bell));
+        next = sender;
+    }
+    writers.reverse();
+    (next, writers)
 }
 
 /// A queue that starts full of fresh blocks.

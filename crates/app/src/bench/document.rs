@@ -192,7 +192,7 @@ pub(super) fn remarks(bench: &Bench, bounds: &Bounds<'_>, looked_for_rate: bool)
     }
     if let Some(lost) = bounds.turns.median(Section::Probes, LOST_OF_ALL).filter(|&lost| lost > 0.05) {
         remarks.push(format!(
-            "threads that spun on all cores got {:.0} % less than the time of all of them, and so do runs that need all: compare core times",
+            "threads that spun on all cores lost {:.0} % of their time, and so do runs that need all of them: compare core times",
             lost * 100.0
         ));
     }

@@ -27,8 +27,8 @@ pub(crate) struct Gaps {
     pub(crate) lost: f64,
 }
 
-/// Reads the clock without a pause for this long, on so many threads at once, which are kept on these CPUs in turn, if there are any. A virtual machine
-/// may have the time of one core for one thread, and less than that of two for two.
+/// Reads the clock without a pause for this long, on so many threads at once, which are kept on these CPUs in turn, if there are any. A virtual
+/// machine may have the time of one core for one thread, and less than that of two for two.
 pub(crate) fn spin(threads: usize, cpus: &[usize], time: Duration) -> Gaps {
     let spin = |start: Instant| spin_while(start, || start.elapsed() < time);
     let gaps = together(threads, cpus, spin);
@@ -36,7 +36,8 @@ pub(crate) fn spin(threads: usize, cpus: &[usize], time: Duration) -> Gaps {
     Gaps { max_ns, lost: gaps.iter().map(|gaps| gaps.lost).sum::<f64>() / threads.max(1) as f64 }
 }
 
-/// Does the same on so many threads at once. All are told the same start, at which each of them is there; that one runs later is part of what it sees.
+/// Does the same on so many threads at once. All are told the same start, at which each of them is there; that one runs later is part of what it
+/// sees.
 pub(crate) fn together<T: Send>(
     threads: usize,
     cpus: &[usize],

@@ -130,8 +130,8 @@ fn peak(multiply_adds: MultiplyAdds) -> Option<f64> {
     Some(done as f64 / seconds)
 }
 
-/// What a thread on each core reaches at once, in pieces per second of all together: what more workers can bring at most. Time that is taken away from
-/// them counts, unlike for one thread.
+/// What a thread on each core reaches at once, in pieces per second of all together: what more workers can bring at most. Time that is taken away
+/// from them counts, unlike for one thread.
 fn pieces_on_all_cores(piece: impl Fn() + Sync) -> f64 {
     let run = |start: Instant| {
         let mut pieces = 0;

@@ -8,9 +8,9 @@ use tamis_port::{Source, SourceError, Window};
 use tamis_ring::Bell;
 
 use super::*;
-use crate::MonotonicClock;
-use crate::admission::SOURCE_SLEEP;
+use crate::admission::{Admission, SOURCE_SLEEP};
 use crate::stage::SLEEP_MAX;
+use crate::{MonotonicClock, Progress, Stage};
 
 /// Has nothing, and counts who asks.
 struct Silent {
@@ -108,4 +108,23 @@ fn a_pace_that_is_not_held_is_told_by_the_lag() {
     let ((held, _), (lost, elapsed)) = (lag(Pace::Rate(1e6)), lag(Pace::Rate(1e12)));
     assert!(held < 2_000 && lost > elapsed / 3, "{held}, {lost} of {elapsed} ns");
     assert_eq!(lag(Pace::Flat).0, 0);
+}
+
+/// A block that lies there is taken by the worker on the same thread; if that goes to sleep instead, another is called.
+#[test]
+fn admission_calls_other_workers_for_a_second_block_and_before_it_sleeps() {
+    let Faulted { bytes, .. } = faulted(39, 0.0);
+    let case = Case { workers: 2, cpus: 1, batch: 7, windows: vec![usize::MAX], ..Case::default() };
+    let Bench { mut pipeline, .. } = bench(&bytes, &case);
+    let (admission, other) = (&mut pipeline.admission.0, pipeline.workers[1].1.clone());
+    // Whoever rings an announced bell takes the announcement, and only one can.
+    let mut called = |act: &mut dyn FnMut(&mut Admission)| {
+        other.announce();
+        act(admission);
+        !other.ring()
+    };
+    let mut step = |admission: &mut Admission| while admission.step() != Progress::Worked {};
+    assert!(!called(&mut step), "the first block");
+    assert!(called(&mut |admission| admission.pause()), "before it sleeps");
+    assert!(called(&mut step), "the second block");
 }
