@@ -32,7 +32,11 @@ pub(crate) fn render(report: &Report, flat: bool) -> String {
         time_ns((speed.seconds * 1e9) as u64),
         report.workers,
         if report.workers == 1 { "" } else { "s" },
-        if report.admitted_apart { "" } else { " (the first also admits)" },
+        match (report.admitted_apart, report.workers) {
+            (true, _) => "",
+            (false, 1) => " (which also admits)",
+            (false, _) => " (the first also admits)",
+        },
         report.batch,
         if report.device == "none" { "no models".into() } else { format!("on {}", report.device) },
     );
