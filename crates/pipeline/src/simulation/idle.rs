@@ -128,3 +128,15 @@ fn admission_calls_other_workers_for_a_second_block_and_before_it_sleeps() {
     assert!(called(&mut |admission| admission.pause()), "before it sleeps");
     assert!(called(&mut step), "the second block");
 }
+
+#[test]
+fn admission_takes_turns_with_a_worker_only_where_no_frame_waits_for_it() {
+    panics_quietly();
+    let Faulted { bytes, .. } = faulted(0, 0.0);
+    let timed = Pace::Rate(1e12);
+    for (workers, pace, apart) in [(2, Pace::Flat, false), (2, timed, true), (1, timed, false)] {
+        let case = Case { workers, pace, cpus: 1, ..Case::default() };
+        let (outcome, ..) = bench(&bytes, &case).seeded(1);
+        assert_eq!(outcome.admitted_apart, apart, "{workers} workers, {pace:?}");
+    }
+}
