@@ -94,10 +94,9 @@ pub fn verify_model(settings: &VerifyModelSettings) -> Result<ModelVerification,
     let schema = schema.map_or_else(|| bundle.own_schema(), Ok).or_fail(Exit::Input)?;
     if settings.engines.is_empty() && bundle.integers().is_some() {
         let why = |engine: Engine| {
-            let for_any = bundle.unfit_for(engine);
-            let for_these = || bundle.unfit_with(engine, &schema);
-            let why = for_any
-                .or_else(|| if is_given { for_these() } else { for_these().map(|_| NO_TYPES.into()) })?;
+            let why = bundle.unfit_with(engine, &schema)?;
+            let lacks_types = !is_given && bundle.unfit_for(engine).is_none();
+            let why = if lacks_types { NO_TYPES.into() } else { why };
             Some(format!("{engine} was not checked: {why}"))
         };
         found.unchecked = Engine::OF_INTEGERS.into_iter().filter_map(why).collect();

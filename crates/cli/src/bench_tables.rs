@@ -141,12 +141,12 @@ fn loads_table(loads: &[Load]) -> String {
         ]);
     }
     let spun = if loads.iter().all(|load| load.spun_beside) {
-        "one that spun beside each run"
+        "one that spun beside it"
     } else {
-        "those that spun just before each run, as many as decide"
+        "those that spun before it, as many as decide"
     };
     format!(
-        "{}From the moment when the last byte of an event's frame was due, fixed in advance; medians over the\nruns, and the longest of all. Beside it how late a thread woke up that slept during the run, for which\nthe pipeline is one of its neighbours, and the longest gap of\n{spun}. Bursts: 72 frames at twice the mean rate, then a gap.\n",
+        "{}From the moment when the last byte of an event's frame was due, fixed in advance; medians over the\nruns, and the longest of all. Beside it how late a thread woke up that slept during the run, for which\nthe pipeline is one of its neighbours, and the longest gap of {spun}.\nBursts: 72 frames at twice the mean rate, then a gap.\n",
         table.render()
     )
 }

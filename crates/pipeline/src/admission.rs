@@ -272,7 +272,7 @@ impl Admission {
     /// taken.
     fn leave_pace(&mut self) {
         self.pace = Pace::Flat;
-        if !self.source_rings {
+        if !self.input.is_live() {
             self.rest.take_if(|frame| frame.fresh.is_some());
             self.input.discard();
         }

@@ -90,6 +90,11 @@ impl FrameReader {
         self.stopped = true;
     }
 
+    /// Do frames come by themselves?
+    pub fn is_live(&self) -> bool {
+        self.source.0.is_live()
+    }
+
     /// Ends at once: what is at hand was not taken.
     pub fn discard(&mut self) {
         self.stop();

@@ -283,14 +283,13 @@ impl Pipeline {
         }
         for (k, (worker, bell)) in workers.iter_mut().enumerate() {
             stages.push((format!("worker-{k}"), worker));
-            crews.push(crew(std::mem::take(&mut stages), bell, cpus.of_worker(k), *busy_poll));
+            crews.push(crew(std::mem::take(&mut stages), bell, cpus.of_worker(k).to_vec(), *busy_poll));
         }
-        let storage: [(String, &mut dyn Stage, &Bell); 1] =
-            [("sequencer".into(), &mut sequencer.0, &sequencer.1)];
-        let writers = writers.iter_mut().enumerate();
-        let writers = writers.map(|(k, (writer, bell))| (format!("writer-{k}"), writer as _, &**bell));
-        for (name, stage, bell) in storage.into_iter().chain(writers) {
-            crews.push(crew(vec![(name, stage)], bell, others.clone(), Duration::ZERO));
+        stages.push(("sequencer".into(), &mut sequencer.0));
+        crews.push(crew(std::mem::take(&mut stages), &sequencer.1, others.clone(), Duration::ZERO));
+        for (k, (writer, bell)) in writers.iter_mut().enumerate() {
+            stages.push((format!("writer-{k}"), writer));
+            crews.push(crew(std::mem::take(&mut stages), bell, others.clone(), Duration::ZERO));
         }
         crews
     }

@@ -41,8 +41,9 @@ impl Cpus {
     }
 
     /// Where a worker is kept; empty: anywhere.
-    pub(crate) fn of_worker(&self, worker: usize) -> Vec<usize> {
-        self.workers.iter().copied().cycle().skip(worker % self.workers.len().max(1)).take(1).collect()
+    pub fn of_worker(&self, worker: usize) -> &[usize] {
+        let at = worker % self.workers.len().max(1);
+        self.workers.get(at..=at).unwrap_or_default()
     }
 
     /// Where everything else is kept, beside so many workers; empty: anywhere.
@@ -120,7 +121,7 @@ mod tests {
 
     #[test]
     fn workers_take_their_cpus_in_turn() {
-        let cpus = |workers: &[usize]| [0, 1, 2].map(|k| Cpus::new(8, workers).of_worker(k));
+        let cpus = |workers: &[usize]| [0, 1, 2].map(|k| Cpus::new(8, workers).of_worker(k).to_vec());
         assert_eq!(cpus(&[]), [vec![], vec![], vec![]]);
         assert_eq!(cpus(&[5, 3]), [vec![5], vec![3], vec![5]]);
     }

@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use tamis_ledger::{Latency, Quantiles};
-use tamis_pipeline::keep_on;
+use tamis_pipeline::{Cpus, keep_on};
 
 /// How long the sleeper sleeps at a time.
 pub(crate) const NAP: Duration = Duration::from_micros(200);
@@ -27,9 +27,9 @@ pub(crate) struct Gaps {
     pub(crate) lost: f64,
 }
 
-/// Reads the clock without a pause for this long, on so many threads at once, which are kept on these CPUs in turn, if there are any. A virtual
-/// machine may have the time of one core for one thread, and less than that of two for two.
-pub(crate) fn spin(threads: usize, cpus: &[usize], time: Duration) -> Gaps {
+/// Reads the clock without a pause for this long, on so many threads at once, each where a worker would be kept. A virtual machine may have the
+/// time of one core for one thread, and less than that of two for two.
+pub(crate) fn spin(threads: usize, cpus: &Cpus, time: Duration) -> Gaps {
     let spin = |start: Instant| spin_while(start, || start.elapsed() < time);
     let gaps = together(threads, cpus, spin);
     let max_ns = gaps.iter().map(|gaps| gaps.max_ns).max().unwrap_or_default();
@@ -38,15 +38,11 @@ pub(crate) fn spin(threads: usize, cpus: &[usize], time: Duration) -> Gaps {
 
 /// Does the same on so many threads at once. All are told the same start, at which each of them is there; that one runs later is part of what it
 /// sees.
-pub(crate) fn together<T: Send>(
-    threads: usize,
-    cpus: &[usize],
-    work: impl Fn(Instant) -> T + Sync,
-) -> Vec<T> {
+pub(crate) fn together<T: Send>(threads: usize, cpus: &Cpus, work: impl Fn(Instant) -> T + Sync) -> Vec<T> {
     let (all_are_there, start) = (Barrier::new(threads), OnceLock::new());
     let run = |k: usize| {
         // It was checked before; a CPU that went away meanwhile costs precision.
-        let _ = keep_on(cpus.get(k % cpus.len().max(1)).map_or(&[], std::slice::from_ref));
+        let _ = keep_on(cpus.of_worker(k));
         all_are_there.wait();
         work(*start.get_or_init(Instant::now))
     };
@@ -140,7 +136,7 @@ mod tests {
     #[test]
     fn threads_that_outnumber_the_cores_see_the_gaps_in_which_others_run() {
         let cores = crate::bench::machine::cores();
-        let gaps = spin(4 * cores, &[], Duration::from_millis(100));
+        let gaps = spin(4 * cores, &Cpus::of_process(&[]), Duration::from_millis(100));
         // Each has a quarter of a core.
         assert!(gaps.lost > 0.5 && gaps.max_ns > 100_000, "{gaps:?}");
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tamis_ledger::Quantiles;
+use tamis_pipeline::Cpus;
 use tamis_sim::Schedule;
 
 use super::jitter::{self, Gaps};
@@ -190,7 +191,8 @@ fn run(
     let spinner = has_core_to_spare(bed).then(jitter::spinner);
     // As many threads as the run will have for decisions.
     let threads = bed.workers.min(cores());
-    let before = if spinner.is_none() { jitter::spin(threads, &bed.pin, SPIN) } else { Gaps::default() };
+    let cpus = Cpus::of_process(&bed.pin);
+    let before = if spinner.is_none() { jitter::spin(threads, &cpus, SPIN) } else { Gaps::default() };
     let sleeper = jitter::sleeper();
     let frames = frames(workload, events_per_s, seconds);
     let done = workload.timed(bed, frames, events_per_s, schedule);

@@ -8,6 +8,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use tamis_kernel::Isa;
+use tamis_pipeline::Cpus;
 use tamis_store::{CHUNK_BYTES, CompressionProbe};
 
 use super::jitter;
@@ -116,7 +117,7 @@ impl Probes {
         add("wake-up late, max", Unit::Ns, late.max as f64);
         for (threads, gap, lost, time) in [(1, GAP, LOST, SPIN), (cores(), GAP_OF_ALL, LOST_OF_ALL, TOGETHER)]
         {
-            let gaps = jitter::spin(threads, &[], time);
+            let gaps = jitter::spin(threads, &Cpus::of_process(&[]), time);
             add(gap, Unit::Ns, gaps.max_ns as f64);
             add(lost, Unit::Share, gaps.lost);
         }
@@ -141,7 +142,7 @@ fn pieces_on_all_cores(piece: impl Fn() + Sync) -> f64 {
         }
         (pieces, start.elapsed())
     };
-    let ran = jitter::together(cores(), &[], run);
+    let ran = jitter::together(cores(), &Cpus::of_process(&[]), run);
     let longest = ran.iter().map(|(_, time)| *time).max().unwrap_or_default();
     f64::from(ran.iter().map(|(pieces, _)| pieces).sum::<u32>()) / longest.as_secs_f64().max(1e-9)
 }
