@@ -1,7 +1,9 @@
-//! Convolution, pooling, normalisation and softmax: right against sums written out by hand, every event for itself, and hostile attributes
-//! refused in a sentence.
+//! Convolution, pooling, normalisation and softmax: right against sums written out by hand, and every event for itself.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod normalise;
+mod refusals;
 
 use std::sync::Arc;
 
@@ -10,8 +12,6 @@ use proptest::prelude::*;
 use tamis_graph::{Attribute, Constant, Data, Graph, KernelOp, Program, Refusal, Source};
 
 type Attributes<'a> = &'a [(&'a str, Attribute)];
-/// An image, the constants of a convolution, its attributes, and the sentence that refuses it.
-type Hostile<'a> = (&'a [usize], Vec<Constant>, Vec<(&'a str, Attribute)>, &'a str);
 
 fn ints(values: &[i64]) -> Attribute {
     Attribute::Ints(values.to_vec())
@@ -370,123 +370,6 @@ fn softmax_over_a_whole_row_is_known_to_the_kernels() {
     assert!(!kernel(&[5], "LogSoftmax", 1, 13));
 }
 
-/// `x` through a layer, a batch normalisation and what the test adds.
-fn normalised(dims: &[usize], layer: &str, constants: &[Constant], more: impl FnOnce(&mut Source)) -> Source {
-    let mut source = node(dims, layer, constants, &[], 21);
-    for (name, numbers) in [
-        ("scale", [4.0, -1.0, 0.5]),
-        ("shift", [0.0, 3.0, -1.0]),
-        ("mean", [1.0, -2.0, 0.25]),
-        ("var", [4.0, 0.5, 1.0]),
-    ] {
-        source.constant(name, Constant::floats([3], numbers.to_vec()));
-    }
-    source.node(
-        "BatchNormalization",
-        "z",
-        &["y", "scale", "shift", "mean", "var"],
-        &[("epsilon", Attribute::Float(0.5))],
-    );
-    source.outputs = vec!["z".into()];
-    more(&mut source);
-    source
-}
-
-#[test]
-fn batch_normalisation_goes_into_the_weights() {
-    let layers: [(&[usize], &str, Vec<Constant>); 4] = [
-        (&[4], "Gemm", vec![wave(&[4, 3]), wave(&[3])]),
-        (&[4], "MatMul", vec![wave(&[4, 3])]),
-        (&[2, 3, 4], "Conv", vec![wave(&[3, 2, 2, 2]), wave(&[3])]),
-        (&[2, 5], "Conv", vec![wave(&[3, 2, 3])]),
-    ];
-    for (dims, layer, constants) in layers {
-        let width: usize = dims.iter().product();
-        let x = floats(&wave(&[7 * width])).to_vec();
-        let folded = Graph::new(&normalised(dims, layer, &constants, |_| {})).unwrap();
-        assert_eq!(folded.steps().map(|step| step.operator).collect::<Vec<_>>(), [layer]);
-        // Once what stands between is wanted, nothing can be folded.
-        let apart =
-            Graph::new(&normalised(dims, layer, &constants, |source| source.outputs.push("y".into())))
-                .unwrap();
-        assert_eq!(apart.steps().count(), 2);
-        let numbers = folded.outputs()[0].kind.numbers();
-        let both = run(apart, &x, 7);
-        let expected: Vec<f64> =
-            both.chunks(2 * numbers).flat_map(|row| row[..numbers].iter().map(|&z| f64::from(z))).collect();
-        close(&run(folded, &x, 7), &expected);
-        // By hand, from the value between.
-        let per_channel = numbers / 3;
-        for row in both.chunks(2 * numbers) {
-            for (at, (&z, &y)) in row[..numbers].iter().zip(&row[numbers..]).enumerate() {
-                let channel = at / per_channel;
-                let (scale, shift) = ([4.0, -1.0, 0.5][channel], [0.0, 3.0, -1.0][channel]);
-                let (mean, spread) = ([1.0, -2.0, 0.25][channel], [4.5f32, 1.0, 1.5][channel].sqrt());
-                assert!((z - ((y - mean) / spread * scale + shift)).abs() < 1e-5);
-            }
-        }
-    }
-}
-
-#[test]
-fn weights_that_somebody_else_uses_stay_as_they_are() {
-    let twice = normalised(&[2, 5], "Conv", &[wave(&[3, 2, 3])], |source| {
-        source.node("Conv", "again", &["x", "c0"], &[]);
-        source.outputs.push("again".into());
-    });
-    assert_eq!(Graph::new(&twice).unwrap().steps().count(), 3);
-    // Two normalisations in a row go into the same weights; one behind a function of one number stays.
-    let row = normalised(&[2, 5], "Conv", &[wave(&[3, 2, 3])], |source| {
-        let statistics = ["scale", "shift", "mean", "var"];
-        source.node("BatchNormalization", "second", &[&["z"], &statistics[..]].concat(), &[]);
-        source.node("Relu", "relu", &["second"], &[]);
-        source.node("BatchNormalization", "third", &[&["relu"], &statistics[..]].concat(), &[]);
-        source.outputs = vec!["third".into()];
-    });
-    let graph = Graph::new(&row).unwrap();
-    assert_eq!(
-        graph.steps().map(|step| step.operator).collect::<Vec<_>>(),
-        ["Conv", "Relu", "BatchNormalization"]
-    );
-    // Weights that would overflow are left alone too.
-    let large = Constant::floats([4, 3], vec![3e38; 12]);
-    assert_eq!(Graph::new(&normalised(&[4], "MatMul", &[large], |_| {})).unwrap().steps().count(), 2);
-}
-
-/// `x` made zero in the mean and one in the spread.
-fn standardised(x: &[f32], epsilon: f64) -> Vec<f64> {
-    let count = x.len() as f64;
-    let mean = x.iter().map(|&x| f64::from(x)).sum::<f64>() / count;
-    let variance = x.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / count;
-    x.iter().map(|&x| (f64::from(x) - mean) / (variance + epsilon).sqrt()).collect()
-}
-
-#[test]
-fn statistics_of_an_event_by_hand() {
-    let x = floats(&wave(&[3 * 24])).to_vec();
-    let (scale, shift) = (wave(&[12]), Constant::floats([12], (0..12).map(|at| at as f32).collect()));
-    // Numbers that are normalised together, and how many neighbours share a factor.
-    let by_hand = |together: usize, sharing: usize, factors: usize| -> Vec<f64> {
-        let stretches = x.chunks(together).flat_map(|stretch| standardised(stretch, 1e-5));
-        let scaled = |(at, number): (usize, f64)| {
-            let factor = at % 24 / sharing % factors;
-            number * f64::from(floats(&scale)[factor]) + f64::from(floats(&shift)[factor])
-        };
-        stretches.enumerate().map(scaled).collect()
-    };
-    let computed = |operator: &str, dims: &[usize], count: usize, attributes: Attributes<'_>, opset: i64| {
-        let first = |constant: &Constant| Constant::floats([count], floats(constant)[..count].to_vec());
-        let source = node(dims, operator, &[first(&scale), first(&shift)], attributes, opset);
-        run(Graph::new(&source).unwrap(), &x, 3)
-    };
-    close(&computed("LayerNormalization", &[2, 12], 12, &[], 21), &by_hand(12, 1, 12));
-    close(&computed("LayerNormalization", &[2, 3, 4], 4, &[], 21), &by_hand(4, 1, 4));
-    close(&computed("InstanceNormalization", &[4, 6], 4, &[], 21), &by_hand(6, 6, 4));
-    let groups = [("num_groups", int(2))];
-    close(&computed("GroupNormalization", &[4, 6], 4, &groups, 21), &by_hand(12, 6, 4));
-    close(&computed("GroupNormalization", &[4, 6], 2, &groups, 18), &by_hand(12, 12, 2));
-}
-
 #[test]
 fn whole_channels_and_axes_by_hand() {
     let x = floats(&wave(&[2 * 12])).to_vec();
@@ -516,129 +399,4 @@ fn whole_channels_and_axes_by_hand() {
         usize::from(b > a) == at % 6 / 3
     };
     close(&computed("Hardmax", Some(2)), &all(&|at| f64::from(u8::from(first(at)))));
-}
-
-#[test]
-fn layer_normalisation_gives_its_statistics() {
-    let mut source = node(&[2, 3], "LayerNormalization", &[Constant::floats([3], vec![1.0; 3])], &[], 21);
-    source.nodes[0].outputs.extend(["mean".into(), "spread".into()]);
-    source.outputs.extend(["mean".into(), "spread".into()]);
-    let graph = Graph::new(&source).unwrap();
-    assert_eq!(graph.outputs()[1].kind.dims, [2, 1]);
-    let y = run(graph, &[1.0, 2.0, 3.0, -1.0, -1.0, -1.0], 1);
-    let spread = 1.0 / (2.0f64 / 3.0 + 1e-5).sqrt();
-    close(&y, &[-spread, 0.0, spread, 0.0, 0.0, 0.0, 2.0, -1.0, spread, 1.0 / 1e-5f64.sqrt()]);
-}
-
-#[test]
-fn hostile_attributes_are_refused() {
-    let max = i64::MAX;
-    let image: &[usize] = &[2, 5, 5];
-    let kernel = || ("kernel_shape", ints(&[3, 3]));
-    let pool: [(Vec<(&str, Attribute)>, &str); 16] = [
-        (vec![], "'kernel_shape' is missing"),
-        (vec![("kernel_shape", ints(&[3]))], "'kernel_shape' has 1 numbers, must have 2"),
-        (vec![("kernel_shape", ints(&[0, 3]))], "'kernel_shape' holds 0, must be between 1 and"),
-        (vec![("kernel_shape", ints(&[max, max]))], "must be between 1 and"),
-        (vec![("kernel_shape", ints(&[6, 3]))], "has a kernel that spans 6 numbers of an axis of 5"),
-        (vec![kernel(), ("strides", ints(&[0, 1]))], "'strides' holds 0"),
-        (vec![kernel(), ("strides", ints(&[1, i64::MIN]))], "'strides' holds -9223372036854775808"),
-        (vec![kernel(), ("dilations", ints(&[1 << 24, 1]))], "which is too wide"),
-        (vec![kernel(), ("dilations", ints(&[0, 1]))], "'dilations' holds 0"),
-        (vec![kernel(), ("pads", ints(&[-1, 0, 0, 0]))], "'pads' holds -1, must be between 0 and"),
-        (vec![kernel(), ("pads", ints(&[1, 1]))], "'pads' has 2 numbers, must have 4"),
-        (vec![kernel(), ("pads", ints(&[1 << 24, 1 << 24, 1 << 24, 1 << 24]))], "larger than"),
-        (vec![kernel(), ("pads", ints(&[3, 0, 0, 0]))], "nothing but padding"),
-        (
-            vec![kernel(), ("pads", ints(&[1; 4])), ("auto_pad", text("SAME_UPPER"))],
-            "both 'auto_pad' and 'pads'",
-        ),
-        (vec![kernel(), ("auto_pad", text("SAME"))], "'auto_pad' is 'SAME', must be NOTSET"),
-        (vec![kernel(), ("strides", int(1))], "'strides' is an integer, must be a list of integers"),
-    ];
-    for (attributes, sentence) in pool {
-        for operator in ["MaxPool", "AveragePool"] {
-            let refused = refusal(&node(image, operator, &[], &attributes, 21));
-            assert!(refused.place.contains(operator), "{refused}");
-            assert!(refused.reason.contains(sentence), "{refused}");
-        }
-    }
-    let conv: [Hostile<'_>; 12] = [
-        (
-            &[3, 5, 5],
-            vec![wave(&[4, 1, 3, 3])],
-            vec![("group", int(2))],
-            "divides 3 channels into 4 by 2 groups",
-        ),
-        (image, vec![wave(&[2, 2, 3, 3])], vec![("group", int(0))], "'group' must be at least 1"),
-        (image, vec![wave(&[2, 2, 3, 3])], vec![("group", int(-4))], "'group' must be at least 1"),
-        (image, vec![wave(&[2, 2, 3, 3])], vec![("group", int(3))], "does not come out even"),
-        (image, vec![wave(&[2, 1, 3, 3])], vec![], "weights for 1 channels per group; its input has 2 in 1"),
-        (image, vec![wave(&[2, 2, 3])], vec![], "has weights of shape [2, 2, 3] for images with 4 axes"),
-        (image, vec![wave(&[2, 2, 0, 3])], vec![], "has weights of shape [2, 2, 0, 3]"),
-        (image, vec![wave(&[2, 2, 3, 3])], vec![("kernel_shape", ints(&[2, 2]))], "the weights have [3, 3]"),
-        (image, vec![wave(&[2, 2, 3, 3]), wave(&[3])], vec![], "adds a value of shape [3] to 2 channels"),
-        (image, vec![wave(&[2, 2, 6, 6])], vec![], "has a kernel that spans 6 numbers"),
-        (&[1, 4, 4, 4], vec![wave(&[1, 1, 2, 2, 2])], vec![], "3 axes of space; only 1 and 2 are supported"),
-        // The borders fit, the sum of all windows does not.
-        (&[1, 2000, 2000], vec![wave(&[1, 1, 1000, 1000])], vec![], "multiplications per event"),
-    ];
-    for (dims, constants, attributes, sentence) in conv {
-        let refused = refusal(&node(dims, "Conv", &constants, &attributes, 21));
-        assert!(refused.reason.contains(sentence), "{refused}");
-    }
-}
-
-#[test]
-fn what_is_not_supported_is_refused_by_name() {
-    let mut open = Source::new();
-    open.input("x", [2, 5]);
-    open.input("w", [2, 2, 3]);
-    open.node("Conv", "y", &["x", "w"], &[]);
-    open.outputs.push("y".into());
-    assert!(
-        refusal(&open).reason.contains("its input 1 (W) is computed from the event; it must be a constant"),
-        "{}",
-        refusal(&open)
-    );
-
-    let mut places = node(&[2, 5], "MaxPool", &[], &[("kernel_shape", ints(&[2]))], 21);
-    places.nodes[0].outputs.push("places".into());
-    assert!(refusal(&places).reason.contains("its output number 2 is not supported"));
-
-    let statistics = [wave(&[2]), wave(&[2]), wave(&[2]), Constant::floats([2], vec![1.0; 2])];
-    let norm = |attributes: Attributes<'_>, opset| {
-        refusal(&node(&[2, 5], "BatchNormalization", &statistics, attributes, opset))
-    };
-    assert!(norm(&[("training_mode", int(1))], 15).reason.contains("export the model in inference mode"));
-    assert!(norm(&[], 6).reason.contains("export the model in inference mode"));
-    assert!(norm(&[("spatial", int(0))], 8).reason.contains("only one per channel is supported"));
-    assert!(norm(&[("epsilon", Attribute::Float(f32::NAN))], 15).reason.contains("'epsilon' is NaN"));
-    assert!(Graph::new(&node(&[2, 5], "BatchNormalization", &statistics, &[("is_test", int(1))], 6)).is_ok());
-    let mut negative = statistics.clone();
-    negative[3] = Constant::floats([2], vec![1.0, -1.0]);
-    let refused = refusal(&node(&[2, 5], "BatchNormalization", &negative, &[], 15));
-    assert!(refused.reason.contains("cannot normalise channel 1, whose variance is -1"), "{refused}");
-    let zero = Constant::floats([2], vec![0.0; 2]);
-    let huge =
-        [Constant::floats([2], vec![1e38; 2]), zero.clone(), zero, Constant::floats([2], vec![1e-6; 2])];
-    let refused =
-        refusal(&node(&[2, 5], "BatchNormalization", &huge, &[("epsilon", Attribute::Float(0.0))], 15));
-    assert!(refused.reason.contains("cannot normalise channel 0, whose variance is 0.000001"), "{refused}");
-    let refused = refusal(&node(&[3, 5], "BatchNormalization", &statistics, &[], 15));
-    assert!(refused.reason.contains("(scale) has shape [2]; 3 numbers are expected"), "{refused}");
-
-    let groups = |count| {
-        let attributes = [("num_groups", int(count))];
-        refusal(&node(&[2, 5], "GroupNormalization", &[wave(&[2]), wave(&[2])], &attributes, 21))
-    };
-    for count in [0, 3, -1, i64::MIN] {
-        assert!(groups(count).reason.contains("'num_groups' must divide 2 channels"), "{}", groups(count));
-    }
-    for axis in [3, -4, i64::MAX, i64::MIN] {
-        let refused = refusal(&node(&[2, 5], "Softmax", &[], &[("axis", int(axis))], 21));
-        assert!(refused.reason.contains("does not exist"), "{refused}");
-    }
-    let refused = refusal(&node(&[2, 5], "Softmax", &[], &[("dim", int(1))], 21));
-    assert!(refused.reason.contains("attribute 'dim' is not supported"), "{refused}");
 }

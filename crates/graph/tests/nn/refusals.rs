@@ -1,0 +1,119 @@
+//! What is refused, and in which sentence.
+
+use super::*;
+
+/// An image, the constants of a convolution, its attributes, and the sentence that refuses it.
+type Hostile<'a> = (&'a [usize], Vec<Constant>, Vec<(&'a str, Attribute)>, &'a str);
+
+#[test]
+fn hostile_attributes_are_refused() {
+    let max = i64::MAX;
+    let image: &[usize] = &[2, 5, 5];
+    let kernel = || ("kernel_shape", ints(&[3, 3]));
+    let pool: [(Vec<(&str, Attribute)>, &str); 16] = [
+        (vec![], "'kernel_shape' is missing"),
+        (vec![("kernel_shape", ints(&[3]))], "'kernel_shape' has 1 numbers, must have 2"),
+        (vec![("kernel_shape", ints(&[0, 3]))], "'kernel_shape' holds 0, must be between 1 and"),
+        (vec![("kernel_shape", ints(&[max, max]))], "must be between 1 and"),
+        (vec![("kernel_shape", ints(&[6, 3]))], "has a kernel that spans 6 numbers of an axis of 5"),
+        (vec![kernel(), ("strides", ints(&[0, 1]))], "'strides' holds 0"),
+        (vec![kernel(), ("strides", ints(&[1, i64::MIN]))], "'strides' holds -9223372036854775808"),
+        (vec![kernel(), ("dilations", ints(&[1 << 24, 1]))], "which is too wide"),
+        (vec![kernel(), ("dilations", ints(&[0, 1]))], "'dilations' holds 0"),
+        (vec![kernel(), ("pads", ints(&[-1, 0, 0, 0]))], "'pads' holds -1, must be between 0 and"),
+        (vec![kernel(), ("pads", ints(&[1, 1]))], "'pads' has 2 numbers, must have 4"),
+        (vec![kernel(), ("pads", ints(&[1 << 24, 1 << 24, 1 << 24, 1 << 24]))], "larger than"),
+        (vec![kernel(), ("pads", ints(&[3, 0, 0, 0]))], "nothing but padding"),
+        (
+            vec![kernel(), ("pads", ints(&[1; 4])), ("auto_pad", text("SAME_UPPER"))],
+            "both 'auto_pad' and 'pads'",
+        ),
+        (vec![kernel(), ("auto_pad", text("SAME"))], "'auto_pad' is 'SAME', must be NOTSET"),
+        (vec![kernel(), ("strides", int(1))], "'strides' is an integer, must be a list of integers"),
+    ];
+    for (attributes, sentence) in pool {
+        for operator in ["MaxPool", "AveragePool"] {
+            let refused = refusal(&node(image, operator, &[], &attributes, 21));
+            assert!(refused.place.contains(operator), "{refused}");
+            assert!(refused.reason.contains(sentence), "{refused}");
+        }
+    }
+    let conv: [Hostile<'_>; 12] = [
+        (
+            &[3, 5, 5],
+            vec![wave(&[4, 1, 3, 3])],
+            vec![("group", int(2))],
+            "divides 3 channels into 4 by 2 groups",
+        ),
+        (image, vec![wave(&[2, 2, 3, 3])], vec![("group", int(0))], "'group' must be at least 1"),
+        (image, vec![wave(&[2, 2, 3, 3])], vec![("group", int(-4))], "'group' must be at least 1"),
+        (image, vec![wave(&[2, 2, 3, 3])], vec![("group", int(3))], "does not come out even"),
+        (image, vec![wave(&[2, 1, 3, 3])], vec![], "weights for 1 channels per group; its input has 2 in 1"),
+        (image, vec![wave(&[2, 2, 3])], vec![], "has weights of shape [2, 2, 3] for images with 4 axes"),
+        (image, vec![wave(&[2, 2, 0, 3])], vec![], "has weights of shape [2, 2, 0, 3]"),
+        (image, vec![wave(&[2, 2, 3, 3])], vec![("kernel_shape", ints(&[2, 2]))], "the weights have [3, 3]"),
+        (image, vec![wave(&[2, 2, 3, 3]), wave(&[3])], vec![], "adds a value of shape [3] to 2 channels"),
+        (image, vec![wave(&[2, 2, 6, 6])], vec![], "has a kernel that spans 6 numbers"),
+        (&[1, 4, 4, 4], vec![wave(&[1, 1, 2, 2, 2])], vec![], "3 axes of space; only 1 and 2 are supported"),
+        // The borders fit, the sum of all windows does not.
+        (&[1, 2000, 2000], vec![wave(&[1, 1, 1000, 1000])], vec![], "multiplications per event"),
+    ];
+    for (dims, constants, attributes, sentence) in conv {
+        let refused = refusal(&node(dims, "Conv", &constants, &attributes, 21));
+        assert!(refused.reason.contains(sentence), "{refused}");
+    }
+}
+
+#[test]
+fn what_is_not_supported_is_refused_by_name() {
+    let mut open = Source::new();
+    open.input("x", [2, 5]);
+    open.input("w", [2, 2, 3]);
+    open.node("Conv", "y", &["x", "w"], &[]);
+    open.outputs.push("y".into());
+    assert!(
+        refusal(&open).reason.contains("its input 1 (W) is computed from the event; it must be a constant"),
+        "{}",
+        refusal(&open)
+    );
+
+    let mut places = node(&[2, 5], "MaxPool", &[], &[("kernel_shape", ints(&[2]))], 21);
+    places.nodes[0].outputs.push("places".into());
+    assert!(refusal(&places).reason.contains("its output number 2 is not supported"));
+
+    let statistics = [wave(&[2]), wave(&[2]), wave(&[2]), Constant::floats([2], vec![1.0; 2])];
+    let norm = |attributes: Attributes<'_>, opset| {
+        refusal(&node(&[2, 5], "BatchNormalization", &statistics, attributes, opset))
+    };
+    assert!(norm(&[("training_mode", int(1))], 15).reason.contains("export the model in inference mode"));
+    assert!(norm(&[], 6).reason.contains("export the model in inference mode"));
+    assert!(norm(&[("spatial", int(0))], 8).reason.contains("only one per channel is supported"));
+    assert!(norm(&[("epsilon", Attribute::Float(f32::NAN))], 15).reason.contains("'epsilon' is NaN"));
+    assert!(Graph::new(&node(&[2, 5], "BatchNormalization", &statistics, &[("is_test", int(1))], 6)).is_ok());
+    let mut negative = statistics.clone();
+    negative[3] = Constant::floats([2], vec![1.0, -1.0]);
+    let refused = refusal(&node(&[2, 5], "BatchNormalization", &negative, &[], 15));
+    assert!(refused.reason.contains("cannot normalise channel 1, whose variance is -1"), "{refused}");
+    let zero = Constant::floats([2], vec![0.0; 2]);
+    let huge =
+        [Constant::floats([2], vec![1e38; 2]), zero.clone(), zero, Constant::floats([2], vec![1e-6; 2])];
+    let refused =
+        refusal(&node(&[2, 5], "BatchNormalization", &huge, &[("epsilon", Attribute::Float(0.0))], 15));
+    assert!(refused.reason.contains("cannot normalise channel 0, whose variance is 0.000001"), "{refused}");
+    let refused = refusal(&node(&[3, 5], "BatchNormalization", &statistics, &[], 15));
+    assert!(refused.reason.contains("(scale) has shape [2]; 3 numbers are expected"), "{refused}");
+
+    let groups = |count| {
+        let attributes = [("num_groups", int(count))];
+        refusal(&node(&[2, 5], "GroupNormalization", &[wave(&[2]), wave(&[2])], &attributes, 21))
+    };
+    for count in [0, 3, -1, i64::MIN] {
+        assert!(groups(count).reason.contains("'num_groups' must divide 2 channels"), "{}", groups(count));
+    }
+    for axis in [3, -4, i64::MAX, i64::MIN] {
+        let refused = refusal(&node(&[2, 5], "Softmax", &[], &[("axis", int(axis))], 21));
+        assert!(refused.reason.contains("does not exist"), "{refused}");
+    }
+    let refused = refusal(&node(&[2, 5], "Softmax", &[], &[("dim", int(1))], 21));
+    assert!(refused.reason.contains("attribute 'dim' is not supported"), "{refused}");
+}
