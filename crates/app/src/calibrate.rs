@@ -1,20 +1,20 @@
-//! Calibrating a model for the engines of integers: what its hidden layers must hold, and what that costs in decisions, from the same events.
+//! Calibrating a model for the engines of fewer bits: what its hidden layers must hold, and what that costs in decisions, from the same events.
 //!
 //! ```text
-//!   events --f32 kernel----> largest hidden numbers --> bundle with [integers], widest tolerances
-//!      `---flex, int16, int8---> differences of scores --> tolerances --> bundle that is written
-//!                          `---> flips at cuts that keep 1 % and 0.1 %
+//!   events --f32 kernel----> largest hidden numbers --> bundle with [calibration], widest tolerances
+//!      `---flex and each engine---> differences of scores --> tolerances --> bundle that is written
+//!                             `---> flips at cuts that keep 1 % and 0.1 %
 //! ```
 //!
-//! A model for which integers of 16 bits are too coarse is refused. Where those of 8 bits are, the bundle has no tolerance for them, and the
-//! engine refuses it.
+//! For an engine that is too coarse for the model, or cannot run it, the bundle has no tolerance, and the engine refuses it. A model that is
+//! left with no engine is refused here.
 
 use std::path::PathBuf;
 
 use serde::Serialize;
 use tamis_event::{Block, Schema};
 use tamis_ledger::{Corrupt, Counts};
-use tamis_model::{Bundle, Engine, Integers, Model, Tolerance};
+use tamis_model::{Bundle, Calibration, Engine, Model, Tolerance};
 use tamis_port::Classifier;
 
 use crate::blocks::{self, Blocks, SoFar};
@@ -51,7 +51,7 @@ impl CalibrateSettings {
 /// Shares of the events that are kept by the cuts whose flips are counted.
 const KEPT: [f64; 2] = [1e-2, 1e-3];
 
-/// A calibrated bundle, and what its integers cost. Serialises to the document that `model calibrate --json` prints.
+/// A calibrated bundle, and what fewer bits cost. Serialises to the document that `model calibrate --json` prints.
 #[derive(Clone, Debug, Serialize)]
 pub struct Calibrated {
     /// Where it is.
@@ -61,8 +61,8 @@ pub struct Calibrated {
     /// SHA-256 of the new bundle.
     pub hash: String,
     /// What was found out.
-    pub integers: Integers,
-    /// Each engine of integers against flex.
+    pub calibration: Calibration,
+    /// Each engine of fewer bits against flex.
     pub engines: Vec<EngineLoss>,
     /// Lost frames and stretches of bytes, by cause.
     pub corrupt: Counts<Corrupt>,
@@ -72,7 +72,7 @@ pub struct Calibrated {
     pub exit: u8,
 }
 
-/// An engine of integers, against flex.
+/// An engine of fewer bits, against flex.
 #[derive(Clone, Debug, Serialize)]
 pub struct EngineLoss {
     /// Its name.
@@ -89,7 +89,7 @@ pub struct EngineLoss {
     pub scores: Vec<ScoreLoss>,
 }
 
-/// One score in integers, against that of flex.
+/// One score of fewer bits, against that of flex.
 #[derive(Clone, Debug, Serialize)]
 pub struct ScoreLoss {
     /// `MODEL.OUTPUT`.
@@ -133,14 +133,14 @@ pub fn calibrate(settings: &CalibrateSettings, progress: impl FnMut(SoFar)) -> R
     let mut section =
         calibrator.finish(settings.margin).map_err(|why| format!("{place}: {why}")).or_fail(Exit::Input)?;
     // With the widest tolerances, to measure which are right.
-    let draft = bundle.with_integers(&section).or_fail(Exit::Internal)?;
+    let draft = bundle.with_calibration(&section).or_fail(Exit::Internal)?;
     let engines = measure(&draft, blocks.schema(), &events)?;
     section.tolerance = tolerances(&engines).or_fail(Exit::Input)?;
-    let bundle = bundle.with_integers(&section).or_fail(Exit::Internal)?;
+    let bundle = bundle.with_calibration(&section).or_fail(Exit::Internal)?;
     bundle_folder::write(&settings.out, &bundle.files(), settings.overwrite)?;
     // What was written must pass the same checks as any other bundle.
     let bundle = Bundle::load(&settings.out).or_fail(Exit::Internal)?;
-    for engine in Engine::OF_INTEGERS.into_iter().filter(|&engine| section.tolerance.of(engine).is_some()) {
+    for engine in Engine::REDUCED.into_iter().filter(|&engine| section.tolerance.of(engine).is_some()) {
         bundle.bind(blocks.schema(), engine).or_fail(Exit::Internal)?;
     }
     let problems: Vec<String> = blocks::lost(&blocks.corrupt).into_iter().collect();
@@ -149,7 +149,7 @@ pub fn calibrate(settings: &CalibrateSettings, progress: impl FnMut(SoFar)) -> R
         bundle: settings.out.clone(),
         model: format!("{} {}", bundle.name(), bundle.version()),
         hash: bundle.describe().hash,
-        integers: section,
+        calibration: section,
         engines,
         corrupt: blocks.corrupt,
         problems,
@@ -171,8 +171,8 @@ fn check(settings: &CalibrateSettings) -> Result<(), Failure> {
             "a calibration needs events: give --events a number above 0",
         ));
     }
-    if !(1.0..=Integers::MARGIN_MAX).contains(&settings.margin) {
-        let message = format!("the margin must be between 1 and {}", Integers::MARGIN_MAX);
+    if !(1.0..=Calibration::MARGIN_MAX).contains(&settings.margin) {
+        let message = format!("the margin must be between 1 and {}", Calibration::MARGIN_MAX);
         return Err(Failure::new(Exit::Settings, message));
     }
     Ok(())
@@ -198,12 +198,12 @@ fn first_events(
     Ok(events)
 }
 
-/// Binds the engines of integers and compares their scores with those of flex.
+/// Binds the engines of fewer bits and compares their scores with those of flex.
 fn measure(bundle: &Bundle, schema: &Schema, events: &[(Block, usize)]) -> Result<Vec<EngineLoss>, Failure> {
     let mut flex = bundle.bind(schema, Engine::Flex).or_fail(Exit::Input)?;
     let expected = scores(&mut flex, events)?;
     let mut losses = Vec::new();
-    for engine in Engine::OF_INTEGERS {
+    for engine in Engine::REDUCED {
         let mut model = match bundle.bind(schema, engine) {
             Ok(model) => model,
             Err(why) => {
@@ -233,11 +233,15 @@ fn measure(bundle: &Bundle, schema: &Schema, events: &[(Block, usize)]) -> Resul
     Ok(losses)
 }
 
-/// What the bundle states, or why integers of 16 bits are no use.
+/// What the bundle states, or why no engine is of use.
 fn tolerances(losses: &[EngineLoss]) -> Result<Tolerance, String> {
-    let [int16, int8] = losses else { unreachable!("both engines were measured") };
-    let refused = || int16.refused.clone().unwrap_or_default();
-    Ok(Tolerance { int16: int16.tolerance.ok_or_else(refused)?, int8: int8.tolerance })
+    let [int16, int8, bf16] = losses else { unreachable!("all engines were measured") };
+    let found = Tolerance { int16: int16.tolerance, int8: int8.tolerance, bf16: bf16.tolerance };
+    if losses.iter().all(|loss| loss.tolerance.is_none()) {
+        let why = |loss: &EngineLoss| Some(format!("{}: {}", loss.engine, loss.refused.as_ref()?));
+        return Err(losses.iter().filter_map(why).collect::<Vec<_>>().join("\n"));
+    }
+    Ok(found)
 }
 
 /// A column for each score.
@@ -301,13 +305,13 @@ fn tolerance(engine: Engine, found: [(&str, f64); 2], most: f64) -> Result<f64, 
     // Written and read again, so that it is the number that people see.
     let rounded: f64 = format!("{:.0e}", (wanted / digit).ceil() * digit).parse().expect("a number is one");
     if rounded > most {
-        let (bits, remedy) = match engine {
-            Engine::Int8 => (8, "use --device int16"),
-            _ => (16, "try another --margin, or use --device fused"),
+        let (what, remedy) = match engine {
+            Engine::Int8 => ("integers of 8 bits", "use --device int16"),
+            Engine::Bf16 => ("floats of 8 significant bits", "use --device fused"),
+            _ => ("integers of 16 bits", "try another --margin, or use --device fused"),
         };
         return Err(format!(
-            "on {place} scores in integers differ by up to {largest:.2e} from those of flex: integers of {bits} bits are too coarse for this \
-             model; {remedy}"
+            "on {place} scores differ by up to {largest:.2e} from those of flex: {what} are too coarse for this model; {remedy}"
         ));
     }
     Ok(rounded)
@@ -324,15 +328,29 @@ mod tests {
         assert_eq!(found(Engine::Int16, 0.0021), Ok(0.009));
         assert_eq!(found(Engine::Int8, 0.0026), Ok(0.02));
         assert_eq!(found(Engine::Int16, 0.0), Ok(1e-6));
-        for (engine, bits, other) in [(Engine::Int16, "16 bits", "fused"), (Engine::Int8, "8 bits", "int16")]
-        {
+        for (engine, bits, other) in [
+            (Engine::Int16, "16 bits", "fused"),
+            (Engine::Int8, "8 bits", "int16"),
+            (Engine::Bf16, "8 significant bits", "fused"),
+        ] {
             let refused = found(engine, 0.13).unwrap_err();
-            let what = "on its golden vectors scores in integers differ by up to 1.30e-1";
+            let what = "on its golden vectors scores differ by up to 1.30e-1";
             assert!(
                 refused.starts_with(what) && refused.contains(bits) && refused.ends_with(other),
                 "{refused}"
             );
         }
+    }
+
+    #[test]
+    fn a_model_that_is_left_with_no_engine_is_refused() {
+        let [int16, int8, bf16] = Engine::REDUCED;
+        let refused = |engine: Engine| EngineLoss::refused(engine, format!("no {engine}"));
+        let measured = EngineLoss { tolerance: Some(0.25), refused: None, ..refused(bf16) };
+        let found = tolerances(&[refused(int16), refused(int8), measured]);
+        assert_eq!(found, Ok(Tolerance { int16: None, int8: None, bf16: Some(0.25) }));
+        let none = tolerances(&[refused(int16), refused(int8), refused(bf16)]);
+        assert_eq!(none, Err("int16: no int16\nint8: no int8\nbf16: no bf16".into()));
     }
 
     #[test]

@@ -92,14 +92,14 @@ pub fn verify_model(settings: &VerifyModelSettings) -> Result<ModelVerification,
     found.model = Some(format!("{} {}", bundle.name(), bundle.version()));
     let is_given = schema.is_some();
     let schema = schema.map_or_else(|| bundle.own_schema(), Ok).or_fail(Exit::Input)?;
-    if settings.engines.is_empty() && bundle.integers().is_some() {
+    if settings.engines.is_empty() && bundle.calibration().is_some() {
         let why = |engine: Engine| {
             let why = bundle.unfit_with(engine, &schema)?;
             let lacks_types = !is_given && bundle.unfit_for(engine).is_none();
             let why = if lacks_types { NO_TYPES.into() } else { why };
             Some(format!("{engine} was not checked: {why}"))
         };
-        found.unchecked = Engine::OF_INTEGERS.into_iter().filter_map(why).collect();
+        found.unchecked = Engine::REDUCED.into_iter().filter_map(why).collect();
     }
     let fits = |engine: &Engine| bundle.unfit_with(*engine, &schema).is_none();
     let engines = match &settings.engines[..] {

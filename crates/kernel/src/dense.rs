@@ -52,7 +52,8 @@ pub(crate) struct Dense {
 impl Dense {
     /// Packs `weight`, `[output][input]`, for the register file of `level`.
     pub fn pack(inputs: usize, weight: &[f32], bias: &[f32], activation: Activation, level: Level) -> Self {
-        Self { inputs, neurons: Neurons::pack(weight, bias, level), activation }
+        let neurons = Neurons::pack(weight, bias, level.tuning().neurons);
+        Self { inputs, neurons, activation }
     }
 
     /// Numbers that it gives.
@@ -158,10 +159,10 @@ struct Group {
 }
 
 impl Neurons {
-    /// Packs `weight`, `[output][input]`, for the register file of `level`.
-    pub fn pack(weight: &[f32], bias: &[f32], level: Level) -> Self {
+    /// Packs `weight`, `[output][input]`, in groups of at most so many neurons.
+    pub fn pack(weight: &[f32], bias: &[f32], most: usize) -> Self {
         let (outputs, inputs) = (bias.len(), weight.len() / bias.len());
-        let count = outputs.div_ceil(level.tuning().neurons);
+        let count = outputs.div_ceil(most);
         let (mut groups, mut packed) = (Vec::new(), Vec::new());
         for group in 0..count {
             // Of nearly equal size: a group of one or two would leave the multiply-add units waiting for the sum before.

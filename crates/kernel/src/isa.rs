@@ -1,13 +1,14 @@
 //! Instruction sets: what the CPU has, and the one door from a choice to code that was compiled for it.
 
 #[cfg(target_arch = "x86_64")]
-use crate::simd::{Avx2, Avx512};
+use crate::simd::{Avx2, Avx512, Bf16, Vnni};
 use crate::simd::{IntSimd, Portable, Simd};
 
 /// An instruction set that kernels are compiled for. All give the same bits; they differ in speed only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Isa {
-    /// AVX-512F: 16 events per register. Integer kernels also need BW and VNNI, and do without AVX-512 where these are missing.
+    /// AVX-512F: 16 events per register. Integer kernels also need BW and VNNI, and do without AVX-512 where these are missing. Kernels of bf16
+    /// use AVX512-BF16 where it is.
     Avx512,
     /// AVX2 and FMA: 8 events per register.
     Avx2,
@@ -30,6 +31,15 @@ impl Isa {
         Self::ALL.into_iter().find(|isa| isa.is_available()).unwrap_or(Self::Portable)
     }
 
+    /// Does this CPU multiply and add bf16 with one instruction of it, which gives the bits that it should?
+    pub fn has_bf16(self) -> bool {
+        match Level::new(self) {
+            #[cfg(target_arch = "x86_64")]
+            Some(Level::Avx512 { bf16, .. }) => bf16.is_some(),
+            _ => false,
+        }
+    }
+
     /// Its name in settings and reports.
     pub fn name(self) -> &'static str {
         match self {
@@ -43,11 +53,13 @@ impl Isa {
 /// An instruction set that this CPU was seen to have: it holds the proof.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Level {
-    /// With what integers need.
+    /// And what it has beside it.
     #[cfg(target_arch = "x86_64")]
-    Avx512Vnni(Avx512<true>),
-    #[cfg(target_arch = "x86_64")]
-    Avx512(Avx512),
+    Avx512 {
+        floats: Avx512,
+        integers: Option<Avx512<Vnni>>,
+        bf16: Option<Avx512<Bf16>>,
+    },
     #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
     Portable(Portable),
@@ -71,13 +83,15 @@ pub(crate) trait IntWork {
 pub(crate) struct Tuning {
     /// [`Simd::NEURONS`].
     pub neurons: usize,
+    /// [`Simd::NEURONS_OF_BF16`].
+    pub neurons_of_bf16: usize,
     /// [`Simd::CUTS_PER_STEP`].
     pub cuts_per_step: usize,
 }
 
 impl Tuning {
     fn of<S: Simd>() -> Self {
-        Self { neurons: S::NEURONS, cuts_per_step: S::CUTS_PER_STEP }
+        Self { neurons: S::NEURONS, neurons_of_bf16: S::NEURONS_OF_BF16, cuts_per_step: S::CUTS_PER_STEP }
     }
 }
 
@@ -86,9 +100,10 @@ impl Level {
     pub fn new(isa: Isa) -> Option<Self> {
         match isa {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => Avx512::<true>::detect()
-                .map(Self::Avx512Vnni)
-                .or_else(|| Avx512::<false>::detect().map(Self::Avx512)),
+            Isa::Avx512 => Avx512::detect().map(|floats| {
+                let (integers, bf16) = (floats.vnni(), floats.bf16());
+                Self::Avx512 { floats, integers, bf16 }
+            }),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => Avx2::detect().map(Self::Avx2),
             #[cfg(not(target_arch = "x86_64"))]
@@ -102,7 +117,10 @@ impl Level {
     pub fn all() -> Vec<Self> {
         let levels = Isa::ALL.into_iter().filter_map(Self::new);
         #[cfg(target_arch = "x86_64")]
-        let levels = levels.chain(Avx512::<false>::detect().map(Self::Avx512));
+        let levels = levels.chain(Avx512::detect().map(|floats| {
+            // As on a CPU that has nothing beside it.
+            Self::Avx512 { floats, integers: None, bf16: None }
+        }));
         levels.collect()
     }
 
@@ -110,7 +128,7 @@ impl Level {
     pub fn isa(self) -> Isa {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512Vnni(_) | Self::Avx512(_) => Isa::Avx512,
+            Self::Avx512 { .. } => Isa::Avx512,
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(_) => Isa::Avx2,
             Self::Portable(_) => Isa::Portable,
@@ -121,7 +139,7 @@ impl Level {
     pub fn tuning(self) -> Tuning {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512Vnni(_) | Self::Avx512(_) => Tuning::of::<Avx512>(),
+            Self::Avx512 { .. } => Tuning::of::<Avx512>(),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(_) => Tuning::of::<Avx2>(),
             Self::Portable(_) => Tuning::of::<Portable>(),
@@ -132,7 +150,7 @@ impl Level {
     pub fn for_integers(self) -> Self {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512(simd) => Self::Avx2(simd.avx2()),
+            Self::Avx512 { floats, integers: None, .. } => Self::Avx2(floats.avx2()),
             level => level,
         }
     }
@@ -147,14 +165,26 @@ impl Level {
         match self {
             // SAFETY: a value of `Avx512` exists only where `Avx512::detect` has seen the feature.
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512Vnni(simd) => unsafe { with_avx512(simd.floats(), work) },
-            // SAFETY: a value of `Avx512` exists only where `Avx512::detect` has seen the feature.
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512(simd) => unsafe { with_avx512(simd, work) },
+            Self::Avx512 { floats, .. } => unsafe { with_avx512(floats, work) },
             // SAFETY: a value of `Avx2` exists only where `Avx2::detect` has seen both features.
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(simd) => unsafe { with_avx2(simd, work) },
             Self::Portable(simd) => work.run(simd),
+        }
+    }
+
+    /// Runs `work` with the multiply-add of bf16 that this instruction set has, if it has one.
+    #[inline]
+    #[cfg_attr(
+        target_arch = "x86_64",
+        allow(unsafe_code, reason = "the one call into code for an instruction set")
+    )]
+    pub fn run_bf16(self, work: impl Work) {
+        match self {
+            // SAFETY: a value of `Avx512<Bf16>` exists only where `Avx512::bf16` has seen the features.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 { bf16: Some(simd), .. } => unsafe { with_avx512_bf16(simd, work) },
+            level => level.run(work),
         }
     }
 
@@ -166,12 +196,12 @@ impl Level {
     )]
     pub fn run_int(self, work: impl IntWork) {
         match self {
-            // SAFETY: a value of `Avx512<true>` exists only where its `detect` has seen the features.
+            // SAFETY: a value of `Avx512<Vnni>` exists only where `Avx512::vnni` has seen the features.
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512Vnni(simd) => unsafe { with_avx512_vnni(simd, work) },
+            Self::Avx512 { integers: Some(simd), .. } => unsafe { with_avx512_vnni(simd, work) },
             // SAFETY: a value of `Avx512` holds one of `Avx2`, which exists only where `Avx2::detect` has seen both features.
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512(simd) => unsafe { with_avx2_int(simd.avx2(), work) },
+            Self::Avx512 { floats, integers: None, .. } => unsafe { with_avx2_int(floats.avx2(), work) },
             // SAFETY: a value of `Avx2` exists only where `Avx2::detect` has seen both features.
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(simd) => unsafe { with_avx2_int(simd, work) },
@@ -194,7 +224,13 @@ fn with_avx2(simd: Avx2, work: impl Work) {
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-fn with_avx512_vnni(simd: Avx512<true>, work: impl IntWork) {
+fn with_avx512_vnni(simd: Avx512<Vnni>, work: impl IntWork) {
+    work.run(simd);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+fn with_avx512_bf16(simd: Avx512<Bf16>, work: impl Work) {
     work.run(simd);
 }
 
@@ -212,7 +248,7 @@ mod tests {
     #[cfg(target_arch = "x86_64")]
     fn integers_do_without_avx512_where_it_has_too_little() {
         for level in Level::all() {
-            let has = !matches!(level, Level::Avx512(_));
+            let has = !matches!(level, Level::Avx512 { integers: None, .. });
             assert_eq!(level.for_integers().isa(), if has { level.isa() } else { Isa::Avx2 });
         }
     }

@@ -1,4 +1,4 @@
-//! Fused CPU kernels: chains of dense layers ([`Chain`], and [`IntChain`] in integers), perhaps with convolutions and poolings in front
+//! Fused CPU kernels: chains of dense layers ([`Chain`], [`IntChain`] in integers, [`Bf16Chain`]), perhaps with convolutions and poolings in front
 //! ([`ImageLayer`]), and boosted trees or random forests ([`Forest`]), on many events at once; and cuts on the integers of their records
 //! ([`Sieve`]).
 //!
@@ -41,6 +41,7 @@
 //! `unsafe` stands in `simd/` (intrinsics, loads and stores of arrays) and in `isa.rs` (the call into code that was compiled for an instruction
 //! set), and nowhere else.
 
+mod bf16;
 mod chain;
 mod dense;
 mod error;
@@ -56,6 +57,7 @@ mod probe;
 mod sieve;
 mod simd;
 
+pub use bf16::Bf16Chain;
 pub use chain::{Chain, LAYERS_MAX, Layer, Readout, WIDTH_MAX};
 pub use dense::Activation;
 pub use error::{ChainError, LayerFault};

@@ -30,7 +30,7 @@ pub fn multiply_adds_i8(isa: Isa, rounds: usize) -> Option<usize> {
     Some(done)
 }
 
-/// As [`multiply_adds`], of bf16 with sums in single precision, which no kernel here computes with; none if this CPU has no such instruction.
+/// As [`multiply_adds`], of bf16 with sums in single precision; none if this CPU has no such instruction.
 pub fn multiply_adds_bf16(rounds: usize) -> Option<usize> {
     peaks::bf16(rounds)
 }

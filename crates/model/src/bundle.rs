@@ -21,13 +21,14 @@ use sha2::{Digest, Sha256};
 use tamis_event::Schema;
 use tamis_graph::{Data, Graph, Source};
 
+use crate::calibration::{self, Calibration};
 use crate::classifier::Model;
 use crate::describe::GoldenInfo;
 use crate::engine::Engine;
 use crate::error::{BindError, BundleError, BundleFault};
 use crate::features::Features;
 use crate::fused::Fused;
-use crate::integers::{self, Integers};
+use crate::integers;
 use crate::manifest::{Input, MANIFEST_BYTES_MAX, MANIFEST_FILE, Manifest, NO_SCORE, Training};
 use crate::weights::{Golden, read_golden};
 
@@ -166,7 +167,9 @@ impl Bundle {
     pub fn unfit_for(&self, engine: Engine) -> Option<String> {
         match engine {
             Engine::Fused => Fused::new(&self.graph).err(),
-            Engine::Int16 | Engine::Int8 => integers::unfit(&self.graph, &self.manifest, engine),
+            Engine::Int16 | Engine::Int8 | Engine::Bf16 => {
+                calibration::unfit(&self.graph, &self.manifest, engine)
+            }
             Engine::Flex | Engine::Gpu(_) | Engine::Auto => None,
         }
     }
@@ -185,14 +188,14 @@ impl Bundle {
         self.manifest.tolerance(engine)
     }
 
-    /// What the engines of integers know of it, if it was calibrated.
-    pub fn integers(&self) -> Option<&Integers> {
-        self.manifest.integers.as_ref()
+    /// What the engines of fewer bits know of it, if it was calibrated.
+    pub fn calibration(&self) -> Option<&Calibration> {
+        self.manifest.calibration.as_ref()
     }
 
     /// The same bundle with another calibration, as any bundle is that is loaded.
-    pub fn with_integers(&self, section: &Integers) -> Result<Self, BundleError> {
-        let manifest = integers::write(self.manifest(), section);
+    pub fn with_calibration(&self, section: &Calibration) -> Result<Self, BundleError> {
+        let manifest = calibration::write(self.manifest(), section);
         let files = [
             (MANIFEST_FILE, manifest.as_bytes()),
             (&*self.manifest.weights.file, &*self.files.weights),

@@ -8,7 +8,6 @@
 //!   compared bit for bit. An engine that differs is refused.
 
 use tamis_graph::{Graph, KernelOp};
-use tamis_kernel::HiddenBits;
 
 use crate::classifier::Bound;
 use crate::engine::Engine;
@@ -29,18 +28,22 @@ const PROBES: usize = 61;
 /// Multiplications that the search for differences may cost: about a tenth of a second.
 const WORK_MAX: u64 = 2_000_000_000;
 
-/// What to do about scores that differ too much on an engine of integers; `otherwise` on any other.
+/// What to do about scores that differ too much on an engine of fewer bits; `otherwise` on any other.
 fn remedy(engine: Engine, otherwise: &'static str) -> &'static str {
-    match engine.hidden_bits() {
-        Some(HiddenBits::Sixteen) => {
+    match engine {
+        Engine::Int16 => {
             "integers of 16 bits are too coarse for it as it is calibrated; calibrate it with other events (tamis model \
              calibrate), or use --device fused"
         }
-        Some(HiddenBits::Eight) => {
+        Engine::Int8 => {
             "integers of 8 bits are too coarse for it as it is calibrated; calibrate it with other events (tamis model \
              calibrate), or use --device int16"
         }
-        None => otherwise,
+        Engine::Bf16 => {
+            "floats of 8 significant bits are too coarse for it as it is calibrated; calibrate it with other events (tamis \
+             model calibrate), or use --device fused"
+        }
+        Engine::Flex | Engine::Gpu(_) | Engine::Fused | Engine::Auto => otherwise,
     }
 }
 
@@ -85,7 +88,7 @@ impl Bound {
                 lanes.fill(&self.features, &[&record], &mut room);
                 match fused {
                     Fused::Integers(kernel) => difference = kernel.first_difference(room.integers(), &x),
-                    Fused::Chain(_) | Fused::Forest(_) => {
+                    Fused::Chain(_) | Fused::Forest(_) | Fused::Bf16(_) => {
                         let lanes = room.floats().tile.inputs_mut();
                         x.iter_mut().zip(lanes).for_each(|(x, lanes)| *x = lanes.0[0]);
                     }

@@ -6,8 +6,8 @@ use serde::Serialize;
 use tamis_graph::{Data, StepInfo};
 
 use crate::bundle::{Bundle, hex};
+use crate::calibration::Calibration;
 use crate::engine::Engine;
-use crate::integers::Integers;
 use crate::manifest::{Input, PerElement, Training};
 
 /// Everything that can be said of a model without running it.
@@ -39,8 +39,8 @@ pub struct Description {
     pub memory: Memory,
     /// What it must reproduce before it is used.
     pub golden: GoldenInfo,
-    /// What the engines of integers know of it, if it was calibrated.
-    pub integers: Option<Integers>,
+    /// What the engines of fewer bits know of it, if it was calibrated.
+    pub calibration: Option<Calibration>,
     /// Where it comes from, if the bundle says.
     pub training: Option<Training>,
 }
@@ -116,7 +116,7 @@ impl Bundle {
                 per_worker: rows * graph.widest_step() as u64 * number,
             },
             golden: self.golden_info(),
-            integers: self.integers().cloned(),
+            calibration: self.calibration().cloned(),
             training: self.training().cloned(),
         }
     }

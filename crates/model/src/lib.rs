@@ -11,6 +11,7 @@
 
 mod architecture;
 mod bundle;
+mod calibration;
 mod checks;
 mod classifier;
 mod describe;
@@ -30,11 +31,11 @@ mod own_schema;
 mod weights;
 
 pub use bundle::Bundle;
+pub use calibration::{Calibration, Calibrator, Tolerance};
 pub use checks::GoldenCheck;
 pub use classifier::Model;
 pub use describe::{Description, GoldenInfo, InputInfo, LayerInfo, Memory};
 pub use engine::{Engine, EngineStatus, engines};
 pub use error::{BindError, BundleError, BundleFault, UnknownEngine};
 pub use import::{BundleFiles, GoldenInputs, Import, ImportError};
-pub use integers::{Calibrator, Integers, Tolerance};
 pub use manifest::{Training, TrainingData};

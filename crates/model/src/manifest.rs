@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::architecture::Architecture;
+use crate::calibration::{Calibration, TOLERANCE_MAX};
 use crate::engine::Engine;
 use crate::error::BundleFault;
-use crate::integers::{Integers, TOLERANCE_MAX};
 
 /// Name of the manifest inside a bundle.
 pub(crate) const MANIFEST_FILE: &str = "model.toml";
@@ -53,8 +53,8 @@ pub(crate) struct Manifest {
     pub inputs: Vec<Input>,
     pub weights: WeightsRef,
     pub golden: GoldenRef,
-    /// What the engines of integers must know.
-    pub integers: Option<Integers>,
+    /// What the engines of fewer bits must know.
+    pub calibration: Option<Calibration>,
     /// Provenance: read to be sure that it is well formed, shown as it is.
     pub training: Option<Training>,
 }
@@ -285,20 +285,20 @@ impl Manifest {
         if !(self.golden.tolerance > 0.0 && self.golden.tolerance <= 0.1) {
             return bad("golden.tolerance", "give a number above 0 and at most 0.1");
         }
-        self.integers.as_ref().map_or(Ok(()), Integers::check)
+        self.calibration.as_ref().map_or(Ok(()), Calibration::check)
     }
 }
 
 impl Manifest {
     /// By how much scores on an engine may differ from the golden ones.
     pub fn tolerance(&self, engine: Engine) -> f64 {
-        let of_integers = self.integers.as_ref().and_then(|section| section.tolerance.of(engine));
-        of_integers.unwrap_or(self.golden.tolerance)
+        let calibrated = self.calibration.as_ref().and_then(|section| section.tolerance.of(engine));
+        calibrated.unwrap_or(self.golden.tolerance)
     }
 
-    /// And on noise from the reference. Noise is farther out than the events that integers are calibrated with.
+    /// And on noise from the reference. Noise is farther out than the events that a model is calibrated with.
     pub fn tolerance_of_noise(&self, engine: Engine) -> f64 {
-        if engine.hidden_bits().is_some() { TOLERANCE_MAX } else { self.golden.tolerance }
+        if engine.is_reduced() { TOLERANCE_MAX } else { self.golden.tolerance }
     }
 
     /// Do some elements fill more than one column?

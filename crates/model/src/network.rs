@@ -17,7 +17,7 @@ use crate::manifest::Manifest;
 pub(crate) enum Network {
     /// On a device of burn.
     Burn(Box<Program>),
-    /// By the fused kernels, in floats or in integers.
+    /// By the fused kernels.
     Fused(Fused),
 }
 
@@ -41,7 +41,7 @@ pub(crate) struct Done {
 }
 
 impl Network {
-    /// Puts a graph on an engine. Those of integers need to know what goes in.
+    /// Puts a graph on an engine. Those of fewer bits need to know more of it.
     pub fn new(
         graph: &Arc<Graph>,
         engine: Engine,
@@ -51,6 +51,7 @@ impl Network {
         keep_freed_memory();
         match (engine, engine.hidden_bits()) {
             (Engine::Fused, _) => Fused::new(graph).map(Self::Fused),
+            (Engine::Bf16, _) => Fused::in_bf16(graph, manifest).map(Self::Fused),
             (_, Some(bits)) => {
                 let kernel = IntKernel::new(graph, manifest, features, engine, bits)?;
                 Ok(Self::Fused(Fused::Integers(Arc::new(kernel))))

@@ -5,7 +5,7 @@
 //!                                   each: events in records -> scores, in turns
 //! ```
 //!
-//! Every network takes the 57 numbers of a level-1 event, as integers of 16 bits, and gives three scores. Engines of integers are left out
+//! Every network takes the 57 numbers of a level-1 event, as integers of 16 bits, and gives three scores. Engines of fewer bits are left out
 //! where they do not come near enough. What is measured is what a worker does to
 //! a block: inputs, transfers, network, scores. Each thread has a model and blocks of its own size, as in a run.
 
@@ -98,8 +98,8 @@ impl Engines {
             let network = layers.map(|width| width.to_string()).join("-");
             for engine in engines(wanted) {
                 let bound = bundle.bind(&stream.schema, engine);
-                // One of integers comes near enough to some networks only, and nobody takes it unasked.
-                if engine.hidden_bits().is_some() && bound.is_err() {
+                // One of fewer bits comes near enough to some networks only, and nobody takes it unasked.
+                if engine.is_reduced() && bound.is_err() {
                     continue;
                 }
                 let mut model = bound.or_fail(Exit::Input)?;
@@ -277,7 +277,7 @@ mod tests {
         let measured: Vec<_> = speeds.iter().map(|speed| (&*speed.engine, speed.threads)).collect();
         assert!(
             measured.starts_with(
-                &["flex", "fused", "int16", "int8"].map(|engine| [(engine, 1), (engine, 2)]).concat()
+                &["flex", "fused", "int16", "int8", "bf16"].map(|engine| [(engine, 1), (engine, 2)]).concat()
             ),
             "{measured:?}"
         );

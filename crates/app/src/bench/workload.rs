@@ -173,9 +173,9 @@ input = [{{ field = "x", standardize = true, clip = [-8.0, 8.0] }}]
     let recipe = Recipe::parse(&recipe, "bench").or_fail(Exit::Internal)?;
     let outcome = tamis_lab::train(&recipe, &datasets, &mut |_| ()).or_fail(Exit::Internal)?;
     let bundle = Bundle::from_files(&outcome.bundle.files()).or_fail(Exit::Internal)?;
-    // For integers too, whose speed does not depend on how near they come.
+    // For fewer bits too, whose speed does not depend on how near they come.
     let Dataset { schema, events } = &datasets[0];
     let mut calibrator = bundle.calibrator(schema).or_fail(Exit::Internal)?;
     calibrator.add(events);
-    bundle.with_integers(&calibrator.finish(1.0).or_fail(Exit::Internal)?).or_fail(Exit::Internal)
+    bundle.with_calibration(&calibrator.finish(1.0).or_fail(Exit::Internal)?).or_fail(Exit::Internal)
 }

@@ -201,10 +201,10 @@ fn players(
     schema: &Schema,
     batch: usize,
 ) -> Result<Vec<Player>, Failure> {
-    // Integers are no claim to the scores of the others: who wants to know what they change asks for them.
+    // Fewer bits are no claim to the scores of the others: who wants to know what they change asks for them.
     let fits = |engine: &Engine| {
         let fits = |(_, bundle): &(String, tamis_model::Bundle)| bundle.unfit_for(*engine).is_none();
-        engine.hidden_bits().is_none() && lineup.models.iter().all(fits)
+        !engine.is_reduced() && lineup.models.iter().all(fits)
     };
     let engines = match &settings.engines[..] {
         [] => engines_found().into_iter().filter(fits).collect(),

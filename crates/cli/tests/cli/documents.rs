@@ -34,7 +34,7 @@ fn replay() {
     assert_eq!(keys(&document["throughput"]), ["bytes_per_s", "events_per_s", "seconds"]);
     assert_eq!(keys(&document["latency_ns"]), ["max", "p50", "p99", "p999"]);
     assert_eq!(keys(&document["stages_ns"]), ["decide", "store", "wait"]);
-    assert_eq!((&document["schema"], &document["tamis"]), (&2.into(), &env!("CARGO_PKG_VERSION").into()));
+    assert_eq!((&document["schema"], &document["tamis"]), (&3.into(), &env!("CARGO_PKG_VERSION").into()));
     // Half of the events pass at an input of 1 MHz.
     assert_eq!(document["lines"][0]["rate_hz"], 500_000.0);
 }
@@ -70,7 +70,7 @@ fn info() {
     let info: Value =
         serde_json::from_str(&lab.tamis(&format!("info {} --json", sample("l1-mixed.tmf.zst"))).out).unwrap();
     let found = (&info["kind"], &info["schema"], &info["event_schema"]);
-    assert_eq!(found, (&"recording".into(), &2.into(), &"l1".into()), "{info}");
+    assert_eq!(found, (&"recording".into(), &3.into(), &"l1".into()), "{info}");
 }
 
 #[test]

@@ -123,7 +123,7 @@ fn a_close_look() {
     let document = json_of(&lab.tamis(&format!("{line} --json")).out);
     #[rustfmt::skip]
     assert_eq!(document.as_object().unwrap().keys().collect::<Vec<_>>(), [
-        "architecture", "bundle", "doc", "golden", "hash", "inputs", "integers", "layers", "memory", "multiply_adds", "name", "outputs", "parameters",
+        "architecture", "bundle", "calibration", "doc", "golden", "hash", "inputs", "layers", "memory", "multiply_adds", "name", "outputs", "parameters",
         "schema", "speeds", "tamis", "training", "version", "width",
     ]);
     let speed = &document["speeds"][0];
@@ -287,6 +287,7 @@ fn the_machine() {
         "flex",
         "int16",
         "int8",
+        "bf16",
         "gpu",
         "processor",
         "cores",
@@ -359,7 +360,6 @@ fn what_cannot_be_is_refused_with_a_remedy() {
         ("model compare in.tmf --menu menu.toml --engines flex --with b=twice", 64, &["no model 'b'", "twice"]),
         ("model compare in.tmf --menu menu.toml --engines flex,flex --max-flips 2", 64, &["flips", "between 0 and 1"]),
         ("model compare in.tmf --menu menu.toml --engines flex,flex --max-difference nan", 64, &["largest difference"]),
-        ("model calibrate twice in.tmf --out c", 65, &["engine int16", "input 'x' is f32", "i8, u8 and i16", "--device fused"]),
         ("model calibrate absent in.tmf --out c", 65, &["absent", "a model bundle is a folder with model.toml"]),
         ("model calibrate whole menu.toml --out c", 65, &["menu.toml", "tamis convert"]),
         ("model calibrate whole none.tmf --out c", 65, &["none.tmf: no events in it"]),

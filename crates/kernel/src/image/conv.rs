@@ -36,7 +36,8 @@ impl ConvSums {
         let windows = windows.iter().map(|places| places.iter().map(place).collect()).collect();
         let weight = layout.turned(per_group, weight);
         let neurons = weight.chunks_exact(weight.len() / groups).zip(bias.chunks_exact(outputs / groups));
-        let groups = neurons.map(|(weight, bias)| Neurons::pack(weight, bias, level)).collect();
+        let groups =
+            neurons.map(|(weight, bias)| Neurons::pack(weight, bias, level.tuning().neurons)).collect();
         Self { windows, groups, apart: layout.row(per_group, 0), activation }
     }
 

@@ -31,9 +31,6 @@
 //! Left out (Zen 5, the same network):
 //!
 //! * 8 bits in the first layer: its inputs have up to 16, and 64 verdicts would change.
-//! * bf16. `vdpbf16ps` has the rate of 16-bit integers at best (8 % less here, a quarter of it and half of that of floats on an Intel Xeon), but 8
-//!   significant bits: 4 of the 500 verdicts would change. It takes denormals for zeros whatever the floating-point environment says, so the same
-//!   bits elsewhere would need two fused operations and a flush after each.
 
 mod dense;
 mod error;

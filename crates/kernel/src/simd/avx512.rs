@@ -1,5 +1,5 @@
 //! AVX-512F: 16 lanes, 32 registers, weights broadcast by the operand of the multiply-add itself. With BW and VNNI also for integers: VNNI
-//! multiplies and adds pairs, or quads, in one instruction, at the rate of `f32`.
+//! multiplies and adds pairs, or quads, in one instruction, at the rate of `f32`. With BF16 one instruction does so for pairs of bf16.
 
 #![allow(
     unsafe_code,
@@ -7,36 +7,82 @@
 )]
 
 use std::arch::x86_64::*;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::LazyLock;
 
-use super::{Avx2, IntSimd, Simd, WINDOW, turn_each};
+use super::{Avx2, IntSimd, Simd, WINDOW, bf16, turn_each};
 use crate::int::Pairs;
 use crate::lanes::{EVENTS, Lanes};
 
-/// The proof that this CPU has AVX-512F, and with `VNNI` that it has AVX-512BW and AVX512-VNNI, too.
+/// The proof that this CPU has AVX-512F, and what `With` stands for.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Avx512<const VNNI: bool = false>(Avx2);
+pub(crate) struct Avx512<With = Alone>(Avx2, PhantomData<With>);
+
+/// What a CPU can have beside AVX-512F.
+pub(crate) trait Beside: Copy + fmt::Debug {
+    /// Is it AVX512-BF16?
+    const BF16: bool = false;
+}
+
+/// Nothing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Alone;
+
+/// AVX-512BW and AVX512-VNNI.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Vnni;
+
+/// AVX-512BW and AVX512-BF16, whose multiply-add was seen to give the bits of [`Simd::multiply_add_bf16`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bf16;
+
+impl Beside for Alone {}
+impl Beside for Vnni {}
+impl Beside for Bf16 {
+    const BF16: bool = true;
+}
 
 impl Avx512 {
     pub fn detect() -> Option<Self> {
-        Avx2::detect().filter(|_| is_x86_feature_detected!("avx512f")).map(Self)
+        Avx2::detect().filter(|_| is_x86_feature_detected!("avx512f")).map(|simd| Self(simd, PhantomData))
     }
 
     /// A CPU with AVX-512F has AVX2.
     pub fn avx2(self) -> Avx2 {
         self.0
     }
+
+    /// For integers, if this CPU has what they need.
+    pub fn vnni(self) -> Option<Avx512<Vnni>> {
+        let has = is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vnni");
+        has.then_some(Avx512(self.0, PhantomData))
+    }
+
+    /// For bf16, if this CPU has an instruction for it that does what it should.
+    pub fn bf16(self) -> Option<Avx512<Bf16>> {
+        static IS_EXACT: LazyLock<bool> = LazyLock::new(|| {
+            let has = is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512bf16");
+            let simd = Avx512::detect().filter(|_| has).map(|simd| Avx512::<Bf16>(simd.0, PhantomData));
+            // SAFETY: the features were just seen.
+            simd.is_some_and(|simd| unsafe { is_exact(simd) })
+        });
+        IS_EXACT.then_some(Avx512(self.0, PhantomData))
+    }
 }
 
-impl Avx512<true> {
-    pub fn detect() -> Option<Self> {
-        let has = is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vnni");
-        Avx512::<false>::detect().filter(|_| has).map(|floats| Self(floats.0))
-    }
-
-    /// For what needs no integers.
-    pub fn floats(self) -> Avx512 {
-        Avx512(self.0)
-    }
+/// Does the instruction round as two fused multiply-adds do?
+#[target_feature(enable = "avx512f,avx512bf16")]
+fn is_exact(simd: Avx512<Bf16>) -> bool {
+    let bits = |v| {
+        let mut lanes = Lanes::ZERO;
+        simd.store(&mut lanes, 0, simd.settle(v));
+        lanes.0.map(f32::to_bits)
+    };
+    (0..bf16::TRIALS).all(|trial| {
+        let [a, b, sum] = [0, 1, 2].map(|i| simd.load(&bf16::operand(3 * trial + i), 0));
+        bits(simd.multiply_add_bf16(a, b, sum)) == bits(bf16::multiply_add(simd, a, b, sum))
+    })
 }
 
 /// Operations that are one safe intrinsic, or a few.
@@ -50,7 +96,7 @@ macro_rules! operations {
     )*};
 }
 
-impl<const VNNI: bool> Simd for Avx512<VNNI> {
+impl<With: Beside> Simd for Avx512<With> {
     type V = __m512;
 
     const LANES: usize = 16;
@@ -168,6 +214,18 @@ impl<const VNNI: bool> Simd for Avx512<VNNI> {
     }
 
     #[inline(always)]
+    fn multiply_add_bf16(self, a: __m512, b: __m512, sum: __m512) -> __m512 {
+        if !With::BF16 {
+            return bf16::multiply_add(self, a, b, sum);
+        }
+        // SAFETY: `self` proves AVX512-BF16; both types are the 512 bits of a register.
+        unsafe {
+            let [a, b] = [a, b].map(|pairs| std::mem::transmute::<__m512, __m512bh>(pairs));
+            _mm512_dpbf16_ps(sum, a, b)
+        }
+    }
+
+    #[inline(always)]
     fn pick(self, bits: __m512, table: &[f32; 32], otherwise: __m512) -> __m512 {
         // SAFETY: `self` proves AVX-512F.
         unsafe { pick(bits, table, otherwise) }
@@ -185,7 +243,7 @@ fn scaled(low: __m512d, high: __m512d, scale: f64, offset: f64) -> __m512 {
     _mm512_castpd_ps(_mm512_insertf64x4::<1>(low, _mm256_castps_pd(high)))
 }
 
-impl IntSimd for Avx512<true> {
+impl IntSimd for Avx512<Vnni> {
     type Shorts = __m512i;
 
     #[inline(always)]

@@ -1,4 +1,4 @@
-//! Multiply-adds of a type that no kernel here computes with: what a core could do in it.
+//! Multiply-adds that only one instruction set has: what a core can do with them.
 
 #![cfg_attr(
     target_arch = "x86_64",

@@ -1,4 +1,4 @@
-//! `tamis model calibrate`: prepares a bundle for the engines of integers, and says what they change.
+//! `tamis model calibrate`: prepares a bundle for the engines of fewer bits, and says what they change.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -11,14 +11,14 @@ use crate::output::{Document, print, print_json, say};
 use crate::progress::Reading;
 use crate::table::Table;
 
-/// Prepare a model for integers (--device int16, --device int8), and say what they change
+/// Prepare a model for fewer bits (--device int16, int8 or bf16), and say what they change
 ///
 /// Finds the largest numbers of its hidden layers over the first events of a recording, and writes a bundle that knows them: the same network,
 /// a new hash. Give events like those of a run, the rarest included: a hidden number that is larger than the margin allows, in
-/// 8 bits any that is larger than those of the events, is cut. Prints by how
-/// much scores differ from those of flex, in 16 bits and in 8, and how many events a cut that keeps 1 % or 0.1 % of them would decide otherwise.
-/// Where 8 bits differ too much, --device int8 refuses the bundle. For the lines of a menu there is tamis model compare --engines
-/// flex,int16,int8.
+/// 8 bits any that is larger than those of the events, is cut. Prints for each engine by how
+/// much scores differ from those of flex, and how many events a cut that keeps 1 % or 0.1 % of them would decide otherwise.
+/// An engine on which they differ too much, or that cannot run the model, refuses the bundle; the others take it. For the lines of a menu there
+/// is tamis model compare --engines flex,int16,int8,bf16.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The bundle: a folder or a .tar
@@ -30,7 +30,7 @@ pub(crate) struct Args {
     /// Look at the first N events
     #[arg(long, value_name = "N", value_parser = crate::units::count, default_value_t = CalibrateSettings::EVENTS)]
     events: u64,
-    /// In 16 bits, leave room for hidden numbers this many times as large as those of the events
+    /// In integers of 16 bits, leave room for hidden numbers this many times as large as those of the events
     #[arg(long, value_name = "M", default_value_t = CalibrateSettings::MARGIN)]
     margin: f64,
     /// Folder for the calibrated bundle
@@ -48,7 +48,7 @@ impl Run for Args {
     const NAME: &'static str = "calibrate";
     const GROUP: Group = Group::Data;
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
-        ("model calibrate models/topo l1-mixed.tmf.zst --out models/topo-int16", "then use --device int16, or int8"),
+        ("model calibrate models/topo l1-mixed.tmf.zst --out models/topo-int16", "then use --device int16, int8 or bf16"),
         (
             "model calibrate models/topo l1-mixed.tmf.zst --events 1M --margin 4 --out models/topo --overwrite",
             "in place, with more room",
@@ -81,9 +81,9 @@ impl Run for Args {
 const FEW_EVENTS: u64 = 10_000;
 
 fn render(calibrated: &Calibrated) -> String {
-    let section = &calibrated.integers;
+    let section = &calibrated.calibration;
     let mut text = format!(
-        "{}: {}, calibrated for integers on {} events\nhash {}\n\n{}",
+        "{}: {}, calibrated on {} events\nhash {}\n\n{}",
         calibrated.bundle.display(),
         calibrated.model,
         grouped(section.events),

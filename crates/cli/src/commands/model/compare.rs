@@ -31,7 +31,7 @@ pub(crate) struct Args {
     /// Compare with this bundle in place of a model; can be given several times
     #[arg(long, value_name = "[NAME=]BUNDLE", value_parser = named_bundle)]
     with: Vec<NamedBundle>,
-    /// Engines, separated by commas, the reference first [default: all that are there but int16 and int8]
+    /// Engines, separated by commas, the reference first [default: all that are there but int16, int8 and bf16]
     #[arg(long, value_name = "ENGINES", value_delimiter = ',')]
     engines: Vec<Engine>,
     /// Largest difference of a score, of 1 or of the score if that is larger

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use tamis_app::{Exit, Failure, ModelInfo};
-use tamis_model::{Description, LayerInfo, Training};
+use tamis_model::{Description, Engine, LayerInfo, Training};
 
 use super::{Group, Run};
 use crate::figures::{bytes, grouped, number, small};
@@ -75,10 +75,13 @@ fn render(info: &ModelInfo) -> String {
         grouped(golden.vectors as u64),
         small(golden.tolerance),
     );
-    if let Some(section) = &model.integers {
-        let (events, int16) = (grouped(section.events), small(section.tolerance.int16));
-        let int8 = section.tolerance.int8.map_or_else(|| "none".into(), small);
-        let _ = writeln!(text, "calibrated for integers on {events} events, tolerance {int16} on int16, {int8} on int8");
+    if let Some(section) = &model.calibration {
+        let tolerance = |engine: Engine| {
+            let most = section.tolerance.of(engine).map_or_else(|| "none".into(), small);
+            format!("{most} on {engine}")
+        };
+        let tolerances = Engine::REDUCED.map(tolerance).join(", ");
+        let _ = writeln!(text, "calibrated on {} events, tolerance {tolerances}", grouped(section.events));
     }
     if let Some(training) = &model.training {
         let _ = write!(text, "\n{}", provenance(training));

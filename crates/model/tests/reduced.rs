@@ -1,11 +1,11 @@
-//! Integers of 16 and 8 bits: the same bits wherever an event stands, nothing guessed, and what does not fit refused by name.
+//! Integers of 16 and 8 bits, and bf16: the same bits wherever an event stands, nothing guessed, and what does not fit refused by name.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[allow(dead_code, reason = "other tests need more of it")]
 mod support;
 
 use tamis_event::{Block, Schema, Span};
-use tamis_model::{Bundle, Engine, Integers, Tolerance};
+use tamis_model::{Bundle, Calibration, Engine, Tolerance};
 use tamis_port::conformance;
 
 use support::{Parts, scores};
@@ -66,15 +66,15 @@ fn block(schema: &Schema, records: &[u8], spans: &[usize]) -> Block {
     block
 }
 
-fn calibrated(parts: &Parts) -> (Bundle, Integers) {
+fn calibrated(parts: &Parts) -> (Bundle, Calibration) {
     let (bundle, schema) = (load(parts), schema());
     let mut calibrator = bundle.calibrator(&schema).unwrap();
     let records = records(&schema, 500);
     // In pieces: how they come does not matter.
     records.chunks(77 * schema.record_len()).for_each(|records| calibrator.add(records));
-    let tolerance = Tolerance { int16: 0.01, int8: Some(0.4) };
-    let section = Integers { tolerance, ..calibrator.finish(2.0).unwrap() };
-    (bundle.with_integers(&section).unwrap(), section)
+    let tolerance = Tolerance { int16: Some(0.01), int8: Some(0.4), bf16: Some(0.3) };
+    let section = Calibration { tolerance, ..calibrator.finish(2.0).unwrap() };
+    (bundle.with_calibration(&section).unwrap(), section)
 }
 
 #[test]
@@ -82,12 +82,12 @@ fn scores_are_near_and_the_same_bits_in_any_batch() {
     let schema = schema();
     let block = block(&schema, &records(&schema, 1300), &[1, 700, 3, 64]);
     for (parts, outputs, near) in [
-        (Parts::classifier(), &["background", "leptons", "taus"][..], [5e-3, 0.1]),
-        (Parts::autoencoder(), &["score"], [5e-3, 0.2]),
+        (Parts::classifier(), &["background", "leptons", "taus"][..], [5e-3, 0.1, 0.1]),
+        (Parts::autoencoder(), &["score"], [5e-3, 0.2, 0.2]),
     ] {
         let (bundle, _) = calibrated(&parts);
         let expected = scores(&mut bundle.bind(&schema, Engine::Flex).unwrap(), &block);
-        let found = [(Engine::Int16, 4), (Engine::Int8, 5)].map(|(engine, code)| {
+        let found = [(Engine::Int16, 4), (Engine::Int8, 5), (Engine::Bf16, 6)].map(|(engine, code)| {
             let mut model = bundle.bind(&schema, engine).unwrap();
             assert_eq!((model.engine().code(), model.golden().vectors), (code, 6));
             conformance::classifier(&mut model, outputs, &block);
@@ -98,9 +98,12 @@ fn scores_are_near_and_the_same_bits_in_any_batch() {
             pairs.map(|(a, b)| (a - b).abs() / a.abs().max(1.0)).fold(0.0, f32::max)
         });
         println!("{outputs:?} differ by {largest:?}");
-        assert!(0.0 < largest[0] && largest[0] < near[0] && largest[1] < near[1], "{outputs:?}: {largest:?}");
-        // Fewer bits are another score, but behind a layer that may be negative there are none fewer.
-        assert!(largest[0] < largest[1], "{outputs:?}: {largest:?}");
+        assert!(largest.iter().zip(near).all(|(&largest, near)| largest < near), "{outputs:?}: {largest:?}");
+        // Fewer bits are another score.
+        assert!(
+            0.0 < largest[0] && largest[1..].iter().all(|&other| largest[0] < other),
+            "{outputs:?}: {largest:?}"
+        );
     }
 }
 
@@ -113,11 +116,11 @@ fn a_calibration_is_part_of_the_bundle() {
     assert_ne!(bundle.hash(), load(&parts).hash());
     // As an archive, and written over: the same again, with all that stood around it.
     let again = Bundle::from_tar(&bundle.to_tar(), "x.tar").unwrap();
-    assert_eq!((again.hash(), again.integers()), (bundle.hash(), Some(&section)));
-    let other = Integers { margin: 3.0, ..section.clone() };
-    let rewritten = again.with_integers(&other).unwrap();
-    assert_eq!(rewritten.integers(), Some(&other));
-    assert_eq!(rewritten.with_integers(&section).unwrap().hash(), bundle.hash());
+    assert_eq!((again.hash(), again.calibration()), (bundle.hash(), Some(&section)));
+    let other = Calibration { margin: 3.0, ..section.clone() };
+    let rewritten = again.with_calibration(&other).unwrap();
+    assert_eq!(rewritten.calibration(), Some(&other));
+    assert_eq!(rewritten.with_calibration(&section).unwrap().hash(), bundle.hash());
     // More room is coarser: other bits, though near.
     let block = block(&schema(), &records(&schema(), 64), &[64]);
     let [narrow, wide] = [&bundle, &rewritten]
@@ -125,13 +128,13 @@ fn a_calibration_is_part_of_the_bundle() {
     assert_ne!(narrow, wide);
     let inline = parts.sealed_manifest().replace(
         "format = 1",
-        "format = 1\nintegers = { hidden = [1.0], margin = 1.0, tolerance = { int16 = 0.1 }, events = 1, records_sha256 = \"SUM\" }",
+        "format = 1\ncalibration = { hidden = [1.0], margin = 1.0, tolerance = { int16 = 0.1 }, events = 1, records_sha256 = \"SUM\" }",
     );
     let inline = Parts { manifest: inline.replace("SUM", &"0".repeat(64)), ..parts };
-    assert_eq!(load(&inline).with_integers(&section).unwrap().integers(), Some(&section));
-    // Only integers care.
+    assert_eq!(load(&inline).with_calibration(&section).unwrap().calibration(), Some(&section));
+    // Only engines of fewer bits care.
     assert!(bundle.unfit_for(Engine::Int16).is_none() && bundle.best_engine() == Engine::Fused);
-    assert_eq!([Engine::Int16, Engine::Int8].map(|engine| bundle.tolerance(engine)), [0.01, 0.4]);
+    assert_eq!(Engine::REDUCED.map(|engine| bundle.tolerance(engine)), [0.01, 0.4, 0.3]);
     assert_eq!(bundle.tolerance(Engine::Flex), 1e-5);
 }
 
@@ -140,7 +143,7 @@ fn a_damaged_calibration_is_refused() {
     let (bundle, _) = calibrated(&Parts::classifier());
     let manifest = bundle.manifest().to_owned();
     let line = |key: &str| manifest.lines().find(|line| line.starts_with(key)).unwrap().to_owned();
-    let section = &manifest[manifest.find("[integers]").unwrap()..];
+    let section = &manifest[manifest.find("[calibration]").unwrap()..];
     let tolerance = section.lines().find(|line| line.starts_with("tolerance")).unwrap();
     let damage = |from: &str, to: &str| {
         let parts = Parts { manifest: manifest.replace(from, to), ..Parts::classifier() };
@@ -150,22 +153,23 @@ fn a_damaged_calibration_is_refused() {
             .map(|bundle| bundle.bind(&schema(), Engine::Int16).map(drop).map_err(|error| error.to_string()))
     };
     for (from, to, says) in [
-        (line("hidden"), "hidden = [-1.0]", "integers.hidden: give numbers above 0"),
-        (line("hidden"), "hidden = [inf]", "integers.hidden"),
-        (line("margin"), "margin = 0.5", "integers.margin: give a number between 1 and 64"),
-        (line("margin"), "margin = nan", "integers.margin"),
+        (line("hidden"), "hidden = [-1.0]", "calibration.hidden: give numbers above 0"),
+        (line("hidden"), "hidden = [inf]", "calibration.hidden"),
+        (line("margin"), "margin = 0.5", "calibration.margin: give a number between 1 and 64"),
+        (line("margin"), "margin = nan", "calibration.margin"),
         (
             tolerance.into(),
             "tolerance = { int16 = 0.6 }",
-            "integers.tolerance: give numbers above 0 and at most 0.5",
+            "calibration.tolerance: give numbers above 0 and at most 0.5",
         ),
         (
             tolerance.into(),
             "tolerance = { int16 = 0.1, int8 = 0.6 }",
-            "integers.tolerance: give numbers above 0",
+            "calibration.tolerance: give numbers above 0",
         ),
-        (tolerance.into(), "tolerance = { int8 = 0.1 }", "missing field `int16`"),
-        (line("records_sha256"), "records_sha256 = \"no\"", "integers.records_sha256"),
+        (tolerance.into(), "tolerance = { bf16 = 0.0 }", "calibration.tolerance: give numbers above 0"),
+        (tolerance.into(), "tolerance = { int4 = 0.1 }", "unknown field `int4`"),
+        (line("records_sha256"), "records_sha256 = \"no\"", "calibration.records_sha256"),
         (line("margin"), "margin = 2.0\nmargins = 2.0", "unknown field `margins`"),
     ] {
         let refused = damage(&from, to).unwrap_err().to_string();
@@ -190,7 +194,7 @@ fn each_engine_has_its_own_tolerance() {
     let (bundle, section) = calibrated(&Parts::classifier());
     let with = |int8| {
         let tolerance = Tolerance { int8, ..section.tolerance };
-        bundle.with_integers(&Integers { tolerance, ..section.clone() }).unwrap()
+        bundle.with_calibration(&Calibration { tolerance, ..section.clone() }).unwrap()
     };
     // Too coarse when it was calibrated: refused before anything is computed, and that of 16 bits is not.
     let without = with(None);
@@ -208,7 +212,7 @@ fn each_engine_has_its_own_tolerance() {
     let says = "integers of 8 bits are too coarse for it as it is calibrated";
     assert!(refused.contains(says) && refused.ends_with("use --device int16"), "{refused}");
     // The margin is for 16 bits alone.
-    let wide = bundle.with_integers(&Integers { margin: 8.0, ..section.clone() }).unwrap();
+    let wide = bundle.with_calibration(&Calibration { margin: 8.0, ..section.clone() }).unwrap();
     let block = block(&schema(), &records(&schema(), 64), &[64]);
     let on = |bundle: &Bundle, engine| scores(&mut bundle.bind(&schema(), engine).unwrap(), &block);
     assert_eq!(on(&bundle, Engine::Int8), on(&wide, Engine::Int8));
@@ -234,7 +238,11 @@ fn what_integers_cannot_run_is_refused_by_name() {
     ] {
         let refused = refused(&parts, &schema);
         assert!(refused.contains(says) && refused.ends_with("use --device fused, or flex"), "{refused}");
-        assert!(load(&parts).calibrator(&schema).unwrap_err().to_string().contains(says));
+        // Which is no matter for floats of fewer bits.
+        let (bundle, _) = calibrated(&parts);
+        assert!(bundle.bind(&schema, Engine::Bf16).is_ok());
+        let refused = bundle.bind(&schema, Engine::Int8).unwrap_err().to_string();
+        assert!(refused.contains(says), "{refused}");
     }
     // Calibrated, but for events of another schema.
     let (bundle, _) = calibrated(&sound);

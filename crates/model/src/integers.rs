@@ -1,34 +1,21 @@
 //! Chains in integers: the engines `int16` and `int8`, which differ in the bits of what is between the layers ([`HiddenBits`]).
 //!
 //! ```text
-//!   tamis model calibrate:  events --f32 kernel--> largest numbers of the hidden layers --> [integers] of the manifest   (`calibrate.rs`)
-//!   bind:                   layers, [integers], fields --> IntKernel --compared with burn, within the section's tolerance for the engine
+//!   layers, what calibration found out, the fields of a schema --> IntKernel
 //! ```
 //!
-//! * I1: nothing is guessed when a model is loaded: its scores are a function of the bundle, the schema and the event.
-//! * I2: what goes into the network are the integers of the record. A row of floats is turned back into them ([`IntKernel::run`]), so every
+//! * I1: what goes into the network are the integers of the record. A row of floats is turned back into them ([`IntKernel::run`]), so every
 //!   check that works on rows works here.
-//!
-//! What the engines of integers cannot run is refused by name, with what to do.
-
-mod calibrate;
-mod section;
 
 use tamis_event::Dtype;
 use tamis_graph::Graph;
 use tamis_kernel::{Calibration, HiddenBits, IntChain, IntGather, IntInput, IntTile};
 
-pub use calibrate::Calibrator;
-pub use section::{Integers, Tolerance};
-pub(crate) use section::{TOLERANCE_MAX, write};
-
+use crate::calibration::{self, REMEDY};
 use crate::engine::Engine;
 use crate::features::{Features, IntCell, nearest};
 use crate::fused_chain::dense;
 use crate::manifest::Manifest;
-
-/// What to do about a model that these kernels do not run.
-const REMEDY: &str = "use --device fused, or flex";
 
 /// A chain in integers, and what its inputs mean.
 #[derive(Debug)]
@@ -46,13 +33,13 @@ impl IntKernel {
         engine: Engine,
         bits: HiddenBits,
     ) -> Result<Self, String> {
-        let section = check_calibrated(graph, manifest, engine)?;
+        let section = calibration::check(graph, manifest, engine)?;
         let cells = cells(manifest, features)?;
         let (layers, readout) = dense(graph)?;
         if section.hidden.len() != layers.len() - 1 {
             let (found, wanted) = (section.hidden.len(), layers.len() - 1);
             return Err(format!(
-                "[integers] of its manifest is about {found} hidden layers, the network has {wanted}; calibrate it again"
+                "[calibration] of its manifest is about {found} hidden layers, the network has {wanted}; calibrate it again"
             ));
         }
         let calibration = Calibration {
@@ -100,38 +87,13 @@ impl IntKernel {
     }
 }
 
-/// What an engine of integers cannot do for a model, whatever the schema.
-pub(crate) fn unfit(graph: &Graph, manifest: &Manifest, engine: Engine) -> Option<String> {
-    check_calibrated(graph, manifest, engine).err()
-}
-
-/// What none of them can do for the fields of a schema.
+/// What no engine of integers can do for the fields of a schema.
 pub(crate) fn unfit_fields(manifest: &Manifest, features: &Features) -> Option<String> {
     cells(manifest, features).err()
 }
 
-/// The section of a model that an engine of integers can run, as far as the bundle says.
-fn check_calibrated<'a>(
-    graph: &Graph,
-    manifest: &'a Manifest,
-    engine: Engine,
-) -> Result<&'a Integers, String> {
-    check_plain(graph, manifest)?;
-    let section = manifest.integers.as_ref().ok_or(
-        "it is not calibrated; do that with tamis model calibrate BUNDLE EVENTS --out DIR, or use --device fused",
-    )?;
-    if section.tolerance.of(engine).is_none() {
-        return Err(format!(
-            "integers of 8 bits were too coarse for it when it was calibrated: [integers] of its manifest has no tolerance for {engine}; \
-             use --device int16"
-        ));
-    }
-    Ok(section)
-}
-
-/// Is it a chain, and are its inputs one factor and one shift?
-fn check_plain(graph: &Graph, manifest: &Manifest) -> Result<(), String> {
-    dense(graph).map_err(|unknown| format!("{unknown}; integers run chains of dense layers: {REMEDY}"))?;
+/// Are the inputs one factor and one shift?
+pub(crate) fn check_inputs(manifest: &Manifest) -> Result<(), String> {
     for input in &manifest.inputs {
         let more =
             [("log1p", input.log1p), ("one_hot", input.one_hot.is_some()), ("mask", input.mask.is_some())];

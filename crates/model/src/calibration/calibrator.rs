@@ -1,10 +1,10 @@
-//! Finding out what the integers of a network must hold: events go in, a section of the manifest comes out.
+//! Finding out what the numbers of a network must hold: events go in, a section of the manifest comes out.
 
 use sha2::{Digest, Sha256};
 use tamis_event::Schema;
-use tamis_kernel::{Calibration, Layer};
+use tamis_kernel::Layer;
 
-use super::{Integers, Tolerance, cells, check_plain};
+use super::{Calibration, Tolerance, check_dense};
 use crate::bundle::{Bundle, hex};
 use crate::error::BindError;
 use crate::features::Features;
@@ -26,17 +26,16 @@ pub struct Calibrator {
 }
 
 impl Bundle {
-    /// Begins a calibration for the engines of integers with events of `schema`. An error if they cannot run the model.
+    /// Begins a calibration for the engines of fewer bits with events of `schema`. An error if none can run the model.
     pub fn calibrator(&self, schema: &Schema) -> Result<Calibrator, BindError> {
         let unfit = |message| BindError::Engine {
             model: self.name().into(),
-            engine: crate::Engine::Int16.to_string(),
+            engine: crate::Engine::REDUCED.map(|engine| engine.to_string()).join(", "),
             message,
         };
         let (graph, manifest) = (self.graph(), self.parsed());
-        check_plain(graph, manifest).map_err(unfit)?;
+        check_dense(graph).map_err(unfit)?;
         let features = Features::new(manifest, schema, graph.input_numbers())?;
-        cells(manifest, &features).map_err(unfit)?;
         let (layers, _) = dense(graph).map_err(unfit)?;
         let hidden = vec![0.0; layers.len() - 1];
         let (model, records) = (self.name().into(), Sha256::new());
@@ -54,14 +53,15 @@ impl Calibrator {
             self.events += events as u64;
             self.rows.resize(events * self.features.width(), 0.0);
             self.features.fill(records, &mut self.rows);
-            let largest = Calibration::largest(&self.layers, &self.rows).expect("a chain was read");
+            let largest =
+                tamis_kernel::Calibration::largest(&self.layers, &self.rows).expect("a chain was read");
             self.hidden.iter_mut().zip(largest).for_each(|(all, new)| *all = all.max(new));
         }
     }
 
     /// The section of the manifest, with the widest tolerances: which are right for it can be measured now. An error if the events say nothing
     /// about a layer.
-    pub fn finish(self, margin: f64) -> Result<Integers, String> {
+    pub fn finish(self, margin: f64) -> Result<Calibration, String> {
         let Self { model, hidden, events, records, .. } = self;
         if let Some(layer) = hidden.iter().position(|largest| !(*largest > 0.0 && largest.is_finite())) {
             let largest = hidden[layer];
@@ -70,6 +70,6 @@ impl Calibrator {
             ));
         }
         let records_sha256 = hex(&records.finalize());
-        Ok(Integers { hidden, margin, tolerance: Tolerance::MAX, events, records_sha256 })
+        Ok(Calibration { hidden, margin, tolerance: Tolerance::MAX, events, records_sha256 })
     }
 }

@@ -1,4 +1,4 @@
-//! `[integers]` of a manifest: what calibration found out.
+//! `[calibration]` of a manifest: what was found out.
 
 use serde::{Deserialize, Serialize};
 use tamis_kernel::{HiddenBits, Layer};
@@ -12,10 +12,10 @@ use crate::manifest::{bad, is_sha256};
 /// Largest tolerance: beyond it scores would have little to do with those of the network.
 pub(crate) const TOLERANCE_MAX: f64 = 0.5;
 
-/// What the engines of integers must know of a network, from events.
+/// What the engines of fewer bits must know of a network, from events.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Integers {
+pub struct Calibration {
     /// The largest absolute value of each hidden layer over the events, after its activation.
     pub hidden: Vec<f32>,
     /// Integers of 16 bits reach this many times as far. Those of 8 have no bit to spare for it.
@@ -28,32 +28,38 @@ pub struct Integers {
     pub records_sha256: String,
 }
 
-/// By how much scores in integers may differ: of 1, or of the score if that is larger.
+/// By how much scores may differ, of 1, or of the score if that is larger: none for an engine that is too coarse for the network, or cannot run it.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tolerance {
     /// On the engine `int16`.
-    pub int16: f64,
-    /// On the engine `int8`; none if its integers are too coarse for the network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub int16: Option<f64>,
+    /// On the engine `int8`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub int8: Option<f64>,
+    /// On the engine `bf16`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bf16: Option<f64>,
 }
 
 impl Tolerance {
     /// The widest.
-    pub const MAX: Self = Self { int16: TOLERANCE_MAX, int8: Some(TOLERANCE_MAX) };
+    pub const MAX: Self =
+        Self { int16: Some(TOLERANCE_MAX), int8: Some(TOLERANCE_MAX), bf16: Some(TOLERANCE_MAX) };
 
     /// That of an engine; none if it has none.
     pub fn of(self, engine: Engine) -> Option<f64> {
         match engine {
-            Engine::Int16 => Some(self.int16),
+            Engine::Int16 => self.int16,
             Engine::Int8 => self.int8,
-            _ => None,
+            Engine::Bf16 => self.bf16,
+            Engine::Flex | Engine::Gpu(_) | Engine::Fused | Engine::Auto => None,
         }
     }
 }
 
-impl Integers {
+impl Calibration {
     /// Largest margin: beyond it few bits of the integers would be left.
     pub const MARGIN_MAX: f64 = 64.0;
 
@@ -72,30 +78,34 @@ impl Integers {
 
     pub(crate) fn check(&self) -> Result<(), BundleFault> {
         if !(1.0..=Self::MARGIN_MAX).contains(&self.margin) {
-            return bad("integers.margin", &format!("give a number between 1 and {}", Self::MARGIN_MAX));
+            return bad("calibration.margin", &format!("give a number between 1 and {}", Self::MARGIN_MAX));
         }
         let is_sound = |&largest: &f32| largest > 0.0 && self.with_margin(largest).is_finite();
         if !self.hidden.iter().all(is_sound) {
             let wanted = "give numbers above 0, one for each hidden layer, that stay finite when the margin multiplies them";
-            return bad("integers.hidden", wanted);
+            return bad("calibration.hidden", wanted);
         }
-        let Tolerance { int16, int8 } = self.tolerance;
-        if ![Some(int16), int8].into_iter().flatten().all(|most| most > 0.0 && most <= TOLERANCE_MAX) {
-            return bad("integers.tolerance", &format!("give numbers above 0 and at most {TOLERANCE_MAX}"));
+        let is_sound =
+            |engine| self.tolerance.of(engine).is_none_or(|most| most > 0.0 && most <= TOLERANCE_MAX);
+        if !Engine::REDUCED.into_iter().all(is_sound) {
+            return bad(
+                "calibration.tolerance",
+                &format!("give numbers above 0 and at most {TOLERANCE_MAX}"),
+            );
         }
         if self.events == 0 {
-            return bad("integers.events", "a calibration needs events");
+            return bad("calibration.events", "a calibration needs events");
         }
         if !is_sha256(&self.records_sha256) {
-            return bad("integers.records_sha256", "give 64 hexadecimal digits, lower case");
+            return bad("calibration.records_sha256", "give 64 hexadecimal digits, lower case");
         }
         Ok(())
     }
 }
 
 /// The text of a manifest with this section in place of the one that it has, if it has one. Comments and order stay.
-pub(crate) fn write(manifest: &str, section: &Integers) -> String {
-    let Integers { hidden, margin, tolerance, events, records_sha256 } = section;
+pub(crate) fn write(manifest: &str, section: &Calibration) -> String {
+    let Calibration { hidden, margin, tolerance, events, records_sha256 } = section;
     let lines = [
         ("hidden", value(hidden)),
         ("margin", value(margin)),
@@ -104,13 +114,13 @@ pub(crate) fn write(manifest: &str, section: &Integers) -> String {
         ("records_sha256", value(records_sha256)),
     ];
     let text: String = lines.map(|(key, value)| format!("{key} = {value}\n")).concat();
-    let edited = format!("{}\n\n[integers]\n{text}", without_section(manifest).trim_end());
+    let edited = format!("{}\n\n[calibration]\n{text}", without_section(manifest).trim_end());
     let parse = |text: &str| toml::from_str::<Table>(text).ok();
     let wanted = parse(manifest).zip(parse(&text)).map(|(mut manifest, section)| {
-        manifest.insert("integers".into(), section.into());
+        manifest.insert("calibration".into(), section.into());
         manifest
     });
-    // A section that is written in another way, such as `integers = {`, is not found by its first line.
+    // A section that is written in another way, such as `calibration = {`, is not found by its first line.
     match wanted {
         Some(wanted) if parse(&edited).as_ref() != Some(&wanted) => {
             toml::to_string(&wanted).expect("a table that was read can be written")
@@ -130,7 +140,7 @@ fn without_section(manifest: &str) -> String {
     let mut inside = false;
     let is_outside = |line: &&str| {
         if line.starts_with('[') {
-            inside = matches!(line.trim_end(), "[integers]" | "[integers.tolerance]");
+            inside = matches!(line.trim_end(), "[calibration]" | "[calibration.tolerance]");
         }
         !inside
     };

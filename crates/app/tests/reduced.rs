@@ -1,4 +1,4 @@
-//! The sample models in integers of 16 and 8 bits: from calibration to decisions that can be made again.
+//! The sample models in fewer bits: from calibration to decisions that can be made again.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::path::{Path, PathBuf};
@@ -27,13 +27,15 @@ fn calibrated(folder: &Path) -> Vec<(String, PathBuf)> {
             overwrite: false,
         };
         let found = calibrate(&settings, |_| ()).unwrap();
-        assert_eq!((found.integers.events, found.exit()), (20_000, Exit::Done));
-        let [int16, int8] = &found.engines[..] else { panic!("{found:?}") };
+        assert_eq!((found.calibration.events, found.exit()), (20_000, Exit::Done));
+        let [int16, int8, bf16] = &found.engines[..] else { panic!("{found:?}") };
         for (fine, coarse) in int16.scores.iter().zip(&int8.scores) {
             assert!(fine.rms > 0.0 && fine.rms < coarse.rms && coarse.cuts.len() == 2, "{fine:?} {coarse:?}");
         }
-        let tolerance = found.integers.tolerance;
-        assert_eq!((Some(tolerance.int16), tolerance.int8), (int16.tolerance, int8.tolerance));
+        let tolerance = found.calibration.tolerance;
+        let measured = [int16, int8, bf16].map(|loss| loss.tolerance);
+        assert_eq!([tolerance.int16, tolerance.int8, tolerance.bf16], measured);
+        assert!(measured[0].is_some() && measured[2].is_some(), "{found:?}");
         // An anomaly is so far out that 7 bits leave nothing for the other events.
         let fits = name == "topo";
         assert_eq!((int8.refused.is_none(), int8.scores.len()), (fits, if fits { 3 } else { 0 }), "{int8:?}");
@@ -68,7 +70,7 @@ fn sample_models_decide_nearly_the_same_on_events_that_they_were_not_calibrated_
 }
 
 #[test]
-fn eight_bits_flip_more_than_sixteen_and_no_more_than_was_measured() {
+fn fewer_bits_flip_more_than_sixteen_and_no_more_than_was_measured() {
     let folder = tempfile::tempdir().unwrap();
     let models = calibrated(folder.path());
     let models: Vec<_> = models[..1]
@@ -80,28 +82,30 @@ fn eight_bits_flip_more_than_sixteen_and_no_more_than_was_measured() {
         menu: Some(sample("menus/l1.toml")),
         models,
         with: Vec::new(),
-        engines: vec![Engine::Flex, Engine::Int16, Engine::Int8],
+        engines: vec![Engine::Flex, Engine::Int16, Engine::Int8, Engine::Bf16],
         gates: Gates { difference: 0.5, flips: 0.01 },
     };
     let comparison = compare_models(&settings, |_| ()).unwrap();
-    let [int16, int8] = &comparison.contrasts[..] else { panic!("{comparison:?}") };
-    let flips = [int16, int8].map(|contrast| contrast.accepted.unwrap().flips);
+    let [int16, int8, bf16] = &comparison.contrasts[..] else { panic!("{comparison:?}") };
+    let flips = [int16, int8, bf16].map(|contrast| contrast.accepted.unwrap().flips);
     println!("{flips:?} of {:?}", int8.accepted);
-    assert!(flips[0] < flips[1] && flips[1] * 50 < int8.accepted.unwrap().reference, "{flips:?}");
-    for score in &int8.scores {
+    let most = int8.accepted.unwrap().reference / 50;
+    assert!(flips[1..].iter().all(|&flips_of| flips[0] < flips_of && flips_of < most), "{flips:?}");
+    for score in int8.scores.iter().chain(&bf16.scores) {
         assert!(score.rms < 0.02 && score.difference < 0.2, "{score:?}");
     }
 }
 
 #[test]
-fn a_run_in_integers_does_not_depend_on_blocks_and_can_be_verified() {
+fn a_run_in_fewer_bits_does_not_depend_on_blocks_and_can_be_verified() {
     let folder = tempfile::tempdir().unwrap();
     let both = calibrated(folder.path());
-    integer_run(folder.path(), Engine::Int16, "l1-anomaly", &both);
-    integer_run(folder.path(), Engine::Int8, "l1", &both[..1]);
+    reduced_run(folder.path(), Engine::Int16, "l1-anomaly", &both);
+    reduced_run(folder.path(), Engine::Int8, "l1", &both[..1]);
+    reduced_run(folder.path(), Engine::Bf16, "l1-anomaly", &both);
 }
 
-fn integer_run(folder: &Path, engine: Engine, menu: &str, replace: &[(String, PathBuf)]) {
+fn reduced_run(folder: &Path, engine: Engine, menu: &str, replace: &[(String, PathBuf)]) {
     let out = |out: &str| folder.join(format!("{engine}-{out}"));
     let run = |name: &str, batch, workers| {
         let settings = Settings {
