@@ -8,9 +8,9 @@
 # Needs Debian's debootstrap. The first run fetches a small Debian 13 (1 GB on disk) into TAMIS_EMULATOR, by default /var/tmp/tamis-emulator: Bochs 3.0, a
 # kernel and what makes a disk that boots. The tests are built here and run there, each as the only program on the machine.
 #
-# AVX512-BF16 is left out, and so are tests that go through all floats or the widest layers, which would take hours: Bochs 3.0 reads the memory
-# operand of vdpbf16ps at the wrong place if its displacement has one byte (it is scaled by 4 in place of 64). Where BUGS=1 is set the processor has
-# the instruction; tests that fail then have such an operand, as a disassembly shows.
+# Left out are tests that go through all floats or the widest layers, which would take hours, and AVX512-BF16: Bochs 3.0 reads the memory operand of
+# vdpbf16ps at the wrong place if its displacement is one byte, which it scales by 4 in place of 64. With BUGS=1 the processor has the instruction, and
+# what fails should have such an operand (objdump -d shows it).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
