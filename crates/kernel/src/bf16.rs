@@ -19,7 +19,7 @@
 //! Threads: as for `Chain`.
 //!
 //! Cost: AVX512-BF16 multiplies and adds two numbers with one instruction, and the rounding takes some ten operations for each number of a layer.
-//! Where a CPU lacks it, both halves of a lane are taken apart first: with AVX2 a chain takes 1.25 to 1.4 times as long as in floats (Zen 3,
+//! Where a CPU lacks it, both halves of a lane are taken apart first: with AVX2 a chain takes 1.25 to 1.45 times as long as in floats (Zen 3,
 //! 2026-11-28; `examples/speed.rs`). With the instruction it was not measured yet; in a loop by itself it had the rate of integers of 16 bits
 //! less 8 % on an AMD Zen 5, and half the rate of floats on an Intel Xeon ([`multiply_adds_bf16`](crate::multiply_adds_bf16)). Integers of 16 bits are
 //! finer and faster; they need inputs that are integers, and to know how far numbers reach.
