@@ -83,7 +83,7 @@ pub struct EngineLoss {
     pub refused: Option<String>,
     /// Largest difference of a golden score, as the tolerance counts it; none if it could not be measured.
     pub golden: Option<f64>,
-    /// The same for rows of noise, which are farther out than events: no part of the tolerance.
+    /// The same for rows of noise, which are farther out than events: for integers no part of the tolerance.
     pub noise: Option<f64>,
     /// The scores on the events; empty if they could not be measured.
     pub scores: Vec<ScoreLoss>,
@@ -100,6 +100,8 @@ pub struct ScoreLoss {
     pub max: f64,
     /// Largest difference of 1, or of the score if that is larger: what the tolerance is for.
     pub difference: f64,
+    /// Events whose score is not finite on flex; they are left out. One that is not finite on this engine alone is infinitely far off.
+    pub left_out: u64,
     /// Cuts on this score.
     pub cuts: Vec<CutLoss>,
 }
@@ -218,7 +220,10 @@ fn measure(bundle: &Bundle, schema: &Schema, events: &[(Block, usize)]) -> Resul
             of_scores.map(|(name, (expected, found))| ScoreLoss::new(name, expected, found)).collect();
         let golden = model.golden();
         let largest = of_scores.iter().map(|score| score.difference).fold(0.0, f64::max);
-        let differences = [("these events", largest), ("its golden vectors", golden.difference)];
+        // Integers cut what is farther out than calibration saw, as noise is.
+        let noise = if engine.hidden_bits().is_some() { 0.0 } else { golden.noise };
+        let differences =
+            [("these events", largest), ("its golden vectors", golden.difference), ("noise", noise)];
         let most = Tolerance::MAX.of(engine).expect("the widest is there for all");
         let tolerance = tolerance(engine, differences, most);
         losses.push(EngineLoss {
@@ -271,40 +276,44 @@ impl EngineLoss {
 impl ScoreLoss {
     fn new(name: String, expected: &[f32], found: &[f32]) -> Self {
         let (mut squares, mut max, mut largest) = (0.0, 0.0f64, 0.0f64);
-        for (&expected, &found) in expected.iter().zip(found) {
+        let pairs = || expected.iter().zip(found).filter(|(expected, _)| expected.is_finite());
+        for (&expected, &found) in pairs() {
             let difference = (f64::from(expected) - f64::from(found)).abs();
+            let difference = if difference.is_nan() { f64::INFINITY } else { difference };
             squares += difference * difference;
             max = max.max(difference);
             largest = largest.max(difference / f64::from(expected).abs().max(1.0));
         }
-        let rms = (squares / expected.len().max(1) as f64).sqrt();
-        let mut sorted = expected.to_vec();
+        let mut sorted: Vec<f32> = pairs().map(|(&expected, _)| expected).collect();
+        let rms = (squares / sorted.len().max(1) as f64).sqrt();
         sorted.sort_by(|a, b| b.total_cmp(a));
         let cut = |share: f64| {
             let kept = (share * sorted.len() as f64) as usize;
             let threshold = *sorted.get(kept.checked_sub(1)?)?;
             let keeps = |score: &&f32| **score >= threshold;
-            let flips = expected.iter().zip(found).filter(|(a, b)| keeps(a) != keeps(b)).count();
+            let flips = pairs().filter(|(a, b)| keeps(a) != keeps(b)).count();
             Some(CutLoss {
                 threshold,
                 // Equal scores are kept together.
-                kept: expected.iter().filter(keeps).count() as u64,
+                kept: sorted.iter().filter(keeps).count() as u64,
                 flips: flips as u64,
             })
         };
         let cuts = KEPT.into_iter().filter_map(cut).collect();
-        Self { name, rms, max, difference: largest, cuts }
+        let left_out = (expected.len() - sorted.len()) as u64;
+        Self { name, rms, max, difference: largest, left_out, cuts }
     }
 }
 
 /// A tolerance for differences that were found, rounded up to one digit, if it is within `most`.
-fn tolerance(engine: Engine, found: [(&str, f64); 2], most: f64) -> Result<f64, String> {
+fn tolerance(engine: Engine, found: [(&str, f64); 3], most: f64) -> Result<f64, String> {
     let (place, largest) = found.into_iter().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or_default();
     let wanted = (largest * CalibrateSettings::TOLERANCE_FACTOR).max(1e-6);
     let digit = 10f64.powi(wanted.log10().floor() as i32);
     // Written and read again, so that it is the number that people see.
     let rounded: f64 = format!("{:.0e}", (wanted / digit).ceil() * digit).parse().expect("a number is one");
-    if rounded > most {
+    // No number, if the largest is infinite.
+    if rounded.is_nan() || rounded > most {
         let (what, remedy) = match engine {
             Engine::Int8 => ("integers of 8 bits", "use --device int16"),
             Engine::Bf16 => ("floats of 8 significant bits", "use --device fused"),
@@ -323,11 +332,13 @@ mod tests {
 
     #[test]
     fn a_tolerance_is_four_times_the_difference_in_one_digit() {
-        let found =
-            |engine, golden| tolerance(engine, [("these events", 1e-7), ("its golden vectors", golden)], 0.5);
+        let found = |engine, golden| {
+            tolerance(engine, [("these events", 1e-7), ("its golden vectors", golden), ("noise", 0.0)], 0.5)
+        };
         assert_eq!(found(Engine::Int16, 0.0021), Ok(0.009));
         assert_eq!(found(Engine::Int8, 0.0026), Ok(0.02));
         assert_eq!(found(Engine::Int16, 0.0), Ok(1e-6));
+        assert!(found(Engine::Bf16, f64::INFINITY).unwrap_err().contains("differ by up to inf from"));
         for (engine, bits, other) in [
             (Engine::Int16, "16 bits", "fused"),
             (Engine::Int8, "8 bits", "int16"),
@@ -364,5 +375,22 @@ mod tests {
         assert_eq!(kept, [(990.0, 10, 3), (999.0, 1, 1)]);
         let squares = 994.0f64 * 994.0 + 996.0 * 996.0 + 1.0;
         assert_eq!((rms, max, difference), ((squares / 1000.0).sqrt(), 996.0, 996.0 / 3.0));
+    }
+
+    #[test]
+    fn scores_that_are_no_numbers_hide_nothing() {
+        let expected: Vec<f32> = (0..1000u16).map(f32::from).collect();
+        let loss = |change: fn(&mut [f32], &mut [f32])| {
+            let (mut expected, mut found) = (expected.clone(), expected.clone());
+            change(&mut expected, &mut found);
+            let ScoreLoss { rms, max, left_out, cuts, .. } = ScoreLoss::new("a.b".into(), &expected, &found);
+            (rms, max, left_out, cuts.iter().map(|cut| (cut.kept, cut.flips)).collect::<Vec<_>>())
+        };
+        // On flex: such events are no candidates for a cut.
+        let on_flex = loss(|expected, _| (expected[7], expected[999]) = (f32::NAN, f32::INFINITY));
+        assert_eq!(on_flex, (0.0, 0.0, 2, vec![(9, 0)]));
+        // On the engine alone.
+        let on_engine = loss(|_, found| found[999] = f32::NAN);
+        assert_eq!(on_engine, (f64::INFINITY, f64::INFINITY, 0, vec![(10, 1), (1, 1)]));
     }
 }

@@ -70,7 +70,7 @@ fn sample_models_decide_nearly_the_same_on_events_that_they_were_not_calibrated_
 }
 
 #[test]
-fn fewer_bits_flip_more_than_sixteen_and_no_more_than_was_measured() {
+fn fewer_bits_flip_no_more_than_was_measured() {
     let folder = tempfile::tempdir().unwrap();
     let models = calibrated(folder.path());
     let models: Vec<_> = models[..1]
@@ -89,8 +89,8 @@ fn fewer_bits_flip_more_than_sixteen_and_no_more_than_was_measured() {
     let [int16, int8, bf16] = &comparison.contrasts[..] else { panic!("{comparison:?}") };
     let flips = [int16, int8, bf16].map(|contrast| contrast.accepted.unwrap().flips);
     println!("{flips:?} of {:?}", int8.accepted);
-    let most = int8.accepted.unwrap().reference / 50;
-    assert!(flips[1..].iter().all(|&flips_of| flips[0] < flips_of && flips_of < most), "{flips:?}");
+    let of = int8.accepted.unwrap().reference;
+    assert!(flips[0] < flips[1] && flips[1] * 50 < of && flips[2] * 200 < of, "{flips:?}");
     for score in int8.scores.iter().chain(&bf16.scores) {
         assert!(score.rms < 0.02 && score.difference < 0.2, "{score:?}");
     }

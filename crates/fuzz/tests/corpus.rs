@@ -21,6 +21,16 @@ fn the_corpus_ends_no_process() {
 }
 
 #[test]
+fn bundles_that_damage_begins_with_are_good() {
+    for name in ["topo", "calibrated"] {
+        let path =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/bundle").join(name).with_extension("tar");
+        let bundle = tamis_model::Bundle::load(&path).unwrap();
+        assert_eq!(bundle.calibration().is_some(), name == "calibrated");
+    }
+}
+
+#[test]
 fn damaged_models_end_no_process() {
     let models = files("../graph/tests/models");
     for path in models.iter().filter(|path| path.extension().is_some_and(|end| end == "onnx")) {

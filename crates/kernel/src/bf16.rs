@@ -13,8 +13,8 @@
 //! ```
 //!
 //! * I1: a number is rounded to bf16 where a layer takes it and nowhere else; the reconstruction error compares floats.
-//! * I2: a sum starts with the bias and adds inputs in ascending order, as in [`crate::dense`]: on inputs and weights that are bf16 already the
-//!   scores are those of `Chain`, bit for bit.
+//! * I2: a sum starts with the bias and adds inputs in ascending order, as in [`crate::dense`]: on inputs and weights that are bf16 already, and none
+//!   beneath 2^-48 but zero, a layer gives the bits that it gives in `Chain`.
 //!
 //! Threads: as for `Chain`.
 //!
@@ -50,7 +50,7 @@ struct Bf16Dense {
 
 impl Bf16Chain {
     /// Compiles `layers`, those of a [`Chain`](crate::Chain), for the fastest instruction set of this CPU. Weights are rounded; biases are not, but beneath
-    /// 2^-48 they count as zero, as all numbers do.
+    /// 2^-48 they count as zero, too.
     ///
     /// # Errors
     /// If they are no chain.

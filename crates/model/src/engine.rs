@@ -27,8 +27,8 @@ pub enum Engine {
     Int16,
     /// The same with 8 bits behind the layers that allow it: for wide layers, and for networks that were trained to bear it.
     Int8,
-    /// The fused kernels with inputs and weights of 8 significant bits: for networks that are served in bf16 elsewhere. Calibrated chains of
-    /// dense layers only.
+    /// The fused kernels with inputs and weights of 8 significant bits: for inputs that integers cannot take, and CPUs that have an instruction for
+    /// it. Calibrated chains of dense layers only.
     Bf16,
     /// The fused kernels if they can run every model, the reference otherwise. Never a device, never fewer bits: that is for the user to say.
     Auto,
@@ -85,20 +85,20 @@ pub fn engines() -> Vec<EngineStatus> {
         name: Engine::Int8.to_string(),
         compiled: true,
         found: Ok(
-            "int16 with 8 bits behind layers that are never negative, for wide ones; scores differ more"
+            "int16 with 8 bits behind layers that are never negative, for wide ones; scores differ most"
                 .into(),
         ),
     };
     let how = if tamis_kernel::Isa::best().has_bf16() {
-        "avx512_bf16"
+        "with avx512_bf16"
     } else {
-        "slower, as this CPU has no instruction for it"
+        "slower without an instruction for it"
     };
     let bf16 = EngineStatus {
         name: Engine::Bf16.to_string(),
         compiled: true,
         found: Ok(format!(
-            "fused with 8 significant bits for calibrated dense chains, {how}; scores differ more"
+            "fused with 8 significant bits for calibrated dense chains, {how}; scores differ a little more than on int16"
         )),
     };
     [flex, fused, int16, int8, bf16].into_iter().chain(gpu::engines()).collect()

@@ -296,9 +296,9 @@ impl Manifest {
         calibrated.unwrap_or(self.golden.tolerance)
     }
 
-    /// And on noise from the reference. Noise is farther out than the events that a model is calibrated with.
+    /// And on noise from the reference. Noise is farther out than the events that a model is calibrated with, and integers cut what is.
     pub fn tolerance_of_noise(&self, engine: Engine) -> f64 {
-        if engine.is_reduced() { TOLERANCE_MAX } else { self.golden.tolerance }
+        if engine.hidden_bits().is_some() { TOLERANCE_MAX } else { self.tolerance(engine) }
     }
 
     /// Do some elements fill more than one column?

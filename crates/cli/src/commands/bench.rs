@@ -39,7 +39,7 @@ pub(crate) struct Args {
     /// Measure these parts only: probes, stages, speed, sizes, latency; or engines, which no other run measures
     #[arg(long, value_name = "PARTS", value_delimiter = ',', value_parser = section)]
     only: Vec<Section>,
-    /// What runs the models
+    /// What runs the models; tamis doctor lists what is there
     #[arg(long, value_name = "ENGINE", default_value_t = Engine::Flex)]
     device: Engine,
     /// Numbers of deciding threads, such as 1,2 [default: powers of two up to one per core, or per CPU of --pin]
@@ -97,7 +97,7 @@ impl Run for Args {
         ("bench l1-mixed.tmf.zst --menu l1.toml --device fused", "your events, menu and models"),
         ("bench l1-mixed.tmf.zst --menu l1.toml --only speed --workers 1 --events 20M", "one number"),
         ("bench l1-mixed.tmf.zst --menu l1.toml --only latency --frame-events 64", "latencies of small frames"),
-        ("bench l1-mixed.tmf.zst --menu l1.toml --model topo=topo-int --device int16", "another model, in integers"),
+        ("bench l1-mixed.tmf.zst --menu l1.toml --model topo=topo-few --device int16", "another model, in integers"),
         ("bench --only engines --device gpu", "from which size on a network is worth a GPU"),
         ("bench --save before.json", "keep the result ..."),
         ("bench --compare before.json --gate 10", "... and fail if something got slower by 10 %"),

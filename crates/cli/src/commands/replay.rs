@@ -34,7 +34,7 @@ pub(crate) struct Args {
     /// Use this bundle for a model of the menu; can be given several times
     #[arg(long, value_name = "NAME=BUNDLE", value_parser = model)]
     model: Vec<(String, PathBuf)>,
-    /// What runs the models
+    /// What runs the models; tamis doctor lists what is there
     #[arg(long, value_name = "ENGINE", default_value_t = Engine::Flex)]
     device: Engine,
     /// Deciding threads [default: one per core, or per CPU of --pin]

@@ -80,7 +80,9 @@ fn is_exact(simd: Avx512<Bf16>) -> bool {
         lanes.0.map(f32::to_bits)
     };
     (0..bf16::TRIALS).all(|trial| {
-        let [a, b, sum] = [0, 1, 2].map(|i| simd.load(&bf16::operand(3 * trial + i), 0));
+        let seed = 3 * trial;
+        let operands = [bf16::operand(seed), bf16::operand(seed + 1), bf16::sum(seed + 2)];
+        let [a, b, sum] = operands.each_ref().map(|lanes| simd.load(lanes, 0));
         bits(simd.multiply_add_bf16(a, b, sum)) == bits(bf16::multiply_add(simd, a, b, sum))
     })
 }

@@ -1,4 +1,4 @@
-//! Finding out what the numbers of a network must hold: events go in, a section of the manifest comes out.
+//! Finding out how far the numbers of a network reach: events go in, a section of the manifest comes out.
 
 use sha2::{Digest, Sha256};
 use tamis_event::Schema;
@@ -8,7 +8,6 @@ use super::{Calibration, Tolerance, check_dense};
 use crate::bundle::{Bundle, hex};
 use crate::error::BindError;
 use crate::features::Features;
-use crate::fused_chain::dense;
 
 /// Events whose numbers are in memory at once.
 const EVENTS_AT_ONCE: usize = 4096;
@@ -30,13 +29,12 @@ impl Bundle {
     pub fn calibrator(&self, schema: &Schema) -> Result<Calibrator, BindError> {
         let unfit = |message| BindError::Engine {
             model: self.name().into(),
-            engine: crate::Engine::REDUCED.map(|engine| engine.to_string()).join(", "),
+            engine: crate::Engine::REDUCED.map(crate::Engine::name).join(", or "),
             message,
         };
         let (graph, manifest) = (self.graph(), self.parsed());
-        check_dense(graph).map_err(unfit)?;
+        let layers = check_dense(graph).map_err(unfit)?;
         let features = Features::new(manifest, schema, graph.input_numbers())?;
-        let (layers, _) = dense(graph).map_err(unfit)?;
         let hidden = vec![0.0; layers.len() - 1];
         let (model, records) = (self.name().into(), Sha256::new());
         Ok(Calibrator { model, features, layers, hidden, events: 0, records, rows: Vec::new() })
@@ -53,8 +51,11 @@ impl Calibrator {
             self.events += events as u64;
             self.rows.resize(events * self.features.width(), 0.0);
             self.features.fill(records, &mut self.rows);
-            let largest =
-                tamis_kernel::Calibration::largest(&self.layers, &self.rows).expect("a chain was read");
+            // A run scores no event with an input that is not finite either.
+            let rows = self.rows.chunks_exact(self.features.width());
+            let sound = rows.filter(|row| row.iter().all(|x| x.is_finite()));
+            let sound: Vec<f32> = sound.flatten().copied().collect();
+            let largest = tamis_kernel::Calibration::largest(&self.layers, &sound).expect("a chain was read");
             self.hidden.iter_mut().zip(largest).for_each(|(all, new)| *all = all.max(new));
         }
     }

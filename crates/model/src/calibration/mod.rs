@@ -13,6 +13,7 @@ mod calibrator;
 mod section;
 
 use tamis_graph::Graph;
+use tamis_kernel::Layer;
 
 pub use calibrator::Calibrator;
 pub use section::{Calibration, Tolerance};
@@ -37,7 +38,7 @@ pub(crate) fn check<'a>(
     manifest: &'a Manifest,
     engine: Engine,
 ) -> Result<&'a Calibration, String> {
-    check_dense(graph)?;
+    let layers = check_dense(graph)?;
     if engine.hidden_bits().is_some() {
         check_inputs(manifest)?;
     }
@@ -45,16 +46,26 @@ pub(crate) fn check<'a>(
         "it is not calibrated; do that with tamis model calibrate BUNDLE EVENTS --out DIR, or use --device fused",
     )?;
     if section.tolerance.of(engine).is_none() {
-        let other = if section.tolerance.int16.is_some() { Engine::Int16 } else { Engine::Fused };
+        let others = Engine::REDUCED.into_iter().filter(|&other| section.tolerance.of(other).is_some());
+        let others: Vec<_> = others.chain([Engine::Fused]).map(Engine::name).collect();
         return Err(format!(
-            "it was too coarse for it when it was calibrated: [calibration] of its manifest has no tolerance for {engine}; use --device {other}"
+            "[calibration] of its manifest has no tolerance for {engine}, which was too coarse for it or could not run it when it was calibrated; \
+             use --device {}",
+            others.join(", or ")
+        ));
+    }
+    if section.hidden.len() != layers.len() - 1 {
+        return Err(format!(
+            "[calibration] of its manifest is about {} hidden layers, the network has {}; calibrate it again",
+            section.hidden.len(),
+            layers.len() - 1
         ));
     }
     Ok(section)
 }
 
-/// Is it a chain of dense layers?
-fn check_dense(graph: &Graph) -> Result<(), String> {
+/// The layers of a chain of dense ones.
+fn check_dense(graph: &Graph) -> Result<Vec<Layer>, String> {
     let refused = |unknown| format!("{unknown}; engines of fewer bits run chains of dense layers: {REMEDY}");
-    dense(graph).map(drop).map_err(refused)
+    dense(graph).map(|(layers, _)| layers).map_err(refused)
 }

@@ -48,7 +48,7 @@ impl Run for Args {
     const NAME: &'static str = "calibrate";
     const GROUP: Group = Group::Data;
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
-        ("model calibrate models/topo l1-mixed.tmf.zst --out models/topo-int16", "then use --device int16, int8 or bf16"),
+        ("model calibrate models/topo l1-mixed.tmf.zst --out models/topo-few", "then use --device int16, int8 or bf16"),
         (
             "model calibrate models/topo l1-mixed.tmf.zst --events 1M --margin 4 --out models/topo --overwrite",
             "in place, with more room",
@@ -91,7 +91,7 @@ fn render(calibrated: &Calibrated) -> String {
         losses(&calibrated.engines),
     );
     let largest: Vec<String> = section.hidden.iter().map(|largest| format!("{largest:.3}")).collect();
-    if !largest.is_empty() {
+    if !largest.is_empty() && (section.tolerance.int16.is_some() || section.tolerance.int8.is_some()) {
         let _ = writeln!(
             text,
             "\nlargest number of each hidden layer {}; integers reach {} times as far in 16 bits, as far in 8",
@@ -101,13 +101,18 @@ fn render(calibrated: &Calibrated) -> String {
     }
     let _ = write!(
         text,
-        "\n{}\ndifferences are of 1, or of the score if that is larger; the tolerance is {} times the larger one of events and golden vectors\n",
+        "\n{}\ndifferences are of 1, or of the score if that is larger; the tolerance is {} times the largest one, of noise for bf16 alone:\n\
+         integers cut what reaches farther than the events, so in them scores of noise may differ by 0.5\n",
         tolerances(&calibrated.engines),
         CalibrateSettings::TOLERANCE_FACTOR,
     );
     if section.events < FEW_EVENTS {
         let few = grouped(section.events);
         let _ = writeln!(text, "{few} events are few: others may reach farther, and what flips rarely does not show");
+    }
+    let scores = calibrated.engines.iter().flat_map(|loss| &loss.scores);
+    if let Some(most) = scores.map(|score| score.left_out).max().filter(|&most| most > 0) {
+        let _ = writeln!(text, "{} events have a score on flex that is not finite and are left out", grouped(most));
     }
     for EngineLoss { engine, refused, .. } in &calibrated.engines {
         if let Some(why) = refused {

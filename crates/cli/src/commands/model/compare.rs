@@ -54,8 +54,8 @@ impl Run for Args {
             "are decisions the same on the GPU?",
         ),
         (
-            "model compare l1-mixed.tmf.zst --menu l1.toml --model topo=topo-int --engines flex,int16 --max-difference 0.01",
-            "what integers would change",
+            "model compare l1-mixed.tmf.zst --menu l1.toml --model topo=topo-few --engines flex,int16,bf16 --max-difference 0.01",
+            "what fewer bits would change",
         ),
         (
             "model compare l1-mixed.tmf.zst --menu l1.toml --with topo=topo-2 --max-difference 1",
