@@ -130,7 +130,7 @@ fn inputs_that_are_no_integers_are_for_bf16_alone() {
     assert_eq!(ran.out, "event,twice.score\n0,3.0\n");
     let info = lab.tamis("model info t").out;
     assert!(
-        info.contains("calibrated on 1 events, tolerance none on int16, none on int8, 1.0e-6 on bf16"),
+        info.contains("calibrated on 1 events, tolerance none on int16, none on int8, 0.02 on bf16"),
         "{info}"
     );
 }
