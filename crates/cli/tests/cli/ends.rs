@@ -1,5 +1,6 @@
 //! Runs that somebody ends: signals and kills.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,13 +10,17 @@ use serde_json::Value;
 
 use crate::support::{Lab, ran};
 
-/// A run that lasts until somebody ends it, and has begun to store.
-fn endless(lab: &Lab, start: fn(Command) -> Command) -> Child {
+/// A run that lasts until somebody ends it, and has begun to store. Started by `launcher`.
+fn endless(lab: &Lab, launcher: &[&str]) -> Child {
     lab.tamis("gen --schema schema.toml --events 200k --out g.tmf --frame-events 1000");
     // Everything is kept, incompressible enough to fill chunks.
     lab.write("menu.toml", crate::support::MENU.replace("x >= 100", "n < 32767 || n >= 32767"));
     let line = "replay g.tmf --menu menu.toml --out out --workers 1 --repeat 100000 --pace 200kHz --json";
-    let mut command = start(lab.command(line.split(' ')));
+    let tamis = lab.command(line.split(' '));
+    let launcher = launcher.iter().map(OsStr::new);
+    let mut words = launcher.chain([tamis.get_program()]).chain(tamis.get_args());
+    let mut command = Command::new(words.next().unwrap());
+    command.args(words).current_dir(tamis.get_current_dir().unwrap());
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let part = lab.path("out/g-physics-0001.mcap.part");
     wait(|| std::fs::metadata(&part).is_ok_and(|meta| meta.len() > 200_000), &part);
@@ -38,7 +43,8 @@ fn send(child: &Child, signal: Signal) {
 fn a_signal_drains_the_run() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         let lab = Lab::new();
-        let child = endless(&lab, |tamis| tamis);
+        // Also where these tests run under nohup, which a run would heed.
+        let child = endless(&lab, &["env", "--default-signal=HUP"]);
         send(&child, signal);
         let ran = ran(&child.wait_with_output().unwrap());
         assert!(ran.err.contains("tamis: stopping"), "{ran:?}");
@@ -60,12 +66,7 @@ fn a_signal_drains_the_run() {
 #[test]
 fn a_run_that_was_started_with_nohup_outlives_its_terminal() {
     let lab = Lab::new();
-    let child = endless(&lab, |tamis| {
-        let mut shell = Command::new("sh");
-        shell.args(["-c", r#"trap "" HUP; exec "$0" "$@""#]).arg(tamis.get_program()).args(tamis.get_args());
-        shell.current_dir(tamis.get_current_dir().unwrap());
-        shell
-    });
+    let child = endless(&lab, &["sh", "-c", r#"trap "" HUP; exec "$0" "$@""#]);
     send(&child, Signal::HUP);
     let part = lab.path("out/g-physics-0001.mcap.part");
     let written = || std::fs::metadata(&part).unwrap().len();
@@ -78,7 +79,7 @@ fn a_run_that_was_started_with_nohup_outlives_its_terminal() {
 #[test]
 fn what_a_killed_run_had_written_comes_back() {
     let lab = Lab::new();
-    let mut child = endless(&lab, |tamis| tamis);
+    let mut child = endless(&lab, &[]);
     child.kill().unwrap();
     child.wait().unwrap();
     let part = "out/g-physics-0001.mcap.part";
