@@ -92,10 +92,10 @@ impl Source for Pipe {
 fn read_all(mut reader: impl Read, place: &str, shared: &Shared, windows: SyncSender<Message>) {
     let pool = Pool::new(BUFFER_BYTES, WINDOWS_AHEAD);
     while !shared.stop.load(Ordering::Acquire) {
-        let mut buffer = pool.take();
-        let message = match reader.read(buffer.space()) {
-            Ok(0) => return,
-            Ok(len) => Ok(buffer.freeze(len)),
+        let read = pool.take().and_then(|mut buffer| Ok((reader.read(buffer.space())?, buffer)));
+        let message = match read {
+            Ok((0, _)) => return,
+            Ok((len, buffer)) => Ok(buffer.freeze(len)),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => Err(broken(place, &error)),
         };

@@ -1,16 +1,19 @@
 //! Buffers that come back: steady reading allocates nothing and touches no new page.
+//!
+//! Each is memory of its own from the system, so it begins at a page, and one of 2 MiB is a huge page where the system has them (`MADV_HUGEPAGE`). Its
+//! pages come from the memory node of the thread that reads into it first.
+
+use std::io;
 
 use bytes::Bytes;
+use memmap2::MmapMut;
 use tamis_ring::{Receiver, Sender, queue};
-
-/// Buffers start at a multiple of this, so that frames in them do.
-const ALIGN: usize = 64;
 
 /// Lends buffers of one size. At most `keep` idle ones are kept; how many are out at a time is the borrower's limit.
 pub(crate) struct Pool {
     bytes: usize,
-    idle: Receiver<Vec<u8>>,
-    home: Sender<Vec<u8>>,
+    idle: Receiver<MmapMut>,
+    home: Sender<MmapMut>,
 }
 
 impl Pool {
@@ -19,26 +22,33 @@ impl Pool {
         Self { bytes, idle, home }
     }
 
-    pub(crate) fn take(&self) -> Buffer {
-        let memory = self.idle.try_recv().unwrap_or_else(|_| vec![0; self.bytes + ALIGN]);
-        let start = memory.as_ptr().align_offset(ALIGN).min(ALIGN);
-        Buffer { memory, start, len: 0, capacity: self.bytes, home: self.home.clone() }
+    /// An error if the system has no more memory.
+    pub(crate) fn take(&self) -> io::Result<Buffer> {
+        let memory = self.idle.try_recv().or_else(|_| self.make())?;
+        Ok(Buffer { memory: Some(memory), len: 0, home: self.home.clone() })
+    }
+
+    fn make(&self) -> io::Result<MmapMut> {
+        let memory = MmapMut::map_anon(self.bytes)?;
+        // A system that does not know the advice gives small pages.
+        #[cfg(target_os = "linux")]
+        let _ = memory.advise(memmap2::Advice::HugePage);
+        Ok(memory)
     }
 }
 
 /// A lent buffer; goes home when the last view of it is dropped.
 pub(crate) struct Buffer {
-    memory: Vec<u8>,
-    start: usize,
+    /// Until it is dropped.
+    memory: Option<MmapMut>,
     len: usize,
-    capacity: usize,
-    home: Sender<Vec<u8>>,
+    home: Sender<MmapMut>,
 }
 
 impl Buffer {
     /// The whole buffer, to be written.
     pub(crate) fn space(&mut self) -> &mut [u8] {
-        &mut self.memory[self.start..][..self.capacity]
+        self.memory.as_deref_mut().unwrap_or_default()
     }
 
     /// The first `len` bytes, shared from now on.
@@ -50,13 +60,45 @@ impl Buffer {
 
 impl AsRef<[u8]> for Buffer {
     fn as_ref(&self) -> &[u8] {
-        &self.memory[self.start..][..self.len]
+        &self.memory.as_deref().unwrap_or_default()[..self.len]
     }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
         // A full or orphaned queue hands it back: then it is freed here.
-        let _ = self.home.try_send(std::mem::take(&mut self.memory));
+        let _ = self.memory.take().map(|memory| self.home.try_send(memory));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_goes_home_with_its_last_view_and_no_more_are_kept_than_asked_for() {
+        let pool = Pool::new(2 << 20, 1);
+        let fill = |byte: u8| {
+            let mut buffer = pool.take().unwrap();
+            assert_eq!((buffer.space().len(), buffer.space().as_ptr().align_offset(4096)), (2 << 20, 0));
+            buffer.space()[..3].fill(byte);
+            buffer.freeze(3)
+        };
+        let (first, second) = (fill(1), fill(2));
+        let part = first.slice(1..);
+        let place = first.as_ptr();
+        drop(first);
+        // A view is left: the next buffer is a new one, and writing to it is not seen.
+        let third = fill(3);
+        assert_eq!((&part[..], &second[..], &third[..]), (&[1, 1][..], &[2; 3][..], &[3; 3][..]));
+        drop(part);
+        assert_eq!(fill(4).as_ptr(), place);
+        drop((second, third));
+        assert!(pool.idle.try_recv().is_ok() && pool.idle.try_recv().is_err());
+    }
+
+    #[test]
+    fn memory_that_is_not_there_is_an_error() {
+        assert!(Pool::new(usize::MAX / 4, 1).take().is_err());
     }
 }

@@ -60,7 +60,7 @@ impl Compressed {
     }
 
     fn read(&mut self, mut stream: Decoder<'static, BufReader<File>>) -> Result<Window, SourceError> {
-        let mut buffer = self.pool.take();
+        let mut buffer = self.pool.take().map_err(|error| broken(&self.place, &error))?;
         let (len, fault) = fill(&mut stream, buffer.space());
         match fault.map(|error| broken(&self.place, &error)) {
             Some(fault) if len == 0 => Err(fault),
