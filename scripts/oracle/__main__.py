@@ -1,0 +1,119 @@
+"""Replays random recordings and compares every count and every stored byte with what SPEC.md says.
+
+    python3 scripts/oracle --cases 1000 --seed 7        # target/debug/tamis
+    python3 scripts/oracle --cases 1 --seed 7.123       # one case of a run again, as a failure is reported
+
+Exit code 1 if a case differs; its input stays in --keep. See README.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import shutil
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import canaries
+import damage
+import menus
+import recordings
+import runs
+from books import Expected, expect
+from check import difference
+from frames import Frame, Schema
+from menus import Menu
+from runs import Broken, Outcome, Way
+from schemas import draw_events, draw_schema
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Case:
+    """Everything follows from the seed."""
+
+    seed: str
+    schema: Schema
+    frames: list[Frame]
+    data: bytes
+    damage: list[str]
+    menu: Menu
+    way: Way
+
+    @classmethod
+    def draw(cls, seed: str) -> Case:
+        rng = random.Random(seed)
+        schema = draw_schema(rng)
+        odd = rng.random() < 0.4
+        frames = recordings.draw_recording(rng, schema, rng.choice([1, 30, 300, 300, 1500]), odd)
+        data, done = damage.damaged(rng, schema, frames)
+        menu = menus.draw(rng, schema, draw_events(rng, schema, 200, odd))
+        return cls(seed, schema, frames, data, done, menu, Way.draw(rng))
+
+    def expected(self) -> Expected:
+        return expect(self.data, self.schema, self.menu)
+
+    def run(self, binary: Path, folder: Path) -> Outcome:
+        return runs.run(binary, folder, self.data, self.menu, self.schema, self.way)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="oracle", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("binary", nargs="?", type=Path, default=REPOSITORY / "target/debug/tamis", help="the tamis to try [default: %(default)s]")
+    parser.add_argument("--cases", type=int, default=50, help="how many [default: %(default)s]")
+    parser.add_argument("--seed", default="0", help="cases are SEED.0, SEED.1, ...; SEED.N is case N alone [default: %(default)s]")
+    parser.add_argument("--keep", type=Path, default=REPOSITORY / "target/oracle", help="folder for inputs that failed [default: %(default)s]")
+    parser.add_argument("--canaries", type=int, default=3, help="cases in which faults are planted that must be found [default: %(default)s]")
+    parser.add_argument("--jobs", type=int, default=2, help="runs at a time [default: %(default)s]")
+    return parser.parse_args()
+
+
+def try_case(binary: Path, keep: Path, seed: str) -> str | None:
+    """What is wrong, in one line; None if nothing is."""
+    case = Case.draw(seed)
+    folder = Path(tempfile.mkdtemp(prefix="tamis-oracle-"))
+    expected = case.expected()
+    try:
+        found = case.run(binary, folder)
+        wrong = difference(expected, found, case.menu) if expected.usable else f"exit {found.exit} instead of 65: no schema at the start"
+    except Broken as error:
+        wrong = None if not expected.usable and error.exit == 65 else str(error)
+    if wrong is None:
+        shutil.rmtree(folder)
+        return None
+    place = keep / seed
+    shutil.rmtree(place, ignore_errors=True)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(folder, place)
+    done = f" ({', '.join(case.damage)})" if case.damage else ""
+    return f"--seed {seed}: {wrong}{done}; input in {place}"
+
+
+def main() -> int:
+    args = arguments()
+    if not args.binary.exists():
+        print(f"oracle: there is no {args.binary}; build it, or name another", file=sys.stderr)
+        return 2
+    began = time.monotonic()
+    seeds = [args.seed] if "." in args.seed else [f"{args.seed}.{k}" for k in range(args.cases)]
+    with ThreadPoolExecutor(args.jobs) as pool:
+        failed = 0
+        for wrong in pool.map(lambda seed: try_case(args.binary, args.keep, seed), seeds):
+            if wrong:
+                failed += 1
+                print(wrong, flush=True)
+    some = seeds[: args.canaries]
+    blind = canaries.blind(args.binary, some, [draw_schema(random.Random(seed)) for seed in some])
+    for canary in blind:
+        print(f"the oracle is blind: {canary}")
+    print(f"{len(seeds)} cases, {failed} failed, {len(blind)} canaries not found; {time.monotonic() - began:.1f} s")
+    return 1 if failed or blind else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,161 @@
+"""What can happen to a recording on its way: flipped bits, lost and foreign bytes, frames of other versions and schemas, frames in frames."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from frames import PAYLOAD_MAX, SCHEMA, SCHEMA_MAX, Field, Frame, Schema, event_frame, schema_frame
+from schemas import draw_events
+
+Pieces = list[bytes]
+"""The encoded frames; a piece may become anything."""
+
+
+def damaged(rng: random.Random, schema: Schema, frames: list[Frame]) -> tuple[bytes, list[str]]:
+    """The recording as bytes, and the words of what was done to it."""
+    pieces = [frame.encode() for frame in frames]
+    done = []
+    for _ in range(rng.choice([0, 0, 0, 1, 1, 2, 5, 15])):
+        at = rng.randrange(1, len(pieces)) if rng.random() < 0.95 and len(pieces) > 1 else 0
+        kind = rng.choice(list(KINDS))
+        done.append(f"{kind} at {at}")
+        KINDS[kind](rng, schema, frames[min(at, len(frames) - 1)], pieces, at)
+    data = b"".join(pieces)
+    if rng.random() < 0.1:
+        done.append("cut")
+        data = data[: rng.randrange(len(data) + 1)]
+    return data, done
+
+
+def flip(rng: random.Random, piece: bytes, low: int, high: int) -> bytes:
+    """One flipped bit in the bytes from `low` to before `high`."""
+    if high <= low or low >= len(piece):
+        return piece
+    changed = bytearray(piece)
+    changed[rng.randrange(low, min(high, len(piece)))] ^= 1 << rng.randrange(8)
+    return bytes(changed)
+
+
+def flip_header(rng, schema, frame, pieces, at):
+    pieces[at] = flip(rng, pieces[at], 0, 64)
+
+
+def flip_payload(rng, schema, frame, pieces, at):
+    pieces[at] = flip(rng, pieces[at], 64, 64 + len(frame.payload))
+
+
+def flip_padding(rng, schema, frame, pieces, at):
+    pieces[at] = flip(rng, pieces[at], 64 + len(frame.payload), len(pieces[at]))
+
+
+def lose_bytes(rng, schema, frame, pieces, at):
+    piece = pieces[at]
+    low = rng.randrange(len(piece) + 1)
+    pieces[at] = piece[:low] + piece[low + rng.choice([1, 7, 64, 128, 1000, 10**6]) :]
+
+
+def add_bytes(rng, schema, frame, pieces, at):
+    piece, foreign = pieces[at], rng.choice([rng.randbytes, bytes])(rng.choice([1, 3, 64, 500]))
+    low = rng.choice([0, rng.randrange(len(piece) + 1)])
+    pieces[at] = piece[:low] + foreign + piece[low:]
+
+
+def add_magic(rng, schema, frame, pieces, at):
+    """Bytes that look like the beginning of a header."""
+    pieces[at] = rng.randbytes(rng.randrange(70)) + b"TAMF" * rng.randint(1, 3) + rng.randbytes(rng.randrange(70)) + pieces[at]
+
+
+def tear_header(rng, schema, frame, pieces, at):
+    pieces[at] = pieces[at][: rng.randrange(1, 64)]
+
+
+def lose_frame(rng, schema, frame, pieces, at):
+    pieces[at] = b""
+
+
+def swap_frames(rng, schema, frame, pieces, at):
+    other = rng.randrange(1, len(pieces)) if len(pieces) > 1 else 0
+    pieces[at], pieces[other] = pieces[other], pieces[at]
+
+
+def other_version(rng, schema, frame, pieces, at):
+    """Frames of a writer of another time, whole and right in their way, one or many in a row."""
+    change = rng.choice([{"version": 2}, {"version": 0}, {"header_len": 128}, {"version": 0xFFFF}])
+    pieces[at] = frame.but(**change).encode() * rng.choice([1, 1, 3, 20]) + rng.choice([b"", pieces[at]])
+
+
+def wrong_header(rng, schema, frame, pieces, at):
+    """A field that contradicts the rules under a right `header_crc`."""
+    longer = frame.stride + rng.choice([1, -1, 64])
+    pieces[at] = rng.choice([
+        frame.but(payload_len=PAYLOAD_MAX + rng.choice([1, 64, 1 << 30])),
+        frame.but(n_events=0),
+        frame.but(n_events=0, payload_len=0),
+        frame.but(stride=0),
+        frame.but(n_events=frame.n_events + 1),
+        frame.but(n_events=65_537),
+        frame.but(payload_len=len(frame.payload) + 1),
+        frame.but(stride=max(longer, 1)),
+        frame.but(stride=max(longer, 1), payload=bytes(frame.n_events * max(longer, 1))),
+        frame.but(first_event_id=2**64 - 1),
+        frame.but(flags=frame.flags | 1 << rng.randrange(2, 16)),
+        frame.but(flags=frame.flags | SCHEMA),
+    ]).encode()  # fmt: skip
+
+
+def wrong_schema_frame(rng, schema, frame, pieces, at):
+    whole = schema_frame(schema)
+    text = rng.choice([b"no schema", b'name = "x"\n', b"\xff\xfe", schema.text + b"\n", schema.text[:-1]])
+    pieces[at] = rng.choice([
+        whole.but(payload=b""),
+        whole.but(payload=text),
+        whole.but(payload=text, schema_id=Frame(text, 0).schema_id),
+        whole.but(payload=bytes(SCHEMA_MAX + 1)),
+        whole.but(n_events=1),
+        whole.but(stride=8),
+    ]).encode() + pieces[at]  # fmt: skip
+
+
+def same_schema_again(rng, schema, frame, pieces, at):
+    pieces[at] = schema_frame(schema).encode() + pieces[at]
+
+
+def foreign_frames(rng, schema, frame, pieces, at):
+    """Good frames of another schema, with or without its schema frame."""
+    other = Schema.of("foreign", [Field("x", "u16", rng.choice([0, 3]))])
+    if rng.random() < 0.3:
+        other = Schema(schema.text.replace(b"oracle", b"orakel"))
+    some = event_frame(other, draw_events(rng, other, rng.randint(1, 9), False), run=frame.run, segment=frame.segment)
+    begin = schema_frame(other).encode() if rng.random() < 0.5 else b""
+    pieces[at] = begin + some.encode() * rng.randint(1, 3) + pieces[at]
+
+
+def nested(rng, schema, frame, pieces, at):
+    """Whole frames in the payload of a frame, which itself may be damaged. The frames inside have ids of their own."""
+    inner = b"".join(
+        event_frame(schema, draw_events(rng, schema, rng.randint(1, 4), False), first_event_id=777_000 + 10 * k, run=frame.run,
+                    segment=frame.segment + rng.choice([0, 0, 9]) & 0xFFFFFFFF, source_id=frame.source_id).encode()
+        for k in range(rng.randint(1, 5))
+    )  # fmt: skip
+    inner = bytes(rng.choice([0, 0, 1, 64])) + inner
+    n = -(-len(inner) // schema.stride)
+    outer = frame.but(payload=inner.ljust(n * schema.stride, b"\0"), n_events=n, stride=schema.stride)
+    piece = outer.encode()
+    pieces[at] = rng.choice([
+        piece,
+        flip(rng, piece, 64, 64 + len(outer.payload)),
+        flip(rng, piece, 0, 64),
+        flip(rng, piece, 64, 64 + len(outer.payload))[: rng.randrange(64, len(piece) + 1)],
+        piece[: rng.randrange(len(piece) + 1)],
+    ])  # fmt: skip
+
+
+Kind = Callable[[random.Random, Schema, Frame, Pieces, int], None]
+KINDS: dict[str, Kind] = {
+    f.__name__: f
+    for f in (
+        flip_header, flip_payload, flip_padding, lose_bytes, add_bytes, add_magic, tear_header, lose_frame, swap_frames, other_version,
+        wrong_header, wrong_schema_frame, same_schema_again, foreign_frames, nested,
+    )
+}  # fmt: skip

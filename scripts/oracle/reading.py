@@ -1,0 +1,207 @@
+"""Frames in bytes as SPEC.md section 3 has it: what is a good frame, and what is lost by which cause."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from frames import EVENTS_MAX, HEADER, HEADER_LEN, ID_MAX, PAYLOAD_MAX, SCHEMA, SCHEMA_MAX, SPARSE_IDS, Schema, crc32c
+
+
+@dataclass(frozen=True)
+class Header:
+    magic: bytes
+    version: int
+    header_len: int
+    schema_id: int
+    first_event_id: int
+    time_ns: int
+    run: int
+    segment: int
+    n_events: int
+    stride: int
+    payload_len: int
+    source_id: int
+    flags: int
+    payload_crc: int
+    header_crc: int
+
+    @property
+    def place(self) -> tuple[int, int]:
+        return self.run, self.segment
+
+
+@dataclass(frozen=True)
+class Good:
+    """A frame of events in the schema of the stream."""
+
+    header: Header
+    payload: bytes
+    place: tuple[int, int]
+    size: int
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A stretch of bytes without a good frame, or a frame that is not used."""
+
+    cause: str
+    units: int
+    place: tuple[int, int]
+    size: int
+
+
+@dataclass(frozen=True)
+class Said:
+    """A schema frame that is right and says nothing new."""
+
+    size: int
+
+
+Finding = Good | Lost | Said
+
+
+class Reader:
+    """Walks through a stream once, from its first byte to its last."""
+
+    def __init__(self, data: bytes):
+        self.data, self.at = data, 0
+        self.schema: Schema | None = None
+        self.place = (0, 0)
+        self.tried_until = 0
+        """No header before this byte has its payload summed while a stretch is searched."""
+
+    def findings(self) -> Iterator[Finding]:
+        while self.at < len(self.data):
+            yield self.next()
+
+    def next(self) -> Finding:
+        """What stands where a frame is expected."""
+        begin, head = self.at, self.header(self.at)
+        cause = self.cause_against(begin, head)
+        if cause is None:
+            return self.take(begin, head)
+        if cause in ("crc", "schema"):
+            end = self.end(begin, head)
+        elif cause == "torn" and head is not None:
+            end = self.behind_torn(begin, head)
+        elif cause not in ("torn", "oversize") and head and lengths_agree(head) and self.ends_where_it_says(begin, head):
+            end = self.end(begin, head)
+        else:
+            end = self.next_sealed(begin + 1)
+        if self.sealed(begin) and not head.flags & SCHEMA:
+            self.place = head.place
+        counts = cause in ("torn", "crc", "schema") and head is not None and not head.flags & SCHEMA
+        self.at = end
+        return Lost(cause, head.n_events if counts else 1, self.place, end - begin)
+
+    def take(self, begin: int, head: Header) -> Good | Said:
+        self.at = self.end(begin, head)
+        if head.flags & SCHEMA:
+            self.schema = Schema(self.payload(begin, head))
+            return Said(self.at - begin)
+        self.place = head.place
+        return Good(head, self.payload(begin, head), self.place, self.at - begin)
+
+    def header(self, at: int) -> Header | None:
+        """The 64 bytes here, whatever they are; None if the stream ends before."""
+        raw = self.data[at : at + HEADER_LEN]
+        return Header(*HEADER.unpack(raw)) if len(raw) == HEADER_LEN else None
+
+    def payload(self, at: int, head: Header) -> bytes:
+        return self.data[at + HEADER_LEN : at + HEADER_LEN + head.payload_len]
+
+    def end(self, at: int, head: Header) -> int:
+        """Where the frame ends by its header, padding included, or the stream does."""
+        return min(at + HEADER_LEN + head.payload_len + -head.payload_len % 64, len(self.data))
+
+    def sealed(self, at: int) -> bool:
+        raw = self.data[at : at + HEADER_LEN]
+        return len(raw) == HEADER_LEN and raw[:4] == b"TAMF" and crc32c(raw[:60]) == int.from_bytes(raw[60:], "little")
+
+    def cause_against(self, at: int, head: Header | None) -> str | None:
+        """The first cause of section 3 that applies here."""
+        start = self.data[at : at + 4]
+        if start != b"TAMF"[: len(start)]:
+            return "magic"
+        if head is None:
+            return "torn"
+        if cause := self.cause_of_header(at, head):
+            return cause
+        payload = self.payload(at, head)
+        if len(payload) < head.payload_len:
+            return "torn"
+        if crc32c(payload) != head.payload_crc:
+            return "crc" if self.ends_where_it_says(at, head) else "torn"
+        return None if self.in_use(head, payload) else "schema"
+
+    def cause_of_header(self, at: int, head: Header) -> str | None:
+        if head.version != 1 or head.header_len != HEADER_LEN:
+            return "version"
+        if not self.sealed(at):
+            return "header"
+        if head.payload_len > PAYLOAD_MAX:
+            return "oversize"
+        is_schema = bool(head.flags & SCHEMA)
+        if (is_schema and not head.payload_len) or (not is_schema and not (head.n_events and head.stride)):
+            return "zero"
+        return "length" if self.contradicts(head, is_schema) else None
+
+    def contradicts(self, head: Header, is_schema: bool) -> bool:
+        if head.flags & ~(SCHEMA | SPARSE_IDS):
+            return True
+        if is_schema:
+            return head.payload_len > SCHEMA_MAX or head.n_events != 0 or head.stride != 0
+        wrong = head.payload_len != head.n_events * head.stride or head.n_events > EVENTS_MAX
+        overflow = head.first_event_id + head.n_events - 1 > ID_MAX
+        return wrong or overflow or (self.schema is not None and head.stride != self.schema.stride)
+
+    def in_use(self, head: Header, payload: bytes) -> bool:
+        if not head.flags & SCHEMA:
+            return self.schema is not None and head.schema_id == self.schema.id
+        try:
+            schema = Schema(payload)
+        except (UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError):
+            return False
+        return schema.id == head.schema_id and self.schema in (None, schema)
+
+    def ends_where_it_says(self, at: int, head: Header) -> bool:
+        payload_end = at + HEADER_LEN + head.payload_len
+        end = payload_end + -head.payload_len % 64
+        return self.sealed(end) or payload_end <= len(self.data) <= end
+
+    def next_sealed(self, at: int) -> int:
+        """The next sealed header from `at` on, or the end of the stream."""
+        at = self.data.find(b"TAMF", at)
+        while at >= 0 and not self.sealed(at):
+            at = self.data.find(b"TAMF", at + 1)
+        return len(self.data) if at < 0 else at
+
+    def behind_torn(self, begin: int, torn: Header) -> int:
+        """The next sealed header that does not lie inside the payload which the torn frame announced."""
+        inside_until = begin + HEADER_LEN + torn.payload_len
+        at = self.next_sealed(begin + 1)
+        while at < min(inside_until, len(self.data)) and not self.reaches_beyond(at, inside_until):
+            at = self.next_sealed(at + 1)
+        return at
+
+    def reaches_beyond(self, at: int, inside_until: int) -> bool:
+        head = self.header(at)
+        payload_end = at + HEADER_LEN + head.payload_len
+        if self.cause_of_header(at, head) or payload_end <= inside_until:
+            return False
+        if self.ends_where_it_says(at, head):
+            return True
+        if at < self.tried_until or payload_end > len(self.data):
+            return False
+        if crc32c(self.payload(at, head)) == head.payload_crc:
+            return True
+        self.tried_until = payload_end
+        return False
+
+
+def lengths_agree(head: Header) -> bool:
+    if head.flags & SCHEMA:
+        return head.n_events == 0 and head.stride == 0 and 1 <= head.payload_len <= SCHEMA_MAX
+    return head.payload_len == head.n_events * head.stride and 1 <= head.payload_len <= PAYLOAD_MAX
