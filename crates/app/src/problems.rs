@@ -99,6 +99,7 @@ fn losses(tally: &Tally) -> String {
         (tally.corrupt.total() as i64, "corrupt"),
         (tally.errored.total() as i64, "not decided"),
         (tally.missing, "missing"),
+        (tally.forgotten as i64, "no longer known if they come again"),
     ];
     let parts: Vec<String> =
         parts.iter().filter(|(n, _)| *n != 0).map(|(n, what)| format!("{n} {what}")).collect();

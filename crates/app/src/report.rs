@@ -91,6 +91,8 @@ pub struct Ledger {
     pub in_flight: i64,
     /// Ids that were skipped over; never received.
     pub missing: i64,
+    /// Events whose ids are not remembered any more, because memory for ids was full: should they come again, they are decided again.
+    pub forgotten: u64,
     /// Frames and bytes.
     pub frames: FrameTally,
     /// What became of accepted and errored events; absent in the books of a segment, which are closed before storage is.
@@ -117,6 +119,7 @@ impl Ledger {
             degraded: tally.degraded,
             in_flight: tally.in_flight(),
             missing: tally.missing,
+            forgotten: tally.forgotten,
             frames: tally.frames.clone(),
             storage,
         }

@@ -90,6 +90,13 @@ fn ledger(ledger: &Ledger) -> String {
     if ledger.missing != 0 {
         let _ = writeln!(text, "{} event ids never arrived.", grouped_signed(ledger.missing));
     }
+    if ledger.forgotten > 0 {
+        let events = grouped(ledger.forgotten);
+        let _ = writeln!(
+            text,
+            "{events} events are FORGOTTEN: the memory for ids was full, so repeated ones would be decided again."
+        );
+    }
     if ledger.degraded > 0 {
         let _ = writeln!(text, "{} events were DEGRADED: scored by a stand-in.", grouped(ledger.degraded));
     }

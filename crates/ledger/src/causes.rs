@@ -54,10 +54,8 @@ causes! {
         Crc = "crc",
         /// Another schema than the one in use.
         Schema = "schema",
-        /// Ids that were seen before.
+        /// Events that came before.
         Dup = "dup",
-        /// Ids older than the window that is remembered.
-        Late = "late",
     }
 }
 

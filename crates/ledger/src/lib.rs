@@ -8,7 +8,8 @@
 //!
 //! Units. A received unit is an event of a frame with an intact header. A stretch of bytes in which no frame can be read counts as one
 //! received and one corrupt unit, since nobody can know how many events it held: it never disappears from the books. `missing` ids were never
-//! received; they stand beside the equation. So do `degraded` events, which a stand-in scored after a device was lost: each of them has its end too.
+//! received; they stand beside the equation. So do `degraded` events, which a stand-in scored after a device was lost, and `forgotten` ones, whose ids are
+//! not remembered any more: each of them has its end too.
 //!
 //! * I1: every unit ends under exactly one cause, counted by the thread that owned it, before it lets go of it.
 //! * I2: the two sides of the equation are counted by different stages ([`Tally::received`] by the one that admits, the ends by those that

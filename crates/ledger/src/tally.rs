@@ -47,6 +47,8 @@ pub struct Tally {
     pub degraded: u64,
     /// Ids that were skipped over, minus those that came late after all.
     pub missing: i64,
+    /// Events whose ids are not remembered any more: should they come again, nobody would notice.
+    pub forgotten: u64,
     /// Frames and bytes.
     pub frames: FrameTally,
     /// One entry per line of the menu.
@@ -150,7 +152,8 @@ impl Tally {
 
     /// Was any data lost or left undecided? The run then ends with exit code 75.
     pub fn has_losses(&self) -> bool {
-        self.dropped.total() + self.corrupt.total() + self.errored.total() > 0 || self.missing != 0
+        self.dropped.total() + self.corrupt.total() + self.errored.total() + self.forgotten > 0
+            || self.missing != 0
     }
 
     /// Counts a lost frame or stretch: `events` that its intact header announced, or one unit if nobody can know.
@@ -160,6 +163,18 @@ impl Tally {
         self.corrupt.add(cause, units);
         self.frames.received += 1;
         self.frames.corrupt.add(cause, 1);
+    }
+
+    /// Counts events of a good frame that came before.
+    pub fn repeat(&mut self, events: u64) {
+        self.received += events;
+        self.corrupt.add(Corrupt::Dup, events);
+    }
+
+    /// Counts ids that were skipped over, or that came late after all, and those that had to be forgotten.
+    pub fn skip(&mut self, missing: i64, forgotten: u64) {
+        self.missing = self.missing.saturating_add(missing);
+        self.forgotten += forgotten;
     }
 
     /// Adds another tally, counter by counter.
@@ -173,7 +188,7 @@ impl Tally {
         self.rungs.resize(self.rungs.len().max(other.rungs.len()), 0);
         self.rungs.iter_mut().zip(&other.rungs).for_each(|(mine, theirs)| *mine += theirs);
         self.degraded += other.degraded;
-        self.missing = self.missing.saturating_add(other.missing);
+        self.skip(other.missing, other.forgotten);
         self.frames.received += other.frames.received;
         self.frames.corrupt.merge(&other.frames.corrupt);
         self.frames.bytes += other.frames.bytes;
@@ -197,10 +212,14 @@ impl Tally {
             rungs,
             degraded,
             missing,
+            forgotten,
             frames,
             lines,
         } = self;
-        (*received, *accepted, *rejected, *degraded, *missing) = (0, 0, 0, 0, 0);
+        for counter in [received, accepted, rejected, degraded, forgotten] {
+            *counter = 0;
+        }
+        *missing = 0;
         rungs.fill(0);
         dropped.clear();
         corrupt.clear();
@@ -230,6 +249,7 @@ mod tests {
         Corrupt::ALL.iter().for_each(|&cause| tally.lose(cause, step()));
         (tally.frames.bytes, tally.frames.bytes_corrupt, tally.missing) = (step(), step(), step() as i64);
         tally.degraded = step();
+        tally.forgotten = step();
         tally.rungs.iter_mut().for_each(|rung| *rung = step());
         tally.lines.iter_mut().for_each(|line| *line = LineTally { passed: step(), kept: step() });
         tally.received = step();

@@ -4,7 +4,6 @@
 //! seen, and cuts the events into blocks without copying them. The payload checksum is taken here and not by the workers, because whether a
 //! frame is a duplicate depends on whether the earlier copy was intact.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use tamis_ring::{Receiver, Sender};
 
 use crate::outbound::Inbound;
 use crate::stage::SLEEP_MAX;
-use crate::{Admit, Clock, Control, Found, FrameReader, IdBook, Progress, Stage};
+use crate::{Clock, Control, Found, FrameIds, FrameReader, IdBook, Progress, Stage};
 
 /// How late an event may be admitted that becomes due, or arrives at a source without a bell, while this thread sleeps.
 pub(crate) const SOURCE_SLEEP: Duration = Duration::from_micros(100);
@@ -37,7 +36,7 @@ pub enum Pace {
 pub(crate) struct Admission {
     input: FrameReader,
     ids: IdBook,
-    id_shift: IdShift,
+    shift: PassShift,
     pace: Pace,
     clock: Arc<dyn Clock>,
     control: Arc<Control>,
@@ -96,7 +95,7 @@ impl Admission {
             source_rings: source.bell().is_some(),
             input: FrameReader::new(source, schema),
             ids: IdBook::default(),
-            id_shift: IdShift::default(),
+            shift: PassShift::default(),
             pace,
             clock,
             control,
@@ -151,25 +150,32 @@ impl Admission {
 
     /// Moves as many events as fit from a frame into the block.
     fn cut(&mut self, open: &mut Inbound, mut frame: Frame) {
-        let header = &mut frame.header;
-        let held = header.n_events as usize;
-        if let Some(Fresh { bytes, missing }) = frame.fresh.take() {
-            self.arrivals.received += held as u64;
+        if let Some(Uncounted { bytes, fresh, repeated, missing, forgotten }) = frame.uncounted.take() {
             self.arrivals.frames.received += 1;
-            self.arrivals.missing = self.arrivals.missing.saturating_add(missing);
-            self.totals.received += held as u64;
+            self.arrivals.repeat(repeated);
+            self.arrivals.skip(missing, forgotten);
+            self.totals.received += fresh;
             self.count_bytes(bytes, false);
         }
-        let events = held.min(self.batch - open.block.len());
-        let bytes = frame.payload.split_to(events * self.stride);
-        let (source, first_id, time_ns) = (header.source_id, header.first_event_id, header.time_ns);
-        open.block.push(Span { source, first_id, time_ns, events, bytes });
+        let (from, to) = frame.at;
+        let events = (to - from).min(self.batch - open.block.len());
+        let bytes = frame.payload.slice(from * self.stride..(from + events) * self.stride);
+        let first_id = frame.first_id.wrapping_add(from as u64);
+        open.block.push(Span {
+            source: frame.header.source_id,
+            first_id,
+            time_ns: frame.header.time_ns,
+            events,
+            bytes,
+        });
+        self.arrivals.received += events as u64;
         open.arrive(frame.arrived_ns, events);
-        if events < held {
-            header.first_event_id += events as u64;
-            header.n_events -= events as u32;
-            self.rest = Some(frame);
+        frame.at.0 += events;
+        if frame.at.0 == to {
+            let Some(next) = frame.later.pop() else { return };
+            frame.at = next;
         }
+        self.rest = Some(frame);
     }
 
     fn is_due(&mut self, header: &FrameHeader) -> bool {
@@ -202,7 +208,8 @@ impl Admission {
             }
             match self.input.find_next()? {
                 Found::Restart => {
-                    self.id_shift.begin_pass();
+                    self.ids.clear();
+                    self.shift.passes += 1;
                     if self.pace == Pace::Recorded {
                         self.began = None;
                     }
@@ -213,32 +220,41 @@ impl Admission {
                 }
                 Found::Skipped { bytes } => self.count_bytes(bytes, true),
                 Found::Schema { bytes } => self.count_bytes(bytes, false),
-                Found::Frame { mut header, payload, bytes } => {
-                    if let Some(missing) = self.admit(&mut header, bytes) {
-                        // A source with a clock of its own may be a little ahead: nothing arrives before it is there.
-                        let arrived_ns = self.input.arrived_ns().map(|ns| ns.min(self.clock.now_ns()));
-                        let fresh = Some(Fresh { bytes, missing });
-                        return Some(Frame { header, payload, arrived_ns, fresh });
+                Found::Frame { header, payload, bytes } => {
+                    if let Some(frame) = self.admit(header, payload, bytes) {
+                        return Some(frame);
                     }
                 }
             }
         }
     }
 
-    /// Checks the ids of a good frame; the change of the number of missing ids, or `None` if the frame is refused.
-    fn admit(&mut self, header: &mut FrameHeader, bytes: usize) -> Option<i64> {
-        let events = u64::from(header.n_events);
-        header.first_event_id = self.id_shift.apply(header);
-        let sparse = header.flags & tamis_event::flags::SPARSE_IDS != 0;
-        let cause = match self.ids.admit(header.source_id, header.run, header.first_event_id, events, sparse)
-        {
-            Admit::New { missing } => return Some(missing),
-            Admit::Dup => Corrupt::Dup,
-            Admit::Late => Corrupt::Late,
+    /// Takes the events of a good frame that did not come before; `None` if there are none.
+    fn admit(&mut self, header: FrameHeader, payload: Bytes, bytes: usize) -> Option<Frame> {
+        let first_id = self.shift.apply(&header);
+        let admitted = self.ids.admit(FrameIds {
+            source: header.source_id,
+            run: header.run,
+            segment: header.segment,
+            first: header.first_event_id,
+            events: header.n_events,
+            sparse: header.flags & tamis_event::flags::SPARSE_IDS != 0,
+        });
+        let (repeated, missing, forgotten) =
+            (u64::from(admitted.repeated), admitted.missing, admitted.forgotten);
+        let stretch = |&(from, to): &(u32, u32)| (from as usize, to as usize);
+        let later: Vec<_> = admitted.fresh.iter().skip(1).rev().map(stretch).collect();
+        let Some(at) = admitted.fresh.first().map(stretch) else {
+            self.arrivals.lose(Corrupt::Dup, repeated);
+            self.arrivals.skip(missing, forgotten);
+            self.count_bytes(bytes, true);
+            return None;
         };
-        self.arrivals.lose(cause, events);
-        self.count_bytes(bytes, true);
-        None
+        // A source with a clock of its own may be a little ahead: nothing arrives before it is there.
+        let arrived_ns = self.input.arrived_ns().map(|ns| ns.min(self.clock.now_ns()));
+        let fresh = u64::from(header.n_events) - repeated;
+        let uncounted = Some(Uncounted { bytes, fresh, repeated, missing, forgotten });
+        Some(Frame { header, first_id, payload, at, later, arrived_ns, uncounted })
     }
 
     fn count_bytes(&mut self, bytes: usize, corrupt: bool) {
@@ -273,7 +289,7 @@ impl Admission {
     fn leave_pace(&mut self) {
         self.pace = Pace::Flat;
         if !self.input.is_live() {
-            self.rest.take_if(|frame| frame.fresh.is_some());
+            self.rest.take_if(|frame| frame.uncounted.is_some());
             self.input.discard();
         }
     }
@@ -321,43 +337,48 @@ impl Stage for Admission {
 #[derive(Debug)]
 struct Frame {
     header: FrameHeader,
+    /// Of its first event, in the numbers of this pass.
+    first_id: u64,
     payload: Bytes,
+    /// The events that are cut next, which did not come before: from one index to before another.
+    at: (usize, usize),
+    /// Further stretches of such events, the last one first.
+    later: Vec<(usize, usize)>,
     /// When it was complete, if the source knows.
     arrived_ns: Option<u64>,
     /// Not counted yet: it is booked with the block that takes its first event, and so in its own segment.
-    fresh: Option<Fresh>,
+    uncounted: Option<Uncounted>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Fresh {
+struct Uncounted {
     bytes: usize,
+    /// Events that did not come before, and those that did.
+    fresh: u64,
+    repeated: u64,
     missing: i64,
+    forgotten: u64,
 }
 
-/// Lets the ids of a recording that starts over go on after the last one, for every source and run by itself.
+/// Gives the events of a recording that starts over other ids in each pass: shifted by the span of all ids of the first pass, whatever their
+/// source and run.
 #[derive(Debug, Default)]
-struct IdShift {
+struct PassShift {
     passes: u64,
-    /// Lowest and highest original id of each source and run.
-    seen: HashMap<(u16, u32), (u64, u64)>,
+    /// Lowest and highest id of the first pass.
+    span: Option<(u64, u64)>,
 }
 
-impl IdShift {
-    /// The id of this pass for a frame's first id. Ids are only shifted from the second pass on; one that would not fit stays as it is, and
-    /// is then refused as a duplicate.
+impl PassShift {
+    /// The id of this pass for a frame's first id. A frame whose ids would not fit any more keeps them.
     fn apply(&mut self, header: &FrameHeader) -> u64 {
         let (first, last) = (header.first_event_id, header.first_event_id + (u64::from(header.n_events) - 1));
-        let (low, high) = self.seen.entry((header.source_id, header.run)).or_insert((first, last));
+        let (low, high) = self.span.get_or_insert((first, last));
         if self.passes == 0 {
             (*low, *high) = (first.min(*low), last.max(*high));
             return first;
         }
-        let span = (*high - *low).saturating_add(1);
-        let shift = span.checked_mul(self.passes);
-        shift.and_then(|shift| last.checked_add(shift)).map_or(first, |shifted| first + (shifted - last))
-    }
-
-    fn begin_pass(&mut self) {
-        self.passes += 1;
+        let shift = (*high - *low).checked_add(1).and_then(|length| length.checked_mul(self.passes));
+        shift.filter(|shift| last.checked_add(*shift).is_some()).map_or(first, |shift| first + shift)
     }
 }

@@ -1,207 +1,337 @@
-//! Which event ids were seen: duplicates and gaps.
+//! Which events came: duplicates and missing ids, by the rules of section 3.1 of `SPEC.md`.
 //!
-//! Per source and run, the ids seen so far as a set of intervals. Ids come in order almost always, so the interval that grows is kept apart and
-//! the common case is two comparisons per frame.
+//! ```text
+//!   IdBook --source, run--> RunBook --segment--> Numbering: the ids that came, and the span of the dense ones
+//!                              '---- all ------> the same over all segments, as long as ids number the run
+//! ```
 //!
-//! * I1: intervals do not overlap or touch.
-//! * I2: at most [`INTERVALS_MAX`] intervals per source and run, and [`BOOKS_MAX`] sources and runs: memory is bounded, whatever arrives.
+//! Ids come in a row almost always, and then a frame costs a few comparisons.
+//!
+//! * I1: an event is new if its segment does not have its id, and nothing else.
+//! * I2: the sum of all changes of `missing` depends on which frames came, not on their order, and is never negative.
+//! * I3: all books together take at most [`IDS_BYTES_MAX`]. Beyond, those that were not used for longest are forgotten, until half of it is free,
+//!   and what they held is counted.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+mod set;
 
-/// Most gaps that are remembered per source and run.
-const INTERVALS_MAX: usize = 65_536;
-/// Most pairs of source and run that are remembered; beyond, the oldest pair is forgotten.
-const BOOKS_MAX: usize = 4_096;
+use std::collections::{BTreeMap, HashMap};
+
+use self::set::IdSet;
+
+/// Most memory for ids.
+pub const IDS_BYTES_MAX: usize = 256 << 20;
+/// What a source and run takes with one stretch of ids, and what each further segment takes, in bytes: with what the maps need around it.
+const RUN_BYTES: usize = 176;
+const SEGMENT_BYTES: usize = 104;
+const _: () = assert!(RUN_BYTES >= size_of::<RunBook>() + 32 && SEGMENT_BYTES >= size_of::<Numbering>() * 2);
+/// Where a counter of 32 bits starts again, and what is shortly before and after that.
+const WRAP: u64 = 1 << 32;
+const BEFORE_WRAP: u64 = 3 << 30;
+const AFTER_WRAP: u64 = 1 << 30;
+
+/// The ids of one frame.
+#[derive(Clone, Copy, Debug)]
+pub struct FrameIds {
+    /// Which source sent it.
+    pub source: u16,
+    /// Run.
+    pub run: u32,
+    /// Segment of the run.
+    pub segment: u32,
+    /// First id.
+    pub first: u64,
+    /// Events, at least one.
+    pub events: u32,
+    /// Are they labels?
+    pub sparse: bool,
+}
 
 /// What the ids of a frame say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Admit {
-    /// All new. The number of missing ids grows by this much (it falls when a late frame fills a gap).
-    New {
-        /// Change of the number of missing ids.
-        missing: i64,
-    },
-    /// At least one was seen before.
-    Dup,
-    /// Older than what is remembered.
-    Late,
+pub struct Admitted<'a> {
+    /// The events that are new: from one index in the frame to before another, in order.
+    pub fresh: &'a [(u32, u32)],
+    /// The others: these came before.
+    pub repeated: u32,
+    /// Change of the number of missing ids: it falls when a late frame fills a gap.
+    pub missing: i64,
+    /// Ids that had to be forgotten for it.
+    pub forgotten: u64,
 }
 
 /// The ids of every source and run.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct IdBook {
-    books: HashMap<(u16, u32), Intervals>,
-    order: VecDeque<(u16, u32)>,
+    books: Vec<RunBook>,
+    /// Source and run -> index of its book.
+    index: HashMap<(u16, u32), usize>,
+    /// The book of the last frame.
+    at: usize,
+    /// What all books take, and what they may take.
+    bytes: usize,
+    bytes_max: usize,
+    frames: u64,
+    /// Scratch.
+    lacking: Vec<(u64, u64)>,
+    fresh: Vec<(u32, u32)>,
+}
+
+impl Default for IdBook {
+    fn default() -> Self {
+        Self::with_memory(IDS_BYTES_MAX)
+    }
 }
 
 impl IdBook {
-    /// Admits `count` ids from `first`. `sparse` ids are labels: nothing is missing between them.
+    fn with_memory(bytes_max: usize) -> Self {
+        Self {
+            books: Vec::new(),
+            index: HashMap::new(),
+            at: 0,
+            bytes: 0,
+            bytes_max,
+            frames: 0,
+            lacking: Vec::new(),
+            fresh: Vec::new(),
+        }
+    }
+
+    /// Forgets everything: another stream begins.
+    pub fn clear(&mut self) {
+        *self = Self::with_memory(self.bytes_max);
+    }
+
+    /// Admits the events of a frame.
     ///
     /// # Panics
-    /// If `count` is 0 or the last id exceeds `u64::MAX`; the codec has checked both.
-    pub fn admit(&mut self, source: u16, run: u32, first: u64, count: u64, sparse: bool) -> Admit {
-        let last =
-            first.checked_add(count.checked_sub(1).expect("frames hold events")).expect("ids do not wrap");
+    /// If there are none, or the last id exceeds `u64::MAX`; the codec has checked both.
+    pub fn admit(&mut self, ids: FrameIds) -> Admitted<'_> {
+        let length = u64::from(ids.events.checked_sub(1).expect("frames hold events"));
+        ids.first.checked_add(length).expect("ids do not wrap");
+        self.frames += 1;
+        let frames = self.frames;
+        let at = self.find(ids.source, ids.run);
+        let book = &mut self.books[at];
+        book.used = frames;
+        let first = book.extended(ids.first, length, ids.sparse);
+        let before = book.bytes;
+        self.lacking.clear();
+        let missing = book.admit(ids.segment, (first, first + length), ids.sparse, &mut self.lacking);
+        self.bytes = self.bytes + book.bytes - before;
+        self.fresh.clear();
+        let offsets = self.lacking.iter().map(|(from, to)| ((from - first) as u32, (to - first + 1) as u32));
+        self.fresh.extend(offsets);
+        let fresh: u32 = self.fresh.iter().map(|(from, to)| to - from).sum();
+        let forgotten = if self.bytes > self.bytes_max { self.forget() } else { 0 };
+        let missing = missing.clamp(i64::MIN.into(), i64::MAX.into()) as i64;
+        Admitted { fresh: &self.fresh, repeated: ids.events - fresh, missing, forgotten }
+    }
+
+    /// The index of the book of a source and run; a new one is begun.
+    fn find(&mut self, source: u16, run: u32) -> usize {
         let key = (source, run);
-        if !self.books.contains_key(&key) {
-            if self.books.len() == BOOKS_MAX
-                && let Some(oldest) = self.order.pop_front()
-            {
-                self.books.remove(&oldest);
+        if self.books.get(self.at).is_none_or(|book| book.key != key) {
+            self.at = *self.index.entry(key).or_insert(self.books.len());
+            if self.at == self.books.len() {
+                self.books.push(RunBook::new(key));
+                self.bytes += RUN_BYTES;
             }
-            self.order.push_back(key);
         }
-        self.books.entry(key).or_default().admit(first, last, sparse)
+        self.at
+    }
+
+    /// Forgets the books that were not used for longest, until half of the memory is free. How many ids were in them.
+    fn forget(&mut self) -> u64 {
+        self.books.sort_unstable_by_key(|book| std::cmp::Reverse(book.used));
+        let mut forgotten = 0;
+        while self.bytes > self.bytes_max / 2
+            && let Some(book) = self.books.pop()
+        {
+            self.bytes -= book.bytes;
+            forgotten += book.len();
+        }
+        self.index = self.books.iter().enumerate().map(|(at, book)| (book.key, at)).collect();
+        self.at = 0;
+        forgotten
     }
 }
 
-#[derive(Debug, Default)]
-struct Intervals {
-    /// The interval that grew last: first and last id.
-    tail: Option<(u64, u64)>,
-    /// The others: first id -> last id.
-    others: BTreeMap<u64, u64>,
-    /// Ids up to here are no longer remembered.
-    forgotten: Option<u64>,
+/// The ids of one source and run.
+#[derive(Debug)]
+struct RunBook {
+    key: (u16, u32),
+    /// Number of the last frame, over all books.
+    used: u64,
+    bytes: usize,
+    /// The highest dense id, extended.
+    high: Option<u64>,
+    /// Has a dense frame begun beyond 32 bits?
+    wide: bool,
+    /// Have ids come in two segments?
+    restarts: bool,
+    /// The segment of the last frame, and what came in it. `None` before the first frame.
+    here: Option<(u32, Numbering)>,
+    /// The other segments.
+    others: BTreeMap<u32, Numbering>,
+    /// All segments together, if there are several and no id came in two of them.
+    all: Option<Box<Numbering>>,
 }
 
-impl Intervals {
-    fn admit(&mut self, first: u64, last: u64, sparse: bool) -> Admit {
-        let before = self.bounds();
-        if self.overlaps(first, last) {
-            return Admit::Dup;
+impl RunBook {
+    fn new(key: (u16, u32)) -> Self {
+        Self {
+            key,
+            used: 0,
+            bytes: RUN_BYTES,
+            high: None,
+            wide: false,
+            restarts: false,
+            here: None,
+            others: BTreeMap::new(),
+            all: None,
         }
-        if !sparse && self.forgotten.is_some_and(|edge| first <= edge) {
-            return Admit::Late;
-        }
-        self.insert(first, last);
-        self.forget_surplus();
+    }
+
+    /// The first id of a frame on a counter that goes on beyond 32 bits.
+    fn extended(&mut self, first: u64, length: u64, sparse: bool) -> u64 {
         if sparse {
-            return Admit::New { missing: 0 };
+            return first;
         }
-        // New ids outside the span seen so far open a gap; inside, they fill one.
-        let count = i128::from(last - first) + 1;
-        let missing = match before {
-            None => 0,
-            Some((low, high)) => {
-                i128::from(high.max(last))
-                    - i128::from(low.min(first))
-                    - (i128::from(high) - i128::from(low))
-                    - count
+        self.wide |= first >= WRAP;
+        let extended = match self.high {
+            Some(high) if !self.wide => {
+                let (pass, low) = (high / WRAP, high % WRAP);
+                let pass = match (low, first) {
+                    (BEFORE_WRAP.., ..AFTER_WRAP) => pass + 1,
+                    (..AFTER_WRAP, BEFORE_WRAP..) => pass.saturating_sub(1),
+                    _ => pass,
+                };
+                first + pass * WRAP
             }
+            _ => first,
         };
-        Admit::New { missing: missing.clamp(i64::MIN.into(), i64::MAX.into()) as i64 }
+        self.high = self.high.max(Some(extended + length));
+        extended
     }
 
-    /// Lowest and highest id seen.
-    fn bounds(&self) -> Option<(u64, u64)> {
-        let lows = [
-            self.tail.map(|(first, _)| first),
-            self.others.first_key_value().map(|(&first, _)| first),
-            self.forgotten,
-        ];
-        let highs = [self.tail.map(|(_, last)| last), self.others.last_key_value().map(|(_, &last)| last)];
-        Some((lows.into_iter().flatten().min()?, highs.into_iter().flatten().max()?))
-    }
-
-    fn overlaps(&self, first: u64, last: u64) -> bool {
-        self.tail.is_some_and(|(from, to)| first <= to && from <= last)
-            || self.others.range(..=last).next_back().is_some_and(|(_, &to)| to >= first)
-    }
-
-    fn insert(&mut self, first: u64, last: u64) {
-        if let Some((from, to)) = self.tail
-            && to.checked_add(1) == Some(first)
-        {
-            self.tail = Some((from, last));
-        } else {
-            if let Some((from, to)) = self.tail.replace((first, last)) {
-                self.others.insert(from, to);
+    /// Finds the new ones among the ids of a frame and remembers them. The change of the number of missing ids.
+    fn admit(&mut self, segment: u32, ids: (u64, u64), sparse: bool, lacking: &mut Vec<(u64, u64)>) -> i128 {
+        let Some((_, here)) = self.here.as_mut().filter(|(here, _)| *here == segment) else {
+            return self.enter(segment, ids, sparse, lacking);
+        };
+        here.ids.lacking(ids.0, ids.1, |stretch| lacking.push(stretch));
+        let restart = match &self.all {
+            Some(all) if lacking.iter().any(|&(from, to)| all.ids.count(from, to) > 0) => {
+                self.number_segments()
             }
-            // The new tail may continue an interval on its left.
-            if let Some((&from, &to)) = self.others.range(..first).next_back()
-                && to.checked_add(1) == Some(first)
-            {
-                self.others.remove(&from);
-                self.tail = Some((from, last));
-            }
-        }
-        // And it may touch one on its right.
-        if let Some(next) = last.checked_add(1)
-            && let Some(to) = self.others.remove(&next)
-        {
-            self.tail = self.tail.map(|(from, _)| (from, to));
-        }
+            _ => 0,
+        };
+        let (_, here) = self.here.as_mut().expect("just seen");
+        let before = here.ids.bytes() + self.all.as_ref().map_or(0, |all| all.ids.bytes());
+        let own = here.add(ids, lacking, sparse);
+        let change = self.all.as_mut().map_or(own, |all| all.add(ids, lacking, sparse));
+        let after = here.ids.bytes() + self.all.as_ref().map_or(0, |all| all.ids.bytes());
+        self.bytes = self.bytes + after - before;
+        restart + change
     }
 
-    fn forget_surplus(&mut self) {
-        if self.others.len() >= INTERVALS_MAX
-            && let Some((_, to)) = self.others.pop_first()
-        {
-            self.forgotten = self.forgotten.max(Some(to));
+    /// The same for a frame of another segment than the last one.
+    fn enter(&mut self, segment: u32, ids: (u64, u64), sparse: bool, lacking: &mut Vec<(u64, u64)>) -> i128 {
+        if let Some((left, numbering)) = self.here.take() {
+            if self.others.is_empty() && !self.restarts {
+                self.bytes += size_of::<Numbering>() + numbering.ids.bytes();
+                self.all = Some(Box::new(numbering.clone()));
+            }
+            self.others.insert(left, numbering);
         }
+        if let Some(numbering) = self.others.remove(&segment) {
+            self.here = Some((segment, numbering));
+            return self.admit(segment, ids, sparse, lacking);
+        }
+        lacking.push(ids);
+        let restart = match &self.all {
+            Some(all) if all.ids.count(ids.0, ids.1) > 0 => self.number_segments(),
+            _ => 0,
+        };
+        self.bytes += SEGMENT_BYTES;
+        let before = self.all.as_ref().map_or(0, |all| all.ids.bytes());
+        let change = self.all.as_mut().map_or(0, |all| all.add(ids, lacking, sparse));
+        let after = self.all.as_ref().map_or(0, |all| all.ids.bytes());
+        self.bytes = self.bytes + after - before;
+        self.here = Some((segment, Numbering::new(ids, sparse)));
+        restart + change
+    }
+
+    /// From now on each segment has numbers of its own. The change of the number of missing ids.
+    fn number_segments(&mut self) -> i128 {
+        self.restarts = true;
+        let Some(all) = self.all.take() else { return 0 };
+        self.bytes -= size_of::<Numbering>() + all.ids.bytes();
+        self.segments().map(Numbering::missing).sum::<i128>() - all.missing()
+    }
+
+    fn segments(&self) -> impl Iterator<Item = &Numbering> {
+        self.here.iter().map(|(_, here)| here).chain(self.others.values())
+    }
+
+    fn len(&self) -> u64 {
+        self.segments().map(|segment| segment.ids.len()).sum()
+    }
+}
+
+/// Ids that are counted together: those of a segment or of a run.
+#[derive(Clone, Debug)]
+struct Numbering {
+    ids: IdSet,
+    /// Lowest and highest dense id; the other way round if there is none.
+    low: u64,
+    high: u64,
+}
+
+impl Numbering {
+    fn new(ids: (u64, u64), sparse: bool) -> Self {
+        let (low, high) = if sparse { (u64::MAX, 0) } else { ids };
+        Self { ids: IdSet::of(ids), low, high }
+    }
+
+    /// Ids between the lowest and the highest dense one that did not come.
+    fn missing(&self) -> i128 {
+        if self.low > self.high {
+            return 0;
+        }
+        i128::from(self.high - self.low) + 1 - i128::from(self.ids.count(self.low, self.high))
+    }
+
+    /// Adds the ids of a frame, those of them that are new. The change of the number of missing ids.
+    fn add(&mut self, (first, last): (u64, u64), new: &[(u64, u64)], sparse: bool) -> i128 {
+        if !sparse && self.ids.continues(first, last) && self.high.checked_add(1) == Some(first) {
+            self.high = last;
+            self.ids.add(first, last);
+            return 0;
+        }
+        let mut change = 0;
+        if !sparse {
+            // What the span grows over is missing, unless it came as a label before.
+            let (low, high) = (self.low.min(first), self.high.max(last));
+            let grown = if self.low > self.high {
+                [Some((low, high)), None]
+            } else {
+                let below = (low < self.low).then(|| (low, self.low - 1));
+                [below, (high > self.high).then(|| (self.high + 1, high))]
+            };
+            for (from, to) in grown.into_iter().flatten() {
+                change += i128::from(to - from) + 1 - i128::from(self.ids.count(from, to));
+            }
+            (self.low, self.high) = (low, high);
+        }
+        for &(from, to) in new {
+            let within = to.min(self.high).checked_sub(from.max(self.low));
+            change -= within.map_or(0, |length| i128::from(length) + 1);
+            self.ids.add(from, to);
+        }
+        change
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use std::collections::BTreeSet;
-
-    proptest! {
-        /// Against a plain set of ids: duplicates are found exactly, and missing = span - unique ids.
-        #[test]
-        fn agrees_with_a_plain_set(frames in prop::collection::vec((0u64..200, 1u64..6), 1..120)) {
-            let (mut book, mut seen, mut missing) = (IdBook::default(), BTreeSet::new(), 0);
-            for (first, count) in frames {
-                let ids = first..first + count;
-                match book.admit(1, 7, first, count, false) {
-                    Admit::New { missing: change } => {
-                        prop_assert!(ids.clone().all(|id| !seen.contains(&id)));
-                        missing += change;
-                        seen.extend(ids);
-                    }
-                    Admit::Dup => prop_assert!(ids.clone().any(|id| seen.contains(&id))),
-                    Admit::Late => prop_assert!(false, "nothing was forgotten"),
-                }
-                let span = seen.last().unwrap() - seen.first().unwrap() + 1;
-                prop_assert_eq!(missing, (span - seen.len() as u64) as i64);
-            }
-        }
-    }
-
-    #[test]
-    fn runs_and_sources_are_apart_and_labels_leave_no_gap() {
-        let mut book = IdBook::default();
-        let new = Admit::New { missing: 0 };
-        assert_eq!(book.admit(1, 1, 5, 2, false), new);
-        assert_eq!(book.admit(2, 1, 5, 2, false), new);
-        assert_eq!(book.admit(1, 2, 5, 2, false), new);
-        assert_eq!(book.admit(1, 1, 6, 2, false), Admit::Dup);
-        assert_eq!(book.admit(1, 1, 1000, 1, true), new);
-        assert_eq!(book.admit(1, 1, 1000, 1, true), Admit::Dup);
-        assert_eq!(book.admit(3, 1, 0, 1, false), new);
-        assert_eq!(book.admit(3, 1, u64::MAX, 1, false), Admit::New { missing: i64::MAX });
-    }
-
-    #[test]
-    fn memory_is_bounded_and_what_was_forgotten_is_late() {
-        let mut intervals = Intervals::default();
-        for k in 0..2 * INTERVALS_MAX as u64 {
-            intervals.admit(1_000 + 2 * k, 1_000 + 2 * k, false);
-        }
-        assert!(intervals.others.len() <= INTERVALS_MAX);
-        assert_eq!(intervals.admit(1_001, 1_001, false), Admit::Late);
-        assert_eq!(
-            intervals.admit(1_001, 1_001, true),
-            Admit::New { missing: 0 },
-            "labels: it may well be new"
-        );
-        let mut book = IdBook::default();
-        for run in 0..2 * BOOKS_MAX as u32 {
-            book.admit(1, run, 0, 1, false);
-        }
-        assert!(book.books.len() <= BOOKS_MAX && book.order.len() <= BOOKS_MAX);
-    }
-}
+mod tests;

@@ -47,7 +47,7 @@ mod writer;
 pub use admission::Pace;
 pub use clock::{Clock, ManualClock, MonotonicClock};
 pub use control::Control;
-pub use ids::{Admit, IdBook};
+pub use ids::{Admitted, FrameIds, IDS_BYTES_MAX, IdBook};
 pub use input::{Found, FrameReader};
 pub use judge::{Entry, Judge, Provenance};
 pub use ladder::{Choice, DeviceLoss};

@@ -22,7 +22,7 @@ fn replay() {
     ]);
     #[rustfmt::skip]
     assert_eq!(keys(&document["ledger"]), [
-        "accepted", "corrupt", "degraded", "dropped", "errored", "frames", "in_flight", "missing", "received", "rejected", "rungs", "storage",
+        "accepted", "corrupt", "degraded", "dropped", "errored", "forgotten", "frames", "in_flight", "missing", "received", "rejected", "rungs", "storage",
     ]);
     assert_eq!(document["ledger"]["rungs"], json!([{"rung": 0, "kind": "models", "events": 2}]));
     assert_eq!(document["device_losses"], json!([]));

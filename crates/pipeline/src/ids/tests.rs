@@ -1,0 +1,158 @@
+//! Against section 3.1 of `SPEC.md`, read once more: plain sets, and the number of missing ids made anew after each frame.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn frame(segment: u32, first: u64, events: u32, sparse: bool) -> FrameIds {
+    FrameIds { source: 1, run: 7, segment, first, events, sparse }
+}
+
+/// What came in one run, id by id.
+#[derive(Default)]
+struct Plain {
+    came: BTreeMap<u32, BTreeSet<u64>>,
+    dense: BTreeMap<u32, BTreeSet<u64>>,
+}
+
+impl Plain {
+    fn missing(&self) -> i64 {
+        let gaps = |dense: &BTreeSet<u64>, came: &BTreeSet<u64>| match (dense.first(), dense.last()) {
+            (Some(&low), Some(&high)) => (low..=high).filter(|id| !came.contains(id)).count() as i64,
+            _ => 0,
+        };
+        let united =
+            |sets: &BTreeMap<u32, BTreeSet<u64>>| sets.values().flatten().copied().collect::<BTreeSet<u64>>();
+        let (came, dense) = (united(&self.came), united(&self.dense));
+        if came.len() == self.came.values().map(BTreeSet::len).sum() {
+            return gaps(&dense, &came);
+        }
+        self.dense.iter().map(|(segment, dense)| gaps(dense, &self.came[segment])).sum()
+    }
+}
+
+proptest! {
+    /// Few ids and segments, so that everything meets: labels and dense ids, late frames, overlaps, ids that start again.
+    #[test]
+    fn agrees_with_the_specification(
+        frames in prop::collection::vec((0u32..3, 0u64..300, 1u32..20, prop::bool::weighted(0.3)), 1..60),
+        apart in prop::bool::ANY,
+    ) {
+        let (mut book, mut plain, mut missing) = (IdBook::default(), Plain::default(), 0);
+        for (segment, first, events, sparse) in frames {
+            // In half of the cases ids number the run: no segment has an id of another.
+            let first = if apart { first / 3 * 3 * 20 + u64::from(segment) * 20 } else { first };
+            let admitted = book.admit(frame(segment, first, events, sparse));
+            let came = plain.came.entry(segment).or_default();
+            let ids: Vec<u64> = (first..).take(events as usize).collect();
+            let fresh: Vec<u64> = ids.iter().copied().filter(|id| !came.contains(id)).collect();
+            let found = admitted.fresh.iter().flat_map(|&(from, to)| from..to);
+            prop_assert!(found.map(|k| first + u64::from(k)).eq(fresh.iter().copied()));
+            prop_assert_eq!((admitted.repeated as usize, admitted.forgotten), (ids.len() - fresh.len(), 0));
+            came.extend(&ids);
+            if !sparse {
+                plain.dense.entry(segment).or_default().extend(&ids);
+            }
+            missing += admitted.missing;
+            prop_assert_eq!(missing, plain.missing());
+        }
+        let bytes: usize = book.books.iter().map(|book| book.bytes).sum();
+        prop_assert_eq!(book.bytes, bytes);
+    }
+}
+
+/// Fresh stretches, repeated events and the change of missing ids.
+fn admitted(book: &mut IdBook, ids: FrameIds) -> (Vec<(u32, u32)>, u32, i64) {
+    let Admitted { fresh, repeated, missing, .. } = book.admit(ids);
+    (fresh.to_vec(), repeated, missing)
+}
+
+#[test]
+fn one_id_that_overlaps_is_the_only_duplicate() {
+    let mut book = IdBook::default();
+    assert_eq!(admitted(&mut book, frame(0, 0, 1000, false)), (vec![(0, 1000)], 0, 0));
+    assert_eq!(admitted(&mut book, frame(0, 999, 1000, false)), (vec![(1, 1000)], 1, 0));
+    assert_eq!(admitted(&mut book, frame(0, 2500, 10, false)), (vec![(0, 10)], 0, 501));
+    assert_eq!(admitted(&mut book, frame(0, 1999, 600, false)), (vec![(0, 501), (511, 600)], 10, -501));
+}
+
+#[test]
+fn sources_runs_and_segments_are_apart_and_labels_leave_no_gap() {
+    let mut book = IdBook::default();
+    let all = (vec![(0, 2)], 0, 0);
+    let ids = frame(1, 5, 2, false);
+    assert_eq!(admitted(&mut book, ids), all);
+    assert_eq!(admitted(&mut book, FrameIds { source: 2, ..ids }), all);
+    assert_eq!(admitted(&mut book, FrameIds { run: 8, ..ids }), all);
+    assert_eq!(admitted(&mut book, FrameIds { segment: 2, ..ids }), all);
+    assert_eq!(admitted(&mut book, FrameIds { sparse: true, first: 1000, ..ids }), all);
+    assert_eq!(admitted(&mut book, FrameIds { first: 6, ..ids }), (vec![(1, 2)], 1, 0));
+    assert_eq!(admitted(&mut book, FrameIds { first: u64::MAX - 1, ..ids }).2, i64::MAX);
+}
+
+#[test]
+fn a_counter_of_32_bits_goes_on_after_its_end() {
+    let end = 1u64 << 32;
+    let mut book = IdBook::default();
+    let mut admit = |first, events| admitted(&mut book, frame(0, first, events, false));
+    let new = |events, missing| (vec![(0, events)], 0, missing);
+    assert_eq!(admit(end - 300, 100), new(100, 0));
+    // This frame lies across the end.
+    assert_eq!(admit(end - 100, 110), new(110, 100));
+    assert_eq!(admit(10, 100), new(100, 0));
+    assert_eq!(admit(end - 200, 100), new(100, -100), "a late one");
+    assert_eq!(admit(0, 50), (vec![], 50, 0));
+    assert_eq!(admit(end - 300, 100), (vec![], 100, 0));
+    // A counter that goes beyond 32 bits is none of them.
+    let mut book = IdBook::default();
+    let mut admit = |first, events| admitted(&mut book, frame(0, first, events, false));
+    assert_eq!(admit(end - 100, 100), new(100, 0));
+    assert_eq!(admit(end, 100), new(100, 0));
+    assert_eq!(admit(end - 100, 100), (vec![], 100, 0));
+    assert_eq!(admit(end - 200, 100), new(100, 0));
+    assert_eq!(admit(0, 1), new(1, end as i64 - 201));
+}
+
+#[test]
+fn memory_is_bounded_and_what_is_forgotten_is_counted() {
+    let small = 1 << 20;
+    // Many runs, segments, sources; labels far apart; many gaps.
+    let kinds: [fn(u64) -> FrameIds; 5] = [
+        |k| FrameIds { run: k as u32, ..frame(0, 5, 3, false) },
+        |k| FrameIds { source: k as u16, run: (k >> 16) as u32, ..frame(0, 5, 3, false) },
+        |k| frame(k as u32, 5, 3, false),
+        |k| frame(0, k.wrapping_mul(0x9E37_79B9_7F4A_7C15) & !3, 3, true),
+        |k| frame(0, 1000 * k, 3, false),
+    ];
+    for (kind, ids) in kinds.into_iter().enumerate() {
+        let mut book = IdBook::with_memory(small);
+        let (mut forgotten, mut most) = (0, 0);
+        for k in 0..40_000 {
+            let admitted = book.admit(ids(k));
+            assert_eq!((admitted.fresh, admitted.repeated), (&[(0, 3)][..], 0), "kind {kind}, frame {k}");
+            forgotten += admitted.forgotten;
+            most = most.max(book.bytes);
+        }
+        let held: u64 = book.books.iter().map(RunBook::len).sum();
+        assert!(forgotten > 0 && forgotten + held == 120_000, "kind {kind}: {forgotten} and {held}");
+        assert!(most <= small && book.bytes == book.books.iter().map(|book| book.bytes).sum::<usize>());
+        // The last one is remembered.
+        assert_eq!(book.admit(ids(39_999)).repeated, if held == 0 { 0 } else { 3 }, "kind {kind}");
+    }
+}
+
+#[test]
+fn what_was_used_last_is_forgotten_last() {
+    let mut book = IdBook::with_memory(1 << 16);
+    let live = frame(0, 0, 1, false);
+    let mut forgotten = 0;
+    for k in 0..5_000 {
+        forgotten += book.admit(FrameIds { run: 100 + k, ..live }).forgotten;
+        let ids = FrameIds { first: u64::from(k), ..live };
+        assert_eq!(book.admit(ids).missing, 0);
+        assert_eq!(book.admit(ids).repeated, 1, "after {k} runs, of which {forgotten} were forgotten");
+    }
+    assert!(forgotten > 0);
+}
