@@ -1,6 +1,6 @@
 //! `RUN.ledger.jsonl`: the books of every segment as it ends, and of the whole run.
 //!
-//! A segment whose frames come again after two others have begun gets a further line: lines of one run and segment add up.
+//! A segment of which frames come when its books were closed already, because others had begun, gets a further line: lines of one run and segment add up.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;

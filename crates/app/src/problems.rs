@@ -62,7 +62,7 @@ pub(crate) fn problems(outcome: &Outcome, device_losses: &[DeviceLoss]) -> (Vec<
         );
     }
     if outcome.panics.is_empty()
-        && let Err(imbalance) = outcome.balance
+        && let Err(imbalance) = &outcome.balance
     {
         add(Exit::Internal, format!("{imbalance}: a defect of tamis, please report it"));
     }

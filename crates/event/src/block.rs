@@ -14,22 +14,22 @@ pub enum CloseReason {
     Full,
     /// The source had nothing more at hand.
     Idle,
-    /// The next event belongs to another segment or run.
-    SegmentEnd,
+    /// It holds events of as many segments as a block may.
+    Segments,
     /// The source ended or the run was asked to stop.
     Drain,
 }
 
 impl CloseReason {
     /// Every reason, in the order of their counters.
-    pub const ALL: [Self; 4] = [Self::Full, Self::Idle, Self::SegmentEnd, Self::Drain];
+    pub const ALL: [Self; 4] = [Self::Full, Self::Idle, Self::Segments, Self::Drain];
 
     /// The name in tables and JSON.
     pub fn name(self) -> &'static str {
         match self {
             Self::Full => "full",
             Self::Idle => "idle",
-            Self::SegmentEnd => "segment_end",
+            Self::Segments => "segments",
             Self::Drain => "drain",
         }
     }
@@ -144,9 +144,18 @@ impl Block {
     /// # Panics
     /// If `index` is not within the block.
     pub fn event(&self, index: usize) -> (&Span, u64, &[u8]) {
+        let (k, within) = self.locate(index);
+        let span = &self.spans[k];
+        (span, span.first_id + within as u64, &span.bytes[within * self.stride..][..self.stride])
+    }
+
+    /// Where event `index` is: which span, and which event of it.
+    ///
+    /// # Panics
+    /// If `index` is not within the block.
+    pub fn locate(&self, index: usize) -> (usize, usize) {
         assert!(index < self.events, "event {index} in a block of {}", self.events);
         let k = self.starts.partition_point(|&start| start <= index) - 1;
-        let (span, within) = (&self.spans[k], index - self.starts[k]);
-        (span, span.first_id + within as u64, &span.bytes[within * self.stride..][..self.stride])
+        (k, index - self.starts[k])
     }
 }

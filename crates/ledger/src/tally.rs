@@ -56,7 +56,7 @@ pub struct Tally {
 }
 
 /// The books do not balance: a defect of this program, never of the input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Imbalance {
     /// Events were lost (positive) or doubled (negative) on the way.
     #[error(
@@ -79,6 +79,16 @@ pub enum Imbalance {
         decided: u64,
         /// All rungs together.
         on_rungs: u64,
+    },
+    /// The run balances, but not this segment of it.
+    #[error("run {run}, segment {segment}: {imbalance}")]
+    Segment {
+        /// Run.
+        run: u32,
+        /// Segment of the run.
+        segment: u32,
+        /// What is wrong with its books.
+        imbalance: Box<Imbalance>,
     },
     /// Events for storage that are neither stored nor counted as failed.
     #[error(

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tamis_event::{CloseReason, FrameHeader, Schema, Span};
-use tamis_ledger::{Corrupt, Tally};
+use tamis_ledger::Corrupt;
 use tamis_port::{Source, SourceError};
 use tamis_ring::{Receiver, Sender};
 
-use crate::outbound::Inbound;
+use crate::outbound::{Inbound, Place};
 use crate::stage::SLEEP_MAX;
 use crate::{Clock, Control, Found, FrameIds, FrameReader, IdBook, Progress, Stage};
 
@@ -49,14 +49,16 @@ pub(crate) struct Admission {
     seq: u64,
     /// The block being filled.
     open: Option<Inbound>,
-    /// What is left of the frame being cut.
-    rest: Option<Frame>,
-    /// Run and segment of the last frame: where losses after it are booked.
-    place: (u32, u32),
-    /// What arrived since the last block was handed over.
-    arrivals: Tally,
-    /// Everything that arrived: this stage's own side of the ledger's equation.
-    totals: Tally,
+    /// What is left of the frame being cut, or what has to wait.
+    rest: Option<Next>,
+    /// Run and segment of the last frame or loss that has any: where losses without are booked.
+    place: Place,
+    /// Bytes of schema frames, which are booked with what follows them.
+    schema_bytes: usize,
+    /// Units that arrived: this stage's own side of the ledger's equation.
+    received: u64,
+    /// Events among them that were admitted.
+    admitted: u64,
     began: Option<Began>,
     /// How late a frame was admitted at most, if frames have a time at which they are due.
     lag_ns: u64,
@@ -74,7 +76,7 @@ struct Began {
 /// What admission leaves behind.
 #[derive(Debug, Default)]
 pub(crate) struct AdmissionReport {
-    pub(crate) totals: Tally,
+    pub(crate) received: u64,
     pub(crate) lag_ns: u64,
     pub(crate) error: Option<SourceError>,
 }
@@ -106,8 +108,9 @@ impl Admission {
             open: None,
             rest: None,
             place: (0, 0),
-            arrivals: Tally::new(0, 0),
-            totals: Tally::new(0, 0),
+            schema_bytes: 0,
+            received: 0,
+            admitted: 0,
             began: None,
             lag_ns: 0,
             stride: schema.record_len(),
@@ -115,67 +118,85 @@ impl Admission {
     }
 
     pub(crate) fn report(&mut self) -> AdmissionReport {
-        let (totals, error) = (std::mem::take(&mut self.totals), self.input.take_error());
-        AdmissionReport { totals, lag_ns: self.lag_ns, error }
+        AdmissionReport { received: self.received, lag_ns: self.lag_ns, error: self.input.take_error() }
     }
 
     /// Fills the open block until something says that it must go. `None`: it holds nothing and nothing is at hand.
     fn fill(&mut self, open: &mut Inbound) -> Option<CloseReason> {
-        while open.block.len() < self.batch {
-            let Some(frame) = self.rest.take().or_else(|| self.next_frame()) else {
-                return match (self.input.has_ended(), open.block.is_empty()) {
+        while open.events() < self.batch {
+            let Some(next) = self.rest.take().or_else(|| self.next()) else {
+                return match (self.input.has_ended(), open.events()) {
                     (true, _) => Some(CloseReason::Drain),
-                    (false, true) => None,
-                    (false, false) => Some(CloseReason::Idle),
+                    (false, 0) => None,
+                    (false, _) => Some(CloseReason::Idle),
                 };
             };
-            let place = (frame.header.run, frame.header.segment);
-            if self.place != place && !(open.block.is_empty() && self.arrivals.received == 0) {
-                self.rest = Some(frame);
-                self.place = place;
-                return Some(CloseReason::SegmentEnd);
+            let place = next.place().unwrap_or(self.place);
+            if !open.has_room_for(place) {
+                self.rest = Some(next);
+                return Some(CloseReason::Segments);
             }
-            if !self.is_due(&frame.header) {
-                self.rest = Some(frame);
-                return if open.block.is_empty() { None } else { Some(CloseReason::Idle) };
+            match next {
+                Next::Frame(frame) if !self.is_due(&frame.header) => {
+                    self.rest = Some(Next::Frame(frame));
+                    return (open.events() > 0).then_some(CloseReason::Idle);
+                }
+                Next::Frame(frame) => {
+                    if open.events() == 0 {
+                        open.admitted_ns = frame.arrived_ns.unwrap_or_else(|| self.clock.now_ns());
+                    }
+                    self.place = place;
+                    self.cut(open, frame);
+                }
+                Next::Loss(loss) => {
+                    self.place = place;
+                    self.lose(open, &loss);
+                }
             }
-            if open.block.is_empty() {
-                self.place = place;
-                open.begin(place, frame.arrived_ns.unwrap_or_else(|| self.clock.now_ns()));
-            }
-            self.cut(open, frame);
         }
         Some(CloseReason::Full)
+    }
+
+    /// Books a loss.
+    fn lose(&mut self, open: &mut Inbound, loss: &Loss) {
+        let arrivals = open.arrivals(self.place);
+        if let Some((cause, events)) = loss.begins {
+            arrivals.lose(cause, events);
+            self.received += events.max(1);
+        }
+        arrivals.skip(loss.missing, loss.forgotten);
+        arrivals.frames.bytes += (loss.bytes + std::mem::take(&mut self.schema_bytes)) as u64;
+        arrivals.frames.bytes_corrupt += loss.bytes as u64;
     }
 
     /// Moves as many events as fit from a frame into the block.
     fn cut(&mut self, open: &mut Inbound, mut frame: Frame) {
         if let Some(Uncounted { bytes, fresh, repeated, missing, forgotten }) = frame.uncounted.take() {
-            self.arrivals.frames.received += 1;
-            self.arrivals.repeat(repeated);
-            self.arrivals.skip(missing, forgotten);
-            self.totals.received += fresh;
-            self.count_bytes(bytes, false);
+            let arrivals = open.arrivals(self.place);
+            arrivals.frames.received += 1;
+            arrivals.repeat(repeated);
+            arrivals.skip(missing, forgotten);
+            arrivals.frames.bytes += (bytes + std::mem::take(&mut self.schema_bytes)) as u64;
+            self.received += fresh + repeated;
+            self.admitted += fresh;
         }
         let (from, to) = frame.at;
-        let events = (to - from).min(self.batch - open.block.len());
+        let events = (to - from).min(self.batch - open.events());
         let bytes = frame.payload.slice(from * self.stride..(from + events) * self.stride);
-        let first_id = frame.first_id.wrapping_add(from as u64);
-        open.block.push(Span {
+        let span = Span {
             source: frame.header.source_id,
-            first_id,
+            first_id: frame.first_id + from as u64,
             time_ns: frame.header.time_ns,
             events,
             bytes,
-        });
-        self.arrivals.received += events as u64;
-        open.arrive(frame.arrived_ns, events);
+        };
+        open.push(self.place, span, frame.arrived_ns);
         frame.at.0 += events;
         if frame.at.0 == to {
             let Some(next) = frame.later.pop() else { return };
             frame.at = next;
         }
-        self.rest = Some(frame);
+        self.rest = Some(Next::Frame(frame));
     }
 
     fn is_due(&mut self, header: &FrameHeader) -> bool {
@@ -187,7 +208,7 @@ impl Admission {
             *self.began.get_or_insert(Began { clock_ns: now, run: header.run, time_ns: header.time_ns });
         let due_ns = match self.pace {
             Pace::Flat => 0,
-            Pace::Rate(hz) => (self.totals.received as f64 / hz * 1e9) as u64,
+            Pace::Rate(hz) => (self.admitted as f64 / hz * 1e9) as u64,
             // Times count from the first frame of a run or pass; a frame that is late in the recording is due at once.
             Pace::Recorded if began.run == header.run => header.time_ns.saturating_sub(began.time_ns),
             Pace::Recorded => {
@@ -200,8 +221,8 @@ impl Admission {
         late_ns.is_some()
     }
 
-    /// The next good frame with new ids, if one is at hand. Everything else that is found on the way is counted.
-    fn next_frame(&mut self) -> Option<Frame> {
+    /// The next good frame with events that did not come before, or the next loss, if one is at hand.
+    fn next(&mut self) -> Option<Next> {
         loop {
             if self.control.is_draining() {
                 self.input.stop();
@@ -215,22 +236,21 @@ impl Admission {
                     }
                 }
                 Found::Lost { cause, events, bytes } => {
-                    self.arrivals.lose(cause, events);
-                    self.count_bytes(bytes, true);
+                    return Some(Next::Loss(Loss {
+                        begins: Some((cause, events)),
+                        bytes,
+                        ..Loss::default()
+                    }));
                 }
-                Found::Skipped { bytes } => self.count_bytes(bytes, true),
-                Found::Schema { bytes } => self.count_bytes(bytes, false),
-                Found::Frame { header, payload, bytes } => {
-                    if let Some(frame) = self.admit(header, payload, bytes) {
-                        return Some(frame);
-                    }
-                }
+                Found::Skipped { bytes } => return Some(Next::Loss(Loss { bytes, ..Loss::default() })),
+                Found::Schema { bytes } => self.schema_bytes += bytes,
+                Found::Frame { header, payload, bytes } => return Some(self.admit(header, payload, bytes)),
             }
         }
     }
 
-    /// Takes the events of a good frame that did not come before; `None` if there are none.
-    fn admit(&mut self, header: FrameHeader, payload: Bytes, bytes: usize) -> Option<Frame> {
+    /// Takes the events of a good frame that did not come before.
+    fn admit(&mut self, header: FrameHeader, payload: Bytes, bytes: usize) -> Next {
         let first_id = self.shift.apply(&header);
         let admitted = self.ids.admit(FrameIds {
             source: header.source_id,
@@ -240,46 +260,44 @@ impl Admission {
             events: header.n_events,
             sparse: header.flags & tamis_event::flags::SPARSE_IDS != 0,
         });
-        let (repeated, missing, forgotten) =
-            (u64::from(admitted.repeated), admitted.missing, admitted.forgotten);
+        let (missing, forgotten) = (admitted.missing, admitted.forgotten);
+        let repeated = u64::from(admitted.repeated);
         let stretch = |&(from, to): &(u32, u32)| (from as usize, to as usize);
-        let later: Vec<_> = admitted.fresh.iter().skip(1).rev().map(stretch).collect();
+        let later = admitted.fresh.iter().skip(1).rev().map(stretch).collect();
         let Some(at) = admitted.fresh.first().map(stretch) else {
-            self.arrivals.lose(Corrupt::Dup, repeated);
-            self.arrivals.skip(missing, forgotten);
-            self.count_bytes(bytes, true);
-            return None;
+            let place = Some((header.run, header.segment));
+            return Next::Loss(Loss {
+                begins: Some((Corrupt::Dup, repeated)),
+                place,
+                bytes,
+                missing,
+                forgotten,
+            });
         };
         // A source with a clock of its own may be a little ahead: nothing arrives before it is there.
         let arrived_ns = self.input.arrived_ns().map(|ns| ns.min(self.clock.now_ns()));
         let fresh = u64::from(header.n_events) - repeated;
         let uncounted = Some(Uncounted { bytes, fresh, repeated, missing, forgotten });
-        Some(Frame { header, first_id, payload, at, later, arrived_ns, uncounted })
+        Next::Frame(Frame { header, first_id, payload, at, later, arrived_ns, uncounted })
     }
 
-    fn count_bytes(&mut self, bytes: usize, corrupt: bool) {
-        self.arrivals.frames.bytes += bytes as u64;
-        if corrupt {
-            self.arrivals.frames.bytes_corrupt += bytes as u64;
-        }
-    }
-
-    /// Hands a block over, with the books of everything that arrived since the one before.
+    /// Hands a block over.
     fn hand_over(&mut self, mut open: Inbound, close: CloseReason) -> Progress {
         open.seq = self.seq;
         open.close = close;
-        if open.block.is_empty() {
-            open.begin((open.block.run(), open.block.segment()), self.clock.now_ns());
+        if open.events() == 0 {
+            open.admitted_ns = self.clock.now_ns();
+        }
+        if close == CloseReason::Drain && self.schema_bytes > 0 {
+            open.arrivals(self.place).frames.bytes += std::mem::take(&mut self.schema_bytes) as u64;
         }
         self.seq += 1;
-        self.totals.corrupt.merge(&self.arrivals.corrupt);
-        std::mem::swap(&mut open.arrivals, &mut self.arrivals);
-        self.arrivals.clear();
         let workers = self.workers.as_ref().expect("kept until the end");
         // The queue is as long as the pool (I1), so this can only fail when every worker has died, and then the run is over.
         let sent = workers.try_send(open);
         if sent.is_err() || close == CloseReason::Drain {
-            return self.end();
+            self.workers = None;
+            return Progress::Done;
         }
         Progress::Worked
     }
@@ -289,15 +307,9 @@ impl Admission {
     fn leave_pace(&mut self) {
         self.pace = Pace::Flat;
         if !self.input.is_live() {
-            self.rest.take_if(|frame| frame.uncounted.is_some());
+            self.rest.take_if(|next| next.is_uncounted());
             self.input.discard();
         }
-    }
-
-    fn end(&mut self) -> Progress {
-        self.totals.received += self.totals.corrupt.total();
-        self.workers = None;
-        Progress::Done
     }
 }
 
@@ -313,7 +325,6 @@ impl Stage for Admission {
         let Some(mut open) = self.open.take().or_else(|| self.free.try_recv().ok()) else {
             return Progress::Idle;
         };
-        open.block.reset(self.place.0, self.place.1);
         if self.control.is_draining() && self.pace != Pace::Flat {
             self.leave_pace();
         }
@@ -331,6 +342,41 @@ impl Stage for Admission {
         let is_rung = self.open.is_none() || (self.source_rings && self.rest.is_none());
         if is_rung { SLEEP_MAX } else { SOURCE_SLEEP }
     }
+}
+
+/// What the input has for the books.
+#[derive(Debug)]
+enum Next {
+    Frame(Frame),
+    Loss(Loss),
+}
+
+impl Next {
+    /// Run and segment, if they are known.
+    fn place(&self) -> Option<Place> {
+        match self {
+            Self::Frame(frame) => Some((frame.header.run, frame.header.segment)),
+            Self::Loss(loss) => loss.place,
+        }
+    }
+
+    fn is_uncounted(&self) -> bool {
+        match self {
+            Self::Frame(frame) => frame.uncounted.is_some(),
+            Self::Loss(_) => true,
+        }
+    }
+}
+
+/// Bytes that are no good frame, or a frame of which no event is new.
+#[derive(Debug, Default)]
+struct Loss {
+    /// Why and how many events, unless these are more bytes of a stretch that was counted.
+    begins: Option<(Corrupt, u64)>,
+    place: Option<Place>,
+    bytes: usize,
+    missing: i64,
+    forgotten: u64,
 }
 
 /// A good frame, or what is left of it.

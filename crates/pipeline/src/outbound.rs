@@ -1,23 +1,58 @@
 //! The two kinds of blocks that circulate.
+//!
+//! A block holds the events of up to [`PARTS_MAX`] segments, each in a part of its own with its own books. So sources that are in different
+//! segments or runs, and send in turn, do not cut blocks short; what is kept leaves in the order in which it arrived.
 
-use tamis_event::{Block, CloseReason};
+use tamis_event::{Block, CloseReason, Span};
 use tamis_ledger::Tally;
 
-use crate::Entry;
+use crate::{Entry, SegmentBooks};
+
+/// Most segments in a block.
+pub(crate) const PARTS_MAX: usize = 64;
+
+/// Run and segment.
+pub(crate) type Place = (u32, u32);
 
 /// Events on their way to a worker. Refers to bytes where they arrived.
 #[derive(Debug)]
 pub(crate) struct Inbound {
     /// Position in the order of admission.
     pub(crate) seq: u64,
-    pub(crate) block: Block,
     pub(crate) close: CloseReason,
-    /// What arrived since the block before: frames, bytes, losses.
-    pub(crate) arrivals: Tally,
     /// When its first event arrived.
     pub(crate) admitted_ns: u64,
     /// When its events arrived, in their order.
     pub(crate) arrivals_ns: Vec<Arrival>,
+    /// Those from `used` on are empty, for their memory.
+    parts: Vec<Part>,
+    used: usize,
+    /// The part that was asked for last.
+    last: usize,
+    events: usize,
+    stride: usize,
+}
+
+/// The events of one segment in a block.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) block: Block,
+    /// For each span of the block, how many events of all parts arrived before its first.
+    pub(crate) order: Vec<usize>,
+    /// What arrived since the block before: frames, bytes, losses.
+    pub(crate) arrivals: Tally,
+}
+
+impl Part {
+    pub(crate) fn place(&self) -> Place {
+        (self.block.run(), self.block.segment())
+    }
+
+    /// How many events of all parts arrived before event `index` of this one.
+    pub(crate) fn order_of(&self, index: usize) -> usize {
+        let (span, within) = self.block.locate(index);
+        self.order[span] + within
+    }
 }
 
 /// Consecutive events that were complete at the same time, if the source knows; else all of a block, at its admission.
@@ -29,56 +64,145 @@ pub(crate) struct Arrival {
 
 impl Inbound {
     pub(crate) fn new(stride: usize) -> Self {
-        let (block, arrivals) = (Block::new(stride), Tally::new(0, 0));
-        let close = CloseReason::Full;
-        Self { seq: 0, block, close, arrivals, admitted_ns: 0, arrivals_ns: Vec::new() }
+        Self {
+            seq: 0,
+            close: CloseReason::Full,
+            admitted_ns: 0,
+            arrivals_ns: Vec::new(),
+            parts: Vec::new(),
+            used: 0,
+            last: 0,
+            events: 0,
+            stride,
+        }
     }
 
-    /// Empties the block for events of a segment, the first of which arrived at `ns`. Memory is kept.
-    pub(crate) fn begin(&mut self, (run, segment): (u32, u32), ns: u64) {
-        self.block.reset(run, segment);
-        self.admitted_ns = ns;
+    /// Empties the block and lets go of the bytes that it referred to. Its own memory is kept.
+    pub(crate) fn clear(&mut self) {
+        for part in &mut self.parts[..self.used] {
+            part.block.reset(0, 0);
+            part.order.clear();
+            part.arrivals.clear();
+        }
+        (self.used, self.last, self.events) = (0, 0, 0);
         self.arrivals_ns.clear();
     }
 
-    /// Books events that were pushed. Without a time of their own they arrived with those before them.
-    pub(crate) fn arrive(&mut self, ns: Option<u64>, events: usize) {
-        let events = events as u64;
+    /// Events of all parts.
+    pub(crate) fn events(&self) -> usize {
+        self.events
+    }
+
+    /// In the order in which they were begun.
+    pub(crate) fn parts(&self) -> &[Part] {
+        &self.parts[..self.used]
+    }
+
+    /// Can something of this place be booked here?
+    pub(crate) fn has_room_for(&mut self, place: Place) -> bool {
+        self.used < PARTS_MAX || self.find(place).is_some()
+    }
+
+    /// The books of a place.
+    ///
+    /// # Panics
+    /// If there is no room for it.
+    pub(crate) fn arrivals(&mut self, place: Place) -> &mut Tally {
+        &mut self.part(place).arrivals
+    }
+
+    /// Takes events of a place, which were complete at `ns` if the source knows. Without a time of their own they arrived with those before them.
+    pub(crate) fn push(&mut self, place: Place, span: Span, ns: Option<u64>) {
+        let (before, events) = (self.events, span.events);
+        let part = self.part(place);
+        part.order.push(before);
+        part.block.push(span);
+        part.arrivals.received += events as u64;
+        self.events += events;
         match self.arrivals_ns.last_mut() {
-            Some(last) if ns.is_none_or(|ns| ns == last.ns) => last.events += events,
-            _ => self.arrivals_ns.push(Arrival { ns: ns.unwrap_or(self.admitted_ns), events }),
+            Some(last) if ns.is_none_or(|ns| ns == last.ns) => last.events += events as u64,
+            _ => {
+                let ns = ns.unwrap_or(self.admitted_ns);
+                self.arrivals_ns.push(Arrival { ns, events: events as u64 });
+            }
         }
+    }
+
+    fn find(&mut self, place: Place) -> Option<usize> {
+        if self.parts().get(self.last).is_none_or(|part| part.place() != place) {
+            self.last = self.parts().iter().position(|part| part.place() == place)?;
+        }
+        Some(self.last)
+    }
+
+    fn part(&mut self, place: Place) -> &mut Part {
+        let at = self.find(place).unwrap_or_else(|| {
+            assert!(self.used < PARTS_MAX, "a block of more than {PARTS_MAX} segments");
+            if self.used == self.parts.len() {
+                let (block, arrivals) = (Block::new(self.stride), Tally::new(0, 0));
+                self.parts.push(Part { block, order: Vec::new(), arrivals });
+            }
+            self.parts[self.used].block.reset(place.0, place.1);
+            self.used += 1;
+            self.last = self.used - 1;
+            self.last
+        });
+        &mut self.parts[at]
     }
 }
 
-/// What a worker made of one input block: its books and copies of the events that are kept. Nothing in it refers to the input.
+/// What a worker made of one input block: the books of its parts, and copies of the events that are kept, in the order of their arrival. Nothing in
+/// it refers to the input.
 #[derive(Debug, Default)]
 pub(crate) struct Outbound {
     pub(crate) seq: u64,
-    pub(crate) run: u32,
-    pub(crate) segment: u32,
-    pub(crate) tally: Tally,
     pub(crate) close: Option<CloseReason>,
     pub(crate) records: Vec<u8>,
     pub(crate) entries: Vec<Entry>,
     pub(crate) admitted_ns: u64,
+    /// Those from `used` on are there for their memory.
+    books: Vec<SegmentBooks>,
+    used: usize,
+    lines: usize,
+    rungs: usize,
 }
 
 impl Outbound {
     pub(crate) fn new(lines: usize, rungs: usize) -> Self {
-        Self { tally: Tally::new(lines, rungs), ..Self::default() }
+        Self { lines, rungs, ..Self::default() }
     }
 
     /// Makes it the empty result of an input block; memory is kept.
     pub(crate) fn reset(&mut self, input: &Inbound) {
         self.seq = input.seq;
-        self.run = input.block.run();
-        self.segment = input.block.segment();
         self.close = Some(input.close);
         self.admitted_ns = input.admitted_ns;
-        self.tally.clear();
-        self.tally.merge(&input.arrivals);
         self.records.clear();
         self.entries.clear();
+        self.used = 0;
+    }
+
+    /// The books of the segments in it.
+    pub(crate) fn books(&self) -> &[SegmentBooks] {
+        &self.books[..self.used]
+    }
+
+    /// Begins the books of a part with what arrived. Gives them, and where its records go.
+    pub(crate) fn open(&mut self, part: &Part) -> (&mut Tally, &mut Vec<u8>, &mut Vec<Entry>) {
+        if self.used == self.books.len() {
+            self.books.push(SegmentBooks { run: 0, segment: 0, tally: Tally::new(self.lines, self.rungs) });
+        }
+        let books = &mut self.books[self.used];
+        self.used += 1;
+        (books.run, books.segment) = part.place();
+        books.tally.clear();
+        books.tally.merge(&part.arrivals);
+        (&mut books.tally, &mut self.records, &mut self.entries)
+    }
+
+    /// Books to miscount in.
+    #[cfg(test)]
+    pub(crate) fn books_mut(&mut self) -> &mut [SegmentBooks] {
+        &mut self.books[..self.used]
     }
 }

@@ -1,8 +1,8 @@
 //! Wiring the stages and running them, on threads or on one thread from a seed.
 
 use std::any::Any;
-use std::sync::Arc;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use tamis_ring::{Bell, Receiver, Sender, queue};
 use crate::admission::Admission;
 use crate::crew::Crew;
 use crate::outbound::{Inbound, Outbound};
-use crate::sequencer::Sequencer;
+use crate::sequencer::{Sequencer, SequencerReport};
 use crate::stage::panic_message;
 use crate::worker::{Queues, Worker};
 use crate::writer::Writer;
@@ -107,7 +107,7 @@ pub struct Outcome {
     pub tally: Tally,
     /// What became of the kept events.
     pub storage: Storage,
-    /// Do both equations hold?
+    /// Do both equations hold, for the run and for each segment?
     pub balance: Result<(), Imbalance>,
     /// The streams of the menu in order, then the error stream.
     pub streams: Vec<StreamOutcome>,
@@ -139,6 +139,8 @@ pub struct Pipeline {
     sequencer: (Sequencer, Arc<Bell>),
     writers: Vec<(Writer, Arc<Bell>)>,
     news: (mpsc::Sender<News>, mpsc::Receiver<News>),
+    /// Books of segments among the news that were not read yet.
+    unread: Arc<AtomicUsize>,
     busy_poll: Duration,
     clock: Arc<dyn Clock>,
     cpus: Cpus,
@@ -176,7 +178,7 @@ impl Pipeline {
         let (free_outputs, take_output) = pool(outputs, &all_workers, || Outbound::new(lines, rungs));
         let (to_workers, from_admission) = queue(limits.inbound_blocks(), &[], &all_workers);
         let (to_sequencer, from_workers) = queue(outputs, &[], &[&sequencer_bell]);
-        let news = mpsc::channel();
+        let (news, unread) = (mpsc::channel(), Arc::<AtomicUsize>::default());
 
         // Only admission wakes its receivers at once: the rest is not in the way of a decision. A worker on its own thread needs no call for a block.
         let to_workers = to_workers.patient(if admits_apart { 1 } else { 2 });
@@ -211,6 +213,7 @@ impl Pipeline {
             outputs,
             Tally::new(lines, rungs),
             news.0.clone(),
+            unread.clone(),
             control.clone(),
         );
         Self {
@@ -219,6 +222,7 @@ impl Pipeline {
             sequencer: (sequencer, sequencer_bell),
             writers,
             news,
+            unread,
             busy_poll,
             clock,
             cpus,
@@ -231,7 +235,7 @@ impl Pipeline {
     /// Runs the stages on threads. `on_segment` is called on this thread, with the books of each segment as it ends.
     pub fn run_threads(mut self, mut on_segment: impl FnMut(SegmentBooks)) -> Outcome {
         let start = self.clock.now_ns();
-        let (control, ended) = (self.control.clone(), self.news.0.clone());
+        let (control, ended, unread) = (self.control.clone(), self.news.0.clone(), self.unread.clone());
         let news = std::mem::replace(&mut self.news.1, mpsc::channel().1);
         let (mut panics, mut refused) = (Vec::new(), None);
         thread::scope(|scope| {
@@ -257,7 +261,10 @@ impl Pipeline {
             let mut going = running.len();
             while going > 0 {
                 match news.recv().expect("this thread holds a sender") {
-                    News::Segment(books) => on_segment(*books),
+                    News::Segment(books) => {
+                        on_segment(*books);
+                        unread.fetch_sub(1, Ordering::Relaxed);
+                    }
                     News::Ended => going -= 1,
                 }
             }
@@ -300,9 +307,17 @@ impl Pipeline {
         mut self,
         seed: u64,
         mut between: impl FnMut(),
-        on_segment: impl FnMut(SegmentBooks),
+        mut on_segment: impl FnMut(SegmentBooks),
     ) -> Outcome {
         let start = self.clock.now_ns();
+        let unread = self.unread.clone();
+        let news = std::mem::replace(&mut self.news.1, mpsc::channel().1);
+        let mut read = || {
+            while let Ok(News::Segment(books)) = news.try_recv() {
+                on_segment(*books);
+                unread.fetch_sub(1, Ordering::Relaxed);
+            }
+        };
         let mut crews = self.crews();
         let mut state = seed;
         while !crews.is_empty() {
@@ -313,22 +328,18 @@ impl Pipeline {
             if crews[pick].step() == Progress::Done {
                 crews.swap_remove(pick);
             }
+            read();
         }
         drop(crews);
-        let segments = self.news.1.try_iter().filter_map(|news| match news {
-            News::Segment(books) => Some(*books),
-            News::Ended => None,
-        });
-        segments.for_each(on_segment);
         self.finish(start, Vec::new())
     }
 
     fn finish(mut self, start: u64, panics: Vec<String>) -> Outcome {
         let elapsed_ns = self.clock.now_ns() - start;
         let admitted = self.admission.0.report();
-        let (mut tally, closes) = self.sequencer.0.report();
+        let SequencerReport { totals: mut tally, closes, imbalance } = self.sequencer.0.report();
         // The two sides of the equation come from the two ends of the pipeline.
-        tally.received = admitted.totals.received;
+        tally.received = admitted.received;
         let (mut storage, mut latencies, mut streams) =
             (Storage::default(), Latencies::default(), Vec::new());
         let mut losses: Vec<DeviceLoss> = Vec::new();
@@ -348,7 +359,8 @@ impl Pipeline {
             let (written, failed) = (report.written, report.failed);
             streams.push(StreamOutcome { written, failed, report: report.sink, error: report.error });
         }
-        let balance = tally.balance().and_then(|()| storage.balance(&tally));
+        let segments = imbalance.map_or(Ok(()), Err);
+        let balance = tally.balance().and_then(|()| storage.balance(&tally)).and(segments);
         let source_error = admitted.error;
         Outcome {
             tally,

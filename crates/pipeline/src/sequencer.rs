@@ -1,19 +1,26 @@
 //! The stage that restores the order of the input and keeps the books by segment.
+//!
+//! The books of a segment are complete when others have begun: how many, it learns. It begins with one that a frame may be late by; whenever a
+//! segment comes again whose books were closed, it keeps twice as many open, up to [`OPEN_MAX`]. So where segments follow each other each has its
+//! line soon, and where some come in turn they share a few lines and not one for each block.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 
 use tamis_event::CloseReason;
-use tamis_ledger::Tally;
+use tamis_ledger::{Imbalance, Tally};
 use tamis_ring::{Receiver, Sender, TryRecv};
 
-use crate::outbound::Outbound;
+use crate::outbound::{Outbound, Place};
 use crate::run::News;
 use crate::{Control, Progress, SegmentBooks, Stage};
 
-/// Segments that are kept open, so that frames which come a little late are still booked in one line with their segment.
-const OPEN_SEGMENTS: usize = 2;
+/// Segments that are kept open at first and at most.
+const OPEN_MIN: usize = 2;
+const OPEN_MAX: usize = 64;
+/// Books that may wait for their reader.
+const UNREAD_MAX: usize = 64;
 
 /// See the module's doc.
 #[derive(Debug)]
@@ -25,10 +32,18 @@ pub(crate) struct Sequencer {
     /// Blocks that came before their turn: number `seq` waits in slot `seq % len`. They are at most as many as the pool has, and the numbers
     /// in flight span no more than that (I2: the oldest one always has a block), so slots never collide.
     waiting: Vec<Option<Outbound>>,
+    /// Those that were booked last come last.
     open: VecDeque<SegmentBooks>,
+    open_max: usize,
+    /// The segments that were closed last.
+    closed: VecDeque<Place>,
+    /// The first segment whose books do not balance.
+    imbalance: Option<Imbalance>,
     totals: Tally,
     closes: [u64; CloseReason::ALL.len()],
     news: mpsc::Sender<News>,
+    /// Books that were sent and not read yet.
+    unread: Arc<AtomicUsize>,
     control: Arc<Control>,
 }
 
@@ -40,6 +55,7 @@ impl Sequencer {
         pool: usize,
         totals: Tally,
         news: mpsc::Sender<News>,
+        unread: Arc<AtomicUsize>,
         control: Arc<Control>,
     ) -> Self {
         Self {
@@ -48,44 +64,73 @@ impl Sequencer {
             next: 0,
             waiting: (0..pool).map(|_| None).collect(),
             open: VecDeque::new(),
+            open_max: OPEN_MIN,
+            closed: VecDeque::new(),
+            imbalance: None,
             totals,
             closes: [0; CloseReason::ALL.len()],
             news,
+            unread,
             control,
         }
     }
 
-    pub(crate) fn report(&mut self) -> (Tally, [u64; CloseReason::ALL.len()]) {
-        (std::mem::take(&mut self.totals), self.closes)
+    pub(crate) fn report(&mut self) -> SequencerReport {
+        let totals = std::mem::take(&mut self.totals);
+        SequencerReport { totals, closes: self.closes, imbalance: self.imbalance.take() }
     }
 
     fn book(&mut self, block: &Outbound) {
-        self.control.add_progress(block.tally.received, block.tally.frames.bytes);
-        self.totals.merge(&block.tally);
         if let Some(reason) = block.close {
             self.closes[reason as usize] += 1;
         }
-        let place = (block.run, block.segment);
-        let books = match self.open.iter_mut().find(|books| (books.run, books.segment) == place) {
-            Some(books) => books,
-            None => {
-                if self.open.len() == OPEN_SEGMENTS {
-                    self.finish_oldest();
-                }
-                let tally = Tally::new(self.totals.lines.len(), self.totals.rungs.len());
-                self.open.push_back(SegmentBooks { run: place.0, segment: place.1, tally });
-                self.open.back_mut().expect("just added")
-            }
-        };
-        books.tally.merge(&block.tally);
-    }
-
-    fn finish_oldest(&mut self) {
-        if let Some(books) = self.open.pop_front() {
-            // Nobody listens any more only when the run is being torn down.
-            let _ = self.news.send(News::Segment(Box::new(books)));
+        for SegmentBooks { run, segment, tally } in block.books() {
+            self.control.add_progress(tally.received, tally.frames.bytes);
+            self.totals.merge(tally);
+            self.open((*run, *segment)).merge(tally);
         }
     }
+
+    /// The books of a segment.
+    fn open(&mut self, place: Place) -> &mut Tally {
+        let found = self.open.iter().position(|books| (books.run, books.segment) == place);
+        let books = found.and_then(|at| self.open.remove(at)).unwrap_or_else(|| {
+            if self.closed.contains(&place) {
+                self.open_max = (self.open_max * 2).min(OPEN_MAX);
+            }
+            if self.open.len() >= self.open_max {
+                self.close_oldest();
+            }
+            let tally = Tally::new(self.totals.lines.len(), self.totals.rungs.len());
+            SegmentBooks { run: place.0, segment: place.1, tally }
+        });
+        self.open.push_back(books);
+        &mut self.open.back_mut().expect("just added").tally
+    }
+
+    /// Closes the books of the segment of which nothing came for longest.
+    fn close_oldest(&mut self) {
+        let Some(books) = self.open.pop_front() else { return };
+        let (run, segment) = (books.run, books.segment);
+        if let (None, Err(imbalance)) = (&self.imbalance, books.tally.balance()) {
+            self.imbalance = Some(Imbalance::Segment { run, segment, imbalance: Box::new(imbalance) });
+        }
+        if self.closed.len() == OPEN_MAX {
+            self.closed.pop_front();
+        }
+        self.closed.push_back((run, segment));
+        self.unread.fetch_add(1, Ordering::Relaxed);
+        // Nobody listens any more only when the run is being torn down.
+        let _ = self.news.send(News::Segment(Box::new(books)));
+    }
+}
+
+/// What the sequencer leaves behind.
+#[derive(Debug, Default)]
+pub(crate) struct SequencerReport {
+    pub(crate) totals: Tally,
+    pub(crate) closes: [u64; CloseReason::ALL.len()],
+    pub(crate) imbalance: Option<Imbalance>,
 }
 
 impl Stage for Sequencer {
@@ -97,35 +142,38 @@ impl Stage for Sequencer {
         let Some(writers) = &self.writers else {
             return Progress::Done;
         };
-        let slots = self.waiting.len() as u64;
-        match self.input.try_recv() {
-            Ok(block) => {
-                let slot = &mut self.waiting[(block.seq % slots) as usize];
-                assert!(
-                    slot.is_none() && block.seq >= self.next,
-                    "block {} is out of the window of {slots}",
-                    block.seq
-                );
-                *slot = Some(block);
-            }
-            Err(TryRecv::Empty) => return Progress::Idle,
-            Err(TryRecv::Closed) => {
+        let (writers, slots) = (writers.clone(), self.waiting.len() as u64);
+        let received = self.input.try_recv();
+        let is_closed = matches!(received, Err(TryRecv::Closed));
+        let mut worked = received.is_ok();
+        if let Ok(block) = received {
+            let slot = &mut self.waiting[(block.seq % slots) as usize];
+            assert!(
+                slot.is_none() && block.seq >= self.next,
+                "block {} is out of the window of {slots}",
+                block.seq
+            );
+            *slot = Some(block);
+        }
+        // Books that nobody reads would fill the memory: so blocks wait for their reader, and the source for the blocks.
+        while self.unread.load(Ordering::Relaxed) < UNREAD_MAX {
+            let slot = &mut self.waiting[(self.next % slots) as usize];
+            let Some(block) = slot.take_if(|block| block.seq == self.next) else {
+                if !is_closed {
+                    break;
+                }
                 self.writers = None;
                 while !self.open.is_empty() {
-                    self.finish_oldest();
+                    self.close_oldest();
                 }
                 return Progress::Done;
-            }
-        }
-        let writers = writers.clone();
-        while let Some(block) =
-            self.waiting[(self.next % slots) as usize].take_if(|block| block.seq == self.next)
-        {
+            };
+            worked = true;
             self.next += 1;
             self.book(&block);
             // As long as the pool (I1): fails only when the writers have died, and then the run is over.
             let _ = writers.try_send(block);
         }
-        Progress::Worked
+        if worked { Progress::Worked } else { Progress::Idle }
     }
 }

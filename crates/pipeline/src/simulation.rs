@@ -351,16 +351,28 @@ fn what_is_stored_does_not_depend_on_workers_batches_windows_threads_or_pace() {
 fn canary_a_miscount_does_not_balance() {
     panics_quietly();
     let Faulted { bytes, .. } = faulted(5, 0.0);
-    let tampers: [fn(&mut Tally); 5] = [
-        |tally| tally.rejected += 1,
-        |tally| tally.accepted = tally.accepted.saturating_sub(1),
-        |tally| tally.errored.add(Errored::NotFinite, 1),
-        |tally| tally.rungs[0] += 1,
+    let tampers: [fn(&mut [SegmentBooks]); 6] = [
+        |books| books.iter_mut().for_each(|books| books.tally.rejected += 1),
+        |books| {
+            books.iter_mut().for_each(|books| books.tally.accepted = books.tally.accepted.saturating_sub(1))
+        },
+        |books| books.iter_mut().for_each(|books| books.tally.errored.add(Errored::NotFinite, 1)),
+        |books| books.iter_mut().for_each(|books| books.tally.rungs[0] += 1),
         // Balances in itself, but not with what was stored.
-        |tally| (tally.accepted, tally.rejected) = (0, tally.rejected + tally.accepted),
+        |books| {
+            for SegmentBooks { tally, .. } in books {
+                (tally.accepted, tally.rejected) = (0, tally.rejected + tally.accepted);
+            }
+        },
+        // Balances for the run, but not for the segments.
+        |books| {
+            if let [one, other, ..] = books {
+                std::mem::swap(&mut one.tally.accepted, &mut other.tally.accepted);
+            }
+        },
     ];
     for (k, tamper) in tampers.into_iter().enumerate() {
-        let mut bench = bench(&bytes, &Case { workers: 1, ..Case::default() });
+        let mut bench = bench(&bytes, &Case { workers: 1, batch: 256, ..Case::default() });
         bench.pipeline.workers[0].0.tamper = Some(tamper);
         let (outcome, ..) = bench.seeded(1);
         assert!(outcome.balance.is_err(), "miscount {k} was not noticed");

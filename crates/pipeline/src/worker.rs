@@ -6,7 +6,7 @@ use std::time::Duration;
 use tamis_ledger::{Dropped, Latency};
 use tamis_ring::{Receiver, Sender, TryRecv};
 
-use crate::outbound::{Arrival, Inbound, Outbound};
+use crate::outbound::{Arrival, Inbound, Outbound, Part};
 use crate::{Clock, Control, DeviceLoss, Judge, Progress, Stage};
 
 /// See the module's doc.
@@ -24,7 +24,7 @@ pub(crate) struct Worker {
     latency: WorkerLatency,
     /// A deliberate miscount, for the test that tests the tests.
     #[cfg(test)]
-    pub(crate) tamper: Option<fn(&mut tamis_ledger::Tally)>,
+    pub(crate) tamper: Option<fn(&mut [crate::SegmentBooks])>,
 }
 
 /// How long events took, weighted by events.
@@ -77,24 +77,41 @@ impl Worker {
     }
 
     fn decide(&mut self, input: &Inbound, output: &mut Outbound) {
-        let events = input.block.len();
         let begun = self.clock.now_ns();
-        if self.control.is_aborting() {
-            output.tally.dropped.add(Dropped::Shutdown, events as u64);
-        } else {
-            let mut is_late = self.deadline_ns.map(|deadline_ns| {
-                let (clock, admitted_ns) = (&self.clock, input.admitted_ns);
-                move || clock.now_ns().saturating_sub(admitted_ns) > deadline_ns
-            });
-            self.judge.decide(&input.block, is_late.as_mut().map(|is_late| is_late as _));
-            self.judge.keep(&input.block, &mut output.records, &mut output.entries);
-            self.judge.count(events, &mut output.tally);
+        for part in input.parts() {
+            self.decide_part(part, input, output);
+        }
+        if input.parts().len() > 1 {
+            output.entries.sort_unstable_by_key(|entry| entry.event);
         }
         let decided = self.clock.now_ns();
-        self.latency.decide.record(decided - begun, events as u64);
+        self.latency.decide.record(decided - begun, input.events() as u64);
         for &Arrival { ns, events } in &input.arrivals_ns {
             self.latency.wait.record(begun.saturating_sub(ns), events);
             self.latency.decision.record(decided.saturating_sub(ns), events);
+        }
+    }
+
+    /// Decides the events of a segment. Afterwards an entry says how many events of the whole block arrived before its own.
+    fn decide_part(&mut self, part: &Part, input: &Inbound, output: &mut Outbound) {
+        let (tally, records, entries) = output.open(part);
+        let (block, before) = (&part.block, entries.len());
+        if block.is_empty() {
+            return;
+        }
+        if self.control.is_aborting() {
+            tally.dropped.add(Dropped::Shutdown, block.len() as u64);
+            return;
+        }
+        let mut is_late = self.deadline_ns.map(|deadline_ns| {
+            let (clock, admitted_ns) = (&self.clock, input.admitted_ns);
+            move || clock.now_ns().saturating_sub(admitted_ns) > deadline_ns
+        });
+        self.judge.decide(block, is_late.as_mut().map(|is_late| is_late as _));
+        self.judge.keep(block, records, entries);
+        self.judge.count(block.len(), tally);
+        if input.parts().len() > 1 {
+            entries[before..].iter_mut().for_each(|entry| entry.event = part.order_of(entry.event));
         }
     }
 }
@@ -129,9 +146,9 @@ impl Stage for Worker {
                 self.decide(&input, &mut output);
                 #[cfg(test)]
                 if let Some(tamper) = self.tamper {
-                    tamper(&mut output.tally);
+                    tamper(output.books_mut());
                 }
-                input.block.reset(0, 0);
+                input.clear();
                 // Both queues are as long as their pools (I1): sends fail only when the other side has died, and then the run is over.
                 if let Some(queues) = &self.queues {
                     let _ = queues.free_inputs.try_send(input);

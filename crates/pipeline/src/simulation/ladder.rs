@@ -322,7 +322,7 @@ fn check(
     seen: &mut Seen,
 ) {
     let (outcome, segments, mut streams) = run;
-    assert_eq!((outcome.balance, &outcome.panics), (Ok(()), &vec![]), "seed {seed}");
+    assert_eq!((&outcome.balance, &outcome.panics), (&Ok(()), &vec![]), "seed {seed}");
     let asked = std::mem::take(&mut *plan.world.asked.lock().unwrap());
     let mut stored: Vec<BTreeMap<u64, Vec<u8>>> =
         streams.drain(..).map(|stream| stream.into_iter().collect()).collect();
