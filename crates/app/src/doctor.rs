@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use rustix::process::{Resource, getrlimit};
 use serde::Serialize;
 use tamis_model::engines;
+use tamis_pipeline::{IDS_BYTES_MAX, OUTPUT_BYTES_MAX};
 
 /// Least number of open files for a run with many streams: each has its part and its final name, and the program some of its own.
 const OPEN_FILES_MIN: u64 = 256;
@@ -22,6 +23,8 @@ pub struct Doctor {
     pub cpu: Cpu,
     /// Main memory, if the system says.
     pub memory: Option<MemoryHealth>,
+    /// What the parts of a run take at most that grow with its input.
+    pub run: RunMemory,
     /// Limits of this process.
     pub limits: ProcessLimits,
     /// The folder that runs would write to.
@@ -61,6 +64,15 @@ pub struct MemoryHealth {
     pub total: u64,
     /// What a new process can have without swapping.
     pub available: u64,
+}
+
+/// Bounds of the memory of a run, in bytes.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct RunMemory {
+    /// Events that are kept and wait for storage; what comes after waits.
+    pub output_blocks: usize,
+    /// Ids that are remembered, so that repeated events are found; beyond, the oldest are forgotten and counted.
+    pub ids: usize,
 }
 
 /// Limits of this process; `None` is no limit.
@@ -111,6 +123,7 @@ pub fn doctor(folder: &Path) -> Doctor {
         engines: engines.collect(),
         cpu: cpu(),
         memory: memory(),
+        run: RunMemory { output_blocks: OUTPUT_BYTES_MAX, ids: IDS_BYTES_MAX },
         limits,
         storage,
         advice: Vec::new(),

@@ -45,7 +45,7 @@ pub use compare::{
     SideModel, compare_models,
 };
 pub use convert::{ConvertSettings, GenSettings, convert, generate};
-pub use doctor::{Cpu, Doctor, EngineHealth, MemoryHealth, ProcessLimits, Storage, doctor};
+pub use doctor::{Cpu, Doctor, EngineHealth, MemoryHealth, ProcessLimits, RunMemory, Storage, doctor};
 pub use exit::{Exit, Failure};
 pub use import::{ImportSettings, import};
 pub use inspect::{Event, Extent, FieldInfo, Info, Place, RecordingInfo, RecordsInfo, Verdict, cat, info};

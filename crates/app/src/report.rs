@@ -56,6 +56,8 @@ pub struct Report {
     pub admitted_apart: bool,
     /// Most events per block.
     pub batch: usize,
+    /// Most bytes that output blocks and ids may take together, whatever comes.
+    pub bytes_max: usize,
     /// What ran the models, until one of `device_losses`; `none` if there were none.
     pub device: String,
     /// Devices that were lost, as each worker noticed; from the first event on.
@@ -256,6 +258,7 @@ impl Report {
             workers: limits.workers(),
             admitted_apart: outcome.admitted_apart,
             batch: limits.batch(),
+            bytes_max: limits.bytes_max(),
             device: if rules.bundles.is_empty() { "none".into() } else { rules.engine.to_string() },
             device_losses,
             input_rate_hz: rate_hz,

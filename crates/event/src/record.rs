@@ -183,6 +183,11 @@ impl<'a> Record<'a> {
     }
 }
 
+/// Bytes of a record with so many words of line bits in each set, scores, and bytes of the event.
+pub fn len(words: usize, scores: usize, event: usize) -> usize {
+    HEADER_LEN + 16 * words + 4 * scores + event
+}
+
 /// Appends one record; lengths and CRC of `header` are filled in here. Returns the record's length in bytes.
 ///
 /// # Panics

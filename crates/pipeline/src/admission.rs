@@ -35,7 +35,7 @@ pub enum Pace {
 #[derive(Debug)]
 pub(crate) struct Admission {
     input: FrameReader,
-    ids: IdBook,
+    pub(crate) ids: IdBook,
     shift: PassShift,
     pace: Pace,
     clock: Arc<dyn Clock>,

@@ -74,6 +74,9 @@ pub struct IdBook {
     /// Scratch.
     lacking: Vec<(u64, u64)>,
     fresh: Vec<(u32, u32)>,
+    /// Changes what is looked at, for the test that tests the tests.
+    #[cfg(test)]
+    pub(crate) fault: Option<fn(FrameIds) -> FrameIds>,
 }
 
 impl Default for IdBook {
@@ -93,6 +96,8 @@ impl IdBook {
             frames: 0,
             lacking: Vec::new(),
             fresh: Vec::new(),
+            #[cfg(test)]
+            fault: None,
         }
     }
 
@@ -106,6 +111,8 @@ impl IdBook {
     /// # Panics
     /// If there are none, or the last id exceeds `u64::MAX`; the codec has checked both.
     pub fn admit(&mut self, ids: FrameIds) -> Admitted<'_> {
+        #[cfg(test)]
+        let ids = self.fault.map_or(ids, |fault| fault(ids));
         let length = u64::from(ids.events.checked_sub(1).expect("frames hold events"));
         ids.first.checked_add(length).expect("ids do not wrap");
         self.frames += 1;

@@ -117,6 +117,11 @@ impl Judge {
         tally.degraded += self.scoring.degraded();
     }
 
+    /// Bytes of the record of an event of so many bytes.
+    pub(crate) fn record_len(&self, event_len: usize) -> usize {
+        record::len(self.menu.words(), self.scoring.scores.columns(), event_len)
+    }
+
     /// The devices that were lost so far, in order.
     pub fn losses(&self) -> &[DeviceLoss] {
         &self.scoring.losses

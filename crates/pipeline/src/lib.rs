@@ -11,10 +11,10 @@
 //! A **stage** is a state machine with one method, [`Stage::step`]. Threads call it until it is done and sleep when it has nothing to do; the
 //! simulation calls the steps of all stages on one thread in an order drawn from a seed. Both drive the same code.
 //!
-//! * I1: two pools of blocks circulate and nothing else is ever waited for: every queue is as long as the pool, so a send always succeeds, and
-//!   memory is bounded by [`Limits`].
-//! * I2: a worker holds an output block before it takes an input block. So the oldest block in flight always has the memory that it needs, and
-//!   the pipeline cannot lock up while the sequencer waits for it.
+//! * I1: two pools of blocks circulate and nothing else is ever waited for, but bytes for them: every queue is as long as the pool, so a send
+//!   always succeeds, and memory is bounded by [`Limits`].
+//! * I2: a worker holds an output block before it takes an input block, and bytes are kept for the oldest block in flight (`budget.rs`). So that one
+//!   always has the memory that it needs, and the pipeline cannot lock up while the sequencer waits for it.
 //! * I3: the sequencer forwards blocks in the order of admission. So what is stored does not depend on the number of workers.
 //! * I4: an event's verdict depends on its bytes, its id and run, the menu and the models; never on its block, thread or time. The exceptions
 //!   are in its record: that it was late, if the run has a deadline, and that its device was lost.
@@ -24,6 +24,7 @@
 //! (`crew.rs`). Cost: two queue hops per block; per event nothing but its bytes' checksum, its scores, its verdict and, if kept, one copy.
 
 mod admission;
+mod budget;
 mod clock;
 mod control;
 mod crew;
@@ -51,7 +52,7 @@ pub use ids::{Admitted, FrameIds, IDS_BYTES_MAX, IdBook};
 pub use input::{Found, FrameReader};
 pub use judge::{Entry, Judge, Provenance};
 pub use ladder::{Choice, DeviceLoss};
-pub use limits::{BATCH_EVENTS_MAX, Limits, LimitsError, WORKERS_MAX};
+pub use limits::{BATCH_EVENTS_MAX, Limits, LimitsError, OUTPUT_BYTES_MAX, WORKERS_MAX};
 pub use run::{Latencies, Outcome, Pipeline, SegmentBooks, Setup, StreamOutcome};
 pub use scheduling::{Cpus, allowed_cpus, keep_on};
 pub use scorer::Scorer;

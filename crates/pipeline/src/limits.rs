@@ -1,5 +1,7 @@
 //! Every limit of a run, in one place, and the pool sizes that follow from them.
 
+use crate::IDS_BYTES_MAX;
+
 /// Most worker threads.
 pub const WORKERS_MAX: usize = 256;
 /// Most events in a block.
@@ -15,6 +17,10 @@ const AHEAD_PER_WORKER: usize = 4;
 const WAITING_PER_WRITER: [usize; 2] = [16, 256];
 /// Bytes of those that wait, if every event is kept, unless they are the fewest.
 const WAITING_BYTES: usize = 64 << 20;
+/// Output blocks that may wait for all writers together, unless they are the fewest for each.
+const WAITING_MAX: usize = 4096;
+/// Most bytes of all output blocks together.
+pub const OUTPUT_BYTES_MAX: usize = 512 << 20;
 
 /// What bounds a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +28,7 @@ pub struct Limits {
     workers: usize,
     batch: usize,
     waiting_per_writer: usize,
+    output_bytes_max: usize,
 }
 
 /// A limit that was asked for and cannot be.
@@ -50,13 +57,24 @@ impl Limits {
         let batch = batch.min(fitting);
         let [least, most] = WAITING_PER_WRITER;
         let waiting_per_writer = (WAITING_BYTES / (batch * record_len.max(1))).clamp(least, most);
-        Ok(Self { workers, batch, waiting_per_writer })
+        Ok(Self { workers, batch, waiting_per_writer, output_bytes_max: OUTPUT_BYTES_MAX })
     }
 
-    /// The same with as few output blocks as there can be: then everything waits for everything sooner.
+    /// The same with as few output blocks as there can be, and memory for two of them: then everything waits for everything sooner.
     #[cfg(test)]
     pub(crate) fn tight(self) -> Self {
-        Self { waiting_per_writer: WAITING_PER_WRITER[0], ..self }
+        Self { waiting_per_writer: WAITING_PER_WRITER[0], output_bytes_max: 0, ..self }
+    }
+
+    /// Most bytes that all output blocks take together, whatever is kept and however slow storage is; or, if that is more, what two blocks take
+    /// of which every event is kept.
+    pub fn output_bytes_max(self) -> usize {
+        self.output_bytes_max
+    }
+
+    /// Most bytes of what grows with the input: output blocks and ids. Beside them a run has its input blocks, its models, and what sinks hold.
+    pub fn bytes_max(self) -> usize {
+        self.output_bytes_max + IDS_BYTES_MAX
     }
 
     /// Worker threads.
@@ -82,14 +100,19 @@ impl Limits {
 
     /// Output blocks that wait before a sleeping stage behind the decision is woken, while blocks keep coming: few of those that may wait for
     /// it. One wake-up costs about as much as deciding a hundred events.
-    pub(crate) fn outputs_per_wake(self) -> usize {
-        self.waiting_per_writer / 4
+    pub(crate) fn outputs_per_wake(self, writers: usize) -> usize {
+        self.waiting(writers) / 4
+    }
+
+    /// Output blocks that may wait for each of the writers.
+    fn waiting(self, writers: usize) -> usize {
+        self.waiting_per_writer.min(WAITING_MAX / writers.max(1)).max(WAITING_PER_WRITER[0])
     }
 
     /// Output blocks for a run with `writers` streams: one in each worker's hand, those that are ahead of the order, those that wait for a
     /// writer, and one in each writer's hand.
     pub fn outbound_blocks(self, writers: usize) -> usize {
-        self.workers + AHEAD_PER_WORKER * self.workers + self.waiting_per_writer * writers + writers
+        self.workers + AHEAD_PER_WORKER * self.workers + self.waiting(writers) * writers + writers
     }
 }
 

@@ -4,8 +4,9 @@
 //! segments or runs, and send in turn, do not cut blocks short; what is kept leaves in the order in which it arrived.
 
 use tamis_event::{Block, CloseReason, Span};
-use tamis_ledger::Tally;
+use tamis_ledger::{Corrupt, Dropped, Errored, Kind, LineTally, Tally};
 
+use crate::budget::Budget;
 use crate::{Entry, SegmentBooks};
 
 /// Most segments in a block.
@@ -88,6 +89,11 @@ impl Inbound {
         self.arrivals_ns.clear();
     }
 
+    /// Bytes per event.
+    pub(crate) fn stride(&self) -> usize {
+        self.stride
+    }
+
     /// Events of all parts.
     pub(crate) fn events(&self) -> usize {
         self.events
@@ -165,6 +171,8 @@ pub(crate) struct Outbound {
     used: usize,
     lines: usize,
     rungs: usize,
+    /// Bytes of the budget that it holds.
+    held: usize,
 }
 
 impl Outbound {
@@ -180,6 +188,42 @@ impl Outbound {
         self.records.clear();
         self.entries.clear();
         self.used = 0;
+    }
+
+    /// Obtains what a block needs at most, if `record` bytes are stored of each of its events. `false`: not now.
+    pub(crate) fn obtain(&mut self, input: &Inbound, record: usize, budget: &Budget) -> bool {
+        let need = self.need(input.events(), input.parts().len(), record);
+        let more = need.saturating_sub(self.held);
+        let is_obtained = more == 0 || budget.obtain(more, input.seq);
+        self.held += if is_obtained { more } else { 0 };
+        is_obtained
+    }
+
+    /// What so many events of so many segments may need. Buffers grow to the double at most.
+    pub(crate) fn need(&self, events: usize, parts: usize, record: usize) -> usize {
+        2 * events * (record + size_of::<Entry>()) + parts * self.books_bytes()
+    }
+
+    /// Gives back what was obtained and not needed.
+    pub(crate) fn settle(&mut self, budget: &Budget) {
+        let entries = self.entries.capacity() * size_of::<Entry>();
+        let holds = self.records.capacity() + entries + self.books.len() * self.books_bytes();
+        budget.release(self.held.saturating_sub(holds));
+        self.held = self.held.min(holds);
+    }
+
+    /// Ends its way. Its memory stays for the next time if there is enough of it.
+    pub(crate) fn end(&mut self, budget: &Budget) {
+        if !budget.is_ample() {
+            budget.release(self.held);
+            *self = Self::new(self.lines, self.rungs);
+        }
+    }
+
+    /// What the books of one segment take.
+    fn books_bytes(&self) -> usize {
+        let counts = Corrupt::ALL.len() * 2 + Errored::ALL.len() + Dropped::ALL.len() + self.rungs;
+        size_of::<SegmentBooks>() + size_of::<u64>() * counts + size_of::<LineTally>() * self.lines
     }
 
     /// The books of the segments in it.

@@ -13,8 +13,9 @@ use tamis_port::{Sink, SinkError, SinkReport, Source, SourceError};
 use tamis_ring::{Bell, Receiver, Sender, queue};
 
 use crate::admission::Admission;
+use crate::budget::Budget;
 use crate::crew::Crew;
-use crate::outbound::{Inbound, Outbound};
+use crate::outbound::{Inbound, Outbound, PARTS_MAX};
 use crate::sequencer::{Sequencer, SequencerReport};
 use crate::stage::panic_message;
 use crate::worker::{Queues, Worker};
@@ -173,6 +174,11 @@ impl Pipeline {
 
         let outputs = limits.outbound_blocks(sinks.len());
         let (lines, rungs) = (menu.lines().len(), menu.rungs());
+        let judge = |models| Judge::new(models, menu.clone(), provenance, limits.batch());
+        let judges: Vec<Judge> = models.into_iter().map(judge).collect();
+        let record = judges[0].record_len(schema.record_len());
+        let block = Outbound::new(lines, rungs).need(limits.batch(), PARTS_MAX, record);
+        let budget = Arc::new(Budget::new(limits.output_bytes_max(), block));
         let (free_inputs, take_input) =
             pool(limits.inbound_blocks(), &[&admission_bell], || Inbound::new(schema.record_len()));
         let (free_outputs, take_output) = pool(outputs, &all_workers, || Outbound::new(lines, rungs));
@@ -183,8 +189,8 @@ impl Pipeline {
         // Only admission wakes its receivers at once: the rest is not in the way of a decision. A worker on its own thread needs no call for a block.
         let to_workers = to_workers.patient(if admits_apart { 1 } else { 2 });
         let free_inputs = free_inputs.patient(limits.free_per_wake());
-        let to_sequencer = to_sequencer.patient(limits.outputs_per_wake());
-        let free_outputs = free_outputs.patient(limits.outputs_per_wake());
+        let to_sequencer = to_sequencer.patient(limits.outputs_per_wake(sinks.len()));
+        let free_outputs = free_outputs.patient(limits.outputs_per_wake(sinks.len()));
         let admission = Admission::new(
             source,
             schema,
@@ -195,18 +201,17 @@ impl Pipeline {
             take_input,
             to_workers,
         );
-        let workers = models.into_iter().zip(worker_bells.clone()).map(|(models, bell)| {
+        let workers = judges.into_iter().zip(worker_bells.clone()).map(|(judge, bell)| {
             let queues = Queues {
                 input: from_admission.clone(),
                 free_inputs: free_inputs.clone(),
                 free_outputs: take_output.clone(),
                 output: to_sequencer.clone(),
             };
-            let judge = Judge::new(models, menu.clone(), provenance, limits.batch());
-            (Worker::new(judge, queues, deadline, clock.clone(), control.clone()), bell)
+            (Worker::new(judge, queues, deadline, budget.clone(), clock.clone(), control.clone()), bell)
         });
         let workers = workers.collect();
-        let (next, writers) = chain(sinks, limits, free_outputs, &clock, &control);
+        let (next, writers) = chain(sinks, limits, free_outputs, &budget, &clock, &control);
         let sequencer = Sequencer::new(
             from_workers,
             next,
@@ -214,6 +219,7 @@ impl Pipeline {
             Tally::new(lines, rungs),
             news.0.clone(),
             unread.clone(),
+            budget.clone(),
             control.clone(),
         );
         Self {
@@ -385,16 +391,22 @@ fn chain(
     sinks: Vec<Box<dyn Sink>>,
     limits: Limits,
     pool: Sender<Outbound>,
+    budget: &Arc<Budget>,
     clock: &Arc<dyn Clock>,
     control: &Arc<Control>,
 ) -> (Sender<Outbound>, Vec<(Writer, Arc<Bell>)>) {
-    let outputs = limits.outbound_blocks(sinks.len());
+    let (outputs, per_wake) = (limits.outbound_blocks(sinks.len()), limits.outputs_per_wake(sinks.len()));
     let (mut next, mut writers) = (pool, Vec::new());
+    // The last writer ends the way of a block.
+    let mut budget = Some(budget.clone());
     for (stream, sink) in sinks.into_iter().enumerate().rev() {
         let bell = Arc::<Bell>::default();
         let (sender, input) = queue(outputs, &[], &[&bell]);
-        let sender = sender.patient(limits.outputs_per_wake());
-        writers.push((Writer::new(stream, sink, input, next, clock.clone(), control.clone()), bell));
+        let sender = sender.patient(per_wake);
+        writers.push((
+            Writer::new(stream, sink, input, next, budget.take(), clock.clone(), control.clone()),
+            bell,
+        ));
         next = sender;
     }
     writers.reverse();

@@ -12,6 +12,7 @@ use tamis_event::CloseReason;
 use tamis_ledger::{Imbalance, Tally};
 use tamis_ring::{Receiver, Sender, TryRecv};
 
+use crate::budget::Budget;
 use crate::outbound::{Outbound, Place};
 use crate::run::News;
 use crate::{Control, Progress, SegmentBooks, Stage};
@@ -44,11 +45,13 @@ pub(crate) struct Sequencer {
     news: mpsc::Sender<News>,
     /// Books that were sent and not read yet.
     unread: Arc<AtomicUsize>,
+    budget: Arc<Budget>,
     control: Arc<Control>,
 }
 
 impl Sequencer {
     /// `totals` is an empty tally, as wide as those of the blocks.
+    #[expect(clippy::too_many_arguments, reason = "called once, by the wiring, with one value of each type")]
     pub(crate) fn new(
         input: Receiver<Outbound>,
         writers: Sender<Outbound>,
@@ -56,6 +59,7 @@ impl Sequencer {
         totals: Tally,
         news: mpsc::Sender<News>,
         unread: Arc<AtomicUsize>,
+        budget: Arc<Budget>,
         control: Arc<Control>,
     ) -> Self {
         Self {
@@ -71,6 +75,7 @@ impl Sequencer {
             closes: [0; CloseReason::ALL.len()],
             news,
             unread,
+            budget,
             control,
         }
     }
@@ -170,6 +175,7 @@ impl Stage for Sequencer {
             };
             worked = true;
             self.next += 1;
+            self.budget.turn_to(self.next);
             self.book(&block);
             // As long as the pool (I1): fails only when the writers have died, and then the run is over.
             let _ = writers.try_send(block);

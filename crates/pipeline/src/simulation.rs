@@ -2,6 +2,7 @@
 
 mod doubles;
 mod ends;
+mod identity;
 mod idle;
 mod ladder;
 
@@ -354,7 +355,9 @@ fn canary_a_miscount_does_not_balance() {
     let tampers: [fn(&mut [SegmentBooks]); 6] = [
         |books| books.iter_mut().for_each(|books| books.tally.rejected += 1),
         |books| {
-            books.iter_mut().for_each(|books| books.tally.accepted = books.tally.accepted.saturating_sub(1))
+            for SegmentBooks { tally, .. } in books {
+                tally.accepted = tally.accepted.saturating_sub(1);
+            }
         },
         |books| books.iter_mut().for_each(|books| books.tally.errored.add(Errored::NotFinite, 1)),
         |books| books.iter_mut().for_each(|books| books.tally.rungs[0] += 1),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tamis_ledger::{Dropped, Latency};
 use tamis_ring::{Receiver, Sender, TryRecv};
 
+use crate::budget::Budget;
 use crate::outbound::{Arrival, Inbound, Outbound, Part};
 use crate::{Clock, Control, DeviceLoss, Judge, Progress, Stage};
 
@@ -17,6 +18,9 @@ pub(crate) struct Worker {
     queues: Option<Queues>,
     /// Taken before the input block (invariant I2 of the crate).
     output: Option<Outbound>,
+    /// Waits for memory of the output block.
+    input: Option<Inbound>,
+    pub(crate) budget: Arc<Budget>,
     clock: Arc<dyn Clock>,
     control: Arc<Control>,
     /// Longest time from admission to a decision.
@@ -51,6 +55,7 @@ impl Worker {
         judge: Judge,
         queues: Queues,
         deadline: Option<Duration>,
+        budget: Arc<Budget>,
         clock: Arc<dyn Clock>,
         control: Arc<Control>,
     ) -> Self {
@@ -58,6 +63,8 @@ impl Worker {
             judge,
             queues: Some(queues),
             output: None,
+            input: None,
+            budget,
             clock,
             control,
             deadline_ns: deadline.map(|time| time.as_nanos().try_into().unwrap_or(u64::MAX)),
@@ -134,28 +141,40 @@ impl Stage for Worker {
                 Err(TryRecv::Empty | TryRecv::Closed) => return Progress::Idle,
             }
         }
-        match queues.input.try_recv() {
-            Err(TryRecv::Empty) => Progress::Idle,
-            Err(TryRecv::Closed) => {
-                self.queues = None;
-                Progress::Done
-            }
-            Ok(mut input) => {
-                let mut output = self.output.take().expect("taken above");
-                output.reset(&input);
-                self.decide(&input, &mut output);
-                #[cfg(test)]
-                if let Some(tamper) = self.tamper {
-                    tamper(output.books_mut());
+        if self.input.is_none() {
+            match queues.input.try_recv() {
+                Ok(input) => self.input = Some(input),
+                Err(TryRecv::Empty) => return Progress::Idle,
+                Err(TryRecv::Closed) => {
+                    self.queues = None;
+                    return Progress::Done;
                 }
-                input.clear();
-                // Both queues are as long as their pools (I1): sends fail only when the other side has died, and then the run is over.
-                if let Some(queues) = &self.queues {
-                    let _ = queues.free_inputs.try_send(input);
-                    let _ = queues.output.try_send(output);
-                }
-                Progress::Worked
             }
         }
+        let (Some(input), Some(output)) = (&self.input, &mut self.output) else {
+            unreachable!("both were taken above");
+        };
+        // What is dropped needs no memory.
+        let record = if self.control.is_aborting() { 0 } else { self.judge.record_len(input.stride()) };
+        if !output.obtain(input, record, &self.budget) {
+            return Progress::Idle;
+        }
+        let (Some(mut input), Some(mut output)) = (self.input.take(), self.output.take()) else {
+            unreachable!("both are there");
+        };
+        output.reset(&input);
+        self.decide(&input, &mut output);
+        output.settle(&self.budget);
+        #[cfg(test)]
+        if let Some(tamper) = self.tamper {
+            tamper(output.books_mut());
+        }
+        input.clear();
+        // Both queues are as long as their pools (I1): sends fail only when the other side has died, and then the run is over.
+        if let Some(queues) = &self.queues {
+            let _ = queues.free_inputs.try_send(input);
+            let _ = queues.output.try_send(output);
+        }
+        Progress::Worked
     }
 }

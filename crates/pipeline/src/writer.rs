@@ -11,6 +11,7 @@ use tamis_ledger::{Latency, Storage};
 use tamis_port::{Sink, SinkError, SinkReport, Stored};
 use tamis_ring::{Receiver, Sender, TryRecv};
 
+use crate::budget::Budget;
 use crate::outbound::Outbound;
 use crate::{Clock, Control, Progress, Stage};
 
@@ -21,6 +22,8 @@ pub(crate) struct Writer {
     input: Receiver<Outbound>,
     /// The next writer, or the pool; dropped at the end.
     next: Option<Sender<Outbound>>,
+    /// Of the last writer: here the way of a block ends.
+    budget: Option<Arc<Budget>>,
     clock: Arc<dyn Clock>,
     control: Arc<Control>,
     /// Events that the sink took and did not store yet, oldest first: is this stream the first of the event's streams?
@@ -47,11 +50,12 @@ impl Writer {
         sink: Box<dyn Sink>,
         input: Receiver<Outbound>,
         next: Sender<Outbound>,
+        budget: Option<Arc<Budget>>,
         clock: Arc<dyn Clock>,
         control: Arc<Control>,
     ) -> Self {
         let (taken, report) = (VecDeque::new(), WriterReport::default());
-        Self { stream, sink, input, next: Some(next), clock, control, taken, report }
+        Self { stream, sink, input, next: Some(next), budget, clock, control, taken, report }
     }
 
     pub(crate) fn report(&mut self) -> WriterReport {
@@ -119,11 +123,14 @@ impl Stage for Writer {
             return Progress::Done;
         };
         match self.input.try_recv() {
-            Ok(block) => {
+            Ok(mut block) => {
                 let next = next.clone();
                 self.store(&block);
                 self.tick();
                 self.settle();
+                if let Some(budget) = &self.budget {
+                    block.end(budget);
+                }
                 // As long as the pool (I1): fails only when the other side has died or ended, and then nobody needs the block.
                 let _ = next.try_send(block);
                 Progress::Worked

@@ -1,0 +1,71 @@
+//! How many bytes all output blocks may take together.
+//!
+//! A worker obtains what a block may need at most before it decides it, and gives back what it did not need. So memory stays bounded when a disk is
+//! slower than the input, whatever is kept and however many streams there are.
+//!
+//! * I1: what one block may need is kept for the block whose turn it is in the order of the input. That one waits only for blocks before it, which
+//!   writers free, and never for one behind it: so the pipeline cannot lock up.
+//! * I2: blocks in the pool keep memory for their next use only while no more than half of the limit is used.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+/// See the module's doc. All orderings are relaxed: these are plain numbers, and what they count is handed over by queues. Whoever waits asks
+/// again.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    max: usize,
+    /// Kept for the block whose turn it is.
+    reserve: usize,
+    used: AtomicUsize,
+    /// Number of the block whose turn it is.
+    turn: AtomicU64,
+    #[cfg(test)]
+    peak: AtomicUsize,
+}
+
+impl Budget {
+    /// A budget of `max` bytes, or of what two blocks may need, `block` bytes each, if that is more.
+    pub(crate) fn new(max: usize, block: usize) -> Self {
+        let (used, turn) = (AtomicUsize::new(0), AtomicU64::new(0));
+        Self {
+            max: max.max(2 * block),
+            reserve: block,
+            used,
+            turn,
+            #[cfg(test)]
+            peak: AtomicUsize::new(0),
+        }
+    }
+
+    /// Obtains so many bytes for block `seq`, all or none.
+    pub(crate) fn obtain(&self, bytes: usize, seq: u64) -> bool {
+        let is_its_turn = self.turn.load(Ordering::Relaxed) == seq;
+        let max = if is_its_turn { self.max } else { self.max - self.reserve };
+        let within = |used: usize| used.checked_add(bytes).filter(|&sum| sum <= max);
+        let before = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, within);
+        #[cfg(test)]
+        self.peak.fetch_max(before.map_or(0, |used| used + bytes), Ordering::Relaxed);
+        before.is_ok()
+    }
+
+    /// Gives bytes back.
+    pub(crate) fn release(&self, bytes: usize) {
+        self.used.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// It is the turn of block `seq`.
+    pub(crate) fn turn_to(&self, seq: u64) {
+        self.turn.store(seq, Ordering::Relaxed);
+    }
+
+    /// May a block in the pool keep its memory?
+    pub(crate) fn is_ample(&self) -> bool {
+        self.used.load(Ordering::Relaxed) <= self.max / 2
+    }
+
+    /// Most bytes that were ever used, and what may be: for tests.
+    #[cfg(test)]
+    pub(crate) fn peak(&self) -> (usize, usize) {
+        (self.peak.load(Ordering::Relaxed), self.max)
+    }
+}
