@@ -12,7 +12,7 @@ pub(crate) fn may_write(folder: &Path, overwrite: bool) -> Result<(), Failure> {
     if folder.exists() && !overwrite {
         let message =
             format!("{}: exists; give --overwrite to replace it, or another --out", folder.display());
-        return Err(Failure::new(Exit::Storage, message));
+        return Err(Failure::new(Exit::Settings, message));
     }
     Ok(())
 }
@@ -41,7 +41,7 @@ mod tests {
         let path = folder.path().join("models/toy");
         write(&path, &[("weights", b"w"), ("model.toml", b"one")], false).unwrap();
         let failure = write(&path, &[("model.toml", b"two")], false).unwrap_err();
-        assert_eq!(failure.exit, Exit::Storage);
+        assert_eq!(failure.exit, Exit::Settings);
         assert!(failure.message.ends_with("exists; give --overwrite to replace it, or another --out"));
         assert_eq!(fs::read(path.join("model.toml")).unwrap(), b"one");
         write(&path, &[("weights", b"w"), ("model.toml", b"two")], true).unwrap();

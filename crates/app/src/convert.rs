@@ -1,24 +1,21 @@
 //! Making recordings: from tables, and from nothing but a seed.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use tamis_event::Schema;
 use tamis_sim::{GenOptions, Generated, Generator};
-use tamis_source::convert::{ConvertError, ConvertReport, Options, csv, npy};
-use tamis_source::{TmfWriter, Written};
+use tamis_source::convert::{ConvertError, ConvertReport, Options, table};
+use tamis_source::{TmfWriter, WriteError, Written};
 
 use crate::exit::OrFail;
 use crate::{Exit, Failure};
 
-/// First bytes of a NumPy array file.
-const NPY_MAGIC: &[u8] = b"\x93NUMPY";
-
 /// A conversion, as asked for.
 #[derive(Clone, Debug)]
 pub struct ConvertSettings {
-    /// The table: CSV with a header line, or a 2-D `.npy` array; `-` reads CSV from standard input.
+    /// The table: CSV with a header line, or a `.npy` array; `-` is standard input.
     pub input: PathBuf,
     /// The schema of the events.
     pub schema: PathBuf,
@@ -34,32 +31,35 @@ pub struct ConvertSettings {
 pub fn convert(settings: &ConvertSettings) -> Result<(ConvertReport, Written), Failure> {
     let schema = read_schema(&settings.schema)?;
     let place = settings.input.display().to_string();
-    let is_stdin = settings.input == Path::new("-");
-    let mut reader: Box<dyn Read> = if is_stdin {
+    let reader: Box<dyn Read> = if settings.input == Path::new("-") {
         Box::new(std::io::stdin().lock())
     } else {
-        let file = File::open(&settings.input).map_err(|error| format!("{place}: cannot be read: {error}"));
-        Box::new(BufReader::new(file.or_fail(Exit::Input)?))
+        let unreadable = |error| format!("{place}: cannot be read: {error}");
+        if settings.input.is_dir() {
+            return Err(Failure::new(Exit::Input, format!("{place} is a folder; name a table in it")));
+        }
+        Box::new(File::open(&settings.input).map_err(unreadable).or_fail(Exit::Input)?)
     };
-    let mut magic = Vec::new();
-    (&mut reader)
-        .take(NPY_MAGIC.len() as u64)
-        .read_to_end(&mut magic)
-        .map_err(|error| format!("{place}: cannot be read: {error}"))
-        .or_fail(Exit::Input)?;
-    let is_npy = magic == NPY_MAGIC;
-    let whole = std::io::Cursor::new(magic).chain(reader);
-    let mut writer = TmfWriter::create(&settings.out, &schema, settings.overwrite).or_fail(Exit::Storage)?;
-    let report = if is_npy {
-        npy(whole, &place, &schema, &settings.options, &mut writer)
-    } else {
-        csv(whole, &place, &schema, &settings.options, &mut writer)
-    };
+    let mut writer = create(&settings.out, &schema, settings.overwrite)?;
+    let report = table(reader, &place, &schema, &settings.options, &mut writer);
     let report = report.map_err(|error| match error {
-        ConvertError::Write(_) => Failure::new(Exit::Storage, error),
+        ConvertError::Write(error) => unwritten(&error),
         _ => Failure::new(Exit::Input, error),
     })?;
-    Ok((report, writer.finish().or_fail(Exit::Storage)?))
+    Ok((report, writer.finish().map_err(|error| unwritten(&error))?))
+}
+
+fn create(path: &Path, schema: &Schema, overwrite: bool) -> Result<TmfWriter, Failure> {
+    TmfWriter::create(path, schema, overwrite).map_err(|error| unwritten(&error))
+}
+
+/// A name that cannot be used is a slip of the command line; anything else is storage that failed.
+fn unwritten(error: &WriteError) -> Failure {
+    let exit = match error {
+        WriteError::Extension { .. } | WriteError::Exists { .. } => Exit::Settings,
+        WriteError::Io { .. } => Exit::Storage,
+    };
+    Failure::new(exit, error)
 }
 
 /// A synthetic recording, as asked for.
@@ -84,7 +84,7 @@ pub fn generate(
 ) -> Result<(Generated, Written), Failure> {
     let schema = read_schema(&settings.schema)?;
     let generator = Generator::new(&schema, settings.options.clone()).or_fail(Exit::Settings)?;
-    let mut writer = TmfWriter::create(&settings.out, &schema, settings.overwrite).or_fail(Exit::Storage)?;
+    let mut writer = create(&settings.out, &schema, settings.overwrite)?;
     let mut events = 0;
     let generated = generator.generate(settings.events, |frame| {
         writer.write_frame(frame)?;
@@ -92,8 +92,8 @@ pub fn generate(
         progress(events);
         Ok::<(), tamis_source::WriteError>(())
     });
-    let generated = generated.or_fail(Exit::Storage)?;
-    Ok((generated, writer.finish().or_fail(Exit::Storage)?))
+    let generated = generated.map_err(|error| unwritten(&error))?;
+    Ok((generated, writer.finish().map_err(|error| unwritten(&error))?))
 }
 
 /// Reads a schema file.

@@ -15,7 +15,12 @@ pub(crate) fn grouped(n: u64) -> String {
     text
 }
 
-/// The same with a sign.
+/// `1 event`, `1,234 events`.
+pub(crate) fn counted(n: u64, thing: &str) -> String {
+    format!("{} {thing}{}", grouped(n), if n == 1 { "" } else { "s" })
+}
+
+/// A number with a sign.
 pub(crate) fn grouped_signed(n: i64) -> String {
     let sign = if n < 0 { "-" } else { "" };
     format!("{sign}{}", grouped(n.unsigned_abs()))
@@ -113,6 +118,7 @@ mod tests {
     #[test]
     fn figures() {
         assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!([0, 1, 1000].map(|n| counted(n, "event")), ["0 events", "1 event", "1,000 events"]);
         assert_eq!(grouped_signed(-1234), "-1,234");
         assert_eq!(
             [(0, 7), (1, 3), (7, 7), (1, 1_000_000), (999_999, 1_000_000)].map(|(n, of)| share(n, of)),

@@ -10,6 +10,7 @@ use tamis_event::{Defect, Scanner, Schema, SchemaError, Step};
 use tamis_port::Source;
 
 use crate::fifo::Pipe;
+use crate::kinds::{HEAD_BYTES, Kind};
 use crate::windows::Windows;
 use crate::zst::{Compressed, decoder};
 
@@ -43,8 +44,8 @@ pub enum OpenError {
     Folder { place: String },
     #[error("{place} is empty; a Tamis recording starts with a schema frame")]
     Empty { place: String },
-    #[error("{place} is no Tamis recording; make one with `tamis convert`")]
-    NotARecording { place: String },
+    #[error("{place} is no Tamis recording but {}; {}", kind.noun(), kind.remedy())]
+    NotARecording { place: String, kind: Kind },
     #[error("{place}: no good schema frame at its start ({defect:?}); get another copy of it")]
     Damaged { place: String, defect: Defect },
     #[error("{place}: the schema at its start is wrong: {error}")]
@@ -79,10 +80,10 @@ pub fn open(path: &Path, passes: u64) -> Result<Recording, OpenError> {
     }
     let mut head = Vec::new();
     (&mut file).take(4).read_to_end(&mut head).map_err(unreadable)?;
-    match kind(&head, &place)? {
+    match packing(&head, &file, &place)? {
         // The offset of the file does not matter to a map.
-        Kind::Plain => memory(map(&file).map_err(unreadable)?, place, passes),
-        Kind::Compressed => {
+        Packing::Plain => memory(map(&file).map_err(unreadable)?, place, passes),
+        Packing::Compressed => {
             check_passes(passes, &place)?;
             let mut stream = decoder(rewound(&file).map_err(unreadable)?).map_err(unreadable)?;
             let (schema, _) = read_schema(&mut stream, &place)?;
@@ -112,11 +113,11 @@ fn open_pipe(reader: impl Read + Send + 'static, place: String, passes: u64) -> 
     let mut reader = reader;
     let mut head = Vec::new();
     (&mut reader).take(4).read_to_end(&mut head).map_err(unreadable)?;
-    let kind = kind(&head, &place)?;
+    let packing = packing(&head, &mut reader, &place)?;
     let whole = io::Cursor::new(head).chain(reader);
-    let mut stream: Box<dyn Read + Send> = match kind {
-        Kind::Plain => Box::new(whole),
-        Kind::Compressed => Box::new(decoder(whole).map_err(unreadable)?),
+    let mut stream: Box<dyn Read + Send> = match packing {
+        Packing::Plain => Box::new(whole),
+        Packing::Compressed => Box::new(decoder(whole).map_err(unreadable)?),
     };
     let (schema, start) = read_schema(&mut stream, &place)?;
     let pipe = Pipe::new(io::Cursor::new(start).chain(stream), place.clone()).map_err(unreadable)?;
@@ -127,18 +128,24 @@ fn check_passes(passes: u64, place: &str) -> Result<(), OpenError> {
     if passes == 0 { Err(OpenError::NoPass { place: place.into() }) } else { Ok(()) }
 }
 
-enum Kind {
+enum Packing {
     Plain,
     Compressed,
 }
 
-fn kind(head: &[u8], place: &str) -> Result<Kind, OpenError> {
+/// How a recording is packed, by its first bytes. If it is none, more of it says what it is.
+fn packing(head: &[u8], more: impl Read, place: &str) -> Result<Packing, OpenError> {
     match head {
         [] => Err(OpenError::Empty { place: place.into() }),
-        b"TAMF" => Ok(Kind::Plain),
+        b"TAMF" => Ok(Packing::Plain),
         // A zstd frame, or a skippable frame before one.
-        [0x28, 0xB5, 0x2F, 0xFD] | [0x50..=0x5F, 0x2A, 0x4D, 0x18] => Ok(Kind::Compressed),
-        _ => Err(OpenError::NotARecording { place: place.into() }),
+        [0x28, 0xB5, 0x2F, 0xFD] | [0x50..=0x5F, 0x2A, 0x4D, 0x18] => Ok(Packing::Compressed),
+        _ => {
+            let mut head = head.to_vec();
+            // What cannot be read is not looked at.
+            let _ = more.take(HEAD_BYTES).read_to_end(&mut head);
+            Err(OpenError::NotARecording { place: place.into(), kind: Kind::of(&head) })
+        }
     }
 }
 
@@ -189,7 +196,9 @@ fn first_frame(bytes: &[u8], at_end: bool, place: &str) -> Result<First, OpenErr
             Ok(schema) => Ok(First::Schema(schema)),
             Err(error) => Err(OpenError::Schema { place: place(), error }),
         },
-        Step::Defect { defect: Defect::Magic, .. } => Err(OpenError::NotARecording { place: place() }),
+        Step::Defect { defect: Defect::Magic, .. } => {
+            Err(OpenError::NotARecording { place: place(), kind: Kind::of(bytes) })
+        }
         Step::Defect { defect, .. } => Err(OpenError::Damaged { place: place(), defect }),
         Step::End | Step::Frame { .. } | Step::Skip { .. } => Err(OpenError::Empty { place: place() }),
     }

@@ -16,7 +16,7 @@ const LEVEL: i32 = 3;
 pub enum WriteError {
     #[error("{path}: the name of a frame file ends in .tmf or .tmf.zst")]
     Extension { path: PathBuf },
-    #[error("{path} exists; choose another name or ask to overwrite it")]
+    #[error("{path} exists; give --overwrite to replace it, or another --out")]
     Exists { path: PathBuf },
     #[error("{path}: {error}; check that the folder exists, can be written and has room")]
     Io { path: PathBuf, error: io::Error },

@@ -61,7 +61,7 @@ pub(super) fn may_write(path: &Path, overwrite: bool) -> Result<(), Failure> {
     form(path)?;
     if path != Path::new("-") && path.exists() && !overwrite {
         let message = format!("{}: exists; give --overwrite to replace it, or another --out", path.display());
-        return Err(Failure::new(Exit::Storage, message));
+        return Err(Failure::new(Exit::Settings, message));
     }
     Ok(())
 }
@@ -74,7 +74,7 @@ fn form(path: &Path) -> Result<Form, Failure> {
         None if path == Path::new("-") => Ok(Form::Csv),
         _ => {
             let message = format!("{}: the name of a table of scores ends in .npy or .csv", path.display());
-            Err(Failure::new(Exit::Storage, message))
+            Err(Failure::new(Exit::Settings, message))
         }
     }
 }
@@ -209,7 +209,7 @@ mod tests {
         let rows = Rows::create(&path, &["m.a".into()], false).unwrap();
         assert_eq!(rows.finish().unwrap(), 10);
         assert_eq!(fs::read_to_string(&path).unwrap(), "event,m.a\n");
-        assert_eq!(may_write(&path, false).unwrap_err().exit, Exit::Storage);
+        assert_eq!(may_write(&path, false).unwrap_err().exit, Exit::Settings);
         assert!(may_write(&path, true).is_ok() && may_write(Path::new("-"), false).is_ok());
         assert!(may_write(&folder.path().join("s.txt"), false).unwrap_err().message.contains(".npy or .csv"));
     }

@@ -5,19 +5,28 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 use tamis_app::{ConvertSettings, Exit, Failure};
-use tamis_source::convert::{ConvertReport, Options};
+use tamis_source::convert::{Changes, ConvertReport, Ids, Options};
 
 use super::{Group, Run};
 use crate::figures;
 use crate::output::{Document, print, print_json, say};
 use crate::table::Table;
 
+/// Of so few frames nothing is said.
+const FEW_FRAMES: u64 = 100;
+/// With fewer events per frame than this, it is said.
+const EVENTS_PER_FRAME: u64 = 4;
+/// Columns that are named.
+const SHOWN: usize = 20;
+
 /// Make a recording of a CSV table or a NumPy array
 ///
-/// Columns feed the fields that they are named after; other names are mapped. Every number of a record must be fed.
+/// Columns feed the fields that they are named after; other names are mapped. Every number of a record must be fed. Values that are stored as
+/// others than they were, NaN and infinities are counted by column; what cannot be kept is an error with its row and column.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// CSV with a header line or a 2-D .npy array; - reads CSV from standard input
+    /// CSV with a header line (commas, semicolons, tabs or bars between columns) or a .npy array, compressed with zstd or not; - is standard
+    /// input
     #[arg(value_name = "TABLE")]
     table: PathBuf,
     /// The schema of the events
@@ -29,7 +38,11 @@ pub(crate) struct Args {
     /// Feed a field (met.pt) or element (jets.pt[3]) from a column of another name; can be given several times
     #[arg(long, value_name = "COLUMN=FIELD", value_parser = column)]
     map: Vec<(String, String)>,
-    /// Column of event ids [default: event, if there is one; else ids count from 0]
+    /// Where event ids come from: label (from a column; a second one in a run is refused), number (rows are numbered from 0 in each run), or
+    /// ignore (neither ids nor runs are read; rows are numbered from 0) [default: label, if there is a column of event ids]
+    #[arg(long, value_name = "HOW", value_parser = ids)]
+    ids: Option<Ids>,
+    /// Column of event ids [default: event, if there is one]
     #[arg(long, value_name = "COLUMN")]
     event_column: Option<String>,
     /// Column of run numbers [default: run, if there is one]
@@ -62,14 +75,26 @@ struct Converted<'a> {
     frames: u64,
     bytes: u64,
     ids_from_column: bool,
+    uncompared_ids: u64,
     ignored_columns: &'a [String],
-    clamped: Vec<Clamped<'a>>,
+    clamped: Vec<Counted<'a>>,
+    rounded: Vec<Rounded<'a>>,
+    nan: Vec<Counted<'a>>,
+    infinite: Vec<Counted<'a>>,
 }
 
 #[derive(Debug, Serialize)]
-struct Clamped<'a> {
+struct Counted<'a> {
     column: &'a str,
     values: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Rounded<'a> {
+    column: &'a str,
+    values: u64,
+    largest_change: f64,
+    largest_row: u64,
 }
 
 impl Run for Args {
@@ -78,11 +103,13 @@ impl Run for Args {
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("convert events.csv --schema schema.toml --out events.tmf", "columns are named after fields"),
         ("convert z.csv --schema z.toml --out z.tmf --map pt1=muons.pt[0] --map pt2=muons.pt[1]", "they are not"),
+        ("convert candidates.csv --schema z.toml --out z.tmf --ids number", "several rows of one event"),
     ];
 
     fn run(self) -> Result<Exit, Failure> {
         let options = Options {
             map: self.map,
+            ids: self.ids,
             event_column: self.event_column,
             run_column: self.run_column,
             label_column: self.label_column,
@@ -92,38 +119,70 @@ impl Run for Args {
         };
         let (input, schema, out, overwrite) = (self.table, self.schema, self.out, self.overwrite);
         let (report, written) = tamis_app::convert(&ConvertSettings { input, schema, out, overwrite, options })?;
-        let clamped = report.clamped.iter().map(|(column, values)| Clamped { column, values: *values }).collect();
+        let changes = &report.changes;
         let converted = Converted {
             path: written.path.display().to_string(),
             events: report.events,
             frames: report.frames,
             bytes: written.bytes,
-            ids_from_column: report.labelled,
+            ids_from_column: report.id_column.is_some(),
+            uncompared_ids: report.uncompared,
             ignored_columns: &report.ignored,
-            clamped,
+            clamped: counted(changes, |changes| changes.clamped),
+            rounded: changes.iter().filter(|changes| changes.rounded > 0).map(rounded).collect(),
+            nan: counted(changes, |changes| changes.nan),
+            infinite: counted(changes, |changes| changes.infinite),
         };
         if self.json {
             print_json(&Document::new(&converted))?;
         } else {
-            print(&render(&converted))?;
+            print(&render(&converted, &report))?;
         }
         warn(&report);
         Ok(Exit::Done)
     }
 }
 
-fn render(converted: &Converted<'_>) -> String {
+fn counted(changes: &[Changes], of: impl Fn(&Changes) -> u64) -> Vec<Counted<'_>> {
+    let counted = changes.iter().map(|changes| Counted { column: &changes.column, values: of(changes) });
+    counted.filter(|counted| counted.values > 0).collect()
+}
+
+fn rounded(changes: &Changes) -> Rounded<'_> {
+    let Changes { column, rounded, largest_change, largest_row, .. } = changes;
+    Rounded { column, values: *rounded, largest_change: *largest_change, largest_row: *largest_row }
+}
+
+fn render(converted: &Converted<'_>, report: &ConvertReport) -> String {
+    let ids = report.id_column.as_ref().map(|column| format!("from column '{column}'"));
     let mut text = format!(
-        "{}: {} events in {} frames, {}; event ids {}\n",
+        "{}: {} in {}, {}; event ids {}\n",
         converted.path,
-        figures::grouped(converted.events),
-        figures::grouped(converted.frames),
+        figures::counted(converted.events, "event"),
+        figures::counted(converted.frames, "frame"),
         figures::bytes(converted.bytes),
-        if converted.ids_from_column { "from the table" } else { "count from 0" },
+        ids.as_deref().unwrap_or("count from 0"),
     );
-    if !converted.clamped.is_empty() {
-        let mut table = Table::default().left("Clamped column").right("values");
-        converted.clamped.iter().for_each(|clamped| table.row([clamped.column.into(), figures::grouped(clamped.values)]));
+    if !report.changes.is_empty() {
+        let mut table = Table::default()
+            .left("Changed column")
+            .right("clamped")
+            .right("rounded")
+            .right("largest\nchange")
+            .right("NaN")
+            .right("infinite");
+        for changes in &report.changes {
+            let count = |n: u64| if n == 0 { String::new() } else { figures::grouped(n) };
+            let change = if changes.rounded == 0 { String::new() } else { figures::small(changes.largest_change) };
+            table.row([
+                changes.column.clone(),
+                count(changes.clamped),
+                count(changes.rounded),
+                change,
+                count(changes.nan),
+                count(changes.infinite),
+            ]);
+        }
         let _ = write!(text, "\n{}", table.render());
     }
     text
@@ -131,7 +190,43 @@ fn render(converted: &Converted<'_>) -> String {
 
 fn warn(report: &ConvertReport) {
     if !report.ignored.is_empty() {
-        say(format_args!("columns that feed nothing were ignored: {}", report.ignored.join(", ")));
+        say(format_args!("columns that feed nothing were ignored: {}", some_of(&report.ignored)));
+    }
+    if report.uncompared > 0 {
+        say(format_args!(
+            "the ids of the last {} rows were not compared with those of all rows before: there are too many; sort the table by run and event, and all are",
+            figures::grouped(report.uncompared)
+        ));
+    }
+    // A frame begins with 64 bytes, and what reads it has some work with every one.
+    let ConvertReport { events, frames, run_stretches, .. } = *report;
+    if frames >= FEW_FRAMES && events < frames * EVENTS_PER_FRAME {
+        let (why, remedy) = if run_stretches * EVENTS_PER_FRAME > events {
+            ("the run changes from row to row", "sort the table by run, or give --ids ignore if runs do not matter")
+        } else {
+            ("event ids do not follow one another", "if the ids do not matter, give --ids number")
+        };
+        say(format_args!(
+            "{} take {}, each 64 bytes longer than its events and slow to replay, because {why}; {remedy}",
+            figures::counted(events, "event"),
+            figures::counted(frames, "frame"),
+        ));
+    }
+}
+
+/// Names, as many as people read.
+fn some_of(names: &[String]) -> String {
+    let shown = names[..names.len().min(SHOWN)].join(", ");
+    if names.len() > SHOWN { format!("{shown} and {} more", names.len() - SHOWN) } else { shown }
+}
+
+/// `label`, `number` or `ignore`.
+fn ids(text: &str) -> Result<Ids, &'static str> {
+    match text {
+        "label" => Ok(Ids::Label),
+        "number" => Ok(Ids::Number),
+        "ignore" => Ok(Ids::Ignore),
+        _ => Err("write label, number or ignore"),
     }
 }
 

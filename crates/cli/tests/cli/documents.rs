@@ -74,6 +74,58 @@ fn info() {
 }
 
 #[test]
+fn convert() {
+    let lab = Lab::new();
+    lab.write("t.csv", "event,x,n,\n7,nan,0.5,\n9,inf,-1.25,\n8,16777217,40000,\n");
+    let convert = "convert t.csv --schema schema.toml --saturate --out";
+    let document: Value = serde_json::from_str(&lab.tamis(&format!("{convert} a.tmf --json")).out).unwrap();
+    #[rustfmt::skip]
+    assert_eq!(keys(&document), [
+        "bytes", "clamped", "events", "frames", "ids_from_column", "ignored_columns", "infinite", "nan", "path", "rounded", "schema", "tamis", "uncompared_ids",
+    ]);
+    assert_eq!(document["clamped"], json!([{"column": "n", "values": 1}]));
+    assert_eq!(
+        document["rounded"],
+        json!([
+            {"column": "x", "values": 1, "largest_change": 1.0, "largest_row": 4},
+            {"column": "n", "values": 2, "largest_change": 0.5, "largest_row": 2},
+        ])
+    );
+    assert_eq!(
+        (&document["nan"], &document["infinite"]),
+        (&json!([{"column": "x", "values": 1}]), &json!([{"column": "x", "values": 1}]))
+    );
+    let ran = lab.tamis(&format!("{convert} b.tmf"));
+    let lines: Vec<&str> = ran.out.lines().collect();
+    assert!(
+        lines[0].contains("3 events in 3 frames") && lines[0].ends_with("event ids from column 'event'"),
+        "{ran:?}"
+    );
+    assert_eq!(
+        &lines[2..],
+        [
+            "                                  largest",
+            "Changed column  clamped  rounded   change  NaN  infinite",
+            "──────────────  ───────  ───────  ───────  ───  ────────",
+            "x                              1        1    1         1",
+            "n                     1        2      0.5",
+        ]
+    );
+    assert_eq!(ran.err, "tamis: columns that feed nothing were ignored: column 4 (no name)\n");
+
+    let sparse: String = (0..200).map(|k| format!("{},1,1\n", k * 1000)).collect();
+    lab.write("t.csv", format!("event,x,n\n{sparse}"));
+    let ran = lab.tamis(&format!("{convert} c.tmf"));
+    assert!(ran.err.contains("200 events take 200 frames") && ran.err.contains("--ids number"), "{ran:?}");
+    let ran = lab.tamis(&format!("{convert} d.tmf --ids number"));
+    assert_eq!(ran.err, "tamis: columns that feed nothing were ignored: event\n");
+    assert!(
+        ran.out.contains("200 events in 1 frame,") && ran.out.contains("event ids count from 0"),
+        "{ran:?}"
+    );
+}
+
+#[test]
 fn help_completions_and_manual_pages() {
     let lab = Lab::new();
     let help = lab.tamis("--help");

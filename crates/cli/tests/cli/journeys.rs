@@ -88,7 +88,7 @@ fn values_that_do_not_fit_are_clamped_on_request_and_counted() {
     let values: Vec<Value> = cat.out.lines().map(|line| json_of(line)["fields"].clone()).collect();
     assert_eq!(values, [json!({"n": [32767.0]}), json!({"n": [-32768.0]}), json!({"n": [5.0]})]);
     let again = lab.tamis("convert t.csv --schema schema.toml --out t.tmf --saturate");
-    assert!(again.refusal(74).contains("exists"));
+    assert!(again.refusal(64).contains("exists"));
     assert_eq!(
         lab.tamis("convert t.csv --schema schema.toml --out t.tmf --saturate --overwrite").code,
         Some(0)
@@ -205,7 +205,7 @@ data = [{ file = "g.tmf" }]
     let report = json_of(&ran.out);
     assert_eq!(report["trained"].as_u64().unwrap() + report["held_out"].as_u64().unwrap(), 2000);
     assert_eq!(report["losses"].as_array().unwrap().len(), 2);
-    assert!(lab.tamis("train recipe.toml --out small").refusal(74).contains("--overwrite"));
+    assert!(lab.tamis("train recipe.toml --out small").refusal(64).contains("--overwrite"));
     lab.write("menu.toml", MODEL_MENU.replace("bundle = \"twice\"", "bundle = \"small\""));
     let (code, document) = lab.replay("g.tmf", "");
     assert_eq!((code, &document["ledger"]["received"]), (0, &json!(2000)));

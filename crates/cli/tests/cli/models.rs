@@ -39,7 +39,7 @@ fn scores_as_an_array() {
     assert_eq!(numbers, [3.0, -400.0, 0.0]);
     assert!(!lab.path("s.npy.part").exists());
     let again = lab.tamis("score in.tmf --model twice --out s.npy");
-    assert!(again.refusal(74).contains("s.npy: exists; give --overwrite"));
+    assert!(again.refusal(64).contains("s.npy: exists; give --overwrite"));
     let ran = lab.tamis("score in.tmf --model twice --model half=twice --out s.npy --overwrite --json");
     let document = json_of(&ran.out);
     assert_eq!(
@@ -320,7 +320,7 @@ fn a_network_from_elsewhere_becomes_a_bundle() {
     let ran = lab.tamis(&line);
     assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
     assert!(ran.out.starts_with("net: onnx with "), "{}", ran.out);
-    assert!(lab.tamis(&line).refusal(74).contains("--overwrite"));
+    assert!(lab.tamis(&line).refusal(64).contains("--overwrite"));
     assert_eq!(lab.tamis("model verify net").code, Some(0));
     let document = json_of(&lab.tamis("model info net --json").out);
     assert_eq!((&document["name"], &document["architecture"]), (&json!("net"), &json!("onnx")));
@@ -349,7 +349,7 @@ fn what_cannot_be_is_refused_with_a_remedy() {
         ("score in.tmf --model other --out s.npy", 65, &["model 'twice'", "no field 'y' in schema 'pair'"]),
         ("score none.tmf --model twice --out s.npy", 65, &["none.tmf: no events in it"]),
         ("score damaged.tmf --model twice --out -", 65, &["damaged.tmf: no good events", "1 crc"]),
-        ("score in.tmf --model twice --out s.dat", 74, &["s.dat", ".npy or .csv"]),
+        ("score in.tmf --model twice --out s.dat", 64, &["s.dat", ".npy or .csv"]),
         ("score in.tmf --model twice --out no/such/s.npy", 74, &["no/such/s.npy", "check that the folder exists"]),
         ("score in.tmf --model twice --model twice --out s.npy", 64, &["two models are called 'twice'", "other=twice"]),
         ("model info absent", 65, &["absent", "a model bundle is"]),
@@ -365,7 +365,7 @@ fn what_cannot_be_is_refused_with_a_remedy() {
         ("model calibrate whole none.tmf --out c", 65, &["none.tmf: no events in it"]),
         ("model calibrate whole in.tmf --out c --margin 0.5", 64, &["the margin must be between 1 and 64"]),
         ("model calibrate whole in.tmf --out c --events 0", 64, &["--events", "above 0"]),
-        ("model calibrate whole in.tmf --out whole", 74, &["whole: exists", "--overwrite"]),
+        ("model calibrate whole in.tmf --out whole", 64, &["whole: exists", "--overwrite"]),
         ("score in.tmf --model whole --device int16 --out s.npy", 65, &["it is not calibrated", "tamis model calibrate", "fused"]),
         ("score in.tmf --model whole --device int8 --out s.npy", 65, &["engine int8", "it is not calibrated", "tamis model calibrate"]),
         ("model import absent.onnx --schema schema.toml --out net", 65, &["absent.onnx", "cannot be read"]),

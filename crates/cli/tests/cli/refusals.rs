@@ -43,7 +43,7 @@ fn inputs() {
     refused(&lab, "train absent.toml", 65, &["absent.toml"]);
     refused(&lab, "convert absent.csv --schema schema.toml --out x.tmf", 65, &["absent.csv"]);
     refused(&lab, "gen --schema absent.toml --events 1 --out x.tmf", 65, &["absent.toml"]);
-    refused(&lab, "gen --schema schema.toml --events 1 --out x.dat", 74, &["x.dat", ".tmf"]);
+    refused(&lab, "gen --schema schema.toml --events 1 --out x.dat", 64, &["x.dat", ".tmf"]);
 }
 
 #[test]
@@ -187,6 +187,18 @@ fn tables() {
     bad("x\n1\n", &["t.csv", "no column for 'n'"]);
     bad("x,n\n1,2\n3,many\n", &["t.csv", "line 3", "column 'n'", "'many'"]);
     bad("x,n\n1,40000\n", &["t.csv", "line 2", "column 'n'", "32767", "--saturate"]);
+    bad(
+        "event,x,n\n7,1,2\n8,1,2\n7,1,2\n",
+        &["t.csv", "event 7 of run 1", "line 2", "line 4", "--ids number"],
+    );
+    bad("x,n\n1e400,2\n", &["t.csv", "line 2", "column 'x'", "1e400", "--saturate"]);
+    bad("", &["t.csv is empty"]);
+    lab.write("t.csv", "x,n\n1,2\n");
+    for (out, words) in
+        [("o.csv", "ends in .tmf"), ("-", "ends in .tmf"), ("in.tmf", "exists; give --overwrite")]
+    {
+        refused(&lab, &format!("convert t.csv --schema schema.toml --out {out}"), 64, &[out, words]);
+    }
     refused(
         &lab,
         &format!("cat {} --fields met.pr", sample("l1-zerobias.tmf.zst")),

@@ -1,25 +1,14 @@
-//! Which column feeds which number of a record, and how a value is stored.
+//! Which column feeds which number of a record.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use tamis_event::{Address, Dtype, Element, Role, Schema};
+use tamis_event::{Address, Role, Schema};
 
-use super::{Cell, ConvertError, Options};
+use super::values::{Changes, Feed};
+use super::{ConvertError, Ids, Options};
 
-/// First value that rounds to infinity as f16.
-const F16_OVERFLOW: f64 = 65_520.0;
-const F16_MAX: f64 = 65_504.0;
-
-/// One number of the record and the column that feeds it.
-#[derive(Debug)]
-pub(super) struct Feed {
-    /// Index of the column.
-    pub(super) column: usize,
-    name: String,
-    address: String,
-    element: Element,
-    clamped: u64,
-}
+/// Names in a message; a table may have a hundred thousand columns.
+const NAMED: usize = 12;
 
 /// The plan for a table: feeds in record order, so that a record is written front to back.
 #[derive(Debug)]
@@ -30,36 +19,28 @@ pub(super) struct Columns {
     pub(super) ignored: Vec<String>,
 }
 
-/// Why a value is not stored.
-enum Misfit {
-    Nan,
-    /// The nearest raw value that fits.
-    Range(f64),
-}
-
 impl Columns {
-    /// Binds the columns of a table (`header`) to a schema.
+    /// Binds the columns of a table (`header`) to a schema. Linear in the number of columns.
     pub(super) fn bind(
         place: &str,
         header: &[String],
         schema: &Schema,
         options: &Options,
     ) -> Result<Self, ConvertError> {
+        // Of columns of one name the first is meant.
+        let by_name: HashMap<&str, usize> =
+            header.iter().enumerate().rev().map(|(k, name)| (name.as_str(), k)).collect();
         let find = |name: &String| {
-            header.iter().position(|column| column == name).ok_or_else(|| ConvertError::NoColumn {
+            by_name.get(name.as_str()).copied().ok_or_else(|| ConvertError::NoColumn {
                 place: place.into(),
                 column: name.clone(),
-                have: header.join(", "),
+                have: some_of(header.iter().map(|name| shown(name)), header.len()),
             })
         };
-        let by_default = |word: &str| {
-            let index = header.iter().position(|column| column.eq_ignore_ascii_case(word))?;
-            (schema.field(&header[index]).is_err()
-                && options.map.iter().all(|(name, _)| *name != header[index]))
-            .then_some(index)
-        };
-        let event = options.event_column.as_ref().map(find).transpose()?.or_else(|| by_default("event"));
-        let run = options.run_column.as_ref().map(find).transpose()?.or_else(|| by_default("run"));
+        let (event, run) = id_columns(header, schema, options, find)?;
+        if options.ids == Some(Ids::Label) && event.is_none() {
+            return Err(ConvertError::NoIds { place: place.into() });
+        }
 
         let mut wanted: Vec<(usize, String)> = Vec::new();
         for (column, field) in &options.map {
@@ -68,121 +49,64 @@ impl Columns {
         if let Some(column) = &options.label_column {
             wanted.push((find(column)?, label_field(schema)?));
         }
-        let mapped: Vec<usize> = wanted.iter().map(|&(index, _)| index).collect();
         // An explicit order for a column replaces what its name says.
+        let mapped: HashSet<usize> = wanted.iter().map(|&(index, _)| index).collect();
+        let fields: HashSet<&str> = schema.fields().iter().map(|field| field.name.as_str()).collect();
         let free = (0..header.len()).filter(|k| !mapped.contains(k) && event != Some(*k) && run != Some(*k));
-        wanted.extend(free.filter(|&k| resolves(schema, &header[k])).map(|k| (k, header[k].clone())));
+        wanted
+            .extend(free.filter(|&k| resolves(schema, &fields, &header[k])).map(|k| (k, header[k].clone())));
 
+        let mut used: HashSet<usize> = event.into_iter().chain(run).collect();
         let mut by_offset: HashMap<usize, Feed> = HashMap::new();
         for (column, address) in wanted {
             let feed = feed(schema, column, &header[column], &address)?;
+            used.insert(column);
             if let Some(first) = by_offset.insert(feed.element.at, feed) {
-                let (first, second) = (first.name, header[column].clone());
+                let (first, second) = (first.name().into(), header[column].clone());
                 return Err(ConvertError::FedTwice { element: address, first, second });
             }
         }
-        let used = |k: &usize| {
-            by_offset.values().any(|feed| feed.column == *k) || event == Some(*k) || run == Some(*k)
-        };
-        let ignored: Vec<String> =
-            (0..header.len()).filter(|k| !used(k)).map(|k| header[k].clone()).collect();
-        check_complete(place, schema, &by_offset, &ignored)?;
+        let unused = (0..header.len()).filter(|k| !used.contains(k));
+        let ignored: Vec<String> = unused.map(|k| called(k, &header[k])).collect();
+        check_complete(place, schema, &by_offset, &ignored, header)?;
         let mut feeds: Vec<Feed> = by_offset.into_values().collect();
         feeds.sort_by_key(|feed| feed.element.at);
         Ok(Self { feeds, event, run, ignored })
     }
 
-    /// Values clamped, by column.
-    pub(super) fn clamped(&self) -> Vec<(String, u64)> {
-        self.feeds
-            .iter()
-            .filter(|feed| feed.clamped > 0)
-            .map(|feed| (feed.name.clone(), feed.clamped))
-            .collect()
+    /// What changed, by column.
+    pub(super) fn changes(&self) -> Vec<Changes> {
+        let changes = self.feeds.iter().map(|feed| &feed.changes);
+        changes.filter(|changes| !changes.is_empty()).cloned().collect()
     }
 }
 
-impl Feed {
-    /// Where the value of this row stands.
-    pub(super) fn cell(&self, place: &str, row: String) -> Box<Cell> {
-        Box::new(Cell { place: place.into(), row, column: self.name.clone() })
-    }
-
-    /// Appends a physical value to the record.
-    pub(super) fn store(
-        &mut self,
-        value: f64,
-        saturate: bool,
-        out: &mut Vec<u8>,
-        cell: impl FnOnce(&Self) -> Box<Cell>,
-    ) -> Result<(), ConvertError> {
-        let dtype = self.element.dtype;
-        let raw = match self.raw(value) {
-            Ok(raw) => raw,
-            Err(Misfit::Nan) => return Err(ConvertError::Nan { cell: cell(self), dtype: dtype.name() }),
-            Err(Misfit::Range(nearest)) if saturate => {
-                self.clamped += 1;
-                nearest
-            }
-            Err(Misfit::Range(_)) => {
-                let (low, high) = self.physical_range();
-                let field = self.address.clone();
-                return Err(ConvertError::Range {
-                    cell: cell(self),
-                    value,
-                    field,
-                    dtype: dtype.name(),
-                    low,
-                    high,
-                });
-            }
-        };
-        dtype.write(raw, out);
-        Ok(())
-    }
-
-    fn raw(&self, value: f64) -> Result<f64, Misfit> {
-        let raw = (value - self.element.offset) / self.element.scale;
-        if let Some((low, high)) = self.element.dtype.integer_range() {
-            if raw.is_nan() {
-                return Err(Misfit::Nan);
-            }
-            let (whole, low, high) = (raw.round_ties_even(), low as f64, high as f64);
-            return if (low..=high).contains(&whole) {
-                Ok(whole)
-            } else {
-                Err(Misfit::Range(whole.clamp(low, high)))
-            };
-        }
-        // An infinity that the table states is stored as such; a finite value must stay finite.
-        let overflows = match self.element.dtype {
-            Dtype::F16 => raw.abs() >= F16_OVERFLOW,
-            _ => (raw as f32).is_infinite(),
-        };
-        if overflows && value.is_finite() {
-            Err(Misfit::Range(self.largest().copysign(raw)))
-        } else {
-            Ok(raw)
-        }
-    }
-
-    fn largest(&self) -> f64 {
-        if self.element.dtype == Dtype::F16 { F16_MAX } else { f32::MAX.into() }
-    }
-
-    fn physical_range(&self) -> (f64, f64) {
-        let (low, high) = self
-            .element
-            .dtype
-            .integer_range()
-            .map_or_else(|| (-self.largest(), self.largest()), |(low, high)| (low as f64, high as f64));
-        let ends = [low, high].map(|raw| raw * self.element.scale + self.element.offset);
-        (ends[0].min(ends[1]), ends[0].max(ends[1]))
-    }
+/// The columns of event ids and of runs that are to be read.
+fn id_columns(
+    header: &[String],
+    schema: &Schema,
+    options: &Options,
+    find: impl Fn(&String) -> Result<usize, ConvertError>,
+) -> Result<(Option<usize>, Option<usize>), ConvertError> {
+    let by_default = |word: &str| {
+        let index = header.iter().position(|column| column.eq_ignore_ascii_case(word))?;
+        (schema.field(&header[index]).is_err() && options.map.iter().all(|(name, _)| *name != header[index]))
+            .then_some(index)
+    };
+    let event = options.event_column.as_ref().map(&find).transpose()?.or_else(|| by_default("event"));
+    let run = options.run_column.as_ref().map(&find).transpose()?.or_else(|| by_default("run"));
+    Ok(match options.ids {
+        None | Some(Ids::Label) => (event, run),
+        Some(Ids::Number) => (None, run),
+        Some(Ids::Ignore) => (None, None),
+    })
 }
 
-fn resolves(schema: &Schema, name: &str) -> bool {
-    name.parse::<Address>().and_then(|address| schema.resolve(&address)).is_ok()
+fn resolves(schema: &Schema, fields: &HashSet<&str>, name: &str) -> bool {
+    name.parse::<Address>().is_ok_and(|address| {
+        // Asking the schema for a field that it has not is slow: it looks for the nearest one.
+        fields.contains(address.field.as_str()) && schema.resolve(&address).is_ok()
+    })
 }
 
 fn feed(schema: &Schema, column: usize, name: &str, address: &str) -> Result<Feed, ConvertError> {
@@ -195,7 +119,7 @@ fn feed(schema: &Schema, column: usize, name: &str, address: &str) -> Result<Fee
             elements: elements.len(),
         });
     };
-    Ok(Feed { column, name: name.into(), address: address.into(), element, clamped: 0 })
+    Ok(Feed::new(column, name, element, address.into()))
 }
 
 fn label_field(schema: &Schema) -> Result<String, ConvertError> {
@@ -221,6 +145,7 @@ fn check_complete(
     schema: &Schema,
     fed: &HashMap<usize, Feed>,
     ignored: &[String],
+    header: &[String],
 ) -> Result<(), ConvertError> {
     let missing: Vec<String> = element_names(schema)
         .filter(|(at, _)| !fed.contains_key(at))
@@ -229,12 +154,52 @@ fn check_complete(
     if missing.is_empty() {
         return Ok(());
     }
-    let shown = missing.iter().take(8).cloned().collect::<Vec<_>>().join(", ");
-    let missing = match missing.len() {
-        0..=8 => shown,
-        more => format!("{shown} and {} more", more - 8),
+    if let Some(why) = no_header(header) {
+        return Err(ConvertError::Header { place: place.into(), why });
+    }
+    let unused = match ignored.len() {
+        0 => String::new(),
+        columns => format!(" (unused columns: {})", some_of(ignored.iter().cloned(), columns)),
     };
-    let unused =
-        if ignored.is_empty() { String::new() } else { format!(" (unused columns: {})", ignored.join(", ")) };
+    let missing = some_of(missing.iter().cloned(), missing.len());
     Err(ConvertError::Unfed { place: place.into(), missing, unused })
+}
+
+/// Why the first line cannot be what names the columns.
+fn no_header(header: &[String]) -> Option<String> {
+    let first = header.first()?;
+    if header.iter().all(|name| name.parse::<f64>().is_ok()) {
+        return Some(format!(
+            "line 1 has numbers ({}) where the names of the columns must stand; put a line of names before it",
+            some_of(header.iter().cloned(), header.len())
+        ));
+    }
+    if first.starts_with('#') {
+        return Some(format!(
+            "line 1 begins with '{}', as a comment does; it must have the names of the columns alone (numpy.savetxt: comments='')",
+            first.chars().take(20).collect::<String>()
+        ));
+    }
+    if header.len() == 1 && first.split_whitespace().count() > 1 {
+        return Some(format!(
+            "line 1 has no comma, semicolon, tab or bar between '{}'; put one of them between columns, such as with: tr -s ' ' ,",
+            first.chars().take(40).collect::<String>()
+        ));
+    }
+    None
+}
+
+fn shown(name: &str) -> String {
+    if name.is_empty() { "(no name)".into() } else { name.into() }
+}
+
+/// A column in a list, also if it has no name.
+fn called(index: usize, name: &str) -> String {
+    if name.is_empty() { format!("column {} (no name)", index + 1) } else { name.into() }
+}
+
+/// The first of them, and how many more there are.
+fn some_of(names: impl Iterator<Item = String>, count: usize) -> String {
+    let first = names.take(NAMED).collect::<Vec<_>>().join(", ");
+    if count > NAMED { format!("{first} and {} more", count - NAMED) } else { first }
 }

@@ -1,20 +1,24 @@
 //! CSV tables: a header row, then one event per row.
 
-use std::io::Read;
+use std::io::{BufRead, BufReader, Cursor, Read};
 
-use csv::{ByteRecord, ReaderBuilder, Terminator};
+use csv::{ByteRecord, Reader, ReaderBuilder, Terminator};
 use tamis_event::Schema;
 
 use super::columns::Columns;
-use super::framer::Framer;
-use super::{Cell, ConvertError, ConvertReport, Options};
+use super::rows::{Rows, convert};
+use super::{ConvertError, ConvertReport, Options};
 use crate::TmfWriter;
 
-/// Converts a table; `place` names it in messages. Nothing of a failed conversion is worth keeping: drop the writer.
-///
-/// A column feeds the field or element that it is named after, or as [`Options::map`] says; columns that feed nothing are reported. With
-/// an event column, ids are labels: events whose ids follow one another in one run share a frame, and gaps are not missing events.
-pub fn csv(
+/// Longest first line: what is longer has no lines.
+const HEADER_BYTES_MAX: u64 = 16 << 20;
+/// What may stand between columns.
+const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
+/// Relative distance of two texts' values that are the same number, after a few steps of arithmetic.
+const NOISE: f64 = 1e-12;
+
+/// Converts a table; see [`super::table`]. Columns are separated by what the header has first of comma, semicolon, tab and bar.
+pub(super) fn csv(
     reader: impl Read,
     place: &str,
     schema: &Schema,
@@ -22,77 +26,163 @@ pub fn csv(
     writer: &mut TmfWriter,
 ) -> Result<ConvertReport, ConvertError> {
     assert_eq!(schema.id(), writer.schema().id(), "the writer was created with this schema");
-    let table_error =
-        |error: csv::Error| ConvertError::Table { place: place.into(), message: explain(&error) };
+    let table = |message: String| ConvertError::Table { place: place.into(), message };
+    let mut reader = BufReader::with_capacity(1 << 18, reader);
+    let front = front(&mut reader).map_err(table)?;
+    if front.trim_ascii().is_empty() {
+        return Err(ConvertError::Empty { place: place.into() });
+    }
+    let separator = separator(&front);
     // With "\n" alone as the end of a line, and one at the end of the text in any case, the line after a row is where the reader stands. The
     // "\r" of other systems is white space at the end of the last cell.
     let mut reader = ReaderBuilder::new()
         .buffer_capacity(1 << 18)
+        .delimiter(separator)
         .terminator(Terminator::Any(b'\n'))
         .flexible(true)
-        .from_reader(reader.chain(&b"\n"[..]));
-    let header: Vec<String> =
-        reader.headers().map_err(table_error)?.iter().map(|name| name.trim().into()).collect();
-    let mut columns = Columns::bind(place, &header, schema, options)?;
-    let mut framer = Framer::new(writer, options.source_id, columns.event.is_some());
-    let mut record = ByteRecord::new();
-    while reader.read_byte_record(&mut record).map_err(table_error)? {
-        let line = reader.position().line() - 1;
-        match record.len() {
-            1 if record[0].trim_ascii().is_empty() => continue,
-            found if found != header.len() => {
-                let message = format!("line {line} has {found} columns, the header has {}", header.len());
-                return Err(ConvertError::Table { place: place.into(), message });
+        .from_reader(Cursor::new(front).chain(reader).chain(&b"\n"[..]));
+    let header = reader.headers().map_err(|error| table(explain(&error)))?;
+    let header: Vec<String> = header.iter().map(|name| name.trim().into()).collect();
+    let columns = Columns::bind(place, &header, schema, options)?;
+    let width = header.len();
+    let (record, line, blank) = (ByteRecord::new(), 0, None);
+    convert(Lines { reader, place, width, record, line, blank }, place, &header, columns, options, writer)
+}
+
+struct Lines<'a, R> {
+    reader: Reader<R>,
+    place: &'a str,
+    width: usize,
+    record: ByteRecord,
+    /// Where the row ends.
+    line: u64,
+    /// The first blank line since the last row.
+    blank: Option<u64>,
+}
+
+impl<R: Read> Lines<'_, R> {
+    fn error(&self, message: String) -> ConvertError {
+        ConvertError::Table { place: self.place.into(), message }
+    }
+
+    fn cell(&self, column: usize) -> Option<&str> {
+        std::str::from_utf8(&self.record[column]).ok().map(str::trim)
+    }
+}
+
+impl<R: Read> Rows for Lines<'_, R> {
+    const CALLED: &'static str = "line";
+
+    fn advance(&mut self) -> Result<bool, ConvertError> {
+        loop {
+            let begin = self.reader.position().clone();
+            let read = self.reader.read_byte_record(&mut self.record);
+            if !read.map_err(|error| self.error(explain(&error)))? {
+                return Ok(false);
             }
-            _ => {}
-        }
-        let cell = |column: usize| {
-            Box::new(Cell {
-                place: place.into(),
-                row: format!("line {line}"),
-                column: header[column].clone(),
-            })
-        };
-        let id = match columns.event {
-            Some(column) => whole(&record[column], u64::MAX, || cell(column))?,
-            None => framer.events,
-        };
-        let run = match columns.run {
-            Some(column) => whole(&record[column], u32::MAX.into(), || cell(column))? as u32,
-            None => options.run,
-        };
-        let out = framer.next(run, id)?;
-        for feed in &mut columns.feeds {
-            let bytes = &record[feed.column];
-            let number = std::str::from_utf8(bytes).ok().and_then(|text| text.trim().parse::<f64>().ok());
-            let Some(value) = number else {
-                return Err(ConvertError::NotANumber { cell: cell(feed.column), text: lossy(bytes) });
+            let end = self.reader.position();
+            self.line = end.line() - 1;
+            let is_blank = self.record.len() == 1 && self.record[0].trim_ascii().is_empty();
+            if self.width > 1 && is_blank {
+                continue;
+            }
+            if self.width == 1 {
+                // A line without any byte is passed over by the reader itself: the row then ends at a later line than it was asked for at.
+                let lines = end.line() - begin.line();
+                if lines > 1 && !self.record[0].contains(&b'\n') {
+                    self.blank.get_or_insert(begin.line());
+                }
+                // Quotes around nothing make a cell of it.
+                let unquoted = self.record[0].len() as u64 + lines;
+                if is_blank && end.byte() - begin.byte() == unquoted {
+                    self.blank.get_or_insert(self.line);
+                    continue;
+                }
+            }
+            if let Some(line) = self.blank {
+                return Err(self.error(format!(
+                    "line {line} is blank, which is an empty cell in a table of one column; give it a number (nan, if there is none), or remove it"
+                )));
+            }
+            let found = self.record.len();
+            if found == self.width {
+                return Ok(true);
+            }
+            let hint = match self.record.iter().next_back() {
+                Some([] | b"\r") if found == self.width + 1 => "; does a separator too many end the line?",
+                _ => "",
             };
-            feed.store(value, options.saturate, out, |feed| feed.cell(place, format!("line {line}")))?;
+            let (line, width) = (self.line, self.width);
+            return Err(self.error(format!(
+                "line {line} has {found} column{}, the header has {width}{hint}",
+                if found == 1 { "" } else { "s" }
+            )));
         }
     }
-    framer.flush()?;
-    let (events, frames, labelled) = (framer.events, framer.frames, columns.event.is_some());
-    let clamped = columns.clamped();
-    Ok(ConvertReport { events, frames, ignored: columns.ignored, clamped, labelled })
-}
 
-fn whole(bytes: &[u8], most: u64, cell: impl FnOnce() -> Box<Cell>) -> Result<u64, ConvertError> {
-    let number = std::str::from_utf8(bytes).ok().and_then(|text| text.trim().parse::<u64>().ok());
-    match number {
-        Some(number) if number <= most => Ok(number),
-        _ => Err(ConvertError::NotAnId { cell: cell(), text: lossy(bytes), most }),
+    fn index(&self) -> u64 {
+        self.line
+    }
+
+    fn number(&self, column: usize) -> Option<f64> {
+        self.cell(column)?.parse().ok()
+    }
+
+    fn whole(&self, column: usize) -> Option<i128> {
+        let text = self.cell(column)?;
+        // Other programs write `5.0` if a column has a gap somewhere. 2^53: above it, not every whole number is an f64.
+        let float =
+            || text.parse::<f64>().ok().filter(|x| x.fract() == 0.0 && x.abs() <= 9_007_199_254_740_992.0);
+        text.parse().ok().or_else(|| float().map(|x| x as i128))
+    }
+
+    fn text(&self, column: usize) -> String {
+        String::from_utf8_lossy(&self.record[column]).trim().to_owned()
+    }
+
+    fn noise(&self, _: usize) -> f64 {
+        NOISE
     }
 }
 
-fn lossy(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+/// The bytes of the table up to the end of its first line that is not blank. Blank lines before it keep their ends alone.
+fn front(reader: &mut impl BufRead) -> Result<Vec<u8>, String> {
+    let mut front = Vec::new();
+    loop {
+        let begin = front.len();
+        let room = HEADER_BYTES_MAX - begin as u64;
+        let read = reader.take(room).read_until(b'\n', &mut front);
+        let read = read.map_err(|error| format!("cannot be read: {error}"))?;
+        if read as u64 == room {
+            return Err("no line of column names ends within its first 16 MiB; is it a table?".into());
+        }
+        if read == 0 || !front[begin..].trim_ascii().is_empty() {
+            return Ok(front);
+        }
+        front.truncate(begin);
+        front.push(b'\n');
+    }
+}
+
+/// The first separator outside quotes: a comma if there is one, else any other.
+fn separator(header: &[u8]) -> u8 {
+    let mut quoted = false;
+    let mut found = [false; SEPARATORS.len()];
+    for byte in header {
+        quoted ^= *byte == b'"';
+        let separator = SEPARATORS.iter().position(|separator| separator == byte);
+        separator.into_iter().filter(|_| !quoted).for_each(|k| found[k] = true);
+    }
+    SEPARATORS.into_iter().zip(found).find(|&(_, is)| is).map_or(b',', |(separator, _)| separator)
 }
 
 /// The reader's own words begin with "CSV error"; say what to look at.
 fn explain(error: &csv::Error) -> String {
     match error.kind() {
-        csv::ErrorKind::Utf8 { .. } => "the header is not UTF-8 text".into(),
+        csv::ErrorKind::Utf8 { .. } => {
+            "line 1, the names of the columns, is not UTF-8 text; save the table as UTF-8".into()
+        }
+        csv::ErrorKind::Io(error) => format!("cannot be read on: {error}"),
         _ => format!("cannot be read: {error}"),
     }
 }

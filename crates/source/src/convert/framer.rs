@@ -16,6 +16,8 @@ pub(super) struct Framer<'a> {
     most: usize,
     pub(super) events: u64,
     pub(super) frames: u64,
+    /// Stretches of events of one run.
+    pub(super) run_stretches: u64,
 }
 
 impl<'a> Framer<'a> {
@@ -23,13 +25,14 @@ impl<'a> Framer<'a> {
     pub(super) fn new(writer: &'a mut TmfWriter, source_id: u16, labelled: bool) -> Self {
         let most = EVENTS_PER_FRAME.min(PAYLOAD_BYTES_MAX / writer.schema().record_len());
         let meta = FrameMeta { source_id, sparse_ids: labelled, ..FrameMeta::default() };
-        Self { writer, payload: Vec::new(), meta, in_frame: 0, most, events: 0, frames: 0 }
+        Self { writer, payload: Vec::new(), meta, in_frame: 0, most, events: 0, frames: 0, run_stretches: 0 }
     }
 
     /// The memory to append the record of this event to.
     pub(super) fn next(&mut self, run: u32, id: u64) -> Result<&mut Vec<u8>, WriteError> {
-        let follows =
-            run == self.meta.run && self.meta.first_event_id.checked_add(self.in_frame as u64) == Some(id);
+        let same_run = run == self.meta.run && self.events > 0;
+        self.run_stretches += u64::from(!same_run);
+        let follows = same_run && self.meta.first_event_id.checked_add(self.in_frame as u64) == Some(id);
         if self.in_frame == self.most || !follows {
             self.flush()?;
         }

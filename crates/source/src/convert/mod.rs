@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   header --Columns: which column feeds which number--.
-//!   row ----------------------------------------------+--> raw numbers --Framer--> frames --> TmfWriter
+//!   rows ----------------------------------------------+--> raw numbers --Framer--> frames --> TmfWriter
+//!      '--ids--> Repeats: does an id come twice?
 //! ```
 //!
 //! Values in the input are physical; what is stored is `(value - offset) / scale`, rounded to the nearest whole number (ties to even) for an
@@ -11,29 +12,51 @@
 //! * I1: every number of a record is fed by exactly one column; nothing is made up.
 //! * I2: a value that does not fit is an error that names file, row and column, or is clamped and counted; never wrapped. A NaN never
 //!   becomes an integer.
+//! * I3: what is stored as another value than it had, as a NaN or as an infinity is counted by column ([`Changes`]).
+//! * I4: no row is left out. An empty cell is an error, and a blank line is one where it could be an empty cell: in a table of one column,
+//!   before its last row.
+//! * I5: two rows of a run never share an event id: a second one is an error that names both rows.
 //!
-//! Memory: one frame, whatever the size of the table.
+//! Memory: one frame, one row, at most 256 MiB of ids ([`Repeats`](repeats::Repeats)), and an array in Fortran order as a whole.
 
 mod columns;
 mod csv;
 mod framer;
 mod npy;
-
-pub use csv::csv;
-pub use npy::npy;
+mod python;
+mod repeats;
+mod rows;
+mod values;
 
 use std::fmt;
+use std::io::{Cursor, Read};
 
-use tamis_event::SchemaError;
+use tamis_event::{Schema, SchemaError};
 
-use crate::WriteError;
+pub use values::Changes;
+
+use crate::kinds::{HEAD_BYTES, Kind};
+use crate::{TmfWriter, WriteError, zst};
+
+/// Where event ids come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ids {
+    /// From the column of event ids. They are labels: gaps between them are no losses.
+    Label,
+    /// Rows are numbered from 0 in each run; a column of event ids is not read.
+    Number,
+    /// Neither event ids nor runs are read: all rows are in one run, numbered from 0.
+    Ignore,
+}
 
 /// How a table is read.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// `(column, field)`: this column feeds this field (`met.pt`) or element (`jets.pt[3]`). Other columns feed what they are named after.
     pub map: Vec<(String, String)>,
-    /// Column of event ids; default: `event`, in capitals or not, if that is not a field. Without one, ids count from 0.
+    /// Where event ids come from; default: [`Ids::Label`] if there is a column of event ids, else [`Ids::Number`].
+    pub ids: Option<Ids>,
+    /// Column of event ids; default: `event`, in capitals or not, if that is not a field.
     pub event_column: Option<String>,
     /// Column of run numbers; default: `run`, likewise. Without one, every event has [`Self::run`].
     pub run_column: Option<String>,
@@ -48,18 +71,22 @@ pub struct Options {
 }
 
 /// What became of a table.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConvertReport {
     /// Rows, one event each.
     pub events: u64,
     /// Frames written.
     pub frames: u64,
+    /// Stretches of rows of one run.
+    pub run_stretches: u64,
     /// Columns that feed nothing.
     pub ignored: Vec<String>,
-    /// Values that were clamped, by column; columns without any are left out.
-    pub clamped: Vec<(String, u64)>,
-    /// Do event ids come from a column?
-    pub labelled: bool,
+    /// What changed on the way, by column; columns without any change are left out.
+    pub changes: Vec<Changes>,
+    /// The column that event ids come from; without one, rows are numbered.
+    pub id_column: Option<String>,
+    /// Rows whose ids were not compared with those of all rows before, because there were too many.
+    pub uncompared: u64,
 }
 
 /// Where in a table a value stands.
@@ -83,12 +110,22 @@ impl fmt::Display for Cell {
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages are the documentation")]
 pub enum ConvertError {
+    #[error("{place} is empty; a table starts with a line of column names")]
+    Empty { place: String },
+    #[error("{place} is {}: {}", kind.noun(), kind.remedy_as_table())]
+    NoTable { place: String, kind: Kind },
     #[error(
         "{place}: the schema is not fed completely: no column for {missing}{unused}; rename columns or map them (--map COLUMN=FIELD)"
     )]
     Unfed { place: String, missing: String, unused: String },
+    #[error("{place}: {why}")]
+    Header { place: String, why: String },
     #[error("{place} has no column '{column}'; it has {have}")]
     NoColumn { place: String, column: String, have: String },
+    #[error(
+        "{place} has no column of event ids; name it with --event-column, or number the rows with --ids number"
+    )]
+    NoIds { place: String },
     #[error("column '{column}': {error}")]
     Field { column: String, error: SchemaError },
     #[error("column '{column}' cannot feed all {elements} elements of '{field}'; name one, as in {field}[0]")]
@@ -97,18 +134,65 @@ pub enum ConvertError {
     FedTwice { element: String, first: String, second: String },
     #[error("a label column needs a schema with exactly one scalar truth field; '{schema}' has {found}")]
     Label { schema: String, found: usize },
-    #[error("{cell}: '{text}' is no number")]
-    NotANumber { cell: Box<Cell>, text: String },
-    #[error("{cell}: '{text}' is no whole number from 0 to {most}")]
-    NotAnId { cell: Box<Cell>, text: String, most: u64 },
-    #[error("{cell}: a NaN cannot be stored as {dtype}")]
+    #[error("{cell}: '{text}' is no number{hint}")]
+    NotANumber { cell: Box<Cell>, text: String, hint: &'static str },
+    #[error("{cell}: '{text}' is no whole number from 0 to {most}{hint}")]
+    NotAnId { cell: Box<Cell>, text: String, most: u64, hint: String },
+    #[error("{place}: {repeats}; number the rows instead with --ids number, or name another --event-column")]
+    Repeats { place: String, repeats: String },
+    #[error("{cell}: a NaN cannot be stored as {dtype}; give it a number, or make the field f32")]
     Nan { cell: Box<Cell>, dtype: &'static str },
     #[error(
         "{cell}: {value} does not fit {field} ({dtype}), which holds {low} to {high}; clamp with --saturate"
     )]
-    Range { cell: Box<Cell>, value: f64, field: String, dtype: &'static str, low: f64, high: f64 },
+    Range { cell: Box<Cell>, value: String, field: String, dtype: &'static str, low: f64, high: f64 },
     #[error("{place}: {message}")]
     Table { place: String, message: String },
     #[error(transparent)]
     Write(#[from] WriteError),
+}
+
+/// Converts a table, whatever its form: CSV or `.npy`, either of them compressed with zstd or not. The first bytes tell. `place` names it in
+/// messages. Nothing of a failed conversion is worth keeping: drop the writer.
+///
+/// A column feeds the field or element that it is named after, or as [`Options::map`] says; columns that feed nothing are reported.
+pub fn table(
+    reader: impl Read,
+    place: &str,
+    schema: &Schema,
+    options: &Options,
+    writer: &mut TmfWriter,
+) -> Result<ConvertReport, ConvertError> {
+    let (kind, whole) = look(reader, place)?;
+    if kind != Kind::Zstd {
+        return known(kind, whole, place, schema, options, writer);
+    }
+    let unreadable = |error| ConvertError::Table { place: place.into(), message: format!("{error}") };
+    let (kind, whole) = look(zst::decoder(whole).map_err(unreadable)?, place)?;
+    known(kind, whole, place, schema, options, writer)
+}
+
+fn look<R: Read>(mut reader: R, place: &str) -> Result<(Kind, impl Read + use<R>), ConvertError> {
+    let mut head = Vec::new();
+    (&mut reader).take(HEAD_BYTES).read_to_end(&mut head).map_err(|error| ConvertError::Table {
+        place: place.into(),
+        message: format!("cannot be read: {error}"),
+    })?;
+    Ok((Kind::of(&head), Cursor::new(head).chain(reader)))
+}
+
+fn known(
+    kind: Kind,
+    whole: impl Read,
+    place: &str,
+    schema: &Schema,
+    options: &Options,
+    writer: &mut TmfWriter,
+) -> Result<ConvertReport, ConvertError> {
+    match kind {
+        Kind::Npy => npy::npy(whole, place, schema, options, writer),
+        Kind::Empty => Err(ConvertError::Empty { place: place.into() }),
+        Kind::Text | Kind::Table | Kind::Unknown => csv::csv(whole, place, schema, options, writer),
+        kind => Err(ConvertError::NoTable { place: place.into(), kind }),
+    }
 }

@@ -2,32 +2,60 @@
 
 use std::io::Read;
 
-use tamis_event::Schema;
+use tamis_event::{Dtype, RECORD_BYTES_MAX, Schema};
 
 use super::columns::{Columns, element_names};
-use super::framer::Framer;
+use super::python::Value;
+use super::rows::{Rows, convert};
 use super::{ConvertError, ConvertReport, Options};
 use crate::TmfWriter;
 
 const MAGIC: &[u8] = b"\x93NUMPY";
-/// No array of plain numbers needs more; a structured type is refused anyway.
-const HEADER_MAX: usize = 64 << 10;
+/// Names of a hundred thousand columns fit.
+const HEADER_MAX: usize = 4 << 20;
+/// Bytes of a row: every number of the longest record as eight bytes.
+const ROW_MAX: usize = 8 * RECORD_BYTES_MAX;
 
-/// How an element is read.
-type Number = fn(&[u8]) -> f64;
-
-struct Header {
-    number: Number,
+/// A number in an array.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Number {
+    kind: Kind,
     size: usize,
-    rows: u64,
-    columns: usize,
+    big_endian: bool,
 }
 
-/// Converts an array of shape (events, numbers of a record), in C order; `place` names it in messages. Event ids count from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Float,
+    Signed,
+    Unsigned,
+    /// Bytes that are no number of the table.
+    Padding,
+}
+
+/// Where a column stands in a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Column {
+    at: usize,
+    number: Number,
+}
+
+#[derive(Debug)]
+struct Header {
+    /// Names, if the array has any.
+    names: Option<Vec<String>>,
+    columns: Vec<Column>,
+    row_bytes: usize,
+    rows: u64,
+    fortran: bool,
+}
+
+/// Converts an array; see [`super::table`].
 ///
-/// Columns are the numbers of the record in the schema's order, truth included. An array has no names, so options that name columns are
-/// refused.
-pub fn npy(
+/// Columns are the named fields of a structured array of one dimension. Else they are the numbers of the record in the schema's order, truth
+/// included: an array of shape (events, numbers of a record), or (events) if a record is one number. It has no names, so options that name
+/// columns are refused.
+pub(super) fn npy(
     mut reader: impl Read,
     place: &str,
     schema: &Schema,
@@ -36,56 +64,191 @@ pub fn npy(
 ) -> Result<ConvertReport, ConvertError> {
     assert_eq!(schema.id(), writer.schema().id(), "the writer was created with this schema");
     let table = |message: String| ConvertError::Table { place: place.into(), message };
+    let header = read_header(&mut reader).map_err(table)?;
+    let names = match &header.names {
+        Some(names) => names.clone(),
+        None => names_of(&header, schema, options).map_err(table)?,
+    };
+    let columns = Columns::bind(place, &names, schema, options)?;
+    let memory = if header.fortran { Some(turned(&mut reader, &header).map_err(table)?) } else { None };
+    let row = vec![0; header.row_bytes];
+    let rows = Array { reader, place, header, memory, row, next: 0 };
+    convert(rows, place, &names, columns, options, writer)
+}
+
+/// The names that an array without names must mean.
+fn names_of(header: &Header, schema: &Schema, options: &Options) -> Result<Vec<String>, String> {
     let named =
         [&options.event_column, &options.run_column, &options.label_column].into_iter().flatten().next();
     if let Some(name) = named.or(options.map.first().map(|(column, _)| column)) {
-        return Err(table(format!(
-            "an array has no column names, so none can be '{name}'; use CSV for that"
-        )));
+        return Err(format!(
+            "the array has no column names, so none can be '{name}'; store an array with named fields, or CSV"
+        ));
     }
-    let header = read_header(&mut reader).map_err(table)?;
     let names: Vec<String> = element_names(schema).map(|(_, name)| name).collect();
-    if header.columns != names.len() {
-        let (found, wanted, name) = (header.columns, names.len(), schema.name());
-        return Err(table(format!(
-            "the array has {found} columns, a record of schema '{name}' has {wanted} numbers"
-        )));
+    let (found, wanted, name) = (header.columns.len(), names.len(), schema.name());
+    if found == wanted {
+        return Ok(names);
     }
-    let mut columns = Columns::bind(place, &names, schema, &Options::default())?;
-    let mut framer = Framer::new(writer, options.source_id, false);
-    // Bounded: a record has at most 2^20 bytes and an element at most 8 for each of them.
-    let mut row = vec![0; header.columns * header.size];
-    for index in 0..header.rows {
-        reader.read_exact(&mut row).map_err(|error| {
-            table(format!("the array ends in row {index} of {}: {error}; get another copy", header.rows))
-        })?;
-        let out = framer.next(options.run, index)?;
-        for feed in &mut columns.feeds {
-            let value = (header.number)(&row[feed.column * header.size..][..header.size]);
-            feed.store(value, options.saturate, out, |feed| feed.cell(place, format!("row {index}")))?;
-        }
-    }
-    let more = reader.read(&mut row[..1]).map_err(|error| table(error.to_string()))?;
-    if more > 0 {
-        return Err(table(format!(
-            "bytes follow the {} rows that the array says it has; get another copy",
-            header.rows
-        )));
-    }
-    framer.flush()?;
-    let clamped = columns.clamped();
-    Ok(ConvertReport {
-        events: framer.events,
-        frames: framer.frames,
-        ignored: Vec::new(),
-        clamped,
-        labelled: false,
-    })
+    Err(format!(
+        "the array has {found} column{}, a record of schema '{name}' has {wanted} number{}",
+        if found == 1 { "" } else { "s" },
+        if wanted == 1 { "" } else { "s" }
+    ))
 }
 
-/// Reads up to the first number. The header is a Python dictionary in a fixed layout (NEP 1).
+struct Array<'a, R> {
+    reader: R,
+    place: &'a str,
+    header: Header,
+    /// All rows of an array that is stored by columns.
+    memory: Option<Vec<u8>>,
+    row: Vec<u8>,
+    next: u64,
+}
+
+impl<R: Read> Array<'_, R> {
+    fn error(&self, message: String) -> ConvertError {
+        ConvertError::Table { place: self.place.into(), message }
+    }
+
+    fn bytes(&self, column: usize) -> (&[u8], Number) {
+        let Column { at, number } = self.header.columns[column];
+        (&self.row[at..at + number.size], number)
+    }
+}
+
+impl<R: Read> Rows for Array<'_, R> {
+    const CALLED: &'static str = "row";
+
+    fn advance(&mut self) -> Result<bool, ConvertError> {
+        let rows = self.header.rows;
+        if self.next == rows {
+            let more = self.reader.read(&mut [0]).map_err(|error| self.error(error.to_string()))?;
+            return if more == 0 {
+                Ok(false)
+            } else {
+                Err(self.error(format!(
+                    "bytes follow the {rows} rows that the array says it has; get another copy"
+                )))
+            };
+        }
+        let index = self.next;
+        match &self.memory {
+            Some(memory) => {
+                let stride = rows as usize;
+                for Column { at, number } in &self.header.columns {
+                    let from = at * stride + index as usize * number.size;
+                    self.row[*at..at + number.size].copy_from_slice(&memory[from..from + number.size]);
+                }
+            }
+            None => self.reader.read_exact(&mut self.row).map_err(|error| ConvertError::Table {
+                place: self.place.into(),
+                message: format!("the array ends in row {index} of {rows}: {error}; get another copy"),
+            })?,
+        }
+        self.next += 1;
+        Ok(true)
+    }
+
+    fn index(&self) -> u64 {
+        self.next - 1
+    }
+
+    fn number(&self, column: usize) -> Option<f64> {
+        let (bytes, number) = self.bytes(column);
+        Some(match number.kind {
+            Kind::Float => number.float(bytes),
+            // Exact up to 2^53, and what is larger fits no integer field.
+            _ => number.whole(bytes) as f64,
+        })
+    }
+
+    fn whole(&self, column: usize) -> Option<i128> {
+        let (bytes, number) = self.bytes(column);
+        if number.kind == Kind::Float {
+            let float = number.float(bytes);
+            return (float.fract() == 0.0 && float.abs() <= 9_007_199_254_740_992.0).then_some(float as i128);
+        }
+        Some(number.whole(bytes))
+    }
+
+    fn text(&self, column: usize) -> String {
+        let (bytes, number) = self.bytes(column);
+        match number.kind {
+            Kind::Float => number.float(bytes).to_string(),
+            _ => number.whole(bytes).to_string(),
+        }
+    }
+
+    fn noise(&self, column: usize) -> f64 {
+        match self.header.columns[column].number {
+            Number { kind: Kind::Float, size: 2, .. } => 1e-3,
+            Number { kind: Kind::Float, size: 4, .. } => 2.5e-7,
+            _ => 1e-12,
+        }
+    }
+}
+
+impl Number {
+    /// A type of the array protocol, such as `<f4`.
+    fn parse(descr: &str) -> Option<Self> {
+        let order = descr.chars().next()?;
+        let (kind, size) = descr.trim_start_matches(['<', '>', '|', '=']).split_at_checked(1)?;
+        let size: usize = size.parse().ok()?;
+        let kind = match (kind, size) {
+            ("f", 2 | 4 | 8) => Kind::Float,
+            ("i", 1 | 2 | 4 | 8) => Kind::Signed,
+            ("u", 1 | 2 | 4 | 8) | ("b", 1) => Kind::Unsigned,
+            ("V", _) => Kind::Padding,
+            _ => return None,
+        };
+        Some(Self { kind, size, big_endian: order == '>' })
+    }
+
+    fn little(self, bytes: &[u8]) -> [u8; 8] {
+        let mut little = [0; 8];
+        little[..self.size].copy_from_slice(bytes);
+        if self.big_endian {
+            little[..self.size].reverse();
+        }
+        little
+    }
+
+    fn float(self, bytes: &[u8]) -> f64 {
+        let bytes = self.little(bytes);
+        match self.size {
+            2 => Dtype::F16.read(&bytes),
+            4 => Dtype::F32.read(&bytes),
+            _ => f64::from_le_bytes(bytes),
+        }
+    }
+
+    fn whole(self, bytes: &[u8]) -> i128 {
+        let whole = u64::from_le_bytes(self.little(bytes));
+        if self.kind == Kind::Unsigned {
+            return whole.into();
+        }
+        let unused = 64 - 8 * self.size as u32;
+        (whole.cast_signed() << unused >> unused).into()
+    }
+}
+
+/// Reads an array that is stored by columns.
+fn turned(reader: &mut impl Read, header: &Header) -> Result<Vec<u8>, String> {
+    let bytes = (header.row_bytes as u64).checked_mul(header.rows);
+    let bytes = bytes.ok_or_else(|| format!("an array of {} rows is too long", header.rows))?;
+    let mut memory = Vec::new();
+    reader.take(bytes).read_to_end(&mut memory).map_err(|error| format!("cannot be read: {error}"))?;
+    if memory.len() as u64 == bytes {
+        return Ok(memory);
+    }
+    Err(format!("the array has {} bytes of {bytes}; get another copy", memory.len()))
+}
+
+/// Reads up to the first number. The header is a Python dictionary (NEP 1).
 fn read_header(reader: &mut impl Read) -> Result<Header, String> {
-    let cut = |error: std::io::Error| format!("no .npy array: {error}");
+    let cut = |error: std::io::Error| format!("no .npy array: {error}; get another copy");
     let mut front = [0; 8];
     reader.read_exact(&mut front).map_err(cut)?;
     if !front.starts_with(MAGIC) {
@@ -98,60 +261,107 @@ fn read_header(reader: &mut impl Read) -> Result<Header, String> {
     if !(1..=3).contains(&front[6]) || len > HEADER_MAX {
         return Err(format!("a .npy header of version {} and {len} bytes is not known", front[6]));
     }
-    let mut text = vec![0; len];
-    reader.read_exact(&mut text).map_err(cut)?;
+    let mut text = Vec::new();
+    reader.take(len as u64).read_to_end(&mut text).map_err(cut)?;
+    if text.len() < len {
+        return Err("no .npy array: it ends in its header; get another copy".into());
+    }
     let text = String::from_utf8(text).map_err(|_| "the .npy header is not text".to_owned())?;
     parse_header(&text)
 }
 
 fn parse_header(text: &str) -> Result<Header, String> {
-    let after = |key: &str| text.split_once(&format!("'{key}':")).map(|(_, rest)| rest.trim_start());
     let broken = || format!("the .npy header is not understood: {}", text.trim());
-    let descr = after("descr").ok_or_else(broken)?;
-    if descr.starts_with('[') {
-        return Err("an array with named fields; store a plain 2-D array of numbers, or CSV".into());
+    let dictionary = Value::parse(text).ok_or_else(broken)?;
+    let value = |key: &str| dictionary.get(key).ok_or_else(broken);
+    let shape = value("shape")?.numbers().ok_or_else(broken)?;
+    let Value::Bool(fortran) = *value("fortran_order")? else { return Err(broken()) };
+    let header = match value("descr")? {
+        Value::Text(descr) => plain(descr, &shape, fortran)?,
+        Value::Items(fields) => structured(fields, &shape)?,
+        _ => return Err(broken()),
+    };
+    if (1..=ROW_MAX).contains(&header.row_bytes) {
+        return Ok(header);
     }
-    let descr = descr.strip_prefix('\'').and_then(|rest| rest.split_once('\'')).ok_or_else(broken)?.0;
-    let (number, size) = number(descr).ok_or_else(|| {
-        format!("an array of type '{descr}'; use little-endian f4, f8, or integers of 1 to 8 bytes: array.astype('<f4')")
-    })?;
-    if !after("fortran_order").ok_or_else(broken)?.starts_with("False") {
-        return Err("an array in Fortran order; store numpy.ascontiguousarray(array)".into());
-    }
-    let shape = after("shape").and_then(|rest| rest.strip_prefix('(')?.split_once(')')).ok_or_else(broken)?.0;
-    let lengths: Result<Vec<u64>, _> =
-        shape.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::parse).collect();
-    match lengths.map_err(|_| broken())?[..] {
-        [rows, columns] => Ok(Header { number, size, rows, columns: columns as usize }),
-        ref other => {
-            Err(format!("an array of {} dimensions; it must have 2: events and numbers", other.len()))
-        }
-    }
+    Err(format!("rows of {} bytes; at most {ROW_MAX} are read", header.row_bytes))
 }
 
-fn number(descr: &str) -> Option<(Number, usize)> {
-    macro_rules! read {
-        ($number:ty, $to_f64:expr) => {
-            (
-                |bytes| {
-                    $to_f64(<$number>::from_le_bytes(bytes.try_into().expect("a whole element was read")))
-                },
-                size_of::<$number>(),
-            )
-        };
+/// An array of one type.
+fn plain(descr: &str, shape: &[u64], fortran: bool) -> Result<Header, String> {
+    let number = number(descr).map_err(|why| format!("an array of {why}: array.astype('<f4')"))?;
+    let (rows, columns) = match *shape {
+        [rows] => (rows, 1),
+        [rows, columns] => (rows, columns as usize),
+        _ => {
+            return Err(format!(
+                "an array of {} dimensions; it must have 2, events and numbers: array.reshape(len(array), -1)",
+                shape.len()
+            ));
+        }
+    };
+    if columns > RECORD_BYTES_MAX {
+        return Err(format!("rows of {columns} numbers; at most {RECORD_BYTES_MAX} are read"));
     }
-    Some(match descr {
-        "<f4" => read!(f32, f64::from),
-        "<f8" => read!(f64, f64::from),
-        "|i1" | "<i1" => read!(i8, f64::from),
-        "|u1" | "<u1" => read!(u8, f64::from),
-        "<i2" => read!(i16, f64::from),
-        "<u2" => read!(u16, f64::from),
-        "<i4" => read!(i32, f64::from),
-        "<u4" => read!(u32, f64::from),
-        // Exact up to 2^53, and what is larger fits no integer field.
-        "<i8" => read!(i64, |whole| whole as f64),
-        "<u8" => read!(u64, |whole| whole as f64),
-        _ => return None,
-    })
+    let columns: Vec<Column> = (0..columns).map(|k| Column { at: k * number.size, number }).collect();
+    let row_bytes = columns.len() * number.size;
+    Ok(Header { names: None, columns, row_bytes, rows, fortran: fortran && shape.len() == 2 })
+}
+
+/// An array with named fields.
+fn structured(fields: &[Value], shape: &[u64]) -> Result<Header, String> {
+    let &[rows] = shape else {
+        return Err(format!(
+            "an array of {} dimensions with named fields; it must have 1, events: array.ravel()",
+            shape.len()
+        ));
+    };
+    let mut header =
+        Header { names: Some(Vec::new()), columns: Vec::new(), row_bytes: 0, rows, fortran: false };
+    for field in fields {
+        let parts = if let Value::Items(parts) = field { parts.as_slice() } else { &[] };
+        let (name, descr, shape) = match parts {
+            [Value::Text(name), Value::Text(descr)] => (name, descr, None),
+            [Value::Text(name), Value::Text(descr), shape] => (name, descr, Some(shape)),
+            _ => return Err("an array whose fields are structures or have titles; store plain fields".into()),
+        };
+        let number = number(descr).map_err(|why| format!("field '{name}' is of {why}"))?;
+        let elements = shape.map_or(Some(1), elements);
+        let bytes = elements.and_then(|elements| elements.checked_mul(number.size));
+        let (Some(elements), Some(bytes)) = (elements, bytes.filter(|&bytes| bytes <= ROW_MAX)) else {
+            return Err(format!("field '{name}' is too long"));
+        };
+        let at = header.row_bytes;
+        header.row_bytes += bytes;
+        if number.kind == Kind::Padding {
+            continue;
+        }
+        if header.columns.len() + elements > RECORD_BYTES_MAX || header.row_bytes > ROW_MAX {
+            return Err(format!("rows of more than {RECORD_BYTES_MAX} numbers or {ROW_MAX} bytes"));
+        }
+        for k in 0..elements {
+            let name = if shape.is_some() { format!("{name}[{k}]") } else { name.clone() };
+            header.names.get_or_insert_default().push(name);
+            header.columns.push(Column { at: at + k * number.size, number });
+        }
+    }
+    Ok(header)
+}
+
+/// Elements of a field of this shape.
+fn elements(shape: &Value) -> Option<usize> {
+    let product = |product: u64, length: u64| product.checked_mul(length);
+    usize::try_from(shape.numbers()?.into_iter().try_fold(1, product)?).ok()
+}
+
+fn number(descr: &str) -> Result<Number, String> {
+    let what = match descr.trim_start_matches(['<', '>', '|', '=']).chars().next() {
+        Some('O') => "objects",
+        Some('U' | 'S' | 'a') => "texts",
+        Some('c') => "complex numbers",
+        Some('M' | 'm') => "times",
+        _ => "numbers that are not read",
+    };
+    Number::parse(descr)
+        .ok_or_else(|| format!("{what} (type '{descr}'); use f2, f4, f8, or integers of 1 to 8 bytes"))
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use tamis_event::{Scanner, Schema, Step, flags};
 use tamis_port::Window;
-use tamis_source::convert::{self, ConvertError, ConvertReport, Options};
+use tamis_source::convert::{self, Changes, ConvertError, ConvertReport, Ids, Options};
 use tamis_source::{TmfWriter, open};
 use tempfile::tempdir;
 
@@ -33,10 +33,10 @@ dtype = "u8"
 role = "truth"
 "#;
 
-const HEADER: &str = "mu.pt[1],mass,mu.pt[0],quality,ratio,truth.label";
+pub(crate) const HEADER: &str = "mu.pt[1],mass,mu.pt[0],quality,ratio,truth.label";
 
 /// (run, first id, sparse ids, physical values of each event) of every frame.
-type Frames = Vec<(u32, u64, bool, Vec<Vec<f64>>)>;
+pub(crate) type Frames = Vec<(u32, u64, bool, Vec<Vec<f64>>)>;
 
 fn schema() -> Schema {
     Schema::parse(SCHEMA.as_bytes()).unwrap()
@@ -68,7 +68,7 @@ fn read_back(path: &Path, schema: &Schema) -> Frames {
     }
 }
 
-fn converted<R>(
+pub(crate) fn converted<R>(
     schema: &Schema,
     convert: impl FnOnce(&mut TmfWriter) -> Result<R, ConvertError>,
 ) -> Result<(R, Frames), ConvertError> {
@@ -80,9 +80,9 @@ fn converted<R>(
     Ok((report, read_back(&path, schema)))
 }
 
-fn csv(text: &str, options: &Options) -> Result<(ConvertReport, Frames), ConvertError> {
+pub(crate) fn csv(text: &str, options: &Options) -> Result<(ConvertReport, Frames), ConvertError> {
     let schema = schema();
-    converted(&schema, |writer| convert::csv(text.as_bytes(), "t.csv", &schema, options, writer))
+    converted(&schema, |writer| convert::table(text.as_bytes(), "t.csv", &schema, options, writer))
 }
 
 #[test]
@@ -95,8 +95,20 @@ fn columns_feed_what_they_are_named_after() {
         vec![1.0, 0.0, -1000.0, 255.0 * 0.1 - 5.0, f64::INFINITY, 0.0],
     ];
     assert_eq!(frames, [(9, 0, false, events)]);
-    let wanted =
-        ConvertReport { events: 2, frames: 1, ignored: vec!["note".into()], ..ConvertReport::default() };
+    // 0.1 is 51 steps of 0.1 from -5, and 20.5 is 255: neither loses a digit.
+    let changes = |column: &str| Changes { column: column.into(), ..Changes::default() };
+    let wanted = ConvertReport {
+        events: 2,
+        frames: 1,
+        run_stretches: 1,
+        ignored: vec!["note".into()],
+        changes: vec![
+            Changes { rounded: 1, largest_change: 0.25, largest_row: 3, ..changes("mu.pt[0]") },
+            Changes { rounded: 1, largest_change: 0.25, largest_row: 3, ..changes("mu.pt[1]") },
+            Changes { infinite: 1, ..changes("ratio") },
+        ],
+        ..ConvertReport::default()
+    };
     assert_eq!(report, wanted);
 }
 
@@ -110,7 +122,7 @@ fn event_ids_are_labels_and_followers_share_a_frame() {
     let found: Vec<_> =
         frames.iter().map(|(run, id, sparse, events)| (*run, *id, *sparse, events.len())).collect();
     assert_eq!(found, [(7, 100, true, 3), (8, 103, true, 1), (8, 50, true, 2), (7, u64::MAX, true, 1)]);
-    assert!(report.labelled && report.ignored.is_empty() && report.frames == 4);
+    assert!(report.id_column.as_deref() == Some("EVENT") && report.ignored.is_empty() && report.frames == 4);
 
     let many: String = (0..8000).map(|_| "0,0,0,0,0,0\n").collect();
     let (_, frames) = csv(&format!("{HEADER}\n{many}"), &Options::default()).unwrap();
@@ -137,9 +149,9 @@ fn what_does_not_fit_is_refused_with_its_place_or_clamped_and_counted() {
     #[rustfmt::skip]
     let table = [
         ("0,0,16384,0,0,0",  "t.csv, line 4, column 'mu.pt[0]': 16384 does not fit mu.pt[0] (i16), which holds -16384 to 16383.5; clamp with --saturate", 16383.5, 0),
-        ("0,0,-1e9,0,0,0",   "t.csv, line 4, column 'mu.pt[0]': -1000000000 does not fit mu.pt[0] (i16), which holds -16384 to 16383.5; clamp with --saturate", -16384.0, 0),
+        ("0,0,-1e9,0,0,0",   "t.csv, line 4, column 'mu.pt[0]': -1e9 does not fit mu.pt[0] (i16), which holds -16384 to 16383.5; clamp with --saturate", -16384.0, 0),
         ("0,0,inf,0,0,0",    "t.csv, line 4, column 'mu.pt[0]': inf does not fit mu.pt[0] (i16), which holds -16384 to 16383.5; clamp with --saturate", 16383.5, 0),
-        ("0,-1e39,0,0,0,0",  "t.csv, line 4, column 'mass': -1000000000000000000000000000000000000000 does not fit mass (f32), which holds -340282346638528860000000000000000000000 to 340282346638528860000000000000000000000; clamp with --saturate", f64::from(f32::MIN), 2),
+        ("0,-1e39,0,0,0,0",  "t.csv, line 4, column 'mass': -1e39 does not fit mass (f32), which holds -340282346638528860000000000000000000000 to 340282346638528860000000000000000000000; clamp with --saturate", f64::from(f32::MIN), 2),
         ("0,0,0,0,65520,0",  "t.csv, line 4, column 'ratio': 65520 does not fit ratio (f16), which holds -65504 to 65504; clamp with --saturate", 65504.0, 4),
         ("0,0,0,0,0,256",    "t.csv, line 4, column 'truth.label': 256 does not fit truth.label (u8), which holds 0 to 255; clamp with --saturate", 255.0, 5),
     ];
@@ -147,12 +159,18 @@ fn what_does_not_fit_is_refused_with_its_place_or_clamped_and_counted() {
         assert_eq!(csv(&row(cells), &Options::default()).unwrap_err().to_string(), message);
         let (report, frames) = csv(&row(cells), &Options { saturate: true, ..Options::default() }).unwrap();
         assert_eq!(frames[0].3[1][element], clamped, "{cells}");
-        assert_eq!(report.clamped.iter().map(|(_, count)| *count).collect::<Vec<_>>(), [1]);
+        assert_eq!(report.changes.iter().map(|changes| changes.clamped).sum::<u64>(), 1);
     }
     for (cells, message) in [
-        ("0,0,nan,0,0,0", "t.csv, line 4, column 'mu.pt[0]': a NaN cannot be stored as i16"),
+        (
+            "0,0,nan,0,0,0",
+            "t.csv, line 4, column 'mu.pt[0]': a NaN cannot be stored as i16; give it a number, or make the field f32",
+        ),
         ("0,0,1.2.3,0,0,0", "t.csv, line 4, column 'mu.pt[0]': '1.2.3' is no number"),
-        ("0,,0,0,0,0", "t.csv, line 4, column 'mass': '' is no number"),
+        (
+            "0,,0,0,0,0",
+            "t.csv, line 4, column 'mass': '' is no number; if it means that there is none, write nan, which f32 and f16 hold, or leave out the row",
+        ),
         ("0,0,0,0,0", "t.csv: line 4 has 5 columns, the header has 6"),
     ] {
         for saturate in [false, true] {
@@ -187,15 +205,26 @@ fn a_table_that_cannot_be_bound_says_why() {
         (HEADER, map(&[("mass", "ratio")]), "'ratio' is fed twice, by columns 'mass' and 'ratio'"),
         (HEADER, event("id"), "t.csv has no column 'id'; it has mu.pt[1], mass, mu.pt[0], quality, ratio, truth.label"),
         (HEADER, label, "'truth.label' is fed twice, by columns 'mass' and 'truth.label'"),
-        ("", Options::default(), "t.csv: the schema is not fed completely: no column for 'mu.pt[0]', 'mu.pt[1]', 'mass', 'quality', 'ratio', 'truth.label'; rename columns or map them (--map COLUMN=FIELD)"),
+        ("", Options::default(), "t.csv is empty; a table starts with a line of column names"),
+        ("mu.pt[1],,mass", Options::default(), "t.csv: the schema is not fed completely: no column for 'mu.pt[0]', 'quality', 'ratio', 'truth.label' (unused columns: column 2 (no name)); rename columns or map them (--map COLUMN=FIELD)"),
+        ("20.5, 1.2,-3e1", Options::default(), "t.csv: line 1 has numbers (20.5, 1.2, -3e1) where the names of the columns must stand; put a line of names before it"),
+        ("# mass,ratio", Options::default(), "t.csv: line 1 begins with '# mass', as a comment does; it must have the names of the columns alone (numpy.savetxt: comments='')"),
+        ("mass ratio", Options::default(), "t.csv: line 1 has no comma, semicolon, tab or bar between 'mass ratio'; put one of them between columns, such as with: tr -s ' ' ,"),
+        (HEADER, Options { ids: Some(Ids::Label), ..Options::default() }, "t.csv has no column of event ids; name it with --event-column, or number the rows with --ids number"),
     ];
     for (header, options, message) in table {
         assert_eq!(csv(&format!("{header}\n"), &options).unwrap_err().to_string(), message);
     }
     for (ids, message) in [
-        ("1,-1", "t.csv, line 2, column 'event': '-1' is no whole number from 0 to 18446744073709551615"),
+        (
+            "1,-1",
+            "t.csv, line 2, column 'event': '-1' is no whole number from 0 to 18446744073709551615; if it is an unsigned number of 32 bits write 4294967295, or number the rows with --ids number",
+        ),
         ("4294967296,1", "t.csv, line 2, column 'run': '4294967296' is no whole number from 0 to 4294967295"),
-        ("1,1.5", "t.csv, line 2, column 'event': '1.5' is no whole number from 0 to 18446744073709551615"),
+        (
+            "1,1.5",
+            "t.csv, line 2, column 'event': '1.5' is no whole number from 0 to 18446744073709551615; to number the rows instead give --ids number",
+        ),
     ] {
         let text = format!("run,event,{HEADER}\n{ids},0,0,0,0,0,0\n");
         assert_eq!(csv(&text, &Options::default()).unwrap_err().to_string(), message);
@@ -203,7 +232,7 @@ fn a_table_that_cannot_be_bound_says_why() {
 }
 
 /// A `.npy` file by the words of NEP 1.
-fn npy_file(descr: &str, shape: &str, fortran: &str, data: &[u8]) -> Vec<u8> {
+pub(crate) fn npy_file(descr: &str, shape: &str, fortran: &str, data: &[u8]) -> Vec<u8> {
     let mut header = format!("{{'descr': {descr}, 'fortran_order': {fortran}, 'shape': {shape}, }}");
     while (10 + header.len() + 1) % 64 != 0 {
         header.push(' ');
@@ -216,9 +245,9 @@ fn npy_file(descr: &str, shape: &str, fortran: &str, data: &[u8]) -> Vec<u8> {
     file
 }
 
-fn npy(bytes: &[u8], options: &Options) -> Result<(ConvertReport, Frames), ConvertError> {
+pub(crate) fn npy(bytes: &[u8], options: &Options) -> Result<(ConvertReport, Frames), ConvertError> {
     let schema = schema();
-    converted(&schema, |writer| convert::npy(bytes, "t.npy", &schema, options, writer))
+    converted(&schema, |writer| convert::table(bytes, "t.npy", &schema, options, writer))
 }
 
 #[test]
@@ -267,19 +296,27 @@ fn arrays_that_are_no_tables_are_refused() {
         (file("'<f4'", "(4, 5)", "False"),          "t.npy: the array has 5 columns, a record of schema 'toy' has 6 numbers"),
         (file("'<f4'", "(5, 6)", "False"),          "t.npy: the array ends in row 4 of 5: failed to fill whole buffer; get another copy"),
         (file("'<f4'", "(3, 6)", "False"),          "t.npy: bytes follow the 3 rows that the array says it has; get another copy"),
-        (file("'<f4'", "(24,)", "False"),           "t.npy: an array of 1 dimensions; it must have 2: events and numbers"),
-        (file("'<f4'", "(4, 6)", "True"),           "t.npy: an array in Fortran order; store numpy.ascontiguousarray(array)"),
-        (file("'>f4'", "(4, 6)", "False"),          "t.npy: an array of type '>f4'; use little-endian f4, f8, or integers of 1 to 8 bytes: array.astype('<f4')"),
-        (file("[('pt', '<f4')]", "(4,)", "False"),  "t.npy: an array with named fields; store a plain 2-D array of numbers, or CSV"),
-        (b"pt,eta\n1,2\n".to_vec(),                 "t.npy: no .npy array: the first bytes are not \\x93NUMPY"),
-        (b"\x93NUMPY\x01".to_vec(),                 "t.npy: no .npy array: failed to fill whole buffer"),
+        (file("'<f4'", "(24,)", "False"),           "t.npy: the array has 1 column, a record of schema 'toy' has 6 numbers"),
+        (file("'<f4'", "(2, 3, 4)", "False"),       "t.npy: an array of 3 dimensions; it must have 2, events and numbers: array.reshape(len(array), -1)"),
+        (file("'<f4'", "(5, 6)", "True"),           "t.npy: the array has 96 bytes of 120; get another copy"),
+        (file("'<c8'", "(2, 6)", "False"),          "t.npy: an array of complex numbers (type '<c8'); use f2, f4, f8, or integers of 1 to 8 bytes: array.astype('<f4')"),
+        (file("'|O'", "(2, 6)", "False"),           "t.npy: an array of objects (type '|O'); use f2, f4, f8, or integers of 1 to 8 bytes: array.astype('<f4')"),
+        (file("'<f4'", "(2, 999999999999)", "False"), "t.npy: rows of 999999999999 numbers; at most 1048576 are read"),
+        (file("[('mass', '<U4')]", "(4,)", "False"), "t.npy: field 'mass' is of texts (type '<U4'); use f2, f4, f8, or integers of 1 to 8 bytes"),
+        (file("[('mass', '<f4', (99999, 99999))]", "(4,)", "False"), "t.npy: field 'mass' is too long"),
+        (file("[('mass', [('a', '<f4')])]", "(4,)", "False"), "t.npy: an array whose fields are structures or have titles; store plain fields"),
+        (file("[('mass', '<f4')]", "(2, 2)", "False"), "t.npy: an array of 2 dimensions with named fields; it must have 1, events: array.ravel()"),
+        (b"\x93NUMPY\x01".to_vec(),                 "t.npy: no .npy array: failed to fill whole buffer; get another copy"),
         (b"\x93NUMPY\x02\x00\xff\xff\xff\xff".to_vec(), "t.npy: a .npy header of version 2 and 4294967295 bytes is not known"),
     ];
     for (bytes, message) in table {
         assert_eq!(npy(&bytes, &Options::default()).unwrap_err().to_string(), message);
     }
     let error = npy(&file("'<f4'", "(4, 6)", "False"), &named).unwrap_err().to_string();
-    assert_eq!(error, "t.npy: an array has no column names, so none can be 'event'; use CSV for that");
+    assert_eq!(
+        error,
+        "t.npy: the array has no column names, so none can be 'event'; store an array with named fields, or CSV"
+    );
     let mut big = [0f32; 12];
     big[8] = 1e30;
     big[7] = 16384.0;
@@ -304,6 +341,6 @@ proptest! {
         let wanted: Vec<i64> = raws.iter().map(|&raw| nearest(raw).clamp(-32_768, 32_767)).collect();
         prop_assert_eq!(stored, wanted);
         let outside = raws.iter().filter(|&&raw| !(-32_768..=32_767).contains(&nearest(raw))).count() as u64;
-        prop_assert_eq!(report.clamped.iter().map(|(_, n)| n).sum::<u64>(), outside);
+        prop_assert_eq!(report.changes.iter().map(|changes| changes.clamped).sum::<u64>(), outside);
     }
 }

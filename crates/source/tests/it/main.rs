@@ -4,6 +4,7 @@
 
 mod convert;
 mod sources;
+mod tables;
 mod writer;
 
 use std::convert::Infallible;

@@ -210,15 +210,28 @@ fn what_cannot_be_opened_says_why() {
     assert!(a_folder.ends_with("is a folder; name a .tmf or .tmf.zst file in it"), "{a_folder}");
     for (name, bytes, wanted) in [
         ("empty", &b""[..], "is empty; a Tamis recording starts with a schema frame"),
-        ("text", b"pt,eta\n1,2\n", "is no Tamis recording; make one with `tamis convert`"),
-        ("short", b"TA", "is no Tamis recording; make one with `tamis convert`"),
+        (
+            "text",
+            b"pt,eta\n1,2\n",
+            "is no Tamis recording but a table; make a recording of it with `tamis convert`",
+        ),
+        (
+            "short",
+            b"TA",
+            "is no Tamis recording but a text; if it is a table, `tamis convert` makes a recording of it",
+        ),
+        (
+            "stored",
+            b"\x89MCAP0\r\n\x01",
+            "is no Tamis recording but an MCAP file, as stored events are; `tamis cat` shows stored events, `tamis verify` checks them",
+        ),
         ("cut", &good[..70], "no good schema frame at its start (Torn); get another copy of it"),
         ("damaged", &damaged, "no good schema frame at its start (Crc); get another copy of it"),
         ("frames", frames_only, "no good schema frame at its start (Schema); get another copy of it"),
         (
             "text.zst",
             &zstd::encode_all(&b"pt,eta\n"[..], 1).unwrap(),
-            "is no Tamis recording; make one with `tamis convert`",
+            "is no Tamis recording but a table; make a recording of it with `tamis convert`",
         ),
         (
             "empty.zst",

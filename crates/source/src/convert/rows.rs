@@ -1,0 +1,149 @@
+//! From rows to frames, whatever the table is.
+
+use std::collections::HashMap;
+
+use super::columns::Columns;
+use super::framer::Framer;
+use super::repeats::Repeats;
+use super::values::Misfit;
+use super::{Cell, ConvertError, ConvertReport, Options};
+use crate::TmfWriter;
+
+/// The rows of a table, one after the other.
+pub(super) trait Rows {
+    /// What a row is called: `line` or `row`.
+    const CALLED: &'static str;
+
+    /// Goes on to the next row, if there is one.
+    fn advance(&mut self) -> Result<bool, ConvertError>;
+
+    /// Number of the row, as people count.
+    fn index(&self) -> u64;
+
+    /// The value in a column, if it is a number. A finite number that f64 cannot hold is infinite here, and its text has digits.
+    fn number(&self, column: usize) -> Option<f64>;
+
+    /// The value in a column, if it is a whole number.
+    fn whole(&self, column: usize) -> Option<i128>;
+
+    /// What stands in a column.
+    fn text(&self, column: usize) -> String;
+
+    /// Relative distance of two values of a column that are the same number in other bits.
+    fn noise(&self, column: usize) -> f64;
+}
+
+/// Converts the rows of a table whose columns are bound to the schema of `writer`.
+pub(super) fn convert<R: Rows>(
+    mut rows: R,
+    place: &str,
+    header: &[String],
+    mut columns: Columns,
+    options: &Options,
+    writer: &mut TmfWriter,
+) -> Result<ConvertReport, ConvertError> {
+    let mut framer = Framer::new(writer, options.source_id, columns.event.is_some());
+    let mut repeats = Repeats::default();
+    let mut numbered: HashMap<u32, u64> = HashMap::new();
+    while rows.advance()? {
+        let cell = |rows: &R, column: usize| {
+            let row = format!("{} {}", R::CALLED, rows.index());
+            Box::new(Cell { place: place.into(), row, column: header[column].clone() })
+        };
+        let run = match columns.run {
+            Some(column) => id(&rows, column, u32::MAX.into(), cell)? as u32,
+            None => options.run,
+        };
+        let event = match columns.event {
+            Some(column) => {
+                let event = id(&rows, column, u64::MAX, cell)?;
+                repeats.add(run, event, rows.index());
+                event
+            }
+            None => {
+                let next = numbered.entry(run).or_default();
+                *next += 1;
+                *next - 1
+            }
+        };
+        let out = framer.next(run, event)?;
+        for feed in &mut columns.feeds {
+            let column = feed.column;
+            let Some(value) = rows.number(column) else {
+                let text = rows.text(column);
+                let hint = hint(&text);
+                return Err(ConvertError::NotANumber { cell: cell(&rows, column), text, hint });
+            };
+            // A number beyond f64 is no infinity.
+            let is_stated = value.is_finite() || !rows.text(column).contains(|c: char| c.is_ascii_digit());
+            let noise = rows.noise(column);
+            match feed.store(value, is_stated, noise, rows.index(), options.saturate, out) {
+                Ok(()) => {}
+                Err(Misfit::Nan) => {
+                    return Err(ConvertError::Nan { cell: cell(&rows, column), dtype: feed.dtype() });
+                }
+                Err(Misfit::Range) => return Err(feed.range(cell(&rows, column), rows.text(column))),
+            }
+        }
+    }
+    framer.flush()?;
+    repeats.settle();
+    if let Some(repeats) = repeats.told(R::CALLED) {
+        return Err(ConvertError::Repeats { place: place.into(), repeats });
+    }
+    Ok(ConvertReport {
+        events: framer.events,
+        frames: framer.frames,
+        run_stretches: framer.run_stretches,
+        id_column: columns.event.map(|column| header[column].clone()),
+        changes: columns.changes(),
+        ignored: columns.ignored,
+        uncompared: repeats.uncompared(),
+    })
+}
+
+/// An event id or a run.
+fn id<R: Rows>(
+    rows: &R,
+    column: usize,
+    most: u64,
+    cell: impl Fn(&R, usize) -> Box<Cell>,
+) -> Result<u64, ConvertError> {
+    let whole = rows.whole(column);
+    if let Some(id) = whole.and_then(|whole| u64::try_from(whole).ok()).filter(|&id| id <= most) {
+        return Ok(id);
+    }
+    let hint = match whole {
+        Some(whole) if most == u64::MAX && whole < 0 => {
+            let unsigned = i32::try_from(whole).map(i32::cast_unsigned);
+            let unsigned =
+                unsigned.map(|id| format!("if it is an unsigned number of 32 bits write {id}, or "));
+            format!("; {}number the rows with --ids number", unsigned.unwrap_or_default())
+        }
+        None if most == u64::MAX => "; to number the rows instead give --ids number".into(),
+        _ => String::new(),
+    };
+    Err(ConvertError::NotAnId { cell: cell(rows, column), text: rows.text(column), most, hint })
+}
+
+/// What people write instead of a number.
+fn hint(text: &str) -> &'static str {
+    let text = text.trim();
+    let is_number = |text: &str| text.parse::<f64>().is_ok();
+    if ["", "na", "n/a", "null", "none", "-", "?"].contains(&text.to_ascii_lowercase().as_str()) {
+        return "; if it means that there is none, write nan, which f32 and f16 hold, or leave out the row";
+    }
+    if text.matches(',').count() == 1 && is_number(&text.replace(',', ".")) {
+        return "; write a decimal point, not a comma";
+    }
+    if text.contains(',') && is_number(&text.replace(',', "")) {
+        return "; leave out the commas between digits";
+    }
+    if text.split_whitespace().next().is_some_and(|word| word != text && is_number(word)) {
+        return "; leave out the unit";
+    }
+    if ["true", "false"].contains(&text.to_ascii_lowercase().as_str()) {
+        return "; write 1 or 0";
+    }
+    ""
+}

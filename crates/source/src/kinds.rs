@@ -1,0 +1,289 @@
+//! What a file is, by its first bytes: so that a file in the wrong place is called what it is.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// Bytes that are looked at.
+pub(crate) const HEAD_BYTES: u64 = 4096;
+
+/// What a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Nothing.
+    Empty,
+    /// A stream of frames.
+    Recording,
+    /// Anything that was compressed with zstd.
+    Zstd,
+    /// Stored events, or another MCAP file.
+    Mcap,
+    /// A `NumPy` array.
+    Npy,
+    /// A `NumPy` archive of arrays.
+    Npz,
+    /// A text with commas, semicolons or tabs in its first line.
+    Table,
+    /// A menu.
+    Menu,
+    /// A schema of events.
+    Schema,
+    /// A recipe for training.
+    Recipe,
+    /// `model.toml` of a bundle.
+    Manifest,
+    /// JSON, be it a ledger or a model of another framework.
+    Json,
+    /// Any other text.
+    Text,
+    /// Text in 16 bits.
+    Utf16,
+    /// A folder in one file: a bundle, perhaps.
+    Tar,
+    /// Weights.
+    Safetensors,
+    /// What Python's `pickle` made, `PyTorch` included.
+    Pickle,
+    /// A format that Tamis does not read, and that has a name.
+    Foreign(&'static str),
+    /// Anything packed that another program unpacks, and that program.
+    Packed(&'static str, &'static str),
+    /// Something else.
+    Unknown,
+}
+
+/// First bytes of formats that are told by these alone.
+const MAGIC: [(&[u8], Kind); 21] = [
+    (b"TAMF", Kind::Recording),
+    (b"\x28\xB5\x2F\xFD", Kind::Zstd),
+    (b"\x89MCAP0\r\n", Kind::Mcap),
+    (b"\x93NUMPY", Kind::Npy),
+    (b"\x1F\x8B", Kind::Packed("gzip", "gzip -dc")),
+    (b"BZh", Kind::Packed("bzip2", "bzip2 -dc")),
+    (b"\xFD7zXZ\0", Kind::Packed("xz", "xz -dc")),
+    (b"\x04\x22\x4D\x18", Kind::Packed("lz4", "lz4 -dc")),
+    (b"\xFF\xFE", Kind::Utf16),
+    (b"\xFE\xFF", Kind::Utf16),
+    (b"PAR1", Kind::Foreign("a Parquet file")),
+    (b"ARROW1", Kind::Foreign("an Arrow file")),
+    (b"\x89HDF", Kind::Foreign("an HDF5 file")),
+    (b"root", Kind::Foreign("a ROOT file")),
+    (b"SQLite format 3", Kind::Foreign("an SQLite database")),
+    (b"\x89PNG", Kind::Foreign("a PNG image")),
+    (b"\xFF\xD8\xFF", Kind::Foreign("a JPEG image")),
+    (b"%PDF", Kind::Foreign("a PDF document")),
+    (b"\x7FELF", Kind::Foreign("a program")),
+    (b"SIMPLE  =", Kind::Foreign("a FITS file")),
+    (b"\xD0\xCF\x11\xE0", Kind::Foreign("an old Excel file")),
+];
+
+impl Kind {
+    /// By the first bytes of a file; a few thousand are enough.
+    pub fn of(head: &[u8]) -> Self {
+        if head.is_empty() {
+            return Self::Empty;
+        }
+        // A text may begin with a word that is also the mark of a format.
+        let text = as_text(head);
+        let marked = MAGIC.iter().find(|(magic, _)| head.starts_with(magic));
+        if let Some((magic, kind)) = marked
+            && (text.is_none() || magic.len() > 4)
+        {
+            return *kind;
+        }
+        // A skippable frame may stand before the first one that has content.
+        if matches!(head, [0x50..=0x5F, 0x2A, 0x4D, 0x18, ..]) {
+            return Self::Zstd;
+        }
+        if head.starts_with(b"PK\x03\x04") {
+            return zipped(head);
+        }
+        if head.get(257..262) == Some(b"ustar") {
+            return Self::Tar;
+        }
+        if head.get(8) == Some(&b'{') && head[..8].ends_with(&[0; 4]) {
+            return Self::Safetensors;
+        }
+        if matches!(head, [0x80, 2..=5, ..]) {
+            return Self::Pickle;
+        }
+        match text {
+            Some(text) => kind_of_text(text),
+            None if is_wide(head) => Self::Utf16,
+            None => Self::Unknown,
+        }
+    }
+
+    /// Of a file; [`Self::Unknown`] if it cannot be read.
+    pub fn of_file(path: &Path) -> Self {
+        let mut head = Vec::new();
+        let read = File::open(path).and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head));
+        read.map_or(Self::Unknown, |_| Self::of(&head))
+    }
+
+    /// `a menu`.
+    pub fn noun(self) -> String {
+        match self {
+            Self::Empty => "an empty file",
+            Self::Recording => "a Tamis recording",
+            Self::Zstd => "compressed with zstd",
+            Self::Mcap => "an MCAP file, as stored events are",
+            Self::Npy => "a NumPy array",
+            Self::Npz => "a NumPy archive (.npz)",
+            Self::Table => "a table",
+            Self::Menu => "a menu",
+            Self::Schema => "a schema of events",
+            Self::Recipe => "a recipe for training",
+            Self::Manifest => "the model.toml of a bundle",
+            Self::Json => "JSON",
+            Self::Text => "a text",
+            Self::Utf16 => "text in UTF-16",
+            Self::Tar => "a tar file",
+            Self::Safetensors => "a safetensors file",
+            Self::Pickle => "a Python pickle",
+            Self::Foreign(noun) => noun,
+            Self::Packed(by, _) => return format!("compressed with {by}"),
+            Self::Unknown => "a file of an unknown kind",
+        }
+        .into()
+    }
+
+    /// What to do with such a file, where it is not what is asked for.
+    pub fn remedy(self) -> String {
+        match self {
+            Self::Empty => "get another copy of it",
+            Self::Recording => "`tamis replay` runs it, `tamis cat` shows its events",
+            Self::Zstd => "unpack it first, with: zstd -d",
+            Self::Mcap => "`tamis cat` shows stored events, `tamis verify` checks them",
+            Self::Npy | Self::Table => "make a recording of it with `tamis convert`",
+            Self::Npz => "store one array of it with numpy.save, and make a recording with `tamis convert`",
+            Self::Menu => "name it with --menu",
+            Self::Schema => "name it with --schema",
+            Self::Recipe => "`tamis train` trains a model with it",
+            Self::Manifest => "name its folder where a bundle is asked for",
+            Self::Json | Self::Text | Self::Utf16 | Self::Unknown => {
+                "if it is a table, `tamis convert` makes a recording of it"
+            }
+            Self::Tar => "name it where a bundle is asked for, if it is one",
+            Self::Safetensors | Self::Pickle => "`tamis model import` reads weights",
+            Self::Foreign(_) => "Tamis does not read these; export a table as CSV or .npy, and convert it",
+            Self::Packed(_, unpack) => return format!("unpack it first, with: {unpack}"),
+        }
+        .into()
+    }
+
+    /// What to do with such a file where a table is asked for.
+    pub(crate) fn remedy_as_table(self) -> String {
+        match self {
+            Self::Packed(_, unpack) => {
+                format!("give the table itself, as in: {unpack} FILE | tamis convert - --schema ...")
+            }
+            Self::Npz => "give one array of it, stored by numpy.save".into(),
+            Self::Utf16 => "save it as UTF-8, as with: iconv -f UTF-16 -t UTF-8".into(),
+            Self::Recording => "it needs no conversion; `tamis replay` runs it".into(),
+            Self::Mcap => "`tamis cat --jsonl` shows the events in it; a table is CSV or .npy".into(),
+            Self::Zstd => "it was compressed twice; unpack it first, with: zstd -d".into(),
+            Self::Menu | Self::Schema | Self::Recipe => format!("{}; a table is CSV or .npy", self.remedy()),
+            _ => "a table is CSV with a line of column names, or .npy".into(),
+        }
+    }
+}
+
+/// The head as text, if it is one. A character may be cut at the end.
+fn as_text(head: &[u8]) -> Option<&str> {
+    let text = match std::str::from_utf8(head) {
+        Ok(text) => text,
+        Err(error) if error.error_len().is_none() => {
+            std::str::from_utf8(&head[..error.valid_up_to()]).ok()?
+        }
+        Err(_) => return None,
+    };
+    let is_control = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\u{c}');
+    (!text.is_empty() && !text.contains(is_control)).then_some(text)
+}
+
+fn kind_of_text(text: &str) -> Kind {
+    let text = text.trim_start_matches('\u{feff}').trim_start();
+    let has = |word: &str| text.starts_with(word) || text.contains(&format!("\n{word}"));
+    match () {
+        () if text.starts_with('{') => Kind::Json,
+        () if has("[[line]]") || has("[[stream]]") => Kind::Menu,
+        () if has("[[field]]") || has("field = [") => Kind::Schema,
+        () if has("epochs =") || has("[[data]]") => Kind::Recipe,
+        () if has("[weights]") || has("architecture =") => Kind::Manifest,
+        () if text.lines().next().is_some_and(|line| line.contains([',', ';', '\t'])) => Kind::Table,
+        () => Kind::Text,
+    }
+}
+
+/// Every other byte of a text of Latin letters is 0 in UTF-16.
+fn is_wide(head: &[u8]) -> bool {
+    let zeros = |from: usize| head.iter().skip(from).step_by(2).filter(|&&byte| byte == 0).count();
+    let half = head.len() / 2;
+    half >= 4 && ((zeros(0) == 0 && zeros(1) == half) || (zeros(1) == 0 && zeros(0) >= half))
+}
+
+/// A zip, by the name of its first entry.
+fn zipped(head: &[u8]) -> Kind {
+    let length = head.get(26..28).map_or(0, |bytes| usize::from(u16::from_le_bytes([bytes[0], bytes[1]])));
+    let name = head.get(30..30 + length).unwrap_or_default();
+    match name {
+        name if name.ends_with(b".npy") => Kind::Npz,
+        name if name.ends_with(b"data.pkl") => Kind::Pickle,
+        b"[Content_Types].xml" => Kind::Foreign("an Excel file"),
+        _ => Kind::Packed("zip", "unzip -p"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_called_what_they_are() {
+        let mut tar = vec![0; 512];
+        tar[..10].copy_from_slice(b"model.toml");
+        tar[257..262].copy_from_slice(b"ustar");
+        let zip = |name: &str| {
+            let mut zip = b"PK\x03\x04".to_vec();
+            zip.resize(26, 0);
+            zip.extend((name.len() as u16).to_le_bytes());
+            zip.extend([0, 0]);
+            zip.extend(name.as_bytes());
+            zip
+        };
+        let wide: Vec<u8> = "pt,eta\n1,2\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        #[rustfmt::skip]
+        let table: [(&[u8], Kind); 23] = [
+            (b"", Kind::Empty),
+            (b"TAMF\x01\0\0\0", Kind::Recording),
+            (b"\x28\xB5\x2F\xFD\x04", Kind::Zstd),
+            (b"\x50\x2A\x4D\x18\x04\0\0\0", Kind::Zstd),
+            (b"\x89MCAP0\r\n\x01", Kind::Mcap),
+            (b"\x93NUMPY\x01\0", Kind::Npy),
+            (&zip("arr_0.npy"), Kind::Npz),
+            (&zip("archive/data.pkl"), Kind::Pickle),
+            (&zip("t.csv"), Kind::Packed("zip", "unzip -p")),
+            (b"\x1F\x8B\x08\0", Kind::Packed("gzip", "gzip -dc")),
+            (b"PAR1\x15\0", Kind::Foreign("a Parquet file")),
+            (&wide, Kind::Utf16),
+            (b"\xFF\xFEp\0t\0", Kind::Utf16),
+            (&tar, Kind::Tar),
+            (b"\x40\0\0\0\0\0\0\0{\"a\"", Kind::Safetensors),
+            (b"\x80\x04\x95", Kind::Pickle),
+            (b"name = \"a\"\n\n[[line]]\nwhen = \"x > 1, 2\"\n", Kind::Menu),
+            (b"name = \"a\"\n[[field]]\nname = \"x\"\n", Kind::Schema),
+            (b"{\"a\": 1}", Kind::Json),
+            (b"x;y\n1;2\n", Kind::Table),
+            (b"root,x\n1,2\n", Kind::Table),
+            (b"x\n1\n", Kind::Text),
+            (b"\x08\x07\x12\x07pytorch", Kind::Unknown),
+        ];
+        for (head, kind) in table {
+            assert_eq!(Kind::of(head), kind, "{head:?}");
+        }
+        // A character that the head cuts is no reason to doubt the text.
+        assert_eq!(Kind::of(&"µ,x".as_bytes()[..1]), Kind::Unknown);
+        assert_eq!(Kind::of(&"x,µ".as_bytes()[..3]), Kind::Table);
+    }
+}

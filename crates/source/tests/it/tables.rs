@@ -1,0 +1,282 @@
+//! Tables as people have them: event ids that repeat, cells that are empty, other separators, other arrays, other files.
+
+use std::io::Write;
+
+use tamis_event::Schema;
+use tamis_source::convert::{self, Changes, ConvertError, ConvertReport, Ids, Options};
+
+use crate::convert::{Frames, HEADER, converted, npy, npy_file};
+
+/// A table for a schema of the field `x` alone.
+fn one(dtype: &str, table: &[u8], options: &Options) -> Result<(ConvertReport, Frames), ConvertError> {
+    let schema = format!("name = \"one\"\n[[field]]\nname = \"x\"\ndtype = \"{dtype}\"\n");
+    let schema = Schema::parse(schema.as_bytes()).unwrap();
+    converted(&schema, |writer| convert::table(table, "t.csv", &schema, options, writer))
+}
+
+fn refused(dtype: &str, table: impl AsRef<[u8]>, options: &Options) -> String {
+    one(dtype, table.as_ref(), options).unwrap_err().to_string()
+}
+
+fn values(frames: &Frames) -> Vec<f64> {
+    frames.iter().flat_map(|frame| frame.3.iter().map(|event| event[0])).collect()
+}
+
+fn with(ids: Ids) -> Options {
+    Options { ids: Some(ids), run: 9, ..Options::default() }
+}
+
+#[test]
+fn a_repeated_id_is_named_and_rows_can_be_numbered_instead() {
+    let table = "run,event,x\n3,500,1\n3,501,2\n4,500,3\n\n3,501,4\n3,500,5\n";
+    let told = "t.csv: event 501 of run 3 stands in line 3 and again in line 6; event 500 of run 3 stands in line 2 and again in line 7; number the rows instead with --ids number, or name another --event-column";
+    assert_eq!(refused("u8", table, &Options::default()), told);
+    assert_eq!(refused("u8", table, &with(Ids::Label)), told);
+
+    let (report, frames) = one("u8", table.as_bytes(), &with(Ids::Number)).unwrap();
+    let found: Vec<_> = frames.iter().map(|frame| (frame.0, frame.1, frame.2, frame.3.len())).collect();
+    // Numbers go on where a run goes on, so that none is missing.
+    assert_eq!(found, [(3, 0, false, 2), (4, 0, false, 1), (3, 2, false, 2)]);
+    assert_eq!((report.ignored, report.id_column, report.run_stretches), (vec!["event".into()], None, 3));
+
+    let (report, frames) = one("u8", table.as_bytes(), &with(Ids::Ignore)).unwrap();
+    assert_eq!((frames[0].0, frames[0].1, frames[0].2, values(&frames).len()), (9, 0, false, 5));
+    assert_eq!((frames.len(), report.ignored), (1, vec!["run".into(), "event".into()]));
+
+    // Many more than are named, and arrays.
+    let many: String = (0..1000).map(|k| format!("{},1\n", k % 10)).collect();
+    let error = refused("u8", format!("event,x\n{many}"), &Options { run: 1, ..Options::default() });
+    assert!(error.contains("event 0 of run 1 stands in line 2 and again in line 12"), "{error}");
+    assert!(error.contains("987 more rows repeat an id"), "{error}");
+    let array =
+        npy_file("[('event', '<u8'), ('x', '|u1')]", "(2,)", "False", &[7, 0, 0, 0, 0, 0, 0, 0, 1].repeat(2));
+    assert!(
+        refused("u8", array, &Options::default())
+            .contains("event 7 of run 0 stands in row 0 and again in row 1")
+    );
+}
+
+#[test]
+fn ids_of_other_programs() {
+    let (_, frames) =
+        one("u8", b"event,x\n5.0,1\n1e3,2\n18446744073709551615,3\n", &Options::default()).unwrap();
+    assert_eq!(frames.iter().map(|frame| frame.1).collect::<Vec<_>>(), [5, 1000, u64::MAX]);
+    let error = refused("u8", "Event,x\n-1740574263,1\n", &Options::default());
+    assert_eq!(
+        error,
+        "t.csv, line 2, column 'Event': '-1740574263' is no whole number from 0 to 18446744073709551615; if it is an unsigned number of 32 bits write 2554393033, or number the rows with --ids number"
+    );
+    for (ids, event) in [(Ids::Number, "-1740574263"), (Ids::Ignore, "-1740574263"), (Ids::Number, "a4-b7")] {
+        let (_, frames) = one("u8", format!("Event,x\n{event},1\n").as_bytes(), &with(ids)).unwrap();
+        assert_eq!((frames[0].1, frames[0].2), (0, false));
+    }
+    for event in ["1e30", "nan", "18446744073709551616", "5.5"] {
+        assert!(
+            refused("u8", format!("event,x\n{event},1\n"), &Options::default())
+                .contains("is no whole number")
+        );
+    }
+}
+
+#[test]
+fn an_empty_cell_never_shifts_the_rows_below() {
+    let options = Options::default();
+    let empty = "t.csv, line 3, column 'x': '' is no number; if it means that there is none, write nan, which f32 and f16 hold, or leave out the row";
+    let blank = "t.csv: line 3 is blank, which is an empty cell in a table of one column; give it a number (nan, if there is none), or remove it";
+    for ending in ["\n", "\r\n"] {
+        let refused = |table: &str| refused("f32", table.replace('\n', ending), &options);
+        assert_eq!(refused("x\n1.0\n\"\"\n3.0\n"), empty);
+        assert_eq!(refused("x\n1.0\n\"\"\n"), empty);
+        assert_eq!(refused("x\n1.0\n\n3.0\n"), blank);
+        assert_eq!(refused("x\n1.0\n  \n\n3.0\n"), blank);
+        assert_eq!(refused("x\n1.0\n\n\"\"\n"), blank);
+        assert_eq!(refused("x,\n1.0,\n,\n"), empty);
+        let error = refused("x\n1.0,\n3.0,\n");
+        assert_eq!(
+            error,
+            "t.csv: line 2 has 2 columns, the header has 1; does a separator too many end the line?"
+        );
+        // What ends a text is no row, and in a table of several columns a blank line is none anywhere.
+        let rows =
+            |table: &str| values(&one("f32", table.replace('\n', ending).as_bytes(), &options).unwrap().1);
+        assert_eq!(rows("x\n1.0\n3.0\n\n \n"), [1.0, 3.0]);
+        assert_eq!(rows("\n\nx\n1.0\n\"3.0\""), [1.0, 3.0]);
+        assert_eq!(rows("x,\n1.0,\n\n3.0,\n"), [1.0, 3.0]);
+    }
+}
+
+#[test]
+fn what_changes_is_counted_and_what_cannot_be_kept_is_refused() {
+    let changes =
+        |dtype: &str, table: &str| one(dtype, table.as_bytes(), &Options::default()).unwrap().0.changes;
+    let none = || Changes { column: "x".into(), ..Changes::default() };
+    // Lines 2, 3, ...: half a step, nothing, a little.
+    assert_eq!(
+        changes("i8", "x\n0.5\n-7\n3.25\n1e-3\n"),
+        [Changes { rounded: 3, largest_change: 0.5, largest_row: 2, ..none() }]
+    );
+    // Floats round fractions, and nobody wonders; whole numbers are another matter, and what becomes nothing.
+    assert_eq!(changes("f32", "x\n0.1\n3.14159265358979\n16777216\n1e20\n-0\n"), []);
+    assert_eq!(
+        changes("f32", "x\n16777217\n1e-60\n33554435\n"),
+        [Changes { rounded: 3, largest_change: 1.0, largest_row: 2, ..none() }]
+    );
+    assert_eq!(
+        changes("f16", "x\n2049\n0.1\n"),
+        [Changes { rounded: 1, largest_change: 1.0, largest_row: 2, ..none() }]
+    );
+    assert_eq!(changes("f32", "x\nnan\ninf\n-Infinity\nNaN\n"), [Changes { nan: 2, infinite: 2, ..none() }]);
+
+    for (dtype, low, high) in
+        [("f32", f64::from(f32::MIN), f64::from(f32::MAX)), ("f16", -65504.0, 65504.0), ("i8", -128.0, 127.0)]
+    {
+        let error = refused(dtype, "x\n1\n1e400\n", &Options::default());
+        assert!(
+            error.starts_with(&format!("t.csv, line 3, column 'x': 1e400 does not fit x ({dtype})")),
+            "{error}"
+        );
+        let saturate = Options { saturate: true, ..Options::default() };
+        let (report, frames) = one(dtype, b"x\n1e400\n-1e400\n", &saturate).unwrap();
+        assert_eq!(
+            (values(&frames), report.changes),
+            (vec![high, low], vec![Changes { clamped: 2, ..none() }])
+        );
+    }
+
+    // A scale is no loss of digits: 0.3 is three steps of 0.1, in f64 and in f32.
+    let schema =
+        Schema::parse(b"name = \"s\"\n[[field]]\nname = \"x\"\ndtype = \"i16\"\nscale = 0.1\n").unwrap();
+    let table = |bytes: &[u8]| {
+        converted(&schema, |writer| convert::table(bytes, "t", &schema, &Options::default(), writer))
+            .unwrap()
+            .0
+            .changes
+    };
+    let all: String = (-32_000..32_000).step_by(7).map(|k| format!("{}\n", f64::from(k) / 10.0)).collect();
+    assert_eq!(table(format!("x\n{all}").as_bytes()), []);
+    let all: Vec<u8> =
+        (-32_000i16..32_000).step_by(7).flat_map(|k| (f32::from(k) / 10.0).to_le_bytes()).collect();
+    assert_eq!(table(&npy_file("'<f4'", &format!("({},)", all.len() / 4), "False", &all)), []);
+    let changes = table(b"x\n0.31\n");
+    assert!(changes[0].rounded == 1 && (changes[0].largest_change - 0.01).abs() < 1e-12, "{changes:?}");
+}
+
+#[test]
+fn separators_are_found_in_the_header() {
+    for separator in [",", ";", "\t", "|"] {
+        let table = format!("event{separator}\"a,;b\"{separator}x\n5{separator}x{separator}7\n");
+        let (report, frames) = one("u8", table.as_bytes(), &Options::default()).unwrap();
+        assert_eq!((frames[0].1, values(&frames), report.ignored), (5, vec![7.0], vec!["a,;b".to_owned()]));
+    }
+    for (cell, hint) in [
+        ("1,5", "write a decimal point, not a comma"),
+        ("1,234.5", "leave out the commas between digits"),
+        ("20.5 GeV", "leave out the unit"),
+        ("NA", "write nan"),
+        ("true", "write 1 or 0"),
+    ] {
+        let error = refused("f32", format!("x;y\n{cell};1\n"), &Options::default());
+        assert!(
+            error.starts_with(&format!("t.csv, line 2, column 'x': '{cell}' is no number; "))
+                && error.contains(hint),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn arrays_in_every_order_and_with_names() {
+    let numbers = [1.0f32, 2.0, 3.0, 4.0, 5.5, 6.0, -1.0, -2.0, -3.0, 0.0, -5.5, 7.0];
+    let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+    let (_, wanted) = npy(&npy_file("'<f4'", "(2, 6)", "False", &bytes), &Options::default()).unwrap();
+    assert_eq!(wanted[0].3.len(), 2);
+    let columns: Vec<f32> = (0..6).flat_map(|k| [numbers[k], numbers[k + 6]]).collect();
+    let fortran: Vec<u8> = columns.iter().flat_map(|number| number.to_le_bytes()).collect();
+    let big: Vec<u8> = numbers.iter().flat_map(|number| number.to_be_bytes()).collect();
+    // f16 by hand: the exponent has 5 bits and a bias of 15.
+    let half = |number: f32| {
+        ((number.to_bits() >> 16 & 0x8000)
+            | if number == 0.0 {
+                0
+            } else {
+                ((number.to_bits() >> 23 & 0xFF) - 112) << 10 | number.to_bits() >> 13 & 0x3FF
+            }) as u16
+    };
+    let halves: Vec<u8> = numbers.iter().flat_map(|&number| half(number).to_le_bytes()).collect();
+    for (descr, fortran_order, data) in
+        [("'<f4'", "True", fortran), ("'>f4'", "False", big), ("'<f2'", "False", halves)]
+    {
+        let (_, frames) = npy(&npy_file(descr, "(2, 6)", fortran_order, &data), &Options::default()).unwrap();
+        assert_eq!(frames, wanted, "{descr} {fortran_order}");
+    }
+    // Named fields in another order, with an id, an array, and room between them.
+    let descr = "[('n', '<i8'), ('truth.label', '|b1'), ('', '|V3'), ('mu.pt', '>i2', (2,)), ('mass', '<f8'), ('quality', '|u1'), ('r', '<f4')]";
+    let mut row = (-5i64).to_le_bytes().to_vec();
+    row.extend([1, 9, 9, 9, 0, 3, 0xFF, 0xFE]);
+    row.extend(2.5f64.to_le_bytes());
+    row.push(4);
+    row.extend(0.5f32.to_le_bytes());
+    let array = npy_file(descr, "(1,)", "False", &row);
+    let options = Options {
+        map: vec![("r".into(), "ratio".into())],
+        event_column: Some("n".into()),
+        ..Options::default()
+    };
+    let error = npy(&array, &options).unwrap_err().to_string();
+    assert!(error.starts_with("t.npy, row 0, column 'n': '-5' is no whole number"), "{error}");
+    let (report, frames) = npy(&array, &Options { ids: Some(Ids::Number), ..options }).unwrap();
+    assert_eq!(
+        (frames[0].3[0].clone(), report.ignored),
+        (vec![3.0, -2.0, 2.5, 90.0 * 0.1 - 5.0, 0.5, 1.0], vec!["n".to_owned()])
+    );
+    assert!(HEADER.contains("mu.pt[1]"));
+}
+
+#[test]
+fn other_files_are_called_what_they_are() {
+    let mut compressed = zstd_of(b"x\n1\n2\n");
+    assert_eq!(values(&one("u8", &compressed, &Options::default()).unwrap().1), [1.0, 2.0]);
+    compressed.truncate(compressed.len() - 3);
+    assert!(refused("u8", &compressed, &Options::default()).contains("cannot be read"));
+    let wide: Vec<u8> = "x\n1\n2\n3\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    #[rustfmt::skip]
+    let table: [(&[u8], &str); 9] = [
+        (b"", "t.csv is empty; a table starts with a line of column names"),
+        (b"\n \n", "t.csv is empty; a table starts with a line of column names"),
+        (b"\x1f\x8b\x08\0\0", "t.csv is compressed with gzip: give the table itself, as in: gzip -dc FILE | tamis convert - --schema ..."),
+        (&wide, "t.csv is text in UTF-16: save it as UTF-8, as with: iconv -f UTF-16 -t UTF-8"),
+        (b"PAR1\x15\0\x15", "t.csv is a Parquet file: a table is CSV with a line of column names, or .npy"),
+        (b"\x89PNG\r\n\x1a\n\0", "t.csv is a PNG image: a table is CSV with a line of column names, or .npy"),
+        (b"\x89MCAP0\r\n\x01", "t.csv is an MCAP file, as stored events are: `tamis cat --jsonl` shows the events in it; a table is CSV or .npy"),
+        (b"TAMF\x01\0", "t.csv is a Tamis recording: it needs no conversion; `tamis replay` runs it"),
+        (b"name = \"m\"\n[[line]]\n", "t.csv is a menu: name it with --menu; a table is CSV or .npy"),
+    ];
+    for (bytes, message) in table {
+        assert_eq!(refused("u8", bytes, &Options::default()), message);
+    }
+    let error = refused("u8", [b"x\n1\n", &[0xFF; 10][..]].concat(), &Options::default());
+    assert!(error.starts_with("t.csv, line 3, column 'x'"), "{error}");
+    assert!(refused("u8", b"x\xE9\n1\n", &Options::default()).contains("is not UTF-8 text"));
+}
+
+fn zstd_of(bytes: &[u8]) -> Vec<u8> {
+    // One raw block in a frame with a window of 1 KiB, by RFC 8878.
+    let mut frame = vec![0x28, 0xB5, 0x2F, 0xFD, 0, 0];
+    frame.write_all(&((bytes.len() as u32) << 3 | 1).to_le_bytes()[..3]).unwrap();
+    frame.extend(bytes);
+    frame
+}
+
+/// Work that is quadratic in the number of columns would not end here while anybody waits.
+#[test]
+fn a_hundred_thousand_columns_are_no_matter() {
+    let schema =
+        Schema::parse(b"name = \"w\"\n[[field]]\nname = \"x\"\ndtype = \"u8\"\nlen = 100000\n").unwrap();
+    let names: Vec<String> = (0..100_000).flat_map(|k| [format!("x[{k}]"), format!("y{k}")]).collect();
+    let row = vec!["1"; names.len()].join(",");
+    let table = format!("{}\n{row}\n{row}\n", names.join(","));
+    let convert =
+        |writer: &mut _| convert::table(table.as_bytes(), "t.csv", &schema, &Options::default(), writer);
+    let (report, frames) = converted(&schema, convert).unwrap();
+    assert_eq!((report.ignored.len(), frames[0].3[1].iter().sum::<f64>()), (100_000, 100_000.0));
+}
