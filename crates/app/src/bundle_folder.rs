@@ -9,6 +9,10 @@ use crate::{Exit, Failure};
 
 /// Refuses a folder that is there, unless it may be replaced. Asked before the work begins that the bundle is the result of.
 pub(crate) fn may_write(folder: &Path, overwrite: bool) -> Result<(), Failure> {
+    if folder == Path::new("-") {
+        let message = "a bundle is a folder, and - is standard output; name a folder";
+        return Err(Failure::new(Exit::Settings, message));
+    }
     if folder.exists() && !overwrite {
         let message =
             format!("{}: exists; give --overwrite to replace it, or another --out", folder.display());

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use tamis_event::Schema;
 use tamis_sim::{GenOptions, Generated, Generator};
 use tamis_source::convert::{ConvertError, ConvertReport, Options, table};
-use tamis_source::{TmfWriter, WriteError, Written};
+use tamis_source::{FileKind, TmfWriter, WriteError, Written};
 
 use crate::exit::OrFail;
+use crate::wrong_file::or_wrong_file;
 use crate::{Exit, Failure};
 
 /// A conversion, as asked for.
@@ -90,7 +91,7 @@ pub fn generate(
         writer.write_frame(frame)?;
         events += tamis_event::FrameHeader::read(frame).map_or(0, |header| u64::from(header.n_events));
         progress(events);
-        Ok::<(), tamis_source::WriteError>(())
+        Ok::<(), WriteError>(())
     });
     let generated = generated.map_err(|error| unwritten(&error))?;
     Ok((generated, writer.finish().map_err(|error| unwritten(&error))?))
@@ -103,4 +104,5 @@ pub(crate) fn read_schema(path: &Path) -> Result<Schema, Failure> {
     Schema::parse(&text.or_fail(Exit::Input)?)
         .map_err(|error| format!("{place}: {error}"))
         .or_fail(Exit::Input)
+        .map_err(|failure| or_wrong_file(path, &[FileKind::Schema], "schema", failure))
 }

@@ -4,16 +4,21 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use tamis_model::{Bundle, BundleFiles, GoldenInputs, Import};
+use tamis_source::FileKind;
 
 use crate::convert::read_schema;
 use crate::exit::OrFail;
 use crate::frames::{Frame, Frames};
+use crate::wrong_file::or_wrong_file;
 use crate::{Exit, Failure, bundle_folder};
 
 /// Most bytes of a file that is imported: what the largest bundle holds.
 const FILE_BYTES_MAX: u64 = 64 << 20;
 /// Most events of a recording that golden vectors are made of.
 const GOLDEN_EVENTS: usize = 256;
+
+/// What a network of another framework may look like; ONNX has no mark of its own.
+const NETWORKS: [FileKind; 4] = [FileKind::Safetensors, FileKind::Pickle, FileKind::Json, FileKind::Tar];
 
 /// An import, as asked for.
 #[derive(Clone, Debug)]
@@ -64,8 +69,11 @@ pub fn import(settings: &ImportSettings) -> Result<Bundle, Failure> {
             (None, None) => GoldenInputs::Noise,
         },
     };
-    let files: BundleFiles =
-        import.run().map_err(|error| format!("{}: {error}", settings.file.display())).or_fail(Exit::Input)?;
+    let files: BundleFiles = import
+        .run()
+        .map_err(|error| format!("{}: {error}", settings.file.display()))
+        .or_fail(Exit::Input)
+        .map_err(|failure| or_wrong_file(&settings.file, &NETWORKS, "model of another framework", failure))?;
     bundle_folder::write(&settings.out, &files.files(), settings.overwrite)?;
     // What was written must load like any other bundle.
     Bundle::load(&settings.out).or_fail(Exit::Internal)

@@ -33,6 +33,7 @@ mod settings;
 mod stored;
 mod train;
 mod verify;
+mod wrong_file;
 
 pub use bench::{
     BENCH_VERSION, Bench, BenchSettings, BenchStep, Change, Changes, Conditions, EngineSpeed, Limit, Load,

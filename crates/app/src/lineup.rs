@@ -9,7 +9,7 @@ use tamis_pipeline::Scorer;
 use tamis_port::Classifier;
 
 use crate::exit::OrFail;
-use crate::models::read_menu;
+use crate::models::{load_bundle, read_menu};
 use crate::{Exit, Failure};
 
 /// A bundle, and what its scores are called by.
@@ -33,7 +33,7 @@ impl Lineup {
     pub(crate) fn load(bundles: &[NamedBundle]) -> Result<Self, Failure> {
         let mut models: Vec<(String, Bundle)> = Vec::new();
         for NamedBundle { name, path } in bundles {
-            let bundle = Bundle::load(path).or_fail(Exit::Input)?;
+            let bundle = load_bundle(path)?;
             let name = name.clone().unwrap_or_else(|| bundle.name().into());
             if models.iter().any(|(other, _)| *other == name) {
                 let message =
@@ -50,7 +50,7 @@ impl Lineup {
         let menu = read_menu(path)?;
         let folder = path.parent().unwrap_or(Path::new("."));
         let load = |model: &tamis_menu::ModelRef| {
-            let bundle = Bundle::load(&folder.join(&model.bundle)).or_fail(Exit::Input)?;
+            let bundle = load_bundle(&folder.join(&model.bundle))?;
             Ok((model.name.clone(), bundle))
         };
         let models = menu.models().iter().map(load).collect::<Result<_, _>>()?;
@@ -61,7 +61,7 @@ impl Lineup {
     pub(crate) fn replaced(&self, bundles: &[NamedBundle]) -> Result<Self, Failure> {
         let mut models = self.models.clone();
         for NamedBundle { name, path } in bundles {
-            let bundle = Bundle::load(path).or_fail(Exit::Input)?;
+            let bundle = load_bundle(path)?;
             let wanted = name.as_deref().unwrap_or(bundle.name());
             let known: Vec<&str> = self.models.iter().map(|(name, _)| name.as_str()).collect();
             // Who is alone needs no name.

@@ -10,12 +10,12 @@ use tamis_model::{Bundle, Description, Engine, Model};
 use tamis_port::Classifier;
 use tamis_sim::{GenOptions, Generator};
 
+use crate::Failure;
 use crate::bench::Spread;
 use crate::blocks::BATCH;
 use crate::convert::read_schema;
-use crate::exit::OrFail;
 use crate::lineup::engines_found;
-use crate::{Exit, Failure};
+use crate::models::load_bundle;
 
 /// Runs that are measured; one more is made first and thrown away.
 const RUNS: usize = 7;
@@ -55,7 +55,7 @@ pub struct Speed {
 
 /// Loads a bundle, describes it, and measures it on noise. The events are those of `schema`, by default of one with just its inputs.
 pub fn model_info(path: &Path, schema: Option<&Path>) -> Result<ModelInfo, Failure> {
-    let bundle = Bundle::load(path).or_fail(Exit::Input)?;
+    let bundle = load_bundle(path)?;
     let schema = match schema {
         Some(schema) => Ok(read_schema(schema)?),
         None => bundle.own_schema().map_err(|error| error.to_string()),

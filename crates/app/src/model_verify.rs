@@ -10,6 +10,7 @@ use crate::convert::read_schema;
 use crate::exit::OrFail;
 use crate::frames::Frames;
 use crate::lineup::{check_engine, engines_found};
+use crate::models::no_bundle;
 use crate::{Exit, Failure};
 
 /// A check, as asked for.
@@ -83,7 +84,9 @@ pub fn verify_model(settings: &VerifyModelSettings) -> Result<ModelVerification,
     };
     let bundle = match Bundle::load(&settings.bundle) {
         Ok(bundle) => bundle,
-        Err(error) if is_no_bundle(&error.fault) => return Err(Failure::new(Exit::Input, error)),
+        Err(error) if is_no_bundle(&error.fault) => {
+            return Err(no_bundle(&settings.bundle, Failure::new(Exit::Input, error)));
+        }
         Err(error) => {
             found.problem = Some(error.to_string());
             return Ok(found);

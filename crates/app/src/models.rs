@@ -9,8 +9,10 @@ use tamis_menu::{CompiledMenu, Menu};
 use tamis_model::{Bundle, Engine, Model};
 use tamis_pipeline::{Choice, Judge, Provenance};
 use tamis_port::Classifier;
+use tamis_source::FileKind;
 
 use crate::exit::OrFail;
+use crate::wrong_file::or_wrong_file;
 use crate::{Exit, Failure};
 
 /// Everything that decides, verified: menu, models, and their identity.
@@ -60,7 +62,7 @@ impl Rules {
             let first = replaced.unwrap_or_else(|| folder.join(&model.bundle));
             let fallback = model.fallback.iter().map(|bundle| folder.join(bundle));
             let choices = std::iter::once(first).chain(fallback);
-            let choices = choices.map(|path| Bundle::load(&path).or_fail(Exit::Input));
+            let choices = choices.map(|path| load_bundle(&path));
             bundles.push((model.name.clone(), choices.collect::<Result<_, _>>()?));
         }
         Self::bind(menu, bundles, schema, engine)
@@ -120,8 +122,21 @@ pub(crate) fn read_menu(path: &Path) -> Result<Menu, Failure> {
     let place = path.display().to_string();
     let text = std::fs::read_to_string(path)
         .map_err(|error| format!("{place}: the menu cannot be read: {error}"))
-        .or_fail(Exit::Input)?;
-    Menu::parse(&text, &place).or_fail(Exit::Input)
+        .or_fail(Exit::Input)
+        .map_err(|failure| or_wrong_file(path, &[FileKind::Menu, FileKind::Empty], "menu", failure))?;
+    Menu::parse(&text, &place)
+        .or_fail(Exit::Input)
+        .map_err(|failure| or_wrong_file(path, &[FileKind::Menu], "menu", failure))
+}
+
+/// Loads a bundle from a folder or a `.tar`.
+pub(crate) fn load_bundle(path: &Path) -> Result<Bundle, Failure> {
+    Bundle::load(path).or_fail(Exit::Input).map_err(|failure| no_bundle(path, failure))
+}
+
+/// The failure to load a bundle, if it is one.
+pub(crate) fn no_bundle(path: &Path, failure: Failure) -> Failure {
+    or_wrong_file(path, &[FileKind::Tar], "bundle", failure)
 }
 
 impl Bound {

@@ -186,6 +186,10 @@ pub(crate) fn check_pins(cpus: &[usize]) -> Result<(), Failure> {
 
 /// Refuses settings that make no sense for any input.
 fn check(settings: &Settings) -> Result<(), Failure> {
+    if settings.out == Path::new("-") {
+        let message = "accepted events go to files in a folder, and - is standard output; name a folder";
+        return Err(Failure::new(Exit::Settings, message));
+    }
     if settings.rate_hz.is_some_and(|hz| !(hz > 0.0 && hz.is_finite())) {
         return Err(Failure::new(Exit::Settings, "the input rate must be a positive number of Hz"));
     }

@@ -6,9 +6,11 @@ use tamis_event::Schema;
 use tamis_lab::{Dataset, Outcome, Progress, Recipe};
 use tamis_ledger::Kind;
 use tamis_model::{Bundle, Engine};
+use tamis_source::FileKind;
 
 use crate::exit::OrFail;
 use crate::frames::{Frame, Frames};
+use crate::wrong_file::or_wrong_file;
 use crate::{Exit, Failure, bundle_folder};
 
 /// A training, as asked for.
@@ -28,10 +30,12 @@ pub fn train(
     mut progress: impl FnMut(&Progress),
 ) -> Result<(PathBuf, Outcome), Failure> {
     let place = settings.recipe.display().to_string();
+    let no_recipe = |failure| or_wrong_file(&settings.recipe, &[FileKind::Recipe], "recipe", failure);
     let text = std::fs::read_to_string(&settings.recipe)
         .map_err(|error| format!("{place}: the recipe cannot be read: {error}"))
-        .or_fail(Exit::Input)?;
-    let recipe = Recipe::parse(&text, &place).or_fail(Exit::Input)?;
+        .or_fail(Exit::Input)
+        .map_err(no_recipe)?;
+    let recipe = Recipe::parse(&text, &place).or_fail(Exit::Input).map_err(no_recipe)?;
     let folder = settings.recipe.parent().unwrap_or(Path::new("."));
     let out = settings.out.clone().unwrap_or_else(|| folder.join("../models").join(recipe.name()));
     bundle_folder::may_write(&out, settings.overwrite)?;

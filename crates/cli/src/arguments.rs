@@ -8,17 +8,24 @@ use clap::{ArgAction, Command};
 use tamis_app::{Exit, Failure};
 
 use crate::commands::{self, ALL, Entry, Group};
+use crate::origins::Origins;
 use crate::{config, output};
 
 /// A command that is ready to run.
 pub(crate) type Ready = Box<dyn FnOnce() -> Result<Exit, Failure>>;
 
+/// Command lines (without `tamis`) that show what the program is for.
+pub(crate) const EXAMPLES: &[(&str, &str)] = &[
+    ("replay l1-mixed.tmf.zst --menu l1.toml --out out", "run a trigger"),
+    ("cat out/l1-mixed-physics-0001.mcap --limit 10", "look at what it kept"),
+];
+
 /// Why no command runs.
 #[derive(Debug)]
 pub(crate) enum Stop {
-    /// Help, version, or a command line that makes no sense.
-    Clap(clap::Error),
-    /// The settings file cannot be used.
+    /// Help, version, or a command line that makes no sense; and where options come from that are not on it.
+    Clap(clap::Error, Option<String>),
+    /// A settings file or a variable cannot be used.
     Failure(Failure),
 }
 
@@ -26,10 +33,14 @@ impl Stop {
     /// Tells the user and gives the exit code.
     pub(crate) fn tell(self) -> Exit {
         match self {
-            Self::Clap(error) => {
+            Self::Clap(error, origins) => {
                 // A closed pipe is no error here either.
                 let _ = error.print();
-                if error.use_stderr() { Exit::Usage } else { Exit::Done }
+                if !error.use_stderr() {
+                    return Exit::Done;
+                }
+                origins.into_iter().for_each(output::say);
+                Exit::Usage
             }
             Self::Failure(failure) => {
                 output::say(&failure);
@@ -42,9 +53,13 @@ impl Stop {
 /// Parses a command line, program name first.
 pub(crate) fn parse(line: impl IntoIterator<Item = OsString>) -> Result<Ready, Stop> {
     let line: Vec<OsString> = line.into_iter().collect();
-    let command = config::apply(command(), &line).map_err(Stop::Failure)?;
-    let matches = command.try_get_matches_from(line).map_err(Stop::Clap)?;
-    Ok(Box::new(move || commands::run(ALL, &matches)))
+    let (mut command, file) = config::apply(command(), &line).map_err(Stop::Failure)?;
+    let origins = Origins::of(&command, &line, file.as_ref());
+    let matches = command.try_get_matches_from_mut(line).map_err(|error| match origins.blame(&error) {
+        Some(failure) => Stop::Failure(failure),
+        None => Stop::Clap(error, origins.told()),
+    })?;
+    Ok(Box::new(move || commands::run(ALL, &matches).map_err(|failure| origins.named(failure))))
 }
 
 /// The whole command line interface.
@@ -56,7 +71,6 @@ pub(crate) fn command() -> Command {
         )
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .disable_help_subcommand(true)
         .max_term_width(110);
     for entry in ALL {
         root = root.subcommand(subcommand(entry));
@@ -88,7 +102,8 @@ fn from_environment(arg: clap::Arg) -> clap::Arg {
     let variable = format!("TAMIS_{}", long.replace('-', "_").to_uppercase());
     let is_switch = matches!(arg.get_action(), ArgAction::SetTrue);
     let arg = arg.env(variable).hide_env(true);
-    if is_switch { arg.value_parser(FalseyValueParser::new()) } else { arg }
+    // Shells complete the words that an option takes; its help says more of them than a list could.
+    if is_switch { arg.value_parser(FalseyValueParser::new()) } else { arg.hide_possible_values(true) }
 }
 
 /// The commands, by section.
@@ -111,13 +126,9 @@ fn epilogue() -> String {
     for exit in Exit::ALL {
         let _ = writeln!(text, "  {:>2}  {}", exit.code(), exit.meaning());
     }
-    let all = [
-        ("replay l1-mixed.tmf.zst --menu l1.toml --out out", "run a trigger"),
-        ("cat out/l1-mixed-physics-0001.mcap --limit 10", "look at what it kept"),
-    ];
-    let _ = write!(text, "\n{}", examples(&all));
+    let _ = write!(text, "\n{}", examples(EXAMPLES));
     text.push_str(
-        "\n\nEvery option can come from a variable: --durable from TAMIS_DURABLE.\n`tamis COMMAND --help` tells more.",
+        "\n\nEvery option can come from a variable: --durable from TAMIS_DURABLE.\n`tamis help COMMAND` tells more.",
     );
     text
 }

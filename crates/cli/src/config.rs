@@ -15,25 +15,30 @@ use clap::Command;
 use tamis_app::{Exit, Failure};
 use toml::Value;
 
+use crate::origins::Applied;
+
 /// The command whose options a file can set.
 const COMMAND: &str = "replay";
 /// The option that names the file.
 const OPTION: &str = "config";
 
-/// Turns the keys of the settings file that `line` names, if any, into defaults.
-pub(crate) fn apply(root: Command, line: &[OsString]) -> Result<Command, Failure> {
+/// Turns the keys of the settings file that `line` names, if any, into defaults, and says which these were.
+pub(crate) fn apply(root: Command, line: &[OsString]) -> Result<(Command, Option<Applied>), Failure> {
     // Errors of the line itself are for the real parser.
-    let Ok(matches) = root.clone().ignore_errors(true).try_get_matches_from(line) else { return Ok(root) };
+    let Ok(matches) = root.clone().ignore_errors(true).try_get_matches_from(line) else {
+        return Ok((root, None));
+    };
     let path = matches
         .subcommand_matches(COMMAND)
         .and_then(|matches| matches.try_get_one::<std::path::PathBuf>(OPTION).ok()?);
     match path {
-        Some(path) => defaults(root, path),
-        None => Ok(root),
+        Some(path) => defaults(root, path).map(|(root, applied)| (root, Some(applied))),
+        None => Ok((root, None)),
     }
 }
 
-fn defaults(mut root: Command, path: &Path) -> Result<Command, Failure> {
+fn defaults(mut root: Command, path: &Path) -> Result<(Command, Applied), Failure> {
+    let mut applied = Applied { file: path.into(), keys: Vec::new() };
     let bad = |message: String| Failure::new(Exit::Settings, format!("{}: {message}", path.display()));
     let text = std::fs::read_to_string(path)
         .map_err(|error| bad(format!("the settings cannot be read: {error}")))?;
@@ -55,10 +60,11 @@ fn defaults(mut root: Command, path: &Path) -> Result<Command, Failure> {
             return Err(bad(format!("unknown setting '{key}'{}", suggestion(&option, &known))));
         };
         let id = id.clone();
+        applied.keys.push((option, key, values.join(", ")));
         root = root
             .mut_subcommand(COMMAND, |sub| sub.mut_arg(id, |arg| arg.required(false).default_values(values)));
     }
-    Ok(root)
+    Ok((root, applied))
 }
 
 /// The words that a value would be on the command line.

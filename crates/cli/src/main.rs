@@ -10,6 +10,7 @@ mod commands;
 mod config;
 mod defect;
 mod figures;
+mod origins;
 mod output;
 mod progress;
 mod report;
@@ -17,6 +18,7 @@ mod signals;
 mod table;
 mod units;
 mod watch;
+mod words;
 
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
@@ -25,7 +27,6 @@ use tamis_app::Exit;
 
 fn main() -> ExitCode {
     defect::install_hook();
-    // Nothing is used after a panic, so nothing can be seen half changed.
     // Nothing of what a panic leaves behind is looked at again.
     let exit = panic::catch_unwind(AssertUnwindSafe(|| match arguments::parse(std::env::args_os()) {
         Ok(run) => run().unwrap_or_else(|failure| {

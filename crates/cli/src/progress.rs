@@ -30,13 +30,13 @@ pub(crate) struct Template {
 
 /// Bytes of input; the message has the events.
 pub(crate) const BYTES: Template = Template {
-    bounded: "{bar:20} {percent:>3} %  {decimal_bytes} of {decimal_total_bytes}  {msg}  {eta} left",
+    bounded: "{bar:10} {percent:>3} %  {decimal_bytes} of {decimal_total_bytes}  {msg}  {eta} left",
     unbounded: "{spinner} {decimal_bytes}  {msg}  {elapsed}",
 };
 
 /// Things that are counted; the message says how it goes.
 pub(crate) const COUNT: Template = Template {
-    bounded: "{bar:20} {percent:>3} %  {human_pos} of {human_len}  {msg}  {eta} left",
+    bounded: "{bar:10} {percent:>3} %  {human_pos} of {human_len}  {msg}  {eta} left",
     unbounded: "{spinner} {human_pos}  {msg}  {elapsed}",
 };
 

@@ -5,7 +5,9 @@ use std::fmt::Write;
 use tamis_app::{Ledger, Line, Report, RungKind, Stream};
 use tamis_ledger::{Counts, Kind, Quantiles};
 
-use crate::figures::{bytes, grouped, grouped_signed, per_second, rate, rate_with_error, share, time_ns};
+use crate::figures::{
+    bytes, counted, grouped, grouped_signed, per_second, rate, rate_with_error, share, time_ns,
+};
 use crate::table::Table;
 
 /// What latencies mean if nothing slows the input down.
@@ -103,8 +105,8 @@ fn ledger(ledger: &Ledger) -> String {
     let frames = &ledger.frames;
     let _ = writeln!(
         text,
-        "{} frames, {} corrupt; {}, {} outside good frames.",
-        grouped(frames.received),
+        "{}, {} corrupt; {}, {} outside good frames.",
+        counted(frames.received, "frame"),
         grouped(frames.corrupt.total()),
         bytes(frames.bytes),
         bytes(frames.bytes_corrupt),

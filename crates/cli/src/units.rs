@@ -1,6 +1,7 @@
 //! Numbers with units, as people write them: `40MHz`, `2GiB`, `20M`.
 //!
-//! A unit's case matters (`mHz` is not `MHz`); underscores may group digits; without a unit a number is in the base unit.
+//! A unit's case matters (`mHz` is not `MHz`); underscores may group digits; without a unit a number
+//! of bytes or things is just that, and a rate or a time is refused.
 
 use std::time::Duration;
 
@@ -21,12 +22,15 @@ struct Quantity {
     what: &'static str,
     units: &'static [(&'static str, f64)],
     example: &'static str,
+    /// Where a number alone could mean several things.
+    needs_unit: bool,
 }
 
 const RATE: Quantity = Quantity {
     what: "a rate",
     units: &[("Hz", 1.0), ("kHz", 1e3), ("MHz", 1e6), ("GHz", 1e9)],
     example: "40MHz",
+    needs_unit: true,
 };
 
 const SIZE: Quantity = Quantity {
@@ -43,13 +47,22 @@ const SIZE: Quantity = Quantity {
         ("TiB", 1_099_511_627_776.0),
     ],
     example: "2GiB",
+    needs_unit: false,
 };
 
-const TIME: Quantity =
-    Quantity { what: "a time", units: &[("ns", 1.0), ("us", 1e3), ("ms", 1e6), ("s", 1e9)], example: "2ms" };
+const TIME: Quantity = Quantity {
+    what: "a time",
+    units: &[("ns", 1.0), ("us", 1e3), ("ms", 1e6), ("s", 1e9)],
+    example: "2ms",
+    needs_unit: true,
+};
 
-const COUNT: Quantity =
-    Quantity { what: "a count", units: &[("k", 1e3), ("M", 1e6), ("G", 1e9)], example: "20M" };
+const COUNT: Quantity = Quantity {
+    what: "a count",
+    units: &[("k", 1e3), ("M", 1e6), ("G", 1e9)],
+    example: "20M",
+    needs_unit: false,
+};
 
 /// The number of a CPU.
 pub(crate) fn cpu(text: &str) -> Result<usize, String> {
@@ -58,7 +71,7 @@ pub(crate) fn cpu(text: &str) -> Result<usize, String> {
         .map_err(|_| format!("'{text}' is no number of a CPU; write numbers with commas between, as in 2,3"))
 }
 
-/// A rate in Hz: positive and finite.
+/// A rate in Hz: positive and finite, and always with its unit: 1 may be meant as 1 MHz.
 pub(crate) fn rate_hz(text: &str) -> Result<f64, UnitError> {
     let hz = RATE.parse(text)?;
     if hz > 0.0 && hz.is_finite() {
@@ -75,9 +88,6 @@ pub(crate) fn bytes(text: &str) -> Result<u64, UnitError> {
 /// A time: at least 1 ns, and always with its unit.
 pub(crate) fn time(text: &str) -> Result<Duration, UnitError> {
     let ns = TIME.parse(text)?;
-    if split(text.trim()).1.is_empty() {
-        return Err(UnitError::NoUnit { what: TIME.what, units: TIME.known(), example: TIME.example });
-    }
     if (1.0..1e18).contains(&ns) {
         return Ok(Duration::from_nanos(ns as u64));
     }
@@ -106,11 +116,18 @@ pub(crate) fn number(text: &str) -> Result<usize, UnitError> {
 impl Quantity {
     fn parse(&self, text: &str) -> Result<f64, UnitError> {
         let (number, unit) = split(text.trim());
-        let number: f64 = number.replace('_', "").parse().map_err(|_| UnitError::NotANumber {
-            what: self.what,
-            units: self.known(),
-            example: self.example,
+        let number: f64 = number.replace('_', "").parse().map_err(|_| {
+            let Self { what, example, .. } = *self;
+            let units = self.known();
+            if self.needs_unit {
+                UnitError::NoUnit { what, units, example }
+            } else {
+                UnitError::NotANumber { what, units, example }
+            }
         })?;
+        if unit.is_empty() && self.needs_unit {
+            return Err(UnitError::NoUnit { what: self.what, units: self.known(), example: self.example });
+        }
         if unit.is_empty() {
             return Ok(number);
         }
@@ -167,7 +184,7 @@ mod tests {
     fn quantities() {
         assert_eq!(rate_hz("40MHz"), Ok(40e6));
         assert_eq!(rate_hz("1.5 kHz"), Ok(1500.0));
-        assert_eq!(rate_hz("4e7"), Ok(4e7));
+        assert_eq!(rate_hz("4e7Hz"), Ok(4e7));
         assert_eq!(rate_hz("4e+1MHz"), Ok(4e7));
         assert_eq!(bytes("2GiB"), Ok(2 << 30));
         assert_eq!(bytes("1.5kB"), Ok(1500));
@@ -188,7 +205,11 @@ mod tests {
         );
         assert!(message(rate_hz("fast")).contains("40MHz"));
         assert!(message(rate_hz("")).contains("must be a number"));
-        for text in ["0", "-1Hz", "nan", "1e999"] {
+        assert_eq!(
+            message(rate_hz("40")),
+            "a rate must be a number with one of the units Hz, kHz, MHz, GHz, as in 40MHz"
+        );
+        for text in ["0Hz", "-1Hz", "nan", "1e999Hz"] {
             assert!(rate_hz(text).is_err(), "{text}");
         }
         for text in ["2", "0ms", "-1ms", "0.5ns", "2MS", "1e300s", "ms"] {

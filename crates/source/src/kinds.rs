@@ -9,7 +9,7 @@ pub(crate) const HEAD_BYTES: u64 = 4096;
 
 /// What a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum FileKind {
     /// Nothing.
     Empty,
     /// A stream of frames.
@@ -53,31 +53,31 @@ pub enum Kind {
 }
 
 /// First bytes of formats that are told by these alone.
-const MAGIC: [(&[u8], Kind); 21] = [
-    (b"TAMF", Kind::Recording),
-    (b"\x28\xB5\x2F\xFD", Kind::Zstd),
-    (b"\x89MCAP0\r\n", Kind::Mcap),
-    (b"\x93NUMPY", Kind::Npy),
-    (b"\x1F\x8B", Kind::Packed("gzip", "gzip -dc")),
-    (b"BZh", Kind::Packed("bzip2", "bzip2 -dc")),
-    (b"\xFD7zXZ\0", Kind::Packed("xz", "xz -dc")),
-    (b"\x04\x22\x4D\x18", Kind::Packed("lz4", "lz4 -dc")),
-    (b"\xFF\xFE", Kind::Utf16),
-    (b"\xFE\xFF", Kind::Utf16),
-    (b"PAR1", Kind::Foreign("a Parquet file")),
-    (b"ARROW1", Kind::Foreign("an Arrow file")),
-    (b"\x89HDF", Kind::Foreign("an HDF5 file")),
-    (b"root", Kind::Foreign("a ROOT file")),
-    (b"SQLite format 3", Kind::Foreign("an SQLite database")),
-    (b"\x89PNG", Kind::Foreign("a PNG image")),
-    (b"\xFF\xD8\xFF", Kind::Foreign("a JPEG image")),
-    (b"%PDF", Kind::Foreign("a PDF document")),
-    (b"\x7FELF", Kind::Foreign("a program")),
-    (b"SIMPLE  =", Kind::Foreign("a FITS file")),
-    (b"\xD0\xCF\x11\xE0", Kind::Foreign("an old Excel file")),
+const MAGIC: [(&[u8], FileKind); 21] = [
+    (b"TAMF", FileKind::Recording),
+    (b"\x28\xB5\x2F\xFD", FileKind::Zstd),
+    (b"\x89MCAP0\r\n", FileKind::Mcap),
+    (b"\x93NUMPY", FileKind::Npy),
+    (b"\x1F\x8B", FileKind::Packed("gzip", "gzip -dc")),
+    (b"BZh", FileKind::Packed("bzip2", "bzip2 -dc")),
+    (b"\xFD7zXZ\0", FileKind::Packed("xz", "xz -dc")),
+    (b"\x04\x22\x4D\x18", FileKind::Packed("lz4", "lz4 -dc")),
+    (b"\xFF\xFE", FileKind::Utf16),
+    (b"\xFE\xFF", FileKind::Utf16),
+    (b"PAR1", FileKind::Foreign("a Parquet file")),
+    (b"ARROW1", FileKind::Foreign("an Arrow file")),
+    (b"\x89HDF", FileKind::Foreign("an HDF5 file")),
+    (b"root", FileKind::Foreign("a ROOT file")),
+    (b"SQLite format 3", FileKind::Foreign("an SQLite database")),
+    (b"\x89PNG", FileKind::Foreign("a PNG image")),
+    (b"\xFF\xD8\xFF", FileKind::Foreign("a JPEG image")),
+    (b"%PDF", FileKind::Foreign("a PDF document")),
+    (b"\x7FELF", FileKind::Foreign("a program")),
+    (b"SIMPLE  =", FileKind::Foreign("a FITS file")),
+    (b"\xD0\xCF\x11\xE0", FileKind::Foreign("an old Excel file")),
 ];
 
-impl Kind {
+impl FileKind {
     /// By the first bytes of a file; a few thousand are enough.
     pub fn of(head: &[u8]) -> Self {
         if head.is_empty() {
@@ -202,17 +202,17 @@ fn as_text(head: &[u8]) -> Option<&str> {
     (!text.is_empty() && !text.contains(is_control)).then_some(text)
 }
 
-fn kind_of_text(text: &str) -> Kind {
+fn kind_of_text(text: &str) -> FileKind {
     let text = text.trim_start_matches('\u{feff}').trim_start();
     let has = |word: &str| text.starts_with(word) || text.contains(&format!("\n{word}"));
     match () {
-        () if text.starts_with('{') => Kind::Json,
-        () if has("[[line]]") || has("[[stream]]") => Kind::Menu,
-        () if has("[[field]]") || has("field = [") => Kind::Schema,
-        () if has("epochs =") || has("[[data]]") => Kind::Recipe,
-        () if has("[weights]") || has("architecture =") => Kind::Manifest,
-        () if text.lines().next().is_some_and(|line| line.contains([',', ';', '\t'])) => Kind::Table,
-        () => Kind::Text,
+        () if text.starts_with('{') => FileKind::Json,
+        () if has("[[line]]") || has("[[stream]]") => FileKind::Menu,
+        () if has("[[field]]") || has("field = [") => FileKind::Schema,
+        () if has("epochs =") || has("[[data]]") || has("data = [") => FileKind::Recipe,
+        () if has("[weights]") || has("format = 1") => FileKind::Manifest,
+        () if text.lines().next().is_some_and(|line| line.contains([',', ';', '\t'])) => FileKind::Table,
+        () => FileKind::Text,
     }
 }
 
@@ -224,14 +224,14 @@ fn is_wide(head: &[u8]) -> bool {
 }
 
 /// A zip, by the name of its first entry.
-fn zipped(head: &[u8]) -> Kind {
+fn zipped(head: &[u8]) -> FileKind {
     let length = head.get(26..28).map_or(0, |bytes| usize::from(u16::from_le_bytes([bytes[0], bytes[1]])));
     let name = head.get(30..30 + length).unwrap_or_default();
     match name {
-        name if name.ends_with(b".npy") => Kind::Npz,
-        name if name.ends_with(b"data.pkl") => Kind::Pickle,
-        b"[Content_Types].xml" => Kind::Foreign("an Excel file"),
-        _ => Kind::Packed("zip", "unzip -p"),
+        name if name.ends_with(b".npy") => FileKind::Npz,
+        name if name.ends_with(b"data.pkl") => FileKind::Pickle,
+        b"[Content_Types].xml" => FileKind::Foreign("an Excel file"),
+        _ => FileKind::Packed("zip", "unzip -p"),
     }
 }
 
@@ -254,36 +254,36 @@ mod tests {
         };
         let wide: Vec<u8> = "pt,eta\n1,2\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
         #[rustfmt::skip]
-        let table: [(&[u8], Kind); 23] = [
-            (b"", Kind::Empty),
-            (b"TAMF\x01\0\0\0", Kind::Recording),
-            (b"\x28\xB5\x2F\xFD\x04", Kind::Zstd),
-            (b"\x50\x2A\x4D\x18\x04\0\0\0", Kind::Zstd),
-            (b"\x89MCAP0\r\n\x01", Kind::Mcap),
-            (b"\x93NUMPY\x01\0", Kind::Npy),
-            (&zip("arr_0.npy"), Kind::Npz),
-            (&zip("archive/data.pkl"), Kind::Pickle),
-            (&zip("t.csv"), Kind::Packed("zip", "unzip -p")),
-            (b"\x1F\x8B\x08\0", Kind::Packed("gzip", "gzip -dc")),
-            (b"PAR1\x15\0", Kind::Foreign("a Parquet file")),
-            (&wide, Kind::Utf16),
-            (b"\xFF\xFEp\0t\0", Kind::Utf16),
-            (&tar, Kind::Tar),
-            (b"\x40\0\0\0\0\0\0\0{\"a\"", Kind::Safetensors),
-            (b"\x80\x04\x95", Kind::Pickle),
-            (b"name = \"a\"\n\n[[line]]\nwhen = \"x > 1, 2\"\n", Kind::Menu),
-            (b"name = \"a\"\n[[field]]\nname = \"x\"\n", Kind::Schema),
-            (b"{\"a\": 1}", Kind::Json),
-            (b"x;y\n1;2\n", Kind::Table),
-            (b"root,x\n1,2\n", Kind::Table),
-            (b"x\n1\n", Kind::Text),
-            (b"\x08\x07\x12\x07pytorch", Kind::Unknown),
+        let table: [(&[u8], FileKind); 23] = [
+            (b"", FileKind::Empty),
+            (b"TAMF\x01\0\0\0", FileKind::Recording),
+            (b"\x28\xB5\x2F\xFD\x04", FileKind::Zstd),
+            (b"\x50\x2A\x4D\x18\x04\0\0\0", FileKind::Zstd),
+            (b"\x89MCAP0\r\n\x01", FileKind::Mcap),
+            (b"\x93NUMPY\x01\0", FileKind::Npy),
+            (&zip("arr_0.npy"), FileKind::Npz),
+            (&zip("archive/data.pkl"), FileKind::Pickle),
+            (&zip("t.csv"), FileKind::Packed("zip", "unzip -p")),
+            (b"\x1F\x8B\x08\0", FileKind::Packed("gzip", "gzip -dc")),
+            (b"PAR1\x15\0", FileKind::Foreign("a Parquet file")),
+            (&wide, FileKind::Utf16),
+            (b"\xFF\xFEp\0t\0", FileKind::Utf16),
+            (&tar, FileKind::Tar),
+            (b"\x40\0\0\0\0\0\0\0{\"a\"", FileKind::Safetensors),
+            (b"\x80\x04\x95", FileKind::Pickle),
+            (b"name = \"a\"\n\n[[line]]\nwhen = \"x > 1, 2\"\n", FileKind::Menu),
+            (b"name = \"a\"\n[[field]]\nname = \"x\"\n", FileKind::Schema),
+            (b"{\"a\": 1}", FileKind::Json),
+            (b"x;y\n1;2\n", FileKind::Table),
+            (b"root,x\n1,2\n", FileKind::Table),
+            (b"x\n1\n", FileKind::Text),
+            (b"\x08\x07\x12\x07pytorch", FileKind::Unknown),
         ];
         for (head, kind) in table {
-            assert_eq!(Kind::of(head), kind, "{head:?}");
+            assert_eq!(FileKind::of(head), kind, "{head:?}");
         }
         // A character that the head cuts is no reason to doubt the text.
-        assert_eq!(Kind::of(&"µ,x".as_bytes()[..1]), Kind::Unknown);
-        assert_eq!(Kind::of(&"x,µ".as_bytes()[..3]), Kind::Table);
+        assert_eq!(FileKind::of(&"µ,x".as_bytes()[..1]), FileKind::Unknown);
+        assert_eq!(FileKind::of(&"x,µ".as_bytes()[..3]), FileKind::Table);
     }
 }

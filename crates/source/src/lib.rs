@@ -12,7 +12,7 @@
 //!   CSV, .npy  --convert--> TmfWriter --> x.tmf, x.tmf.zst
 //! ```
 //!
-//! * I1: the kind of a file is told by its first bytes, never by its name; [`Kind`] calls any file what it is, for messages.
+//! * I1: the kind of a file is told by its first bytes, never by its name; [`FileKind`] calls any file what it is, for messages.
 //! * I2: no memory is reserved because a file says so: the zstd window is at most 2^23 bytes, whatever a frame header claims.
 //! * I3: [`Window::Restart`](tamis_port::Window::Restart) comes only between two passes over the whole stream.
 //! * I4: a file that is written has another name until it is whole.
@@ -29,7 +29,7 @@ mod windows;
 mod writer;
 mod zst;
 
-pub use kinds::Kind;
+pub use kinds::FileKind;
 pub use push::{PushError, Pusher, push};
 pub use recording::{OpenError, Recording, memory, open};
 pub use writer::{TmfWriter, WriteError, Written};

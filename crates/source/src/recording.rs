@@ -10,7 +10,7 @@ use tamis_event::{Defect, Scanner, Schema, SchemaError, Step};
 use tamis_port::Source;
 
 use crate::fifo::Pipe;
-use crate::kinds::{HEAD_BYTES, Kind};
+use crate::kinds::{FileKind, HEAD_BYTES};
 use crate::windows::Windows;
 use crate::zst::{Compressed, decoder};
 
@@ -45,7 +45,7 @@ pub enum OpenError {
     #[error("{place} is empty; a Tamis recording starts with a schema frame")]
     Empty { place: String },
     #[error("{place} is no Tamis recording but {}; {}", kind.noun(), kind.remedy())]
-    NotARecording { place: String, kind: Kind },
+    NotARecording { place: String, kind: FileKind },
     #[error("{place}: no good schema frame at its start ({defect:?}); get another copy of it")]
     Damaged { place: String, defect: Defect },
     #[error("{place}: the schema at its start is wrong: {error}")]
@@ -144,7 +144,7 @@ fn packing(head: &[u8], more: impl Read, place: &str) -> Result<Packing, OpenErr
             let mut head = head.to_vec();
             // What cannot be read is not looked at.
             let _ = more.take(HEAD_BYTES).read_to_end(&mut head);
-            Err(OpenError::NotARecording { place: place.into(), kind: Kind::of(&head) })
+            Err(OpenError::NotARecording { place: place.into(), kind: FileKind::of(&head) })
         }
     }
 }
@@ -197,7 +197,7 @@ fn first_frame(bytes: &[u8], at_end: bool, place: &str) -> Result<First, OpenErr
             Err(error) => Err(OpenError::Schema { place: place(), error }),
         },
         Step::Defect { defect: Defect::Magic, .. } => {
-            Err(OpenError::NotARecording { place: place(), kind: Kind::of(bytes) })
+            Err(OpenError::NotARecording { place: place(), kind: FileKind::of(bytes) })
         }
         Step::Defect { defect, .. } => Err(OpenError::Damaged { place: place(), defect }),
         Step::End | Step::Frame { .. } | Step::Skip { .. } => Err(OpenError::Empty { place: place() }),

@@ -3,6 +3,7 @@
 use std::fs::OpenOptions;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -14,6 +15,7 @@ use tamis_model::Engine;
 use super::{Group, Run};
 use crate::output::{print, print_json, say};
 use crate::signals::end_signals;
+use crate::words::{ENGINES, or_words};
 use crate::{bench_tables, progress, units};
 
 /// Measure what this machine can do, what each stage makes of it, and how fast and how soon events are decided
@@ -37,10 +39,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME=BUNDLE", requires = "input", value_parser = super::replay::model)]
     model: Vec<(String, PathBuf)>,
     /// Measure these parts only: probes, stages, speed, sizes, latency; or engines, which no other run measures
-    #[arg(long, value_name = "PARTS", value_delimiter = ',', value_parser = section)]
+    #[arg(long, value_name = "PARTS", value_delimiter = ',', value_parser = or_words(section, PARTS))]
     only: Vec<Section>,
     /// What runs the models; tamis doctor lists what is there
-    #[arg(long, value_name = "ENGINE", default_value_t = Engine::Flex)]
+    #[arg(long, value_name = "ENGINE", default_value_t = Engine::Flex, value_parser = or_words(Engine::from_str, ENGINES))]
     device: Engine,
     /// Numbers of deciding threads, such as 1,2 [default: powers of two up to one per core, or per CPU of --pin]
     #[arg(long, value_name = "N", value_delimiter = ',', value_parser = units::number, allow_hyphen_values = true)]
@@ -51,7 +53,7 @@ pub(crate) struct Args {
     pin: Vec<usize>,
     /// How long the deciding threads and the one that feeds them look for something to do before they sleep: a time such as 50us, or always
     /// [default: a few us]
-    #[arg(long, value_name = "TIME", value_parser = units::busy_poll)]
+    #[arg(long, value_name = "TIME", value_parser = or_words(units::busy_poll, &["always"]))]
     busy_poll: Option<Duration>,
     /// Numbers of sources, such as 1,4: with several, the frames are those of so many sources in turn [default: 1,4]
     #[arg(long, value_name = "N", value_delimiter = ',', value_parser = units::number, allow_hyphen_values = true)]
@@ -244,6 +246,9 @@ fn save(path: &Path, bench: &Bench) -> Result<(), Failure> {
 fn unsaved(path: &Path, error: &io::Error) -> Failure {
     Failure::new(Exit::Storage, format!("{}: the result cannot be written: {error}", path.display()))
 }
+
+/// For a shell to complete.
+const PARTS: &[&str] = &["probes", "stages", "speed", "sizes", "latency", "engines"];
 
 fn section(word: &str) -> Result<Section, String> {
     let known = Section::ALL.map(Section::word);

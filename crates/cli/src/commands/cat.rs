@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tamis_app::{DOCUMENT_VERSION, Event, Exit, Failure, Verdict};
 
@@ -14,6 +14,8 @@ use crate::table::{Table, terminal_width, total_width};
 
 /// Rows that are looked at before column widths are fixed.
 const SAMPLE_ROWS: usize = 200;
+/// Events that are not there and are named.
+const MISSING_NAMED: usize = 5;
 /// Width of tables if there is no terminal.
 const WIDTH: usize = 120;
 
@@ -64,21 +66,43 @@ impl Run for Args {
         };
         let wanted: BTreeSet<u64> = self.event.iter().copied().collect();
         let limit = self.limit.unwrap_or(u64::MAX);
-        let (mut result, mut read) = (Ok(true), Ok(()));
+        let mut missing = wanted.clone();
+        let mut seen: Option<(u64, u64)> = None;
+        let mut result = Ok(true);
+        let mut read = Ok(());
         if limit > 0 {
             read = tamis_app::cat(&self.file, |event| {
+                let (first, last) = seen.unwrap_or((event.event, event.event));
+                seen = Some((first.min(event.event), last.max(event.event)));
                 if wanted.is_empty() || wanted.contains(&event.event) {
+                    missing.remove(&event.event);
                     result = select(event, &self.fields).and_then(|event| writer.event(event));
                 }
                 matches!(result, Ok(true)) && writer.rows < limit
             });
         }
+        let is_whole = matches!(result, Ok(true)) && read.is_ok() && writer.rows < limit;
         // What was read before a failure is shown, and a file that cannot be opened leaves standard output empty.
         if result? && (read.is_ok() || writer.rows > 0) {
             writer.end()?;
         }
-        read.map(|()| Exit::Done)
+        read?;
+        match missing.first() {
+            Some(_) if is_whole => Err(Failure::new(Exit::Input, no_such(&self.file, &missing, seen))),
+            _ => Ok(Exit::Done),
+        }
     }
+}
+
+/// Which of the events that were asked for are not there.
+fn no_such(file: &Path, missing: &BTreeSet<u64>, seen: Option<(u64, u64)>) -> String {
+    let ids: Vec<String> = missing.iter().take(MISSING_NAMED).map(u64::to_string).collect();
+    let more = if missing.len() > MISSING_NAMED { " and others" } else { "" };
+    let has = match seen {
+        Some((first, last)) => format!("its ids are from {first} to {last}"),
+        None => "it has no events".into(),
+    };
+    format!("{} has no event {}{more}; {has}", file.display(), ids.join(", "))
 }
 
 /// Cuts an event down to the fields that are asked for; all, if none are.
@@ -162,6 +186,8 @@ impl Writer {
 struct Rows {
     asked: Vec<String>,
     waiting: Vec<Event>,
+    /// Are there columns for run and segment?
+    places: bool,
     /// Once widths are known: the table, its widths, and the fields it shows.
     fixed: Option<(Table, Vec<usize>, Vec<Column>)>,
 }
@@ -176,12 +202,12 @@ struct Column {
 
 impl Rows {
     fn new(asked: Vec<String>) -> Self {
-        Self { asked, waiting: Vec::new(), fixed: None }
+        Self { asked, waiting: Vec::new(), places: true, fixed: None }
     }
 
     fn event(&mut self, event: Event, out: &mut impl Write) -> io::Result<()> {
         if let Some((table, widths, columns)) = &self.fixed {
-            return out.write_all(table.line(&cells(&event, columns), widths).as_bytes());
+            return out.write_all(table.line(&cells(&event, columns, self.places), widths).as_bytes());
         }
         self.waiting.push(event);
         if self.waiting.len() < SAMPLE_ROWS { Ok(()) } else { self.flush(out) }
@@ -193,18 +219,25 @@ impl Rows {
         let mut columns = if self.asked.is_empty() { first_elements(first) } else { whole_fields(first) };
         let terminal = terminal_width();
         let (widths, table) = loop {
-            let mut table = heading(first, &columns);
-            self.waiting.iter().for_each(|event| table.row(cells(event, &columns)));
-            let fits = total_width(&table.widths(None)) <= terminal.unwrap_or(WIDTH);
-            // Fields that nobody asked for give way.
-            if fits || columns.is_empty() || !self.asked.is_empty() {
+            let mut table = heading(first, &columns, self.places);
+            self.waiting.iter().for_each(|event| table.row(cells(event, &columns, self.places)));
+            // Without fields, the lines that kept an event may wrap.
+            let room = if columns.is_empty() { terminal } else { None };
+            let fits = total_width(&table.widths(room)) <= terminal.unwrap_or(WIDTH);
+            if fits || !self.asked.is_empty() {
                 break (table.widths(terminal), table);
             }
-            columns.pop();
+            // Fields that nobody asked for give way, and then a run and a segment that are the same in every row.
+            if columns.pop().is_none() {
+                if !self.places || !one_place(&self.waiting) {
+                    break (table.widths(terminal), table);
+                }
+                self.places = false;
+            }
         };
         out.write_all(table.heading(&widths).as_bytes())?;
         for event in self.waiting.drain(..) {
-            out.write_all(table.line(&cells(&event, &columns), &widths).as_bytes())?;
+            out.write_all(table.line(&cells(&event, &columns, self.places), &widths).as_bytes())?;
         }
         self.fixed = Some((table.without_rows(), widths, columns));
         Ok(())
@@ -225,10 +258,17 @@ fn whole_fields(event: &Event) -> Vec<Column> {
     event.fields.iter().enumerate().map(column).collect()
 }
 
-fn heading(event: &Event, columns: &[Column]) -> Table {
+fn one_place(events: &[Event]) -> bool {
+    events.iter().all(|event| (event.run, event.segment) == (events[0].run, events[0].segment))
+}
+
+fn heading(event: &Event, columns: &[Column], places: bool) -> Table {
     // `topo.leptons` stands on two lines, so that columns are as narrow as their numbers.
     let title = |name: &str| name.rsplit_once('.').map_or(name.into(), |(group, name)| format!("{group}\n.{name}"));
-    let mut table = Table::default().right("event").right("run").right("segment");
+    let mut table = Table::default().right("event");
+    if places {
+        table = table.right("run").right("segment");
+    }
     if event.verdict.is_some() {
         table = table.right("rung").left("engine");
     }
@@ -245,8 +285,11 @@ fn heading(event: &Event, columns: &[Column]) -> Table {
     if event.verdict.is_some() { table.left("kept by") } else { table }
 }
 
-fn cells(event: &Event, columns: &[Column]) -> Vec<String> {
-    let mut cells = vec![event.event.to_string(), event.run.to_string(), event.segment.to_string()];
+fn cells(event: &Event, columns: &[Column], places: bool) -> Vec<String> {
+    let mut cells = vec![event.event.to_string()];
+    if places {
+        cells.extend([event.run.to_string(), event.segment.to_string()]);
+    }
     if let Some(verdict) = &event.verdict {
         let stand_in = if verdict.degraded { " (stand-in)" } else { "" };
         cells.extend([verdict.rung.to_string(), format!("{}{stand_in}", verdict.engine)]);

@@ -11,6 +11,7 @@ use super::{Group, Run};
 use crate::figures;
 use crate::output::{Document, print, print_json, say};
 use crate::table::Table;
+use crate::words::or_words;
 
 /// Of so few frames nothing is said.
 const FEW_FRAMES: u64 = 100;
@@ -40,7 +41,7 @@ pub(crate) struct Args {
     map: Vec<(String, String)>,
     /// Where event ids come from: label (from a column; a second one in a run is refused), number (rows are numbered from 0 in each run), or
     /// ignore (neither ids nor runs are read; rows are numbered from 0) [default: label, if there is a column of event ids]
-    #[arg(long, value_name = "HOW", value_parser = ids)]
+    #[arg(long, value_name = "HOW", value_parser = or_words(ids, &["label", "number", "ignore"]))]
     ids: Option<Ids>,
     /// Column of event ids [default: event, if there is one]
     #[arg(long, value_name = "COLUMN")]
@@ -198,7 +199,7 @@ fn warn(report: &ConvertReport) {
             figures::grouped(report.uncompared)
         ));
     }
-    // A frame begins with 64 bytes, and what reads it has some work with every one.
+    // A frame has 64 bytes of its own and begins at a multiple of 64.
     let ConvertReport { events, frames, run_stretches, .. } = *report;
     if frames >= FEW_FRAMES && events < frames * EVENTS_PER_FRAME {
         let (why, remedy) = if run_stretches * EVENTS_PER_FRAME > events {
@@ -207,7 +208,7 @@ fn warn(report: &ConvertReport) {
             ("event ids do not follow one another", "if the ids do not matter, give --ids number")
         };
         say(format_args!(
-            "{} take {}, each 64 bytes longer than its events and slow to replay, because {why}; {remedy}",
+            "{} take {} of at least 128 bytes, and longer to replay, because {why}; {remedy}",
             figures::counted(events, "event"),
             figures::counted(frames, "frame"),
         ));

@@ -93,9 +93,10 @@ impl Run for Args {
         if self.json {
             print_json(&Document::new(&made))?;
         } else {
-            let (events, frames) = (figures::grouped(made.events), figures::grouped(made.frames));
+            let events = figures::counted(made.events, "event");
+            let frames = figures::counted(made.frames, "frame");
             let size = figures::bytes(made.bytes);
-            print(&format!("{}: {events} events in {frames} frames, {size}, seed {}\n", made.path, made.seed))?;
+            print(&format!("{}: {events} in {frames}, {size}, seed {}\n", made.path, made.seed))?;
         }
         Ok(Exit::Done)
     }

@@ -7,7 +7,7 @@ use tamis_app::{Exit, Extent, Failure, Info, RecordingInfo, RecordsInfo};
 use tamis_ledger::Kind;
 
 use super::{Group, Run};
-use crate::figures::{bytes, grouped, share};
+use crate::figures::{bytes, counted, grouped, share};
 use crate::output::{Document, print, print_json};
 use crate::table::Table;
 
@@ -47,10 +47,10 @@ impl Run for Args {
 
 fn recording(info: &RecordingInfo) -> String {
     let mut text = format!(
-        "a recording, {} ({} decompressed)\n{} frames of {}\nschema {} ({}), {} bytes per event\n\n",
+        "a recording, {} ({} decompressed)\n{} of {}\nschema {} ({}), {} bytes per event\n\n",
         bytes(info.file_bytes),
         bytes(info.bytes),
-        grouped(info.frames),
+        counted(info.frames, "frame"),
         extent(&info.extent),
         info.schema,
         info.schema_id,
@@ -107,13 +107,11 @@ fn remarks(info: &RecordsInfo) -> String {
 fn extent(extent: &Extent) -> String {
     let (Some(first), Some(last)) = (extent.first_id, extent.last_id) else { return "0 events".into() };
     let runs: Vec<String> = extent.runs.iter().map(u32::to_string).collect();
-    let word = |n: usize, one: &'static str, many: &'static str| if n == 1 { one } else { many };
     format!(
-        "{} events, ids {first} to {last}, {} {}, {} {}",
-        grouped(extent.events),
-        word(runs.len(), "run", "runs"),
+        "{}, ids {first} to {last}, {} {}, {}",
+        counted(extent.events, "event"),
+        if runs.len() == 1 { "run" } else { "runs" },
         runs.join(", "),
-        grouped(extent.segments as u64),
-        word(extent.segments, "segment", "segments"),
+        counted(extent.segments as u64, "segment"),
     )
 }

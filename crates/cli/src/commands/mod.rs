@@ -112,7 +112,7 @@ macro_rules! commands {
     };
 }
 
-commands!(replay, bench, convert, r#gen, train, score, info, cat, verify, recover, doctor, completions, man; model);
+commands!(replay, bench, convert, r#gen, train, score, info, cat, verify, recover, doctor, completions, man, version; model);
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,7 @@
 //! `tamis replay`: a recording through a menu, accepted events to files.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use tamis_app::{Exit, Failure, Plan, Settings};
@@ -11,6 +12,7 @@ use tamis_store::Durable;
 use super::{Group, Run};
 use crate::output::{print, print_json, say};
 use crate::units::{self, UnitError};
+use crate::words::{ENGINES, or_words};
 use crate::{progress, report, watch};
 
 /// Run a recording through a menu and store what it accepts
@@ -35,7 +37,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME=BUNDLE", value_parser = model)]
     model: Vec<(String, PathBuf)>,
     /// What runs the models; tamis doctor lists what is there
-    #[arg(long, value_name = "ENGINE", default_value_t = Engine::Flex)]
+    #[arg(long, value_name = "ENGINE", default_value_t = Engine::Flex, value_parser = or_words(Engine::from_str, ENGINES))]
     device: Engine,
     /// Deciding threads [default: one per core, or per CPU of --pin]
     #[arg(long, value_name = "N", value_parser = units::number, allow_hyphen_values = true)]
@@ -46,7 +48,7 @@ pub(crate) struct Args {
     pin: Vec<usize>,
     /// How long the deciding threads and the one that feeds them look for something to do before they sleep: a time such as 50us, or always. Saves
     /// the time of a wake-up and costs the time of their cores; of use if nothing else needs these [default: a few us]
-    #[arg(long, value_name = "TIME", value_parser = units::busy_poll)]
+    #[arg(long, value_name = "TIME", value_parser = or_words(units::busy_poll, &["always"]))]
     busy_poll: Option<Duration>,
     /// Most events per block [default: 4096; 65536 on a GPU]
     #[arg(long, value_name = "N", value_parser = units::number, allow_hyphen_values = true)]
@@ -55,7 +57,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     repeat: u64,
     /// How fast events are admitted: flat (as fast as they are decided), recorded (as their times say), or a rate such as 1MHz
-    #[arg(long, value_name = "PACE", default_value = "flat", value_parser = pace)]
+    #[arg(long, value_name = "PACE", default_value = "flat", value_parser = or_words(pace, &["flat", "recorded"]))]
     pace: Pace,
     /// Longest time from admission to decision, such as 2ms [default: none]. What is later is not scored: it goes to the last rung of the
     /// menu's ladder, or to the error stream. Which events are late differs from run to run, and each of their records says so. At flat pace
@@ -66,7 +68,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "RATE", value_parser = units::rate_hz)]
     rate: Option<f64>,
     /// When stored events are forced to the disk: every=TIME, close (of a file) or never
-    #[arg(long, value_name = "WHEN", default_value_t = Durable::default())]
+    #[arg(long, value_name = "WHEN", default_value_t = Durable::default(), value_parser = or_words(Durable::from_str, &["every=200ms", "close", "never"]))]
     durable: Durable,
     /// Begin a new file after this much, such as 500MB
     #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = units::bytes)]

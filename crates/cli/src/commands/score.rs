@@ -1,15 +1,17 @@
 //! `tamis score`: the scores of every event as a table.
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use tamis_app::{Exit, Failure, NamedBundle, ScoreSettings, Scored};
 use tamis_model::Engine;
 
 use super::model::named_bundle;
 use super::{Group, Run};
-use crate::figures::{bytes, grouped, per_second};
+use crate::figures::{bytes, counted, per_second};
 use crate::output::{Document, print, print_json, say};
 use crate::progress::Reading;
+use crate::words::{ENGINES, or_words};
 
 /// Write the scores of every event of a recording as a table
 ///
@@ -27,7 +29,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// What runs the models; tamis doctor lists what is there
-    #[arg(long, value_name = "ENGINE", default_value_t = Engine::Flex)]
+    #[arg(long, value_name = "ENGINE", default_value_t = Engine::Flex, value_parser = or_words(Engine::from_str, ENGINES))]
     device: Engine,
     /// Replace the table if it exists
     #[arg(long)]
@@ -77,9 +79,9 @@ impl Run for Args {
 
 fn render(scored: &Scored) -> String {
     format!(
-        "{}: {} events, {}\ncolumns {}\n{} events/s on {}, one thread\n",
+        "{}: {}, {}\ncolumns {}\n{} events/s on {}, one thread\n",
         scored.path,
-        grouped(scored.events),
+        counted(scored.events, "event"),
         bytes(scored.bytes),
         scored.scores.join(", "),
         per_second(scored.events as f64 / scored.seconds),

@@ -92,7 +92,7 @@ fn show(bar: &indicatif::ProgressBar, progress: &Progress) {
     let done = u64::from(progress.epoch) * batches + if progress.batch < progress.batches { progress.batch as u64 } else { 0 };
     bar.set_length(u64::from(progress.epochs) * batches);
     bar.set_position(done);
-    bar.set_message(format!("batches, epoch {}/{}, loss {:.5}", progress.epoch, progress.epochs, progress.loss));
+    bar.set_message(format!("epoch {}/{}, loss {:.5}", progress.epoch, progress.epochs, progress.loss));
 }
 
 fn document<'a>(out: &Path, outcome: &'a Outcome) -> Trained<'a> {
@@ -119,7 +119,7 @@ fn render(out: &Path, outcome: &Outcome) -> String {
     outcome.auc.iter().for_each(|row| auc.row([row.output.clone(), row.signal.clone(), format!("{:.4}", row.value)]));
     let mut cuts = Table::default().left("Cut").right("background").left("signal").right("efficiency");
     for cut in &outcome.cuts {
-        let head = [format!("{} > {:.4}", cut.output, cut.threshold), percent(cut.fraction)];
+        let head = [format!("{} > {}", cut.output, cut.threshold), percent(cut.fraction)];
         // The cut itself stands only in the first row of its kinds of signal.
         let mut heads = std::iter::once(head).chain(std::iter::repeat_with(<[String; 2]>::default));
         for (signal, efficiency) in &cut.efficiencies {
@@ -130,15 +130,16 @@ fn render(out: &Path, outcome: &Outcome) -> String {
             cuts.row(heads.next().into_iter().flatten());
         }
     }
+    // With few events held out there is no cut that a share of them tells.
+    let cuts = if outcome.cuts.is_empty() { String::new() } else { format!("\n{}", cuts.render()) };
     format!(
-        "{}: learned from {} events, {} held out\nloss {:.5} after the first epoch, {:.5} after the last\n\n{}\n{}",
+        "{}: learned from {}, {} held out\nloss {:.5} after the first epoch, {:.5} after the last\n\n{}{cuts}",
         out.display(),
-        figures::grouped(outcome.trained as u64),
+        figures::counted(outcome.trained as u64, "event"),
         figures::grouped(outcome.held_out as u64),
         outcome.losses.first().copied().unwrap_or_default(),
         outcome.losses.last().copied().unwrap_or_default(),
         auc.render(),
-        cuts.render(),
     )
 }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 use tamis_app::{Exit, Failure, Verification};
 
 use super::{Group, Run};
-use crate::figures::grouped;
+use crate::figures::{counted, grouped};
 use crate::output::{Document, print, print_json, say};
 use crate::table::Table;
 
@@ -68,7 +68,7 @@ impl Run for Args {
             found.findings.iter().for_each(|finding| say(format_args!("{file}: {finding}")));
             let silent = (found.damaged + found.different).saturating_sub(found.findings.len() as u64);
             if silent > 0 {
-                say(format_args!("{file}: and {} more findings", grouped(silent)));
+                say(format_args!("{file}: and {}", counted(silent, "more finding")));
             }
         }
         unusable.iter().for_each(say);

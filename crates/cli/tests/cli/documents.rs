@@ -116,7 +116,11 @@ fn convert() {
     let sparse: String = (0..200).map(|k| format!("{},1,1\n", k * 1000)).collect();
     lab.write("t.csv", format!("event,x,n\n{sparse}"));
     let ran = lab.tamis(&format!("{convert} c.tmf"));
-    assert!(ran.err.contains("200 events take 200 frames") && ran.err.contains("--ids number"), "{ran:?}");
+    assert!(
+        ran.err.contains("200 events take 200 frames of at least 128 bytes")
+            && ran.err.contains("--ids number"),
+        "{ran:?}"
+    );
     let ran = lab.tamis(&format!("{convert} d.tmf --ids number"));
     assert_eq!(ran.err, "tamis: columns that feed nothing were ignored: event\n");
     assert!(
@@ -156,6 +160,32 @@ fn help_completions_and_manual_pages() {
         let page = lab.tamis(&format!("man {command}"));
         assert!(page.code == Some(0) && page.out.contains(".TH"), "{command}");
     }
+    let page = lab.tamis("man replay").out;
+    for part in [
+        concat!(".TH tamis-replay 1  \"tamis ", env!("CARGO_PKG_VERSION"), "\" Tamis"),
+        "\\-\\-menu <FILE> \\-\\-out <DIR> <INPUT>",
+        ".SH EXAMPLES",
+        "\\fBtamis replay l1.tmf",
+        ".SH \"EXIT STATUS\"",
+        "finished, but data was lost",
+        ".SH ENVIRONMENT",
+        "TAMIS_DURABLE",
+    ] {
+        assert!(page.contains(part), "'{part}' is not in:\n{page}");
+    }
+    assert!(!page.contains(".SH EXTRA") && !page.contains('\u{1b}'));
+    assert_eq!(lab.tamis("man --all pages").code, Some(0));
+    let pages = crate::support::names(&lab.path("pages"));
+    assert!(
+        ["tamis.1", "tamis-replay.1", "tamis-model-info.1"]
+            .iter()
+            .all(|page| pages.iter().any(|name| name == page))
+    );
+    assert_eq!(lab.tamis("help replay").out, lab.tamis("replay --help").out);
+    assert_eq!(lab.tamis("help model info").out, lab.tamis("model info --help").out);
+    assert_eq!(lab.tamis("version").out, lab.tamis("--version").out);
+    let completions = lab.tamis("completions bash").out;
+    assert!(completions.contains("auto flex fused") && completions.contains("label number ignore"));
     assert!(lab.tamis("man").out.contains(".TH"));
     assert!(lab.tamis("man repaly").refusal(2).contains("did you mean 'replay'?"));
     assert!(lab.tamis("completions bash").out.contains("replay"));

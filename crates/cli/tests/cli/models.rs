@@ -361,7 +361,7 @@ fn what_cannot_be_is_refused_with_a_remedy() {
         ("model compare in.tmf --menu menu.toml --engines flex,flex --max-flips 2", 64, &["flips", "between 0 and 1"]),
         ("model compare in.tmf --menu menu.toml --engines flex,flex --max-difference nan", 64, &["largest difference"]),
         ("model calibrate absent in.tmf --out c", 65, &["absent", "a model bundle is a folder with model.toml"]),
-        ("model calibrate whole menu.toml --out c", 65, &["menu.toml", "tamis convert"]),
+        ("model calibrate whole menu.toml --out c", 65, &["menu.toml is no Tamis recording but a menu", "--menu"]),
         ("model calibrate whole none.tmf --out c", 65, &["none.tmf: no events in it"]),
         ("model calibrate whole in.tmf --out c --margin 0.5", 64, &["the margin must be between 1 and 64"]),
         ("model calibrate whole in.tmf --out c --events 0", 64, &["--events", "above 0"]),

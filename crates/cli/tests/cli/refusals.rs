@@ -98,6 +98,8 @@ fn settings_and_command_lines() {
     let replay = "replay in.tmf --menu menu.toml --out out";
     refused(&lab, &format!("{replay} --workers 0"), 64, &["worker"]);
     refused(&lab, &format!("{replay} --name a/b"), 64, &["'a/b'", "file name"]);
+    refused(&lab, "replay in.tmf --menu menu.toml --out -", 64, &["name a folder"]);
+    refused(&lab, "model import in.tmf --schema schema.toml --out -", 64, &["name a folder"]);
     refused(
         &lab,
         "gen --schema schema.toml --events 1 --out x.tmf --signal 2",
@@ -107,6 +109,8 @@ fn settings_and_command_lines() {
     for (more, word) in [
         ("--rate 40mhz", "did you mean 'MHz'"),
         ("--pace soon", "a rate must be a number"),
+        ("--pace 1", "a rate must be a number with one of the units Hz, kHz, MHz, GHz, as in 40MHz"),
+        ("--rate 40", "with one of the units Hz, kHz, MHz, GHz"),
         ("--durable always", "every=200ms"),
         ("--model topo", "topo=models/topo-2"),
         ("--device tpu", "there is: flex"),
@@ -167,12 +171,102 @@ fn settings_file() {
     bad("workrs = 2", &["bad.toml", "unknown setting 'workrs'", "did you mean 'workers'?"]);
     bad("a = 1\n= 2", &["bad.toml", "line 2"]);
     bad("workers = { a = 1 }", &["bad.toml", "'workers' must be"]);
+    bad("workers = \"many\"", &["bad.toml: 'workers' is 'many': a count must be a number"]);
+    bad("pace = 1", &["bad.toml: 'pace' is '1': a rate must be a number with one of the units"]);
+    bad("repeat = 0", &["bad.toml: 'repeat' is '0': 0 is not in 1.."]);
+    bad(
+        "workers = 0",
+        &["0 workers; use 1 to", "(not from the command line: --workers 0 (bad.toml: 'workers'))"],
+    );
     refused(
         &lab,
         "replay in.tmf --config none.toml --menu menu.toml --out out",
         64,
         &["none.toml", "cannot be read"],
     );
+}
+
+#[test]
+fn what_a_variable_says_is_blamed_on_it() {
+    let lab = lab();
+    lab.write("run.toml", "batch = \"few\"\n");
+    let refusal = |line: &str, variables: &str, code: i32| {
+        let mut command = lab.command(line.split(' '));
+        let ran = crate::support::ran(
+            &command.envs(variables.split(' ').filter_map(|one| one.split_once('='))).output().unwrap(),
+        );
+        assert_eq!((ran.code, ran.out.as_str()), (Some(code), ""), "{ran:?}");
+        assert_eq!(lab.outputs(), Vec::<String>::new());
+        ran.err
+    };
+    let replay = "replay in.tmf --menu menu.toml --out out";
+    #[rustfmt::skip]
+    let table: [(&str, &str, i32, &str); 7] = [
+        (replay, "TAMIS_WORKERS=x", 64, "tamis: TAMIS_WORKERS is 'x': a count must be a number, alone or with one of the units k, M, G, as in 20M\n"),
+        (replay, "TAMIS_RATE=40", 64, "tamis: TAMIS_RATE is '40': a rate must be a number with one of the units Hz, kHz, MHz, GHz, as in 40MHz\n"),
+        (replay, "TAMIS_DEVICE=tpu", 64, "tamis: TAMIS_DEVICE is 'tpu': "),
+        (replay, "TAMIS_WORKERS=0", 64, "(not from the command line: --workers 0 (TAMIS_WORKERS))\n"),
+        ("replay in.tmf --out out", "TAMIS_MENU=none.toml", 65, "none.toml: the menu cannot be read: No such file or directory (os error 2) (not from the command line: --menu none.toml (TAMIS_MENU))\n"),
+        ("cat in.tmf --jsonl", "TAMIS_JSON=1", 2, "tamis: not from the command line: --json 1 (TAMIS_JSON)\n"),
+        ("replay in.tmf --menu menu.toml --out out --config run.toml", "TAMIS_BATCH=many", 64, "tamis: TAMIS_BATCH is 'many': "),
+    ];
+    for (line, variables, code, words) in table {
+        let told = refusal(line, variables, code);
+        assert!(told.contains(words), "{told}");
+    }
+    // What the line itself says is its own, and what nobody complains about is not mentioned.
+    let told = refusal(&format!("{replay} --workers many"), "TAMIS_WORKERS=x TAMIS_BATCH=7", 2);
+    assert!(told.contains("invalid value 'many' for '--workers <N>'"), "{told}");
+    let told = refusal("replay none.tmf --menu menu.toml --out out", "TAMIS_BATCH=7", 65);
+    assert_eq!(told, "tamis: none.tmf: no such file\n");
+}
+
+#[test]
+fn a_file_in_the_wrong_place_is_called_what_it_is() {
+    let lab = lab();
+    lab.write("t.csv", "x,n\n1,2\n");
+    lab.write("t.csv.gz", b"\x1F\x8B\x08\0\0\0\0\0");
+    assert_eq!(lab.tamis("replay in.tmf --menu menu.toml --out kept").code, Some(0));
+    let stored = "kept/in-physics-0001.mcap";
+    lab.model("twice", "x", 2.0);
+    #[rustfmt::skip]
+    let table = [
+        (format!("replay {stored} --menu menu.toml --out out"), "in-physics-0001.mcap is no Tamis recording but an MCAP file, as stored events are; `tamis cat` shows"),
+        ("replay menu.toml --menu menu.toml --out out".into(), "menu.toml is no Tamis recording but a menu; name it with --menu"),
+        ("replay t.csv --menu menu.toml --out out".into(), "t.csv is no Tamis recording but a table; make a recording of it with `tamis convert`"),
+        ("replay t.csv.gz --menu menu.toml --out out".into(), "is no Tamis recording but compressed with gzip; unpack it first, with: gzip -dc"),
+        ("replay in.tmf --menu schema.toml --out out".into(), "schema.toml is no menu but a schema of events; name it with --schema"),
+        ("replay in.tmf --menu in.tmf --out out".into(), "in.tmf is no menu but a Tamis recording"),
+        ("replay in.tmf --menu t.csv --out out".into(), "t.csv"),
+        ("gen --schema menu.toml --events 1 --out o.tmf".into(), "menu.toml is no schema but a menu; name it with --menu"),
+        ("gen --schema in.tmf --events 1 --out o.tmf".into(), "in.tmf is no schema but a Tamis recording"),
+        ("convert in.tmf --schema schema.toml --out o.tmf".into(), "in.tmf is a Tamis recording: it needs no conversion"),
+        ("convert . --schema schema.toml --out o.tmf".into(), ". is a folder; name a table in it"),
+        ("model info menu.toml".into(), "menu.toml is no bundle but a menu; name it with --menu"),
+        ("model info in.tmf".into(), "in.tmf is no bundle but a Tamis recording"),
+        ("model info twice/model.toml".into(), "model.toml is no bundle but the model.toml of a bundle; name its folder where a bundle is asked for"),
+        (format!("model import {stored} --schema schema.toml --out m"), "is no model of another framework but an MCAP file"),
+        ("train menu.toml".into(), "menu.toml is no recipe but a menu; name it with --menu"),
+        ("train in.tmf".into(), "in.tmf is no recipe but a Tamis recording"),
+    ];
+    for (line, words) in table {
+        refused(&lab, &line, 65, &[words]);
+    }
+}
+
+#[test]
+fn events_that_are_not_there() {
+    let lab = lab();
+    let ran = lab.tamis("cat in.tmf --event 99999999");
+    assert_eq!(ran.refusal(65), "in.tmf has no event 99999999; its ids are from 0 to 1\n");
+    let ran = lab.tamis("cat in.tmf --event 1 --event 7 --event 5 --jsonl");
+    assert_eq!((ran.code, ran.out.lines().count()), (Some(65), 1), "{ran:?}");
+    assert_eq!(ran.err, "tamis: in.tmf has no event 5, 7; its ids are from 0 to 1\n");
+    for line in
+        ["cat in.tmf --event 1", "cat in.tmf --event 7 --limit 0", "cat in.tmf --event 0 --event 7 --limit 1"]
+    {
+        assert_eq!(lab.tamis(line).code, Some(0), "{line}");
+    }
 }
 
 #[test]

@@ -17,7 +17,7 @@
 //!   before its last row.
 //! * I5: two rows of a run never share an event id: a second one is an error that names both rows.
 //!
-//! Memory: one frame, one row, at most 256 MiB of ids ([`Repeats`](repeats::Repeats)), and an array in Fortran order as a whole.
+//! Memory: one frame, one row, at most 192 MiB of ids ([`Repeats`](repeats::Repeats)), and an array in Fortran order as a whole.
 
 mod columns;
 mod csv;
@@ -35,7 +35,7 @@ use tamis_event::{Schema, SchemaError};
 
 pub use values::Changes;
 
-use crate::kinds::{HEAD_BYTES, Kind};
+use crate::kinds::{FileKind, HEAD_BYTES};
 use crate::{TmfWriter, WriteError, zst};
 
 /// Where event ids come from.
@@ -113,7 +113,7 @@ pub enum ConvertError {
     #[error("{place} is empty; a table starts with a line of column names")]
     Empty { place: String },
     #[error("{place} is {}: {}", kind.noun(), kind.remedy_as_table())]
-    NoTable { place: String, kind: Kind },
+    NoTable { place: String, kind: FileKind },
     #[error(
         "{place}: the schema is not fed completely: no column for {missing}{unused}; rename columns or map them (--map COLUMN=FIELD)"
     )]
@@ -145,7 +145,7 @@ pub enum ConvertError {
     #[error(
         "{cell}: {value} does not fit {field} ({dtype}), which holds {low} to {high}; clamp with --saturate"
     )]
-    Range { cell: Box<Cell>, value: String, field: String, dtype: &'static str, low: f64, high: f64 },
+    Range { cell: Box<Cell>, value: String, field: String, dtype: &'static str, low: String, high: String },
     #[error("{place}: {message}")]
     Table { place: String, message: String },
     #[error(transparent)]
@@ -164,7 +164,7 @@ pub fn table(
     writer: &mut TmfWriter,
 ) -> Result<ConvertReport, ConvertError> {
     let (kind, whole) = look(reader, place)?;
-    if kind != Kind::Zstd {
+    if kind != FileKind::Zstd {
         return known(kind, whole, place, schema, options, writer);
     }
     let unreadable = |error| ConvertError::Table { place: place.into(), message: format!("{error}") };
@@ -172,17 +172,17 @@ pub fn table(
     known(kind, whole, place, schema, options, writer)
 }
 
-fn look<R: Read>(mut reader: R, place: &str) -> Result<(Kind, impl Read + use<R>), ConvertError> {
+fn look<R: Read>(mut reader: R, place: &str) -> Result<(FileKind, impl Read + use<R>), ConvertError> {
     let mut head = Vec::new();
     (&mut reader).take(HEAD_BYTES).read_to_end(&mut head).map_err(|error| ConvertError::Table {
         place: place.into(),
         message: format!("cannot be read: {error}"),
     })?;
-    Ok((Kind::of(&head), Cursor::new(head).chain(reader)))
+    Ok((FileKind::of(&head), Cursor::new(head).chain(reader)))
 }
 
 fn known(
-    kind: Kind,
+    kind: FileKind,
     whole: impl Read,
     place: &str,
     schema: &Schema,
@@ -190,9 +190,11 @@ fn known(
     writer: &mut TmfWriter,
 ) -> Result<ConvertReport, ConvertError> {
     match kind {
-        Kind::Npy => npy::npy(whole, place, schema, options, writer),
-        Kind::Empty => Err(ConvertError::Empty { place: place.into() }),
-        Kind::Text | Kind::Table | Kind::Unknown => csv::csv(whole, place, schema, options, writer),
+        FileKind::Npy => npy::npy(whole, place, schema, options, writer),
+        FileKind::Empty => Err(ConvertError::Empty { place: place.into() }),
+        FileKind::Text | FileKind::Table | FileKind::Unknown => {
+            csv::csv(whole, place, schema, options, writer)
+        }
         kind => Err(ConvertError::NoTable { place: place.into(), kind }),
     }
 }

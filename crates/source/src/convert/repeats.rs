@@ -1,10 +1,10 @@
 //! Do two rows have the same run and event id?
 //!
-//! Ids that follow one another in rows that do are one stretch of 32 bytes. Stretches are sorted and compared at the end, or when there are
+//! Ids that follow one another in rows that do are one stretch of 24 bytes. Stretches are sorted and compared at the end, or when there are
 //! [`STRETCHES_MAX`] of them; what comes then is compared in parts of as many. A table whose ids ascend is compared as a whole all the same,
 //! however long it is: the same ids stand side by side in it.
 
-/// 256 MiB.
+/// 192 MiB.
 const STRETCHES_MAX: usize = 1 << 23;
 /// Repeated ids that are named.
 const NAMED: usize = 3;

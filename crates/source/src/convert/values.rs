@@ -130,7 +130,7 @@ impl Feed {
             .integer_range()
             .map_or_else(|| (-self.largest(), self.largest()), |(low, high)| (low as f64, high as f64));
         let ends = [low, high].map(|raw| raw * self.element.scale + self.element.offset);
-        let (low, high) = (ends[0].min(ends[1]), ends[0].max(ends[1]));
+        let [low, high] = [ends[0].min(ends[1]), ends[0].max(ends[1])].map(readable);
         ConvertError::Range { cell, value, field: self.address.clone(), dtype: self.dtype(), low, high }
     }
 
@@ -152,4 +152,9 @@ fn rounded(raw: f64, dtype: Dtype, out: &mut Vec<u8>) -> f64 {
     let rounded = dtype.read(&out[at..]);
     out.truncate(at);
     rounded
+}
+
+/// Without a tail of digits that say nothing.
+fn readable(value: f64) -> String {
+    if value.abs() < 1e16 { value.to_string() } else { format!("{value:e}") }
 }

@@ -151,7 +151,7 @@ fn what_does_not_fit_is_refused_with_its_place_or_clamped_and_counted() {
         ("0,0,16384,0,0,0",  "t.csv, line 4, column 'mu.pt[0]': 16384 does not fit mu.pt[0] (i16), which holds -16384 to 16383.5; clamp with --saturate", 16383.5, 0),
         ("0,0,-1e9,0,0,0",   "t.csv, line 4, column 'mu.pt[0]': -1e9 does not fit mu.pt[0] (i16), which holds -16384 to 16383.5; clamp with --saturate", -16384.0, 0),
         ("0,0,inf,0,0,0",    "t.csv, line 4, column 'mu.pt[0]': inf does not fit mu.pt[0] (i16), which holds -16384 to 16383.5; clamp with --saturate", 16383.5, 0),
-        ("0,-1e39,0,0,0,0",  "t.csv, line 4, column 'mass': -1e39 does not fit mass (f32), which holds -340282346638528860000000000000000000000 to 340282346638528860000000000000000000000; clamp with --saturate", f64::from(f32::MIN), 2),
+        ("0,-1e39,0,0,0,0",  "t.csv, line 4, column 'mass': -1e39 does not fit mass (f32), which holds -3.4028234663852886e38 to 3.4028234663852886e38; clamp with --saturate", f64::from(f32::MIN), 2),
         ("0,0,0,0,65520,0",  "t.csv, line 4, column 'ratio': 65520 does not fit ratio (f16), which holds -65504 to 65504; clamp with --saturate", 65504.0, 4),
         ("0,0,0,0,0,256",    "t.csv, line 4, column 'truth.label': 256 does not fit truth.label (u8), which holds 0 to 255; clamp with --saturate", 255.0, 5),
     ];

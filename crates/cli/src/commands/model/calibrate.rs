@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use tamis_app::{CalibrateSettings, Calibrated, EngineLoss, Exit, Failure};
 
 use super::{Group, Run};
-use crate::figures::{grouped, share, small};
+use crate::figures::{counted, grouped, share, small};
 use crate::output::{Document, print, print_json, say};
 use crate::progress::Reading;
 use crate::table::Table;
@@ -83,10 +83,10 @@ const FEW_EVENTS: u64 = 10_000;
 fn render(calibrated: &Calibrated) -> String {
     let section = &calibrated.calibration;
     let mut text = format!(
-        "{}: {}, calibrated on {} events\nhash {}\n\n{}",
+        "{}: {}, calibrated on {}\nhash {}\n\n{}",
         calibrated.bundle.display(),
         calibrated.model,
-        grouped(section.events),
+        counted(section.events, "event"),
         &calibrated.hash[..16],
         losses(&calibrated.engines),
     );
@@ -138,7 +138,8 @@ fn losses(engines: &[EngineLoss]) -> String {
             let mut head =
                 vec![std::mem::take(&mut engine), score.name.clone(), small(score.rms), small(score.max)];
             for cut in &score.cuts {
-                let figures = [format!("{:.4}", cut.threshold), grouped(cut.kept), grouped(cut.flips)];
+                // As many digits as tell it from any other: 0.99996 is not 1.
+                let figures = [cut.threshold.to_string(), grouped(cut.kept), grouped(cut.flips)];
                 let of_kept = share(cut.flips, cut.kept);
                 table.row(
                     std::mem::replace(&mut head, vec![String::new(); 4])

@@ -2,15 +2,17 @@
 
 use std::fmt::Write;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use tamis_app::{CompareSettings, Comparison, Contrast, Exit, Failure, Gates, NamedBundle};
 use tamis_model::Engine;
 
 use super::{Group, Run, named_bundle};
-use crate::figures::{grouped, share, small};
+use crate::figures::{counted, grouped, share, small};
 use crate::output::{Document, print, print_json, say};
 use crate::progress::Reading;
 use crate::table::Table;
+use crate::words::{ENGINES, or_words};
 
 /// Compare scores and decisions of engines, or of models, on a recording
 ///
@@ -32,7 +34,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "[NAME=]BUNDLE", value_parser = named_bundle)]
     with: Vec<NamedBundle>,
     /// Engines, separated by commas, the reference first [default: all that are there but int16, int8 and bf16]
-    #[arg(long, value_name = "ENGINES", value_delimiter = ',')]
+    #[arg(long, value_name = "ENGINES", value_delimiter = ',', value_parser = or_words(Engine::from_str, ENGINES))]
     engines: Vec<Engine>,
     /// Largest difference of a score, of 1 or of the score if that is larger
     #[arg(long, value_name = "D", default_value_t = Gates::default().difference)]
@@ -94,7 +96,7 @@ fn render(comparison: &Comparison) -> String {
 fn contrast_text(comparison: &Comparison, contrast: &Contrast) -> String {
     let (reference, other) = (&comparison.reference, &contrast.side);
     let mut text =
-        format!("{} against {}: {} events\n\n", other.name, reference.name, grouped(comparison.events),);
+        format!("{} against {}: {}\n\n", other.name, reference.name, counted(comparison.events, "event"));
     text.push_str(&scores(contrast));
     if !contrast.lines.is_empty() {
         let _ = write!(text, "\n{}", lines(comparison, contrast));
@@ -203,7 +205,7 @@ fn flips(contrast: &Contrast) -> String {
     let all: u64 = contrast.lines.iter().map(|line| line.flips).sum();
     let mut text = table.render();
     if all > told {
-        let _ = writeln!(text, "and {} more flips", grouped(all - told));
+        let _ = writeln!(text, "and {}", counted(all - told, "more flip"));
     }
     text
 }

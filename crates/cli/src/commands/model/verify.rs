@@ -1,6 +1,7 @@
 //! `tamis model verify`: everything that a run checks of a bundle, without a run.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use serde::Serialize;
 use tamis_app::{Exit, Failure, ModelVerification, VerifyModelSettings};
@@ -10,6 +11,7 @@ use super::{Group, Run};
 use crate::figures::{grouped, small};
 use crate::output::{Document, print, print_json, say};
 use crate::table::Table;
+use crate::words::{ENGINES, or_words};
 
 /// Check model bundles: files, and golden vectors on every engine
 ///
@@ -27,7 +29,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", conflicts_with = "schema")]
     events: Option<PathBuf>,
     /// Engines, separated by commas [default: all that are there]
-    #[arg(long, value_name = "ENGINES", value_delimiter = ',')]
+    #[arg(long, value_name = "ENGINES", value_delimiter = ',', value_parser = or_words(Engine::from_str, ENGINES))]
     device: Vec<Engine>,
     /// Print one JSON document instead of a table
     #[arg(long)]

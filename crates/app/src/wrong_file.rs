@@ -1,0 +1,50 @@
+//! A file in the wrong place is called what it is.
+
+use std::path::Path;
+
+use tamis_source::FileKind;
+
+use crate::Failure;
+
+/// The failure to use a file as `called`, which may be of these kinds; if it plainly is something else, that is all there is to say.
+pub(crate) fn or_wrong_file(path: &Path, wanted: &[FileKind], called: &str, failure: Failure) -> Failure {
+    let found = FileKind::of_file(path);
+    // What has no mark of its own may be what was wanted, with a fault.
+    if matches!(found, FileKind::Unknown | FileKind::Text | FileKind::Table) || wanted.contains(&found) {
+        return failure;
+    }
+    let (noun, remedy) = (found.noun(), found.remedy());
+    Failure::new(failure.exit, format!("{} is no {called} but {noun}; {remedy}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Exit;
+
+    #[test]
+    fn only_what_is_plainly_something_else_is_called_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let told = |content: &[u8], wanted: FileKind, called: &str| {
+            std::fs::write(&path, content).unwrap();
+            let failure = or_wrong_file(&path, &[wanted], called, Failure::new(Exit::Input, "own words"));
+            failure.message.replace(&path.display().to_string(), "FILE")
+        };
+        let menu = b"name = \"m\"\n[[line]]\n";
+        assert_eq!(
+            told(menu, FileKind::Schema, "schema"),
+            "FILE is no schema but a menu; name it with --menu"
+        );
+        assert_eq!(told(menu, FileKind::Menu, "menu"), "own words");
+        assert_eq!(told(b"anything", FileKind::Menu, "menu"), "own words");
+        assert_eq!(
+            told(b"TAMF\x01\0", FileKind::Menu, "menu"),
+            "FILE is no menu but a Tamis recording; `tamis replay` runs it, `tamis cat` shows its events"
+        );
+        assert_eq!(
+            told(b"", FileKind::Menu, "menu"),
+            "FILE is no menu but an empty file; get another copy of it"
+        );
+    }
+}
