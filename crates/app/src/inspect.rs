@@ -351,6 +351,7 @@ fn fault_name(code: u8) -> Option<&'static str> {
         fault::NAN => Some(Errored::NotFinite.name()),
         fault::DEADLINE => Some(Errored::Deadline.name()),
         fault::DEVICE => Some(Errored::Device.name()),
+        fault::NOT_A_NUMBER => Some(Errored::NotANumber.name()),
         _ => Some("unknown"),
     }
 }
@@ -372,9 +373,8 @@ fn set_bits(words: impl Iterator<Item = u64>) -> Vec<usize> {
 }
 
 fn fields(schema: &Schema, record: &[u8]) -> Vec<(String, Vec<f64>)> {
-    let values = |field: &tamis_event::Field| {
-        (0..field.elements()).map(|k| field.element(k).physical(record)).collect()
-    };
+    let values =
+        |field: &tamis_event::Field| (0..field.elements()).map(|k| field.number(k, record)).collect();
     schema.fields().iter().map(|field| (field.name.clone(), values(field))).collect()
 }
 

@@ -47,7 +47,7 @@ impl Lineup {
 
     /// Reads a menu and loads the bundles that it names.
     pub(crate) fn of_menu(path: &Path) -> Result<(Menu, Self), Failure> {
-        let menu = read_menu(path)?;
+        let menu = read_menu(path, None)?;
         let folder = path.parent().unwrap_or(Path::new("."));
         let load = |model: &tamis_menu::ModelRef| {
             let bundle = load_bundle(&folder.join(&model.bundle))?;

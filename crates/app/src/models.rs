@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use tamis_event::Schema;
-use tamis_menu::{CompiledMenu, Menu};
+use tamis_menu::{CompiledMenu, Menu, MenuErrors};
 use tamis_model::{Bundle, Engine, Model};
 use tamis_pipeline::{Choice, Judge, Provenance};
 use tamis_port::Classifier;
@@ -47,7 +47,7 @@ impl Rules {
         engine: Engine,
     ) -> Result<Self, Failure> {
         let place = path.display().to_string();
-        let menu = read_menu(path)?;
+        let menu = read_menu(path, Some(schema))?;
         if let Some((name, _)) =
             replace.iter().find(|(name, _)| menu.models().iter().all(|model| model.name != *name))
         {
@@ -117,14 +117,19 @@ impl Rules {
 /// Events that are decided again together, at most.
 pub(crate) const JUDGED_AT_ONCE: usize = 4096;
 
-/// Reads a menu file.
-pub(crate) fn read_menu(path: &Path) -> Result<Menu, Failure> {
+/// Reads a menu file. A menu that is wrong is told all that is wrong at once, with a schema also what only a schema can tell.
+pub(crate) fn read_menu(path: &Path, schema: Option<&Schema>) -> Result<Menu, Failure> {
     let place = path.display().to_string();
     let text = std::fs::read_to_string(path)
         .map_err(|error| format!("{place}: the menu cannot be read: {error}"))
         .or_fail(Exit::Input)
         .map_err(|failure| or_wrong_file(path, &[FileKind::Menu, FileKind::Empty], "menu", failure))?;
+    let with_schema = |errors: MenuErrors| match schema {
+        Some(schema) => errors.with_schema(schema),
+        None => errors,
+    };
     Menu::parse(&text, &place)
+        .map_err(with_schema)
         .or_fail(Exit::Input)
         .map_err(|failure| or_wrong_file(path, &[FileKind::Menu], "menu", failure))
 }

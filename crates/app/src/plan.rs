@@ -76,6 +76,11 @@ impl Plan {
         Ok(Self { settings, recording, rules, limits, run_name, control: Arc::default(), clock })
     }
 
+    /// What the menu probably does not mean: a sentence each, with its place.
+    pub fn warnings(&self) -> Vec<String> {
+        self.rules.compiled.warnings().iter().map(|warning| format!("warning: {warning}")).collect()
+    }
+
     /// Watches and stops the run, from any thread.
     pub fn control(&self) -> Arc<Control> {
         self.control.clone()

@@ -16,7 +16,7 @@ const LAYERS: [&[&str]; 5] = [
 ];
 
 /// Third-party packages with a home: nobody else may depend on them.
-const HOMES: [(&str, &[&str]); 15] = [
+const HOMES: [(&str, &[&str]); 14] = [
     ("burn", &["graph", "model", "lab", "fuzz"]),
     ("bytemuck", &["event"]),
     ("clap", &["cli"]),
@@ -29,7 +29,6 @@ const HOMES: [(&str, &[&str]); 15] = [
     ("mcap", &["store"]),
     ("memmap2", &["source"]),
     ("prost", &["graph"]),
-    ("pulp", &["menu"]),
     ("rayon", &["lab", "sim"]),
     ("zstd", &["source", "store"]),
 ];

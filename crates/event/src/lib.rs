@@ -18,6 +18,7 @@
 mod block;
 mod checksum;
 mod codec;
+mod decimal;
 mod encode;
 mod header;
 pub mod record;
@@ -27,6 +28,7 @@ mod scores;
 pub use block::{Block, CloseReason, Span};
 pub use checksum::crc32c;
 pub use codec::{Defect, Scanner, Step};
+pub use decimal::{Decimal, EXACT_MAX, Grid, PLACES_MAX};
 pub use encode::{FrameMeta, encode_events, encode_schema};
 pub use header::{
     ALIGN, EVENTS_PER_FRAME_MAX, FrameHeader, HEADER_LEN, MAGIC, PAYLOAD_BYTES_MAX, SCHEMA_BYTES_MAX,

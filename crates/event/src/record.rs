@@ -34,6 +34,8 @@ pub mod fault {
     pub const DEADLINE: u8 = 3;
     /// The device of a model was lost, and nothing stood in for it.
     pub const DEVICE: u8 = 4;
+    /// A field that a line reads is a NaN, or a line depends on a number that has become one.
+    pub const NOT_A_NUMBER: u8 = 5;
 }
 
 /// Fixed part of a record, byte for byte as stored.
@@ -70,7 +72,7 @@ pub struct RecordHeader {
     pub engine: u8,
     /// Rung of the fallback ladder; 0 is the models that the menu names first.
     pub rung: u8,
-    /// 0 if the menu's lines decided; else why no model could score the event: one of [`fault`].
+    /// 0 if the menu's lines decided; else why they could not: one of [`fault`].
     pub fault: u8,
     /// With a fault: index in the menu of the first model that failed, [`NO_MODEL`] if none did. Else 0.
     pub guilty_model: u8,

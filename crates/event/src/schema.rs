@@ -8,6 +8,7 @@ use half::f16;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+use crate::decimal::Grid;
 use crate::header::SCHEMA_BYTES_MAX;
 
 /// Most bytes of one event record.
@@ -132,6 +133,8 @@ pub struct Field {
     pub doc: String,
     /// Byte offset in the event record.
     pub at: usize,
+    /// How its numbers count in decimals, if they do.
+    pub grid: Option<Grid>,
 }
 
 impl Field {
@@ -349,7 +352,8 @@ impl Schema {
         }
         let (dtype, len, at) = (raw.dtype, raw.len, self.record_len);
         let (scale, offset, unit, role, doc) = (raw.scale, raw.offset, raw.unit, raw.role, raw.doc);
-        self.fields.push(Field { name, dtype, len, scale, offset, unit, role, doc, at });
+        let grid = Grid::of(Element { at, dtype, scale, offset });
+        self.fields.push(Field { name, dtype, len, scale, offset, unit, role, doc, at, grid });
         self.record_len = bytes;
         Ok(())
     }

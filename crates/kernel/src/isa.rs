@@ -78,6 +78,40 @@ pub(crate) trait IntWork {
     fn run<S: IntSimd>(self, simd: S);
 }
 
+/// Plain loops for the compiler to vectorise, compiled once for each instruction set.
+pub trait Loops {
+    /// Runs them. Implementations are `#[inline(always)]`, and so is what they call: only what is inlined into [`Vectors::run`] is compiled for
+    /// the instruction set. The results must not depend on it, and do not: Rust neither reorders nor fuses operations on floats.
+    fn run(self);
+}
+
+/// The instruction set for [`Loops`]: the best one of this CPU.
+#[derive(Clone, Copy, Debug)]
+pub struct Vectors(Level);
+
+impl Vectors {
+    /// The best instruction set of this CPU.
+    pub fn best() -> Self {
+        Self(Level::new(Isa::best()).expect("the best is available"))
+    }
+
+    /// Runs `loops` with it.
+    #[inline]
+    pub fn run(self, loops: impl Loops) {
+        self.0.run_int(Plain(loops));
+    }
+}
+
+/// Loops as work that needs nothing of its instruction set.
+struct Plain<L>(L);
+
+impl<L: Loops> IntWork for Plain<L> {
+    #[inline(always)]
+    fn run<S: IntSimd>(self, _: S) {
+        self.0.run();
+    }
+}
+
 /// What suits an instruction set.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tuning {

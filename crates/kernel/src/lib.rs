@@ -70,7 +70,7 @@ pub use image::{Axis, Conv, IMAGE_MAX, ImageLayer, Pool, Pooling, READS_MAX};
 pub use int::{
     Calibration, HiddenBits, IntChain, IntChainError, IntColumn, IntGather, IntInput, IntTile, Pairs,
 };
-pub use isa::Isa;
+pub use isa::{Isa, Loops, Vectors};
 pub use lanes::{EVENTS, Lanes, Tile};
 pub use probe::{multiply_adds, multiply_adds_bf16, multiply_adds_i8, multiply_adds_i16};
 pub use sieve::{Cut, Integer, Sieve, Sifted};

@@ -78,6 +78,8 @@ causes! {
         Deadline = "deadline",
         /// The device of a model was lost, and nothing stood in for it.
         Device = "device",
+        /// A field that a line reads is a NaN, or a line depends on a number that has become one (0 / 0).
+        NotANumber = "not_a_number",
     }
 }
 

@@ -2,9 +2,10 @@
 
 use tamis_event::Schema;
 
-use crate::error::{Complaint, Fault, MenuError};
+use crate::error::{Complaint, Complaints, Fault, MenuError, MenuErrors};
+use crate::graph::NodeId;
 use crate::lottery::Lottery;
-use crate::lowering::Lowering;
+use crate::lowering::{Lowering, Scores};
 use crate::menu::{LineInfo, Menu, StreamInfo};
 use crate::pass_through::PassThrough;
 use crate::program::Program;
@@ -27,29 +28,27 @@ pub struct CompiledMenu {
     record_len: usize,
     scores: usize,
     hash_prefix: u64,
+    warnings: Vec<MenuError>,
 }
 
 impl Menu {
     /// Binds the menu to the fields of a schema and to scores by their full names (`anomaly.score`), in the order of their columns.
-    pub fn compile(&self, schema: &Schema, scores: &[String]) -> Result<CompiledMenu, MenuError> {
-        self.bind(schema, scores).map_err(|complaint| MenuError::new(self.place(), self.text(), complaint))
-    }
-
-    fn bind(&self, schema: &Schema, scores: &[String]) -> Result<CompiledMenu, Complaint> {
+    pub fn compile(&self, schema: &Schema, scores: &[String]) -> Result<CompiledMenu, MenuErrors> {
+        let wrong = |complaints| MenuErrors::new(self.place(), self.text(), complaints, None);
         if let Some(twice) = (1..scores.len()).find(|&k| scores[..k].contains(&scores[k])) {
             let message =
                 format!("two scores are called '{}'; give the models different names", scores[twice]);
-            return Err(Complaint::new(0, Fault::Unknown, message));
+            return Err(wrong(vec![Complaint::new(0, Fault::Unknown, message)]));
         }
-        let mut lowering = Lowering::new(schema, scores);
-        let conditions = self.lines().iter().map(|line| line.condition.lower(&line.info.name, &mut lowering));
-        let conditions = conditions.collect::<Result<Vec<_>, _>>()?;
+        let mut lowering = Lowering::new(schema, Scores::Known(scores));
+        let (conditions, warnings) = self.lower(&mut lowering).map_err(wrong)?;
+        let (graph, undecided) = lowering.finish().map_err(|complaint| wrong(vec![complaint]))?;
         let lines: Vec<LineInfo> = self.lines().iter().map(|line| line.info.clone()).collect();
         let prescale = |line: &LineInfo| (line.prescale > 1).then(|| Lottery::new(&line.name, line.prescale));
         let stream_bits = |line: &LineInfo| line.streams.iter().fold(0, |bits, stream| bits | 1 << stream);
-        let graph = lowering.finish();
         let hash = self.hash();
         let prefix = *hash.first_chunk().expect("SHA-256 has 32 bytes");
+        let warning = |complaint| MenuError::new(self.place(), self.text(), complaint);
         Ok(CompiledMenu {
             stream_bits: lines.iter().map(stream_bits).collect(),
             prescales: lines.iter().map(prescale).collect(),
@@ -58,11 +57,33 @@ impl Menu {
             streams: self.streams().to_vec(),
             model_rungs: 1 + self.models().iter().map(|model| model.fallback.len()).max().unwrap_or(0),
             pass_through: self.pass_through().cloned(),
-            program: Program::new(&graph, &conditions, schema.record_len()),
+            program: Program::new(&graph, undecided, &conditions, schema.record_len()),
             record_len: schema.record_len(),
             scores: scores.len(),
             hash_prefix: u64::from_le_bytes(prefix),
+            warnings: warnings.into_iter().map(warning).collect(),
         })
+    }
+
+    /// The conditions of all lines with what they are warned of, or everything that is wrong with them.
+    fn lower(&self, to: &mut Lowering<'_>) -> Result<(Vec<NodeId>, Vec<Complaint>), Vec<Complaint>> {
+        let mut complaints = Complaints::default();
+        let (mut conditions, mut warnings) = (Vec::new(), Vec::new());
+        for line in self.lines() {
+            if let Some((condition, warning)) = complaints.take(line.condition.lower(&line.info.name, to)) {
+                conditions.push(condition);
+                warnings.extend(warning);
+            }
+            complaints.0.extend(to.complaints());
+        }
+        if complaints.0.is_empty() { Ok((conditions, warnings)) } else { Err(complaints.0) }
+    }
+
+    /// What is wrong with the conditions, whatever the models give.
+    pub(crate) fn errors_with(&self, schema: &Schema) -> Vec<MenuError> {
+        let mut lowering = Lowering::new(schema, Scores::Of(self.models()));
+        let complaints = self.lower(&mut lowering).err().unwrap_or_default();
+        complaints.into_iter().map(|complaint| MenuError::new(self.place(), self.text(), complaint)).collect()
     }
 }
 
@@ -95,6 +116,11 @@ impl CompiledMenu {
     /// Where a line compares a score with a number; empty if it reads none, or only in arithmetic.
     pub fn thresholds(&self, line: usize) -> &[Threshold] {
         &self.thresholds[line]
+    }
+
+    /// What is probably not meant: lines that the ranges of fields let pass every event, or none.
+    pub fn warnings(&self) -> &[MenuError] {
+        &self.warnings
     }
 
     /// Words of line bits per event: one bit per line.

@@ -19,8 +19,8 @@
 use std::mem;
 use std::sync::Arc;
 
-use pulp::{Arch, Simd, WithSimd};
 use tamis_event::{Block, ScoreTable};
+use tamis_kernel::{Loops, Vectors};
 
 use crate::compile::CompiledMenu;
 use crate::kernels::{self, Bits, Input, LANES, Lanes, TILE, TILE_WORDS};
@@ -36,6 +36,7 @@ const DRAWN_ONE_BY_ONE_MAX: usize = TILE / 4;
 pub struct Decider {
     menu: Arc<CompiledMenu>,
     capacity: usize,
+    vectors: Vectors,
     scratch: Scratch,
     verdicts: Verdicts,
 }
@@ -64,6 +65,7 @@ struct Verdicts {
     passed: Vec<u64>,
     kept: Vec<u64>,
     kept_any: Vec<u64>,
+    undecided: Vec<u64>,
 }
 
 /// Some events of a block that are decided together.
@@ -104,8 +106,15 @@ impl Decider {
             pieces: Vec::with_capacity(TILE),
         };
         let (passed, kept) = (vec![0; lines * stride], vec![0; lines * stride]);
-        let verdicts = Verdicts { words: 0, stride, passed, kept, kept_any: vec![0; stride] };
-        Self { menu, capacity, scratch, verdicts }
+        let verdicts = Verdicts {
+            words: 0,
+            stride,
+            passed,
+            kept,
+            kept_any: vec![0; stride],
+            undecided: vec![0; stride],
+        };
+        Self { menu, capacity, vectors: Vectors::best(), scratch, verdicts }
     }
 
     /// Decides every event of `block`, except those with their bit in `skip` (bit `i % 64` of word `i / 64` is event `i`): they get no bits.
@@ -114,7 +123,7 @@ impl Decider {
     /// If the block holds more events than the decider's capacity or other records than those of the menu's schema, or if `scores` or `skip`
     /// are too small for it: the caller made all of them for the same menu.
     pub fn decide(&mut self, block: &Block, scores: &ScoreTable, skip: &[u64]) {
-        let Self { menu, capacity, scratch, verdicts } = self;
+        let Self { menu, capacity, vectors, scratch, verdicts } = self;
         let events = block.len();
         assert!(events <= *capacity, "{events} events, but the decider was made for {capacity}");
         assert!(
@@ -126,7 +135,8 @@ impl Decider {
         verdicts.words = events.div_ceil(LANES);
         assert!(skip.len() >= verdicts.words, "the skip bits are too short");
         verdicts.kept_any.fill(0);
-        Arch::new().dispatch(Tiles { menu, scratch, verdicts, block, scores, skip });
+        verdicts.undecided.fill(0);
+        vectors.run(Tiles { menu, scratch, verdicts, block, scores, skip });
     }
 
     /// Bit `i` = event `i` of the last block met the condition of the line. As many words as the block needs.
@@ -142,6 +152,12 @@ impl Decider {
     /// Bit `i` = at least one line keeps event `i`.
     pub fn kept_any(&self) -> &[u64] {
         &self.verdicts.kept_any[..self.verdicts.words]
+    }
+
+    /// Bit `i` = event `i` is not decided, because a field that a line reads is a NaN, or a line depends on a number that has become one. It has
+    /// no other bits.
+    pub fn undecided(&self) -> &[u64] {
+        &self.verdicts.undecided[..self.verdicts.words]
     }
 
     /// The line bits of one event, for its decision record: bit `k % 64` of word `k / 64` belongs to line `k`.
@@ -183,11 +199,9 @@ struct Tiles<'a> {
     skip: &'a [u64],
 }
 
-impl WithSimd for Tiles<'_> {
-    type Output = ();
-
+impl Loops for Tiles<'_> {
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
+    fn run(self) {
         let Self { menu, scratch, verdicts, block, scores, skip } = self;
         let events = block.len();
         let mut cursor = Cursor::default();
@@ -198,7 +212,16 @@ impl WithSimd for Tiles<'_> {
             if menu.draws() {
                 scratch.place_events(block);
             }
-            let decided = tile.decided(skip);
+            let mut decided = tile.decided(skip);
+            if let Some(section) = &menu.program().undecided {
+                for step in &section.steps {
+                    scratch.run(step, block, scores, tile);
+                }
+                let unknown = scratch.masks[section.condition];
+                let undecided = std::array::from_fn(|word| unknown[word] & decided[word]);
+                verdicts.leave(tile, undecided);
+                decided = std::array::from_fn(|word| decided[word] & !undecided[word]);
+            }
             for (line, section) in menu.program().sections.iter().enumerate() {
                 for step in &section.steps {
                     scratch.run(step, block, scores, tile);
@@ -218,6 +241,13 @@ impl WithSimd for Tiles<'_> {
 impl Verdicts {
     fn set<'a>(&self, sets: &'a [u64], line: usize) -> &'a [u64] {
         &sets[line * self.stride..][..self.words]
+    }
+
+    /// Notes the events of a tile that no line decides.
+    #[inline(always)]
+    fn leave(&mut self, tile: Tile, undecided: Bits) {
+        let first = tile.start / LANES;
+        self.undecided[first..first + tile.words()].copy_from_slice(&undecided[..tile.words()]);
     }
 
     /// Enters the verdict of a line on a tile.
@@ -275,6 +305,13 @@ impl Scratch {
                     into,
                     #[inline(always)]
                     |scratch, out| kernels::negate(out, scratch.column(of)),
+                );
+            }
+            Step::Single { into, of } => {
+                self.write(
+                    into,
+                    #[inline(always)]
+                    |scratch, out| kernels::single(out, scratch.column(of)),
                 );
             }
             Step::Combine { into, arithmetic, a, b } => self.write(

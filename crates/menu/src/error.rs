@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+use tamis_event::Schema;
+
+use crate::menu::Menu;
+
 /// Characters of a source line that an error shows.
 const EXCERPT_CHARS: usize = 160;
 /// Characters of a name from the file that a message repeats.
@@ -28,7 +32,7 @@ pub enum Fault {
     Truth,
 }
 
-/// The first mistake in a menu.
+/// A mistake in a menu.
 ///
 /// Prints as `place:line:column: message`, followed by the source line and a caret below the place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -79,6 +83,76 @@ impl MenuError {
     /// What is wrong and what to do, without the place.
     pub fn message(&self) -> &str {
         &self.message
+    }
+}
+
+/// Every mistake that was found in a menu, in the order of the file: at least one, and at most [`ERRORS_MAX`].
+#[derive(Debug)]
+pub struct MenuErrors {
+    errors: Vec<MenuError>,
+    /// Those that are left out.
+    more: usize,
+    /// What could be read of the menu: its conditions can still be checked against a schema.
+    readable: Option<Box<Menu>>,
+}
+
+/// Mistakes that are told at once.
+const ERRORS_MAX: usize = 20;
+
+impl MenuErrors {
+    pub(crate) fn new(place: &str, text: &str, complaints: Vec<Complaint>, readable: Option<Menu>) -> Self {
+        let errors = complaints.into_iter().map(|complaint| MenuError::new(place, text, complaint));
+        Self { errors: errors.collect(), more: 0, readable: readable.map(Box::new) }.sorted()
+    }
+
+    /// Adds what is wrong with the conditions that could be read, if the menu could not. Scores are not checked: nobody knows yet which there are.
+    #[must_use]
+    pub fn with_schema(mut self, schema: &Schema) -> Self {
+        if let Some(menu) = self.readable.take() {
+            self.errors.extend(menu.errors_with(schema));
+        }
+        self.sorted()
+    }
+
+    /// The mistakes.
+    pub fn all(&self) -> &[MenuError] {
+        &self.errors
+    }
+
+    fn sorted(mut self) -> Self {
+        self.errors.sort_by(|a, b| (a.line, a.column, &a.message).cmp(&(b.line, b.column, &b.message)));
+        self.errors.dedup();
+        self.more += self.errors.len().saturating_sub(ERRORS_MAX);
+        self.errors.truncate(ERRORS_MAX);
+        self
+    }
+}
+
+impl fmt::Display for MenuErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, error) in self.errors.iter().enumerate() {
+            if index > 0 {
+                writeln!(f)?;
+            }
+            write!(f, "{error}")?;
+        }
+        if self.more > 0 {
+            write!(f, "\nand {} more", self.more)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for MenuErrors {}
+
+/// Mistakes on the way: each one is kept, and reading goes on.
+#[derive(Debug, Default)]
+pub(crate) struct Complaints(pub(crate) Vec<Complaint>);
+
+impl Complaints {
+    /// The value, or a complaint more.
+    pub(crate) fn take<T>(&mut self, result: Result<T, Complaint>) -> Option<T> {
+        result.map_err(|complaint| self.0.push(complaint)).ok()
     }
 }
 

@@ -43,14 +43,16 @@ pub(crate) enum Sort {
 pub(crate) enum Node {
     /// The bits of an f64.
     Number(u64),
-    /// Physical value of an element; the place in [`Graph::element`].
+    /// The element at a place of [`Graph::element`]: raw value * scale + offset. What unit that is in, [`crate::number`] knows.
     Load(usize),
-    /// The sum of the physical values of elements with the same scale and no offset that is exact in f64, whatever their raw values are.
+    /// The sum of elements of at most 16 bits with the same scale and no offset; their places.
     Total(Box<[usize]>),
     /// A score column.
     Score(usize),
     Absolute(NodeId),
     Negate(NodeId),
+    /// Rounded to f32.
+    Single(NodeId),
     Combine(Arithmetic, NodeId, NodeId),
     /// How many of these hold.
     Count(Box<[NodeId]>),
@@ -76,6 +78,7 @@ impl Node {
             | Self::Score(_)
             | Self::Absolute(_)
             | Self::Negate(_)
+            | Self::Single(_)
             | Self::Combine(..)
             | Self::Count(_) => Sort::Number,
             Self::Truth(_)
@@ -99,7 +102,7 @@ impl Node {
             | Self::Truth(_)
             | Self::Within(..)
             | Self::Draw(_) => {}
-            Self::Absolute(a) | Self::Negate(a) | Self::Not(a) => each(*a),
+            Self::Absolute(a) | Self::Negate(a) | Self::Single(a) | Self::Not(a) => each(*a),
             Self::Combine(_, a, b) | Self::Compare(_, a, b) | Self::And(a, b) | Self::Or(a, b) => {
                 each(*a);
                 each(*b);
@@ -108,6 +111,9 @@ impl Node {
         }
     }
 }
+
+/// Terms of a [`Node::Total`]: as many numbers of 16 bits fit an i32.
+const TERMS_MAX: usize = 1 << 13;
 
 /// More operations than [`OPERATIONS_MAX`].
 #[derive(Clone, Copy, Debug)]
@@ -136,7 +142,7 @@ impl Graph {
         self.elements[place]
     }
 
-    fn add(&mut self, node: Node) -> Made {
+    pub(crate) fn add(&mut self, node: Node) -> Made {
         if let Some(&id) = self.ids.get(&node) {
             return Ok(id);
         }
@@ -149,14 +155,14 @@ impl Graph {
         Ok(id)
     }
 
-    fn as_number(&self, id: NodeId) -> Option<f64> {
+    pub(crate) fn as_number(&self, id: NodeId) -> Option<f64> {
         match self.nodes[id.index()] {
             Node::Number(bits) => Some(f64::from_bits(bits)),
             _ => None,
         }
     }
 
-    fn as_truth(&self, id: NodeId) -> Option<bool> {
+    pub(crate) fn as_truth(&self, id: NodeId) -> Option<bool> {
         match self.nodes[id.index()] {
             Node::Truth(value) => Some(value),
             _ => None,
@@ -203,6 +209,13 @@ impl Graph {
         }
     }
 
+    pub(crate) fn single(&mut self, a: NodeId) -> Made {
+        match self.as_number(a) {
+            Some(value) => self.number(f64::from(value as f32)),
+            None => self.add(Node::Single(a)),
+        }
+    }
+
     pub(crate) fn combine(&mut self, arithmetic: Arithmetic, a: NodeId, b: NodeId) -> Made {
         match (self.as_number(a), self.as_number(b)) {
             (Some(x), Some(y)) => self.number(arithmetic.apply(x, y)),
@@ -210,18 +223,8 @@ impl Graph {
         }
     }
 
-    /// The sum of numbers, from left to right: the order matters for the last bit of a sum, unless every sum on the way is exact.
-    pub(crate) fn sum(&mut self, items: &[NodeId]) -> Made {
-        if let Some(places) = self.exact(items) {
-            return self.add(Node::Total(places));
-        }
-        let (&first, rest) = items.split_first().expect("an array of a schema has an element");
-        rest.iter().try_fold(first, |so_far, &item| self.combine(Arithmetic::Add, so_far, item))
-    }
-
-    /// The places of items whose sum is exact: integers of 16 bits by a scale of 24 binary digits, which is an f32, as long as there are so few
-    /// that a sum of raw values has 29 digits. An f64 has 53.
-    fn exact(&self, items: &[NodeId]) -> Option<Box<[usize]>> {
+    /// The places of items whose sum of raw values fits an i32: elements of at most 16 bits, with the same scale and no offset.
+    pub(crate) fn exact(&self, items: &[NodeId]) -> Option<Box<[usize]>> {
         let place = |id: &NodeId| match self.nodes[id.index()] {
             Node::Load(place) => Some(place),
             _ => None,
@@ -231,11 +234,9 @@ impl Graph {
         let is_like_it = |&place: &usize| {
             let element = self.elements[place];
             let is_short = element.dtype.size() <= 2 && raw_range(element).is_some();
-            // The sign of a zero counts, too.
-            is_short && element.scale.to_bits() == scale.to_bits() && element.offset.to_bits() == 0
+            is_short && element.scale.to_bits() == scale.to_bits() && element.offset == 0.0
         };
-        let is_short = f64::from(scale as f32).to_bits() == scale.to_bits() && places.len() <= 1 << 13;
-        (is_short && places.len() > 1 && places.iter().all(is_like_it)).then_some(places)
+        ((2..=TERMS_MAX).contains(&places.len()) && places.iter().all(is_like_it)).then_some(places)
     }
 
     pub(crate) fn compare(&mut self, comparison: Comparison, a: NodeId, b: NodeId) -> Made {

@@ -98,6 +98,12 @@ pub(crate) fn negate(out: &mut [Lanes; TILE_WORDS], of: &[Lanes; TILE_WORDS]) {
     each(out, of, |x| -x);
 }
 
+/// Rounds to f32.
+#[inline(always)]
+pub(crate) fn single(out: &mut [Lanes; TILE_WORDS], of: &[Lanes; TILE_WORDS]) {
+    each(out, of, |x| f64::from(x as f32));
+}
+
 /// `out` = `a op b`. The numbers come from [`Arithmetic::apply`], as in constant folding.
 #[inline(always)]
 pub(crate) fn combine(out: &mut [Lanes; TILE_WORDS], arithmetic: Arithmetic, a: Input<'_>, b: Input<'_>) {

@@ -16,8 +16,14 @@
 //! * I3: a menu that cannot be used is refused with the place (`menus/l1.toml:14:9`), the reason and a remedy; nothing panics on a text.
 //! * I4: deciding allocates nothing.
 //!
-//! Numbers are f64: a field's physical value (raw * scale + offset), or a score. All comparisons are those of IEEE 754: with a NaN, only
-//! `!=` holds. `min` and `max` ignore a NaN beside a number. Division by zero gives an infinity or a NaN, as in IEEE 754.
+//! Numbers are those that people see. An integer field with scale 0.1 holds 0.3, not 0.30000000000000004: sums, differences, products, `abs`,
+//! `min`, `max`, `count` and comparisons of integer fields and literals are exact decimals, as long as an f64 can hold them; a quotient is
+//! rounded once. An f32 field or a score is compared in f32, so `x >= 0.3` keeps what was stored as 0.3; arithmetic on it is done in f64 before.
+//! The rules are in [`number.rs`](../src/tamis_menu/number.rs.html).
+//!
+//! A comparison with a NaN is neither true nor false. In an event where a float field that any line reads is a NaN no line decides, and the
+//! event is [undecided](Decider::undecided). The same holds if a line depends on a number that became a NaN: 0 / 0, or infinities that cancel.
+//! `b > 0 && a / b > 2` does not depend on it where `b` is 0. Infinities are compared like any number, and `1 / 0` is one.
 //!
 //! A model may name fallbacks, cheaper bundles with the same outputs, and a menu may have a table `[fallback]`. Together they are a **ladder**:
 //!
@@ -36,6 +42,7 @@ mod compile;
 mod decider;
 mod error;
 mod expression;
+mod flag;
 mod graph;
 mod kernels;
 mod kind;
@@ -43,6 +50,7 @@ pub mod limits;
 mod lottery;
 mod lowering;
 mod menu;
+mod number;
 mod pass_through;
 mod pieces;
 mod program;
@@ -52,7 +60,7 @@ mod window;
 
 pub use compile::CompiledMenu;
 pub use decider::Decider;
-pub use error::{Fault, MenuError};
+pub use error::{Fault, MenuError, MenuErrors};
 pub use menu::{ERROR_STREAM, LineInfo, Menu, ModelRef, StreamInfo};
 pub use pass_through::PassThrough;
 pub use threshold::Threshold;

@@ -1,39 +1,78 @@
 //! Expressions to operations: names become record elements and score columns, types are checked, arrays become one operation per element.
+//!
+//! A line reads a field if its condition names it, whatever else the condition says. In an event where such a field is a NaN no line decides.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use tamis_event::{Field, Role, Schema};
+use tamis_event::{Element, Field, Role, Schema};
 
 use crate::error::{Complaint, Fault, quoted, suggestion};
-use crate::expression::{Arithmetic, Binary, Expr, Function, Node};
+use crate::expression::{Arithmetic, Binary, Comparison, Expr, Function, Node};
+use crate::flag::Flag;
 use crate::graph::{Graph, NodeId, TooLarge};
 use crate::limits::OPERATIONS_MAX;
 use crate::lottery::Lottery;
+use crate::menu::ModelRef;
+use crate::number::Number;
 
 /// Adds the conditions of a menu to one graph.
 #[derive(Debug)]
 pub(crate) struct Lowering<'a> {
     schema: &'a Schema,
     fields: HashMap<&'a str, &'a Field>,
-    /// Full names, in column order.
-    scores: &'a [String],
+    scores: Scores<'a>,
     columns: HashMap<&'a str, usize>,
     graph: Graph,
+    /// Where a field is a NaN, or a line is unknown.
+    undecided: BTreeSet<NodeId>,
+    /// What is wrong besides what is returned: an expression can have several mistakes.
+    complaints: Vec<Complaint>,
+    /// Comparisons of the current line that the range of a field decides: where, how, and what the range is.
+    settled: Vec<(usize, bool, String)>,
+}
+
+/// What is known of scores.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Scores<'a> {
+    /// Their full names, in the order of their columns.
+    Known(&'a [String]),
+    /// Only the models that give them. Whatever a line calls theirs is taken for one, and the graph is good for checks alone.
+    Of(&'a [ModelRef]),
+}
+
+impl<'a> Scores<'a> {
+    fn names(self) -> &'a [String] {
+        match self {
+            Self::Known(names) => names,
+            Self::Of(_) => &[],
+        }
+    }
+
+    fn may_have(self, name: &str) -> bool {
+        matches!(self, Self::Of(models) if models.iter().any(|model| is_output_of(name, &model.name)))
+    }
 }
 
 /// The type and the nodes of a subexpression.
 enum Value {
-    Number(NodeId),
-    Flag(NodeId),
-    Numbers(Array),
-    Flags(Array),
+    Number(Number),
+    Flag(Flag),
+    Numbers(Array<Number>),
+    Flags(Array<Flag>),
 }
 
-struct Array {
-    items: Vec<NodeId>,
+struct Array<T> {
+    items: Vec<T>,
     /// The field that makes it an array: what a message talks about.
     field: String,
     at: usize,
+}
+
+impl<T: Copy> Array<T> {
+    fn try_map<U>(self, f: impl FnMut(T) -> Lowered<U>) -> Lowered<Array<U>> {
+        let items = self.items.into_iter().map(f).collect::<Lowered<_>>()?;
+        Ok(Array { items, field: self.field, at: self.at })
+    }
 }
 
 impl Value {
@@ -62,14 +101,32 @@ fn too_large(at: usize) -> impl Fn(TooLarge) -> Complaint {
 }
 
 impl<'a> Lowering<'a> {
-    pub(crate) fn new(schema: &'a Schema, scores: &'a [String]) -> Self {
+    pub(crate) fn new(schema: &'a Schema, scores: Scores<'a>) -> Self {
         let fields = schema.fields().iter().map(|field| (field.name.as_str(), field)).collect();
-        let columns = scores.iter().enumerate().map(|(column, score)| (score.as_str(), column)).collect();
-        Self { schema, fields, scores, columns, graph: Graph::default() }
+        let columns =
+            scores.names().iter().enumerate().map(|(column, score)| (score.as_str(), column)).collect();
+        Self {
+            schema,
+            fields,
+            scores,
+            columns,
+            graph: Graph::default(),
+            undecided: BTreeSet::new(),
+            complaints: Vec::new(),
+            settled: Vec::new(),
+        }
     }
 
-    pub(crate) fn finish(self) -> Graph {
-        self.graph
+    /// The graph, and where in it no line may decide; `None` if that cannot be.
+    pub(crate) fn finish(self) -> Lowered<(Graph, Option<NodeId>)> {
+        let Self { mut graph, undecided, .. } = self;
+        let root = undecided.into_iter().try_fold(None, |root, id| graph.either(root, Some(id)));
+        Ok((graph, root.map_err(too_large(0))?))
+    }
+
+    /// What was found wrong besides the errors that were returned.
+    pub(crate) fn complaints(&mut self) -> Vec<Complaint> {
+        std::mem::take(&mut self.complaints)
     }
 
     /// A draw for every event.
@@ -82,31 +139,45 @@ impl<'a> Lowering<'a> {
         self.graph.truth(true).map_err(too_large(at))
     }
 
-    /// The truth value of a whole expression.
-    pub(crate) fn condition(&mut self, expr: &Expr) -> Lowered<NodeId> {
+    /// The truth value of a whole expression, and a warning if the ranges of fields make it the same for every event.
+    pub(crate) fn condition(&mut self, expr: &Expr) -> Lowered<(NodeId, Option<Complaint>)> {
+        self.settled.clear();
         match self.value(expr)? {
-            Value::Flag(id) => Ok(id),
+            Value::Flag(Flag { id, unknown }) => {
+                self.undecided.extend(unknown);
+                Ok((id, self.warning(id)))
+            }
             Value::Number(_) => mismatch(
                 expr.at,
                 "a line needs a condition, this is a number; compare it, for example with > 0",
             ),
-            Value::Numbers(array) | Value::Flags(array) => bare_array(&array, "one condition"),
+            Value::Numbers(array) => bare_array(&array, "one condition"),
+            Value::Flags(array) => bare_array(&array, "one condition"),
         }
+    }
+
+    fn warning(&self, condition: NodeId) -> Option<Complaint> {
+        let holds = self.graph.as_truth(condition)?;
+        // Behind a '!' it is the other answer that decides.
+        let (at, _, range) =
+            self.settled.iter().find(|(_, settled, _)| *settled == holds).or(self.settled.first())?;
+        let what = if holds { "passes every event" } else { "can never pass" };
+        Some(Complaint::new(*at, Fault::Value, format!("the line {what}: {range}")))
     }
 
     fn value(&mut self, expr: &Expr) -> Lowered<Value> {
         let at = expr.at;
         match &expr.node {
-            Node::Number(value) => self.graph.number(*value).map(Value::Number).map_err(too_large(at)),
+            Node::Number(value) => self.graph.literal(*value).map(Value::Number).map_err(too_large(at)),
             Node::Name { name, index } => self.name(at, name, *index),
             Node::Negate(operand) => match self.value(operand)? {
-                Value::Number(id) => self.graph.negate(id).map(Value::Number).map_err(too_large(at)),
-                Value::Numbers(array) => Ok(Value::Numbers(self.map(at, array, Graph::negate)?)),
+                Value::Number(number) => self.negated(at, number).map(Value::Number),
+                Value::Numbers(array) => array.try_map(|number| self.negated(at, number)).map(Value::Numbers),
                 other => mismatch(at, format!("'-' needs a number, this is {}", other.describe())),
             },
             Node::Not(operand) => match self.value(operand)? {
-                Value::Flag(id) => self.graph.not(id).map(Value::Flag).map_err(too_large(at)),
-                Value::Flags(array) => Ok(Value::Flags(self.map(at, array, Graph::not)?)),
+                Value::Flag(flag) => self.fails(at, flag).map(Value::Flag),
+                Value::Flags(array) => array.try_map(|flag| self.fails(at, flag)).map(Value::Flags),
                 other => {
                     let message =
                         format!("'!' needs a condition, this is {}; write !( ... )", other.describe());
@@ -114,55 +185,94 @@ impl<'a> Lowering<'a> {
                 }
             },
             Node::Binary(operator, a, b) => {
-                let (a, b) = (self.value(a)?, self.value(b)?);
+                let [a, b] = self.values([&**a, &**b])?;
                 self.binary(at, *operator, a, b)
             }
             Node::Call(function, arguments) => {
-                let values =
-                    arguments.iter().map(|argument| self.value(argument)).collect::<Lowered<Vec<_>>>()?;
+                let values = self.all_values(arguments)?;
                 self.call(at, *function, values)
             }
         }
     }
 
-    fn map(
-        &mut self,
-        at: usize,
-        array: Array,
-        make: fn(&mut Graph, NodeId) -> Result<NodeId, TooLarge>,
-    ) -> Lowered<Array> {
-        let items = array.items.iter().map(|&item| make(&mut self.graph, item)).collect::<Result<_, _>>();
-        Ok(Array { items: items.map_err(too_large(at))?, ..array })
+    /// Two operands. If both are wrong, both are told.
+    fn values(&mut self, operands: [&Expr; 2]) -> Lowered<[Value; 2]> {
+        match operands.map(|operand| self.value(operand)) {
+            [Ok(a), Ok(b)] => Ok([a, b]),
+            [Err(first), Err(second)] => {
+                self.complaints.push(second);
+                Err(first)
+            }
+            [Err(wrong), _] | [_, Err(wrong)] => Err(wrong),
+        }
+    }
+
+    fn all_values(&mut self, arguments: &[Expr]) -> Lowered<Vec<Value>> {
+        let (mut values, mut first) = (Vec::with_capacity(arguments.len()), None);
+        for argument in arguments {
+            match self.value(argument) {
+                Ok(value) => values.push(value),
+                Err(wrong) if first.is_none() => first = Some(wrong),
+                Err(wrong) => self.complaints.push(wrong),
+            }
+        }
+        first.map_or(Ok(values), Err)
+    }
+
+    fn negated(&mut self, at: usize, number: Number) -> Lowered<Number> {
+        self.graph.negated(number).map_err(too_large(at))
+    }
+
+    fn magnitude(&mut self, at: usize, number: Number) -> Lowered<Number> {
+        self.graph.magnitude(number).map_err(too_large(at))
+    }
+
+    fn fails(&mut self, at: usize, flag: Flag) -> Lowered<Flag> {
+        self.graph.fails(flag).map_err(too_large(at))
     }
 
     fn binary(&mut self, at: usize, operator: Binary, a: Value, b: Value) -> Lowered<Value> {
-        use Value::{Flag, Flags, Number, Numbers};
         let wants_flags = matches!(operator, Binary::Or | Binary::And);
-        let makes_flags = !matches!(operator, Binary::Combine(_));
-        let fits = |value: &Value| matches!(value, Flag(_) | Flags(_)) == wants_flags;
+        let fits = |value: &Value| matches!(value, Value::Flag(_) | Value::Flags(_)) == wants_flags;
         if let Some(wrong) = [&a, &b].into_iter().find(|value| !fits(value)) {
             let wanted = if wants_flags { "conditions" } else { "numbers" };
             let message =
                 format!("'{}' needs {wanted} on both sides, one is {}", operator.symbol(), wrong.describe());
             return mismatch(at, message);
         }
-        let one = |id, flag| if flag { Flag(id) } else { Number(id) };
-        let many = |array, flag| if flag { Flags(array) } else { Numbers(array) };
+        match operator {
+            Binary::Or | Binary::And => {
+                let join = |graph: &mut Graph, a, b| match operator {
+                    Binary::Or => graph.one_holds(a, b),
+                    _ => graph.both_hold(a, b),
+                };
+                let join = |this: &mut Self, a, b| join(&mut this.graph, a, b).map_err(too_large(at));
+                Ok(self.pairs(at, flags(a), flags(b), join)?.into_flags())
+            }
+            Binary::Compare(comparison) => {
+                let compare = |this: &mut Self, a, b| this.compare(at, comparison, a, b);
+                Ok(self.pairs(at, numbers(a), numbers(b), compare)?.into_flags())
+            }
+            Binary::Combine(arithmetic) => {
+                let combine = |this: &mut Self, a, b| this.combine(at, arithmetic, a, b);
+                Ok(self.pairs(at, numbers(a), numbers(b), combine)?.into_numbers())
+            }
+        }
+    }
+
+    /// The same operation on two scalars, on an array and a scalar, or on two arrays element by element.
+    fn pairs<T: Copy, U>(
+        &mut self,
+        at: usize,
+        a: Operand<T>,
+        b: Operand<T>,
+        mut pair: impl FnMut(&mut Self, T, T) -> Lowered<U>,
+    ) -> Lowered<Operand<U>> {
         match (a, b) {
-            (Number(x) | Flag(x), Number(y) | Flag(y)) => {
-                Ok(one(self.pair(at, operator, x, y)?, makes_flags))
-            }
-            (Numbers(xs) | Flags(xs), Number(y) | Flag(y)) => {
-                let items =
-                    xs.items.iter().map(|&x| self.pair(at, operator, x, y)).collect::<Lowered<_>>()?;
-                Ok(many(Array { items, ..xs }, makes_flags))
-            }
-            (Number(x) | Flag(x), Numbers(ys) | Flags(ys)) => {
-                let items =
-                    ys.items.iter().map(|&y| self.pair(at, operator, x, y)).collect::<Lowered<_>>()?;
-                Ok(many(Array { items, ..ys }, makes_flags))
-            }
-            (Numbers(xs) | Flags(xs), Numbers(ys) | Flags(ys)) => {
+            (Operand::One(x), Operand::One(y)) => Ok(Operand::One(pair(self, x, y)?)),
+            (Operand::Many(xs), Operand::One(y)) => xs.try_map(|x| pair(self, x, y)).map(Operand::Many),
+            (Operand::One(x), Operand::Many(ys)) => ys.try_map(|y| pair(self, x, y)).map(Operand::Many),
+            (Operand::Many(xs), Operand::Many(ys)) => {
                 let lengths = (xs.items.len(), ys.items.len());
                 if lengths.0 != lengths.1 {
                     let (x, y) = (quoted(&xs.field), quoted(&ys.field));
@@ -172,21 +282,41 @@ impl<'a> Lowering<'a> {
                     );
                     return mismatch(at, message);
                 }
-                let pairs = xs.items.iter().zip(&ys.items);
-                let items = pairs.map(|(&x, &y)| self.pair(at, operator, x, y)).collect::<Lowered<_>>()?;
-                Ok(many(Array { items, ..xs }, makes_flags))
+                let mut ys = ys.items.into_iter();
+                xs.try_map(|x| pair(self, x, ys.next().expect("as many"))).map(Operand::Many)
             }
         }
     }
 
-    fn pair(&mut self, at: usize, operator: Binary, x: NodeId, y: NodeId) -> Lowered<NodeId> {
-        match operator {
-            Binary::Or => self.graph.or(x, y),
-            Binary::And => self.graph.and(x, y),
-            Binary::Compare(comparison) => self.graph.compare(comparison, x, y),
-            Binary::Combine(arithmetic) => self.graph.combine(arithmetic, x, y),
+    fn compare(&mut self, at: usize, comparison: Comparison, a: Number, b: Number) -> Lowered<Flag> {
+        let flag = self.graph.compared(comparison, a, b).map_err(too_large(at))?;
+        let of_field = match (self.graph.constant(a), self.graph.constant(b)) {
+            (None, Some(_)) => Some(a),
+            (Some(_), None) => Some(b),
+            _ => None,
+        };
+        if let (Some(field), Some(holds)) = (of_field, self.graph.as_truth(flag.id)) {
+            let (low, high) = field.range();
+            self.settled.push((
+                at,
+                holds,
+                format!("what is compared here is from {low} to {high}, by the type of its fields"),
+            ));
         }
-        .map_err(too_large(at))
+        Ok(flag)
+    }
+
+    fn combine(&mut self, at: usize, arithmetic: Arithmetic, a: Number, b: Number) -> Lowered<Number> {
+        if arithmetic == Arithmetic::Div && b.is_literal() && self.graph.constant(b) == Some(0.0) {
+            return Err(Complaint::new(at, Fault::Value, "this divides by zero"));
+        }
+        let result = self.graph.calculate(arithmetic, a, b).map_err(too_large(at))?;
+        match self.graph.constant(result) {
+            Some(value) if !value.is_finite() && a.is_literal() && b.is_literal() => {
+                Err(Complaint::new(at, Fault::Value, "the result is too large a number"))
+            }
+            _ => Ok(result),
+        }
     }
 
     fn call(&mut self, at: usize, function: Function, mut values: Vec<Value>) -> Lowered<Value> {
@@ -195,11 +325,9 @@ impl<'a> Lowering<'a> {
         }
         let value = values.pop().expect("the parser gives every function an argument");
         match (function, value) {
-            (Function::Abs, Value::Number(id)) => {
-                self.graph.absolute(id).map(Value::Number).map_err(too_large(at))
-            }
+            (Function::Abs, Value::Number(number)) => self.magnitude(at, number).map(Value::Number),
             (Function::Abs, Value::Numbers(array)) => {
-                Ok(Value::Numbers(self.map(at, array, Graph::absolute)?))
+                array.try_map(|number| self.magnitude(at, number)).map(Value::Numbers)
             }
             (Function::Min, Value::Numbers(array)) => self.fold(at, Arithmetic::Min, &array.items),
             (Function::Max, Value::Numbers(array)) => self.fold(at, Arithmetic::Max, &array.items),
@@ -207,7 +335,7 @@ impl<'a> Lowering<'a> {
                 self.graph.sum(&array.items).map(Value::Number).map_err(too_large(at))
             }
             (Function::Count, Value::Flags(array)) => {
-                self.graph.count(&array.items).map(Value::Number).map_err(too_large(at))
+                self.graph.count_of(&array.items).map(Value::Number).map_err(too_large(at))
             }
             (function, value) => {
                 let wanted = match function {
@@ -226,8 +354,9 @@ impl<'a> Lowering<'a> {
         let mut items = Vec::with_capacity(values.len());
         for value in values {
             match value {
-                Value::Number(id) => items.push(id),
-                Value::Numbers(array) | Value::Flags(array) => return bare_array(&array, "one number"),
+                Value::Number(number) => items.push(number),
+                Value::Numbers(array) => return bare_array(&array, "one number"),
+                Value::Flags(array) => return bare_array(&array, "one number"),
                 Value::Flag(_) => {
                     return mismatch(
                         at,
@@ -241,10 +370,10 @@ impl<'a> Lowering<'a> {
     }
 
     /// From left to right.
-    fn fold(&mut self, at: usize, arithmetic: Arithmetic, items: &[NodeId]) -> Lowered<Value> {
+    fn fold(&mut self, at: usize, arithmetic: Arithmetic, items: &[Number]) -> Lowered<Value> {
         let (&first, rest) = items.split_first().expect("an array of a schema has an element");
         let folded =
-            rest.iter().try_fold(first, |so_far, &item| self.graph.combine(arithmetic, so_far, item));
+            rest.iter().try_fold(first, |so_far, &item| self.graph.calculate(arithmetic, so_far, item));
         folded.map(Value::Number).map_err(too_large(at))
     }
 
@@ -252,7 +381,7 @@ impl<'a> Lowering<'a> {
         match (self.fields.get(name).copied(), self.columns.get(name).copied()) {
             (Some(field), None) => self.field(at, field, index),
             (None, Some(column)) if index.is_none() => {
-                self.graph.score(column).map(Value::Number).map_err(too_large(at))
+                self.graph.score_number(column).map(Value::Number).map_err(too_large(at))
             }
             (None, Some(_)) => {
                 mismatch(at, format!("{} is a score, one number; leave the index out", quoted(name)))
@@ -261,6 +390,9 @@ impl<'a> Lowering<'a> {
                 let message =
                     format!("{} is both a field and a score; give the model another name", quoted(name));
                 Err(Complaint::new(at, Fault::Unknown, message))
+            }
+            (None, None) if self.scores.may_have(name) => {
+                self.graph.score_number(0).map(Value::Number).map_err(too_large(at))
             }
             (None, None) => Err(self.unknown(at, name)),
         }
@@ -272,31 +404,38 @@ impl<'a> Lowering<'a> {
             return Err(Complaint::new(at, Fault::Truth, message));
         }
         match (field.len, index) {
-            (None, None) => self.graph.load(field.element(0)).map(Value::Number).map_err(too_large(at)),
+            (None, None) => self.element(at, field.element(0)).map(Value::Number),
             (None, Some(_)) => mismatch(at, format!("'{}' is one number; leave the index out", field.name)),
             (Some(len), Some(index)) if index >= len => {
                 let message = format!("'{}' has {len} elements, 0 to {}", field.name, len - 1);
                 Err(Complaint::new(at, Fault::Unknown, message))
             }
-            (Some(_), Some(index)) => {
-                self.graph.load(field.element(index)).map(Value::Number).map_err(too_large(at))
-            }
+            (Some(_), Some(index)) => self.element(at, field.element(index)).map(Value::Number),
             (Some(len), None) => {
-                let items =
-                    (0..len).map(|index| self.graph.load(field.element(index))).collect::<Result<_, _>>();
-                let items = items.map_err(too_large(at))?;
+                let items = (0..len).map(|index| self.element(at, field.element(index)));
+                let items = items.collect::<Lowered<_>>()?;
                 Ok(Value::Numbers(Array { items, field: field.name.clone(), at }))
             }
         }
     }
 
+    fn element(&mut self, at: usize, element: Element) -> Lowered<Number> {
+        let number = self.graph.field(element).map_err(too_large(at))?;
+        if element.dtype.integer_range().is_none() {
+            let nan = self.graph.compare(Comparison::NotEqual, number.id, number.id);
+            self.undecided.insert(nan.map_err(too_large(at))?);
+        }
+        Ok(number)
+    }
+
     fn unknown(&self, at: usize, name: &str) -> Complaint {
         let model = name.rsplit_once('.').map_or("", |(model, _)| model);
         let outputs: Vec<&str> =
-            self.scores.iter().map(String::as_str).filter(|s| is_output_of(s, model)).collect();
+            self.scores.names().iter().map(String::as_str).filter(|s| is_output_of(s, model)).collect();
         let message = if outputs.is_empty() {
             let fields = self.schema.fields().iter().filter(|field| field.role == Role::Data);
-            let names = fields.map(|field| field.name.as_str()).chain(self.scores.iter().map(String::as_str));
+            let names =
+                fields.map(|field| field.name.as_str()).chain(self.scores.names().iter().map(String::as_str));
             format!("no field {} in schema '{}'{}", quoted(name), self.schema.name(), suggestion(name, names))
         } else {
             format!("no score {}; model '{model}' gives {}", quoted(name), outputs.join(", "))
@@ -305,11 +444,51 @@ impl<'a> Lowering<'a> {
     }
 }
 
+/// One number or condition, or an array of them.
+enum Operand<T> {
+    One(T),
+    Many(Array<T>),
+}
+
+impl Operand<Number> {
+    fn into_numbers(self) -> Value {
+        match self {
+            Self::One(number) => Value::Number(number),
+            Self::Many(array) => Value::Numbers(array),
+        }
+    }
+}
+
+impl Operand<Flag> {
+    fn into_flags(self) -> Value {
+        match self {
+            Self::One(flag) => Value::Flag(flag),
+            Self::Many(array) => Value::Flags(array),
+        }
+    }
+}
+
+fn numbers(value: Value) -> Operand<Number> {
+    match value {
+        Value::Number(number) => Operand::One(number),
+        Value::Numbers(array) => Operand::Many(array),
+        Value::Flag(_) | Value::Flags(_) => unreachable!("the types were checked"),
+    }
+}
+
+fn flags(value: Value) -> Operand<Flag> {
+    match value {
+        Value::Flag(flag) => Operand::One(flag),
+        Value::Flags(array) => Operand::Many(array),
+        Value::Number(_) | Value::Numbers(_) => unreachable!("the types were checked"),
+    }
+}
+
 fn is_output_of(score: &str, model: &str) -> bool {
     score.rsplit_once('.').is_some_and(|(owner, _)| owner == model)
 }
 
-fn bare_array<T>(array: &Array, wanted: &str) -> Lowered<T> {
+fn bare_array<T, U>(array: &Array<T>, wanted: &str) -> Lowered<U> {
     let Array { items, field, at } = array;
     let message = format!(
         "'{field}' is an array of {} elements where {wanted} is needed; use {field}[0], max({field}) or count({field} > ...)",

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use sha2::{Digest, Sha256};
 use toml::de::DeTable;
 
-use crate::error::{Complaint, Fault, MenuError, quoted, suggestion};
+use crate::error::{Complaint, Complaints, Fault, MenuErrors, quoted, suggestion};
 use crate::kind::{Condition, KINDS};
 use crate::limits::{
     FALLBACKS_MAX, FILE_BYTES_MAX, LINES_MAX, MODELS_MAX, NAME_BYTES_MAX, PRESCALE_MAX, STREAMS_MAX,
@@ -77,8 +77,13 @@ pub(crate) struct Line {
 
 impl Menu {
     /// Parses a menu. `place` is what errors call the text, usually the path of the file.
-    pub fn parse(text: &str, place: &str) -> Result<Self, MenuError> {
-        read(text, place).map_err(|complaint| MenuError::new(place, text, complaint))
+    pub fn parse(text: &str, place: &str) -> Result<Self, MenuErrors> {
+        let mut complaints = Complaints::default();
+        let menu = read(text, place, &mut complaints);
+        match menu {
+            Some(menu) if complaints.0.is_empty() => Ok(menu),
+            menu => Err(MenuErrors::new(place, text, complaints.0, menu)),
+        }
     }
 
     /// Short name.
@@ -129,44 +134,56 @@ impl Menu {
     }
 }
 
-fn read(text: &str, place: &str) -> Result<Menu, Complaint> {
+/// Reads a menu as far as it can be read.
+fn read(text: &str, place: &str, complaints: &mut Complaints) -> Option<Menu> {
     if text.len() > FILE_BYTES_MAX {
         let message = format!("the menu has {} bytes, at most {FILE_BYTES_MAX} (1 MiB)", text.len());
-        return Err(Complaint::new(0, Fault::Limit, message));
+        complaints.0.push(Complaint::new(0, Fault::Limit, message));
+        return None;
     }
     let document = DeTable::parse(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
         Complaint::new(at, Fault::Toml, error.message().replace('\n', "; "))
-    })?;
+    });
+    let document = complaints.take(document)?;
     let table = Table::new("a menu", &document);
-    table.allow(&MENU_KEYS)?;
-    let mut names = Names::new("the menu");
-    let name = names.add(&table.required("name", "\"l1\"")?)?;
-    let rate_hz = table.string("rate")?.map(|rate| rate_of(&rate)).transpose()?;
-    let models = read_models(&table)?;
-    let streams = read_streams(&table)?;
-    let lines = read_lines(&table, text, &streams)?;
-    let pass_through = table.table("fallback", "the table [fallback]")?;
-    let pass_through = pass_through.map(|table| PassThrough::read(&table, &streams)).transpose()?;
+    let (mut own, mut about) = (Complaints::default(), Complaints::default());
+    let name = table.required("name", "\"l1\"").and_then(|name| Names::new("the menu").add(&name));
+    let name = own.take(name).unwrap_or_default();
+    let rate_hz = table.string("rate").and_then(|rate| rate.map(|rate| rate_of(&rate)).transpose());
+    let rate_hz = own.take(rate_hz).flatten();
+    let doc = own.take(table.text("doc")).unwrap_or_default();
+    let models = read_models(&table, &mut about);
+    let streams = read_streams(&table, &mut about);
+    let lines = read_lines(&table, text, &streams, &mut about);
+    let last = about.take(table.table("fallback", "the table [fallback]")).flatten();
+    let pass_through = last.and_then(|table| PassThrough::read(&table, &streams, &mut about));
+    if table.tables("line", "a line", LINES_MAX).is_ok_and(|tables| tables.is_empty()) {
+        own.0.push(Complaint::new(0, Fault::Key, "a menu needs at least one line; add a [[line]]"));
+    }
+    table.complain(&MENU_KEYS, own, complaints);
+    complaints.0.extend(about.0);
     let hash = Sha256::digest(text.as_bytes()).into();
-    let (place, text, doc) = (place.into(), text.into(), table.text("doc")?);
-    Ok(Menu { place, text, hash, name, doc, rate_hz, models, streams, lines, pass_through })
+    let (place, text, streams) = (place.into(), text.into(), streams.known);
+    Some(Menu { place, text, hash, name, doc, rate_hz, models, streams, lines, pass_through })
 }
 
-fn read_models(menu: &Table<'_>) -> Result<Vec<ModelRef>, Complaint> {
+fn read_models(menu: &Table<'_>, complaints: &mut Complaints) -> Vec<ModelRef> {
     let mut names = Names::new("a model");
-    let read = |table: Table<'_>| {
-        table.allow(&["name", "bundle", "fallback"])?;
-        let name = table.required("name", "\"anomaly\"")?;
-        if name.value.contains('-') {
-            let message =
-                "the name of a model must not contain '-': in an expression that is a minus; use '_'";
-            return Err(Complaint::new(name.span.start, Fault::Value, message));
+    let mut models = Vec::new();
+    for table in complaints.take(menu.tables("model", "a model", MODELS_MAX)).unwrap_or_default() {
+        let mut about = Complaints::default();
+        let name = about.take(table.required("name", "\"anomaly\"").and_then(|name| names.add_model(&name)));
+        let bundle = about.take(table.required("bundle", "\"../models/anomaly\""));
+        let fallback = about.take(fallback_of(&table));
+        table.complain(&["name", "bundle", "fallback"], about, complaints);
+        // A model without a right bundle is still one that lines can name.
+        if let Some(name) = name {
+            let bundle = bundle.map(|bundle| bundle.value.into()).unwrap_or_default();
+            models.push(ModelRef { name, bundle, fallback: fallback.unwrap_or_default() });
         }
-        let bundle = table.required("bundle", "\"../models/anomaly\"")?.value.into();
-        Ok(ModelRef { name: names.add(&name)?, bundle, fallback: fallback_of(&table)? })
-    };
-    menu.tables("model", "a model", MODELS_MAX)?.into_iter().map(read).collect()
+    }
+    models
 }
 
 fn fallback_of(model: &Table<'_>) -> Result<Vec<String>, Complaint> {
@@ -179,43 +196,48 @@ fn fallback_of(model: &Table<'_>) -> Result<Vec<String>, Complaint> {
     Ok(named.into_iter().map(|bundle| bundle.value.into()).collect())
 }
 
-fn read_streams(menu: &Table<'_>) -> Result<Vec<StreamInfo>, Complaint> {
+fn read_streams(menu: &Table<'_>, complaints: &mut Complaints) -> Streams {
     let mut names = Names::new("a stream");
-    let read = |table: Table<'_>| {
-        table.allow(&["name", "doc"])?;
-        let name = table.required("name", "\"physics\"")?;
-        if name.value == ERROR_STREAM {
-            let message =
-                "the stream 'error' is reserved for events that could not be decided; choose another name";
-            return Err(Complaint::new(name.span.start, Fault::Value, message));
-        }
-        Ok(StreamInfo { name: names.add(&name)?, doc: table.text("doc")? })
-    };
-    menu.tables("stream", "a stream", STREAMS_MAX)?.into_iter().map(read).collect()
+    let before = complaints.0.len();
+    let mut known = Vec::new();
+    for table in complaints.take(menu.tables("stream", "a stream", STREAMS_MAX)).unwrap_or_default() {
+        let mut about = Complaints::default();
+        let name = about.take(table.required("name", "\"physics\"").and_then(|name| names.add_stream(&name)));
+        let doc = about.take(table.text("doc")).unwrap_or_default();
+        table.complain(&["name", "doc"], about, complaints);
+        known.extend(name.map(|name| StreamInfo { name, doc }));
+    }
+    Streams { known, are_all: complaints.0.len() == before }
 }
 
-fn read_lines(menu: &Table<'_>, text: &str, streams: &[StreamInfo]) -> Result<Vec<Line>, Complaint> {
-    let tables = menu.tables("line", "a line", LINES_MAX)?;
-    if tables.is_empty() {
-        return Err(Complaint::new(0, Fault::Key, "a menu needs at least one line; add a [[line]]"));
-    }
+fn read_lines(menu: &Table<'_>, text: &str, streams: &Streams, complaints: &mut Complaints) -> Vec<Line> {
+    let Some(tables) = complaints.take(menu.tables("line", "a line", LINES_MAX)) else { return Vec::new() };
     let mut names = Names::new("a line");
-    let read = |table: Table<'_>| {
-        let word = table.string("kind")?;
-        let kind = match &word {
-            None => &KINDS[0],
-            Some(word) => KINDS.iter().find(|kind| kind.word == word.value).ok_or_else(|| no_kind(word))?,
-        };
-        let table = table.called(kind.title);
-        table.allow(&[&LINE_KEYS, kind.keys].concat())?;
-        let name = names.add(&table.required("name", "\"single-muon\"")?)?;
-        let prescale = table.count("prescale", PRESCALE_MAX)?.unwrap_or(1);
-        let condition = (kind.read)(&table, text)?;
-        let streams = streams_of(&table, streams)?;
-        let doc = table.text("doc")?;
-        Ok(Line { info: LineInfo { name, doc, kind: kind.word, prescale, streams }, condition })
-    };
-    tables.into_iter().map(read).collect()
+    tables.into_iter().filter_map(|table| read_line(table, text, streams, &mut names, complaints)).collect()
+}
+
+fn read_line(
+    table: Table<'_>,
+    text: &str,
+    streams: &Streams,
+    names: &mut Names,
+    complaints: &mut Complaints,
+) -> Option<Line> {
+    let kind = table.string("kind").and_then(|word| match word {
+        None => Ok(&KINDS[0]),
+        Some(word) => KINDS.iter().find(|kind| kind.word == word.value).ok_or_else(|| no_kind(&word)),
+    });
+    let kind = complaints.take(kind)?;
+    let table = table.called(kind.title);
+    let mut about = Complaints::default();
+    let name = about.take(table.required("name", "\"single-muon\"").and_then(|name| names.add(&name)));
+    let prescale = about.take(table.count("prescale", PRESCALE_MAX)).flatten().unwrap_or(1);
+    let condition = about.take((kind.read)(&table, text));
+    let streams = about.take(streams.named_by(&table)).unwrap_or_default();
+    let doc = about.take(table.text("doc")).unwrap_or_default();
+    table.complain(&[&LINE_KEYS, kind.keys].concat(), about, complaints);
+    let name = name.unwrap_or_default();
+    Some(Line { info: LineInfo { name, doc, kind: kind.word, prescale, streams }, condition: condition? })
 }
 
 fn no_kind(word: &PlacedStr<'_>) -> Complaint {
@@ -227,32 +249,47 @@ fn no_kind(word: &PlacedStr<'_>) -> Complaint {
     Complaint::new(word.span.start, Fault::Unknown, format!("no kind {} of line{hint}", quoted(word.value)))
 }
 
-/// Indices of the streams that a line or `[fallback]` names.
-pub(crate) fn streams_of(owner: &Table<'_>, streams: &[StreamInfo]) -> Result<Vec<usize>, Complaint> {
-    let example = "[\"physics\"]";
-    let named = owner.strings("streams", example)?.ok_or_else(|| owner.missing("streams", example))?;
-    if named.value.is_empty() {
-        let message = format!("{} needs at least one stream, or its events go nowhere", owner.owner());
-        return Err(Complaint::new(named.at, Fault::Value, message));
-    }
-    let mut found = Vec::with_capacity(named.value.len());
-    for name in named.value {
-        let Some(index) = streams.iter().position(|stream| stream.name == name.value) else {
-            let mut hint = suggestion(name.value, streams.iter().map(|stream| stream.name.as_str()));
-            if hint.is_empty() {
-                hint = "; add a [[stream]] of that name".into();
-            }
-            let message = format!("no stream {}{hint}", quoted(name.value));
-            return Err(Complaint::new(name.span.start, Fault::Unknown, message));
-        };
-        if found.contains(&index) {
-            let message = format!("the stream {} is named twice", quoted(name.value));
-            return Err(Complaint::new(name.span.start, Fault::Value, message));
+/// The streams of a menu.
+pub(crate) struct Streams {
+    known: Vec<StreamInfo>,
+    /// Is none missing because it could not be read?
+    are_all: bool,
+}
+
+impl Streams {
+    /// Indices of the streams that a line or `[fallback]` names.
+    pub(crate) fn named_by(&self, owner: &Table<'_>) -> Result<Vec<usize>, Complaint> {
+        let example = "[\"physics\"]";
+        let named = owner.strings("streams", example)?.ok_or_else(|| owner.missing("streams", example))?;
+        if named.value.is_empty() {
+            let message = format!("{} needs at least one stream, or its events go nowhere", owner.owner());
+            return Err(Complaint::new(named.at, Fault::Value, message));
         }
-        found.push(index);
+        let mut found = Vec::with_capacity(named.value.len());
+        for name in named.value {
+            let Some(index) = self.known.iter().position(|stream| stream.name == name.value) else {
+                if !self.are_all {
+                    continue;
+                }
+                return Err(self.unknown(&name));
+            };
+            if found.contains(&index) {
+                let message = format!("the stream {} is named twice", quoted(name.value));
+                return Err(Complaint::new(name.span.start, Fault::Value, message));
+            }
+            found.push(index);
+        }
+        found.sort_unstable();
+        Ok(found)
     }
-    found.sort_unstable();
-    Ok(found)
+
+    fn unknown(&self, name: &PlacedStr<'_>) -> Complaint {
+        let mut hint = suggestion(name.value, self.known.iter().map(|stream| stream.name.as_str()));
+        if hint.is_empty() {
+            hint = "; add a [[stream]] of that name".into();
+        }
+        Complaint::new(name.span.start, Fault::Unknown, format!("no stream {}{hint}", quoted(name.value)))
+    }
 }
 
 fn rate_of(rate: &PlacedStr<'_>) -> Result<f64, Complaint> {
@@ -278,6 +315,24 @@ struct Names {
 impl Names {
     fn new(what: &'static str) -> Self {
         Self { what, taken: HashSet::new() }
+    }
+
+    fn add_model(&mut self, name: &PlacedStr<'_>) -> Result<String, Complaint> {
+        if name.value.contains('-') {
+            let message =
+                "the name of a model must not contain '-': in an expression that is a minus; use '_'";
+            return Err(Complaint::new(name.span.start, Fault::Value, message));
+        }
+        self.add(name)
+    }
+
+    fn add_stream(&mut self, name: &PlacedStr<'_>) -> Result<String, Complaint> {
+        if name.value == ERROR_STREAM {
+            let message =
+                "the stream 'error' is reserved for events that could not be decided; choose another name";
+            return Err(Complaint::new(name.span.start, Fault::Value, message));
+        }
+        self.add(name)
     }
 
     fn add(&mut self, name: &PlacedStr<'_>) -> Result<String, Complaint> {

@@ -3,10 +3,10 @@
 //! One event in `pass_through` is kept, by hash like a prescale; the others are rejected. So an event that the lines never saw has a verdict
 //! that depends on nothing but its run and id.
 
-use crate::error::Complaint;
+use crate::error::Complaints;
 use crate::limits::PRESCALE_MAX;
 use crate::lottery::{Lottery, position};
-use crate::menu::{StreamInfo, streams_of};
+use crate::menu::Streams;
 use crate::table::Table;
 
 /// Name that the hash starts from; no line can have it.
@@ -21,12 +21,15 @@ pub struct PassThrough {
 }
 
 impl PassThrough {
-    pub(crate) fn read(table: &Table<'_>, streams: &[StreamInfo]) -> Result<Self, Complaint> {
-        table.allow(&["pass_through", "streams"])?;
-        let every = table.count("pass_through", PRESCALE_MAX)?;
-        let every = every.ok_or_else(|| table.missing("pass_through", "100"))?;
-        let lottery = Lottery::new(LOTTERY_NAME, every);
-        Ok(Self { every, streams: streams_of(table, streams)?, lottery })
+    pub(crate) fn read(table: &Table<'_>, streams: &Streams, complaints: &mut Complaints) -> Option<Self> {
+        let mut about = Complaints::default();
+        let every = table.count("pass_through", PRESCALE_MAX);
+        let every =
+            about.take(every.and_then(|every| every.ok_or_else(|| table.missing("pass_through", "100"))));
+        let streams = about.take(streams.named_by(table));
+        table.complain(&["pass_through", "streams"], about, complaints);
+        let every = every?;
+        Some(Self { every, streams: streams?, lottery: Lottery::new(LOTTERY_NAME, every) })
     }
 
     /// One event in this many is kept; at least 1.

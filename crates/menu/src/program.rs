@@ -41,6 +41,7 @@ pub(crate) enum Step {
     Score { into: Column, score: usize },
     Absolute { into: Column, of: Column },
     Negate { into: Column, of: Column },
+    Single { into: Column, of: Column },
     Combine { into: Column, arithmetic: Arithmetic, a: Operand, b: Operand },
     Count { into: Column, of: Box<[Mask]> },
     Truth { into: Mask, value: bool },
@@ -64,6 +65,8 @@ pub(crate) struct Section {
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Program {
+    /// Finds the events that no line may decide, because a number is not one; `None` if that cannot be.
+    pub(crate) undecided: Option<Section>,
     /// One per line.
     pub(crate) sections: Vec<Section>,
     pub(crate) sieve: Sieve,
@@ -76,28 +79,36 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// The program that finds `conditions[k]` of every line `k` from records of `record_len` bytes.
-    pub(crate) fn new(graph: &Graph, conditions: &[NodeId], record_len: usize) -> Self {
+    /// The program that finds first `undecided`, then `conditions[k]` of every line `k`, from records of `record_len` bytes.
+    pub(crate) fn new(
+        graph: &Graph,
+        undecided: Option<NodeId>,
+        conditions: &[NodeId],
+        record_len: usize,
+    ) -> Self {
+        let roots: Vec<NodeId> = undecided.into_iter().chain(conditions.iter().copied()).collect();
         let mut scheduler = Scheduler {
             graph,
             steps: Vec::new(),
             registers: vec![None; graph.nodes().len()],
-            readers: readers(graph, conditions),
+            readers: readers(graph, &roots),
             cuts: Vec::new(),
             sums: Vec::new(),
             columns: Registers::default(),
             masks: Registers::default(),
         };
-        let section = |&line| {
-            scheduler.need(line);
-            let condition = scheduler.register(line);
-            scheduler.release(line);
+        let section = |&root| {
+            scheduler.need(root);
+            let condition = scheduler.register(root);
+            scheduler.release(root);
             Section { steps: std::mem::take(&mut scheduler.steps), condition }
         };
-        let sections = conditions.iter().map(section).collect();
+        let mut sections: Vec<Section> = roots.iter().map(section).collect();
+        let undecided = undecided.map(|_| sections.remove(0));
         let draws = graph.nodes().iter().any(|node| matches!(node, Node::Draw(_)));
         let Scheduler { cuts, sums, columns, masks, .. } = scheduler;
         Self {
+            undecided,
             sections,
             sieve: Sieve::new(record_len, &cuts, &sums),
             cuts: cuts.len(),
@@ -109,11 +120,11 @@ impl Program {
     }
 }
 
-/// How many steps read each node. A node that no line needs has none, although others may name it.
-fn readers(graph: &Graph, conditions: &[NodeId]) -> Vec<usize> {
+/// How many steps read each node. A node that no root needs has none, although others may name it.
+fn readers(graph: &Graph, roots: &[NodeId]) -> Vec<usize> {
     let mut readers = vec![0; graph.nodes().len()];
-    for condition in conditions {
-        readers[condition.index()] += 1;
+    for root in roots {
+        readers[root.index()] += 1;
     }
     // An operand has a smaller id than its operation (graph I2), so one sweep downwards sees all readers of a node before the node.
     for (index, node) in graph.nodes().iter().enumerate().rev() {
@@ -183,6 +194,7 @@ impl Scheduler<'_> {
             Node::Score(score) => Step::Score { into, score: *score },
             Node::Absolute(of) => Step::Absolute { into, of: at(*of) },
             Node::Negate(of) => Step::Negate { into, of: at(*of) },
+            Node::Single(of) => Step::Single { into, of: at(*of) },
             Node::Combine(arithmetic, a, b) => {
                 Step::Combine { into, arithmetic: *arithmetic, a: self.operand(*a), b: self.operand(*b) }
             }

@@ -8,7 +8,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::error::{Complaint, Fault, quoted, suggestion};
+use crate::error::{Complaint, Complaints, Fault, quoted, suggestion};
 
 /// A value and the byte of the menu text where it starts.
 #[derive(Clone, Debug)]
@@ -53,17 +53,27 @@ impl<'a> Table<'a> {
         self.at
     }
 
-    /// Refuses every key that is not in `known`. Called first: a misspelt key should not be reported as a missing one.
-    pub(crate) fn allow(&self, known: &[&str]) -> Result<(), Complaint> {
+    /// What is wrong with keys that are not in `known`. Called first: a misspelt key should not be reported as a missing one.
+    pub(crate) fn strange(&self, known: &[&str]) -> Vec<Complaint> {
         let strange = self.entries.keys().filter(|key| !known.contains(&key.get_ref().as_ref()));
-        let Some(key) = strange.min_by_key(|key| key.span().start) else { return Ok(()) };
-        let name = key.get_ref().as_ref();
-        let mut hint = suggestion(name, known.iter().copied());
-        if hint.is_empty() {
-            hint = format!("; its keys are {}", known.join(", "));
-        }
-        let message = format!("{} has no key {}{hint}", self.owner, quoted(name));
-        Err(Complaint::new(key.span().start, Fault::Key, message))
+        let complaint = |key: &Spanned<_>| {
+            let name = AsRef::<str>::as_ref(key.get_ref());
+            let mut hint = suggestion(name, known.iter().copied());
+            if hint.is_empty() {
+                hint = format!("; its keys are {}", known.join(", "));
+            }
+            let message = format!("{} has no key {}{hint}", self.owner, quoted(name));
+            Complaint::new(key.span().start, Fault::Key, message)
+        };
+        strange.map(complaint).collect()
+    }
+
+    /// Adds the complaints about one table: about its keys, or about what is missing, which may be a misspelt key.
+    pub(crate) fn complain(&self, known: &[&str], about: Complaints, to: &mut Complaints) {
+        let strange = self.strange(known);
+        let is_told = |complaint: &Complaint| strange.is_empty() || complaint.fault != Fault::Key;
+        to.0.extend(about.0.into_iter().filter(is_told));
+        to.0.extend(strange);
     }
 
     /// The string at `key`, if there is one.

@@ -8,15 +8,15 @@ use crate::graph::{Graph, Node, NodeId};
 pub struct Threshold {
     /// Column of the score.
     pub score: usize,
-    /// The number.
+    /// The number, as it is written.
     pub value: f64,
     comparison: Comparison,
 }
 
 impl Threshold {
-    /// Does the comparison hold for this value of the score? As the menu decides: in f64.
+    /// Does the comparison hold for this value of the score? As the menu decides: in f32.
     pub fn holds(&self, score: f32) -> bool {
-        self.comparison.holds(score.into(), self.value)
+        self.comparison.holds(score.into(), f64::from(self.value as f32))
     }
 
     /// The comparison, as it is written with the score on the left: `<`, `<=`, `>`, `>=`, `==` or `!=`.
@@ -40,15 +40,21 @@ pub(crate) fn thresholds(graph: &Graph, root: NodeId) -> Vec<Threshold> {
         let Node::Compare(comparison, a, b) = *node else { continue };
         match [a, b].map(|operand| &graph.nodes()[operand.index()]) {
             [&Node::Score(score), &Node::Number(bits)] => {
-                found.push(Threshold { score, value: f64::from_bits(bits), comparison });
+                found.push(Threshold { score, value: written(bits), comparison });
             }
             [&Node::Number(bits), &Node::Score(score)] => {
                 let comparison = comparison.mirrored();
-                found.push(Threshold { score, value: f64::from_bits(bits), comparison });
+                found.push(Threshold { score, value: written(bits), comparison });
             }
             _ => {}
         }
     }
     found.reverse();
     found
+}
+
+/// The shortest decimal of an f32 that stands in an f64.
+fn written(bits: u64) -> f64 {
+    let value = f64::from_bits(bits);
+    (value as f32).to_string().parse().unwrap_or(value)
 }

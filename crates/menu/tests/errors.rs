@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 use tamis_event::Schema;
-use tamis_menu::{Fault, Menu, MenuError, limits};
+use tamis_menu::{Fault, Menu, MenuError, MenuErrors, limits};
 
 const SCHEMA: &str = r#"
 name = "l1"
@@ -25,10 +25,18 @@ fn expand(text: &str) -> String {
     text.replace("HEAD", HEAD).replace("LINE", LINE)
 }
 
+/// The one mistake.
 fn error_of(text: &str) -> MenuError {
+    let errors = errors_of(text);
+    assert_eq!(errors.all().len(), 1, "{errors}");
+    errors.all()[0].clone()
+}
+
+fn errors_of(text: &str) -> MenuErrors {
     let schema = Schema::parse(SCHEMA.as_bytes()).unwrap();
     let scores = ["anomaly.score", "both.x"].map(String::from);
-    let compiled = Menu::parse(text, "m.toml").and_then(|menu| menu.compile(&schema, &scores));
+    let menu = Menu::parse(text, "m.toml").map_err(|errors| errors.with_schema(&schema));
+    let compiled = menu.and_then(|menu| menu.compile(&schema, &scores));
     compiled.err().unwrap_or_else(|| panic!("no error in {text}"))
 }
 
@@ -84,6 +92,9 @@ const EXPRESSIONS: &[(&str, usize, &str)] = &[
     ("met.pt > 22GeV", 12, "expected an operator or the end, found 'GeV'"),
     ("met.pt ≥ 3", 8, "'≥' means nothing here; write '>='"),
     ("met.pt > 3 # x", 12, "'#' means nothing here"),
+    ("met.pt / 0 > 3", 8, "this divides by zero"),
+    ("count(jets.pt / (1 - 1) > 3) > 0", 15, "this divides by zero"),
+    ("1e300 * 1e300 > met.pt", 7, "the result is too large a number"),
 ];
 
 /// Menu, place and message.
@@ -147,9 +158,107 @@ fn wrong_expressions_are_told_what_and_where() {
 #[test]
 fn wrong_files_are_told_what_and_where() {
     for (text, expected) in FILES {
-        let error = error_of(&expand(text));
-        let told = format!("{}:{}: {}", error.line(), error.column(), error.message());
-        assert_eq!(told, *expected, "{text}");
+        // Some lack other things as well.
+        let errors = errors_of(&expand(text));
+        let told = |error: &MenuError| format!("{}:{}: {}", error.line(), error.column(), error.message());
+        assert!(errors.all().iter().any(|error| told(error) == *expected), "{expected}\n{errors}");
+    }
+}
+
+/// Five tables with a mistake each, and more than one in some of them, also in one expression.
+#[test]
+fn every_mistake_is_told_at_once_in_the_order_of_the_file() {
+    let text = "name = 'l 1'
+rat = '40MHz'
+[[model]]
+name = 'm'
+[[stream]]
+name = 'physics'
+[[line]]
+name = 'a'
+streams = ['phisics']
+when = 'met.ptt > 3 && muons.pt[9] > 2 || truth.label == 1'
+[[line]]
+name = 'b'
+streams = ['physics']
+when = 'met.pt > '
+prescale = 0
+[[line]]
+name = 'c'
+streams = ['physics']
+when = 'm.anything > 0.5 && met.pt / 0 > 1'
+[[line]]
+name = 'a'
+stream = ['physics']
+when = 'met.pt > 1'
+";
+    let errors = errors_of(text);
+    let told: Vec<String> =
+        errors.all().iter().map(|e| format!("{}:{} {}", e.line(), e.column(), e.message())).collect();
+    let starts = [
+        "1:8 the name of the menu must be",
+        "2:1 a menu has no key 'rat'",
+        "3:1 a model needs the key 'bundle'",
+        "9:12 no stream 'phisics'; did you mean",
+        "10:9 no field 'met.ptt'",
+        "10:24 'muons.pt' has 4 elements",
+        "10:43 'truth.label' is simulation truth",
+        "14:18 expected a number",
+        "15:12 'prescale' must be",
+        "19:36 this divides by zero",
+        "21:8 the name 'a' is taken",
+        "22:1 a cut line has no key 'stream'; did you mean 'streams'?",
+    ];
+    assert_eq!(told.len(), starts.len(), "{errors}");
+    for (told, start) in told.iter().zip(starts) {
+        assert!(told.starts_with(start), "{told}, not {start}");
+    }
+    let shown = errors.to_string();
+    assert_eq!(shown.matches("m.toml:").count(), starts.len());
+    assert_eq!(shown.lines().filter(|line| line.trim() == "^").count(), starts.len(), "{shown}");
+}
+
+#[test]
+fn no_more_mistakes_are_told_than_fit_a_screen() {
+    let lines: String =
+        (0..200).map(|k| format!("[[line]]\nname = 'l{k}'\nstreams = ['s']\nwhen = 'x{k} > 1'\n")).collect();
+    let errors = errors_of(&format!("name = 'm'\n[[stream]]\nname = 's'\n{lines}"));
+    assert_eq!((errors.all().len(), errors.all()[0].line()), (20, 7));
+    assert!(errors.to_string().ends_with("\nand 180 more"), "{errors}");
+}
+
+#[test]
+fn lines_that_the_range_of_a_field_decides_are_warned_of() {
+    let schema = "name = 's'\nfield = [{ name = 'pt', dtype = 'i16', scale = 0.5, len = 2 }, { name = 'n', dtype = 'u8' }, { name = 'x', dtype = 'f32' }]";
+    let schema = Schema::parse(schema.as_bytes()).unwrap();
+    let warned = |when: &str| {
+        let menu = Menu::parse(&with_condition(&format!("'{when}'")), "m.toml").unwrap();
+        let menu = menu.compile(&schema, &["m.a".into()]).unwrap_or_else(|error| panic!("{error}"));
+        menu.warnings()
+            .iter()
+            .map(|warning| (warning.column(), warning.message().to_owned()))
+            .collect::<Vec<_>>()
+    };
+    let range = |what: &str, low: &str, high: &str| {
+        format!("the line {what}: what is compared here is from {low} to {high}, by the type of its fields")
+    };
+    for (when, column, told) in [
+        ("n > 300", 3, range("can never pass", "0", "255")),
+        ("x > 1 && n >= 255.5", 12, range("can never pass", "0", "255")),
+        ("n >= 0", 3, range("passes every event", "0", "255")),
+        ("x > 1 || 300 > n", 14, range("passes every event", "0", "255")),
+        ("n != 3.5", 3, range("passes every event", "0", "255")),
+        ("abs(pt[0]) > 16384", 12, range("can never pass", "0", "16384")),
+        ("sum(pt) > 40000", 9, range("can never pass", "-32768", "32767")),
+        ("count(pt > 1) > 2", 15, range("can never pass", "0", "2")),
+        ("!(n < 256)", 5, range("can never pass", "0", "255")),
+    ] {
+        assert_eq!(warned(when), [(column + 8, told)], "{when}");
+    }
+    for when in
+        ["n > 254", "x > 1e30", "m.a > 2", "pt[0] > 16383", "1 > 0", "n > 300 || x > 1", "n < 256 && x > 1"]
+    {
+        assert_eq!(warned(when), [], "{when}");
     }
 }
 
@@ -258,11 +367,11 @@ fn limits_of_expressions_hold_at_the_edge() {
 fn the_limit_of_operations_holds_at_the_edge() {
     // A load and a comparison per element; two numbers, the count and its comparison.
     let cells = (limits::OPERATIONS_MAX - 4) / 2;
-    let schema = format!("name = 's'\n[[field]]\nname = 'x'\ndtype = 'f32'\nlen = {cells}");
+    let schema = format!("name = 's'\n[[field]]\nname = 'x'\ndtype = 'i32'\nlen = {cells}");
     let schema = Schema::parse(schema.as_bytes()).unwrap();
     let compile = |when| Menu::parse(&with_condition(when), "m").unwrap().compile(&schema, &[]);
     assert!(compile("'count(x > 0) > 1'").is_ok());
-    assert_eq!(compile("'!(count(x > 0) > 1)'").unwrap_err().fault(), Fault::Limit);
+    assert_eq!(compile("'!(count(x > 0) > 1)'").unwrap_err().all()[0].fault(), Fault::Limit);
 }
 
 #[test]
@@ -270,5 +379,5 @@ fn two_scores_of_one_name_are_refused() {
     let schema = Schema::parse(SCHEMA.as_bytes()).unwrap();
     let menu = Menu::parse(&with_condition("'a.x > 1'"), "m.toml").unwrap();
     let error = menu.compile(&schema, &["a.x", "a.x"].map(String::from)).unwrap_err();
-    assert_eq!(error.message(), "two scores are called 'a.x'; give the models different names");
+    assert_eq!(error.all()[0].message(), "two scores are called 'a.x'; give the models different names");
 }

@@ -90,6 +90,7 @@ fn a_threshold_holds_as_the_menu_decides() {
         "name = 'x'\n[[stream]]\nname = 's'\n[[line]]\nname = 'l'\nstreams = ['s']\nwhen = '0.1 < m.a'";
     let menu = Menu::parse(text, "x.toml").unwrap().compile(&schema, &["m.a".into()]).unwrap();
     let threshold = menu.thresholds(0)[0];
-    // The f32 nearest to 0.1 is above the f64 nearest to it.
-    assert!(threshold.holds(0.1) && !threshold.holds(0.1_f32.next_down()) && !threshold.holds(f32::NAN));
+    // The f32 nearest to 0.1 is 0.1, though the f64 nearest to 0.1 is beneath it.
+    assert_eq!(threshold.value, 0.1);
+    assert!(threshold.holds(0.1_f32.next_up()) && !threshold.holds(0.1) && !threshold.holds(f32::NAN));
 }

@@ -10,14 +10,15 @@ const SCHEMA: &[u8] = include_bytes!("../../../data-samples/schemas/l1.toml");
 const MENU: &str = include_str!("../../../data-samples/menus/l1.toml");
 const SCORES: [&str; 4] = ["topo.background", "topo.leptons", "topo.taus", "anomaly.score"];
 
-/// Parses and compiles; an error must point into the text.
+/// Parses and compiles; every error must point into the text.
 fn digest(text: &str) {
     let schema = Schema::parse(SCHEMA).unwrap();
-    let made = Menu::parse(text, "m.toml").and_then(|menu| menu.compile(&schema, &SCORES.map(String::from)));
-    if let Err(error) = made {
+    let menu = Menu::parse(text, "m.toml").map_err(|errors| errors.with_schema(&schema));
+    let Err(errors) = menu.and_then(|menu| menu.compile(&schema, &SCORES.map(String::from))) else { return };
+    assert!(!errors.all().is_empty() && !errors.to_string().is_empty());
+    for error in errors.all() {
         let line = text.split('\n').nth(error.line() - 1).unwrap_or_else(|| panic!("{error} in {text:?}"));
         assert!(error.column() <= line.chars().count() + 1, "{error} in {text:?}");
-        assert!(!error.to_string().is_empty());
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   block --ladder of models--> scores --lines--> kept or rejected
+//!                         |               \--> a number that is none (NaN): the error stream
 //!                         \--> no rung has scores: one in n by hash, or the error stream, with whatever scores there are
 //! ```
 //!
@@ -11,7 +12,7 @@
 use std::sync::Arc;
 
 use tamis_event::Block;
-use tamis_event::record::{self, RecordHeader};
+use tamis_event::record::{self, NO_MODEL, RecordHeader};
 use tamis_ledger::{Errored, Tally};
 use tamis_menu::{CompiledMenu, Decider};
 
@@ -102,9 +103,17 @@ impl Judge {
             counts.kept += ones(self.decider.kept(line));
         }
         let faults = &self.scoring.faults;
-        let (mut accepted, mut decided) = (ones(self.decider.kept_any()), events as u64);
+        let undecided = ones(self.decider.undecided());
+        let (mut accepted, mut decided) = (ones(self.decider.kept_any()), events as u64 - undecided);
         let rungs = tally.rungs.iter_mut().zip(self.scoring.scored());
         rungs.for_each(|(counted, scored)| *counted += scored);
+        if undecided > 0 {
+            tally.errored.add(Errored::NotANumber, undecided);
+            // They had their scores, but no verdict.
+            for event in bits(self.decider.undecided()) {
+                tally.rungs[usize::from(self.scoring.rung(event).0)] -= 1;
+            }
+        }
         if self.menu.pass_through().is_some() {
             accepted += ones(&self.saved);
             tally.rungs[self.menu.model_rungs()] += faults.len() as u64;
@@ -127,18 +136,20 @@ impl Judge {
         &self.scoring.losses
     }
 
-    /// Appends a record for every event of the last block that is stored, because a line kept it or no model could score it, in the order of
-    /// the block.
+    /// Appends a record for every event of the last block that is stored, because a line kept it or it could not be decided, in the order of the
+    /// block.
     pub fn keep(&mut self, block: &Block, records: &mut Vec<u8>, entries: &mut Vec<Entry>) {
         let mut faults = self.scoring.faults.iter().copied().peekable();
         for word in 0..block.len().div_ceil(64) {
-            let mut bits = self.decider.kept_any()[word] | self.saved[word];
-            while bits != 0 {
-                let event = word * 64 + bits.trailing_zeros() as usize;
-                bits &= bits - 1;
+            let undecided = self.decider.undecided()[word];
+            for bit in bits(&[self.decider.kept_any()[word] | self.saved[word] | undecided]) {
+                let event = word * 64 + bit;
                 // Those before it were not saved.
                 while faults.next_if(|failed| failed.event < event).is_some() {}
-                let fault = faults.next_if(|failed| failed.event == event);
+                let mut fault = faults.next_if(|failed| failed.event == event);
+                if undecided >> bit & 1 == 1 {
+                    fault = Some(Failed { event, cause: Errored::NotANumber, model: NO_MODEL });
+                }
                 let (passed, kept) = (&mut self.words.0, &mut self.words.1);
                 self.decider.event_words(event, passed, kept);
                 let (header, streams) = self.verdict(block, event, fault);
@@ -178,7 +189,10 @@ impl Judge {
         if cause == Errored::Deadline {
             (header.engine, header.flags) = (0, 0);
         }
-        if let Some(last) = self.menu.pass_through() {
+        // A model that failed is no model's verdict, and there is the last rung. A number that is none is nobody's.
+        if let Some(last) = self.menu.pass_through()
+            && cause != Errored::NotANumber
+        {
             header.rung = self.menu.model_rungs() as u8;
             return (header, last.stream_bits());
         }
@@ -193,7 +207,21 @@ fn fault_code(cause: Errored) -> u8 {
         Errored::NotFinite => record::fault::NAN,
         Errored::Deadline => record::fault::DEADLINE,
         Errored::Device => record::fault::DEVICE,
+        Errored::NotANumber => record::fault::NOT_A_NUMBER,
     }
+}
+
+/// Indices of the bits that are set, ascending.
+fn bits(words: &[u64]) -> impl Iterator<Item = usize> + '_ {
+    let of_word = |(index, &word): (usize, &u64)| {
+        let mut left = word;
+        std::iter::from_fn(move || {
+            let bit = left.trailing_zeros() as usize;
+            left &= left.wrapping_sub(1);
+            (bit < 64).then_some(index * 64 + bit)
+        })
+    };
+    words.iter().enumerate().flat_map(of_word)
 }
 
 fn ones(words: &[u64]) -> u64 {

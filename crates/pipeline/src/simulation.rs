@@ -5,6 +5,7 @@ mod ends;
 mod identity;
 mod idle;
 mod ladder;
+mod nan;
 
 use std::collections::BTreeSet;
 use std::ops::Range;

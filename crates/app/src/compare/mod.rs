@@ -119,6 +119,8 @@ impl Player {
         self.side.undecided += self.scorer.faults().count() as u64;
         if let Some(decider) = &mut self.decider {
             decider.decide(block, self.scorer.scores(), self.scorer.faulty());
+            let undecided = decider.undecided().iter().map(|word| u64::from(word.count_ones()));
+            self.side.undecided += undecided.sum::<u64>();
         }
         Ok(())
     }

@@ -93,6 +93,7 @@ impl Run for Args {
 
     fn run(self) -> Result<Exit, Failure> {
         let plan = Plan::new(&self.input, self.settings())?;
+        plan.warnings().iter().for_each(say);
         let control = plan.control();
         let bar = progress::bar(plan.input_bytes(), &progress::BYTES);
         let report = watch::watched(&control, &bar, || plan.run())??;

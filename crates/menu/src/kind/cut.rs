@@ -20,7 +20,7 @@ struct Cut {
 }
 
 impl Condition for Cut {
-    fn lower(&self, _name: &str, to: &mut Lowering<'_>) -> Result<NodeId, Complaint> {
+    fn lower(&self, _name: &str, to: &mut Lowering<'_>) -> Result<(NodeId, Option<Complaint>), Complaint> {
         to.condition(&self.when)
     }
 }

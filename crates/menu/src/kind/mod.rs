@@ -31,6 +31,7 @@ pub(crate) const KINDS: [Kind; 3] = [cut::KIND, random::KIND, pass_through::KIND
 
 /// When a line passes an event, before its prescale.
 pub(crate) trait Condition: Debug + Send + Sync {
-    /// Adds what is needed to decide the line called `name`, and gives the truth value.
-    fn lower(&self, name: &str, to: &mut Lowering<'_>) -> Result<NodeId, Complaint>;
+    /// Adds what is needed to decide the line called `name`, and gives the truth value, and a warning if that is the same for every event though
+    /// it should not be.
+    fn lower(&self, name: &str, to: &mut Lowering<'_>) -> Result<(NodeId, Option<Complaint>), Complaint>;
 }

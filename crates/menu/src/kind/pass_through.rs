@@ -18,7 +18,7 @@ struct PassThrough {
 }
 
 impl Condition for PassThrough {
-    fn lower(&self, _name: &str, to: &mut Lowering<'_>) -> Result<NodeId, Complaint> {
-        to.always(self.at)
+    fn lower(&self, _name: &str, to: &mut Lowering<'_>) -> Result<(NodeId, Option<Complaint>), Complaint> {
+        Ok((to.always(self.at)?, None))
     }
 }

@@ -22,7 +22,7 @@ struct Random {
 }
 
 impl Condition for Random {
-    fn lower(&self, name: &str, to: &mut Lowering<'_>) -> Result<NodeId, Complaint> {
-        to.draw(self.at, Lottery::new(&format!("{name}#random"), self.every))
+    fn lower(&self, name: &str, to: &mut Lowering<'_>) -> Result<(NodeId, Option<Complaint>), Complaint> {
+        Ok((to.draw(self.at, Lottery::new(&format!("{name}#random"), self.every))?, None))
     }
 }

@@ -1,5 +1,10 @@
 //! A slow evaluator of menus that shares nothing with the crate: its own tree, printed as text for the menu, and evaluated event by event.
 
+pub mod number;
+
+use std::cell::Cell;
+
+use number::Number;
 use proptest::prelude::*;
 
 /// An expression, untyped; the strategies below only make well-typed ones.
@@ -15,20 +20,22 @@ pub enum Tree {
     Call(&'static str, Vec<Tree>),
 }
 
-/// What a subexpression is for one event.
+/// What a subexpression is for one event. A condition on what has become a NaN is `None`.
 #[derive(Clone, Debug)]
 pub enum Value {
-    Number(f64),
-    Flag(bool),
-    Numbers(Vec<f64>),
-    Flags(Vec<bool>),
+    Number(Number),
+    Flag(Option<bool>),
+    Numbers(Vec<Number>),
+    Flags(Vec<Option<bool>>),
 }
 
 /// What the names in an expression stand for in one event.
 pub struct Event<'a> {
-    /// Physical values of a field, or a score.
-    pub values: &'a dyn Fn(&str) -> Vec<f64>,
+    /// The numbers of a field, or a score.
+    pub values: &'a dyn Fn(&str) -> Vec<Number>,
     pub is_array: &'a dyn Fn(&str) -> bool,
+    /// Was a comparison so close, after digits were lost, that either answer is right?
+    pub is_vague: &'a Cell<bool>,
 }
 
 fn precedence(operator: &str) -> u8 {
@@ -68,33 +75,46 @@ impl Tree {
     /// The value for one event.
     pub fn value(&self, event: &Event<'_>) -> Value {
         match self {
-            Self::Number(value) => Value::Number(*value),
+            Self::Number(value) => Value::Number(number::literal(*value)),
             Self::Name(name) if (event.is_array)(name) => Value::Numbers((event.values)(name)),
             Self::Name(name) => Value::Number((event.values)(name)[0]),
             Self::Element(name, index) => Value::Number((event.values)(name)[*index]),
             Self::Negate(of) => match of.value(event) {
-                Value::Number(x) => Value::Number(-x),
-                Value::Numbers(xs) => Value::Numbers(xs.into_iter().map(|x| -x).collect()),
+                Value::Number(x) => Value::Number(x.negated()),
+                Value::Numbers(xs) => Value::Numbers(xs.into_iter().map(Number::negated).collect()),
                 other => panic!("-{other:?}"),
             },
             Self::Not(of) => match of.value(event) {
-                Value::Flag(x) => Value::Flag(!x),
-                Value::Flags(xs) => Value::Flags(xs.into_iter().map(|x| !x).collect()),
+                Value::Flag(x) => Value::Flag(x.map(|x| !x)),
+                Value::Flags(xs) => Value::Flags(xs.into_iter().map(|x| x.map(|x| !x)).collect()),
                 other => panic!("!{other:?}"),
             },
-            Self::Binary(operator, a, b) => binary(operator, a.value(event), b.value(event)),
+            Self::Binary(operator, a, b) => binary(event, operator, a.value(event), b.value(event)),
             Self::Call(name, arguments) => call(name, arguments.iter().map(|a| a.value(event)).collect()),
+        }
+    }
+
+    /// Calls `each` for every field or score that it names, with the element.
+    pub fn for_each_name(&self, each: &mut dyn FnMut(&str, Option<usize>)) {
+        match self {
+            Self::Number(_) => {}
+            Self::Name(name) => each(name, None),
+            Self::Element(name, index) => each(name, Some(*index)),
+            Self::Negate(of) | Self::Not(of) => of.for_each_name(each),
+            Self::Binary(_, a, b) => [a, b].into_iter().for_each(|of| of.for_each_name(each)),
+            Self::Call(_, arguments) => arguments.iter().for_each(|of| of.for_each_name(each)),
         }
     }
 }
 
 /// The same operation on two scalars, on an array and a scalar, or on two arrays.
-fn binary(operator: &str, a: Value, b: Value) -> Value {
+fn binary(event: &Event<'_>, operator: &str, a: Value, b: Value) -> Value {
     let broadcast = |a: &Value, b: &Value| a.len().max(b.len());
     match (a.len(), b.len()) {
-        (None, None) => scalar(operator, a, b),
+        (None, None) => scalar(event, operator, a, b),
         _ => {
-            let items = (0..broadcast(&a, &b).unwrap()).map(|k| scalar(operator, a.item(k), b.item(k)));
+            let items =
+                (0..broadcast(&a, &b).unwrap()).map(|k| scalar(event, operator, a.item(k), b.item(k)));
             items.collect::<Vec<_>>().into()
         }
     }
@@ -117,14 +137,14 @@ impl Value {
         }
     }
 
-    fn number(&self) -> f64 {
+    fn number(&self) -> Number {
         match self {
             Self::Number(x) => *x,
             other => panic!("{other:?} is no number"),
         }
     }
 
-    fn flag(&self) -> bool {
+    fn flag(&self) -> Option<bool> {
         match self {
             Self::Flag(x) => *x,
             other => panic!("{other:?} is no condition"),
@@ -141,23 +161,25 @@ impl From<Vec<Value>> for Value {
     }
 }
 
-#[expect(clippy::float_cmp, reason = "exact equality is what the menu asks for")]
 #[expect(clippy::needless_pass_by_value, reason = "called with temporaries")]
-fn scalar(operator: &str, a: Value, b: Value) -> Value {
+fn scalar(event: &Event<'_>, operator: &str, a: Value, b: Value) -> Value {
     match operator {
-        "&&" => Value::Flag(a.flag() && b.flag()),
-        "||" => Value::Flag(a.flag() || b.flag()),
-        "+" => Value::Number(a.number() + b.number()),
-        "-" => Value::Number(a.number() - b.number()),
-        "*" => Value::Number(a.number() * b.number()),
-        "/" => Value::Number(a.number() / b.number()),
-        "<" => Value::Flag(a.number() < b.number()),
-        "<=" => Value::Flag(a.number() <= b.number()),
-        ">" => Value::Flag(a.number() > b.number()),
-        ">=" => Value::Flag(a.number() >= b.number()),
-        "==" => Value::Flag(a.number() == b.number()),
-        "!=" => Value::Flag(a.number() != b.number()),
-        _ => panic!("{operator}"),
+        "&&" => Value::Flag(match (a.flag(), b.flag()) {
+            (Some(false), _) | (_, Some(false)) => Some(false),
+            (Some(true), Some(true)) => Some(true),
+            _ => None,
+        }),
+        "||" => Value::Flag(match (a.flag(), b.flag()) {
+            (Some(true), _) | (_, Some(true)) => Some(true),
+            (Some(false), Some(false)) => Some(false),
+            _ => None,
+        }),
+        "+" | "-" | "*" | "/" => Value::Number(Number::calculated(operator, a.number(), b.number())),
+        _ => {
+            let (holds, is_vague) = Number::compared(operator, a.number(), b.number());
+            event.is_vague.set(event.is_vague.get() || is_vague);
+            Value::Flag(holds)
+        }
     }
 }
 
@@ -166,24 +188,26 @@ fn call(name: &str, mut arguments: Vec<Value>) -> Value {
         return fold(name, arguments.iter().map(Value::number));
     }
     match (name, arguments.remove(0)) {
-        ("abs", Value::Number(x)) => Value::Number(x.abs()),
-        ("abs", Value::Numbers(xs)) => Value::Numbers(xs.into_iter().map(f64::abs).collect()),
-        ("count", Value::Flags(xs)) => Value::Number(xs.into_iter().map(|x| f64::from(u8::from(x))).sum()),
+        ("abs", Value::Number(x)) => Value::Number(x.magnitude()),
+        ("abs", Value::Numbers(xs)) => Value::Numbers(xs.into_iter().map(Number::magnitude).collect()),
+        ("count", Value::Flags(xs)) => {
+            let known: Option<Vec<bool>> = xs.iter().copied().collect();
+            let count = |known: Vec<bool>| known.into_iter().filter(|&holds| holds).count();
+            Value::Number(known.map_or(Number::Nan, |known| Number::Decimal {
+                digits: count(known) as i128,
+                places: 0,
+                reach: xs.len() as f64,
+                is_constant: false,
+            }))
+        }
         (name, Value::Numbers(xs)) => fold(name, xs.into_iter()),
         (name, value) => panic!("{name}({value:?})"),
     }
 }
 
-fn fold(name: &str, numbers: impl Iterator<Item = f64>) -> Value {
-    let two = |x: f64, y: f64| match (name, x.is_nan(), y.is_nan()) {
-        ("sum", ..) => x + y,
-        (_, true, _) => y,
-        (_, false, true) => x,
-        ("min", ..) if x < y => x,
-        ("max", ..) if x > y => x,
-        _ => y,
-    };
-    Value::Number(numbers.reduce(two).unwrap())
+fn fold(name: &str, numbers: impl Iterator<Item = Number>) -> Value {
+    let operator = if name == "sum" { "+" } else { name };
+    Value::Number(numbers.reduce(|x, y| Number::calculated(operator, x, y)).unwrap())
 }
 
 /// What the strategies may use. All arrays have one length, so that they can be combined.
@@ -201,8 +225,10 @@ const LOGIC: [&str; 2] = ["&&", "||"];
 fn constant() -> BoxedStrategy<Tree> {
     let plain = prop::sample::select(vec![0.0, 0.5, 1.0, 2.0, 3.25, 22.0, 127.5, 1000.0, 65_535.0, 1e20]);
     let steps = (0..600_i32).prop_map(|step| f64::from(step) * 0.0435);
+    let tenths = (0..300_i32).prop_map(|step| f64::from(step) / 10.0);
+    let mils = (0..30_000_i32).prop_map(|step| f64::from(step) / 1000.0);
     let quarters = (0..1200_i32).prop_map(|step| f64::from(step) / 4.0);
-    prop_oneof![plain, steps, quarters].prop_map(Tree::Number).boxed()
+    prop_oneof![plain, steps, quarters, tenths, mils].prop_map(Tree::Number).boxed()
 }
 
 /// `a op b` or `b op a`.

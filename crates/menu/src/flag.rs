@@ -1,0 +1,67 @@
+//! Conditions that may be unknown, because a number in them has become a NaN.
+//!
+//! The logic is that of Kleene: `false && unknown` is false, `true || unknown` is true, and anything else with an unknown condition is unknown.
+//! So `b > 0 && a / b > 2` is false where both are 0, and not unknown.
+//!
+//! * I1: a flag never both holds and is unknown.
+//! * I2: what cannot be unknown costs nothing.
+
+use crate::graph::{Graph, NodeId, TooLarge};
+
+/// A condition of an expression.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Flag {
+    /// Where it holds.
+    pub(crate) id: NodeId,
+    /// Where nobody can say; `None` if that cannot be.
+    pub(crate) unknown: Option<NodeId>,
+}
+
+type Made<T> = Result<T, TooLarge>;
+
+impl Flag {
+    pub(crate) fn sure(id: NodeId) -> Self {
+        Self { id, unknown: None }
+    }
+}
+
+impl Graph {
+    /// Where one of two things holds that need not exist; `None` if neither ever does.
+    pub(crate) fn either(&mut self, a: Option<NodeId>, b: Option<NodeId>) -> Made<Option<NodeId>> {
+        let both = match (a, b) {
+            (Some(a), Some(b)) => Some(self.or(a, b)?),
+            (one, other) => one.or(other),
+        };
+        Ok(both.filter(|&id| self.as_truth(id) != Some(false)))
+    }
+
+    pub(crate) fn both_hold(&mut self, a: Flag, b: Flag) -> Made<Flag> {
+        let id = self.and(a.id, b.id)?;
+        let Some(unknown) = self.either(a.unknown, b.unknown)? else { return Ok(Flag::sure(id)) };
+        let (a, b) = (self.possible(a)?, self.possible(b)?);
+        let possible = self.and(a, b)?;
+        let unknown = self.and(unknown, possible)?;
+        Ok(Flag { id, unknown: self.either(Some(unknown), None)? })
+    }
+
+    pub(crate) fn one_holds(&mut self, a: Flag, b: Flag) -> Made<Flag> {
+        let id = self.or(a.id, b.id)?;
+        let Some(unknown) = self.either(a.unknown, b.unknown)? else { return Ok(Flag::sure(id)) };
+        let fails = self.not(id)?;
+        let unknown = self.and(unknown, fails)?;
+        Ok(Flag { id, unknown: self.either(Some(unknown), None)? })
+    }
+
+    pub(crate) fn fails(&mut self, a: Flag) -> Made<Flag> {
+        let possible = self.possible(a)?;
+        Ok(Flag { id: self.not(possible)?, ..a })
+    }
+
+    /// Where the condition holds or may hold.
+    fn possible(&mut self, a: Flag) -> Made<NodeId> {
+        match a.unknown {
+            Some(unknown) => self.or(a.id, unknown),
+            None => Ok(a.id),
+        }
+    }
+}

@@ -1,0 +1,440 @@
+//! Numbers of an expression, and how they are compared: as decimals where they are decimals, in f32 where they come from an f32.
+//!
+//! ```text
+//!   a.pt[0] + a.pt[1] >= 0.3       i16 with scale 0.1      raw + raw >= 3             whole numbers of tenths, exact
+//!   a.pt[0] / b.pt > 0.3           the same                raw / raw > 0.3            rounded to an f64 once
+//!   x >= 0.3                       f32                     x >= f32(0.3)              as it stands in the record
+//!   2 * x >= 0.6                   f32                     f32(2 * x) >= f32(0.6)     computed in f64, compared in f32
+//! ```
+//!
+//! * I1: a number of integer fields and literals, made with `+ - * abs min max sum count`, is a whole number over a power of ten, as long as
+//!   that is exact in f64. Comparisons of such numbers are those of the decimals that people see, for any literal, also between two values.
+//! * I2: an f32 or a score is compared in f32, so a literal is equal to the number that it is stored as. An f16 is compared with a literal in f16.
+//! * I3: a whole number has no negative zero: a quotient has the sign that its decimals have.
+//! * I4: [`Number::nan`] holds for the events in which the number has become a NaN on the way: 0 / 0, or infinities that cancel. That a field
+//!   is a NaN is found elsewhere ([`crate::lowering`]).
+
+use tamis_event::{Decimal, Dtype, EXACT_MAX, Element, Grid, PLACES_MAX};
+
+use crate::expression::{Arithmetic, Comparison};
+use crate::flag::Flag;
+use crate::graph::{Graph, Node, NodeId, TooLarge};
+
+/// What a node holds of a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// The number times ten to the power of `places`: a whole number, exact.
+    Whole { places: i32 },
+    /// The value of an f16.
+    Half,
+    /// The value of an f32.
+    Single,
+    /// The result of arithmetic in f64; `single` if an f32 or f16 went into it.
+    Rounded { single: bool },
+}
+
+/// A number of an expression.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Number {
+    pub(crate) id: NodeId,
+    form: Form,
+    /// Bounds of what the node holds.
+    low: f64,
+    high: f64,
+    /// Where it became a NaN; `None` if it cannot.
+    pub(crate) nan: Option<NodeId>,
+}
+
+type Made<T> = Result<T, TooLarge>;
+
+impl Number {
+    /// Smallest and largest value; infinite if nothing is known.
+    pub(crate) fn range(self) -> (f64, f64) {
+        let unit = match self.form {
+            Form::Whole { places } => power(places),
+            _ => 1.0,
+        };
+        (self.low / unit, self.high / unit)
+    }
+
+    /// Is it made of literals alone? A count can be the same for every event, too, because of the ranges of fields.
+    pub(crate) fn is_literal(self) -> bool {
+        self.low.to_bits() == self.high.to_bits()
+    }
+
+    fn is_single(self) -> bool {
+        matches!(self.form, Form::Half | Form::Single | Form::Rounded { single: true })
+    }
+
+    fn bounds(self) -> (f64, f64) {
+        (self.low, self.high)
+    }
+
+    fn whole(id: NodeId, places: i32, (low, high): (f64, f64)) -> Option<Self> {
+        let is_exact = low.abs().max(high.abs()) <= EXACT_MAX as f64 && places <= PLACES_MAX;
+        is_exact.then_some(Self { id, form: Form::Whole { places }, low, high, nan: None })
+    }
+}
+
+/// Ten to the power of `places`; exact.
+fn power(places: i32) -> f64 {
+    10_f64.powi(places)
+}
+
+impl Graph {
+    /// The number of an element.
+    pub(crate) fn field(&mut self, element: Element) -> Made<Number> {
+        let raw = element.dtype.integer_range().map(|(least, most)| (least as f64, most as f64));
+        if let (Some((least, most)), Some(Grid { scale, offset, places })) = (raw, Grid::of(element)) {
+            let element = Element { scale: scale as f64, offset: offset as f64, ..element };
+            let (a, b) = (least * element.scale + element.offset, most * element.scale + element.offset);
+            let id = self.load(element)?;
+            return Ok(Number::whole(id, places, (a.min(b), a.max(b))).expect("a grid is exact"));
+        }
+        let id = self.load(element)?;
+        let (low, high) = raw.map_or((f64::NEG_INFINITY, f64::INFINITY), |(least, most)| {
+            let (a, b) = (least * element.scale + element.offset, most * element.scale + element.offset);
+            (a.min(b), a.max(b))
+        });
+        let is_plain = element.scale == 1.0 && element.offset == 0.0;
+        let form = match element.dtype {
+            Dtype::F16 if is_plain => Form::Half,
+            Dtype::F32 if is_plain => Form::Single,
+            Dtype::F16 | Dtype::F32 => Form::Rounded { single: true },
+            _ => Form::Rounded { single: false },
+        };
+        Ok(Number { id, form, low, high, nan: None })
+    }
+
+    /// A score, which is finite: an event without one is not decided by lines.
+    pub(crate) fn score_number(&mut self, column: usize) -> Made<Number> {
+        let most = f64::from(f32::MAX);
+        Ok(Number { id: self.score(column)?, form: Form::Single, low: -most, high: most, nan: None })
+    }
+
+    /// A number as it is written.
+    pub(crate) fn literal(&mut self, value: f64) -> Made<Number> {
+        let decimal = Decimal::shortest(value);
+        let places = decimal.map_or(0, |decimal| decimal.places.max(0));
+        if let Some(digits) = decimal.and_then(|decimal| decimal.with_places(places)) {
+            let digits = digits as f64;
+            let id = self.number(digits)?;
+            if let Some(number) = Number::whole(id, places, (digits, digits)) {
+                return Ok(number);
+            }
+        }
+        let id = self.number(value)?;
+        Ok(Number { id, form: Form::Rounded { single: false }, low: value, high: value, nan: None })
+    }
+
+    /// The value of a number that is the same for every event.
+    pub(crate) fn constant(&self, number: Number) -> Option<f64> {
+        let value = self.as_number(number.id)?;
+        Some(match number.form {
+            Form::Whole { places } => value / power(places),
+            _ => value,
+        })
+    }
+
+    pub(crate) fn negated(&mut self, a: Number) -> Made<Number> {
+        let id = match a.form {
+            Form::Whole { .. } => {
+                let zero = self.number(0.0)?;
+                self.combine(Arithmetic::Sub, zero, a.id)?
+            }
+            _ => self.negate(a.id)?,
+        };
+        Ok(Number { id, low: -a.high, high: -a.low, ..a })
+    }
+
+    pub(crate) fn magnitude(&mut self, a: Number) -> Made<Number> {
+        let id = self.absolute(a.id)?;
+        let low = if a.low <= 0.0 && a.high >= 0.0 { 0.0 } else { a.low.abs().min(a.high.abs()) };
+        Ok(Number { id, low, high: a.low.abs().max(a.high.abs()), ..a })
+    }
+
+    pub(crate) fn calculate(&mut self, arithmetic: Arithmetic, a: Number, b: Number) -> Made<Number> {
+        let nan = self.either(a.nan, b.nan)?;
+        if let Some(whole) = self.whole(arithmetic, a, b)? {
+            return Ok(Number { nan, ..whole });
+        }
+        let is_choice = matches!(arithmetic, Arithmetic::Min | Arithmetic::Max);
+        if is_choice && let Some((x, y)) = self.on_one_grid(a, b)? {
+            let id = self.combine(arithmetic, x.id, y.id)?;
+            let (low, high) = spread(arithmetic, x.bounds(), y.bounds());
+            return Ok(Number { id, form: x.form, low, high, nan });
+        }
+        let single = a.is_single() || b.is_single();
+        // A quotient of whole numbers is one of their digits, rounded once.
+        let aligned = if arithmetic == Arithmetic::Div { self.aligned(a, b)? } else { None };
+        let (x, y) = match aligned {
+            Some(pair) => pair,
+            None => (self.plain(a)?, self.plain(b)?),
+        };
+        let id = self.combine(arithmetic, x.id, y.id)?;
+        let (low, high) = spread(arithmetic, x.bounds(), y.bounds());
+        let fresh = if may_make_nan(arithmetic, x, y) {
+            Some(self.compare(Comparison::NotEqual, id, id)?)
+        } else {
+            None
+        };
+        let nan = self.either(nan, fresh)?;
+        Ok(Number { id, form: Form::Rounded { single }, low, high, nan })
+    }
+
+    /// The sum of numbers, from left to right, or all at once where that is exact.
+    pub(crate) fn sum(&mut self, items: &[Number]) -> Made<Number> {
+        let (&first, rest) = items.split_first().expect("an array of a schema has an element");
+        if let Form::Whole { places } = first.form
+            && items.iter().all(|item| item.form == first.form)
+            && let Some(id) = self.total(&items.iter().map(|item| item.id).collect::<Vec<_>>())?
+        {
+            let bounds = (items.iter().map(|item| item.low).sum(), items.iter().map(|item| item.high).sum());
+            if let Some(number) = Number::whole(id, places, bounds) {
+                return Ok(number);
+            }
+        }
+        rest.iter().try_fold(first, |so_far, &item| self.calculate(Arithmetic::Add, so_far, item))
+    }
+
+    /// How many of the conditions hold.
+    pub(crate) fn count_of(&mut self, flags: &[Flag]) -> Made<Number> {
+        let id = self.count(&flags.iter().map(|flag| flag.id).collect::<Vec<_>>())?;
+        let mut nan = None;
+        for flag in flags {
+            nan = self.either(nan, flag.unknown)?;
+        }
+        Ok(Number { id, form: Form::Whole { places: 0 }, low: 0.0, high: flags.len() as f64, nan })
+    }
+
+    /// `a op b`.
+    pub(crate) fn compared(&mut self, comparison: Comparison, a: Number, b: Number) -> Made<Flag> {
+        let holds = self.holds(comparison, a, b)?;
+        match self.either(a.nan, b.nan)? {
+            None => Ok(Flag::sure(holds)),
+            Some(unknown) => {
+                let known = self.not(unknown)?;
+                Ok(Flag { id: self.and(holds, known)?, unknown: Some(unknown) })
+            }
+        }
+    }
+
+    fn holds(&mut self, comparison: Comparison, a: Number, b: Number) -> Made<NodeId> {
+        match (a.form, b.form, self.constant(a), self.constant(b)) {
+            (Form::Whole { places }, _, _, Some(limit)) => {
+                let limit = self.number(on_grid(limit, places))?;
+                return self.settled_or(comparison, a, Number { id: limit, ..at(self.as_number(limit), b) });
+            }
+            (_, Form::Whole { .. }, Some(_), _) => return self.holds(comparison.mirrored(), b, a),
+            (Form::Half | Form::Single, _, _, Some(limit)) => {
+                let limit = self.number(nearest(a.form, limit))?;
+                return self.compare(comparison, a.id, limit);
+            }
+            (_, Form::Half | Form::Single, Some(_), _) => return self.holds(comparison.mirrored(), b, a),
+            _ => {}
+        }
+        if let Some((x, y)) = self.aligned(a, b)? {
+            return self.settled_or(comparison, x, y);
+        }
+        let (x, y) = (self.plain(a)?, self.plain(b)?);
+        if a.is_single() || b.is_single() {
+            let (x, y) = (self.in_single(x)?, self.in_single(y)?);
+            return self.compare(comparison, x, y);
+        }
+        self.settled_or(comparison, x, y)
+    }
+
+    /// The comparison of two nodes in the same unit; a constant if their ranges leave no choice.
+    fn settled_or(&mut self, comparison: Comparison, a: Number, b: Number) -> Made<NodeId> {
+        let settled = match comparison {
+            Comparison::Less => choice(a.high < b.low, a.low >= b.high),
+            Comparison::LessEqual => choice(a.high <= b.low, a.low > b.high),
+            Comparison::Greater => choice(a.low > b.high, a.high <= b.low),
+            Comparison::GreaterEqual => choice(a.low >= b.high, a.high < b.low),
+            Comparison::Equal => choice(false, a.high < b.low || a.low > b.high),
+            Comparison::NotEqual => choice(a.high < b.low || a.low > b.high, false),
+        };
+        match settled {
+            Some(value) => self.truth(value),
+            None => self.compare(comparison, a.id, b.id),
+        }
+    }
+
+    /// Sum, difference, product, minimum or maximum of whole numbers, if it is one.
+    fn whole(&mut self, arithmetic: Arithmetic, a: Number, b: Number) -> Made<Option<Number>> {
+        let (Form::Whole { places: p }, Form::Whole { places: q }) = (a.form, b.form) else {
+            return Ok(None);
+        };
+        let (x, y, places) = match arithmetic {
+            Arithmetic::Div => return Ok(None),
+            Arithmetic::Mul => (a, b, p + q),
+            _ => match self.aligned(a, b)? {
+                Some((x, y)) => (x, y, p.max(q)),
+                None => return Ok(None),
+            },
+        };
+        let bounds = spread(arithmetic, x.bounds(), y.bounds());
+        let id = x.id;
+        if Number::whole(id, places, bounds).is_none() {
+            return Ok(None);
+        }
+        let mut id = self.combine(arithmetic, x.id, y.id)?;
+        if arithmetic == Arithmetic::Mul && bounds.0 < 0.0 {
+            let zero = self.number(0.0)?;
+            id = self.combine(Arithmetic::Add, id, zero)?;
+        }
+        Ok(Number::whole(id, places, bounds))
+    }
+
+    /// Two whole numbers with the same number of places, if both are exact with it.
+    fn aligned(&mut self, a: Number, b: Number) -> Made<Option<(Number, Number)>> {
+        let (Form::Whole { places: p }, Form::Whole { places: q }) = (a.form, b.form) else {
+            return Ok(None);
+        };
+        let places = p.max(q);
+        let (Some(a), Some(b)) = (self.with_places(a, p, places)?, self.with_places(b, q, places)?) else {
+            return Ok(None);
+        };
+        Ok(Some((a, b)))
+    }
+
+    fn with_places(&mut self, a: Number, from: i32, to: i32) -> Made<Option<Number>> {
+        if from == to {
+            return Ok(Some(a));
+        }
+        let factor = power(to - from);
+        let bounds = (a.low * factor, a.high * factor);
+        if Number::whole(a.id, to, bounds).is_none() {
+            return Ok(None);
+        }
+        let factor = self.number(factor)?;
+        let id = self.combine(Arithmetic::Mul, a.id, factor)?;
+        Ok(Number::whole(id, to, bounds))
+    }
+
+    /// The number itself, as an f64.
+    fn plain(&mut self, a: Number) -> Made<Number> {
+        let Form::Whole { places } = a.form else { return Ok(a) };
+        let unit = self.number(power(places))?;
+        let id = if places == 0 { a.id } else { self.combine(Arithmetic::Div, a.id, unit)? };
+        let (low, high) = a.range();
+        Ok(Number { id, form: Form::Rounded { single: false }, low, high, ..a })
+    }
+
+    /// Two numbers that are values of the same floating type, or one that is and a literal.
+    fn on_one_grid(&mut self, a: Number, b: Number) -> Made<Option<(Number, Number)>> {
+        let is_grid = |number: Number| matches!(number.form, Form::Half | Form::Single);
+        if is_grid(a) && a.form == b.form {
+            return Ok(Some((a, b)));
+        }
+        let (on, other) = if is_grid(a) { (a, b) } else { (b, a) };
+        let (true, Some(value)) = (is_grid(on), self.constant(other)) else { return Ok(None) };
+        let value = nearest(on.form, value);
+        let other = Number { id: self.number(value)?, form: on.form, low: value, high: value, nan: None };
+        Ok(Some(if is_grid(a) { (a, other) } else { (other, b) }))
+    }
+
+    /// The node of a number, rounded to f32.
+    fn in_single(&mut self, a: Number) -> Made<NodeId> {
+        match a.form {
+            Form::Half | Form::Single => Ok(a.id),
+            _ => self.single(a.id),
+        }
+    }
+}
+
+/// A literal in the unit of what it is compared with.
+fn at(limit: Option<f64>, literal: Number) -> Number {
+    let limit = limit.unwrap_or(f64::NAN);
+    Number { low: limit, high: limit, ..literal }
+}
+
+fn choice(holds: bool, fails: bool) -> Option<bool> {
+    (holds || fails).then_some(holds)
+}
+
+/// `literal` times ten to the power of `places`: the whole number that it is, or some number between the two whole numbers beside it, which
+/// decides every comparison with a whole number as well.
+fn on_grid(literal: f64, places: i32) -> f64 {
+    let Some(Decimal { digits, places: own }) = Decimal::shortest(literal) else { return literal };
+    let (digits, shift) = (i128::from(digits), places - own);
+    // A literal has up to 17 digits, so a shift beyond these bounds leaves nothing before the point, or more than a whole number can have.
+    if shift >= 20 {
+        return literal.signum() * if digits == 0 { 0.0 } else { f64::INFINITY };
+    }
+    if shift >= 0 {
+        return (digits * 10_i128.pow(shift as u32)) as f64;
+    }
+    let unit = 10_i128.pow(shift.unsigned_abs().min(38));
+    let (whole, rest) = (digits.div_euclid(unit), digits.rem_euclid(unit));
+    if rest == 0 { whole as f64 } else { whole as f64 + 0.5 }
+}
+
+/// The value of a floating type that is nearest to `value`.
+fn nearest(form: Form, value: f64) -> f64 {
+    match form {
+        Form::Half => {
+            let mut bytes = Vec::new();
+            Dtype::F16.write(value, &mut bytes);
+            Dtype::F16.read(&bytes)
+        }
+        _ => f64::from(value as f32),
+    }
+}
+
+/// Can the result be a NaN if neither operand is? 0 / 0, 0 times an infinity, and infinities that cancel.
+fn may_make_nan(arithmetic: Arithmetic, a: Number, b: Number) -> bool {
+    let is_unbounded = |x: Number| x.low.is_infinite() || x.high.is_infinite();
+    let has_zero = |x: Number| x.low <= 0.0 && x.high >= 0.0;
+    match arithmetic {
+        Arithmetic::Add | Arithmetic::Sub => is_unbounded(a) && is_unbounded(b),
+        Arithmetic::Mul => (is_unbounded(a) && has_zero(b)) || (has_zero(a) && is_unbounded(b)),
+        Arithmetic::Div => (has_zero(a) && has_zero(b)) || (is_unbounded(a) && is_unbounded(b)),
+        Arithmetic::Min | Arithmetic::Max => false,
+    }
+}
+
+/// Bounds of the result.
+fn spread(arithmetic: Arithmetic, a: (f64, f64), b: (f64, f64)) -> (f64, f64) {
+    let is_open = arithmetic == Arithmetic::Div && b.0 <= 0.0 && b.1 >= 0.0;
+    let ends = [(a.0, b.0), (a.0, b.1), (a.1, b.0), (a.1, b.1)].map(|(x, y)| arithmetic.apply(x, y));
+    if is_open || ends.iter().any(|end| end.is_nan()) {
+        return (f64::NEG_INFINITY, f64::INFINITY);
+    }
+    (
+        ends.iter().copied().fold(f64::INFINITY, f64::min),
+        ends.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+    )
+}
+
+impl Graph {
+    /// A node for the sum of loaded elements, where one exists.
+    fn total(&mut self, items: &[NodeId]) -> Made<Option<NodeId>> {
+        self.exact(items).map(|places| self.add(Node::Total(places))).transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn literals_between_two_whole_numbers() {
+        let cases = [
+            (0.3, 1, 3.0),
+            (0.35, 1, 3.5),
+            (-0.35, 1, -3.5),
+            (0.300_000_000_001, 1, 3.5),
+            (0.299_999_999_999, 1, 2.5),
+            (1e-300, 3, 0.5),
+            (-1e-300, 3, -0.5),
+            (0.0, 22, 0.0),
+            (12.0, 2, 1200.0),
+        ];
+        for (literal, places, expected) in cases {
+            assert_eq!(on_grid(literal, places), expected, "{literal} with {places} places");
+        }
+        assert!(on_grid(1e300, 2) > 1e20 && on_grid(-1e300, 2) < -1e20);
+        assert_eq!(on_grid(9_007_199_254_740_993.0, 0), 9_007_199_254_740_992.0);
+    }
+}

@@ -1,0 +1,241 @@
+//! Numbers as decimals in 128 bits, and as floats where they come from floats: what a menu should compute, without its graph and its columns.
+
+use tamis_event::Dtype;
+
+/// Digits that an f64 holds.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// A number of an expression for one event.
+#[derive(Clone, Copy, Debug)]
+pub enum Number {
+    /// `digits / 10^places`. `reach` is what `digits` can be at most in any event, by the types of the fields.
+    Decimal {
+        digits: i128,
+        places: u32,
+        reach: f64,
+        is_constant: bool,
+    },
+    Float {
+        value: f64,
+        kind: Kind,
+        is_vague: bool,
+    },
+    /// Is a NaN, or has become one.
+    Nan,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Half,
+    Single,
+    /// Computed in f64, from an f32 or an f16 among others.
+    FromSingle,
+    Double,
+}
+
+/// What `{}` prints for a finite f64, as digits and places.
+pub fn digits_of(text: &str) -> (i128, u32) {
+    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    (format!("{whole}{part}").parse().unwrap_or_else(|_| panic!("{text}")), part.len() as u32)
+}
+
+pub fn literal(value: f64) -> Number {
+    let (digits, places) = digits_of(&value.to_string());
+    Number::Decimal { digits, places, reach: (digits as f64).abs(), is_constant: true }
+}
+
+/// A raw integer of a field, with scale and offset as they stand in the schema.
+pub fn field(raw: f64, (least, most): (i64, i64), scale: f64, offset: f64) -> Number {
+    let ((scale, p), (offset, q)) = (digits_of(&scale.to_string()), digits_of(&offset.to_string()));
+    let places = p.max(q);
+    let (scale, offset) = (scale * 10_i128.pow(places - p), offset * 10_i128.pow(places - q));
+    let most = i128::from(least.abs().max(most));
+    let reach = (most * scale.abs() + offset.abs()) as f64;
+    Number::Decimal { digits: raw as i128 * scale + offset, places, reach, is_constant: false }
+}
+
+pub fn float(value: f64, kind: Kind) -> Number {
+    computed(value, kind, false)
+}
+
+fn computed(value: f64, kind: Kind, is_vague: bool) -> Number {
+    if value.is_nan() { Number::Nan } else { Number::Float { value, kind, is_vague } }
+}
+
+impl Number {
+    fn is_single(self) -> bool {
+        !matches!(self, Self::Decimal { .. } | Self::Float { kind: Kind::Double, .. })
+    }
+
+    fn is_constant(self) -> bool {
+        matches!(self, Self::Decimal { is_constant: true, .. })
+    }
+
+    /// As an f64, and whether it may be another one where digits are lost.
+    pub fn plain(self) -> (f64, bool) {
+        match self {
+            // The text of a decimal is read with one rounding.
+            Self::Decimal { digits, places, reach, is_constant } => {
+                (format!("{digits}e-{places}").parse().unwrap(), !is_constant && reach > EXACT)
+            }
+            Self::Float { value, is_vague, .. } => (value, is_vague),
+            Self::Nan => (f64::NAN, false),
+        }
+    }
+
+    pub fn negated(self) -> Self {
+        match self {
+            Self::Decimal { digits, places, reach, is_constant } => {
+                Self::Decimal { digits: -digits, places, reach, is_constant }
+            }
+            Self::Float { value, kind, is_vague } => Self::Float { value: -value, kind, is_vague },
+            Self::Nan => Self::Nan,
+        }
+    }
+
+    pub fn magnitude(self) -> Self {
+        match self {
+            Self::Decimal { digits, .. } if digits < 0 => self.negated(),
+            Self::Float { value, .. } if value < 0.0 || value.to_bits() >> 63 == 1 => self.negated(),
+            other => other,
+        }
+    }
+
+    pub fn calculated(operator: &str, a: Self, b: Self) -> Self {
+        if matches!(a, Self::Nan) || matches!(b, Self::Nan) {
+            return Self::Nan;
+        }
+        if let Some(whole) = decimal(operator, a, b) {
+            return whole;
+        }
+        if let ("min" | "max", Some((x, y, kind))) = (operator, on_one_grid(a, b)) {
+            return computed(apply(operator, x, y), kind, false);
+        }
+        let kind = if a.is_single() || b.is_single() { Kind::FromSingle } else { Kind::Double };
+        if let ("/", Some((x, y, reach, _))) = (operator, aligned(a, b)) {
+            // One rounding, of the quotient of the digits.
+            return computed(x as f64 / y as f64, kind, most(reach) > EXACT);
+        }
+        let ((x, vague_x), (y, vague_y)) = (a.plain(), b.plain());
+        computed(apply(operator, x, y), kind, vague_x || vague_y || reach_of(a).max(reach_of(b)) > EXACT)
+    }
+
+    /// Does `a op b` hold? `None`: one is no number. The second answer: it may be the other way round, because digits were lost.
+    #[expect(clippy::float_cmp, reason = "exact equality is what the menu asks for")]
+    pub fn compared(operator: &str, a: Self, b: Self) -> (Option<bool>, bool) {
+        if matches!(a, Self::Nan) || matches!(b, Self::Nan) {
+            return (None, false);
+        }
+        if let Some((x, y, reach, _)) = aligned(a, b) {
+            let with_literal = a.is_constant() || b.is_constant();
+            let is_vague = most(reach) > EXACT && !with_literal || reach_of(a).max(reach_of(b)) > EXACT;
+            let near = (x - y).unsigned_abs() as f64 <= 1e-9 * (x.unsigned_abs() as f64 + 1.0);
+            return (Some(ordered(operator, x.cmp(&y))), is_vague && near);
+        }
+        let ((mut x, vague_x), (mut y, vague_y)) = (a.plain(), b.plain());
+        if let Some((on_x, on_y, _)) = on_one_grid(a, b) {
+            (x, y) = (on_x, on_y);
+        } else if a.is_single() || b.is_single() {
+            (x, y) = (f64::from(x as f32), f64::from(y as f32));
+        }
+        let near = x == y || (x - y).abs() <= 1e-6 * (x.abs() + y.abs());
+        let ordering = x.partial_cmp(&y).unwrap();
+        (Some(ordered(operator, ordering)), (vague_x || vague_y) && near)
+    }
+}
+
+fn ordered(operator: &str, ordering: std::cmp::Ordering) -> bool {
+    match operator {
+        "<" => ordering.is_lt(),
+        "<=" => ordering.is_le(),
+        ">" => ordering.is_gt(),
+        ">=" => ordering.is_ge(),
+        "==" => ordering.is_eq(),
+        "!=" => ordering.is_ne(),
+        _ => panic!("{operator}"),
+    }
+}
+
+fn apply(operator: &str, x: f64, y: f64) -> f64 {
+    match operator {
+        "+" => x + y,
+        "-" => x - y,
+        "*" => x * y,
+        "/" => x / y,
+        "min" => x.min(y),
+        "max" => x.max(y),
+        _ => panic!("{operator}"),
+    }
+}
+
+fn reach_of(number: Number) -> f64 {
+    match number {
+        Number::Decimal { reach, is_constant: false, .. } => reach,
+        _ => 0.0,
+    }
+}
+
+/// Both with the same places: their digits, what these reach, and the places.
+fn aligned(a: Number, b: Number) -> Option<(i128, i128, [f64; 2], u32)> {
+    let (
+        Number::Decimal { digits: x, places: p, reach: r, .. },
+        Number::Decimal { digits: y, places: q, reach: s, .. },
+    ) = (a, b)
+    else {
+        return None;
+    };
+    let places = p.max(q);
+    let more = [10_i128.checked_pow(places - p)?, 10_i128.checked_pow(places - q)?];
+    let reach = [r * more[0] as f64, s * more[1] as f64];
+    Some((x.checked_mul(more[0])?, y.checked_mul(more[1])?, reach, places))
+}
+
+fn most([x, y]: [f64; 2]) -> f64 {
+    x.max(y)
+}
+
+/// Exact, where an f64 holds it whatever the event.
+fn decimal(operator: &str, a: Number, b: Number) -> Option<Number> {
+    let is_constant = a.is_constant() && b.is_constant();
+    let (digits, places, reach) = if operator == "*" {
+        let (
+            Number::Decimal { digits: x, places: p, reach: r, .. },
+            Number::Decimal { digits: y, places: q, reach: s, .. },
+        ) = (a, b)
+        else {
+            return None;
+        };
+        (x.checked_mul(y)?, p + q, r * s)
+    } else {
+        let (x, y, reach, places) = aligned(a, b)?;
+        match operator {
+            "+" => (x + y, places, reach[0] + reach[1]),
+            "-" => (x - y, places, reach[0] + reach[1]),
+            "min" => (x.min(y), places, most(reach)),
+            "max" => (x.max(y), places, most(reach)),
+            _ => return None,
+        }
+    };
+    (reach <= EXACT && places <= 22).then_some(Number::Decimal { digits, places, reach, is_constant })
+}
+
+/// Two values of one floating type, or one and the value of it that is nearest to a constant.
+fn on_one_grid(a: Number, b: Number) -> Option<(f64, f64, Kind)> {
+    let grid = |number| match number {
+        Number::Float { value, kind: kind @ (Kind::Half | Kind::Single), .. } => Some((value, kind)),
+        _ => None,
+    };
+    match (grid(a), grid(b)) {
+        (Some((x, kind)), Some((y, other))) => (kind == other).then_some((x, y, kind)),
+        (Some((x, kind)), None) if b.is_constant() => Some((x, nearest(b.plain().0, kind), kind)),
+        (None, Some((y, kind))) if a.is_constant() => Some((nearest(a.plain().0, kind), y, kind)),
+        _ => None,
+    }
+}
+
+fn nearest(value: f64, kind: Kind) -> f64 {
+    let dtype = if kind == Kind::Half { Dtype::F16 } else { Dtype::F32 };
+    let mut bytes = Vec::new();
+    dtype.write(value, &mut bytes);
+    dtype.read(&bytes)
+}
