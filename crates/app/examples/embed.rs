@@ -25,8 +25,13 @@ pub fn main() -> Result<(), Box<dyn std::error::Error>> {
         let mut bytes = Vec::new();
         encode_events(&schema, meta, &values.collect::<Vec<u8>>(), &mut bytes);
         let mut frame = Bytes::from(bytes);
-        while let Err(PushError::Full(back)) = pusher.push(frame) {
-            frame = back;
+        loop {
+            match pusher.push(frame) {
+                Ok(()) => break,
+                Err(PushError::Full(back)) => frame = back,
+                // The run has ended early, and its report says why: storage that failed, for example.
+                Err(error @ PushError::Closed(_)) => return Err(error.into()),
+            }
             std::thread::yield_now();
         }
     }

@@ -8,9 +8,17 @@ use bytes::Bytes;
 use tamis_event::{FrameHeader, Schema};
 use tamis_ledger::Corrupt;
 use tamis_pipeline::{Found, FrameReader};
+use tamis_source::Recording;
 
-use crate::exit::OrFail;
 use crate::{Exit, Failure};
+
+/// Opens a recording. What the system refuses is told apart from what is wrong with the recording.
+pub(crate) fn open(path: &Path, passes: u64) -> Result<Recording, Failure> {
+    tamis_source::open(path, passes).map_err(|error| {
+        let exit = if error.is_of_resources() { Exit::Resources } else { Exit::Input };
+        Failure::new(exit, error)
+    })
+}
 
 /// One finding.
 #[derive(Debug)]
@@ -43,7 +51,7 @@ pub(crate) struct Frames {
 
 impl Frames {
     pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
-        let recording = tamis_source::open(path, 1).or_fail(Exit::Input)?;
+        let recording = open(path, 1)?;
         let reader = FrameReader::new(recording.source, &recording.schema);
         Ok(Self { schema: recording.schema, reader, total: recording.bytes })
     }

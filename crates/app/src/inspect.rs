@@ -352,6 +352,7 @@ fn fault_name(code: u8) -> Option<&'static str> {
         fault::DEADLINE => Some(Errored::Deadline.name()),
         fault::DEVICE => Some(Errored::Device.name()),
         fault::NOT_A_NUMBER => Some(Errored::NotANumber.name()),
+        fault::REFUSED => Some(Errored::Refused.name()),
         _ => Some("unknown"),
     }
 }

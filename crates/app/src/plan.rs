@@ -12,6 +12,7 @@ use tamis_source::{Pusher, Recording};
 use tamis_store::{Bundle, ClaimError, McapSink, Provenance, StreamPlan};
 
 use crate::exit::OrFail;
+use crate::frames::open;
 use crate::journal::Journal;
 use crate::models::Rules;
 use crate::{Exit, Failure, Report, Settings};
@@ -34,7 +35,7 @@ impl Plan {
         if settings.passes == 0 {
             return Err(Failure::new(Exit::Settings, "0 passes would replay nothing; ask for at least 1"));
         }
-        let recording = tamis_source::open(input, settings.passes).or_fail(Exit::Input)?;
+        let recording = open(input, settings.passes)?;
         let stem = if input == Path::new("-") { "stdin".into() } else { stem(input) };
         Self::with(recording, stem, settings)
     }

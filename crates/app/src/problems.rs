@@ -1,9 +1,9 @@
 //! What went wrong in a run: one sentence each, and the exit code that follows.
 
 use serde::Serialize;
-use tamis_ledger::Tally;
+use tamis_ledger::{Kind, Tally};
 use tamis_menu::ModelRef;
-use tamis_pipeline::Outcome;
+use tamis_pipeline::{Failure, Outcome};
 
 use crate::Exit;
 use crate::inspect::engine_name;
@@ -42,7 +42,11 @@ pub(crate) fn device_losses(models: &[ModelRef], outcome: &Outcome) -> Vec<Devic
 }
 
 /// What went wrong, the most serious first, and the exit code that follows.
-pub(crate) fn problems(outcome: &Outcome, device_losses: &[DeviceLoss]) -> (Vec<String>, Exit) {
+pub(crate) fn problems(
+    outcome: &Outcome,
+    models: &[ModelRef],
+    device_losses: &[DeviceLoss],
+) -> (Vec<String>, Exit) {
     let mut problems = Vec::new();
     let mut exit = Exit::Done;
     let mut add = |code: Exit, message: String| {
@@ -75,11 +79,28 @@ pub(crate) fn problems(outcome: &Outcome, device_losses: &[DeviceLoss]) -> (Vec<
     if outcome.tally.has_losses() {
         add(Exit::Losses, losses(&outcome.tally));
     }
+    for failure in &outcome.failures {
+        // The events are among those above, or were kept by a later rung.
+        add(Exit::Done, reason(failure, models));
+    }
     if let Some(first) = device_losses.first() {
         // Every event still has its verdict, or is among those above.
         add(Exit::Done, degraded(first, outcome.tally.degraded));
     }
     (problems, exit)
+}
+
+/// Why the first event could not be decided, of a model at a rung.
+fn reason(failure: &Failure, models: &[ModelRef]) -> String {
+    let Failure { model, rung, cause, run, segment, event_id, message } = failure;
+    let event = format!("event {event_id} of run {run}, segment {segment}");
+    match model {
+        Some(model) => {
+            let name = &models[*model].name;
+            format!("model '{name}' at rung {rung} first failed at {event} ({}): {message}", cause.name())
+        }
+        None => format!("the decision on the block from {event} was a {}: {message}", cause.name()),
+    }
 }
 
 fn degraded(loss: &DeviceLoss, events: u64) -> String {
@@ -124,6 +145,7 @@ mod tests {
             lag_ns: 0,
             admitted_apart: true,
             losses,
+            failures: Vec::new(),
             source_error: None,
             panics: Vec::new(),
             refused: None,
@@ -149,7 +171,7 @@ mod tests {
         };
         let judged = |losses: Vec<tamis_pipeline::DeviceLoss>, tally: Tally| {
             let outcome = outcome(losses, tally);
-            problems(&outcome, &device_losses(&models, &outcome))
+            problems(&outcome, &models, &device_losses(&models, &outcome))
         };
         let tally = Tally { degraded: 1234, ..Tally::new(1, 1) };
         let (problems, exit) = judged(vec![loss(Some(1)), loss(Some(1))], tally);
@@ -165,5 +187,33 @@ mod tests {
         let (problems, exit) = judged(vec![loss(None)], tally);
         assert!(problems[0].contains("50 not decided") && problems[1].ends_with("nothing could take over"));
         assert_eq!((problems.len(), exit), (2, Exit::Losses));
+    }
+
+    #[test]
+    fn why_a_model_failed_is_told() {
+        let models = [ModelRef { name: "topo".into(), bundle: String::new(), fallback: Vec::new() }];
+        let failure = |model, cause, message: &str| Failure {
+            model,
+            rung: 1,
+            cause,
+            run: 7,
+            segment: 3,
+            event_id: 17,
+            message: message.into(),
+        };
+        let mut tally = Tally::new(1, 1);
+        tally.errored.add(Errored::Refused, 2);
+        let mut outcome = outcome(Vec::new(), tally);
+        outcome.failures =
+            vec![failure(Some(0), Errored::Refused, "too warm"), failure(None, Errored::Panic, "a slip")];
+        let (problems, exit) = problems(&outcome, &models, &[]);
+        assert_eq!(exit, Exit::Losses);
+        assert_eq!(
+            problems[1..],
+            [
+                "model 'topo' at rung 1 first failed at event 17 of run 7, segment 3 (refused): too warm",
+                "the decision on the block from event 17 of run 7, segment 3 was a panic: a slip",
+            ]
+        );
     }
 }

@@ -231,7 +231,7 @@ impl Report {
         let output: u64 = streams.iter().map(|stream| stream.bytes).sum();
         let lag_ns = (settings.pace != Pace::Flat).then_some(outcome.lag_ns);
         let device_losses = device_losses(rules.menu.models(), outcome);
-        let (problems, exit) = problems(outcome, &device_losses);
+        let (problems, exit) = problems(outcome, rules.menu.models(), &device_losses);
         Self {
             tamis: env!("CARGO_PKG_VERSION"),
             schema: DOCUMENT_VERSION,

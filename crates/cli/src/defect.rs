@@ -6,7 +6,7 @@ use std::panic;
 /// Replaces the trace of a panic by one line. Panics inside a model are silent: the pipeline counts them and stores the event.
 pub(crate) fn install_hook() {
     panic::set_hook(Box::new(|panic| {
-        if tamis_pipeline::in_scoring() {
+        if tamis_pipeline::is_guarded() {
             return;
         }
         let message = panic.payload_as_str().unwrap_or("no message");

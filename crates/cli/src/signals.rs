@@ -1,6 +1,9 @@
-//! Signals that ask a command to end.
+//! Signals that ask a command to end, and one that must not end it.
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 use tamis_app::{Exit, Failure};
 
@@ -10,6 +13,13 @@ pub(crate) fn end_signals() -> Result<Signals, Failure> {
     let heard = if outlives_terminal() { &wanted[..2] } else { &wanted };
     Signals::new(heard)
         .map_err(|error| Failure::new(Exit::Resources, format!("signals cannot be handled: {error}")))
+}
+
+/// From now on a file that grows beyond the limit of this process (`ulimit -f`) is an error of the write (`EFBIG`), which is reported, and not
+/// SIGXFSZ, which ends the process without a word.
+pub(crate) fn outlive_file_size_limit() {
+    // Where the system refuses the handler, the signal does what it did before.
+    let _ = signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)));
 }
 
 /// Is SIGHUP ignored, as `nohup` leaves it? Whoever listens to it would end all the same.

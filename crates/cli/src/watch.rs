@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
 use signal_hook::iterator::Signals;
-use tamis_app::Failure;
+use tamis_app::{Exit, Failure};
 use tamis_pipeline::Control;
 
 use crate::figures;
@@ -35,12 +35,17 @@ pub(crate) fn watched<T>(
     let mut watcher =
         Watcher { control: control.clone(), bar: bar.clone(), signals, received: 0, drain_ends: None };
     thread::scope(|scope| {
-        scope.spawn(move || {
+        let watch = move || {
             while ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
                 watcher.look();
             }
             watcher.bar.finish_and_clear();
-        });
+        };
+        thread::Builder::new().name("watcher".into()).spawn_scoped(scope, watch).map_err(|error| {
+            let message =
+                format!("the system refused a thread to watch the run: {error}; raise the limit on threads");
+            Failure::new(Exit::Resources, message)
+        })?;
         let result = run();
         drop(running);
         Ok(result)

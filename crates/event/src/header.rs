@@ -1,5 +1,7 @@
 //! The 64-byte frame header of `SPEC.md` section 2.
 
+use std::ops::Range;
+
 use bytemuck::{Pod, Zeroable};
 
 use crate::checksum::crc32c;
@@ -93,9 +95,34 @@ impl FrameHeader {
         bytemuck::cast(*self)
     }
 
+    /// Does it begin with the magic word, under a right checksum? Whatever its version: what it says is what its writer wrote.
+    pub fn is_sealed(&self) -> bool {
+        self.magic == MAGIC && self.header_crc == self.checksum()
+    }
+
+    /// Do the three lengths confirm each other? Then they are believed even if the checksum is wrong.
+    pub fn lengths_agree(&self) -> bool {
+        let payload_len = self.payload_len as usize;
+        let records = u64::from(self.n_events) * u64::from(self.stride);
+        if self.is_schema() {
+            return self.n_events == 0 && self.stride == 0 && (1..=SCHEMA_BYTES_MAX).contains(&payload_len);
+        }
+        records == u64::from(self.payload_len) && (1..=PAYLOAD_BYTES_MAX).contains(&payload_len)
+    }
+
+    /// Run and segment, if the header is sealed and not that of a schema frame, which belongs to none.
+    pub fn place(&self) -> Option<(u32, u32)> {
+        (self.is_sealed() && !self.is_schema()).then_some((self.run, self.segment))
+    }
+
     /// Is this a schema frame?
     pub fn is_schema(&self) -> bool {
         self.flags & flags::SCHEMA != 0
+    }
+
+    /// Where the payload is, from the first byte of the header.
+    pub fn payload(&self) -> Range<usize> {
+        HEADER_LEN..HEADER_LEN + self.payload_len as usize
     }
 
     /// Bytes from this header to the next one: header, payload, padding.

@@ -26,7 +26,7 @@ pub const DEGRADED: u8 = 1;
 
 /// Values of [`RecordHeader::fault`].
 pub mod fault {
-    /// A model panicked or refused the event.
+    /// A model panicked, or the decision on the event's block.
     pub const PANIC: u8 = 1;
     /// A score is not finite.
     pub const NAN: u8 = 2;
@@ -36,6 +36,8 @@ pub mod fault {
     pub const DEVICE: u8 = 4;
     /// A field that a line reads is a NaN, or a line depends on a number that has become one.
     pub const NOT_A_NUMBER: u8 = 5;
+    /// The engine of a model gave an error.
+    pub const REFUSED: u8 = 6;
 }
 
 /// Fixed part of a record, byte for byte as stored.

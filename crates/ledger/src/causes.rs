@@ -70,7 +70,7 @@ causes! {
 causes! {
     /// Events that could not be decided; they are in the error stream.
     Errored {
-        /// The model panicked or refused the event.
+        /// The model panicked at the event, or the menu's decision on its block did.
         Panic = "panic",
         /// A score is not finite.
         NotFinite = "not_finite",
@@ -80,6 +80,8 @@ causes! {
         Device = "device",
         /// A field that a line reads is a NaN, or a line depends on a number that has become one (0 / 0).
         NotANumber = "not_a_number",
+        /// The engine of the model gave an error for the event.
+        Refused = "refused",
     }
 }
 

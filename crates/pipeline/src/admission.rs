@@ -20,6 +20,9 @@ use crate::{Clock, Control, Found, FrameIds, FrameReader, IdBook, Progress, Stag
 /// How late an event may be admitted that becomes due, or arrives at a source without a bell, while this thread sleeps.
 pub(crate) const SOURCE_SLEEP: Duration = Duration::from_micros(100);
 
+/// How long losses alone wait to be shown: a link that gives nothing but noise must not look like one that is idle.
+pub(crate) const LOSSES_SHOWN_NS: u64 = 100_000_000;
+
 /// How fast events are admitted.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Pace {
@@ -53,6 +56,8 @@ pub(crate) struct Admission {
     rest: Option<Next>,
     /// Run and segment of the last frame or loss that has any: where losses without are booked.
     place: Place,
+    /// Since when losses wait in the open block.
+    losses_since_ns: Option<u64>,
     /// Bytes of schema frames, which are booked with what follows them.
     schema_bytes: usize,
     /// Units that arrived: this stage's own side of the ledger's equation.
@@ -108,6 +113,7 @@ impl Admission {
             open: None,
             rest: None,
             place: (0, 0),
+            losses_since_ns: None,
             schema_bytes: 0,
             received: 0,
             admitted: 0,
@@ -125,10 +131,11 @@ impl Admission {
     fn fill(&mut self, open: &mut Inbound) -> Option<CloseReason> {
         while open.events() < self.batch {
             let Some(next) = self.rest.take().or_else(|| self.next()) else {
-                return match (self.input.has_ended(), open.events()) {
+                let has_something = open.events() > 0 || self.must_show_losses();
+                return match (self.input.has_ended(), has_something) {
                     (true, _) => Some(CloseReason::Drain),
-                    (false, 0) => None,
-                    (false, _) => Some(CloseReason::Idle),
+                    (false, true) => Some(CloseReason::Idle),
+                    (false, false) => None,
                 };
             };
             let place = next.place().unwrap_or(self.place);
@@ -139,7 +146,7 @@ impl Admission {
             match next {
                 Next::Frame(frame) if !self.is_due(&frame.header) => {
                     self.rest = Some(Next::Frame(frame));
-                    return (open.events() > 0).then_some(CloseReason::Idle);
+                    return (open.events() > 0 || self.must_show_losses()).then_some(CloseReason::Idle);
                 }
                 Next::Frame(frame) => {
                     if open.events() == 0 {
@@ -151,14 +158,23 @@ impl Admission {
                 Next::Loss(loss) => {
                     self.place = place;
                     self.lose(open, &loss);
+                    if self.must_show_losses() {
+                        return Some(CloseReason::Idle);
+                    }
                 }
             }
         }
         Some(CloseReason::Full)
     }
 
+    /// Have losses waited for long enough?
+    fn must_show_losses(&self) -> bool {
+        self.losses_since_ns.is_some_and(|since| self.clock.now_ns().saturating_sub(since) >= LOSSES_SHOWN_NS)
+    }
+
     /// Books a loss.
     fn lose(&mut self, open: &mut Inbound, loss: &Loss) {
+        self.losses_since_ns.get_or_insert_with(|| self.clock.now_ns());
         let arrivals = open.arrivals(self.place);
         if let Some((cause, events)) = loss.begins {
             arrivals.lose(cause, events);
@@ -227,6 +243,9 @@ impl Admission {
             if self.control.is_draining() {
                 self.input.stop();
             }
+            if self.control.is_aborting() && !self.input.is_live() {
+                self.input.discard();
+            }
             match self.input.find_next()? {
                 Found::Restart => {
                     self.ids.clear();
@@ -235,12 +254,9 @@ impl Admission {
                         self.began = None;
                     }
                 }
-                Found::Lost { cause, events, bytes } => {
-                    return Some(Next::Loss(Loss {
-                        begins: Some((cause, events)),
-                        bytes,
-                        ..Loss::default()
-                    }));
+                Found::Lost { cause, events, place, bytes } => {
+                    let begins = Some((cause, events));
+                    return Some(Next::Loss(Loss { begins, place, bytes, ..Loss::default() }));
                 }
                 Found::Skipped { bytes } => return Some(Next::Loss(Loss { bytes, ..Loss::default() })),
                 Found::Schema { bytes } => self.schema_bytes += bytes,
@@ -292,6 +308,7 @@ impl Admission {
             open.arrivals(self.place).frames.bytes += std::mem::take(&mut self.schema_bytes) as u64;
         }
         self.seq += 1;
+        self.losses_since_ns = None;
         let workers = self.workers.as_ref().expect("kept until the end");
         // The queue is as long as the pool (I1), so this can only fail when every worker has died, and then the run is over.
         let sent = workers.try_send(open);

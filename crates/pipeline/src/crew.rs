@@ -44,6 +44,11 @@ impl Crew<'_> {
         self.stages.last().map(|(name, _)| name.clone()).unwrap_or_default()
     }
 
+    /// The stage whose step panicked; between two steps it may have been any of them.
+    fn culprit(&self) -> String {
+        self.stages.get(self.at).map_or_else(|| self.name(), |(name, _)| name.clone())
+    }
+
     /// Runs all stages to their ends on this thread. If one panics: its name and the message.
     pub(crate) fn run(mut self) -> Result<(), String> {
         // A CPU that went away since the plan was checked costs speed, and nothing else.
@@ -53,7 +58,7 @@ impl Crew<'_> {
         }
         let (bell, control, busy_poll) = (self.bell, self.control, self.busy_poll);
         run_to_end(&mut self, bell, control, busy_poll)
-            .map_err(|message| format!("{}: {message}", self.stages[self.at].0))
+            .map_err(|message| format!("{}: {message}", self.culprit()))
     }
 }
 
@@ -168,5 +173,28 @@ mod tests {
     #[test]
     fn a_crew_is_idle_when_all_are() {
         assert_eq!(turns([1, 1], 9, &Control::default())[0], (Progress::Idle, "ai bi ap bp ".into()));
+    }
+
+    /// Idle for ever; panics when it is about to sleep, and not in a step.
+    struct Restless;
+
+    impl Stage for Restless {
+        fn step(&mut self) -> Progress {
+            Progress::Idle
+        }
+
+        fn pause(&self) {
+            panic!("no pause");
+        }
+    }
+
+    #[test]
+    fn a_panic_between_two_steps_is_that_of_the_crew() {
+        let (bell, control, mut stage) = (Bell::default(), Control::default(), Restless);
+        let stages: Vec<(String, &mut dyn Stage)> = vec![("restless".into(), &mut stage)];
+        let (cpus, busy_poll) = (Vec::new(), Duration::ZERO);
+        let crew = Crew { stages, bell: &bell, cpus, busy_poll, feeds: 1, control: &control, at: 0 };
+        assert_eq!(crew.run(), Err("restless: no pause".into()));
+        assert!(control.is_dead());
     }
 }

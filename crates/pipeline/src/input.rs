@@ -9,6 +9,8 @@ use tamis_event::{Defect, FrameHeader, Scanner, Schema, Step};
 use tamis_ledger::Corrupt;
 use tamis_port::{Source, SourceError, Window};
 
+use crate::guard::guarded;
+
 /// What the codec found, with the bytes it took.
 #[derive(Debug)]
 pub enum Found {
@@ -32,6 +34,8 @@ pub enum Found {
         cause: Corrupt,
         /// Events that an intact header announced, or 0.
         events: u64,
+        /// Run and segment of an intact header.
+        place: Option<(u32, u32)>,
         /// Bytes so far.
         bytes: usize,
     },
@@ -48,6 +52,7 @@ pub enum Found {
 #[derive(Debug)]
 pub struct FrameReader {
     source: SourceBox,
+    is_live: bool,
     scanner: Scanner,
     fresh: Scanner,
     /// The last window and how much of it is consumed.
@@ -66,15 +71,15 @@ impl FrameReader {
     /// Reads frames of `schema` from the front of `source`.
     pub fn new(source: Box<dyn Source>, schema: &Schema) -> Self {
         let scanner = Scanner::new(schema);
-        let (window, carry) = (Bytes::new(), BytesMut::new());
         let fresh = scanner.clone();
         Self {
-            source: SourceBox(source),
+            is_live: source.is_live(),
+            source: SourceBox(Some(source)),
             scanner,
             fresh,
-            window,
+            window: Bytes::new(),
             at: 0,
-            carry,
+            carry: BytesMut::new(),
             ended: false,
             stopped: false,
             error: None,
@@ -86,20 +91,30 @@ impl FrameReader {
     ///
     /// A frame whose end does not come any more was not taken: it is no torn frame.
     pub fn stop(&mut self) {
-        self.source.0.stop();
-        self.stopped = true;
+        if !std::mem::replace(&mut self.stopped, true) {
+            self.call(|source| source.stop());
+        }
+        // The pass that was to follow is not taken any more.
+        self.ended |= std::mem::take(&mut self.restart);
     }
 
     /// Do frames come by themselves?
     pub fn is_live(&self) -> bool {
-        self.source.0.is_live()
+        self.is_live
     }
 
     /// Ends at once: what is at hand was not taken.
     pub fn discard(&mut self) {
         self.stop();
-        (self.window, self.at, self.ended, self.restart) = (Bytes::new(), 0, true, false);
+        if !self.ended {
+            // Its last word may be that something was wrong.
+            self.poll();
+        }
+        self.window = Bytes::new();
+        self.at = 0;
         self.carry.clear();
+        self.ended = true;
+        self.restart = false;
     }
 
     /// Will there be no more windows?
@@ -108,8 +123,8 @@ impl FrameReader {
     }
 
     /// When the last finding was complete, if the source knows.
-    pub fn arrived_ns(&self) -> Option<u64> {
-        self.source.0.arrived_ns()
+    pub fn arrived_ns(&mut self) -> Option<u64> {
+        self.call(|source| source.arrived_ns()).flatten()
     }
 
     /// Why the source ended early.
@@ -150,9 +165,9 @@ impl FrameReader {
                     self.consume(consumed, carried);
                     return Some(Found::Schema { bytes: consumed });
                 }
-                Step::Defect { defect, events, consumed } => {
+                Step::Defect { defect, events, place, consumed } => {
                     self.consume(consumed, carried);
-                    return Some(Found::Lost { cause: cause(defect), events, bytes: consumed });
+                    return Some(Found::Lost { cause: cause(defect), events, place, bytes: consumed });
                 }
                 Step::Skip { consumed } => {
                     self.consume(consumed, carried);
@@ -185,17 +200,36 @@ impl FrameReader {
         if self.ended || self.restart {
             return true;
         }
-        match self.source.0.poll() {
-            Ok(Window::Bytes(window)) => (self.window, self.at) = (window, 0),
-            Ok(Window::Restart) => self.restart = true,
-            Ok(Window::End) => self.ended = true,
-            Ok(Window::Idle) => return false,
-            Err(error) => {
+        match self.call(|source| source.poll()) {
+            Some(Ok(Window::Bytes(window))) => {
+                self.window = window;
+                self.at = 0;
+            }
+            Some(Ok(Window::Restart)) if !self.stopped => self.restart = true,
+            Some(Ok(Window::Idle)) => return false,
+            Some(Ok(Window::End | Window::Restart)) | None => self.ended = true,
+            Some(Err(error)) => {
                 self.error = Some(error);
                 self.ended = true;
             }
         }
         true
+    }
+
+    /// One call of the source. If it panics it has ended, and is never called again.
+    fn call<T>(&mut self, call: impl FnOnce(&mut dyn Source) -> T) -> Option<T> {
+        let source = self.source.0.as_mut()?;
+        match guarded(|| call(&mut **source)) {
+            Ok(value) => Some(value),
+            Err(message) => {
+                let message = format!("the source panicked: {message}");
+                self.error.get_or_insert(SourceError { place: "input".into(), message });
+                self.ended = true;
+                let broken = self.source.0.take();
+                let _ = guarded(|| drop(broken));
+                None
+            }
+        }
     }
 
     fn slice(&self, range: Range<usize>, carried: bool) -> Bytes {
@@ -222,7 +256,8 @@ impl FrameReader {
     }
 }
 
-struct SourceBox(Box<dyn Source>);
+/// Empty once it panicked.
+struct SourceBox(Option<Box<dyn Source>>);
 
 impl std::fmt::Debug for SourceBox {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

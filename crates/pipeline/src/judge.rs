@@ -17,7 +17,7 @@ use tamis_ledger::{Errored, Tally};
 use tamis_menu::{CompiledMenu, Decider};
 
 use crate::ladder::{Choice, DeviceLoss};
-use crate::scoring::{Failed, IsLate, Scoring};
+use crate::scoring::{Failed, Failure, IsLate, Scoring};
 
 /// Which decision this is, for every record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -131,6 +131,48 @@ impl Judge {
         record::len(self.menu.words(), self.scoring.scores.columns(), event_len)
     }
 
+    /// Why events could not be decided so far: the first reason of each model and rung.
+    pub fn failures(&self) -> &[Failure] {
+        &self.scoring.failures
+    }
+
+    /// Makes a record for the error stream of every event of a block that nobody decided, because [`Self::decide`] or what followed panicked with this
+    /// message. Nothing that they left behind is looked at.
+    pub(crate) fn refuse(
+        &mut self,
+        block: &Block,
+        message: String,
+        records: &mut Vec<u8>,
+        entries: &mut Vec<Entry>,
+        tally: &mut Tally,
+    ) {
+        self.scoring.undecided(block, message);
+        tally.errored.add(Errored::Panic, block.len() as u64);
+        let words = vec![0; self.menu.words()];
+        let scores = vec![f32::NAN; self.scoring.scores.columns()];
+        for event in 0..block.len() {
+            let header = RecordHeader {
+                fault: record::fault::PANIC,
+                guilty_model: NO_MODEL,
+                block_index: event as u16,
+                block_last: (block.len() - 1) as u16,
+                ..self.header(block, event)
+            };
+            let start = records.len();
+            let len =
+                record::append(header, &words, &words, scores.iter().copied(), block.event(event).2, records);
+            let streams = 1 << self.menu.streams().len();
+            entries.push(Entry {
+                event,
+                start,
+                len,
+                event_id: header.event_id,
+                time_ns: header.time_ns,
+                streams,
+            });
+        }
+    }
+
     /// The devices that were lost so far, in order.
     pub fn losses(&self) -> &[DeviceLoss] {
         &self.scoring.losses
@@ -164,11 +206,10 @@ impl Judge {
         }
     }
 
-    /// Header of the record of an event, and its streams.
-    fn verdict(&self, block: &Block, event: usize, fault: Option<Failed>) -> (RecordHeader, u64) {
+    /// What the record of an event says, whatever was decided.
+    fn header(&self, block: &Block, event: usize) -> RecordHeader {
         let (span, event_id, _) = block.event(event);
-        let (rung, scored) = self.scoring.rung(event);
-        let mut header = RecordHeader {
+        RecordHeader {
             event_id,
             time_ns: span.time_ns,
             menu_hash: self.menu.hash_prefix(),
@@ -177,10 +218,18 @@ impl Judge {
             run: block.run(),
             segment: block.segment(),
             source_id: span.source,
+            ..RecordHeader::blank()
+        }
+    }
+
+    /// Header of the record of an event, and its streams.
+    fn verdict(&self, block: &Block, event: usize, fault: Option<Failed>) -> (RecordHeader, u64) {
+        let (rung, scored) = self.scoring.rung(event);
+        let mut header = RecordHeader {
             engine: scored.engine,
             rung,
             flags: if scored.degraded { record::DEGRADED } else { 0 },
-            ..RecordHeader::blank()
+            ..self.header(block, event)
         };
         let Some(Failed { cause, model, .. }) = fault else {
             return (header, self.decider.event_streams(event));
@@ -208,6 +257,7 @@ fn fault_code(cause: Errored) -> u8 {
         Errored::Deadline => record::fault::DEADLINE,
         Errored::Device => record::fault::DEVICE,
         Errored::NotANumber => record::fault::NOT_A_NUMBER,
+        Errored::Refused => record::fault::REFUSED,
     }
 }
 

@@ -10,12 +10,10 @@
 //! A device is lost once and for good. Whichever model notices, every choice that ran on the same engine and has a stand-in moves to it at the
 //! same moment: the device is gone for all of them, and so the scores of one record still come from one engine.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use tamis_event::record::SEVERAL_ENGINES;
 use tamis_port::Classifier;
 
-use crate::scoring::ScoringMark;
+use crate::guard::guarded;
 
 /// One bundle that scores what a model of the menu stands for.
 #[expect(missing_debug_implementations, reason = "trait objects")]
@@ -195,7 +193,6 @@ impl Seat {
     /// Lets the classifier go. On a lost device that may panic too, and must not end the worker.
     fn give_up(&mut self, successor: Option<Box<dyn Classifier>>) {
         let lost = std::mem::replace(&mut self.classifier, successor);
-        let _scoring = ScoringMark::set();
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(lost)));
+        let _ = guarded(|| drop(lost));
     }
 }

@@ -8,19 +8,21 @@ use std::time::Duration;
 
 use tamis_event::{CloseReason, Schema};
 use tamis_ledger::{Imbalance, Latency, Storage, Tally};
-use tamis_menu::CompiledMenu;
+use tamis_menu::{CompiledMenu, ERROR_STREAM};
 use tamis_port::{Sink, SinkError, SinkReport, Source, SourceError};
 use tamis_ring::{Bell, Receiver, Sender, queue};
 
 use crate::admission::Admission;
 use crate::budget::Budget;
 use crate::crew::Crew;
+use crate::guard::{guarded, panic_message};
 use crate::outbound::{Inbound, Outbound, PARTS_MAX};
 use crate::sequencer::{Sequencer, SequencerReport};
-use crate::stage::panic_message;
 use crate::worker::{Queues, Worker};
 use crate::writer::Writer;
-use crate::{Choice, Clock, Control, Cpus, DeviceLoss, Judge, Limits, Pace, Progress, Provenance, Stage};
+use crate::{
+    Choice, Clock, Control, Cpus, DeviceLoss, Failure, Judge, Limits, Pace, Progress, Provenance, Stage,
+};
 
 /// Everything that a run is made of.
 #[expect(missing_debug_implementations, reason = "trait objects")]
@@ -75,6 +77,16 @@ pub(crate) enum News {
     Ended,
 }
 
+/// Says that a thread has ended, however it ends: the one that waits for this must not wait for ever.
+struct SaysEnded(mpsc::Sender<News>);
+
+impl Drop for SaysEnded {
+    fn drop(&mut self) {
+        // The one who waits is there until every thread has said it.
+        let _ = self.0.send(News::Ended);
+    }
+}
+
 /// How long events took, in ns.
 #[derive(Clone, Debug, Default)]
 pub struct Latencies {
@@ -122,6 +134,8 @@ pub struct Outcome {
     pub admitted_apart: bool,
     /// The devices that workers lost, from the first event on.
     pub losses: Vec<DeviceLoss>,
+    /// Why events could not be decided: the first reason of each model and rung.
+    pub failures: Vec<Failure>,
     /// Why the source ended before its end.
     pub source_error: Option<SourceError>,
     /// Stages that panicked: defects of this program.
@@ -211,6 +225,8 @@ impl Pipeline {
             (Worker::new(judge, queues, deadline, budget.clone(), clock.clone(), control.clone()), bell)
         });
         let workers = workers.collect();
+        let names = menu.streams().iter().map(|stream| stream.name.clone()).chain([ERROR_STREAM.into()]);
+        let sinks = names.zip(sinks).collect();
         let (next, writers) = chain(sinks, limits, free_outputs, &budget, &clock, &control);
         let sequencer = Sequencer::new(
             from_workers,
@@ -247,12 +263,10 @@ impl Pipeline {
         thread::scope(|scope| {
             let mut running = Vec::new();
             for crew in self.crews() {
-                let (ended, name) = (ended.clone(), crew.name());
+                let (ended, name) = (SaysEnded(ended.clone()), crew.name());
                 let run = move || {
-                    let result = crew.run();
-                    // The one who waits for this is there until every stage has ended.
-                    let _ = ended.send(News::Ended);
-                    result
+                    let _ended = ended;
+                    crew.run()
                 };
                 match thread::Builder::new().name(name.clone()).spawn_scoped(scope, run) {
                     Ok(handle) => running.push((name, handle)),
@@ -268,7 +282,11 @@ impl Pipeline {
             while going > 0 {
                 match news.recv().expect("this thread holds a sender") {
                     News::Segment(books) => {
-                        on_segment(*books);
+                        // Whoever reads the books is no stage, but the run must not wait for it either.
+                        if let Err(message) = guarded(|| on_segment(*books)) {
+                            control.die();
+                            panics.push(format!("the books of a segment: {message}"));
+                        }
                         unread.fetch_sub(1, Ordering::Relaxed);
                     }
                     News::Ended => going -= 1,
@@ -349,15 +367,25 @@ impl Pipeline {
         let (mut storage, mut latencies, mut streams) =
             (Storage::default(), Latencies::default(), Vec::new());
         let mut losses: Vec<DeviceLoss> = Vec::new();
+        let mut failures: Vec<Failure> = Vec::new();
         for (worker, _) in &mut self.workers {
             let own = worker.latency();
             latencies.wait.merge(&own.wait);
             latencies.decide.merge(&own.decide);
             latencies.decision.merge(&own.decision);
             losses.extend_from_slice(worker.losses());
+            failures.extend_from_slice(worker.failures());
         }
+        failures.sort_by_key(|failure| (failure.run, failure.segment, failure.event_id));
+        failures.sort_by_key(|failure| (failure.model, failure.rung));
+        failures.dedup_by_key(|failure| (failure.model, failure.rung));
         losses.sort_by_key(|loss| (loss.run, loss.segment, loss.event_id));
         for (writer, _) in &mut self.writers {
+            // After a panic what waits for it is stored, too. If it is the one that panicked, it may again.
+            let _ = guarded(|| {
+                while !panics.is_empty() && writer.step() == Progress::Worked {}
+                writer.close();
+            });
             let report = writer.report();
             storage.stored += report.storage.stored;
             storage.failed += report.storage.failed;
@@ -378,6 +406,7 @@ impl Pipeline {
             lag_ns: admitted.lag_ns,
             admitted_apart: self.admits_apart,
             losses,
+            failures,
             source_error,
             panics,
             refused: None,
@@ -388,7 +417,7 @@ impl Pipeline {
 
 /// The writers, and the end of the first one's queue. Built from its end: the last one gives blocks back to the pool.
 fn chain(
-    sinks: Vec<Box<dyn Sink>>,
+    sinks: Vec<(String, Box<dyn Sink>)>,
     limits: Limits,
     pool: Sender<Outbound>,
     budget: &Arc<Budget>,
@@ -399,12 +428,12 @@ fn chain(
     let (mut next, mut writers) = (pool, Vec::new());
     // The last writer ends the way of a block.
     let mut budget = Some(budget.clone());
-    for (stream, sink) in sinks.into_iter().enumerate().rev() {
+    for (stream, (name, sink)) in sinks.into_iter().enumerate().rev() {
         let bell = Arc::<Bell>::default();
         let (sender, input) = queue(outputs, &[], &[&bell]);
         let sender = sender.patient(per_wake);
         writers.push((
-            Writer::new(stream, sink, input, next, budget.take(), clock.clone(), control.clone()),
+            Writer::new((stream, name), sink, input, next, budget.take(), clock.clone(), control.clone()),
             bell,
         ));
         next = sender;

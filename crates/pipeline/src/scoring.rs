@@ -13,9 +13,7 @@
 //! * I3: lateness is asked for between slices and between rungs, never within a call of a model. What was begun in time is decided; so a
 //!   verdict is at most one slice late. All events that are late go without scores.
 
-use std::cell::Cell;
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use smallvec::SmallVec;
 use tamis_event::record::NO_MODEL;
@@ -23,6 +21,7 @@ use tamis_event::{Block, ScoreTable};
 use tamis_ledger::Errored;
 use tamis_port::{Classifier, ClassifierError};
 
+use crate::guard::guarded;
 use crate::ladder::{Choice, DeviceLoss, Ladder, Model, Rung};
 
 /// Scores of a model up to which a block costs no allocation.
@@ -41,6 +40,25 @@ pub(crate) struct Failed {
     pub(crate) model: u8,
 }
 
+/// Why an event could not be decided: the first time that it happened to a model at a rung.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Index in the menu of the model, or `None` if no model did it, but the menu's decision.
+    pub model: Option<usize>,
+    /// Rung of the ladder that the model was asked at.
+    pub rung: usize,
+    /// What happened.
+    pub cause: Errored,
+    /// Run of the event.
+    pub run: u32,
+    /// Its segment.
+    pub segment: u32,
+    /// The event, or the first of its block if no model did it.
+    pub event_id: u64,
+    /// The text of the error or the panic.
+    pub message: String,
+}
+
 /// The models of one worker and what they said of the current block.
 pub(crate) struct Scoring {
     ladder: Ladder,
@@ -54,6 +72,8 @@ pub(crate) struct Scoring {
     /// The same events, in order.
     pub(crate) faults: Vec<Failed>,
     pub(crate) losses: Vec<DeviceLoss>,
+    /// One for each model and rung, at most.
+    pub(crate) failures: Vec<Failure>,
     /// Events to score at the current rung: ranges, ascending, not adjacent.
     pending: Vec<Range<usize>>,
     /// Those of them that failed at it.
@@ -77,6 +97,7 @@ impl Scoring {
             faulty: vec![0; batch.div_ceil(64)],
             faults: Vec::new(),
             losses: Vec::new(),
+            failures: Vec::new(),
             pending: Vec::new(),
             failed: Vec::new(),
             ladder,
@@ -166,10 +187,20 @@ impl Scoring {
 
     /// Scores the pending events with the models of a rung, and leaves those that failed in `failed`, with the first model that did.
     fn score_rung(&mut self, block: &Block, rung: usize) -> Result<(), Lost> {
-        let Self { ladder, scores, pending, failed, .. } = self;
+        let Self { ladder, scores, pending, failed, failures, .. } = self;
         failed.clear();
         for (index, model) in ladder.models().enumerate() {
-            let mut fail = |event, cause| failed.push(Failed { event, cause, model: index as u8 });
+            let mut fail = |event, cause, message: Option<String>| {
+                failed.push(Failed { event, cause, model: index as u8 });
+                if let Some(message) = message {
+                    tell(
+                        failures,
+                        block,
+                        event,
+                        Failure { model: Some(index), rung, cause, message, ..Failure::blank() },
+                    );
+                }
+            };
             for range in &*pending {
                 let result = score_model(model, rung, block, range.clone(), scores, &mut fail);
                 result.map_err(|message| Lost { model: index, rung, message })?;
@@ -190,10 +221,31 @@ impl Scoring {
         self.faults.extend(range.map(|event| Failed { event, cause: Errored::Deadline, model: NO_MODEL }));
     }
 
+    /// The decision on a block panicked: none of its events has a verdict.
+    pub(crate) fn undecided(&mut self, block: &Block, message: String) {
+        let failure = Failure { message, ..Failure::blank() };
+        tell(&mut self.failures, block, 0, failure);
+    }
+
     fn lose(&mut self, block: &Block, Lost { model, rung, message }: Lost) {
         let (engine, stand_in) = self.ladder.lose(model, rung);
         let (run, segment, event_id) = (block.run(), block.segment(), block.event(0).1);
         self.losses.push(DeviceLoss { model, engine, stand_in, run, segment, event_id, message });
+    }
+}
+
+impl Failure {
+    fn blank() -> Self {
+        let cause = Errored::Panic;
+        Self { model: None, rung: 0, cause, run: 0, segment: 0, event_id: 0, message: String::new() }
+    }
+}
+
+/// Keeps a failure if it is the first of its model and rung.
+fn tell(failures: &mut Vec<Failure>, block: &Block, event: usize, failure: Failure) {
+    if failures.iter().all(|known| (known.model, known.rung) != (failure.model, failure.rung)) {
+        let (run, segment, event_id) = (block.run(), block.segment(), block.event(event).1);
+        failures.push(Failure { run, segment, event_id, ..failure });
     }
 }
 
@@ -209,19 +261,19 @@ fn score_model(
     block: &Block,
     range: Range<usize>,
     scores: &mut ScoreTable,
-    fail: &mut dyn FnMut(usize, Errored),
+    fail: &mut Fail<'_>,
 ) -> Result<(), String> {
     let (first, outputs) = (model.first, model.outputs);
     let Some(classifier) = model.classifier(rung) else {
         scores.columns_mut(first, outputs).for_each(|column| column[range.clone()].fill(f32::NAN));
-        range.for_each(|event| fail(event, Errored::Device));
+        range.for_each(|event| fail(event, Errored::Device, None));
         return Ok(());
     };
     score_range(classifier, first, block, range.clone(), scores, fail)?;
     for column in first..first + outputs {
         for (event, score) in range.clone().zip(&scores.column(column)[range.clone()]) {
             if !score.is_finite() {
-                fail(event, Errored::NotFinite);
+                fail(event, Errored::NotFinite, None);
             }
         }
     }
@@ -235,7 +287,7 @@ fn score_range(
     block: &Block,
     range: Range<usize>,
     scores: &mut ScoreTable,
-    fail: &mut dyn FnMut(usize, Errored),
+    fail: &mut Fail<'_>,
 ) -> Result<(), String> {
     if range.is_empty() {
         return Ok(());
@@ -244,17 +296,17 @@ fn score_range(
     let result = {
         let mut columns: SmallVec<[&mut [f32]; COLUMNS_ON_STACK]> =
             scores.columns_mut(first, outputs).map(|column| &mut column[range.clone()]).collect();
-        let _scoring = ScoringMark::set();
-        catch_unwind(AssertUnwindSafe(|| classifier.score(block, range.clone(), &mut columns)))
+        guarded(|| classifier.score(block, range.clone(), &mut columns))
     };
-    match result {
+    let (cause, message) = match result {
         Ok(Ok(())) => return Ok(()),
         Ok(Err(ClassifierError::Device { message })) => return Err(message),
-        Ok(Err(ClassifierError::Events { .. })) | Err(_) => {}
-    }
+        Ok(Err(ClassifierError::Events { message })) => (Errored::Refused, message),
+        Err(message) => (Errored::Panic, message),
+    };
     if range.len() == 1 {
         scores.columns_mut(first, outputs).for_each(|column| column[range.start] = f32::NAN);
-        fail(range.start, Errored::Panic);
+        fail(range.start, cause, Some(message));
         return Ok(());
     }
     let middle = range.start + range.len() / 2;
@@ -262,27 +314,5 @@ fn score_range(
     score_range(classifier, first, block, middle..range.end, scores, fail)
 }
 
-thread_local! {
-    static SCORING: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Is this thread inside a model? A panic there is handled and counted, so a panic hook may stay silent.
-pub fn in_scoring() -> bool {
-    SCORING.get()
-}
-
-/// While it lives, this thread is inside a model.
-pub(crate) struct ScoringMark;
-
-impl ScoringMark {
-    pub(crate) fn set() -> Self {
-        SCORING.set(true);
-        Self
-    }
-}
-
-impl Drop for ScoringMark {
-    fn drop(&mut self) {
-        SCORING.set(false);
-    }
-}
+/// Called with an event that failed, the cause, and the text of the error if there is one.
+type Fail<'a> = dyn FnMut(usize, Errored, Option<String>) + 'a;

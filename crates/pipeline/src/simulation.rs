@@ -7,7 +7,7 @@ mod idle;
 mod ladder;
 mod nan;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use tamis_event::record::{self, Record};
 use tamis_event::{Block, Defect, Schema};
 use tamis_ledger::{Corrupt, Errored, Kind, Tally};
 use tamis_menu::Menu;
-use tamis_port::{Classifier, ClassifierError, Sink, SinkReport};
+use tamis_port::{Classifier, ClassifierError, Sink};
 use tamis_sim::{FaultPlan, FaultRates, Faulted, GenOptions, Generator};
 
 use self::doubles::{Memory, Records, SimClock, Windows};
@@ -104,6 +104,11 @@ struct Case {
     tick_ns: u64,
     /// Whether admission takes turns with a worker follows from it.
     cpus: usize,
+    passes: u64,
+    /// The poll at which the source panics; 0: never.
+    source_panics: usize,
+    /// The stream whose sink panics, and at which call.
+    sink_panics: Option<(usize, u64)>,
 }
 
 impl Default for Case {
@@ -118,6 +123,9 @@ impl Default for Case {
             deadline: None,
             tick_ns: 0,
             cpus: CPUS,
+            passes: 1,
+            source_panics: 0,
+            sink_panics: None,
         }
     }
 }
@@ -154,24 +162,27 @@ fn bench_of(
     let streams: Vec<Records> = (0..=menu.streams().len()).map(|_| Records::default()).collect();
     let clock = Arc::new(SimClock { tick_ns: case.tick_ns, ..SimClock::default() });
     let control = Arc::<Control>::default();
-    let sink = |records: &Records| {
+    let sink = |(stream, records): (usize, &Records)| {
+        let panics_after = case.sink_panics.filter(|&(panics, _)| panics == stream);
         Box::new(Memory {
-            records: records.clone(),
-            waiting: Vec::new(),
             limit: case.sink_limit,
-            report: SinkReport::default(),
+            panics_after: panics_after.map_or(u64::MAX, |(_, calls)| calls),
+            ..Memory::new(records.clone())
         }) as Box<dyn Sink>
     };
     let pipeline = Pipeline::new(Setup {
         source: Box::new(Windows {
+            whole: Bytes::copy_from_slice(bytes),
             bytes: Bytes::copy_from_slice(bytes),
             sizes: case.windows.clone(),
             turn: 0,
+            more: case.passes - 1,
+            panics_at: case.source_panics,
         }),
         schema: &schema,
         menu,
         models: (0..case.workers).map(|_| models()).collect(),
-        sinks: streams.iter().map(sink).collect(),
+        sinks: streams.iter().enumerate().map(sink).collect(),
         provenance: Provenance { schema_id: schema.id(), model_hash: 7 },
         limits: Limits::new(case.workers, case.batch, schema.record_len()).unwrap().tight(),
         pace: case.pace,
@@ -220,13 +231,23 @@ fn faulted(seed: u64, rate: f64) -> Faulted {
     faulted_in_segments(seed, rate, 400)
 }
 
+/// One of so many events, ten in a frame.
+fn faulted_of(seed: u64, rate: f64, events: u64) -> Faulted {
+    let options = GenOptions { seed, frame_events: 10, segment_events: 100, ..GenOptions::default() };
+    faulted_with(options, rate, events)
+}
+
 /// The same in segments of so many events: no block is longer.
 fn faulted_in_segments(seed: u64, rate: f64, segment_events: u64) -> Faulted {
-    let schema = Schema::parse(SCHEMA.as_bytes()).unwrap();
     let options = GenOptions { seed, frame_events: 50, segment_events, ..GenOptions::default() };
+    faulted_with(options, rate, 1_000 + 50 * (seed % 40) + seed % 50)
+}
+
+fn faulted_with(options: GenOptions, rate: f64, events: u64) -> Faulted {
+    let schema = Schema::parse(SCHEMA.as_bytes()).unwrap();
+    let seed = options.seed;
     let generator = Generator::new(&schema, options).unwrap();
     let mut frames: Vec<Vec<u8>> = Vec::new();
-    let events = 1_000 + 50 * (seed % 40) + seed % 50;
     let mut keep = |frame: &[u8]| {
         frames.push(frame.to_vec());
         Ok::<(), ()>(())
@@ -243,7 +264,7 @@ fn corrupt(defect: Defect) -> Corrupt {
 
 fn panics_quietly() {
     std::panic::set_hook(Box::new(|info| {
-        if !crate::in_scoring() {
+        if !crate::is_guarded() {
             eprintln!("{info}");
         }
     }));
@@ -293,8 +314,15 @@ fn the_ledger_balances_to_the_event_whatever_is_thrown_at_it() {
         let poison: BTreeSet<u64> = truth.poison.iter().copied().collect();
         for (id, record) in &streams[2] {
             let record = Record::parse(record).unwrap();
-            let expected = if panics_at(record.event()) { 1 } else { 2 };
-            assert!(expected == 1 || poison.contains(id), "seed {seed}: event {id} is no poison");
+            let expected = match (panics_at(record.event()), id % 2) {
+                (true, 0) => record::fault::REFUSED,
+                (true, _) => record::fault::PANIC,
+                (false, _) => record::fault::NAN,
+            };
+            assert!(
+                expected != record::fault::NAN || poison.contains(id),
+                "seed {seed}: event {id} is no poison"
+            );
             assert_eq!(record.header().fault, expected, "seed {seed}: event {id}");
         }
         let panicked = tally.errored.get(Errored::Panic);
@@ -304,13 +332,17 @@ fn the_ledger_balances_to_the_event_whatever_is_thrown_at_it() {
                 |(id, record)| !poison.contains(id) && !panics_at(Record::parse(record).unwrap().event())
             )
         );
-        // The segments add up, each balanced by itself.
+        // The segments add up, each balanced by itself, with its own losses.
         let mut sum = Tally::new(2, 1);
+        let mut lost_in = BTreeMap::new();
         for books in &segments {
+            *lost_in.entry((books.run, books.segment)).or_insert(0) += books.tally.corrupt.total();
             assert_eq!(books.tally.balance(), Ok(()), "seed {seed}: segment {}", books.segment);
             sum.merge(&books.tally);
         }
         assert_eq!(&sum, tally, "seed {seed}");
+        lost_in.retain(|_, units| *units > 0);
+        assert_eq!(lost_in, truth.lost_in, "seed {seed}");
     }
 }
 
@@ -395,7 +427,7 @@ fn the_error_stream_has_a_bit_beside_as_many_streams_as_a_menu_may_have() {
     assert_eq!((streams.len(), outcome.balance), (64, Ok(())));
     assert!(
         !errors.is_empty()
-            && errors.iter().all(|(_, record)| Record::parse(record).unwrap().header().fault == 1)
+            && errors.iter().all(|(_, record)| Record::parse(record).unwrap().header().fault != 0)
     );
     assert_eq!(outcome.tally.errored.total(), errors.len() as u64);
 }

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use tamis_ring::Bell;
 
 use crate::Control;
+use crate::guard::panic_message;
 
 /// What a step did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +45,8 @@ const WAKE_UP: Duration = Duration::from_micros(5);
 /// The usual longest sleep.
 pub(crate) const SLEEP_MAX: Duration = Duration::from_millis(5);
 
-/// Runs a stage to its end on this thread. If it panics, which is a defect of this program, every other stage is told to stop, so that the run
-/// ends instead of waiting forever.
+/// Runs a stage to its end on this thread. If it panics, which is a defect of this program (those of models, sinks and sources are caught where they
+/// are called), every other stage is told to stop, so that the run ends instead of waiting forever.
 pub(crate) fn run_to_end(
     stage: &mut dyn Stage,
     bell: &Bell,
@@ -91,11 +92,4 @@ pub(crate) fn run_to_end(
         control.die();
         panic_message(&*panic)
     })
-}
-
-/// The text of a panic.
-pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied().map(String::from);
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a panic without a message".into())
 }

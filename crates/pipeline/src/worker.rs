@@ -7,8 +7,9 @@ use tamis_ledger::{Dropped, Latency};
 use tamis_ring::{Receiver, Sender, TryRecv};
 
 use crate::budget::Budget;
+use crate::guard::guarded;
 use crate::outbound::{Arrival, Inbound, Outbound, Part};
-use crate::{Clock, Control, DeviceLoss, Judge, Progress, Stage};
+use crate::{Clock, Control, DeviceLoss, Failure, Judge, Progress, Stage};
 
 /// See the module's doc.
 #[derive(Debug)]
@@ -29,6 +30,9 @@ pub(crate) struct Worker {
     /// A deliberate miscount, for the test that tests the tests.
     #[cfg(test)]
     pub(crate) tamper: Option<fn(&mut [crate::SegmentBooks])>,
+    /// Called before each decision: it may panic.
+    #[cfg(test)]
+    pub(crate) upset: Option<fn(&tamis_event::Block)>,
 }
 
 /// How long events took, weighted by events.
@@ -71,6 +75,8 @@ impl Worker {
             latency: WorkerLatency::default(),
             #[cfg(test)]
             tamper: None,
+            #[cfg(test)]
+            upset: None,
         }
     }
 
@@ -81,6 +87,11 @@ impl Worker {
     /// The devices that its models lost.
     pub(crate) fn losses(&self) -> &[DeviceLoss] {
         self.judge.losses()
+    }
+
+    /// Why it could not decide events.
+    pub(crate) fn failures(&self) -> &[Failure] {
+        self.judge.failures()
     }
 
     fn decide(&mut self, input: &Inbound, output: &mut Outbound) {
@@ -114,9 +125,23 @@ impl Worker {
             let (clock, admitted_ns) = (&self.clock, input.admitted_ns);
             move || clock.now_ns().saturating_sub(admitted_ns) > deadline_ns
         });
-        self.judge.decide(block, is_late.as_mut().map(|is_late| is_late as _));
-        self.judge.keep(block, records, entries);
-        self.judge.count(block.len(), tally);
+        let (judge, written) = (&mut self.judge, records.len());
+        let decided = guarded(|| {
+            #[cfg(test)]
+            if let Some(upset) = self.upset {
+                upset(block);
+            }
+            judge.decide(block, is_late.as_mut().map(|is_late| is_late as _));
+            judge.keep(block, records, entries);
+            judge.count(block.len(), tally);
+        });
+        if let Err(message) = decided {
+            records.truncate(written);
+            entries.truncate(before);
+            tally.clear();
+            tally.merge(&part.arrivals);
+            judge.refuse(block, message, records, entries, tally);
+        }
         if input.parts().len() > 1 {
             entries[before..].iter_mut().for_each(|entry| entry.event = part.order_of(entry.event));
         }

@@ -12,13 +12,17 @@ use tamis_port::{Sink, SinkError, SinkReport, Stored};
 use tamis_ring::{Receiver, Sender, TryRecv};
 
 use crate::budget::Budget;
+use crate::guard::guarded;
 use crate::outbound::Outbound;
 use crate::{Clock, Control, Progress, Stage};
 
 /// See the module's doc.
 pub(crate) struct Writer {
     stream: usize,
-    sink: Box<dyn Sink>,
+    /// Of the stream.
+    name: String,
+    /// Until it panics.
+    sink: Option<Box<dyn Sink>>,
     input: Receiver<Outbound>,
     /// The next writer, or the pool; dropped at the end.
     next: Option<Sender<Outbound>>,
@@ -46,7 +50,7 @@ pub(crate) struct WriterReport {
 
 impl Writer {
     pub(crate) fn new(
-        stream: usize,
+        (stream, name): (usize, String),
         sink: Box<dyn Sink>,
         input: Receiver<Outbound>,
         next: Sender<Outbound>,
@@ -55,7 +59,18 @@ impl Writer {
         control: Arc<Control>,
     ) -> Self {
         let (taken, report) = (VecDeque::new(), WriterReport::default());
-        Self { stream, sink, input, next: Some(next), budget, clock, control, taken, report }
+        Self {
+            stream,
+            name,
+            sink: Some(sink),
+            input,
+            next: Some(next),
+            budget,
+            clock,
+            control,
+            taken,
+            report,
+        }
     }
 
     pub(crate) fn report(&mut self) -> WriterReport {
@@ -79,7 +94,8 @@ impl Writer {
 
     /// Books what the sink has stored by now, and after its failure everything else as failed.
     fn settle(&mut self) {
-        while self.report.written < self.sink.report().events
+        let stored = self.call(|sink| sink.report().events).unwrap_or(self.report.sink.events);
+        while self.report.written < stored
             && let Some(first_stream) = self.taken.pop_front()
         {
             self.report.written += 1;
@@ -95,20 +111,54 @@ impl Writer {
 
     /// One call of the sink; its first error stops the run.
     fn attempt<T>(&mut self, call: impl FnOnce(&mut dyn Sink) -> Result<T, SinkError>) -> Option<T> {
-        match call(&mut *self.sink) {
+        match self.call(call)? {
             Ok(value) => Some(value),
             Err(error) => {
-                self.control.drain();
-                self.report.error.get_or_insert(error);
+                self.fail(error);
                 None
             }
         }
+    }
+
+    /// One call of the sink, if it is there. If it panics, that is its failure, and it is never called again.
+    fn call<T>(&mut self, call: impl FnOnce(&mut dyn Sink) -> T) -> Option<T> {
+        let sink = self.sink.as_mut()?;
+        match guarded(|| call(&mut **sink)) {
+            Ok(value) => Some(value),
+            Err(message) => {
+                // What it had stored by then is stored.
+                if let Ok(report) = guarded(|| sink.report().clone()) {
+                    self.report.sink = report;
+                }
+                let broken = self.sink.take();
+                let _ = guarded(|| drop(broken));
+                let message = format!("the storage of this stream panicked: {message}");
+                self.fail(SinkError { place: self.name.clone(), message });
+                None
+            }
+        }
+    }
+
+    fn fail(&mut self, error: SinkError) {
+        self.control.drain();
+        self.report.error.get_or_insert(error);
     }
 
     fn tick(&mut self) {
         if self.report.error.is_none() {
             let now = self.clock.now_ns();
             self.attempt(|sink| sink.tick(now));
+        }
+    }
+
+    /// Closes the sink, if that was not done: nothing more comes.
+    pub(crate) fn close(&mut self) {
+        if self.next.take().is_some() {
+            self.attempt(|sink| sink.close());
+            self.settle();
+            if let Some(report) = self.call(|sink| sink.report().clone()) {
+                self.report.sink = report;
+            }
         }
     }
 }
@@ -140,10 +190,7 @@ impl Stage for Writer {
                 Progress::Idle
             }
             Err(TryRecv::Closed) => {
-                self.next = None;
-                self.attempt(|sink| sink.close());
-                self.settle();
-                self.report.sink = self.sink.report().clone();
+                self.close();
                 Progress::Done
             }
         }

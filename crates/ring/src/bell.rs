@@ -44,7 +44,8 @@ impl Bell {
     pub fn announce(&self) {
         let owner = self.owner.get_or_init(thread::current);
         assert_eq!(owner.id(), thread::current().id(), "a bell belongs to one thread");
-        self.asleep.store(true, Ordering::Relaxed);
+        // SYNC: release pairs with the acquire of the swap in `ring`: whoever takes the announcement sees its owner.
+        self.asleep.store(true, Ordering::Release);
         // SYNC: pairs with the fence in `ring`.
         fence(Ordering::SeqCst);
     }
@@ -75,7 +76,8 @@ impl Bell {
     pub fn ring(&self) -> bool {
         // SYNC: pairs with the fence in `announce`.
         fence(Ordering::SeqCst);
-        let wake = self.asleep.load(Ordering::Relaxed) && self.asleep.swap(false, Ordering::Relaxed);
+        // SYNC: acquire pairs with the release in `announce`. The load before it only saves a write.
+        let wake = self.asleep.load(Ordering::Relaxed) && self.asleep.swap(false, Ordering::Acquire);
         if wake && let Some(owner) = self.owner.get() {
             owner.unpark();
         }

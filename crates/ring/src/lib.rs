@@ -1,6 +1,6 @@
 //! Lock-free hand-over between stages: a bounded queue whose ends can sleep.
 //!
-//! Promise: [`Sender::try_send`] and [`Receiver::try_recv`] never lock, allocate or wait; a full queue hands the item back; nothing is lost or
+//! Promise: [`Sender::try_send`] and [`Receiver::try_recv`] take no lock, allocate nothing and never wait for room or items; a full queue hands the item back; nothing is lost or
 //! doubled when ends are dropped. A thread that has nothing to do sleeps on its [`Bell`] and costs nothing until someone rings.
 //!
 //! ```text
@@ -9,7 +9,9 @@
 //!      '---- bell A is rung when room appears   bell B is rung when an item appears
 //! ```
 //!
-//! Words. *Lock-free*: some thread always makes progress, whatever the others do. *End*: a sender or receiver; a queue with no sender left is
+//! Words. *Lock-free*: no thread ever sleeps in an operation, or holds what another must take. One wait is left: between the two writes with which a
+//! thread puts in (or takes out) an item, the thread that comes to the same slot next spins; if the first one loses its CPU just there, the other
+//! spins for that time slice. Items are blocks of thousands of events, so that is a matter of tails where threads outnumber CPUs. *End*: a sender or receiver; a queue with no sender left is
 //! closed (receivers drain it, then see [`TryRecv::Closed`]), one with no receiver left hands every item back.
 //!
 //! * I1: at most `capacity` items are in a queue.

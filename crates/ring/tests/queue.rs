@@ -58,7 +58,7 @@ fn ends_close_the_queue_and_items_in_it_are_kept_or_dropped_once() {
 /// Several threads on each side of a tiny queue, all of them sleeping whenever they can: every item arrives once and nobody sleeps forever.
 #[test]
 fn sleeping_ends_lose_nothing() {
-    const ITEMS: usize = if cfg!(miri) { 300 } else { 100_000 };
+    const ITEMS: usize = 100_000;
     let bells: Vec<_> = (0..5).map(|_| Arc::new(Bell::default())).collect();
     let (tx, rx) = queue::<usize>(2, &[&bells[0], &bells[1]], &[&bells[2], &bells[3], &bells[4]]);
     let seen: Vec<AtomicUsize> = (0..2 * ITEMS).map(|_| AtomicUsize::new(0)).collect();

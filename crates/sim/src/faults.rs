@@ -8,8 +8,9 @@
 //!
 //! * R1: the frame after a damaged frame, and the frame after inserted bytes, is whole. Two lost headers in a row would be one stretch.
 //! * R2: bytes are inserted only behind a whole frame: behind a payload with a wrong checksum they would turn `crc` into `torn`.
-//! * R3: a cut takes fewer bytes than the next frame has, so no frame starts where the cut one claims to end; the first byte that is lost
-//!   differs from the one that takes its place, so the checksum is that of other bytes.
+//! * R3: a cut takes fewer bytes than the payload of the next frame has, less what padding could make up for, so that one reaches beyond where the
+//!   cut one claims to end, and no frame starts there; the first byte that is lost differs from the one that takes its place, so the checksum is
+//!   that of other bytes.
 //! * R4: inserted garbage holds no `T`, so that no magic word forms in it or at its end.
 //! * R5: a frame that arrives twice is whole both times; a late frame stays in its segment, at most `window` frames behind.
 //! * R6: a lie about lengths or schema carries a right header checksum; a flipped header bit lies behind the version field.
@@ -140,6 +141,12 @@ impl Frame {
     }
 }
 
+impl Frame {
+    fn place(&self) -> (u32, u32) {
+        (self.header.run, self.header.segment)
+    }
+}
+
 /// One arrival: which frame, and whether it must stay whole.
 #[derive(Clone, Copy)]
 struct Arrival {
@@ -164,23 +171,29 @@ impl FaultPlan {
         let arrivals = self.arrivals(&frames, &mut random);
         let (mut bytes, mut truth) = (schema_frame.to_vec(), Truth::default());
         let (mut arrived, mut newest, mut spare) = (Vec::new(), None, false);
+        let mut place = (0, 0);
         for (k, arrival) in arrivals.iter().enumerate() {
             let frame = &frames[arrival.frame];
             if !spare {
-                spare = self.insert(frame, &mut random, &mut bytes, &mut truth);
+                spare = self.insert(frame, &mut random, &mut bytes, &mut truth, &mut place);
             }
             if !spare && !arrival.twin {
-                let next_len = arrivals.get(k + 1).map(|next| frames[next.frame].bytes.len());
+                let next_len = arrivals.get(k + 1).map(|next| frames[next.frame].header.payload_len as usize);
                 if let Some((defect, events)) = self.damage(frame, next_len, &mut random, &mut bytes) {
-                    truth.lose(defect, events);
+                    if !matches!(defect, Defect::Magic | Defect::Header) {
+                        place = frame.place();
+                    }
+                    truth.lose(defect, events, place);
                     spare = true;
                     continue;
                 }
             }
             spare = false;
             bytes.extend_from_slice(&frame.bytes);
+            place = frame.place();
             if arrival.again {
                 truth.duplicates.add(frame.header.n_events.into());
+                *truth.lost_in.entry(place).or_default() += u64::from(frame.header.n_events);
                 continue;
             }
             truth.reordered += u64::from(newest.is_some_and(|newest| newest > frame.header.first_event_id));
@@ -239,20 +252,28 @@ impl FaultPlan {
     }
 
     /// Perhaps puts something between two frames.
-    fn insert(&self, next: &Frame, random: &mut Random, out: &mut Vec<u8>, truth: &mut Truth) -> bool {
+    fn insert(
+        &self,
+        next: &Frame,
+        random: &mut Random,
+        out: &mut Vec<u8>,
+        truth: &mut Truth,
+        place: &mut (u32, u32),
+    ) -> bool {
         if random.chance(self.rates.of(Fault::Garbage)) {
             let len = 1 + random.below(300);
             out.extend((0..len).map(|_| match random.bits() as u8 {
                 b'T' => b't',
                 other => other,
             }));
-            truth.lose(Defect::Magic, 0);
+            truth.lose(Defect::Magic, 0, *place);
             return true;
         }
         if random.chance(self.rates.of(Fault::Empty)) {
             let empty = FrameHeader { n_events: 0, payload_len: 0, ..next.header };
             out.extend_from_slice(&empty.sealed(&[]).to_bytes());
-            truth.lose(Defect::Zero, 0);
+            *place = next.place();
+            truth.lose(Defect::Zero, 0, *place);
             return true;
         }
         false

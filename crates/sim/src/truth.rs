@@ -1,5 +1,6 @@
 //! What a reader of a damaged stream must report.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use tamis_event::Defect;
@@ -29,6 +30,8 @@ pub struct Truth {
     pub events: u64,
     /// What a scanner must find, in no particular order; causes that do not occur are left out.
     pub defects: Vec<(Defect, Loss)>,
+    /// Units lost in each run and segment, those of duplicates too: where the header was right in its own, else where the last right one was.
+    pub lost_in: BTreeMap<(u32, u32), u64>,
     /// Good frames that arrive again.
     pub duplicates: Loss,
     /// Good frames that arrive after one with a larger first id.
@@ -52,7 +55,8 @@ impl Truth {
         self.missing.iter().map(|ids| ids.end - ids.start).sum()
     }
 
-    pub(crate) fn lose(&mut self, defect: Defect, events: u64) {
+    pub(crate) fn lose(&mut self, defect: Defect, events: u64, place: (u32, u32)) {
+        *self.lost_in.entry(place).or_default() += events.max(1);
         if let Some((_, loss)) = self.defects.iter_mut().find(|(found, _)| *found == defect) {
             loss.add(events);
         } else {

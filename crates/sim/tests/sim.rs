@@ -198,7 +198,7 @@ fn read(schema: &Schema, bytes: &[u8]) -> Found {
                 }
                 consumed
             }
-            Step::Defect { defect, events, consumed } => {
+            Step::Defect { defect, events, consumed, .. } => {
                 let entry = found.defects.entry(format!("{defect:?}")).or_default();
                 *entry = (entry.0 + 1, entry.1 + events);
                 consumed

@@ -4,6 +4,7 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tamis_port::{Source, SourceError, Window};
@@ -18,6 +19,23 @@ const BUFFER_BYTES: usize = 256 << 10;
 const WINDOWS_AHEAD: usize = 16;
 
 type Message = Result<Bytes, SourceError>;
+
+/// How long a reader that would not wait is left alone.
+const AGAIN: Duration = Duration::from_millis(1);
+
+/// Waits for bytes where the pipe itself would not: whoever shares it may have told it so (`O_NONBLOCK`).
+pub(crate) struct Patient<R>(pub(crate) R);
+
+impl<R: Read> Read for Patient<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.0.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::thread::sleep(AGAIN),
+                result => return result,
+            }
+        }
+    }
+}
 
 /// What the reader thread and the source tell each other besides the windows.
 #[derive(Default)]
@@ -64,7 +82,8 @@ impl Source for Pipe {
                 }
                 message.map(Window::Bytes)
             }
-            // SYNC: pairs with the release in `read_all`. A thread that still waits in a read has taken nothing.
+            // SYNC: pairs with the release in `read_all`. What a read gives that is not counted there yet was not taken, like the bytes that
+            // the pipe still holds.
             Err(TryRecvError::Empty)
                 if !self.stopped || self.received < self.shared.made.load(Ordering::Acquire) =>
             {
@@ -106,5 +125,34 @@ fn read_all(mut reader: impl Read, place: &str, shared: &Shared, windows: SyncSe
             return;
         }
         shared.bell.ring();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives a byte at every third call, and would not wait in between.
+    struct Stuttering(u8);
+
+    impl Read for Stuttering {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.0 += 1;
+            if self.0 > 9 {
+                return Ok(0);
+            }
+            if !self.0.is_multiple_of(3) {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            buffer[0] = self.0;
+            Ok(1)
+        }
+    }
+
+    #[test]
+    fn a_pipe_that_would_not_wait_is_read_to_its_end() {
+        let mut bytes = Vec::new();
+        Patient(Stuttering(0)).read_to_end(&mut bytes).unwrap();
+        assert_eq!(bytes, [3, 6, 9]);
     }
 }

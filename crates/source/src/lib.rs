@@ -4,8 +4,8 @@
 //! frames. It never knows a menu, a model or a file of results.
 //!
 //! ```text
-//!   x.tmf      --memory map----------------------.
-//!   x.tmf.zst  --decompressed into reused buffers-+--> Recording { schema, source } --windows--> pipeline
+//!   x.tmf      --read into reused buffers--------.
+//!   x.tmf.zst  --decompressed into them-----------+--> Recording { schema, source } --windows--> pipeline
 //!   stdin, fifo --reader thread------------------+
 //!   Pusher     --lock-free queue-----------------'
 //!
@@ -21,6 +21,7 @@
 
 pub mod convert;
 mod fifo;
+mod file;
 mod kinds;
 mod pool;
 mod push;

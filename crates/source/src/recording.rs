@@ -5,14 +5,14 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use bytes::Bytes;
-use memmap2::Mmap;
 use tamis_event::{Defect, Scanner, Schema, SchemaError, Step};
 use tamis_port::Source;
 
-use crate::fifo::Pipe;
+use crate::fifo::{Patient, Pipe};
+use crate::file::{Coding, Recorded};
 use crate::kinds::{FileKind, HEAD_BYTES};
 use crate::windows::Windows;
-use crate::zst::{Compressed, decoder};
+use crate::zst::decoder;
 
 /// A stream of frames that is ready to be replayed, and what was learned when it was opened.
 pub struct Recording {
@@ -24,6 +24,17 @@ pub struct Recording {
     pub place: String,
     /// Bytes over all passes, if known before they were read.
     pub bytes: Option<u64>,
+}
+
+impl OpenError {
+    /// Did the system lack something, and not the recording? Threads, or open files (`ENFILE`, `EMFILE`).
+    pub fn is_of_resources(&self) -> bool {
+        match self {
+            Self::NoThread { .. } => true,
+            Self::Unreadable { error, .. } => matches!(error.raw_os_error(), Some(23 | 24)),
+            _ => false,
+        }
+    }
 }
 
 impl std::fmt::Debug for Recording {
@@ -40,6 +51,8 @@ pub enum OpenError {
     Missing { place: String },
     #[error("{place}: cannot be read: {error}")]
     Unreadable { place: String, error: io::Error },
+    #[error("{place}: the system refused a thread to read it: {error}")]
+    NoThread { place: String, error: io::Error },
     #[error("{place} is a folder; name a .tmf or .tmf.zst file in it")]
     Folder { place: String },
     #[error("{place} is empty; a Tamis recording starts with a schema frame")]
@@ -58,8 +71,7 @@ pub enum OpenError {
 
 /// Opens a file, or standard input if `path` is `-`.
 ///
-/// `.tmf` is mapped into memory and handed on without a copy; its pages belong to the file, so nobody may shorten it meanwhile: the system
-/// would end the process (SIGBUS). `.tmf.zst` is decompressed while it is read. With `passes` above 1 the stream is replayed again, with
+/// With `passes` above 1 the stream is replayed again, with
 /// [`Window::Restart`](tamis_port::Window::Restart) in between; not from a pipe.
 pub fn open(path: &Path, passes: u64) -> Result<Recording, OpenError> {
     if path == Path::new("-") {
@@ -80,17 +92,13 @@ pub fn open(path: &Path, passes: u64) -> Result<Recording, OpenError> {
     }
     let mut head = Vec::new();
     (&mut file).take(4).read_to_end(&mut head).map_err(unreadable)?;
-    match packing(&head, &file, &place)? {
-        // The offset of the file does not matter to a map.
-        Packing::Plain => memory(map(&file).map_err(unreadable)?, place, passes),
-        Packing::Compressed => {
-            check_passes(passes, &place)?;
-            let mut stream = decoder(rewound(&file).map_err(unreadable)?).map_err(unreadable)?;
-            let (schema, _) = read_schema(&mut stream, &place)?;
-            let source = Box::new(Compressed::new(file, place.clone(), passes));
-            Ok(Recording { schema, source, place, bytes: None })
-        }
-    }
+    let coding = coding(&head, &file, &place)?;
+    check_passes(passes, &place)?;
+    let (schema, _) = read_schema(&mut coding.stream(&file).map_err(unreadable)?, &place)?;
+    // How long a stream is is known when it was decompressed.
+    let bytes = if coding == Coding::Plain { about.len().checked_mul(passes) } else { None };
+    let source = Recorded::new(file, coding, place.clone(), passes).map_err(unreadable)?;
+    Ok(Recording { schema, source: Box::new(source), place, bytes })
 }
 
 /// A recording that is already in memory: an uncompressed stream with its schema frame. `place` names it in messages.
@@ -110,17 +118,18 @@ fn open_pipe(reader: impl Read + Send + 'static, place: String, passes: u64) -> 
         return Err(OpenError::OnlyOnce { place, passes });
     }
     let unreadable = |error| OpenError::Unreadable { place: place.clone(), error };
-    let mut reader = reader;
+    let mut reader = Patient(reader);
     let mut head = Vec::new();
     (&mut reader).take(4).read_to_end(&mut head).map_err(unreadable)?;
-    let packing = packing(&head, &mut reader, &place)?;
+    let coding = coding(&head, &mut reader, &place)?;
     let whole = io::Cursor::new(head).chain(reader);
-    let mut stream: Box<dyn Read + Send> = match packing {
-        Packing::Plain => Box::new(whole),
-        Packing::Compressed => Box::new(decoder(whole).map_err(unreadable)?),
+    let mut stream: Box<dyn Read + Send> = match coding {
+        Coding::Plain => Box::new(whole),
+        Coding::Zstd => Box::new(decoder(whole).map_err(unreadable)?),
     };
     let (schema, start) = read_schema(&mut stream, &place)?;
-    let pipe = Pipe::new(io::Cursor::new(start).chain(stream), place.clone()).map_err(unreadable)?;
+    let pipe = Pipe::new(io::Cursor::new(start).chain(stream), place.clone());
+    let pipe = pipe.map_err(|error| OpenError::NoThread { place: place.clone(), error })?;
     Ok(Recording { schema, source: Box::new(pipe), place, bytes: None })
 }
 
@@ -128,18 +137,13 @@ fn check_passes(passes: u64, place: &str) -> Result<(), OpenError> {
     if passes == 0 { Err(OpenError::NoPass { place: place.into() }) } else { Ok(()) }
 }
 
-enum Packing {
-    Plain,
-    Compressed,
-}
-
 /// How a recording is packed, by its first bytes. If it is none, more of it says what it is.
-fn packing(head: &[u8], more: impl Read, place: &str) -> Result<Packing, OpenError> {
+fn coding(head: &[u8], more: impl Read, place: &str) -> Result<Coding, OpenError> {
     match head {
         [] => Err(OpenError::Empty { place: place.into() }),
-        b"TAMF" => Ok(Packing::Plain),
+        b"TAMF" => Ok(Coding::Plain),
         // A zstd frame, or a skippable frame before one.
-        [0x28, 0xB5, 0x2F, 0xFD] | [0x50..=0x5F, 0x2A, 0x4D, 0x18] => Ok(Packing::Compressed),
+        [0x28, 0xB5, 0x2F, 0xFD] | [0x50..=0x5F, 0x2A, 0x4D, 0x18] => Ok(Coding::Zstd),
         _ => {
             let mut head = head.to_vec();
             // What cannot be read is not looked at.
@@ -147,24 +151,6 @@ fn packing(head: &[u8], more: impl Read, place: &str) -> Result<Packing, OpenErr
             Err(OpenError::NotARecording { place: place.into(), kind: FileKind::of(&head) })
         }
     }
-}
-
-/// Another handle on the file, at its start.
-pub(crate) fn rewound(file: &File) -> io::Result<File> {
-    let mut again = file.try_clone()?;
-    io::Seek::rewind(&mut again)?;
-    Ok(again)
-}
-
-fn map(file: &File) -> io::Result<Bytes> {
-    #[allow(unsafe_code, reason = "a memory map is the only way to replay a file without a copy")]
-    // SAFETY: the map is read-only and lives as long as the bytes that refer to it. That nobody changes the file meanwhile cannot be
-    // enforced; `open` documents it, and a frame whose bytes changed before they were scanned fails its checksum.
-    let map = unsafe { Mmap::map(file) }?;
-    // Only a hint: a system that does not know it replays more slowly.
-    #[cfg(unix)]
-    let _ = map.advise(memmap2::Advice::Sequential);
-    Ok(Bytes::from_owner(map))
 }
 
 /// The schema at the front of a stream, and the bytes that were read to find it.

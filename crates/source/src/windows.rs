@@ -1,4 +1,4 @@
-//! Bytes in memory or in a memory map, handed on in slices.
+//! Bytes in memory, handed on in slices.
 
 use bytes::Bytes;
 use tamis_port::{Source, SourceError, Window};

@@ -98,3 +98,112 @@ fn what_a_killed_run_had_written_comes_back() {
     assert_eq!(lab.tamis("verify out/g-physics-0001.mcap").code, Some(0));
     assert!(lab.tamis(&format!("recover {part}")).refusal(74).contains("nothing is ever overwritten"));
 }
+
+/// `ulimit -f` counts blocks of 512 or 1024 bytes, whatever the shell; either is far less than what is stored.
+#[test]
+fn a_limit_on_file_sizes_is_a_failure_of_storage() {
+    let lab = Lab::new();
+    lab.tamis("gen --schema schema.toml --events 200k --out g.tmf --frame-events 1000");
+    lab.write("menu.toml", crate::support::MENU.replace("x >= 100", "n < 32767 || n >= 32767"));
+    let tamis = lab.command("replay g.tmf --menu menu.toml --out out --json".split(' '));
+    let mut command = Command::new("sh");
+    command.args(["-c", r#"ulimit -f 64; exec "$0" "$@""#]).arg(tamis.get_program()).args(tamis.get_args());
+    let ran = ran(&command.current_dir(tamis.get_current_dir().unwrap()).output().unwrap());
+    assert_eq!(ran.code, Some(74), "{ran:?}");
+    let document: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(document["ledger"]["in_flight"], 0);
+    assert!(ran.err.contains("File too large"), "{ran:?}");
+}
+
+/// A paced run over a file that somebody cuts, or writes into, meanwhile: a report that says so, with every event of the bytes that were read.
+#[test]
+fn a_recording_that_changes_while_it_is_replayed_is_an_error_with_a_report() {
+    use std::io::{Seek, SeekFrom, Write};
+    for (change, stops) in [("cut", false), ("written", true)] {
+        let lab = Lab::new();
+        lab.tamis("gen --schema schema.toml --events 20k --out g.tmf --frame-events 100");
+        lab.write("menu.toml", crate::support::MENU.replace("x >= 100", "n < 32767 || n >= 32767"));
+        let pace = if stops { "2kHz" } else { "20kHz" };
+        let line = format!("replay g.tmf --menu menu.toml --out out --pace {pace} --json");
+        let mut command = lab.command(line.split(' '));
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let part = lab.path("out/g-physics-0001.mcap.part");
+        wait(|| part.exists(), &part);
+        std::thread::sleep(Duration::from_millis(50));
+        let mut file = std::fs::File::options().write(true).open(lab.path("g.tmf")).unwrap();
+        if stops {
+            file.seek(SeekFrom::End(-30)).unwrap();
+            file.write_all(&[0xee; 20]).unwrap();
+            send(&child, Signal::TERM);
+        } else {
+            file.set_len(4096).unwrap();
+        }
+        let ran = ran(&child.wait_with_output().unwrap());
+        assert_eq!(ran.code, Some(65), "{change}: {ran:?}");
+        assert!(ran.err.contains("g.tmf: was changed while it was read"), "{change}: {ran:?}");
+        let document: Value = serde_json::from_str(&ran.out).unwrap();
+        let ledger = &document["ledger"];
+        assert_eq!((&ledger["received"], &ledger["in_flight"]), (&ledger["accepted"], &0.into()), "{change}");
+        assert!(stops || ledger["received"] == 20_000, "{change}: {ledger}");
+        assert_eq!(lab.tamis("verify out/g-physics-0001.mcap").code, Some(0));
+    }
+}
+
+/// Between the end of a pass that is torn and the next one, whenever the signal comes.
+#[test]
+fn a_signal_ends_a_torn_recording_that_is_played_for_ever() {
+    let lab = Lab::new();
+    lab.tamis("gen --schema schema.toml --events 40 --out g.tmf --frame-events 20");
+    let bytes = std::fs::read(lab.path("g.tmf")).unwrap();
+    std::fs::write(lab.path("torn.tmf"), &bytes[..bytes.len() - 40]).unwrap();
+    for ms in 0..8 {
+        let line = format!("replay torn.tmf --menu menu.toml --out out{ms} --repeat 1000000000 --batch 64");
+        let child = lab.command(line.split(' ')).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let ledger = lab.path(&format!("out{ms}/torn.ledger.jsonl"));
+        wait(|| ledger.exists(), &ledger);
+        std::thread::sleep(Duration::from_millis(ms));
+        send(&child, Signal::TERM);
+        let mut child = child;
+        let begin = Instant::now();
+        while child.try_wait().unwrap().is_none() {
+            if begin.elapsed() > Duration::from_secs(60) {
+                child.kill().unwrap();
+                panic!("stopped after {ms} ms, the run does not end");
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// Whoever shares a pipe may have told it not to wait.
+#[test]
+fn a_standard_input_that_does_not_wait_is_read_to_its_end() {
+    use std::io::Write;
+    let lab = Lab::new();
+    lab.tamis("gen --schema schema.toml --events 2000 --out g.tmf --frame-events 100");
+    let bytes = std::fs::read(lab.path("g.tmf")).unwrap();
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    rustix::fs::fcntl_setfl(&reader, rustix::fs::OFlags::NONBLOCK).unwrap();
+    let mut command = lab.command("replay - --menu menu.toml --out out --json".split(' '));
+    let child = command.stdin(reader).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(command);
+    for part in bytes.chunks(1 + bytes.len() / 5) {
+        std::thread::sleep(Duration::from_millis(20));
+        writer.write_all(part).unwrap();
+    }
+    drop(writer);
+    let ran = ran(&child.wait_with_output().unwrap());
+    let document: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!((ran.code, &document["ledger"]["received"]), (Some(0), &2000.into()), "{ran:?}");
+}
+
+#[test]
+fn too_few_open_files_are_a_refusal_of_the_system() {
+    let lab = Lab::new();
+    lab.tamis("gen --schema schema.toml --events 20 --out g.tmf");
+    let tamis = lab.command("info g.tmf".split(' '));
+    let mut command = Command::new("sh");
+    command.args(["-c", r#"ulimit -n 4; exec "$0" "$@""#]).arg(tamis.get_program()).args(tamis.get_args());
+    let ran = ran(&command.current_dir(tamis.get_current_dir().unwrap()).output().unwrap());
+    assert_eq!(ran.code, Some(71), "{ran:?}");
+}

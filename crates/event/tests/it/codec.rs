@@ -33,7 +33,7 @@ fn scan(schema: &Schema, stream: &[u8], cuts: &[usize]) -> Seen {
                 seen.good_bytes += consumed;
                 consumed
             }
-            Step::Defect { defect, events, consumed } => {
+            Step::Defect { defect, events, consumed, .. } => {
                 seen.defects.push((defect, events));
                 consumed
             }
@@ -251,4 +251,156 @@ fn a_scanner_without_a_schema_shows_the_schema_and_no_event() {
         scanner.step(&stream[consumed..], true),
         Step::Defect { defect: Defect::Schema, events: 5, .. }
     ));
+}
+
+/// Frames of ids from `GHOST` on lie inside payloads, and are no frames of the stream.
+const GHOST: u64 = 1 << 60;
+
+/// A payload of a recording: frames back to back, and some bytes behind them, or none.
+fn recording_inside(schema: &Schema, frames: usize, behind: usize) -> Vec<u8> {
+    let mut payload = schema_frame(schema);
+    (0..frames as u64).for_each(|k| payload.extend(frame(schema, GHOST + 5 * k, &[7; 5])));
+    payload.extend(vec![3; behind]);
+    payload
+}
+
+/// Frames of 1 byte per event, the second and the fourth of which hold recordings, and where each of them begins.
+fn frames_with_recordings_inside(schema: &Schema) -> (Vec<u8>, Vec<usize>) {
+    let payloads = [
+        vec![1; 70],
+        recording_inside(schema, 3, 200),
+        vec![2; 9],
+        recording_inside(schema, 2, 0),
+        vec![3; 600],
+    ];
+    let (mut stream, mut starts) = (schema_frame(schema), Vec::new());
+    for (k, payload) in payloads.iter().enumerate() {
+        starts.push(stream.len());
+        stream.extend(frame(schema, 10_000 * k as u64, payload));
+    }
+    (stream, starts)
+}
+
+/// The ids that a scanner finds, in windows of all sizes.
+fn ids_in(schema: &Schema, stream: &[u8], what: &str) -> Vec<u64> {
+    let seen = scan(schema, stream, &[usize::MAX]);
+    assert_eq!(seen, scan(schema, stream, &[64, 1, 700]), "{what}: the cuts matter");
+    let ids: Vec<u64> = seen.frames.iter().map(|(id, _)| *id).collect();
+    assert!(ids.iter().all(|&id| id < GHOST), "{what}: a frame of a payload was taken: {ids:?}");
+    ids
+}
+
+#[test]
+fn a_frame_inside_a_damaged_payload_is_never_taken() {
+    let schema = schema_of(1);
+    let (stream, starts) = frames_with_recordings_inside(&schema);
+    assert_eq!(ids_in(&schema, &stream, "whole"), [0, 10_000, 20_000, 30_000, 40_000]);
+    for victim in [1, 3] {
+        let (start, end) = (starts[victim], starts[victim + 1]);
+        let payload_end = start + FrameHeader::read(&stream[start..]).unwrap().payload().end;
+        // A wrong byte anywhere in the header or the payload; the frame behind it whole, or damaged, too.
+        for at in start..end {
+            // Nobody knows the length of a frame if its header, with a wrong checksum, contradicts itself about it.
+            let of_lengths = (40..52).contains(&(at - start));
+            if of_lengths || at >= payload_end {
+                continue;
+            }
+            let mut damaged = stream.clone();
+            damaged[at] ^= 0x5a;
+            let ids = ids_in(&schema, &damaged, &format!("byte {at}"));
+            assert_eq!(ids.len(), 4, "byte {at}: {ids:?}");
+            if at >= start + HEADER_LEN {
+                damaged[end + 9] ^= 1;
+                let ids = ids_in(&schema, &damaged, &format!("byte {at} and the frame behind"));
+                assert_eq!(ids.len(), 3, "byte {at}: {ids:?}");
+            }
+        }
+        // The stream ends anywhere in it.
+        for end in start + 4..payload_end {
+            assert_eq!(
+                ids_in(&schema, &stream[..end], &format!("cut at {end}")).len(),
+                victim,
+                "cut at {end}"
+            );
+        }
+        // Bytes are lost in it: the next frame that reaches beyond it is taken. Where it seems to end there may be a header by chance: not here.
+        for lost in (1..end - start - HEADER_LEN).filter(|lost| lost % 64 != 0) {
+            let damaged = [&stream[..start + HEADER_LEN], &stream[start + HEADER_LEN + lost..]].concat();
+            let ids = ids_in(&schema, &damaged, &format!("{lost} bytes lost"));
+            assert_eq!(ids.last(), Some(&40_000), "{lost} bytes lost");
+        }
+    }
+}
+
+#[test]
+fn the_frame_behind_a_cut_one_is_taken_if_it_reaches_further() {
+    let schema = schema_of(1);
+    let (first, second, third) =
+        (frame(&schema, 0, &[1; 500]), frame(&schema, 500, &[2; 300]), frame(&schema, 800, &[3; 500]));
+    let behind = |cut: usize, rest: &[u8]| {
+        let stream = [&schema_frame(&schema), &first[..cut], &second, &third, rest].concat();
+        let seen = scan(&schema, &stream, &[99]);
+        // Just the second frame is as long as what was cut out: then the first one seems to end where it says.
+        let cause = if cut + second.len() == first.len() { Defect::Crc } else { Defect::Torn };
+        assert_eq!(seen.defects[0], (cause, 500), "cut after {cut} bytes");
+        seen.frames.iter().map(|(id, _)| *id).collect::<Vec<_>>()
+    };
+    for cut in HEADER_LEN..first.len() - 12 {
+        let wanted: &[u64] = if cut + 300 > 500 { &[500, 800] } else { &[800] };
+        assert_eq!(behind(cut, &[]), wanted, "cut after {cut} bytes");
+        // Whatever follows.
+        assert_eq!(behind(cut, &[9; 77]), wanted, "cut after {cut} bytes");
+    }
+}
+
+#[test]
+fn what_is_inside_a_lost_frame_is_counted_once_and_where_it_was_sent() {
+    let schema = schema_of(1);
+    // Headers that are right, and announce payloads that are not there.
+    let size = 64 << 10;
+    let lie = FrameHeader::read(&frame(&schema, GHOST, &vec![0; size])).unwrap();
+    let outer = frame(&schema, 7, &lie.to_bytes().repeat(size / HEADER_LEN));
+    let mut stream = [schema_frame(&schema), outer.clone(), vec![0; 100]].concat();
+    let at = schema_frame(&schema).len();
+    stream[at + HEADER_LEN + 5] ^= 1;
+    assert_eq!(scan(&schema, &stream, &[1 << 14]).defects, [(Defect::Torn, size as u64)]);
+
+    // Every cause behind a right header knows its place.
+    let good = FrameHeader { run: 8, segment: 5, ..FrameHeader::read(&frame(&schema, 7, &[1; 30])).unwrap() };
+    let resealed = |header: FrameHeader| FrameHeader { header_crc: header.checksum(), ..header };
+    #[rustfmt::skip]
+    let lost = [
+        (Defect::Version,  1,  resealed(FrameHeader { version: 2, ..good })),
+        (Defect::Oversize, 1,  resealed(FrameHeader { payload_len: 1 << 30, ..good })),
+        (Defect::Zero,     1,  resealed(FrameHeader { n_events: 0, ..good })),
+        (Defect::Length,   1,  resealed(FrameHeader { flags: 8, ..good })),
+        (Defect::Torn,     30, resealed(FrameHeader { ..good })),
+        (Defect::Crc,      30, resealed(FrameHeader { payload_crc: 1, ..good })),
+        (Defect::Schema,   30, resealed(FrameHeader { schema_id: 1, ..good })),
+    ];
+    for (defect, events, header) in lost {
+        let end = if defect == Defect::Torn { 70 } else { 128 };
+        let bytes = [&header.to_bytes()[..], &[1; 30], &[0; 34]].concat();
+        let found = Scanner::new(&schema).step(&bytes[..end], true);
+        let Step::Defect { defect: cause, events: announced, place, .. } = found else { panic!("{found:?}") };
+        assert_eq!((cause, announced.max(1), place), (defect, events, Some((8, 5))));
+        let broken = FrameHeader { header_crc: header.header_crc ^ 1, ..header };
+        let found = Scanner::new(&schema).step(&broken.to_bytes(), true);
+        assert!(matches!(found, Step::Defect { events: 0, place: None, .. }), "{found:?}");
+    }
+}
+
+#[test]
+fn every_frame_of_another_version_is_a_unit() {
+    let schema = schema_of(2);
+    let frames: Vec<u8> = (0..100u64)
+        .flat_map(|k| {
+            let bytes = frame(&schema, 10 * k, &[k as u8; 20]);
+            let header = FrameHeader { version: 2, ..FrameHeader::read(&bytes).unwrap() };
+            let header = FrameHeader { header_crc: header.checksum(), ..header };
+            [&header.to_bytes()[..], &bytes[HEADER_LEN..]].concat()
+        })
+        .collect();
+    let stream = [schema_frame(&schema), frames].concat();
+    assert_eq!(scan(&schema, &stream, &[333]).defects, [(Defect::Version, 0); 100]);
 }

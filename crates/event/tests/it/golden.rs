@@ -81,7 +81,7 @@ fn every_cause_is_found_once_and_the_next_frame_survives() {
                 found.push(format!("frame {}", header.first_event_id));
                 at += consumed;
             }
-            Step::Defect { defect, events, consumed } => {
+            Step::Defect { defect, events, consumed, .. } => {
                 found.push(format!("{} {events}", cause(defect)));
                 at += consumed;
             }

@@ -7,16 +7,28 @@ use tamis_port::{Sink, SinkError, SinkReport, Source, SourceError, Stored, Windo
 
 use crate::{Clock, ManualClock};
 
-/// Gives bytes in windows of the given sizes, in turn, with pauses.
+/// Gives bytes in windows of the given sizes, in turn, with pauses, as often as there are passes.
 pub(super) struct Windows {
+    pub(super) whole: Bytes,
+    /// What is left of this pass.
     pub(super) bytes: Bytes,
     pub(super) sizes: Vec<usize>,
     pub(super) turn: usize,
+    /// Passes after this one.
+    pub(super) more: u64,
+    /// The turn at which it panics.
+    pub(super) panics_at: usize,
 }
 
 impl Source for Windows {
     fn poll(&mut self) -> Result<Window, SourceError> {
         self.turn += 1;
+        assert!(self.turn != self.panics_at, "a source that panics");
+        if self.bytes.is_empty() && self.more > 0 {
+            self.more -= 1;
+            self.bytes = self.whole.clone();
+            return Ok(Window::Restart);
+        }
         if self.bytes.is_empty() {
             return Ok(Window::End);
         }
@@ -29,6 +41,7 @@ impl Source for Windows {
 
     fn stop(&mut self) {
         self.bytes.clear();
+        self.more = 0;
     }
 }
 
@@ -41,9 +54,21 @@ pub(super) struct Memory {
     pub(super) waiting: Vec<(u64, Vec<u8>)>,
     pub(super) limit: usize,
     pub(super) report: SinkReport,
+    /// Calls until it panics.
+    pub(super) panics_after: u64,
 }
 
 impl Memory {
+    pub(super) fn new(records: Records) -> Self {
+        let report = SinkReport::default();
+        Self { records, waiting: Vec::new(), limit: usize::MAX, report, panics_after: u64::MAX }
+    }
+
+    fn count_call(&mut self) {
+        self.panics_after -= 1;
+        assert!(self.panics_after > 0, "a sink that panics");
+    }
+
     fn flush(&mut self) -> Result<(), SinkError> {
         let mut records = self.records.lock().unwrap();
         for record in self.waiting.drain(..) {
@@ -59,6 +84,7 @@ impl Memory {
 
 impl Sink for Memory {
     fn write(&mut self, stored: Stored<'_>) -> Result<(), SinkError> {
+        self.count_call();
         self.waiting.push((stored.event_id, stored.record.to_vec()));
         if self.waiting.len() == 10 { self.flush() } else { Ok(()) }
     }
@@ -72,6 +98,7 @@ impl Sink for Memory {
     }
 
     fn close(&mut self) -> Result<SinkReport, SinkError> {
+        self.count_call();
         self.flush()?;
         Ok(self.report.clone())
     }

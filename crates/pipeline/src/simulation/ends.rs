@@ -72,3 +72,199 @@ fn a_stage_that_panics_ends_the_run_with_its_message() {
         assert_eq!(outcome.panics.first().map(String::as_str), Some("worker-0: a defect"));
     }
 }
+
+/// A stream whose last frame is torn.
+fn torn() -> Vec<u8> {
+    let Faulted { mut bytes, .. } = faulted_of(3, 0.0, 60);
+    bytes.truncate(bytes.len() - 40);
+    bytes
+}
+
+/// Steps after which a run of a small stream has hung.
+const STEPS_MAX: usize = 20_000;
+
+/// Runs a stream and stops it after so many steps; how many steps it took in all, and what it came to.
+fn stopped_after(
+    bytes: &[u8],
+    case: &Case,
+    abort: bool,
+    after: usize,
+    seed: u64,
+) -> (usize, Outcome, Streams) {
+    let Bench { pipeline, streams, control, clock } = bench(bytes, case);
+    let mut steps = 0;
+    let between = || {
+        steps += 1;
+        clock.clock.advance(1_000);
+        assert!(steps < STEPS_MAX, "stopped after {after} steps (abort: {abort}), the run never ends");
+        if steps > after {
+            if abort { control.abort() } else { control.drain() }
+        }
+    };
+    let outcome = pipeline.run_seeded(seed, between, |_| ());
+    (steps, outcome, take(streams))
+}
+
+/// At every step of recordings that are good, torn at the end of each pass, full of damage, or nothing but noise.
+#[test]
+fn a_stop_at_any_step_ends_the_run_and_the_books_balance() {
+    panics_quietly();
+    let noise: Vec<u8> = [&faulted_of(1, 0.0, 60).bytes[..], &[b'T'; 3_000]].concat();
+    let recordings = [faulted_of(1, 0.0, 60).bytes, torn(), faulted_of(2, 0.1, 100).bytes, noise];
+    for (k, bytes) in recordings.iter().enumerate() {
+        for (abort, cpus, pace) in [
+            (false, 1, Pace::Flat),
+            (false, CPUS, Pace::Rate(1e8)),
+            (true, 1, Pace::Rate(1e8)),
+            (true, CPUS, Pace::Flat),
+        ] {
+            let case = Case {
+                passes: 2,
+                batch: 30,
+                windows: vec![300, 7, 900],
+                workers: 1,
+                cpus,
+                pace,
+                ..Case::default()
+            };
+            let (mut after, mut steps) = (0, usize::MAX);
+            while after < steps {
+                let (took, outcome, streams) = stopped_after(bytes, &case, abort, after, after as u64);
+                let what = format!("recording {k}, {abort}, stopped after {after} of {took} steps");
+                assert_eq!(outcome.balance, Ok(()), "{what}");
+                assert_eq!(outcome.tally.accepted, streams[0].len() as u64, "{what}");
+                assert!(abort || outcome.tally.dropped.total() == 0, "{what}");
+                // A frame that did not come to its end was not taken.
+                assert!(k > 0 || outcome.tally.corrupt.total() == 0, "{what}: {:?}", outcome.tally.corrupt);
+                steps = if took > after { usize::MAX } else { 0 };
+                after += 1;
+            }
+        }
+    }
+}
+
+#[test]
+fn every_pass_over_a_torn_recording_is_counted() {
+    let bytes = torn();
+    let once = bench(&bytes, &Case::default()).seeded(1).0.tally;
+    assert_eq!(once.corrupt.get(Corrupt::Torn), 10);
+    let tally = bench(&bytes, &Case { passes: 4, ..Case::default() }).seeded(1).0.tally;
+    assert_eq!((tally.received, tally.frames.bytes), (4 * once.received, 4 * once.frames.bytes));
+    assert_eq!(tally.corrupt.get(Corrupt::Torn), 40);
+}
+
+#[test]
+fn a_source_that_panics_at_any_poll_has_failed_and_what_it_gave_is_decided() {
+    panics_quietly();
+    let Faulted { bytes, .. } = faulted_of(5, 0.0, 300);
+    let mut panics_at = 1;
+    loop {
+        let case =
+            Case { source_panics: panics_at, windows: vec![300, 7, 900], batch: 30, ..Case::default() };
+        let (outcome, _, streams) = bench(&bytes, &case).seeded(panics_at as u64);
+        assert_eq!(outcome.balance, Ok(()), "poll {panics_at}");
+        assert_eq!(outcome.tally.accepted, streams[0].len() as u64, "poll {panics_at}");
+        let Some(error) = outcome.source_error else { break };
+        assert!(error.to_string().ends_with("a source that panics"), "{error}");
+        panics_at += 1;
+    }
+    assert!(panics_at > 10);
+}
+
+#[test]
+fn a_sink_that_panics_at_any_call_has_failed_and_the_others_are_drained_and_closed() {
+    panics_quietly();
+    let Faulted { bytes, .. } = faulted_of(6, 0.0, 300);
+    for stream in 0..3 {
+        let mut calls = 1;
+        loop {
+            let case = Case { sink_panics: Some((stream, calls)), batch: 30, ..Case::default() };
+            let (outcome, _, streams) = bench(&bytes, &case).seeded(calls);
+            let what = format!("stream {stream}, call {calls}");
+            assert_eq!(outcome.balance, Ok(()), "{what}");
+            for (k, told) in outcome.streams.iter().enumerate() {
+                assert_eq!(told.written, streams[k].len() as u64, "{what}: stream {k}");
+                assert_eq!(
+                    told.error.is_some(),
+                    k == stream && outcome.streams[stream].error.is_some(),
+                    "{what}"
+                );
+                assert!(told.error.is_some() || told.failed == 0, "{what}: stream {k}");
+            }
+            let Some(error) = &outcome.streams[stream].error else { break };
+            assert!(error.to_string().ends_with("a sink that panics"), "{error}");
+            assert_eq!(error.place, ["all", "cut", "error"][stream], "{what}");
+            calls += 1;
+        }
+        assert!(calls > 2, "stream {stream}");
+    }
+}
+
+#[test]
+fn a_decision_that_panics_sends_its_block_to_the_error_stream_and_says_why() {
+    panics_quietly();
+    let Faulted { bytes, truth } = faulted_of(7, 0.0, 300);
+    let case = Case { batch: 30, workers: 1, windows: vec![usize::MAX], ..Case::default() };
+    let mut bench = bench(&bytes, &case);
+    bench.pipeline.workers[0].0.upset =
+        Some(|block| assert!(block.event(0).1 != 60, "a decision that panics"));
+    let (outcome, _, streams) = bench.seeded(1);
+    assert_eq!((outcome.balance, outcome.tally.received), (Ok(()), truth.events));
+    let undecided: Vec<u64> = streams[2].iter().map(|(id, _)| *id).collect();
+    assert!((60..90).all(|id| undecided.contains(&id)), "{undecided:?}");
+    for (id, bytes) in &streams[2] {
+        let record = Record::parse(bytes).unwrap();
+        let header = record.header();
+        let of_block = (60..90).contains(id);
+        assert_eq!(header.guilty_model == record::NO_MODEL, of_block, "event {id}");
+        let told = (header.fault, header.engine, header.rung, header.block_index, header.block_last);
+        assert!(
+            !of_block || told == (record::fault::PANIC, 0, 0, *id as u16 - 60, 29),
+            "event {id}: {told:?}"
+        );
+    }
+    let failure = outcome.failures.iter().find(|failure| failure.model.is_none()).unwrap();
+    assert_eq!((failure.event_id, failure.message.as_str()), (60, "a decision that panics"));
+}
+
+#[test]
+fn the_first_reason_of_a_model_is_kept_and_an_error_is_no_panic() {
+    panics_quietly();
+    let Faulted { bytes, .. } = faulted(39, 0.0);
+    let (outcome, _, streams) = bench(&bytes, &Case::default()).seeded(1);
+    let of_fault = |fault: u8| {
+        streams[2].iter().filter(move |(_, bytes)| Record::parse(bytes).unwrap().header().fault == fault)
+    };
+    let panicked = of_fault(record::fault::PANIC).count() as u64;
+    let refused = of_fault(record::fault::REFUSED).count() as u64;
+    assert!(panicked > 0 && refused > 0);
+    let errored = &outcome.tally.errored;
+    assert_eq!((errored.get(Errored::Panic), errored.get(Errored::Refused)), (panicked, refused));
+    let [failure] = &outcome.failures[..] else { panic!("{:?}", outcome.failures) };
+    let (first, _) = streams[2].first().unwrap();
+    let text = if first % 2 == 0 { "a model that refuses" } else { "a model that panics" };
+    assert_eq!((failure.model, failure.rung, failure.event_id), (Some(0), 0, *first));
+    assert!(failure.message.starts_with(text), "{}", failure.message);
+}
+
+#[test]
+fn noise_is_visible_while_it_flows() {
+    for cpus in [1, CPUS] {
+        let noise = [vec![7; 100], vec![b'T'; 1 << 20]].concat();
+        let Bench { pipeline, control, clock, .. } =
+            bench(&noise, &Case { windows: vec![1_000], cpus, ..Case::default() });
+        let (mut steps, mut seen) = (0, (0, 0));
+        let between = || {
+            steps += 1;
+            clock.clock.advance(1_000_000);
+            seen = control.progress();
+            if seen.1 > 0 {
+                control.drain();
+            }
+            assert!(steps < STEPS_MAX, "nothing was seen");
+        };
+        let outcome = pipeline.run_seeded(5, between, |_| ());
+        assert!(seen.0 == 1 && seen.1 < noise.len() as u64, "{seen:?}");
+        assert_eq!((outcome.balance, outcome.tally.received), (Ok(()), 1));
+    }
+}

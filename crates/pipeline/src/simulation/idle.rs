@@ -43,10 +43,7 @@ fn asked(
 ) -> (u64, Duration) {
     let schema = Schema::parse(SCHEMA.as_bytes()).unwrap();
     let menu = "name = \"a\"\n[[stream]]\nname = \"a\"\n[[line]]\nname = \"a\"\nkind = \"pass-through\"\nstreams = [\"a\"]\n";
-    let sink = || {
-        let (records, report) = (Records::default(), SinkReport::default());
-        Box::new(Memory { records, waiting: Vec::new(), limit: usize::MAX, report }) as Box<dyn Sink>
-    };
+    let sink = || Box::new(Memory::new(Records::default())) as Box<dyn Sink>;
     let (control, count) = (Arc::<Control>::default(), Arc::<AtomicU64>::default());
     let bell = rings.then(Arc::default);
     let pipeline = Pipeline::new(Setup {
