@@ -86,7 +86,7 @@ def write_all(out: Path) -> None:
     models = [*torch_models.all_models(), *keras_models.all_models(), *trees.all_models(), *handmade.all_models()]
     for model in models:
         save(model, out)
-    refused = [*trees.refused(), *torch_models.refused(), *handmade.refused()]
+    refused = [*torch_models.refused(), *handmade.refused()]
     for model in refused:
         proto = strip(model.proto, model.name)
         (out / "refused" / f"{model.name}.onnx").write_bytes(proto.SerializeToString(deterministic=True))

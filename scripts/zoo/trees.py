@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer, StandardScaler
 
-from .entry import ROWS, Model, Refused
+from .entry import ROWS, Model
 
 FEATURES = 8
 
@@ -40,9 +40,9 @@ def vectors(seed: int, missing: bool = False) -> np.ndarray:
     return x
 
 
-def sklearn_graph(estimator, *, zipmap: bool = False, classifier: bool = True) -> onnx.ModelProto:
+def sklearn_graph(estimator, *, classifier: bool = True) -> onnx.ModelProto:
     """The graph that skl2onnx writes."""
-    options = {id(estimator): {"zipmap": zipmap}} if classifier else None
+    options = {id(estimator): {"zipmap": False}} if classifier else None
     return to_onnx(estimator, np.zeros((1, FEATURES), np.float32), options=options, target_opset={"": 18, "ai.onnx.ml": 3})
 
 
@@ -126,13 +126,3 @@ def lightgbm_models() -> list[Model]:
 def all_models() -> list[Model]:
     """Everything that must run."""
     return [*sklearn_models(), *xgboost_models(), *lightgbm_models()]
-
-
-def refused() -> list[Refused]:
-    """What must be refused."""
-    x, y = data(80)
-    logistic = make_pipeline(StandardScaler(), LogisticRegression()).fit(x, y)
-    return [
-        Refused("zipmap", "operator `ZipMap`, or the output that is a sequence of maps; remedy: zipmap=False",
-                sklearn_graph(logistic, zipmap=True)),
-    ]  # fmt: skip

@@ -1,8 +1,10 @@
 //! Models that were trained elsewhere, made into bundles.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Component, Path, PathBuf};
 
+use tamis_graph::{Elsewhere, with_external_data};
 use tamis_model::{Bundle, BundleFiles, GoldenInputs, Import};
 use tamis_source::FileKind;
 
@@ -14,8 +16,9 @@ use crate::{Exit, Failure, bundle_folder};
 
 /// Most bytes of a file that is imported: what the largest bundle holds.
 const FILE_BYTES_MAX: u64 = 64 << 20;
-/// Most events of a recording that golden vectors are made of.
-const GOLDEN_EVENTS: usize = 256;
+
+/// Most events of a recording that are looked at for golden vectors.
+const GOLDEN_EVENTS: usize = 16_384;
 
 /// What a network of another framework may look like; ONNX has no mark of its own.
 const NETWORKS: [FileKind; 4] = [FileKind::Safetensors, FileKind::Pickle, FileKind::Json, FileKind::Tar];
@@ -49,7 +52,10 @@ pub struct ImportSettings {
 pub fn import(settings: &ImportSettings) -> Result<Bundle, Failure> {
     bundle_folder::may_write(&settings.out, settings.overwrite)?;
     let schema = read_schema(&settings.schema)?;
-    let file = read(&settings.file)?;
+    let in_file = |error: String| format!("{}: {error}", settings.file.display());
+    let file = with_external_data(&read(&settings.file)?, |place| read_beside(&settings.file, place))
+        .map_err(|refusal| in_file(refusal.to_string()))
+        .or_fail(Exit::Input)?;
     let template = settings.manifest.as_deref().map(read_text).transpose()?;
     let inputs = settings.inputs.as_deref().map(inputs).transpose()?;
     let golden = settings.golden.as_deref().map(read).transpose()?;
@@ -69,11 +75,10 @@ pub fn import(settings: &ImportSettings) -> Result<Bundle, Failure> {
             (None, None) => GoldenInputs::Noise,
         },
     };
-    let files: BundleFiles = import
-        .run()
-        .map_err(|error| format!("{}: {error}", settings.file.display()))
-        .or_fail(Exit::Input)
-        .map_err(|failure| or_wrong_file(&settings.file, &NETWORKS, "model of another framework", failure))?;
+    let files: BundleFiles =
+        import.run().map_err(|error| in_file(error.to_string())).or_fail(Exit::Input).map_err(|failure| {
+            or_wrong_file(&settings.file, &NETWORKS, "model of another framework", failure)
+        })?;
     bundle_folder::write(&settings.out, &files.files(), settings.overwrite)?;
     // What was written must load like any other bundle.
     Bundle::load(&settings.out).or_fail(Exit::Internal)
@@ -104,6 +109,38 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
         return Err(Failure::new(Exit::Input, message));
     }
     fs::read(path).map_err(unreadable).or_fail(Exit::Input)
+}
+
+/// Reads numbers that a model keeps in a file of its own folder. The path comes from the model: it must not lead out of there.
+fn read_beside(model: &Path, place: &Elsewhere) -> Result<Vec<u8>, String> {
+    let location = Path::new(&place.location);
+    if !location.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
+        return Err("which is not a path inside the model's folder".into());
+    }
+    let unreadable =
+        |error: std::io::Error| format!("which cannot be read: {error}; it must lie beside the model");
+    let folder = match model.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let folder = folder.canonicalize().map_err(unreadable)?;
+    let path = folder.join(location).canonicalize().map_err(unreadable)?;
+    if !path.starts_with(&folder) {
+        return Err("a link that leads out of the model's folder".into());
+    }
+    let meta = fs::metadata(&path).map_err(unreadable)?;
+    if !meta.is_file() {
+        return Err("which is not a plain file".into());
+    }
+    let Elsewhere { offset, length, .. } = *place;
+    if offset.checked_add(length as u64).is_none_or(|end| end > meta.len()) {
+        return Err(format!("which has {} bytes; {length} from byte {offset} on are wanted", meta.len()));
+    }
+    let mut file = File::open(&path).map_err(unreadable)?;
+    file.seek(SeekFrom::Start(offset)).map_err(unreadable)?;
+    let mut numbers = vec![0; length];
+    file.read_exact(&mut numbers).map_err(unreadable)?;
+    Ok(numbers)
 }
 
 fn read_text(path: &Path) -> Result<String, Failure> {

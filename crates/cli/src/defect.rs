@@ -3,10 +3,11 @@
 use std::io::Write;
 use std::panic;
 
-/// Replaces the trace of a panic by one line. Panics inside a model are silent: the pipeline counts them and stores the event.
+/// Replaces the trace of a panic by one line. Panics inside a model are silent: the pipeline counts them and stores the event. So are those of a
+/// library over a file of anybody's, which end as a refusal of the file.
 pub(crate) fn install_hook() {
     panic::set_hook(Box::new(|panic| {
-        if tamis_pipeline::is_guarded() {
+        if tamis_pipeline::is_guarded() || tamis_graph::in_contained() {
             return;
         }
         let message = panic.payload_as_str().unwrap_or("no message");

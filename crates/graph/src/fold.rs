@@ -1,7 +1,7 @@
-//! Folds factors and summands per channel (batch normalisation) into the weights of the layer that makes the channels.
+//! Folds means, factors and summands per channel (batch normalisation) into the weights of the layer that makes the channels.
 //!
 //! ```text
-//!   x W + b  ->  y   * f + s        =>        x (W * f) + (b * f + s)
+//!   x W + b  ->  (y - m) * f + s        =>        x (W * f) + ((b - m) * f + s)
 //! ```
 //!
 //! Only if nobody else wants what stands between the two, nobody else uses the weights, and every new weight is a finite number. The weights
@@ -46,15 +46,22 @@ fn fold(maker: &mut Step, step: &Step, scaling: Scaling, values: &mut [Slot], us
     let summand = step.inputs[scaling.summands]?;
     let factors = floats(values, step.inputs[scaling.factors])?;
     let summands = floats(values, Some(summand))?;
+    let means = match scaling.means {
+        Some(means) => floats(values, step.inputs[means])?.to_vec(),
+        None => vec![0.0; outputs],
+    };
     let scaled = |(at, number): (usize, &f32)| number * factors[at / linear.per_output % outputs];
     let weights: Vec<f32> = floats(values, Some(weight))?.iter().enumerate().map(scaled).collect();
-    let bias: Vec<f32> = match linear.bias {
-        None => summands.to_vec(),
-        &mut Some(bias) => {
-            let bias = floats(values, maker.inputs[bias])?;
-            (0..outputs).map(|at| bias[at].mul_add(factors[at], summands[at])).collect()
-        }
+    let bias = match linear.bias {
+        None => None,
+        &mut Some(bias) => Some(floats(values, maker.inputs[bias])?),
     };
+    let folded = |at: usize| {
+        let bias = bias.map_or(0.0, |bias| f64::from(bias[at]));
+        let centred = bias - f64::from(means[at]);
+        centred.mul_add(f64::from(factors[at]), f64::from(summands[at])) as f32
+    };
+    let bias: Vec<f32> = (0..outputs).map(folded).collect();
     if !weights.iter().chain(&bias).all(|number| number.is_finite()) {
         return None;
     }

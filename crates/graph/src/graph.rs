@@ -8,15 +8,15 @@
 //!
 //! Cost: building runs the constant steps on the CPU; memory is bounded by the caps of `value.rs` times the number of steps.
 
-use std::collections::HashMap;
-use std::panic::{self, AssertUnwindSafe};
+use std::collections::{HashMap, HashSet};
 
 use burn::tensor::Device;
 
+use crate::contain::contained;
 use crate::error::{Fault, Refusal, refuse};
 use crate::fold;
 use crate::forest::Forest;
-use crate::operator::{Inputs, KernelOp, Operand, Operator, Site};
+use crate::operator::{Added, Inputs, KernelOp, Operand, Operator, Site};
 use crate::ops;
 use crate::source::{Constant, Data, Input, Node, Source};
 use crate::value::{EVENTS, Type, Value};
@@ -101,13 +101,14 @@ pub struct StepInfo<'a> {
 impl Graph {
     /// Checks a source and folds what is constant.
     pub fn new(source: &Source) -> Result<Self, Refusal> {
+        let needed = source.needed();
+        let is_needed = |node: &Node| node.outputs.iter().any(|name| needed.contains(name.as_str()));
+        let nodes: Vec<(usize, &Node)> =
+            source.nodes.iter().enumerate().filter(|(_, node)| is_needed(node)).collect();
         // What is missing is said first: a node before it may fail for the same reason in other words.
-        for (index, node) in source.nodes.iter().enumerate() {
-            let opset = source.opsets.get(&node.domain).copied();
-            ops::find(node, opset).map_err(|fault| Refusal::new(place(source, node, index), fault))?;
-        }
-        let mut builder = Builder::new(source)?;
-        for (index, node) in source.nodes.iter().enumerate() {
+        refuse_unsupported(source, &nodes)?;
+        let mut builder = Builder::new(source, needed)?;
+        for (index, node) in nodes {
             builder.add(node).map_err(|fault| Refusal::new(place(source, node, index), fault))?;
         }
         builder.finish(source)
@@ -138,9 +139,10 @@ impl Graph {
         self.steps.iter().map(|step| step.operator.multiply_adds()).sum()
     }
 
-    /// Does it know what to do with an input that is missing (NaN)? Decision trees do.
+    /// Does it say what becomes of an input that is missing (NaN)? Decision trees do, imputers, and whoever asks which numbers are NaN. What
+    /// nobody asks about stays NaN up to the score.
     pub fn takes_missing_values(&self) -> bool {
-        self.steps.iter().any(|step| step.operator_name.starts_with("TreeEnsemble"))
+        self.steps.iter().any(|step| step.operator.takes_missing())
     }
 
     /// Most numbers per event that are alive at once, inputs and outputs of one step counted together.
@@ -177,6 +179,21 @@ impl Graph {
     }
 }
 
+/// Refuses the first node whose operator is not supported, and names the operators of all others.
+fn refuse_unsupported(source: &Source, nodes: &[(usize, &Node)]) -> Result<(), Refusal> {
+    let fault = |node: &Node| ops::find(node, source.opsets.get(&node.domain).copied()).err();
+    let mut refused = nodes.iter().filter_map(|&(index, node)| Some((index, node, fault(node)?)));
+    let Some((index, first, mut reason)) = refused.next() else { return Ok(()) };
+    let mut others: Vec<&str> = refused.map(|(_, node, _)| node.operator.as_str()).collect();
+    others.sort_unstable();
+    others.dedup();
+    others.retain(|other| *other != first.operator);
+    if !others.is_empty() {
+        reason += &format!("; not supported either: {}", others.join(", "));
+    }
+    Err(Refusal::new(place(source, first, index), reason))
+}
+
 /// `node 'dense/MatMul' (operator MatMul of ai.onnx, opset 13)`.
 fn place(source: &Source, node: &Node, index: usize) -> String {
     let domain = if node.domain.is_empty() { "ai.onnx" } else { &node.domain };
@@ -190,6 +207,8 @@ fn place(source: &Source, node: &Node, index: usize) -> String {
 struct Builder<'a> {
     values: Vec<Slot>,
     by_name: HashMap<&'a str, usize>,
+    /// Names of the values that somebody wants.
+    needed: HashSet<&'a str>,
     steps: Vec<Step>,
     source: &'a Source,
     cpu: Device,
@@ -199,10 +218,11 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    fn new(source: &'a Source) -> Result<Self, Refusal> {
+    fn new(source: &'a Source, needed: HashSet<&'a str>) -> Result<Self, Refusal> {
         let mut builder = Self {
             values: Vec::new(),
             by_name: HashMap::new(),
+            needed,
             steps: Vec::new(),
             source,
             cpu: Device::flex(),
@@ -210,7 +230,8 @@ impl<'a> Builder<'a> {
             work: WORK_MAX,
         };
         for input in &source.inputs {
-            let kind = Type::new(input.kind, source.events, input.dims.clone());
+            let kind =
+                Type { int32: input.int32, ..Type::new(input.kind, source.events, input.dims.clone()) };
             let place = || format!("input '{}'", input.name);
             if source.events && input.dims.contains(&0) {
                 let reason = "its shape is open beyond the first axis, that of events; at most one size may be, and the number of inputs must \
@@ -223,6 +244,9 @@ impl<'a> Builder<'a> {
                 .map_err(|fault| Refusal::new(place(), fault))?;
         }
         for (name, constant) in &source.constants {
+            if !builder.needed.contains(name.as_str()) {
+                continue;
+            }
             let place = || format!("tensor '{name}'");
             let slot = builder.constant(constant.clone()).map_err(|fault| Refusal::new(place(), fault))?;
             builder.name(name, slot).map_err(|fault| Refusal::new(place(), fault))?;
@@ -231,7 +255,7 @@ impl<'a> Builder<'a> {
     }
 
     fn constant(&mut self, constant: Constant) -> Result<Slot, Fault> {
-        let kind = Type::new(constant.kind(), false, constant.dims.clone());
+        let kind = Type { int32: constant.int32, ..Type::new(constant.kind(), false, constant.dims.clone()) };
         kind.check()?;
         self.constants += constant.len();
         if self.constants > CONSTANTS_MAX {
@@ -265,7 +289,8 @@ impl<'a> Builder<'a> {
                 .map(|slot| Operand { kind: slot.kind.clone(), constant: slot.constant.clone() })
         };
         let operands = slots.iter().map(operand).collect();
-        let mut site = Site::new(node, opset.unwrap_or_default(), self.source.batch, operands);
+        let wanted = node.outputs.iter().map(|name| self.needed.contains(name.as_str())).collect();
+        let mut site = Site::new(node, wanted, opset.unwrap_or_default(), self.source.batch, operands);
         let built = build(&mut site)?;
         built.outputs.iter().try_for_each(Type::check)?;
         if built.outputs.iter().any(|kind| kind.events && kind.numbers() == 0) {
@@ -277,9 +302,16 @@ impl<'a> Builder<'a> {
         let wanted =
             |(index, slot)| if site.is_types_only() || site.is_replaced(index) { None } else { slot };
         let mut inputs: Vec<Option<usize>> = slots.into_iter().enumerate().map(wanted).collect();
-        for constant in site.finish()? {
-            let slot = self.constant(constant)?;
-            inputs.push(Some(self.push(slot)));
+        for added in site.finish()? {
+            inputs.push(Some(match added {
+                Added::Constant(constant) => {
+                    let slot = self.constant(constant)?;
+                    self.push(slot)
+                }
+                // The first input of the graph is its first value.
+                Added::Events if self.source.events && !self.source.inputs.is_empty() => 0,
+                Added::Events => refuse!("makes a value for every event in a graph without events"),
+            }));
         }
         if built.outputs.iter().all(|kind| !kind.events)
             && inputs.iter().flatten().all(|&slot| self.values[slot].constant.is_some())
@@ -292,7 +324,7 @@ impl<'a> Builder<'a> {
         for (kind, name) in
             built.outputs.into_iter().zip(node.outputs.iter().map(Some).chain(std::iter::repeat(None)))
         {
-            let name = name.filter(|name| !name.is_empty());
+            let name = name.filter(|name| self.needed.contains(name.as_str()));
             outputs.push(name.map(|name| self.name(name, Slot { kind, constant: None })).transpose()?);
         }
         let first = node.outputs.iter().find(|name| !name.is_empty());
@@ -339,10 +371,11 @@ impl<'a> Builder<'a> {
         } else {
             self.run(operator, inputs, &outputs)?
         };
-        for ((constant, kind), name) in constants.into_iter().zip(outputs).zip(&node.outputs) {
-            if name.is_empty() {
+        for ((mut constant, kind), name) in constants.into_iter().zip(outputs).zip(&node.outputs) {
+            if !self.needed.contains(name.as_str()) {
                 continue;
             }
+            constant.int32 = kind.int32;
             let shape =
                 kind.shape && matches!(&constant.data, Data::Ints(values) if values.contains(&EVENTS));
             let slot = self.constant(constant)?;
@@ -361,11 +394,29 @@ impl<'a> Builder<'a> {
             slot.and_then(|slot| self.values[slot].constant.as_ref())
                 .map(|constant| Value::of(constant, &self.cpu))
         };
-        let mut inputs = Inputs { values: inputs.iter().map(value).collect(), device: &self.cpu };
+        let mut inputs = Inputs::new(inputs.iter().map(value).collect(), &self.cpu);
         // Integers that overflow end a debug build of burn, but not this program: they may come from anybody's file.
-        let run = panic::catch_unwind(AssertUnwindSafe(|| operator.run(&mut inputs)));
-        let Ok(values) = run else { refuse!("cannot be computed from the constants that go in") };
+        let Some(values) = contained(|| operator.run(&mut inputs)) else {
+            refuse!("cannot be computed from the constants that go in")
+        };
         values.into_iter().zip(outputs).map(|(value, kind)| value.into_constant(&kind.dims)).collect()
+    }
+
+    /// What is multiplied must be finite; an infinity elsewhere masks something.
+    fn refuse_infinite_weights(&self) -> Result<(), Refusal> {
+        for step in self.steps.iter().filter(|step| step.operator.multiply_adds() > 0) {
+            for constant in
+                step.inputs.iter().flatten().filter_map(|&slot| self.values[slot].constant.as_ref())
+            {
+                let Data::Floats(numbers) = &constant.data else { continue };
+                if let Some(index) = numbers.iter().position(|number| !number.is_finite()) {
+                    let place = format!("node '{}' (operator {})", step.name, step.operator_name);
+                    let reason = format!("its weight number {index} is {}, must be finite", numbers[index]);
+                    return Err(Refusal::new(place, reason));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Drops the numbers of constants that no step and no output wants any more.
@@ -391,6 +442,7 @@ impl<'a> Builder<'a> {
         if outputs.is_empty() {
             return Err(Refusal::new("the graph", "has no outputs"));
         }
+        self.refuse_infinite_weights()?;
         fold::scalings(&mut self.steps, &mut self.values, &outputs);
         self.forget_unused(&outputs);
         let graph = Graph { inputs: source.inputs.clone(), outputs, steps: self.steps, values: self.values };

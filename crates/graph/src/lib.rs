@@ -14,7 +14,9 @@
 //!
 //! burn is part of this interface: [`Program::new`] takes its device.
 
+mod contain;
 mod error;
+mod external;
 mod fold;
 mod forest;
 mod graph;
@@ -25,9 +27,12 @@ mod packed;
 mod program;
 mod proto;
 mod source;
+mod used;
 mod value;
 
+pub use contain::{contained, in_contained};
 pub use error::Refusal;
+pub use external::{Elsewhere, with_external_data};
 pub use forest::{
     Aggregate, Choice, DEPTH_MAX, FOREST_OUTPUTS_MAX, Forest, Link, NODES_MAX, Pair, TREES_MAX, Test,
     TreeNode, Weight,

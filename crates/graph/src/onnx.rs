@@ -7,21 +7,26 @@
 //!   they were shown.
 //! * I3: initializers that are also listed as inputs (files before IR version 4) are constants.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use prost::Message;
 
 use crate::error::{Fault, Refusal, refuse};
+use crate::forest::NODES_MAX;
 use crate::proto;
-use crate::source::{Attribute, Constant, Data, Input, Kind, Node, Source};
+use crate::source::{Attribute, Constant, Data, Input, Kind, Node, Source, needed};
 
 /// The place of a refusal that concerns the file as a whole.
 pub const ONNX_FILE: &str = "the ONNX file";
 /// Most bytes of a file.
 pub const ONNX_BYTES_MAX: usize = 64 << 20;
-/// Most messages in a file: nodes, tensors, attributes, names. A network of the field has some hundred.
+/// Most messages in a file: nodes, tensors, attributes. A network of the field has some hundred; each takes a few hundred bytes of memory.
 const MESSAGES_MAX: usize = 200_000;
+/// Most names and words in lists, 50 bytes of memory each. Every node of a forest has one.
+const STRINGS_MAX: usize = 2 * NODES_MAX;
 
+/// `TensorProto.DataType` of integers of 32 bits.
+pub(crate) const INT32: i32 = 6;
 /// `TensorProto.DataType` by name, for messages; the index is the number in the file.
 const DATA_TYPES: [&str; 24] = [
     "undefined",
@@ -67,8 +72,12 @@ impl Source {
             return Err(whole(format!("{} bytes; at most {} MiB", bytes.len(), ONNX_BYTES_MAX >> 20)));
         }
         let unreadable = |error: prost::DecodeError| whole(format!("cannot be decoded: {error}"));
-        if proto::count(bytes, MESSAGES_MAX).map_err(unreadable)? > MESSAGES_MAX {
-            return Err(whole(format!("more than {MESSAGES_MAX} nodes, tensors and names")));
+        let count = proto::count(bytes, MESSAGES_MAX, STRINGS_MAX).map_err(unreadable)?;
+        if count.messages > MESSAGES_MAX {
+            return Err(whole(format!("more than {MESSAGES_MAX} nodes, tensors and attributes")));
+        }
+        if count.strings > STRINGS_MAX {
+            return Err(whole(format!("more than {STRINGS_MAX} names and words")));
         }
         let model = proto::Model::decode(bytes).map_err(unreadable)?;
         let graph = model.graph.ok_or_else(|| whole("has no graph; is it an ONNX model?".into()))?;
@@ -76,28 +85,24 @@ impl Source {
             return Err(whole("has sparse weights; export them dense".into()));
         }
         let opsets = model.opset_import.into_iter().map(|opset| (domain(opset.domain), opset.version));
+        let nodes: Vec<Node> = graph.node.into_iter().map(node).collect();
+        for output in graph.output.iter().filter(|output| !is_map(&nodes, &output.name)) {
+            tensor_type(output).map_err(|fault| Refusal::new(format!("output '{}'", output.name), fault))?;
+        }
+        let outputs: Vec<String> = graph.output.into_iter().map(|output| output.name).collect();
+        let needed = needed(&nodes, &outputs);
+        let listed: HashSet<String> = graph.initializer.iter().map(|tensor| tensor.name.clone()).collect();
         let mut constants = BTreeMap::new();
-        for tensor in graph.initializer {
+        for tensor in graph.initializer.into_iter().filter(|tensor| needed.contains(tensor.name.as_str())) {
             let name = tensor.name.clone();
             let read = constant(tensor).map_err(|fault| Refusal::new(format!("tensor '{name}'"), fault))?;
             constants.insert(name, read);
         }
-        let given = graph.input.into_iter().filter(|input| !constants.contains_key(&input.name));
+        let given = graph.input.into_iter().filter(|input| !listed.contains(&input.name));
         let given: Vec<_> = given.collect();
         let batch = if events { batch(&given) } else { None };
         let inputs = given.into_iter().map(|info| input(info, events)).collect::<Result<_, _>>()?;
-        for output in &graph.output {
-            tensor_type(output).map_err(|fault| Refusal::new(format!("output '{}'", output.name), fault))?;
-        }
-        Ok(Self {
-            inputs,
-            outputs: graph.output.into_iter().map(|output| output.name).collect(),
-            constants,
-            nodes: graph.node.into_iter().map(node).collect(),
-            opsets: opsets.collect(),
-            events,
-            batch,
-        })
+        Ok(Self { inputs, outputs, constants, nodes, opsets: opsets.collect(), events, batch })
     }
 }
 
@@ -153,6 +158,12 @@ fn attribute(attribute: proto::Attribute) -> Attribute {
     }
 }
 
+/// Is this value a map of names to scores, made at the end of a classifier? The scores themselves are read in its place.
+fn is_map(nodes: &[Node], name: &str) -> bool {
+    let makes = |node: &Node| node.outputs.iter().any(|output| output == name);
+    nodes.iter().rev().find(|node| makes(node)).is_some_and(|node| node.operator == "ZipMap")
+}
+
 /// The size of the first axis of all inputs that state one, if they agree.
 fn batch(inputs: &[proto::ValueInfo]) -> Option<usize> {
     let first = |info: &proto::ValueInfo| tensor_type(info).ok()?.shape.as_ref()?.dim.first()?.value;
@@ -165,6 +176,7 @@ fn input(info: proto::ValueInfo, events: bool) -> Result<Input, Refusal> {
     let refused = |fault: Fault| Refusal::new(format!("input '{}'", info.name), fault);
     let tensor = tensor_type(&info).map_err(refused)?;
     let kind = kind(tensor.elem_type).map_err(refused)?;
+    let int32 = tensor.elem_type == INT32;
     let open = "its shape is open; export the model with the shape of its inputs";
     let shape = tensor.shape.as_ref().ok_or_else(|| refused(open.into()))?;
     let first = usize::from(events);
@@ -184,7 +196,7 @@ fn input(info: proto::ValueInfo, events: bool) -> Result<Input, Refusal> {
         // 0 is a size that is left open, to be settled before a graph is made of it.
         dims.push(dim.value.and_then(|size| usize::try_from(size).ok()).unwrap_or(0));
     }
-    Ok(Input { name: info.name, kind, dims })
+    Ok(Input { name: info.name, kind, int32, dims })
 }
 
 fn tensor_type(info: &proto::ValueInfo) -> Result<&proto::TensorType, Fault> {
@@ -218,7 +230,9 @@ pub(crate) fn kind(data_type: i32) -> Result<Kind, Fault> {
 fn constant(tensor: proto::Tensor) -> Result<Constant, Fault> {
     let kind = kind(tensor.data_type)?;
     if tensor.data_location == 1 {
-        refuse!("its numbers are in another file; save the model as one file (PyTorch: external_data=False)");
+        refuse!(
+            "its numbers are in another file, which was not read; import the model with that file beside it"
+        );
     }
     let mut dims = Vec::new();
     let mut size = 1usize;
@@ -230,11 +244,11 @@ fn constant(tensor: proto::Tensor) -> Result<Constant, Fault> {
     let data = match (kind, tensor.raw_data) {
         (Kind::Float, None) => Data::Floats(tensor.float_data),
         (Kind::Float, Some(raw)) => Data::Floats(numbers(&raw, f32::from_le_bytes)?),
-        (Kind::Int, None) if tensor.data_type == 6 => {
+        (Kind::Int, None) if tensor.data_type == INT32 => {
             Data::Ints(tensor.int32_data.into_iter().map(i64::from).collect())
         }
         (Kind::Int, None) => Data::Ints(tensor.int64_data),
-        (Kind::Int, Some(raw)) if tensor.data_type == 6 => {
+        (Kind::Int, Some(raw)) if tensor.data_type == INT32 => {
             Data::Ints(numbers(&raw, |bytes| i64::from(i32::from_le_bytes(bytes)))?)
         }
         (Kind::Int, Some(raw)) => Data::Ints(numbers(&raw, i64::from_le_bytes)?),
@@ -244,13 +258,13 @@ fn constant(tensor: proto::Tensor) -> Result<Constant, Fault> {
     if data.len() != size {
         refuse!("has {} numbers, its shape {dims:?} says {size}", data.len());
     }
-    Ok(Constant { dims, data })
+    Ok(Constant { dims, data, int32: tensor.data_type == INT32 })
 }
 
 /// Attributes may hold bytes (`nodes_modes` of `TreeEnsemble` does); values may not.
 fn attribute_tensor(mut tensor: proto::Tensor) -> Result<Constant, Fault> {
     if tensor.data_type == 2 {
-        tensor.data_type = 6;
+        tensor.data_type = INT32;
         if let Some(bytes) = tensor.raw_data.take() {
             tensor.int32_data = bytes.into_iter().map(i32::from).collect();
         }

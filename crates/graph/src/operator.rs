@@ -20,7 +20,7 @@ use std::fmt;
 use burn::tensor::{Bool, Device, Int, Tensor};
 
 use crate::error::{Fault, refuse};
-use crate::forest::Forest;
+use crate::forest::{Forest, Link};
 use crate::ops::Axis;
 use crate::source::{Attribute, Constant, Data, Kind, Node};
 use crate::value::{Type, Value};
@@ -33,6 +33,17 @@ pub(crate) trait Operator: fmt::Debug + Send + Sync {
     /// Multiplications, each with an addition, that one event costs; 0 where there are none worth counting.
     fn multiply_adds(&self) -> u64 {
         0
+    }
+
+    /// Does it move numbers of its first input and do nothing else?
+    fn moves(&self) -> bool {
+        false
+    }
+
+    /// Does it say what becomes of a missing value (NaN) or an infinity? Then events with one are not left without a score before the graph
+    /// has seen them.
+    fn takes_missing(&self) -> bool {
+        false
     }
 
     /// What it is in the language of the fused kernels, if they know it.
@@ -67,11 +78,12 @@ pub(crate) struct Linear<'a> {
     pub per_output: usize,
 }
 
-/// A constant factor and a constant summand for every channel.
+/// `(x - mean) * factor + summand` with constants for every channel.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scaling {
     pub channels: usize,
-    /// Which inputs of the step they are.
+    /// Which inputs of the step they are; no means are zeros.
+    pub means: Option<usize>,
     pub factors: usize,
     pub summands: usize,
 }
@@ -91,6 +103,8 @@ pub enum KernelOp {
         weight: usize,
         /// Which input of the step `b` is, if there is one.
         bias: Option<usize>,
+        /// What is done to the numbers in the end.
+        link: Link,
     },
     /// Weighted sums in windows on the images of events, with constant weights `[outputs, channels / groups, height, width]` and biases `[outputs]`.
     Conv {
@@ -123,11 +137,20 @@ pub enum KernelOp {
         /// Does what is added around the image count ([`Axis::counts`])?
         borders: bool,
     },
-    /// A constant row is added: which input of the step it is. The other one is the value.
-    AddRow {
-        /// Which input of the step the row is.
-        row: usize,
+    /// `(x - means) * factors / divisors + summands`: each an input of the step with one number for every number of the value, or with one for
+    /// all; what is not there is not done.
+    Scale {
+        /// What is taken off.
+        means: Option<usize>,
+        /// What is multiplied by.
+        factors: Option<usize>,
+        /// What is divided by.
+        divisors: Option<usize>,
+        /// What is added.
+        summands: Option<usize>,
     },
+    /// All numbers of a row over the sum of their sizes.
+    Normalize,
     /// The larger of the value and 0.
     Relu,
     /// Hyperbolic tangent.
@@ -165,9 +188,19 @@ pub(crate) struct Operand {
     pub constant: Option<Constant>,
 }
 
+/// What an operator adds to the inputs of its node.
+#[derive(Clone, Debug)]
+pub(crate) enum Added {
+    Constant(Constant),
+    /// Some value with a row for every event.
+    Events,
+}
+
 /// A node as it is built: what its operator may ask.
 pub(crate) struct Site<'a> {
     node: &'a Node,
+    /// Which of its outputs somebody wants.
+    wanted: Vec<bool>,
     /// Version of the node's domain.
     pub opset: i64,
     /// The size that the file gives the axis of events, if it gives one.
@@ -175,17 +208,24 @@ pub(crate) struct Site<'a> {
     operands: Vec<Option<Operand>>,
     /// Does the operator look at types only?
     types_only: bool,
-    /// Constants that the operator adds to its inputs.
-    added: Vec<Constant>,
+    /// What the operator adds to its inputs.
+    added: Vec<Added>,
     /// Inputs that the operator does not want at run time: it has added them in another form.
     replaced: Vec<usize>,
     read: RefCell<BTreeSet<&'a str>>,
 }
 
 impl<'a> Site<'a> {
-    pub fn new(node: &'a Node, opset: i64, batch: Option<usize>, operands: Vec<Option<Operand>>) -> Self {
+    pub fn new(
+        node: &'a Node,
+        wanted: Vec<bool>,
+        opset: i64,
+        batch: Option<usize>,
+        operands: Vec<Option<Operand>>,
+    ) -> Self {
         Self {
             node,
+            wanted,
             opset,
             batch,
             operands,
@@ -201,9 +241,9 @@ impl<'a> Site<'a> {
         &self.node.operator
     }
 
-    /// How many outputs of the node somebody wants: the index of the last with a name, plus 1.
+    /// How many outputs of the node somebody wants: the index of the last of them, plus 1.
     pub fn wanted_outputs(&self) -> usize {
-        self.node.outputs.iter().rposition(|name| !name.is_empty()).map_or(0, |last| last + 1)
+        self.wanted.iter().rposition(|&wanted| wanted).map_or(0, |last| last + 1)
     }
 
     /// Number of outputs that the node names, wanted or not.
@@ -213,7 +253,7 @@ impl<'a> Site<'a> {
 
     /// Is output `index` wanted?
     pub fn wants(&self, index: usize) -> bool {
-        self.node.outputs.get(index).is_some_and(|name| !name.is_empty())
+        self.wanted.get(index) == Some(&true)
     }
 
     /// Refuses a node of which more than `most` outputs are wanted.
@@ -325,7 +365,16 @@ impl<'a> Site<'a> {
 
     /// Adds a constant to the inputs of the operator; its index there.
     pub fn add_constant(&mut self, constant: Constant) -> usize {
-        self.added.push(constant);
+        self.add(Added::Constant(constant))
+    }
+
+    /// Adds some value that has a row for every event, for an operator that makes rows of nothing; its index.
+    pub fn add_events(&mut self) -> usize {
+        self.add(Added::Events)
+    }
+
+    fn add(&mut self, added: Added) -> usize {
+        self.added.push(added);
         self.operands.len() + self.added.len() - 1
     }
 
@@ -423,8 +472,8 @@ impl<'a> Site<'a> {
         self.read.borrow_mut().extend(keys);
     }
 
-    /// Refuses attributes that nobody has read. Gives the constants that were added.
-    pub fn finish(self) -> Result<Vec<Constant>, Fault> {
+    /// Refuses attributes that nobody has read. Gives what was added.
+    pub fn finish(self) -> Result<Vec<Added>, Fault> {
         let read = self.read.into_inner();
         match self.node.attributes.keys().find(|key| !read.contains(key.as_str())) {
             Some(key) => Err(format!("its attribute '{key}' is not supported")),
@@ -453,9 +502,23 @@ pub(crate) struct Inputs<'a> {
     pub values: Vec<Option<Value>>,
     /// Where results live.
     pub device: &'a Device,
+    /// Events that can have no score, `[events, 1]` each time: a NaN went where none can be kept.
+    pub lost: Vec<Tensor<2, Bool>>,
 }
 
-impl Inputs<'_> {
+impl<'a> Inputs<'a> {
+    pub fn new(values: Vec<Option<Value>>, device: &'a Device) -> Self {
+        Self { values, device, lost: Vec::new() }
+    }
+
+    /// Leaves the events without a score that have a true value in `[events, numbers]`. For operators that make integers of floats: those
+    /// cannot carry a NaN to the score.
+    pub fn lose(&mut self, numbers: Tensor<2, Bool>) {
+        if numbers.dims()[1] > 0 {
+            self.lost.push(numbers.any_dim(1));
+        }
+    }
+
     /// Takes input `index`. It exists: `build` has looked.
     pub fn take(&mut self, index: usize) -> Value {
         self.values[index].take().expect("an input is there and taken once")

@@ -6,13 +6,13 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Bool, Device, Tensor, TensorData};
 
 use crate::graph::Graph;
 use crate::operator::Inputs;
 use crate::packed::Unpack;
 use crate::source::{Constant, Kind};
-use crate::value::{Value, as_ints};
+use crate::value::{Value, truncated, wrapped};
 
 /// A graph whose constants are on a device, ready to run.
 #[derive(Clone, Debug)]
@@ -79,19 +79,23 @@ impl Program {
 
     fn start_table(&self, table: &Tensor<2>) -> Pending {
         let mut values = self.constants.clone();
+        let mut lost = Vec::new();
         let (inputs, mut from) = (&self.graph.inputs, 0);
         for (slot, input) in inputs.iter().enumerate() {
             let width: usize = input.dims.iter().product();
             let columns =
                 if inputs.len() == 1 { table.clone() } else { table.clone().narrow(1, from, width) };
             from += width;
+            if input.kind != Kind::Float && width > 0 {
+                lost.push(columns.clone().is_nan().any_dim(1));
+            }
             values[slot] = Some(match input.kind {
                 Kind::Float => Value::Float(columns),
-                Kind::Int => Value::Int(as_ints(columns.int(), &self.device)),
+                Kind::Int => Value::Int(wrapped(truncated(columns, &self.device), input.int32)),
                 Kind::Bool => Value::Bool(columns.not_equal_scalar(0)),
             });
         }
-        self.run(values)
+        self.run(values, lost)
     }
 
     /// Runs a graph without an axis of events over whole tensors, one per input in order.
@@ -100,19 +104,20 @@ impl Program {
         for (slot, input) in inputs.iter().enumerate() {
             values[slot] = Some(Value::of(input, &self.device));
         }
-        let done = self.run(values).values.into_iter().zip(&self.graph.outputs);
+        let done = self.run(values, Vec::new()).values.into_iter().zip(&self.graph.outputs);
         done.map(|((value, _), output)| value.into_constant(&output.kind.dims)).collect()
     }
 
-    fn run(&self, mut values: Vec<Option<Value>>) -> Pending {
+    /// `lost` are the events that can have no score, as in [`Inputs::lost`].
+    fn run(&self, mut values: Vec<Option<Value>>, mut lost: Vec<Tensor<2, Bool>>) -> Pending {
         for (index, step) in self.graph.steps.iter().enumerate() {
             let mut fetch = |slot: &Option<usize>| {
                 slot.and_then(|slot| {
                     if self.last_use[slot] == index { values[slot].take() } else { values[slot].clone() }
                 })
             };
-            let mut inputs =
-                Inputs { values: step.inputs.iter().map(&mut fetch).collect(), device: &self.device };
+            let mut inputs = Inputs::new(step.inputs.iter().map(&mut fetch).collect(), &self.device);
+            inputs.lost = std::mem::take(&mut lost);
             // The same value may stand twice among the inputs: then the second fetch found it taken.
             if step.inputs.iter().zip(&inputs.values).any(|(slot, value)| slot.is_some() && value.is_none()) {
                 refill(&step.inputs, &mut inputs.values);
@@ -122,12 +127,29 @@ impl Program {
                     values[*slot] = Some(value);
                 }
             }
+            lost = inputs.lost;
         }
+        let lost = lost.into_iter().reduce(Tensor::bool_or);
         let outputs = self.graph.outputs.iter();
         let value = |slot: usize| values[slot].clone().expect("every output is made");
+        let value = |slot: usize| match &lost {
+            Some(lost) => without_score(value(slot), lost),
+            None => value(slot),
+        };
         let values = outputs.map(|output| (value(output.slot), output.kind.numbers())).collect();
         Pending { values, table: None }
     }
+}
+
+/// The numbers, with NaN for the events that can have no score.
+fn without_score(value: Value, lost: &Tensor<2, Bool>) -> Value {
+    let numbers = match value {
+        Value::Float(tensor) => tensor,
+        Value::Int(tensor) => tensor.float(),
+        Value::Bool(tensor) => tensor.float(),
+    };
+    let shape = numbers.dims();
+    Value::Float(numbers.expand(shape).mask_fill(lost.clone().expand(shape), f32::NAN))
 }
 
 fn refill(slots: &[Option<usize>], values: &mut [Option<Value>]) {

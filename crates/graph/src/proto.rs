@@ -3,7 +3,7 @@
 //! Field numbers are those of `onnx.proto` (ONNX IR version 13). Sub-graphs, functions, training information and text for people are not
 //! declared: prost skips them. What they mean for a graph is refused by name where a node needs them.
 //!
-//! An empty message takes two bytes in a file and a few hundred in memory, so the messages are counted ([`count`]) before any is decoded.
+//! An empty message takes two bytes in a file and a few hundred in memory, so messages and strings are counted ([`count`]) before any is decoded.
 
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 
@@ -146,35 +146,55 @@ pub struct Dim {
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Nothing {}
 
-/// Which fields of a message are messages again: (field number, what they hold).
-struct Nested(&'static [(u32, &'static Nested)]);
+/// Which fields of a message are messages again, or lists of strings.
+enum Nested {
+    /// (Field number, what it holds.)
+    Message(&'static [(u32, &'static Nested)]),
+    String,
+}
 
-const LEAF: Nested = Nested(&[]);
-const ATTRIBUTE: Nested = Nested(&[(5, &LEAF), (9, &LEAF)]);
-const NODE: Nested = Nested(&[(1, &LEAF), (2, &LEAF), (5, &ATTRIBUTE)]);
-const TENSOR: Nested = Nested(&[(6, &LEAF)]);
-const SHAPE: Nested = Nested(&[(1, &LEAF)]);
-const VALUE_INFO: Nested = Nested(&[(2, &Nested(&[(1, &Nested(&[(2, &SHAPE)]))]))]);
-const GRAPH: Nested = Nested(&[(1, &NODE), (5, &TENSOR), (11, &VALUE_INFO), (12, &VALUE_INFO), (15, &LEAF)]);
-const MODEL: Nested = Nested(&[(7, &GRAPH), (8, &LEAF)]);
+const STRING: Nested = Nested::String;
+const EMPTY: Nested = Nested::Message(&[]);
+const TENSOR: Nested = Nested::Message(&[(6, &STRING)]);
+const ATTRIBUTE: Nested = Nested::Message(&[(5, &TENSOR), (9, &STRING)]);
+const NODE: Nested = Nested::Message(&[(1, &STRING), (2, &STRING), (5, &ATTRIBUTE)]);
+const SHAPE: Nested = Nested::Message(&[(1, &EMPTY)]);
+const TENSOR_TYPE: Nested = Nested::Message(&[(2, &SHAPE)]);
+const TYPE: Nested = Nested::Message(&[(1, &TENSOR_TYPE), (4, &EMPTY), (5, &EMPTY)]);
+const VALUE_INFO: Nested = Nested::Message(&[(2, &TYPE)]);
+const GRAPH: Nested =
+    Nested::Message(&[(1, &NODE), (5, &TENSOR), (11, &VALUE_INFO), (12, &VALUE_INFO), (15, &EMPTY)]);
+const MODEL: Nested = Nested::Message(&[(7, &GRAPH), (8, &EMPTY)]);
 
-/// Number of messages and of strings in lists that decoding a model would make; stops counting above `most`.
-pub(crate) fn count(model: &[u8], most: usize) -> Result<usize, prost::DecodeError> {
-    let mut found = 0;
-    count_in(model, &MODEL, most, &mut found)?;
+/// What decoding a model would make.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Count {
+    pub messages: usize,
+    /// Strings in lists.
+    pub strings: usize,
+}
+
+/// Counts what decoding a model would make; stops above these numbers.
+pub(crate) fn count(model: &[u8], messages: usize, strings: usize) -> Result<Count, prost::DecodeError> {
+    let mut found = Count::default();
+    count_in(model, &MODEL, Count { messages, strings }, &mut found)?;
     Ok(found)
 }
 
 fn count_in(
     mut bytes: &[u8],
     level: &Nested,
-    most: usize,
-    found: &mut usize,
+    most: Count,
+    found: &mut Count,
 ) -> Result<(), prost::DecodeError> {
-    while !bytes.is_empty() && *found <= most {
+    let Nested::Message(fields) = level else {
+        found.strings += 1;
+        return Ok(());
+    };
+    found.messages += 1;
+    while !bytes.is_empty() && found.messages <= most.messages && found.strings <= most.strings {
         let (tag, wire) = decode_key(&mut bytes)?;
-        let nested = level.0.iter().find(|&&(field, _)| field == tag);
-        match nested {
+        match fields.iter().find(|&&(field, _)| field == tag) {
             Some((_, inner)) if wire == WireType::LengthDelimited => {
                 let length = decode_varint(&mut bytes)?;
                 let length = usize::try_from(length).unwrap_or(usize::MAX);
@@ -182,10 +202,7 @@ fn count_in(
                     // The decoder says the same in its own words.
                     return Ok(());
                 };
-                *found += 1;
-                if !inner.0.is_empty() {
-                    count_in(content, inner, most, found)?;
-                }
+                count_in(content, inner, most, found)?;
                 bytes = rest;
             }
             _ => skip_field(wire, tag, &mut bytes, DecodeContext::default())?,

@@ -2,7 +2,7 @@
 //!
 //! Two writers: the reader of ONNX files (`onnx.rs`), and whoever builds a network by hand with [`Source::node`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// A constant tensor on the host, row-major.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,6 +11,8 @@ pub struct Constant {
     pub dims: Vec<usize>,
     /// Its numbers, as many as the shape says.
     pub data: Data,
+    /// Have its integers 32 bits? Then arithmetic on them wraps around there.
+    pub int32: bool,
 }
 
 /// Numbers of one kind.
@@ -41,7 +43,7 @@ impl Constant {
 
     fn new(dims: Vec<usize>, data: Data) -> Self {
         assert_eq!(dims.iter().product::<usize>(), data.len(), "as many numbers as the shape says");
-        Self { dims, data }
+        Self { dims, data, int32: false }
     }
 
     /// A tensor of no numbers.
@@ -51,7 +53,7 @@ impl Constant {
             Kind::Int => Data::Ints(Vec::new()),
             Kind::Bool => Data::Bools(Vec::new()),
         };
-        Self { dims: dims.to_vec(), data }
+        Self { dims: dims.to_vec(), data, int32: false }
     }
 
     /// Kind of the numbers.
@@ -140,6 +142,8 @@ pub struct Input {
     pub name: String,
     /// Kind of its numbers.
     pub kind: Kind,
+    /// Have its integers 32 bits?
+    pub int32: bool,
     /// Shape per event.
     pub dims: Vec<usize>,
 }
@@ -164,6 +168,11 @@ pub struct Source {
 }
 
 impl Source {
+    /// Names of the values that the outputs need, outputs and inputs of nodes among them; what else a file holds is left alone.
+    pub(crate) fn needed(&self) -> HashSet<&str> {
+        needed(&self.nodes, &self.outputs)
+    }
+
     /// Is the size of an axis of an input left open, besides that of events?
     pub fn is_open(&self) -> bool {
         self.events && self.inputs.iter().any(|input| input.dims.contains(&0))
@@ -189,6 +198,18 @@ impl Source {
     }
 }
 
+/// Names of the values that lead to `outputs`; nodes stand in an order in which every value is made before it is used.
+pub(crate) fn needed<'a>(nodes: &'a [Node], outputs: &'a [String]) -> HashSet<&'a str> {
+    let mut needed: HashSet<&str> = outputs.iter().map(String::as_str).collect();
+    for node in nodes.iter().rev() {
+        if node.outputs.iter().any(|name| needed.contains(name.as_str())) {
+            needed.extend(node.inputs.iter().map(String::as_str));
+        }
+    }
+    needed.remove("");
+    needed
+}
+
 /// The set of ONNX operators that networks built by hand are written in.
 pub const OPSET: i64 = 21;
 
@@ -200,7 +221,7 @@ impl Source {
 
     /// Adds an input of floating-point numbers and gives its name back.
     pub fn input(&mut self, name: &str, dims: impl Into<Vec<usize>>) -> String {
-        self.inputs.push(Input { name: name.into(), kind: Kind::Float, dims: dims.into() });
+        self.inputs.push(Input { name: name.into(), kind: Kind::Float, int32: false, dims: dims.into() });
         name.into()
     }
 

@@ -35,11 +35,13 @@ pub struct Type {
     pub labels: Option<Vec<String>>,
     /// Is it (part of) the shape of a value with events, where [`EVENTS`] stands for their number? Few operators take such a value.
     pub(crate) shape: bool,
+    /// Have its integers 32 bits? Then arithmetic on them wraps around there ([`wrapped`]).
+    pub(crate) int32: bool,
 }
 
 impl Type {
     pub(crate) fn new(kind: Kind, events: bool, dims: impl Into<Vec<usize>>) -> Self {
-        Self { kind, events, dims: dims.into(), labels: None, shape: false }
+        Self { kind, events, dims: dims.into(), labels: None, shape: false, int32: false }
     }
 
     /// The same with another shape per event.
@@ -119,6 +121,15 @@ impl Value {
         }
     }
 
+    /// How many rows it has.
+    pub fn rows(&self) -> usize {
+        match self {
+            Self::Float(tensor) => tensor.dims()[0],
+            Self::Int(tensor) => tensor.dims()[0],
+            Self::Bool(tensor) => tensor.dims()[0],
+        }
+    }
+
     /// Brings a value of one row back to the host.
     pub fn into_constant(self, dims: &[usize]) -> Result<Constant, String> {
         let data = match self {
@@ -129,7 +140,7 @@ impl Value {
         if data.len() != dims.iter().product::<usize>() {
             refuse!("gave {} numbers for shape {dims:?}", data.len());
         }
-        Ok(Constant { dims: dims.to_vec(), data })
+        Ok(Constant { dims: dims.to_vec(), data, int32: false })
     }
 }
 
@@ -163,6 +174,24 @@ pub(crate) fn as_ints<const D: usize>(tensor: Tensor<D, Int>, device: &Device) -
 /// Integers from floating-point numbers, truncated toward zero, in the same width as [`ints`].
 pub(crate) fn truncated<const D: usize>(tensor: Tensor<D>, device: &Device) -> Tensor<D, Int> {
     tensor.cast(if *device == Device::flex() { IntDType::I64 } else { IntDType::I32 })
+}
+
+/// The integers modulo 2^32, between -2^31 and 2^31 - 1, if that is what `int32` asks for: what arithmetic on 32-bit integers gives.
+pub(crate) fn wrapped<const D: usize>(tensor: Tensor<D, Int>, int32: bool) -> Tensor<D, Int> {
+    match (int32, tensor.dtype()) {
+        (true, wide @ DType::I64) => tensor.cast(IntDType::I32).cast(IntDType::from(wide)),
+        _ => tensor,
+    }
+}
+
+/// The mean along an axis, with the digits that it has where all numbers are large and close to each other: what a first mean leaves is
+/// averaged again. Infinities stay what they are.
+pub(crate) fn mean<const D: usize>(x: Tensor<D>, axis: usize) -> Tensor<D> {
+    let numbers = x.dims()[axis] as f32;
+    let first = x.clone().sum_dim(axis).div_scalar(numbers);
+    let rest = (x - first.clone()).sum_dim(axis).div_scalar(numbers);
+    let lost = first.clone().is_finite().bool_not();
+    first + rest.mask_fill(lost, 0.0)
 }
 
 /// Axes of a value that is spread out: that of events (or 1), and `dims`, filled up with 1 in front.

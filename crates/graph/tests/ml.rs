@@ -158,7 +158,7 @@ fn build(operator: &str, attributes: &[(&str, Attribute)]) -> Result<Graph, Refu
     let outputs =
         if operator.ends_with("Classifier") { vec!["y0".into(), "y1".into()] } else { vec!["y0".to_owned()] };
     Graph::new(&Source {
-        inputs: vec![Input { name: "x".into(), kind: Kind::Float, dims: vec![3] }],
+        inputs: vec![Input { name: "x".into(), kind: Kind::Float, int32: false, dims: vec![3] }],
         outputs: outputs.clone(),
         nodes: vec![Node {
             domain: "ai.onnx.ml".into(),
@@ -211,15 +211,15 @@ fn trees_that_cannot_be_walked_are_refused_by_name() {
     let refusals: &[(&[(&str, Attribute)], &str)] = &[
         (&[("nodes_truenodeids", ints(&[7, 0, 0]))], "goes to node 7, which is not there"),
         (&[("nodes_truenodeids", ints(&[-1, 0, 0]))], "goes to node -1, which is not there"),
-        (&[("nodes_truenodeids", ints(&[0, 0, 0]))], "node 0 of tree 0 is reached twice"),
-        (&[("nodes_falsenodeids", ints(&[1, 0, 0]))], "node 1 of tree 0 is reached twice"),
+        (&[("nodes_truenodeids", ints(&[0, 0, 0]))], "node 0 of tree 0 leads back to itself"),
+        (&[("nodes_falsenodeids", ints(&[1, 0, 0]))], "node 2 is in no tree"),
         (
             &[
                 ("nodes_modes", split_twice),
                 ("nodes_truenodeids", ints(&[1, 0, 0])),
                 ("nodes_falsenodeids", ints(&[2, 0, 0])),
             ],
-            "node 0 of tree 0 is reached twice",
+            "node 0 of tree 0 leads back to itself",
         ),
         (&[("nodes_featureids", ints(&[3, 0, 0]))], "looks at feature 3; an event has 3"),
         (&[("nodes_featureids", ints(&[-1, 0, 0]))], "looks at feature -1"),
@@ -279,6 +279,30 @@ fn a_chain_without_end_is_refused_and_costs_little() {
     ]);
     let refusal = refusal.expect_err("too deep").to_string();
     assert!(refusal.contains("steps below its root"), "{refusal}");
+}
+
+#[test]
+fn a_tree_that_is_written_out_without_end_is_refused_and_costs_little() {
+    // Both children of every node are the next node: a few lines that stand for 2^40 leaves.
+    let count = 40;
+    let ids: Vec<i64> = (0..=count).collect();
+    let next: Vec<i64> = ids.iter().map(|id| (id + 1) % (count + 1)).collect();
+    let modes = ids.iter().map(|&id| if id < count { "BRANCH_LT" } else { "LEAF" }.to_owned()).collect();
+    let refusal = stump(&[
+        ("nodes_treeids", ints(&vec![0; ids.len()])),
+        ("nodes_nodeids", ints(&ids)),
+        ("nodes_featureids", ints(&vec![0; ids.len()])),
+        ("nodes_modes", Attribute::Texts(modes)),
+        ("nodes_values", Attribute::Floats(vec![0.0; ids.len()])),
+        ("nodes_truenodeids", ints(&next)),
+        ("nodes_falsenodeids", ints(&next)),
+        ("target_treeids", ints(&[0])),
+        ("target_nodeids", ints(&[count])),
+        ("target_ids", ints(&[0])),
+        ("target_weights", Attribute::Floats(vec![1.0])),
+    ]);
+    let refusal = refusal.expect_err("too many").to_string();
+    assert!(refusal.contains("has more than 1048576 nodes"), "{refusal}");
 }
 
 #[test]

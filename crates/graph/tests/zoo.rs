@@ -97,7 +97,6 @@ fn what_cannot_be_computed_is_refused_by_name() {
             "quant.onnx",
             "(operator Quant of qonnx.custom_op.general, opset 1): this operator is not supported; quantisation-aware",
         ),
-        ("zipmap.onnx", "is a sequence or a map, not a tensor; export with zipmap off"),
     ];
     assert_eq!(models(&folder("refused")).len(), expected.len());
     for (name, sentence) in expected {

@@ -110,7 +110,8 @@ impl Bundle {
         place: &dyn Fn(&str) -> String,
         mut take: impl FnMut(&str) -> Result<Vec<u8>, BundleError>,
     ) -> Result<Self, BundleError> {
-        let manifest = Manifest::parse(&manifest_bytes).map_err(|fault| fault.at(place(MANIFEST_FILE)))?;
+        let mut manifest =
+            Manifest::parse(&manifest_bytes).map_err(|fault| fault.at(place(MANIFEST_FILE)))?;
         let mut checked = |file: &str, sha256: &str| {
             let bytes = take(file)?;
             let computed = hex(&Sha256::digest(&bytes));
@@ -121,7 +122,8 @@ impl Bundle {
         };
         let weights = checked(&manifest.weights.file, &manifest.weights.sha256)?;
         let golden_bytes = checked(&manifest.golden.file, &manifest.golden.sha256)?;
-        let graph = network(&manifest, &weights).map_err(|fault| fault.at(place(&manifest.weights.file)))?;
+        let graph = network(&mut manifest, &weights);
+        let graph = graph.map_err(|fault| fault.at(place(&manifest.weights.file)))?;
         let outputs: Vec<String> =
             manifest.outputs.iter().filter(|output| *output != NO_SCORE).cloned().collect();
         let width = (!manifest.has_one_hot()).then(|| graph.input_numbers());
@@ -292,22 +294,41 @@ impl Bundle {
     }
 }
 
-/// The graph of a network, with as many outputs as the manifest names, and finite weights.
-pub(crate) fn network(manifest: &Manifest, weights: &[u8]) -> Result<Arc<Graph>, BundleFault> {
-    let source = manifest.architecture.source(manifest, weights)?;
-    refuse_infinite(&source)?;
+/// The graph of a network, with as many numbers as the manifest names. An output without a score is left out of both: whatever only it needs is
+/// not computed.
+pub(crate) fn network(manifest: &mut Manifest, weights: &[u8]) -> Result<Arc<Graph>, BundleFault> {
+    let mut source = manifest.architecture.source(manifest, weights)?;
+    refuse_nan(&source)?;
     let graph = Graph::new(&source).map_err(BundleFault::Graph)?;
-    let numbers: usize = graph.outputs().iter().map(|output| output.kind.numbers()).sum();
-    if numbers != manifest.outputs.len() {
-        return Err(BundleFault::Outputs { named: manifest.outputs.len(), numbers });
+    let numbers: Vec<usize> = graph.outputs().iter().map(|output| output.kind.numbers()).collect();
+    let all: usize = numbers.iter().sum();
+    if all != manifest.outputs.len() {
+        return Err(BundleFault::Outputs { named: manifest.outputs.len(), numbers: all });
     }
-    Ok(Arc::new(graph))
+    let mut names = manifest.outputs.as_slice();
+    let mut kept = Vec::new();
+    let mut outputs = Vec::new();
+    for (output, &count) in source.outputs.iter().zip(&numbers) {
+        let (mine, rest) = names.split_at(count);
+        names = rest;
+        if mine.iter().any(|name| name != NO_SCORE) {
+            kept.extend_from_slice(mine);
+            outputs.push(output.clone());
+        }
+    }
+    if outputs.len() == source.outputs.len() {
+        return Ok(Arc::new(graph));
+    }
+    manifest.outputs = kept;
+    source.outputs = outputs;
+    Graph::new(&source).map(Arc::new).map_err(BundleFault::Graph)
 }
 
-fn refuse_infinite(source: &Source) -> Result<(), BundleFault> {
+/// Infinite constants mask what must not count; what is multiplied is checked by the graph. NaN has no place in a constant.
+fn refuse_nan(source: &Source) -> Result<(), BundleFault> {
     for (name, constant) in &source.constants {
         let Data::Floats(values) = &constant.data else { continue };
-        if let Some(index) = values.iter().position(|value| !value.is_finite()) {
+        if let Some(index) = values.iter().position(|value| value.is_nan()) {
             return Err(BundleFault::NotFinite { tensor: name.clone(), index, value: values[index] });
         }
     }

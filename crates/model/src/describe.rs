@@ -1,5 +1,7 @@
 //! What a bundle is, in words and numbers: the same for every architecture.
 
+mod notes;
+
 use std::collections::HashSet;
 
 use serde::Serialize;
@@ -27,6 +29,8 @@ pub struct Description {
     pub inputs: Vec<InputInfo>,
     /// Numbers per event that go into the network.
     pub width: usize,
+    /// What to know about what goes in ([`Bundle::notes`]).
+    pub notes: Vec<String>,
     /// Names of the scores.
     pub outputs: Vec<String>,
     /// The operators of the network, in the order in which they run.
@@ -106,6 +110,7 @@ impl Bundle {
             architecture: self.architecture(),
             inputs: self.inputs().iter().map(InputInfo::new).collect(),
             width: graph.input_numbers(),
+            notes: self.notes(),
             outputs: self.outputs().to_vec(),
             layers,
             parameters,

@@ -6,11 +6,14 @@
 //!   `---- images ----------------------'           `---- layers ---------'    Sub Mul ReduceMean: the error
 //! ```
 
+mod scaling;
 #[cfg(test)]
 mod tests;
 
-use tamis_graph::{Axis, Constant, Data, Graph, KernelOp, StepInfo};
+use tamis_graph::{Axis, Constant, Data, Graph, Input, KernelOp, Kind, Link, StepInfo};
 use tamis_kernel::{Activation, Conv, ImageLayer, Layer, Pool, Pooling, Readout};
+
+use self::scaling::Scaling;
 
 /// What a chain is made of.
 #[derive(Clone, Debug)]
@@ -18,6 +21,15 @@ pub(crate) struct Network {
     pub images: Vec<ImageLayer>,
     pub layers: Vec<Layer>,
     pub readout: Readout,
+}
+
+/// A chain as far as it was read.
+#[derive(Default)]
+struct Reader {
+    images: Vec<ImageLayer>,
+    layers: Vec<Layer>,
+    /// What is still to be done to the numbers before the next layer.
+    waiting: Option<Scaling>,
 }
 
 /// Reads a chain of dense layers, or names the first step that is none of it.
@@ -47,38 +59,62 @@ impl Network {
                 outputs.len()
             ));
         };
-        let mut network = Self { images: Vec::new(), layers: Vec::new(), readout: Readout::Outputs };
+        if inputs[0].kind != Kind::Float {
+            return Err(cut_to_integers(&inputs[0]));
+        }
+        let mut reader = Reader::default();
         // The value that the chain has come to. The graph's own input is value 0.
         let mut at = 0;
         let mut steps = graph.steps().peekable();
         while let Some(step) = steps.peek() {
             let Some(operator) = step.kernel.filter(|_| reads(step, at)) else { break };
-            if !network.add(step, operator)? {
+            if !reader.add(step, operator)? {
                 break;
             }
             at = step.makes.ok_or_else(|| unknown(step))?;
             steps.next();
         }
         let rest: Vec<StepInfo<'_>> = steps.collect();
-        network.readout = match &rest[..] {
+        let readout = match &rest[..] {
+            [] if reader.waiting.is_some() => {
+                return Err("it ends with a scaling behind an activation".into());
+            }
+            [] if reader.layers.is_empty() && reader.images.is_empty() => {
+                return Err("it has no layer".into());
+            }
             [] if at == output.value() => Readout::Outputs,
+            [complement, pair]
+                if reader.is_pair(complement, pair, at) && pair.makes == Some(output.value()) =>
+            {
+                reader.layers.last_mut().into_iter().for_each(mirror);
+                Readout::Outputs
+            }
             [difference, square, mean]
-                if is_error(difference, square, mean, at) && mean.makes == Some(output.value()) =>
+                if reader.waiting.is_none()
+                    && is_error(difference, square, mean, at)
+                    && mean.makes == Some(output.value()) =>
             {
                 Readout::ReconstructionError
             }
             [step, ..] => return Err(unknown(step)),
             [] => return Err("its output is not the end of the chain".into()),
         };
-        if let Some(step) = graph.steps().last().filter(|_| network.layers.is_empty()) {
+        if let Some(step) = graph.steps().last().filter(|_| reader.layers.is_empty()) {
             let (operator, name) = (step.operator, step.name);
             return Err(format!(
                 "it ends with operator {operator} ('{name}'), and the fused kernels need a dense layer at the end"
             ));
         }
-        Ok(network)
+        Ok(Self { images: reader.images, layers: reader.layers, readout })
     }
+}
 
+/// Why an input is none for these kernels.
+pub(crate) fn cut_to_integers(input: &Input) -> String {
+    format!("its input '{}' is cut to integers, and the fused kernels know floats", input.name)
+}
+
+impl Reader {
     /// Adds a step. False, if it does not belong behind what is there.
     fn add(&mut self, step: &StepInfo<'_>, operator: KernelOp) -> Result<bool, String> {
         let numbers = |input: usize| constant(step, input);
@@ -88,17 +124,29 @@ impl Network {
         let activation = Activation::None;
         match operator {
             KernelOp::Identity => {}
-            KernelOp::Dense { inputs, outputs, weight, bias } => {
-                let (weight, bias) = (turned(numbers(weight)?, inputs, outputs), or_zeros(bias, outputs)?);
-                self.layers.push(Layer { inputs, outputs, weight, bias, activation });
-            }
-            KernelOp::AddRow { row } => {
-                let Some(layer) = self.layers.last_mut().filter(|layer| layer.activation == activation)
-                else {
-                    return Ok(false);
+            KernelOp::Dense { inputs, outputs, weight, bias, link } => {
+                let activation = match link {
+                    Link::None => Activation::None,
+                    Link::Logistic => Activation::Sigmoid,
+                    Link::Softmax => Activation::Softmax,
+                    Link::SoftmaxZero | Link::Probit => return Ok(false),
                 };
-                layer.bias.iter_mut().zip(numbers(row)?).for_each(|(bias, more)| *bias += more);
+                let (weight, bias) = (turned(numbers(weight)?, inputs, outputs), or_zeros(bias, outputs)?);
+                let mut layer = Layer { inputs, outputs, weight, bias, activation };
+                if let Some(scaling) = self.waiting.take() {
+                    scaling.fold_into_next(&mut layer)?;
+                }
+                self.layers.push(layer);
             }
+            KernelOp::Scale { means, factors, divisors, summands } => {
+                let list = |input: Option<usize>| input.map(numbers).transpose();
+                let [means, factors] = [list(means)?, list(factors)?];
+                let scaling =
+                    Scaling::new(step_numbers(step), means, factors, list(divisors)?, list(summands)?);
+                return Ok(self.scale(scaling));
+            }
+            KernelOp::Normalize => return Ok(self.is_distribution()),
+            _ if self.waiting.is_some() => return Ok(false),
             KernelOp::Conv { channels, axes, groups, outputs, weight, bias } if self.layers.is_empty() => {
                 let (weight, bias) = (numbers(weight)?.to_vec(), or_zeros(bias, outputs)?);
                 let axes = axes.map(axis);
@@ -125,6 +173,51 @@ impl Network {
             | KernelOp::Forest => return Ok(false),
         }
         Ok(true)
+    }
+
+    /// Folds a scaling into the layer before, or leaves it waiting for the next one. False, if it stands among images.
+    fn scale(&mut self, scaling: Scaling) -> bool {
+        if self.layers.is_empty() && !self.images.is_empty() {
+            return false;
+        }
+        match (self.layers.last_mut(), self.waiting.take()) {
+            (Some(layer), None) if layer.activation == Activation::None => scaling.fold_into_last(layer),
+            (_, Some(before)) => self.waiting = Some(before.then(&scaling)),
+            (_, None) => self.waiting = Some(scaling),
+        }
+        true
+    }
+
+    /// Do these steps put 1 less the last number, the probability of one class, before that number?
+    fn is_pair(&self, complement: &StepInfo<'_>, pair: &StepInfo<'_>, last: usize) -> bool {
+        let one = complement.inputs.first().copied().flatten().and_then(|(_, constant)| constant);
+        let is_one = matches!(one.map(|one| &one.data), Some(Data::Floats(one)) if **one == [1.0]);
+        let ends = self.waiting.is_none()
+            && self
+                .layers
+                .last()
+                .is_some_and(|layer| layer.outputs == 1 && layer.activation == Activation::Sigmoid);
+        ends && complement.operator == "Sub"
+            && is_one
+            && read_by(complement) == [last]
+            && pair.operator == "Concat"
+            && complement.makes.is_some_and(|made| read_by(pair) == [made, last])
+            && step_numbers(pair) == 2
+    }
+
+    /// Are the numbers of the last layer parts of 1? To bring their sum to 1 changes nothing then.
+    fn is_distribution(&self) -> bool {
+        let Some(last) = self.layers.last().filter(|_| self.waiting.is_none()) else { return false };
+        let minus = |pair: (&f32, &f32)| *pair.0 == -*pair.1;
+        match last.activation {
+            Activation::Softmax => true,
+            // A logistic function of x, and one of -x.
+            Activation::Sigmoid if last.outputs == 2 => {
+                let (first, second) = last.weight.split_at(last.inputs);
+                first.iter().zip(second).all(minus) && last.bias[0] == -last.bias[1]
+            }
+            _ => false,
+        }
     }
 
     /// Gives the last layer its activation. False, if it has one already or there is none.
@@ -159,16 +252,27 @@ fn reads(step: &StepInfo<'_>, value: usize) -> bool {
     values.next().is_some_and(|&(slot, _)| slot == value) && values.next().is_none()
 }
 
+/// Numbers per event that a step makes.
+fn step_numbers(step: &StepInfo<'_>) -> usize {
+    step.output.iter().product()
+}
+
+/// The numbers of values, without constants, that a step reads.
+fn read_by(step: &StepInfo<'_>) -> Vec<usize> {
+    step.inputs.iter().flatten().filter(|(_, constant)| constant.is_none()).map(|&(slot, _)| slot).collect()
+}
+
+/// Makes of a layer of one output that of two: a logistic function of -x is 1 less that of x.
+fn mirror(layer: &mut Layer) {
+    let minus = |numbers: &[f32]| -> Vec<f32> { numbers.iter().map(|number| -number).collect() };
+    layer.weight = [minus(&layer.weight), layer.weight.clone()].concat();
+    layer.bias = [minus(&layer.bias), layer.bias.clone()].concat();
+    layer.outputs = 2;
+}
+
 /// Are these the steps from the input and the last layer to the mean of their squared difference?
 fn is_error(difference: &StepInfo<'_>, square: &StepInfo<'_>, mean: &StepInfo<'_>, last: usize) -> bool {
-    let slots = |step: &StepInfo<'_>| -> Vec<usize> {
-        step.inputs
-            .iter()
-            .flatten()
-            .filter(|(_, constant)| constant.is_none())
-            .map(|&(slot, _)| slot)
-            .collect()
-    };
+    let slots = read_by;
     let mut ends = slots(difference);
     ends.sort_unstable();
     let one_number = mean.output.iter().product::<usize>() == 1;

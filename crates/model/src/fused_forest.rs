@@ -1,9 +1,10 @@
 //! A forest of decision trees in the language of the fused kernels, with what follows the trees: the two scores of one output, the link, the class.
 
-use tamis_graph::{Aggregate, Choice, Forest, Graph, KernelOp, Link, Pair, Test, TreeNode};
+use tamis_graph::{Aggregate, Choice, Forest, Graph, KernelOp, Kind, Link, Pair, Test, TreeNode};
 use tamis_kernel::{Comparison, Finish, ForestSpec, Missing, Node, Tree};
 
 use crate::fused::FloatRoom;
+use crate::fused_chain::cut_to_integers;
 
 /// A graph that is one forest.
 #[derive(Debug)]
@@ -27,9 +28,12 @@ enum Given {
 impl FusedForest {
     /// Compiles a graph whose only step with work in it is a forest.
     pub fn new(graph: &Graph) -> Result<Self, String> {
-        let [_] = graph.inputs() else {
+        let [input] = graph.inputs() else {
             return Err(format!("{} inputs; the fused kernels know one", graph.inputs().len()));
         };
+        if input.kind != Kind::Float {
+            return Err(cut_to_integers(input));
+        }
         let mut found: Option<&Forest> = None;
         // What is known of values: the input is value 0.
         let mut known: Vec<(usize, Option<Given>)> = vec![(0, None)];

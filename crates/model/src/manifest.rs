@@ -47,7 +47,7 @@ pub(crate) struct Manifest {
     pub image: Option<Image>,
     /// `deep_sets` only.
     pub set: Option<Set>,
-    /// Names of the scores; `-` is a number that is none.
+    /// Names of the scores; `-` is a number that is none. Once there is a graph: without the outputs that are none at all.
     pub outputs: Vec<String>,
     #[serde(rename = "input", default)]
     pub inputs: Vec<Input>,

@@ -1,7 +1,8 @@
 //! From nodes that refer to each other in any way to a checked [`Forest`].
 //!
 //! Every tree is walked from its root with a list of what is still to do, never by recursion: a file can hold a chain of a million nodes. A node
-//! that is met twice ends the walk, so cycles do too.
+//! that several paths lead to is written once for each (converters write categories so), up to the most nodes that a forest may have; one that
+//! leads back to itself ends the walk.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -109,6 +110,13 @@ struct Tree {
     leaves: usize,
 }
 
+/// What is still to be done.
+enum ToDo {
+    Write(Place),
+    /// Everything below this node is written.
+    Leave(usize),
+}
+
 /// A node that is still to be written.
 struct Place {
     draft: usize,
@@ -120,6 +128,8 @@ struct Place {
 struct Grower<'a> {
     draft: &'a Draft,
     used: Vec<bool>,
+    /// Is the node on the path from the root to where the walk is?
+    on_path: Vec<bool>,
     nodes: Vec<TreeNode>,
     weights: Vec<Weight>,
     depth: usize,
@@ -128,20 +138,28 @@ struct Grower<'a> {
 impl<'a> Grower<'a> {
     fn new(draft: &'a Draft) -> Self {
         let used = vec![false; draft.nodes.len()];
-        Self { draft, used, nodes: Vec::new(), weights: Vec::new(), depth: 0 }
+        Self { draft, on_path: used.clone(), used, nodes: Vec::new(), weights: Vec::new(), depth: 0 }
     }
 
     fn tree(&mut self, name: i64, root: usize) -> Result<Tree, Fault> {
         let at = self.room(1)?;
         let mut tree = Tree { root: at as u32, names: BTreeMap::new(), leaves: 0 };
-        let mut to_do = vec![Place { draft: root, at, depth: 0 }];
+        let mut to_do = vec![ToDo::Write(Place { draft: root, at, depth: 0 })];
         // Nodes that repeat another: (where, what). A set has one true child and many tests that lead to it.
         let mut copies = Vec::new();
-        while let Some(Place { draft, at, depth }) = to_do.pop() {
+        while let Some(next) = to_do.pop() {
+            let Place { draft, at, depth } = match next {
+                ToDo::Write(place) => place,
+                ToDo::Leave(draft) => {
+                    self.on_path[draft] = false;
+                    continue;
+                }
+            };
             let node = &self.draft.nodes[draft];
             let here = || format!("node {} of tree {name}", node.id);
-            if std::mem::replace(&mut self.used[draft], true) {
-                refuse!("{} is reached twice; every node must have one parent", here());
+            self.used[draft] = true;
+            if self.on_path[draft] {
+                refuse!("{} leads back to itself", here());
             }
             if depth > DEPTH_MAX {
                 refuse!("{} is more than {DEPTH_MAX} steps below its root", here());
@@ -160,8 +178,10 @@ impl<'a> Grower<'a> {
                         self.split(split, at, &mut copies).map_err(|fault| format!("{} {fault}", here()))?;
                     let (yes, no) = if split.exchanged() { (pair[1], pair[0]) } else { (pair[0], pair[1]) };
                     let depth = depth + split.members.len().max(1);
-                    to_do.push(Place { draft: split.no, at: no, depth });
-                    to_do.push(Place { draft: split.yes, at: yes, depth });
+                    self.on_path[draft] = true;
+                    to_do.push(ToDo::Leave(draft));
+                    to_do.push(ToDo::Write(Place { draft: split.no, at: no, depth }));
+                    to_do.push(ToDo::Write(Place { draft: split.yes, at: yes, depth }));
                 }
             }
         }

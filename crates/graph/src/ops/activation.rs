@@ -8,17 +8,27 @@ use burn::tensor::{Tensor, activation};
 use crate::error::{Fault, refuse};
 use crate::operator::{Built, Inputs, KernelOp, Operator, Site};
 use crate::source::{Data, Kind};
-use crate::value::Value;
+use crate::value::{Value, wrapped};
 
 /// The function, with what it is set to.
 #[derive(Clone, Copy, Debug)]
 enum Unary {
     Abs,
+    Acos,
+    Acosh,
+    Asin,
+    Asinh,
+    Atan,
+    Atanh,
+    Ceil,
     Celu { alpha: f32 },
     Clip { low: f32, high: f32 },
+    Cos,
+    Cosh,
     Elu { alpha: f32 },
     Erf,
     Exp,
+    Floor,
     Gelu { tanh: bool },
     HardSigmoid { alpha: f32, beta: f32 },
     HardSwish,
@@ -27,11 +37,16 @@ enum Unary {
     Neg,
     Reciprocal,
     Relu,
+    Round,
     Selu { alpha: f32, gamma: f32 },
     Sigmoid,
+    Sign,
+    Sin,
+    Sinh,
     Softplus,
     Softsign,
     Sqrt,
+    Tan,
     Tanh,
 }
 
@@ -42,6 +57,21 @@ pub(super) fn unary(site: &mut Site<'_>) -> Result<Built, Fault> {
     // Hints for memory in opset 5 and before, which some converters still write.
     site.ignore(&["consumed_inputs"]);
     let function = match site.operator() {
+        "Acos" => Unary::Acos,
+        "Acosh" => Unary::Acosh,
+        "Asin" => Unary::Asin,
+        "Asinh" => Unary::Asinh,
+        "Atan" => Unary::Atan,
+        "Atanh" => Unary::Atanh,
+        "Ceil" => Unary::Ceil,
+        "Cos" => Unary::Cos,
+        "Cosh" => Unary::Cosh,
+        "Floor" => Unary::Floor,
+        "Round" => Unary::Round,
+        "Sign" => Unary::Sign,
+        "Sin" => Unary::Sin,
+        "Sinh" => Unary::Sinh,
+        "Tan" => Unary::Tan,
         "Celu" => Unary::Celu { alpha: site.float("alpha", 1.0)? },
         "Elu" => Unary::Elu { alpha: site.float("alpha", 1.0)? },
         "Erf" => Unary::Erf,
@@ -81,7 +111,7 @@ pub(super) fn unary_numeric(site: &mut Site<'_>) -> Result<Built, Fault> {
     let output = site.input(0)?.clone();
     match output.kind {
         Kind::Float => Built::one(if negate { Unary::Neg } else { Unary::Abs }, output),
-        Kind::Int => Built::one(IntUnary { negate }, output),
+        Kind::Int => Built::one(IntUnary { negate, int32: output.int32 }, output),
         Kind::Bool => Err("works on truth values; only numbers are supported".into()),
     }
 }
@@ -138,6 +168,24 @@ impl Unary {
     fn apply(self, x: Tensor<2>) -> Tensor<2> {
         match self {
             Self::Abs => x.abs(),
+            Self::Acos => x.acos(),
+            Self::Acosh => x.acosh(),
+            Self::Asin => x.asin(),
+            Self::Asinh => x.asinh(),
+            Self::Atan => x.atan(),
+            Self::Atanh => x.atanh(),
+            Self::Ceil => x.ceil(),
+            Self::Cos => x.cos(),
+            Self::Cosh => x.cosh(),
+            Self::Floor => x.floor(),
+            Self::Round => x.round(),
+            Self::Sign => {
+                let nan = x.clone().is_nan();
+                x.sign().mask_fill(nan, f32::NAN)
+            }
+            Self::Sin => x.sin(),
+            Self::Sinh => x.sinh(),
+            Self::Tan => x.tan(),
             Self::Celu { alpha } => {
                 below_zero(x, |x| x.div_scalar(alpha).exp().sub_scalar(1.0).mul_scalar(alpha))
             }
@@ -185,12 +233,14 @@ fn between(x: Tensor<2>, low: f32, high: f32) -> Tensor<2> {
 #[derive(Debug)]
 struct IntUnary {
     negate: bool,
+    int32: bool,
 }
 
 impl Operator for IntUnary {
     fn run(&self, inputs: &mut Inputs<'_>) -> Vec<Value> {
         let x = inputs.int(0);
-        vec![Value::Int(if self.negate { x.neg() } else { x.abs() })]
+        let y = if self.negate { x.neg() } else { x.abs() };
+        vec![Value::Int(wrapped(y, self.int32))]
     }
 }
 

@@ -1,4 +1,4 @@
-//! Functions of two numbers: Add, Sub, Mul, Div, Pow, PRelu, with broadcasting.
+//! Functions of two numbers: Add, Sub, Mul, Div, Mod, Pow, PRelu, with broadcasting.
 //!
 //! Most of them combine rows with rows or rows with one constant row; those work on the rows as they are. The others are spread out.
 
@@ -8,7 +8,7 @@ use burn::tensor::{Int, Tensor};
 use crate::error::{Fault, refuse};
 use crate::operator::{Built, Inputs, KernelOp, Operator, Site};
 use crate::source::{Constant, Data, Kind};
-use crate::value::{AXES, Broadcast, Type, Value, as_ints, rows, spread};
+use crate::value::{AXES, Broadcast, Type, Value, as_ints, rows, spread, wrapped};
 
 /// A function of two numbers of the same kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,13 +28,18 @@ pub(super) enum Meeting {
     Spread([[usize; AXES]; 2]),
 }
 
-/// Types two operands; `kind` is that of the result.
+/// Types the first two operands of a node; `kind` is that of the result.
 pub(super) fn meet(site: &Site<'_>, kind: Kind) -> Result<(Meeting, Type), Fault> {
-    let (a, b) = (site.input(0)?, site.input(1)?);
+    meeting(site.input(0)?, site.input(1)?, kind)
+}
+
+/// The same for any two.
+pub(super) fn meeting(a: &Type, b: &Type, kind: Kind) -> Result<(Meeting, Type), Fault> {
     let joint = Broadcast::new(a, b)?;
     let as_rows =
         |axes: &[usize; AXES]| *axes == crate::value::axes(&joint.dims) || axes.iter().all(|&axis| axis == 1);
-    let output = Type::new(kind, joint.events, joint.dims.clone());
+    let int32 = kind == Kind::Int && a.int32;
+    let output = Type { int32, ..Type::new(kind, joint.events, joint.dims.clone()) };
     let meeting =
         if joint.operands.iter().all(as_rows) { Meeting::Rows } else { Meeting::Spread(joint.operands) };
     Ok((meeting, output))
@@ -44,11 +49,12 @@ pub(super) fn meet(site: &Site<'_>, kind: Kind) -> Result<(Meeting, Type), Fault
 struct Arithmetic {
     function: Binary,
     meeting: Meeting,
-    /// Which input is a constant row as long as the result, if one is.
+    /// Which input is constant, one number or a row as long as the other input and the result, if one is.
     row: Option<usize>,
+    int32: bool,
 }
 
-/// Add, Sub, Mul, Div. Integers are divided toward zero; something divided by 0 is 0.
+/// Add, Sub, Mul, Div. Integers wrap around at the width that the file gives them; they are divided toward zero, and something divided by 0 is 0.
 pub(super) fn arithmetic(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(2, 2)?;
     if site.opset < 7 && (site.int("axis")?.is_some() || site.flag("broadcast", false)?) {
@@ -69,11 +75,51 @@ pub(super) fn arithmetic(site: &mut Site<'_>) -> Result<Built, Fault> {
     }
     let (meeting, output) = meet(site, kind)?;
     let is_row = |index: &usize| {
+        let as_long = |operand: &Type| operand.numbers() == output.numbers();
         kind == Kind::Float
-            && site.constant(*index).is_some_and(|constant| constant.len() == output.numbers())
+            && site.constant(*index).is_some_and(|constant| [1, output.numbers()].contains(&constant.len()))
+            && site.input(1 - index).is_ok_and(as_long)
     };
     let row = (0..2).find(is_row);
-    Built::one(Arithmetic { function, meeting, row }, output)
+    if let Some(value) = kept(site, function, &output) {
+        return Built::one(Kept { value }, output);
+    }
+    let int32 = output.int32;
+    Built::one(Arithmetic { function, meeting, row, int32 }, output)
+}
+
+/// One of the two inputs, as it is: the other changes nothing. LightGBM's classifiers end with a product with 1.
+#[derive(Debug)]
+struct Kept {
+    value: usize,
+}
+
+impl Operator for Kept {
+    fn run(&self, inputs: &mut Inputs<'_>) -> Vec<Value> {
+        vec![inputs.take(self.value)]
+    }
+
+    fn as_kernel(&self) -> Option<KernelOp> {
+        Some(KernelOp::Identity)
+    }
+}
+
+/// Which input comes out as it is, because the other one is a constant that changes nothing.
+fn kept(site: &Site<'_>, function: Binary, output: &Type) -> Option<usize> {
+    let neutral = match function {
+        // A sum with 0 makes 0 of -0.
+        Binary::Add => return None,
+        Binary::Sub => 0.0,
+        Binary::Mul | Binary::Div => 1.0,
+    };
+    let is_neutral = |index: &usize| match site.constant(*index).map(|constant| &constant.data) {
+        Some(Data::Floats(numbers)) => numbers.iter().all(|&number| number == neutral),
+        Some(Data::Ints(numbers)) => numbers.iter().all(|&number| number as f32 == neutral),
+        Some(Data::Bools(_)) | None => false,
+    };
+    let stays = |index: &usize| site.input(1 - index).is_ok_and(|value| value == output);
+    let from = usize::from(function != Binary::Mul);
+    (from..2).rev().find(|index| is_neutral(index) && stays(index)).map(|index| 1 - index)
 }
 
 impl Operator for Arithmetic {
@@ -85,10 +131,11 @@ impl Operator for Arithmetic {
             }),
             (Value::Int(a), Value::Int(b)) => {
                 let b = if self.function == Binary::Div { without_zeros(b) } else { b };
-                Value::Int(match self.meeting {
+                let result = match self.meeting {
                     Meeting::Rows => self.function.apply(a, b),
                     Meeting::Spread([x, y]) => rows(self.function.apply(spread(a, x), spread(b, y))),
-                })
+                };
+                Value::Int(wrapped(result, self.int32))
             }
             (a, b) => unreachable!("kinds were checked: {a:?}, {b:?}"),
         };
@@ -96,10 +143,58 @@ impl Operator for Arithmetic {
     }
 
     fn as_kernel(&self) -> Option<KernelOp> {
-        match (self.function, &self.meeting, self.row) {
-            (Binary::Add, Meeting::Rows, Some(row)) => Some(KernelOp::AddRow { row }),
-            _ => None,
+        let (Meeting::Rows, row @ Some(at)) = (&self.meeting, self.row) else { return None };
+        let [mut means, mut factors, mut divisors, mut summands] = [None; 4];
+        match self.function {
+            Binary::Add => summands = row,
+            Binary::Mul => factors = row,
+            Binary::Sub if at == 1 => means = row,
+            Binary::Div if at == 1 => divisors = row,
+            Binary::Sub | Binary::Div => return None,
         }
+        Some(KernelOp::Scale { means, factors, divisors, summands })
+    }
+}
+
+/// What is left of a division of integers.
+#[derive(Debug)]
+struct Modulo {
+    meeting: Meeting,
+    /// Has it the sign of the dividend, as in C, instead of that of the divisor, as in Python?
+    as_in_c: bool,
+}
+
+/// `Mod`, of integers; something modulo 0 is 0.
+pub(super) fn modulo(site: &mut Site<'_>) -> Result<Built, Fault> {
+    site.inputs_between(2, 2)?;
+    let as_in_c = site.flag("fmod", false)?;
+    site.input_of(0, Kind::Int)?;
+    site.input_of(1, Kind::Int)?;
+    let (meeting, output) = meet(site, Kind::Int)?;
+    Built::one(Modulo { meeting, as_in_c }, output)
+}
+
+impl Operator for Modulo {
+    fn run(&self, inputs: &mut Inputs<'_>) -> Vec<Value> {
+        let (a, b) = (inputs.int(0), inputs.int(1));
+        vec![Value::Int(match self.meeting {
+            Meeting::Rows => self.apply(a, b),
+            Meeting::Spread([x, y]) => rows(self.apply(spread(a, x), spread(b, y))),
+        })]
+    }
+}
+
+impl Modulo {
+    fn apply<const D: usize>(&self, a: Tensor<D, Int>, b: Tensor<D, Int>) -> Tensor<D, Int> {
+        // Everything is a multiple of 1.
+        let b = b.clone().mask_fill(b.equal_scalar(0), 1);
+        if !self.as_in_c {
+            return a.remainder(b);
+        }
+        let left = a.clone().abs().remainder(b.abs());
+        let shape: [usize; D] = left.dims();
+        let below = a.lower_scalar(0).expand(shape);
+        left.clone().mask_where(below, left.neg())
     }
 }
 
@@ -124,6 +219,7 @@ impl Binary {
 #[derive(Debug)]
 struct Power {
     meeting: Meeting,
+    int32: bool,
     /// An exponent that is the same for all, if it is known.
     exponent: Option<f32>,
 }
@@ -141,7 +237,8 @@ pub(super) fn pow(site: &mut Site<'_>) -> Result<Built, Fault> {
         _ => None,
     };
     let (meeting, output) = meet(site, kind)?;
-    Built::one(Power { meeting, exponent }, output)
+    let int32 = output.int32;
+    Built::one(Power { meeting, exponent, int32 }, output)
 }
 
 impl Operator for Power {
@@ -152,10 +249,13 @@ impl Operator for Power {
             Value::Bool(_) => unreachable!("kinds were checked"),
         };
         match (inputs.take(0), inputs.take(1)) {
-            (Value::Int(a), Value::Int(b)) => vec![Value::Int(match self.meeting {
-                Meeting::Rows => a.powi(b),
-                Meeting::Spread([x, y]) => rows(spread(a, x).powi(spread(b, y))),
-            })],
+            (Value::Int(a), Value::Int(b)) => {
+                let power = match self.meeting {
+                    Meeting::Rows => integer_power(a, b),
+                    Meeting::Spread([x, y]) => rows(integer_power(spread(a, x), spread(b, y))),
+                };
+                vec![Value::Int(wrapped(power, self.int32))]
+            }
             (base, exponent) => {
                 let whole = matches!(base, Value::Int(_));
                 let (a, b) = (float(base), float(exponent));
@@ -176,6 +276,15 @@ impl Operator for Power {
             }
         }
     }
+}
+
+/// A power in integers: `1 / base^n` is truncated, so it is 0 but for a base of 1 or -1. (0 to a negative power is undefined in ONNX; 0 here.)
+fn integer_power<const D: usize>(base: Tensor<D, Int>, exponent: Tensor<D, Int>) -> Tensor<D, Int> {
+    let power = base.clone().powi(exponent.clone().abs());
+    let fraction = exponent.lower_scalar(0);
+    let vanishes = base.abs().not_equal_scalar(1);
+    let shape: [usize; D] = power.dims();
+    power.mask_fill(fraction.expand(shape).bool_and(vanishes.expand(shape)), 0)
 }
 
 /// The value, times a slope where it is negative.

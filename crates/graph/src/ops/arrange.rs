@@ -126,6 +126,10 @@ impl Operator for Transpose {
     fn run(&self, inputs: &mut Inputs<'_>) -> Vec<Value> {
         vec![each!(inputs.take(0), x => rows(spread(x, self.from).permute(self.order)))]
     }
+
+    fn moves(&self) -> bool {
+        true
+    }
 }
 
 /// Axes repeated.
@@ -146,6 +150,9 @@ pub(super) fn expand(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(2, 2)?;
     let x = site.input(0)?.clone();
     let wanted = site.known_shape(1)?;
+    if let (false, &[EVENTS, ..]) = (x.events, wanted) {
+        return expand_to_events(site, &x);
+    }
     let (front, wanted) =
         wanted.split_at(if x.events { (wanted.len() + 1).saturating_sub(x.rank()) } else { 0 });
     let keeps_events = match front {
@@ -168,6 +175,44 @@ pub(super) fn expand(site: &mut Site<'_>) -> Result<Built, Fault> {
     let (from, to) = (axes(&x.dims), axes(&joint.dims));
     let times = std::array::from_fn(|axis| if from[axis] == to[axis] { 1 } else { to[axis] });
     repeat(&x, from, times, joint.dims)
+}
+
+/// Constant numbers repeated in every event.
+#[derive(Debug)]
+struct RepeatForEvents {
+    repeat: Repeat,
+    events: usize,
+}
+
+impl Operator for RepeatForEvents {
+    fn run(&self, inputs: &mut Inputs<'_>) -> Vec<Value> {
+        let events = inputs.take(self.events).rows();
+        let repeated = self.repeat.run(inputs).swap_remove(0);
+        vec![each!(repeated, row => row.clone().expand([events, row.dims()[1]]))]
+    }
+}
+
+/// Expand of a constant to a shape that begins with the number of events.
+fn expand_to_events(site: &mut Site<'_>, x: &Type) -> Result<Built, Fault> {
+    let wanted = &site.known_shape(1)?[1..];
+    let sizes: Option<Vec<usize>> = wanted.iter().map(|&size| usize::try_from(size).ok()).collect();
+    let own = match &x.dims[..] {
+        // An axis of size 1 where the events will be.
+        [1, own @ ..] if own.len() == wanted.len() => Some(own),
+        own if own.len() <= wanted.len() => Some(own),
+        _ => None,
+    };
+    let (Some(sizes), Some(own)) = (sizes.filter(|_| !wanted.contains(&EVENTS)), own) else {
+        refuse!("makes an impossible shape of {:?}", x.dims);
+    };
+    let [own, target] = [own.to_vec(), sizes].map(|dims| Type::new(x.kind, false, dims));
+    target.check()?;
+    let joint = Broadcast::new(&own, &target)?;
+    let (from, to) = (axes(&own.dims), axes(&joint.dims));
+    let times = std::array::from_fn(|axis| if from[axis] == to[axis] { 1 } else { to[axis] });
+    let output = Type { events: true, ..x.with_dims(joint.dims) };
+    let events = site.add_events();
+    Built::one(RepeatForEvents { repeat: Repeat { from, times }, events }, output)
 }
 
 /// Tile: every axis repeated so many times.

@@ -1,18 +1,19 @@
 //! Cast: numbers of another kind.
 //!
-//! To integers: truncated toward zero; what does not fit is undefined in ONNX, and the nearest integer (0 for what is not a number) here. To
-//! truth values: whatever is not 0 is true, what is not a number included.
+//! To integers: truncated toward zero; what does not fit is undefined in ONNX, and the nearest integer here; an event in which a NaN becomes an
+//! integer has no score. Integers of 64 bits that become some of 32 bits wrap around. To truth values: whatever is not 0 is true, what is not a number included.
 
 use crate::error::{Fault, refuse};
 use crate::onnx;
 use crate::operator::{Built, Inputs, Operator, Site};
 use crate::ops::reshape::Same;
 use crate::source::Kind;
-use crate::value::{Value, as_ints, truncated};
+use crate::value::{Type, Value, as_ints, truncated, wrapped};
 
 #[derive(Debug)]
 struct Cast {
     to: Kind,
+    int32: bool,
 }
 
 /// Cast.
@@ -21,17 +22,17 @@ pub(super) fn cast(site: &mut Site<'_>) -> Result<Built, Fault> {
     // Both are about 8-bit floating point.
     site.ignore(&["round_mode", "saturate"]);
     let Some(to) = site.int("to")? else { refuse!("does not say to which data type") };
-    let to = onnx::kind(i32::try_from(to).unwrap_or(0))?;
+    let to = i32::try_from(to).unwrap_or(0);
+    let (to, int32) = (onnx::kind(to)?, to == onnx::INT32);
     let x = site.input_or_shape(0)?.clone();
     if x.labels.is_some() {
         refuse!("makes numbers of text; export the model with integer labels");
     }
-    if x.kind == to {
-        return Built::one(Same, x);
+    if x.kind == to && (x.int32 || !int32) {
+        return Built::one(Same, Type { int32, ..x });
     }
-    let mut output = site.input(0)?.clone();
-    output.kind = to;
-    Built::one(Cast { to }, output)
+    let output = Type { kind: to, int32, ..site.input(0)?.clone() };
+    Built::one(Cast { to, int32 }, output)
 }
 
 impl Operator for Cast {
@@ -39,7 +40,12 @@ impl Operator for Cast {
         vec![match (inputs.take(0), self.to) {
             (Value::Int(x), Kind::Float) => Value::Float(x.float()),
             (Value::Bool(x), Kind::Float) => Value::Float(x.float()),
-            (Value::Float(x), Kind::Int) => Value::Int(truncated(x, inputs.device)),
+            (Value::Float(x), Kind::Int) => {
+                inputs.lose(x.clone().is_nan());
+                let x = truncated(x, inputs.device);
+                Value::Int(if self.int32 { x.clamp(i32::MIN, i32::MAX) } else { x })
+            }
+            (Value::Int(x), Kind::Int) => Value::Int(wrapped(x, self.int32)),
             (Value::Bool(x), Kind::Int) => Value::Int(as_ints(x.int(), inputs.device)),
             (Value::Float(x), Kind::Bool) => Value::Bool(x.not_equal_scalar(0.0)),
             (Value::Int(x), Kind::Bool) => Value::Bool(x.not_equal_scalar(0)),

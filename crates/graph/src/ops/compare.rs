@@ -157,6 +157,46 @@ impl Operator for Not {
     }
 }
 
+/// Which floating-point numbers are special.
+#[derive(Clone, Copy, Debug)]
+enum Special {
+    Nan,
+    Infinity { negative: bool, positive: bool },
+}
+
+/// `IsNaN`, `IsInf`.
+pub(super) fn special(site: &mut Site<'_>) -> Result<Built, Fault> {
+    site.inputs_between(1, 1)?;
+    site.outputs_at_most(1)?;
+    let question = match site.operator() {
+        "IsNaN" => Special::Nan,
+        "IsInf" => Special::Infinity {
+            negative: site.flag("detect_negative", true)?,
+            positive: site.flag("detect_positive", true)?,
+        },
+        other => refuse!("'{other}' asks nothing of a number"),
+    };
+    let x = site.input_of(0, Kind::Float)?;
+    Built::one(question, Type { kind: Kind::Bool, ..x.clone() })
+}
+
+impl Operator for Special {
+    fn run(&self, inputs: &mut Inputs<'_>) -> Vec<Value> {
+        let x = inputs.float(0);
+        vec![Value::Bool(match *self {
+            Self::Nan => x.is_nan(),
+            Self::Infinity { negative: true, positive: true } => x.is_inf(),
+            Self::Infinity { negative: true, positive: false } => x.equal_scalar(f32::NEG_INFINITY),
+            Self::Infinity { negative: false, positive: true } => x.equal_scalar(f32::INFINITY),
+            Self::Infinity { negative: false, positive: false } => x.equal_scalar(f32::NAN),
+        })]
+    }
+
+    fn takes_missing(&self) -> bool {
+        true
+    }
+}
+
 /// The second input where the first is true, else the third.
 #[derive(Debug)]
 struct Where {

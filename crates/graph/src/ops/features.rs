@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 
 use crate::error::{Fault, refuse};
-use crate::operator::{Built, Inputs, Operator, Site};
+use crate::operator::{Built, Inputs, KernelOp, Operator, Site};
 use crate::ops::link::Table;
 use crate::source::{Constant, Data, Kind};
 use crate::value::{EVENTS_AXIS, Type, Value};
@@ -30,6 +30,11 @@ impl Operator for Scale {
         let x = self.table.take(inputs);
         let scaled = (x - inputs.float(self.offset)) * inputs.float(self.scale);
         vec![Value::Float(self.table.give(scaled))]
+    }
+
+    fn as_kernel(&self) -> Option<KernelOp> {
+        let (means, factors) = (Some(self.offset), Some(self.scale));
+        self.table.of_events().then_some(KernelOp::Scale { means, factors, divisors: None, summands: None })
     }
 }
 
@@ -74,6 +79,10 @@ impl Operator for Normalize {
         };
         let none = norm.clone().equal_scalar(0.0);
         vec![Value::Float(self.table.give(x / norm.mask_fill(none, 1.0)))]
+    }
+
+    fn as_kernel(&self) -> Option<KernelOp> {
+        (self.table.of_events() && matches!(self.norm, Norm::L1)).then_some(KernelOp::Normalize)
     }
 }
 
@@ -135,6 +144,10 @@ impl Operator for Impute {
         };
         let imputed = inputs.float(self.imputed).expand(shape);
         vec![Value::Float(self.table.give(x.mask_where(missing, imputed)))]
+    }
+
+    fn takes_missing(&self) -> bool {
+        self.replaced.is_nan()
     }
 }
 
@@ -218,6 +231,10 @@ impl Operator for Columns {
             Value::Int(tensor) => choose!(Value::Int, tensor),
             Value::Bool(tensor) => choose!(Value::Bool, tensor),
         }]
+    }
+
+    fn moves(&self) -> bool {
+        true
     }
 }
 

@@ -5,6 +5,7 @@
 use burn::tensor::Tensor;
 
 use crate::error::{Fault, refuse};
+use crate::forest::Link;
 use crate::operator::{Built, Inputs, KernelOp, Linear, Operator, Site};
 use crate::source::{Constant, Data, Kind};
 use crate::value::{AXES, Broadcast, EVENTS_AXIS, Type, Value, rows, spread};
@@ -41,7 +42,9 @@ impl Operator for Dense {
 
     fn as_kernel(&self) -> Option<KernelOp> {
         let Self { inputs, outputs, .. } = *self;
-        (self.rows == 1).then_some(KernelOp::Dense { inputs, outputs, weight: self.weight, bias: self.bias })
+        let dense =
+            KernelOp::Dense { inputs, outputs, weight: self.weight, bias: self.bias, link: Link::None };
+        (self.rows == 1).then_some(dense)
     }
 
     fn as_linear(&mut self) -> Option<Linear<'_>> {

@@ -1,4 +1,4 @@
-//! `LabelEncoder`: words and numbers for other words and numbers.
+//! `LabelEncoder`: words and numbers for other words and numbers. `ZipMap`: scores with names, of which the scores are kept.
 //!
 //! Words are not computed with: a value of words is integers that count in a list ([`Type::labels`]).
 
@@ -10,6 +10,7 @@ use burn::tensor::{Int, Tensor};
 use crate::error::{Fault, refuse};
 use crate::operator::{Built, Inputs, Operator, Site};
 use crate::ops::link;
+use crate::ops::reshape::Same;
 use crate::source::{Constant, Data, Kind};
 use crate::value::{Type, Value, as_ints};
 
@@ -234,4 +235,12 @@ fn encode(site: &mut Site<'_>, input: &Type, keys: Option<Constant>, values: Val
         }
     };
     Built::one(Encode { keys, values, kind: output.kind }, output)
+}
+
+/// `ZipMap`: the scores that it would give names to, as they are. Nothing follows it but the end of the graph.
+pub(super) fn zip_map(site: &mut Site<'_>) -> Result<Built, Fault> {
+    site.inputs_between(1, 1)?;
+    site.outputs_at_most(1)?;
+    site.ignore(&["classlabels_strings", "classlabels_int64s"]);
+    Built::one(Same, site.input_of(0, Kind::Float)?.clone())
 }

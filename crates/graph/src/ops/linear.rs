@@ -1,5 +1,7 @@
 //! `LinearClassifier`, `LinearRegressor`.
 
+use burn::tensor::{Int, Tensor};
+
 use crate::error::{Fault, refuse};
 use crate::forest::{Link, Pair};
 use crate::operator::{Built, Inputs, KernelOp, Operator, Site};
@@ -16,13 +18,18 @@ struct Linear {
     bias: usize,
     pair: Pair,
     link: Link,
-    class: Option<Class>,
+    class: Class,
 }
 
+/// What stands in front of the scores.
 #[derive(Debug)]
-struct Class {
-    /// Numbers that stand for the classes, if they are not 0, 1, 2, ...
-    labels: Option<usize>,
+enum Class {
+    /// Nothing: it is no classifier.
+    None,
+    /// The class, which nobody wants.
+    Unwanted,
+    /// The class. The input holds the numbers that stand for the classes, if they are not 0, 1, 2, ...
+    Labelled(Option<usize>),
 }
 
 impl Operator for Linear {
@@ -30,19 +37,17 @@ impl Operator for Linear {
         let x = self.table.take(inputs);
         let weight = inputs.float(self.weight).reshape([self.table.features, self.outputs]);
         let y = x.matmul(weight) + inputs.float(self.bias);
-        let class = self.class.as_ref().map(|class| {
-            let index = match self.outputs {
-                1 => as_ints(y.clone().greater_scalar(0.0).int(), inputs.device),
-                _ => link::largest(y.clone(), inputs.device),
-            };
-            match class.labels {
-                Some(labels) => link::look_up(inputs.int(labels), index),
-                None => index,
-            }
-        });
+        let class = match self.class {
+            Class::Labelled(labels) => Some(self.choose(&y, labels, inputs)),
+            Class::None | Class::Unwanted => None,
+        };
         let scores = link::apply(self.link, link::pair(self.pair, y));
         let scores = Value::Float(self.table.give(scores));
-        class.map(|class| Value::Int(self.table.give(class))).into_iter().chain([scores]).collect()
+        match (class, &self.class) {
+            (Some(class), _) => vec![Value::Int(self.table.give(class)), scores],
+            (None, Class::Unwanted) => vec![scores.clone(), scores],
+            (None, _) => vec![scores],
+        }
     }
 
     fn multiply_adds(&self) -> u64 {
@@ -50,13 +55,29 @@ impl Operator for Linear {
     }
 
     fn as_kernel(&self) -> Option<KernelOp> {
-        let alone = self.class.is_none() && self.pair == Pair::None && self.link == Link::None;
+        let alone = !matches!(self.class, Class::Labelled(_)) && self.pair == Pair::None;
         (alone && self.table.of_events()).then_some(KernelOp::Dense {
             inputs: self.table.features,
             outputs: self.outputs,
             weight: self.weight,
             bias: Some(self.bias),
+            link: self.link,
         })
+    }
+}
+
+impl Linear {
+    /// The class of every row.
+    fn choose(&self, y: &Tensor<2>, labels: Option<usize>, inputs: &mut Inputs<'_>) -> Tensor<2, Int> {
+        inputs.lose(y.clone().is_nan());
+        let index = match self.outputs {
+            1 => as_ints(y.clone().greater_scalar(0.0).int(), inputs.device),
+            _ => link::largest(y.clone(), inputs.device),
+        };
+        match labels {
+            Some(labels) => link::look_up(inputs.int(labels), index),
+            None => index,
+        }
     }
 }
 
@@ -85,8 +106,16 @@ pub(super) fn classifier(site: &mut Site<'_>) -> Result<Built, Fault> {
         (.., link) => (Pair::None, link),
     };
     let types = vec![table.classes(labels.texts()), table.scores(labels.len())];
-    let class = Some(Class { labels: labels.table(site) });
-    let [weight, bias] = weights(site, table, outputs)?;
+    let class = if site.wants(0) { Class::Labelled(labels.table(site)) } else { Class::Unwanted };
+    let mut layer = Weights::read(site, table, outputs)?;
+    let mut pair = pair;
+    // Without the class, two scores made of one are two outputs.
+    if matches!(class, Class::Unwanted) {
+        layer = layer.paired(pair);
+        pair = Pair::None;
+    }
+    let outputs = layer.biases.len();
+    let [weight, bias] = layer.add(site, table);
     let operator = Linear { table, outputs, weight, bias, pair, link, class };
     Ok(Built { operator: Box::new(operator), outputs: types })
 }
@@ -101,25 +130,54 @@ pub(super) fn regressor(site: &mut Site<'_>) -> Result<Built, Fault> {
         other => refuse!("has {other} targets"),
     };
     let link = link::link_of_targets(link::link(site.text("post_transform", "NONE")?)?, outputs)?;
-    let [weight, bias] = weights(site, table, outputs)?;
-    let operator = Linear { table, outputs, weight, bias, pair: Pair::None, link, class: None };
+    let [weight, bias] = Weights::read(site, table, outputs)?.add(site, table);
+    let operator = Linear { table, outputs, weight, bias, pair: Pair::None, link, class: Class::None };
     Built::one(operator, table.scores(outputs))
 }
 
-/// The coefficients, `[outputs, features]` in the file, and the intercepts, as constants of the node.
-fn weights(site: &mut Site<'_>, table: Table, outputs: usize) -> Result<[usize; 2], Fault> {
-    let features = table.features;
-    let coefficients = site.floats("coefficients")?.unwrap_or_default();
-    if Some(coefficients.len()) != outputs.checked_mul(features) {
-        refuse!("has {} coefficients for {outputs} scores of {features} features", coefficients.len());
+/// The coefficients, `[outputs, features]`, and the intercepts.
+struct Weights {
+    coefficients: Vec<f32>,
+    biases: Vec<f32>,
+}
+
+impl Weights {
+    fn read(site: &Site<'_>, table: Table, outputs: usize) -> Result<Self, Fault> {
+        let features = table.features;
+        let coefficients = site.floats("coefficients")?.unwrap_or_default().to_vec();
+        if Some(coefficients.len()) != outputs.checked_mul(features) {
+            refuse!("has {} coefficients for {outputs} scores of {features} features", coefficients.len());
+        }
+        let biases = match site.floats("intercepts")?.unwrap_or_default() {
+            [] => vec![0.0; outputs],
+            intercepts if intercepts.len() == outputs => intercepts.to_vec(),
+            intercepts => refuse!("has {} intercepts for {outputs} scores", intercepts.len()),
+        };
+        Ok(Self { coefficients, biases })
     }
-    let turned =
-        (0..features * outputs).map(|at| coefficients[at % outputs * features + at / outputs]).collect();
-    let intercepts = match site.floats("intercepts")?.unwrap_or_default() {
-        [] => vec![0.0; outputs],
-        intercepts if intercepts.len() == outputs => intercepts.to_vec(),
-        intercepts => refuse!("has {} intercepts for {outputs} scores", intercepts.len()),
-    };
-    let weight = site.add_constant(Constant::floats([features, outputs], turned));
-    Ok([weight, site.add_constant(Constant::floats([outputs], intercepts))])
+
+    /// Both scores that a pair makes of one, as outputs.
+    fn paired(self, pair: Pair) -> Self {
+        let one = match pair {
+            Pair::None => return self,
+            Pair::Complement => 1.0,
+            Pair::Mirror => 0.0,
+        };
+        let minus =
+            |numbers: &[f32], from: f32| numbers.iter().map(|number| from - number).collect::<Vec<_>>();
+        let mut coefficients = minus(&self.coefficients, 0.0);
+        coefficients.extend(self.coefficients);
+        let mut biases = minus(&self.biases, one);
+        biases.extend(self.biases);
+        Self { coefficients, biases }
+    }
+
+    /// Both as constants of the node, the coefficients as `[features, outputs]`.
+    fn add(self, site: &mut Site<'_>, table: Table) -> [usize; 2] {
+        let (features, outputs) = (table.features, self.biases.len());
+        let turned = |at: usize| self.coefficients[at % outputs * features + at / outputs];
+        let turned = (0..features * outputs).map(turned).collect();
+        let weight = site.add_constant(Constant::floats([features, outputs], turned));
+        [weight, site.add_constant(Constant::floats([outputs], self.biases))]
+    }
 }

@@ -17,6 +17,7 @@ mod part;
 mod pool;
 mod reduce;
 mod reshape;
+mod several;
 mod softmax;
 mod trees;
 mod window;
@@ -36,11 +37,21 @@ const ML: &str = "ai.onnx.ml";
 const ALL: &[(&str, &str, Build)] = &[
     // Functions of one number.
     ("", "Abs", activation::unary_numeric),
+    ("", "Acos", activation::unary),
+    ("", "Acosh", activation::unary),
+    ("", "Asin", activation::unary),
+    ("", "Asinh", activation::unary),
+    ("", "Atan", activation::unary),
+    ("", "Atanh", activation::unary),
+    ("", "Ceil", activation::unary),
     ("", "Celu", activation::unary),
     ("", "Clip", activation::clip),
+    ("", "Cos", activation::unary),
+    ("", "Cosh", activation::unary),
     ("", "Elu", activation::unary),
     ("", "Erf", activation::unary),
     ("", "Exp", activation::unary),
+    ("", "Floor", activation::unary),
     ("", "Gelu", activation::unary),
     ("", "HardSigmoid", activation::unary),
     ("", "HardSwish", activation::unary),
@@ -49,19 +60,30 @@ const ALL: &[(&str, &str, Build)] = &[
     ("", "Neg", activation::unary_numeric),
     ("", "Reciprocal", activation::unary),
     ("", "Relu", activation::unary),
+    ("", "Round", activation::unary),
     ("", "Selu", activation::unary),
     ("", "Sigmoid", activation::unary),
+    ("", "Sign", activation::unary),
+    ("", "Sin", activation::unary),
+    ("", "Sinh", activation::unary),
     ("", "Softplus", activation::unary),
     ("", "Softsign", activation::unary),
     ("", "Sqrt", activation::unary),
+    ("", "Tan", activation::unary),
     ("", "Tanh", activation::unary),
     // Functions of two numbers.
     ("", "Add", arithmetic::arithmetic),
     ("", "Div", arithmetic::arithmetic),
+    ("", "Mod", arithmetic::modulo),
     ("", "Mul", arithmetic::arithmetic),
     ("", "PRelu", arithmetic::prelu),
     ("", "Pow", arithmetic::pow),
     ("", "Sub", arithmetic::arithmetic),
+    // Functions of any number of values.
+    ("", "Max", several::several),
+    ("", "Mean", several::several),
+    ("", "Min", several::several),
+    ("", "Sum", several::several),
     // Values side by side, in another order, repeated.
     ("", "Concat", arrange::concat),
     ("", "Expand", arrange::expand),
@@ -74,6 +96,8 @@ const ALL: &[(&str, &str, Build)] = &[
     ("", "Equal", compare::compare),
     ("", "Greater", compare::compare),
     ("", "GreaterOrEqual", compare::compare),
+    ("", "IsInf", compare::special),
+    ("", "IsNaN", compare::special),
     ("", "Less", compare::compare),
     ("", "LessOrEqual", compare::compare),
     ("", "Not", compare::not),
@@ -82,6 +106,7 @@ const ALL: &[(&str, &str, Build)] = &[
     ("", "Xor", compare::join),
     // Known before any event.
     ("", "Constant", constant::constant),
+    ("", "ConstantOfShape", constant::of_shape),
     ("", "Shape", constant::shape),
     // Matrix products.
     ("", "Gemm", gemm::gemm),
@@ -95,6 +120,8 @@ const ALL: &[(&str, &str, Build)] = &[
     ("", "ArgMin", reduce::arg),
     ("", "ReduceL1", reduce::reduce),
     ("", "ReduceL2", reduce::reduce),
+    ("", "ReduceLogSum", reduce::reduce),
+    ("", "ReduceLogSumExp", reduce::reduce),
     ("", "ReduceMax", reduce::reduce),
     ("", "ReduceMean", reduce::reduce),
     ("", "ReduceMin", reduce::reduce),
@@ -121,6 +148,7 @@ const ALL: &[(&str, &str, Build)] = &[
     (ML, "TreeEnsemble", trees::ensemble),
     (ML, "TreeEnsembleClassifier", trees::classifier),
     (ML, "TreeEnsembleRegressor", trees::regressor),
+    (ML, "ZipMap", labels::zip_map),
     // Windows on images.
     ("", "AveragePool", pool::average_pool),
     ("", "Conv", conv::conv),
@@ -175,7 +203,6 @@ fn remedy(node: &Node) -> &'static str {
         (ML, "SVMClassifier" | "SVMRegressor") => {
             "support vector machines are not supported yet; use trees or a dense network"
         }
-        (ML, "ZipMap") => "export with zipmap off (skl2onnx, onnxmltools: zipmap=False)",
         (_, "If" | "Loop" | "Scan") => {
             "control flow has no place in a batch; export the model with it unrolled or traced"
         }
@@ -185,7 +212,16 @@ fn remedy(node: &Node) -> &'static str {
         ("qonnx.custom_op.general" | "onnx.brevitas" | "finn.custom_op.general", _) => {
             "quantisation-aware operators (QONNX) are not supported yet; export the float model"
         }
-        ("", _) => "replace it in the model by operators that are (the list: crates/graph/CONFORMANCE.md)",
+        (
+            "",
+            "Bernoulli" | "Multinomial" | "RandomNormal" | "RandomNormalLike" | "RandomUniform"
+            | "RandomUniformLike",
+        ) => {
+            "it makes random numbers, with which an event would get another score each time; export the mean that is sampled around"
+        }
+        ("" | ML, _) => {
+            "replace it in the model by operators that are (the list: crates/graph/CONFORMANCE.md)"
+        }
         _ => "operators of this domain are private to a framework; export with standard ONNX operators",
     }
 }

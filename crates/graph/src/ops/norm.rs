@@ -1,50 +1,62 @@
 //! Normalisation: with statistics that training left behind, or with those of the event itself.
 //!
-//! Batch normalisation is a factor and a summand per channel, made here once. Where its input comes from a layer with weights, the two are
-//! folded into those (`fold.rs`) and the step is gone.
+//! The mean comes off first, then the factor is applied: that keeps the digits of numbers that are large and close to each other. Batch
+//! normalisation has constant means and factors, made here once; where its input comes from a layer with weights, they are folded into those
+//! (`fold.rs`) and the step is gone.
 
 use burn::tensor::Tensor;
 
 use crate::error::{Fault, refuse};
-use crate::operator::{Built, Inputs, Operator, Scaling, Site};
+use crate::operator::{Built, Inputs, KernelOp, Operator, Scaling, Site};
 use crate::source::{Constant, Data, Kind};
 use crate::value::{Type, Value};
 
 use super::window::images;
 
-/// Multiplies every channel by its factor and adds its summand.
+/// `(x - mean) * factor + summand` with constants for every channel.
 #[derive(Debug)]
 struct Channels {
     /// A row of the value as `[outer, channels, inner]`.
     outer: usize,
     channels: usize,
     inner: usize,
-    /// Indices of factors and summands among the inputs.
+    /// Indices among the inputs; no means are zeros.
+    means: Option<usize>,
     factors: usize,
     summands: usize,
 }
 
 impl Channels {
-    /// Adds the two constants to the inputs.
+    /// Adds the constants to the inputs.
     fn new(
         site: &mut Site<'_>,
         [outer, channels, inner]: [usize; 3],
+        means: Option<Vec<f32>>,
         factors: Vec<f32>,
         summands: Vec<f32>,
     ) -> Self {
-        let factors = site.add_constant(Constant::floats([channels], factors));
-        let summands = site.add_constant(Constant::floats([channels], summands));
-        Self { outer, channels, inner, factors, summands }
+        let mut constant = |numbers| site.add_constant(Constant::floats([channels], numbers));
+        let means = means.map(&mut constant);
+        Self { outer, channels, inner, means, factors: constant(factors), summands: constant(summands) }
     }
 
     fn apply(&self, x: Tensor<2>, inputs: &mut Inputs<'_>) -> Tensor<2> {
         let (factors, summands) = (inputs.float(self.factors), inputs.float(self.summands));
+        let means = self.means.map(|means| inputs.float(means));
         if self.outer == 1 && self.inner == 1 {
+            let x = match means {
+                Some(means) => x - means,
+                None => x,
+            };
             return x * factors + summands;
         }
         let shape = x.dims();
         let x = x.reshape([shape[0] * self.outer, self.channels, self.inner]);
         let across = [1, self.channels, 1];
+        let x = match means {
+            Some(means) => x - means.reshape(across),
+            None => x,
+        };
         (x * factors.reshape(across) + summands.reshape(across)).reshape(shape)
     }
 }
@@ -55,16 +67,28 @@ impl Operator for Channels {
         vec![Value::Float(self.apply(x, inputs))]
     }
 
+    fn as_kernel(&self) -> Option<KernelOp> {
+        let Self { outer, inner, means, factors, summands, .. } = *self;
+        let scale =
+            KernelOp::Scale { means, factors: Some(factors), divisors: None, summands: Some(summands) };
+        (outer == 1 && inner == 1).then_some(scale)
+    }
+
     fn as_scaling(&self) -> Option<Scaling> {
-        let Self { channels, factors, summands, .. } = *self;
-        Some(Scaling { channels, factors, summands })
+        let Self { channels, means, factors, summands, .. } = *self;
+        Some(Scaling { channels, means, factors, summands })
     }
 }
 
 /// Numbers of constant input `index`, as many as `count`.
 fn list(site: &Site<'_>, index: usize, what: &str, count: usize) -> Result<Vec<f32>, Fault> {
     match site.known(index, what)? {
-        Constant { data: Data::Floats(values), .. } if values.len() == count => Ok(values.clone()),
+        Constant { data: Data::Floats(values), .. } if values.len() == count => {
+            match values.iter().find(|value| !value.is_finite()) {
+                Some(value) => Err(format!("its input {index} ({what}) holds {value}, must be finite")),
+                None => Ok(values.clone()),
+            }
+        }
         other => Err(format!(
             "its input {index} ({what}) has shape {:?}; {count} numbers are expected",
             other.dims
@@ -100,17 +124,15 @@ pub(super) fn batch_normalization(site: &mut Site<'_>) -> Result<Built, Fault> {
     let epsilon = f64::from(epsilon(site)?);
     let (scale, shift) = (list(site, 1, "scale", channels)?, list(site, 2, "B", channels)?);
     let (mean, variance) = (list(site, 3, "mean", channels)?, list(site, 4, "var", channels)?);
-    let (mut factors, mut summands) = (Vec::with_capacity(channels), Vec::with_capacity(channels));
+    let mut factors = Vec::with_capacity(channels);
     for channel in 0..channels {
         let factor = f64::from(scale[channel]) / (f64::from(variance[channel]) + epsilon).sqrt();
-        let summand = f64::from(shift[channel]) - f64::from(mean[channel]) * factor;
-        if !(factor as f32).is_finite() || !(summand as f32).is_finite() {
+        if !(factor as f32).is_finite() || !mean[channel].is_finite() || !shift[channel].is_finite() {
             refuse!("cannot normalise channel {channel}, whose variance is {}", variance[channel]);
         }
         factors.push(factor as f32);
-        summands.push(summand as f32);
     }
-    let channels = Channels::new(site, [batch, channels, inner], factors, summands);
+    let channels = Channels::new(site, [batch, channels, inner], Some(mean), factors, shift);
     Built::one(channels, x)
 }
 
@@ -129,8 +151,12 @@ impl Operator for Stretches {
         let x = inputs.float(0);
         let shape = x.dims();
         let x = x.reshape([shape[0] * self.count, self.numbers]);
-        let mean = x.clone().mean_dim(1);
-        let centred = x - mean.clone();
+        // A sum of large numbers rounds; what is left of the mean in the differences comes off in a second pass.
+        let first = x.clone().mean_dim(1);
+        let centred = x - first.clone();
+        let rest = centred.clone().mean_dim(1);
+        let centred = centred - rest.clone();
+        let mean = first + rest;
         let variance = (centred.clone() * centred.clone()).mean_dim(1);
         let spread = variance.add_scalar(self.epsilon).sqrt().recip();
         let y = (centred * spread.clone()).reshape(shape);
@@ -158,7 +184,7 @@ pub(super) fn layer_normalization(site: &mut Site<'_>) -> Result<Built, Fault> {
     dims.resize(x.dims.len(), 1);
     let statistic = x.with_dims(dims);
     let epsilon = epsilon(site)?;
-    let scaling = Channels::new(site, [count, numbers, 1], factors, summands);
+    let scaling = Channels::new(site, [count, numbers, 1], None, factors, summands);
     let operator = Box::new(Stretches { count, numbers, epsilon, scaling });
     Ok(Built { operator, outputs: vec![x, statistic.clone(), statistic] })
 }
@@ -198,6 +224,6 @@ fn grouped(
     let factors = list(site, 1, "scale", scaled)?;
     let summands = list(site, 2, "bias", scaled)?;
     let epsilon = epsilon(site)?;
-    let scaling = Channels::new(site, [batch, scaled, image / scaled], factors, summands);
+    let scaling = Channels::new(site, [batch, scaled, image / scaled], None, factors, summands);
     Built::one(Stretches { count: batch * groups, numbers: image / groups, epsilon, scaling }, x)
 }

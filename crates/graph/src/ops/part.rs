@@ -90,6 +90,10 @@ impl Operator for Parts {
         let whole = inputs.take(0);
         vec![self.0.iter().fold(whole, |value, part| part.run(value, inputs))]
     }
+
+    fn moves(&self) -> bool {
+        true
+    }
 }
 
 fn parts(parts: Vec<Part>, output: Type) -> Result<Built, Fault> {
@@ -167,6 +171,10 @@ impl Operator for Split {
     fn run(&self, inputs: &mut Inputs<'_>) -> Vec<Value> {
         let whole = inputs.take(0);
         self.0.iter().map(|part| part.run(whole.clone(), inputs)).collect()
+    }
+
+    fn moves(&self) -> bool {
+        true
     }
 }
 

@@ -9,7 +9,7 @@ use burn::tensor::{Device, Tensor};
 use crate::error::{Fault, refuse};
 use crate::operator::{Built, Inputs, KernelOp, Operator, Site};
 use crate::source::{Constant, Kind};
-use crate::value::{Type, Value};
+use crate::value::{Type, Value, mean};
 
 use super::window::{Axis, Windows, images};
 
@@ -165,7 +165,7 @@ impl Operator for Global {
         let x = inputs.float(0);
         let [rows, _] = x.dims();
         let x = x.reshape([rows * self.channels, self.numbers]);
-        let y = if self.largest { x.max_dim(1) } else { x.mean_dim(1) };
+        let y = if self.largest { x.max_dim(1) } else { mean(x, 1) };
         vec![Value::Float(y.reshape([rows, self.channels]))]
     }
 

@@ -4,19 +4,21 @@
 //! depends on the shape per event alone, never on how many events there are: a tensor is made contiguous by the change of its rank before.
 //!
 //! What is not a number wins against every number in `ReduceMax` and `ReduceMin`, and `ArgMax` finds the first of equal ones: burn does so on
-//! every device.
+//! every device. An event with a NaN where `ArgMax` looks has no score: no place is that of the largest number.
 
 use burn::tensor::{Int, Tensor};
 
 use crate::error::{Fault, refuse};
 use crate::operator::{Built, Inputs, Operator, Site};
 use crate::source::Kind;
-use crate::value::{AXES, EVENTS_AXIS, Type, Value, as_ints, each, rows, spread};
+use crate::value::{AXES, EVENTS_AXIS, Type, Value, as_ints, each, mean, rows, spread, wrapped};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Function {
     L1,
     L2,
+    LogSum,
+    LogSumExp,
     Max,
     Mean,
     Min,
@@ -71,6 +73,7 @@ impl Block {
 struct Reduce {
     function: Function,
     block: Block,
+    int32: bool,
 }
 
 /// The Reduce operators: axes are an attribute before opset 18 (13 for the sum), an input since; no axes are all axes.
@@ -78,6 +81,8 @@ pub(super) fn reduce(site: &mut Site<'_>) -> Result<Built, Fault> {
     let (function, axes_as_input) = match site.operator() {
         "ReduceL1" => (Function::L1, 18),
         "ReduceL2" => (Function::L2, 18),
+        "ReduceLogSum" => (Function::LogSum, 18),
+        "ReduceLogSumExp" => (Function::LogSumExp, 18),
         "ReduceMax" => (Function::Max, 18),
         "ReduceMean" => (Function::Mean, 18),
         "ReduceMin" => (Function::Min, 18),
@@ -110,7 +115,7 @@ pub(super) fn reduce(site: &mut Site<'_>) -> Result<Built, Fault> {
     gone.sort_unstable();
     gone.dedup();
     let output = x.with_dims(left(&x.dims, &gone, keep));
-    Built::one(Reduce { function, block: Block::new(&x, &gone) }, output)
+    Built::one(Reduce { function, block: Block::new(&x, &gone), int32: x.int32 }, output)
 }
 
 fn left(dims: &[usize], gone: &[usize], keep: bool) -> Vec<usize> {
@@ -122,7 +127,7 @@ impl Operator for Reduce {
     fn run(&self, inputs: &mut Inputs<'_>) -> Vec<Value> {
         vec![match self.block.together(inputs.take(0)) {
             Value::Float(x) => Value::Float(self.floats(x)),
-            Value::Int(x) => Value::Int(as_ints(self.ints(x), inputs.device)),
+            Value::Int(x) => Value::Int(wrapped(as_ints(self.ints(x), inputs.device), self.int32)),
             Value::Bool(x) => Value::Bool(self.ints(x.int()).equal_scalar(1)),
         }]
     }
@@ -134,7 +139,7 @@ impl Reduce {
         match self.function {
             Function::L1 | Function::L2 | Function::Sum | Function::SumSquare => 0.0,
             Function::Prod => 1.0,
-            Function::Max => f32::NEG_INFINITY,
+            Function::Max | Function::LogSum | Function::LogSumExp => f32::NEG_INFINITY,
             Function::Min => f32::INFINITY,
             Function::Mean => f32::NAN,
         }
@@ -155,8 +160,10 @@ impl Reduce {
         let y = match self.function {
             Function::L1 => x.abs().sum_dim(axis),
             Function::L2 => (x.clone() * x).sum_dim(axis).sqrt(),
+            Function::LogSum => x.sum_dim(axis).log(),
+            Function::LogSumExp => log_sum_exp(x, axis),
             Function::Max => x.max_dim(axis),
-            Function::Mean => x.sum_dim(axis).div_scalar(on as f32),
+            Function::Mean => mean(x, axis),
             Function::Min => x.min_dim(axis),
             Function::Prod => x.prod_dim(axis),
             Function::Sum => x.sum_dim(axis),
@@ -183,9 +190,19 @@ impl Reduce {
             Function::L1 => x.abs().sum_dim(1),
             Function::SumSquare => (x.clone() * x).sum_dim(1),
             Function::L2 => (x.clone() * x).sum_dim(1).float().sqrt().int(),
+            Function::LogSum => x.sum_dim(1).float().log().int(),
+            Function::LogSumExp => log_sum_exp(x.float(), 1).int(),
         };
         y.reshape(size)
     }
+}
+
+/// The logarithm of a sum of exponentials, without overflow.
+fn log_sum_exp<const D: usize>(x: Tensor<D>, axis: usize) -> Tensor<D> {
+    let largest = x.clone().max_dim(axis);
+    let infinite = largest.clone().is_finite().bool_not();
+    let largest = largest.mask_fill(infinite, 0.0);
+    (x - largest.clone()).exp().sum_dim(axis).log() + largest
 }
 
 /// Where the largest or smallest number of an axis is.
@@ -229,7 +246,10 @@ impl Operator for Arg {
             }};
         }
         vec![match inputs.take(0) {
-            Value::Float(x) => place!(x),
+            Value::Float(x) => {
+                inputs.lose(x.clone().is_nan());
+                place!(x)
+            }
             Value::Int(x) => place!(x),
             Value::Bool(_) => unreachable!("kinds were checked"),
         }]

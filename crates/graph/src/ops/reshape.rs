@@ -26,6 +26,10 @@ impl Operator for Same {
         vec![inputs.take(0)]
     }
 
+    fn moves(&self) -> bool {
+        true
+    }
+
     fn as_kernel(&self) -> Option<KernelOp> {
         Some(KernelOp::Identity)
     }

@@ -207,6 +207,11 @@ impl Features {
 
     /// Physical values around the middle of what the preprocessing expects, and within the number types: the same on every machine.
     pub fn noise(&self, rows: usize) -> Vec<f32> {
+        self.wide_noise(rows, 1.0)
+    }
+
+    /// The same, this many times as far from the middle.
+    pub fn wide_noise(&self, rows: usize, width: f64) -> Vec<f32> {
         let mut state = 0u32;
         let mut uniform = || {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -215,7 +220,8 @@ impl Features {
         let mut value = |cell: &Cell| {
             let physical = match &cell.map {
                 &Map::Affine { log1p, shift, scale, .. } => {
-                    let middle = shift + (uniform() * 5.0 - 2.5) / if scale == 0.0 { 1.0 } else { scale };
+                    let around = (uniform() * 5.0 - 2.5) * width;
+                    let middle = shift + around / if scale == 0.0 { 1.0 } else { scale };
                     if log1p { libm::expm1(middle.abs().min(20.0)) } else { middle }
                 }
                 Map::OneHot(values) => values[(uniform() * values.len() as f64) as usize],

@@ -1,14 +1,17 @@
 //! Golden vectors for a model that comes without.
 //!
 //! The best ones come from the framework that trained the model, with its scores: they prove that the import is right. Those that are made here
-//! only prove that the bundle gives the same scores later, on other machines and engines.
+//! only prove that the bundle gives the same scores later, on other machines and engines. So they must be events on which engines could differ:
+//! of all candidates (noise, narrow and wide, or the events of a recording) those are taken first that give another class than the ones before.
+//! Rows without a score are left out.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, serialize};
 use tamis_event::Schema;
-use tamis_graph::Graph;
+use tamis_graph::{Graph, Kind};
 use toml::Table;
 
 use super::ImportError;
@@ -19,17 +22,25 @@ use crate::features::Features;
 use crate::manifest::{MANIFEST_FILE, Manifest, NO_SCORE};
 use crate::network::Network;
 
-/// Golden vectors that are made.
+/// Golden vectors that are made of noise.
 const ROWS: usize = 64;
 /// Most that are taken from a recording.
 const ROWS_MAX: usize = 256;
+/// Rows that are scored at a time.
+const BATCH: usize = 512;
+/// Batches of noise, each four times as wide as the one before.
+const BATCHES: i32 = 8;
+/// Of every class, so many rows are taken before others.
+const ROWS_OF_CLASS: usize = 4;
+/// Multiplications that the search may cost.
+const WORK_MAX: u64 = 1_000_000_000;
 
 /// Where golden vectors come from.
 #[derive(Clone, Copy, Debug)]
 pub enum GoldenInputs<'a> {
     /// A safetensors file with `inputs` in physical units and the framework's `scores`.
     Given(&'a [u8]),
-    /// Event records of the schema, one after the other.
+    /// Event records of the schema, one after the other; all are looked at.
     Records(&'a [u8]),
     /// Numbers around the middle of what the preprocessing expects.
     Noise,
@@ -46,23 +57,39 @@ impl GoldenInputs<'_> {
         if let Self::Given(bytes) = self {
             return Ok(bytes.to_vec());
         }
-        let manifest = provisional(manifest)?;
+        let mut manifest = provisional(manifest)?;
         let at = |place: &'static str| move |fault: BundleFault| ImportError::Bundle(fault.at(place));
-        let graph = network(&manifest, weights).map_err(at(file))?;
+        let graph = network(&mut manifest, weights).map_err(at(file))?;
         let features = Features::new(&manifest, schema, graph.input_numbers()).map_err(ImportError::Bind)?;
-        let inputs = match self {
-            Self::Records(records) => features.physical(records, ROWS_MAX),
-            Self::Noise | Self::Given(_) => features.noise(ROWS),
+        let mut chosen = Chosen::new(&manifest, &graph, &features);
+        let most = match self {
+            Self::Records(records) => {
+                let events = features.physical(records, usize::MAX);
+                events.chunks(BATCH * features.elements().max(1)).try_for_each(|rows| chosen.add(rows))?;
+                ROWS_MAX
+            }
+            Self::Noise | Self::Given(_) => {
+                let affordable = WORK_MAX / graph.multiply_adds().max(1) / BATCH as u64;
+                chosen.add(&features.noise(ROWS))?;
+                for batch in 0..BATCHES.min(i32::try_from(affordable).unwrap_or(BATCHES)) {
+                    chosen.add(&features.wide_noise(BATCH, 4f64.powi(batch)))?;
+                }
+                ROWS
+            }
         };
-        let rows = inputs.len() / features.elements().max(1);
-        if rows == 0 {
-            let message = "there are no events to make golden vectors of".into();
-            return Err(ImportError::File { message });
+        let (inputs, scores) = chosen.rows(most);
+        if inputs.is_empty() {
+            let message = match self {
+                Self::Records(_) => {
+                    "no event of the recording has scores; golden vectors are made of events that do"
+                }
+                Self::Noise | Self::Given(_) => {
+                    "no row of noise gets scores; name a recording whose events do (--events), or vectors of the framework (--golden)"
+                }
+            };
+            return Err(ImportError::File { message: message.into() });
         }
-        let scores = scores(&manifest, &graph, &features, &inputs, rows).map_err(|message| {
-            let (model, engine) = (manifest.name.clone(), Engine::Flex.to_string());
-            ImportError::Bind(BindError::Engine { model, engine, message })
-        })?;
+        let rows = inputs.len() / features.elements();
         let tensor =
             |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
         let (inputs_bytes, scores_bytes) = (tensor(&inputs), tensor(&scores));
@@ -73,6 +100,74 @@ impl GoldenInputs<'_> {
         ];
         Ok(serialize(tensors, None).expect("tensors with as many numbers as their shapes say"))
     }
+}
+
+/// Candidates that have scores, in two ranks: those of classes that are rare so far, and the others.
+struct Chosen<'a> {
+    manifest: &'a Manifest,
+    graph: &'a Arc<Graph>,
+    features: &'a Features,
+    classes: HashMap<Vec<u32>, usize>,
+    first: Vec<(Vec<f32>, Vec<f32>)>,
+    others: Vec<(Vec<f32>, Vec<f32>)>,
+}
+
+impl<'a> Chosen<'a> {
+    fn new(manifest: &'a Manifest, graph: &'a Arc<Graph>, features: &'a Features) -> Self {
+        Self { manifest, graph, features, classes: HashMap::new(), first: Vec::new(), others: Vec::new() }
+    }
+
+    /// Scores rows of physical values and keeps those that a golden vector can be.
+    fn add(&mut self, inputs: &[f32]) -> Result<(), ImportError> {
+        let elements = self.features.elements().max(1);
+        let rows = inputs.len() / elements;
+        if rows == 0 {
+            return Ok(());
+        }
+        let numbers = scores(self.graph, self.features, inputs, rows).map_err(|message| {
+            let (model, engine) = (self.manifest.name.clone(), Engine::Flex.to_string());
+            ImportError::Bind(BindError::Engine { model, engine, message })
+        })?;
+        let missing = self.graph.takes_missing_values();
+        let is_known = |value: &f32| value.is_finite() || missing && value.is_nan();
+        for (inputs, numbers) in inputs.chunks_exact(elements).zip(numbers.chunks_exact(numbers.len() / rows))
+        {
+            let named = numbers.iter().zip(&self.manifest.outputs).filter(|(_, name)| *name != NO_SCORE);
+            let scores: Vec<f32> = named.map(|(number, _)| *number).collect();
+            if !inputs.iter().all(is_known) || !scores.iter().all(|score| score.is_finite()) {
+                continue;
+            }
+            let found = self.classes.entry(classes(self.graph, numbers)).or_default();
+            *found += 1;
+            let list = if *found <= ROWS_OF_CLASS { &mut self.first } else { &mut self.others };
+            if list.len() < ROWS_MAX {
+                list.push((inputs.to_vec(), scores));
+            }
+        }
+        Ok(())
+    }
+
+    /// Inputs and scores of at most `most` rows.
+    fn rows(self, most: usize) -> (Vec<f32>, Vec<f32>) {
+        let chosen: Vec<_> = self.first.into_iter().chain(self.others).take(most).collect();
+        let inputs = chosen.iter().flat_map(|(inputs, _)| inputs).copied().collect();
+        (inputs, chosen.iter().flat_map(|(_, scores)| scores).copied().collect())
+    }
+}
+
+/// What a row is to a classifier: the label of every output of integers, the place of the largest number of every other one.
+fn classes(graph: &Graph, mut numbers: &[f32]) -> Vec<u32> {
+    let of = |output: &tamis_graph::Output| {
+        let (mine, rest) = numbers.split_at(output.kind.numbers());
+        numbers = rest;
+        match output.kind.kind {
+            Kind::Float => {
+                (1..mine.len()).fold(0, |best, at| if mine[at] > mine[best] { at } else { best }) as u32
+            }
+            Kind::Int | Kind::Bool => mine.first().map_or(0, |label| label.to_bits()),
+        }
+    };
+    graph.outputs().iter().map(of).collect()
 }
 
 /// The manifest as far as it is known, with stand-ins for the golden vectors.
@@ -89,19 +184,11 @@ fn provisional(manifest: &Table) -> Result<Manifest, ImportError> {
 
 const GOLDEN: &str = "golden";
 
-/// The named scores of rows of physical values, on the reference engine.
-fn scores(
-    manifest: &Manifest,
-    graph: &Arc<Graph>,
-    features: &Features,
-    inputs: &[f32],
-    rows: usize,
-) -> Result<Vec<f32>, String> {
+/// The numbers that the network gives for rows of physical values, on the reference engine.
+fn scores(graph: &Arc<Graph>, features: &Features, inputs: &[f32], rows: usize) -> Result<Vec<f32>, String> {
     let mut x = vec![0.0; rows * features.width()];
     for (values, row) in inputs.chunks_exact(features.elements()).zip(x.chunks_exact_mut(features.width())) {
         features.row_of_physical(values, row);
     }
-    let numbers = Network::reference(graph)?.start(x, rows).wait(rows)?.numbers;
-    let named = manifest.outputs.iter().map(|output| output != NO_SCORE).cycle();
-    Ok(numbers.into_iter().zip(named).filter_map(|(number, named)| named.then_some(number)).collect())
+    Ok(Network::reference(graph)?.start(x, rows).wait(rows)?.numbers)
 }

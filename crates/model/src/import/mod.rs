@@ -9,14 +9,16 @@
 //! The template is a `model.toml` without what the import finds out: checksums and golden vectors, and for an ONNX file nearly everything.
 //! State dicts are stored again as safetensors, so that a bundle never holds a pickle.
 
+mod fields;
 mod golden;
 mod state;
 
 use sha2::{Digest, Sha256};
-use tamis_event::{Role, Schema};
+use tamis_event::Schema;
 use tamis_graph::{Graph, Source};
 use toml::{Table, Value};
 
+pub(crate) use self::fields::means;
 pub use self::golden::GoldenInputs;
 use crate::bundle::{Bundle, hex};
 use crate::engine::Engine;
@@ -38,7 +40,8 @@ pub struct Import<'a> {
     pub schema: &'a Schema,
     /// Text of a `model.toml` to start from. An ONNX file needs none.
     pub template: Option<&'a str>,
-    /// Text with `[[input]]` entries; by default the template's, or every field of the schema that is data, in order.
+    /// Text with `[[input]]` entries; by default the template's, or the fields that the inputs of an ONNX file are named after, or every field of
+    /// the schema that is data, in order.
     pub inputs: Option<&'a str>,
     /// Names of the network's numbers, `-` for one that is no score; by default the template's, or the graph's own.
     pub outputs: Option<Vec<String>>,
@@ -132,6 +135,12 @@ impl Import<'_> {
                 false => ImportError::Graph(refusal),
             }
         })?;
+        if !manifest.contains_key("input")
+            && let Some(fields) = fields::by_name(&source.inputs, self.schema)
+        {
+            manifest.insert("input".into(), inputs_of(fields));
+        }
+        self.fill_inputs(manifest)?;
         if source.is_open() {
             let width = self.columns(manifest)?;
             source.settle(width);
@@ -149,8 +158,9 @@ impl Import<'_> {
         Features::columns(model, &inputs, self.schema).map_err(ImportError::Bind)
     }
 
-    /// Writes down how many elements every field has that is taken whole.
-    fn state_lengths(&self, manifest: &mut Table) -> Result<(), ImportError> {
+    /// Every field is an input where nothing else is known. Writes down how many elements every field has that is taken whole.
+    fn fill_inputs(&self, manifest: &mut Table) -> Result<(), ImportError> {
+        manifest.entry("input").or_insert_with(|| inputs_of(fields::data(self.schema)));
         let (model, inputs) = named_inputs(manifest)?;
         let len = |input: &Input| Features::len_of(model, input, self.schema).map_err(ImportError::Bind);
         let lens = inputs.iter().map(len).collect::<Result<Vec<_>, _>>()?;
@@ -173,6 +183,7 @@ impl Import<'_> {
             let message = "the file holds weights without an architecture; describe it in a model.toml and give that with --manifest";
             return Err(ImportError::File { message: message.into() });
         }
+        self.fill_inputs(manifest)?;
         let names = state::layer_names(tensors);
         let own = names.iter().enumerate().all(|(index, name)| *name == format!("layers.{index}"));
         if !own {
@@ -202,8 +213,7 @@ impl Import<'_> {
             };
             manifest.insert("input".into(), list);
         }
-        manifest.entry("input").or_insert_with(|| all_fields(self.schema));
-        self.state_lengths(manifest)
+        Ok(())
     }
 }
 
@@ -255,11 +265,10 @@ fn set(manifest: &mut Table, key: &str, entries: &[(&str, Value)]) -> Result<(),
     Ok(())
 }
 
-/// Every field of a schema that is data, in order, as it is.
-fn all_fields(schema: &Schema) -> Value {
-    let data = schema.fields().iter().filter(|field| field.role != Role::Truth);
+/// Fields as they are, in this order.
+fn inputs_of<'a>(fields: impl IntoIterator<Item = &'a str>) -> Value {
     let input = |name: &str| Value::from(Table::from_iter([("field".to_owned(), name.into())]));
-    Value::from(data.map(|field| input(&field.name)).collect::<Vec<_>>())
+    Value::from(fields.into_iter().map(input).collect::<Vec<_>>())
 }
 
 /// Names for the numbers that a graph gives: that of the output, with a number behind it where there are several.

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::panic::catch_unwind;
 
 use burn_pack::{Bytes, Reader};
 use pytorch_reader::PytorchReader;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
+use tamis_graph::contained;
 
 /// Shape and numbers of every tensor, by name.
 pub(super) type Tensors = BTreeMap<String, (Vec<usize>, Vec<u8>)>;
@@ -24,9 +24,8 @@ pub(super) fn tensors(file: &[u8]) -> Result<Option<Tensors>, String> {
         _ => return Ok(None),
     };
     // The readers are not ours: should one of them panic on a damaged file, that is a file that cannot be read.
-    let file = file.to_vec();
-    catch_unwind(move || read(&file))
-        .unwrap_or_else(|_| Err("the file is damaged: its reader gave up".into()))
+    contained(|| read(file))
+        .unwrap_or_else(|| Err("the file is damaged: its reader gave up".into()))
         .map(Some)
 }
 

@@ -60,6 +60,7 @@ struct Imported<'a> {
     multiply_adds: u64,
     bytes: u64,
     hash: &'a str,
+    notes: &'a [String],
 }
 
 impl Run for Args {
@@ -97,6 +98,7 @@ impl Run for Args {
             multiply_adds: bundle.multiply_adds,
             bytes: bundle.memory.files,
             hash: &bundle.hash,
+            notes: &bundle.notes,
         };
         if self.json {
             print_json(&Document::new(&imported))?;
@@ -109,6 +111,7 @@ impl Run for Args {
                 bytes(imported.bytes),
                 imported.outputs.join(", "),
             ))?;
+            imported.notes.iter().try_for_each(|note| print(&format!("note: {note}\n")))?;
         }
         Ok(Exit::Done)
     }

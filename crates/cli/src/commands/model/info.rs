@@ -92,7 +92,7 @@ fn render(info: &ModelInfo) -> String {
 fn inputs(model: &Description) -> String {
     let mut table = Table::default().left("Input").left("what goes in, x = physical value");
     model.inputs.iter().for_each(|input| table.row([input.field.clone(), input.preprocessing.clone()]));
-    table.render()
+    model.notes.iter().fold(table.render(), |text, note| text + "note: " + note + "\n")
 }
 
 fn layers(model: &Description) -> String {

@@ -276,6 +276,10 @@ impl Operator for Trees {
         class.map(|class| Value::Int(self.table.give(class))).into_iter().chain([scores]).collect()
     }
 
+    fn takes_missing(&self) -> bool {
+        true
+    }
+
     fn as_kernel(&self) -> Option<KernelOp> {
         Some(KernelOp::Forest)
     }

@@ -1,0 +1,21 @@
+//! Panics of libraries over files of anybody's, made into refusals.
+
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+thread_local! {
+    static CONTAINED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs what may panic because of what stands in a file; `None` if it does. Nothing that it was changing is looked at afterwards.
+pub fn contained<T>(run: impl FnOnce() -> T) -> Option<T> {
+    let before = CONTAINED.replace(true);
+    let result = catch_unwind(AssertUnwindSafe(run));
+    CONTAINED.set(before);
+    result.ok()
+}
+
+/// Is this thread in [`contained`]? Then a panic is no defect of this program, and a panic hook keeps quiet.
+pub fn in_contained() -> bool {
+    CONTAINED.get()
+}

@@ -1,0 +1,77 @@
+//! Which numbers of an event a graph looks at.
+
+use burn::tensor::Device;
+
+use crate::forest::TreeNode;
+use crate::graph::{Graph, Step};
+use crate::operator::Inputs;
+use crate::source::{Constant, Data};
+use crate::value::Value;
+
+impl Graph {
+    /// For every number that goes in: does any step look at it? Numbers that are moved and then left out, and features that no tree asks for, are
+    /// not looked at; weights of 0 are not searched for.
+    pub fn used_inputs(&self) -> Vec<bool> {
+        let mut used = vec![false; self.input_numbers()];
+        // Which number of the event every number of a value is, for values that were only moved.
+        let mut origins: Vec<Option<Vec<i64>>> = vec![None; self.values.len()];
+        let mut from = 0;
+        for (slot, input) in self.inputs.iter().enumerate() {
+            let numbers = input.dims.iter().product::<usize>() as i64;
+            origins[slot] = Some((from..from + numbers).collect());
+            from += numbers;
+        }
+        for step in &self.steps {
+            match self.moved(step, &origins) {
+                Some(moved) => {
+                    for (slot, origin) in step.outputs.iter().zip(moved) {
+                        slot.iter().for_each(|&slot| origins[slot] = Some(origin.clone()));
+                    }
+                }
+                None => self.looks(step, &origins).for_each(|at| used[at as usize] = true),
+            }
+        }
+        let given = self.outputs.iter().filter_map(|output| origins[output.slot].as_ref());
+        given.flatten().for_each(|&at| used[at as usize] = true);
+        used
+    }
+
+    /// What becomes of numbers that a step only moves: it is run on their places.
+    fn moved(&self, step: &Step, origins: &[Option<Vec<i64>>]) -> Option<Vec<Vec<i64>>> {
+        let origin =
+            origins[step.inputs.first().copied().flatten()?].as_ref().filter(|_| step.operator.moves())?;
+        let cpu = Device::flex();
+        let places = Constant::ints([origin.len()], origin.clone());
+        let rest = step.inputs[1..].iter().map(|slot| {
+            slot.and_then(|slot| self.values[slot].constant.as_ref())
+                .map(|constant| Value::of(constant, &cpu))
+        });
+        let values = std::iter::once(Some(Value::of(&places, &cpu))).chain(rest).collect();
+        let moved = step.operator.run(&mut Inputs::new(values, &cpu)).into_iter().map(|value| {
+            let numbers = match &value {
+                Value::Int(tensor) => tensor.dims()[1],
+                Value::Float(_) | Value::Bool(_) => 0,
+            };
+            match value.into_constant(&[numbers]) {
+                Ok(Constant { data: Data::Ints(places), .. }) => Some(places),
+                _ => None,
+            }
+        });
+        moved.collect()
+    }
+
+    /// The numbers of the event that a step reads.
+    fn looks(&self, step: &Step, origins: &[Option<Vec<i64>>]) -> impl Iterator<Item = i64> {
+        let mut read: Vec<i64> = Vec::new();
+        for origin in step.inputs.iter().flatten().filter_map(|&slot| origins[slot].as_ref()) {
+            match step.operator.as_forest() {
+                None => read.extend(origin),
+                Some(forest) => read.extend(forest.nodes().iter().filter_map(|node| match *node {
+                    TreeNode::Split { feature, .. } => Some(origin[feature as usize]),
+                    TreeNode::Leaf { .. } => None,
+                })),
+            }
+        }
+        read.into_iter()
+    }
+}

@@ -1,0 +1,238 @@
+#!/usr/bin/env python3
+"""Make the graphs of crates/graph/tests/cases: numbers where an import is easily wrong without a word.
+
+Not needed to build, test or run Tamis: the files are committed. `NAME.onnx` stands beside `NAME.safetensors` with `input.0`, ... and `output.0`,
+..., one row per event, all float32; NaN is an event without a score. Expected numbers are those of ONNX Runtime, or of numpy in double
+precision where single precision is the question.
+
+    pip install onnx onnxruntime numpy safetensors
+    python3 scripts/export_graph_cases.py
+"""
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+from safetensors.numpy import save_file
+
+OUT = Path(__file__).resolve().parent.parent / "crates" / "graph" / "tests" / "cases"
+FLOAT, INT32, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT32, TensorProto.INT64, TensorProto.BOOL
+NUMPY = {FLOAT: np.float32, INT32: np.int32, INT64: np.int64}
+rng = np.random.default_rng(20261130)
+
+
+def constant(name, values, dtype=np.float32):
+    return numpy_helper.from_array(np.asarray(values, dtype), name)
+
+
+def value(name, *shape, dtype=FLOAT):
+    return helper.make_tensor_value_info(name, dtype, ["N", *shape])
+
+
+def node(operator, inputs, outputs, domain="", **attributes):
+    return helper.make_node(operator, inputs.split(), outputs.split(), domain=domain, **attributes)
+
+
+def case(name, nodes, inputs, outputs, rows, constants=(), expected=None, opset=21, lost=None, functions=(), imports=()):
+    """Writes one. `rows` is one array per input, `lost` the events that must have no score."""
+    graph = helper.make_graph(nodes, name, inputs, outputs, list(constants))
+    opsets = [helper.make_opsetid("", opset), helper.make_opsetid("ai.onnx.ml", 3), *imports]
+    proto = helper.make_model(graph, opset_imports=opsets, ir_version=10, producer_name="", functions=list(functions))
+    file = proto.SerializeToString(deterministic=True)
+    if expected is None:
+        session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+        kinds = [NUMPY[info.type.tensor_type.elem_type] for info in inputs]
+        given = {info.name: array.astype(kind) for info, array, kind in zip(inputs, rows, kinds, strict=True)}
+        expected = session.run(None, given)
+    tensors = {f"input.{index}": np.asarray(array, np.float32) for index, array in enumerate(rows)}
+    for index, array in enumerate(expected):
+        if isinstance(array, list):  # a ZipMap: dictionaries of scores
+            array = [list(scores.values()) for scores in array]
+        array = np.asarray(array, np.float32).reshape(len(rows[0]), -1).copy()
+        if lost is not None:
+            array[lost] = np.nan
+        tensors[f"output.{index}"] = array
+    (OUT / f"{name}.onnx").write_bytes(file)
+    save_file(tensors, OUT / f"{name}.safetensors")
+
+
+def large(numbers, offset=8e6):
+    """Rows of whole numbers that are large and close to each other: single precision has every digit of them."""
+    return (offset + rng.integers(0, 8, (8, numbers))).astype(np.float32)
+
+
+def normed(x, axis, epsilon=1e-5):
+    x = x.astype(np.float64)
+    mean = x.mean(axis, keepdims=True)
+    return (x - mean) / np.sqrt(((x - mean) ** 2).mean(axis, keepdims=True) + epsilon)
+
+
+def offsets():
+    x = large(6)
+    x[0] = [8e6, 8e6 + 1, 8e6 + 2, 8e6 + 3, 8e6, 8e6 + 3]
+    ones, zeros = np.ones(6), np.zeros(6)
+    case("layer_norm_offset", [node("LayerNormalization", "x scale bias", "y")], [value("x", 6)], [value("y", 6)], [x],
+         [constant("scale", ones), constant("bias", zeros)], [normed(x, 1)])
+    image = large(12).reshape(8, 2, 6)
+    case("instance_norm_offset", [node("InstanceNormalization", "x scale bias", "y")], [value("x", 2, 6)], [value("y", 2, 6)], [image],
+         [constant("scale", [1, 2]), constant("bias", [0, 1])], [normed(image, 2) * [[1], [2]] + [[0], [1]]])
+    case("group_norm_offset", [node("GroupNormalization", "x scale bias", "y", num_groups=1)], [value("x", 2, 6)], [value("y", 2, 6)],
+         [image], [constant("scale", [1, 2]), constant("bias", [0, 1])], [normed(image, (1, 2)) * [[1], [2]] + [[0], [1]]])
+    mean, variance = [8e6 + 3, 8e6 + 4], [4, 0.25]
+    expected = (image.astype(np.float64) - np.reshape(mean, (2, 1))) / np.sqrt(np.reshape(variance, (2, 1)) + 1e-5)
+    case("batch_norm_offset", [node("BatchNormalization", "x scale bias mean var", "y")], [value("x", 2, 6)], [value("y", 2, 6)], [image],
+         [constant("scale", [1, 1]), constant("bias", [0, 0]), constant("mean", mean), constant("var", variance)], [expected])
+    x = large(64)
+    x[:, 63] += 64 - (x - 8e6).sum(1) % 32  # a mean that single precision has
+    case("mean_offset", [node("ReduceMean", "x axis", "mean"), node("Sub", "mean offset", "y")], [value("x", 64)], [value("y", 1)], [x],
+         [constant("axis", [1], np.int64), constant("offset", [8e6])], [(x.astype(np.float64) - 8e6).mean(1)])
+
+
+def integers():
+    x = rng.integers(-60_000, 60_000, (16, 4)).astype(np.float32)
+    names = ["add", "sub", "mul", "neg", "sum", "product", "square"]
+    nodes = [node("Mul", "x big", "b"), node("Add", "b b", "add"), node("Sub", "b most", "sub"), node("Mul", "x x", "mul"),
+             node("Neg", "least", "minus"), node("Add", "minus x", "neg"), node("ReduceSum", "b axis", "sum"),
+             node("ReduceProd", "x axis", "product"), node("ReduceSumSquare", "x axis", "square")]
+    outputs = [value(name, 4, dtype=INT32) for name in names[:4]] + [value(name, 1, dtype=INT32) for name in names[4:]]
+    constants = [constant("big", 40_000, np.int32), constant("most", [2**31 - 1], np.int32), constant("least", [-(2**31)], np.int32),
+                 constant("axis", [1], np.int64)]
+    x32 = x.astype(np.int32)
+    with np.errstate(all="ignore"):
+        b = x32 * np.int32(40_000)
+        expected = [b + b, b - np.int32(2**31 - 1), x32 * x32, x32 + np.int32(-(2**31)), b.sum(1, dtype=np.int32),
+                    x32.prod(1, dtype=np.int32), (x32 * x32).sum(1, dtype=np.int32)]
+    case("int32_wraps", nodes, [value("x", 4, dtype=INT32)], outputs, [x], constants, expected)
+    # 64 bits do not wrap there, and a cast to 32 does.
+    case("int64_to_int32", [node("Mul", "x big", "b"), node("Cast", "b", "c", to=INT32), node("Cast", "c", "d", to=INT64), node("Add", "d one", "y"),
+                            node("Div", "b thousand", "z")],
+         [value("x", 4, dtype=INT64)], [value("y", 4, dtype=INT64), value("z", 4, dtype=INT64)], [x],
+         [constant("big", 40_000, np.int64), constant("one", 1, np.int64), constant("thousand", 1_000_000, np.int64)])
+    base = np.array([[1, -1, 2, -2, 3, -3, 7, 10]] * 8, np.float32)
+    exponent = np.repeat(np.arange(-4, 4, dtype=np.float32)[:, None], 8, 1)
+    for name, kind in [("int64_power", INT64), ("int32_power", INT32)]:
+        case(name, [node("Pow", "x n", "y"), node("Pow", "x minus", "z")], [value("x", 8, dtype=kind), value("n", 8, dtype=kind)],
+             [value("y", 8, dtype=kind), value("z", 8, dtype=kind)], [base, exponent], [constant("minus", -1, NUMPY[kind])])
+    x = np.array([[1.9, -1.9, 0.5], [2.999, -0.1, 7.0], [-3.5, 3.5, 100.25]], np.float32)
+    weights = constant("w", rng.normal(0, 1, (3, 2)))
+    for name, kind in [("int64_input", INT64), ("int32_input", INT32)]:
+        case(name, [node("Cast", "x", "f", to=FLOAT), node("MatMul", "f w", "y")], [value("x", 3, dtype=kind)], [value("y", 2)], [x], [weights])
+    x = np.array([[7, -7, 7, -7], [5, 3, -5, 0]], np.float32)
+    y = np.array([[3, 3, -3, -3], [2, -2, 4, 9]], np.float32)
+    case("modulo", [node("Mod", "x y", "a"), node("Mod", "x y", "b", fmod=1)], [value("x", 4, dtype=INT64), value("y", 4, dtype=INT64)],
+         [value("a", 4, dtype=INT64), value("b", 4, dtype=INT64)], [x, y])
+
+
+def missing():
+    x = rng.uniform(0.1, 5, (8, 3)).astype(np.float32)
+    x[[1, 4], [0, 2]] = -1.0
+    case("arg_max_of_nan", [node("Log", "x", "l"), node("ArgMax", "l", "y", axis=1, keepdims=0)], [value("x", 3)], [value("y", dtype=INT64)],
+         [x], lost=[1, 4])
+    case("cast_of_nan", [node("Log", "x", "l"), node("Cast", "l", "y", to=INT64)], [value("x", 3)], [value("y", 3, dtype=INT64)], [x], lost=[1, 4])
+    classifier = node("LinearClassifier", "l", "label p", "ai.onnx.ml", coefficients=[1.0, 0, 0, 0, 1.0, 0], intercepts=[0.0, 0.5],
+                      classlabels_ints=[3, 8], post_transform="SOFTMAX")
+    case("class_of_nan", [node("Log", "x", "l"), classifier], [value("x", 3)], [value("label", dtype=INT64), value("p", 2)], [x], lost=[1, 4])
+    x = rng.normal(0, 2, (8, 3)).astype(np.float32)
+    x[1, 0], x[2, 1], x[3, 2], x[5, 1] = np.nan, np.inf, -np.inf, np.nan
+    nodes = [node("IsNaN", "x", "n"), node("Where", "n zero x", "a"), node("IsInf", "a", "plus", detect_negative=0), node("Where", "plus most a", "b"),
+             node("IsInf", "b", "minus", detect_positive=0), node("Where", "minus least b", "y")]
+    case("nan_to_num", nodes, [value("x", 3)], [value("y", 3)], [x], [constant("zero", 0), constant("most", 100), constant("least", -100)])
+    x[2:4] = 1
+    imputer = node("Imputer", "x", "y", "ai.onnx.ml", imputed_value_floats=[1.0, 2.0, 3.0], replaced_value_float=float("nan"))
+    case("imputer", [imputer], [value("x", 3)], [value("y", 3)], [x])
+
+
+def functions_of_numbers():
+    x = rng.uniform(-0.95, 0.95, (16, 3)).astype(np.float32)
+    names = "Sin Cos Tan Asin Acos Atan Sinh Cosh Asinh Atanh".split()
+    nodes = [node(name, "x", name.lower()) for name in names]
+    nodes += [node("Mul", "x eight", "wide"), node("Cosh", "wide", "w"), node("Acosh", "w", "acosh")]
+    more = "Floor Ceil Round Sign".split()
+    nodes += [node(name, "wide", name.lower()) for name in more]
+    outputs = [value(name.lower(), 3) for name in [*names, "acosh", *more]]
+    x[0] = [0.0625, -0.0625, 0.1875]  # times 8: halves, which are rounded to even
+    case("functions", nodes, [value("x", 3)], outputs, [x], [constant("eight", 8)])
+    a, b = rng.normal(0, 1, (2, 8, 3)).astype(np.float32)
+    a[1, 0], b[2, 1], b[3], a[3] = np.nan, np.nan, 1, 1
+    nodes = [node(name, "a b row", name.lower()) for name in ["Max", "Min", "Sum", "Mean"]] + [node("Max", "a", "alone")]
+    case("several", nodes, [value("a", 3), value("b", 3)], [value(name, 3) for name in ["max", "min", "sum", "mean", "alone"]], [a, b],
+         [constant("row", [0.5, -0.5, 0])])
+    # A number against a row: the result is wider than either side has events for.
+    case("broadcast", [node("Gemm", "x w b", "one"), node("Add", "one row", "sum"), node("Max", "one row", "max"), node("Softmax", "sum", "soft")],
+         [value("x", 4)], [value("sum", 3), value("max", 3), value("soft", 3)], [rng.normal(0, 1, (8, 4)).astype(np.float32)],
+         [constant("w", rng.normal(0, 1, (4, 1))), constant("b", [0.1]), constant("row", [0.5, -0.5, 2])])
+    x = rng.normal(0, 30, (8, 4)).astype(np.float32)
+    x[1, 1], x[2] = 200, -300
+    with np.errstate(all="ignore"):
+        logarithm = np.log(np.exp(x).sum(1))
+    case("log_sum_exp", [node("ReduceLogSumExp", "x axis", "y", keepdims=0), node("Exp", "x", "e"), node("ReduceLogSum", "e axis", "z", keepdims=0)],
+         [value("x", 4)], [value("y"), value("z")], [x], [constant("axis", [1], np.int64)],
+         [np.logaddexp.reduce(x.astype(np.float64), 1), logarithm])
+
+
+def ends_and_dead_ends():
+    x = rng.normal(0, 1, (8, 3)).astype(np.float32)
+    coefficients = [1.0, -1, 0.5, 0, 1, -0.5, 0.25, 0, 0]
+    nodes = [node("LinearClassifier", "x", "label p", "ai.onnx.ml", coefficients=coefficients, intercepts=[0.0, 0.5, 0.1], classlabels_ints=[3, 5, 8],
+                  post_transform="SOFTMAX"),
+             node("ZipMap", "p", "scores", "ai.onnx.ml", classlabels_int64s=[3, 5, 8])]
+    scores = helper.make_value_info("scores", helper.make_sequence_type_proto(helper.make_map_type_proto(INT64, helper.make_tensor_type_proto(FLOAT, []))))
+    case("zip_map", nodes, [value("x", 3)], [value("label", dtype=INT64), scores], [x])
+    case("dead_node", [node("TopK", "x k", "v i"), node("Relu", "x", "y"), node("Unique", "x", "u")], [value("x", 3)], [value("y", 3)], [x],
+         [constant("k", [1], np.int64)])
+
+
+def as_frameworks_write_them():
+    """What scikit-learn, Keras and PyTorch put around dense layers; the model crate imports these, too."""
+    pt, eta = rng.uniform(0, 100, (8, 1)).astype(np.float32), rng.normal(0, 1, (8, 1)).astype(np.float32)
+    case("inputs_by_name", [node("Mul", "eta ten", "e"), node("Add", "e pt", "y")], [value("eta", 1), value("pt", 1)], [value("y", 1)], [eta, pt],
+         [constant("ten", [10])])
+    x = rng.uniform(0.1, 5, (8, 3)).astype(np.float32)
+    case("log_of_input", [node("Log", "x", "l"), node("MatMul", "l w", "y")], [value("x", 3)], [value("y", 2)], [x],
+         [constant("w", rng.normal(0, 1, (3, 2)))])
+    case("log_never", [node("Abs", "x", "a"), node("Neg", "a", "n"), node("Sub", "n one", "m"), node("Log", "m", "y")], [value("x", 3)], [value("y", 3)],
+         [x], [constant("one", [1])], lost=range(8))
+    trees = dict(nodes_treeids=[0] * 5, nodes_nodeids=[0, 1, 2, 3, 4], nodes_featureids=[0, 0, 1, 0, 0], nodes_values=[40.0, 0, -300, 0, 0],
+                 nodes_modes=["BRANCH_LEQ", "LEAF", "BRANCH_LEQ", "LEAF", "LEAF"], nodes_truenodeids=[1, 0, 3, 0, 0], nodes_falsenodeids=[2, 0, 4, 0, 0],
+                 class_treeids=[0] * 3, class_nodeids=[1, 3, 4], class_ids=[0, 1, 2], class_weights=[1.0] * 3, classlabels_int64s=[0, 11, 13])
+    x = rng.normal(0, 300, (16, 3)).astype(np.float32)
+    case("classes_far_out", [node("TreeEnsembleClassifier", "x", "label p", "ai.onnx.ml", **trees)], [value("x", 3)],
+         [value("label", dtype=INT64), value("p", 3)], [x])
+    shared = {key: values[:4] for key, values in trees.items() if key.startswith("nodes")} | dict(nodes_falsenodeids=[2, 0, 1, 0])
+    case("tree_with_a_shared_leaf", [node("TreeEnsembleRegressor", "x", "y", "ai.onnx.ml", **shared, n_targets=1, target_treeids=[0] * 2,
+                                          target_nodeids=[1, 3], target_ids=[0] * 2, target_weights=[0.25, 2.0])], [value("x", 3)], [value("y", 1)], [x])
+    x = rng.normal(0, 1, (16, 4)).astype(np.float32)
+    weights = [float(w) for w in rng.normal(0, 1, 12).astype(np.float32)]
+    nodes = [node("LinearClassifier", "x", "label p", "ai.onnx.ml", coefficients=weights, intercepts=[0.1, -0.2, 0.3], classlabels_ints=[3, 8, 5],
+                  multi_class=1, post_transform="SOFTMAX"), node("Normalizer", "p", "q", "ai.onnx.ml", norm="L1")]
+    case("sklearn_softmax", nodes, [value("x", 4)], [value("label", dtype=INT64), value("q", 3)], [x])
+    nodes = [node("Scaler", "x", "s", "ai.onnx.ml", offset=[0.5, -1, 30, 2], scale=[1.0, 0.5, 0.1, 2]),
+             node("LinearClassifier", "s", "label p", "ai.onnx.ml", coefficients=[-w for w in weights[:4]] + weights[:4], intercepts=[-0.25, 0.25],
+                  classlabels_ints=[0, 1], post_transform="LOGISTIC"), node("Normalizer", "p", "q", "ai.onnx.ml", norm="L1")]
+    case("sklearn_logistic_scaled", nodes, [value("x", 4)], [value("label", dtype=INT64), value("q", 2)], [x + [0, 0, 30, 0]])
+    parts = dict(w0=rng.normal(0, 0.7, (4, 6)), b0=rng.normal(0, 1, 6), w1=rng.normal(0, 0.7, (6, 1)), b1=[0.2])
+    nodes = [node("Cast", "x", "f", to=FLOAT), node("MatMul", "f w0", "m0"), node("Add", "m0 b0", "a0"), node("Relu", "a0", "h"),
+             node("MatMul", "h w1", "m1"), node("Add", "m1 b1", "a1"), node("Sigmoid", "a1", "s"), node("Sub", "unit s", "n"),
+             node("Concat", "n s", "p", axis=1), node("ArgMax", "p", "i", axis=1), node("ArrayFeatureExtractor", "classes i", "c", "ai.onnx.ml"),
+             node("Reshape", "c flat", "label")]
+    case("sklearn_mlp_of_two", nodes, [value("x", 4)], [value("label", dtype=INT64), value("p", 2)], [x],
+         [*(constant(*part) for part in parts.items()), constant("unit", [1]), constant("classes", [-1, 1], np.int64), constant("flat", [-1], np.int64)])
+    parts = dict(mean=[[40, 0, -3, 5]], std=[[20, 1, 0.5, 3]], w0=rng.normal(0, 0.5, (4, 5)), b0=rng.normal(0, 1, 5), scale=rng.uniform(0.5, 2, 5),
+                 shift=rng.normal(0, 1, 5), w1=rng.normal(0, 0.5, (5, 3)), b1=rng.normal(0, 1, 3))
+    nodes = [node("Sub", "x mean", "d"), node("Div", "d std", "n"), node("MatMul", "n w0", "m0"), node("Add", "m0 b0", "a0"), node("Relu", "a0", "h"),
+             node("Mul", "h scale", "k"), node("Add", "k shift", "l"), node("MatMul", "l w1", "m1"), node("Add", "m1 b1", "a1"),
+             node("Softmax", "a1", "y", axis=1)]
+    case("keras_normalised", nodes, [value("x", 4)], [value("y", 3)], [x * parts["std"] + parts["mean"]],
+         [constant(*part) for part in parts.items()])
+    nodes = [node("Shape", "x", "shape"), node("Gather", "shape first", "count"), node("Concat", "count two", "size", axis=0),
+             node("ConstantOfShape", "size", "zeros"), node("Expand", "row size", "rows"), node("Add", "zeros rows", "sum"),
+             node("Concat", "x sum rows", "y", axis=1)]
+    case("rows_for_events", nodes, [value("x", 4)], [value("y", 8)], [x],
+         [constant("first", [0], np.int64), constant("two", [2], np.int64), constant("row", [[0.5, -0.5]])])
+
+
+if __name__ == "__main__":
+    for part in [offsets, integers, missing, functions_of_numbers, ends_and_dead_ends, as_frameworks_write_them]:
+        part()
+    print(f"{len(list(OUT.glob('*.onnx')))} graphs, {sum(path.stat().st_size for path in OUT.iterdir()) / 1e3:.0f} kB in {OUT}")
