@@ -40,7 +40,7 @@ fn without_a_last_rung_what_no_model_can_score_is_in_the_error_stream() {
     assert_eq!(rungs(&document), [2, 2]);
     assert_eq!(
         ledger["errored"],
-        json!({"panic": 0, "not_finite": 2, "deadline": 0, "device": 0, "refused": 0})
+        json!({"panic": 0, "not_finite": 2, "deadline": 0, "device": 0, "not_a_number": 0, "refused": 0})
     );
 
     let kept = events(&lab, "a-physics-0001.mcap");
