@@ -20,6 +20,7 @@ use tamis_port::Classifier;
 use crate::blocks::{self, Blocks, SoFar};
 use crate::exit::OrFail;
 use crate::frames::Frames;
+use crate::models::load_bundle;
 use crate::{Exit, Failure, bundle_folder};
 
 /// A calibration, as asked for.
@@ -121,7 +122,7 @@ pub struct CutLoss {
 pub fn calibrate(settings: &CalibrateSettings, progress: impl FnMut(SoFar)) -> Result<Calibrated, Failure> {
     check(settings)?;
     bundle_folder::may_write(&settings.out, settings.overwrite)?;
-    let bundle = Bundle::load(&settings.bundle).or_fail(Exit::Input)?;
+    let bundle = load_bundle(&settings.bundle)?;
     let mut blocks = Blocks::new(Frames::open(&settings.input)?)?;
     let mut calibrator = bundle.calibrator(blocks.schema()).or_fail(Exit::Input)?;
     let events = first_events(&mut blocks, settings.events, progress)?;
