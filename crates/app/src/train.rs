@@ -18,7 +18,7 @@ use crate::{Exit, Failure, bundle_folder};
 pub struct TrainSettings {
     /// The recipe. Its files are found relative to it.
     pub recipe: PathBuf,
-    /// Folder for the bundle; by default `models/NAME` beside the recipe's folder.
+    /// Folder for the bundle; by default `models/NAME` in the working folder.
     pub out: Option<PathBuf>,
     /// Replace a bundle that is there.
     pub overwrite: bool,
@@ -37,7 +37,7 @@ pub fn train(
         .map_err(no_recipe)?;
     let recipe = Recipe::parse(&text, &place).or_fail(Exit::Input).map_err(no_recipe)?;
     let folder = settings.recipe.parent().unwrap_or(Path::new("."));
-    let out = settings.out.clone().unwrap_or_else(|| folder.join("../models").join(recipe.name()));
+    let out = settings.out.clone().unwrap_or_else(|| Path::new("models").join(recipe.name()));
     bundle_folder::may_write(&out, settings.overwrite)?;
     let datasets: Result<Vec<Dataset>, Failure> =
         recipe.files().iter().map(|file| dataset(&folder.join(file))).collect();

@@ -2,47 +2,142 @@
 //!
 //! Every time an event is learned from, all its angles marked `rotate` turn by one random angle, and all its coordinates marked `reflect`
 //! change sign together or not at all. This keeps a small sample from being learned by heart. An exact 0 stays: it marks an absent object.
+//!
+//! A turned angle stays in the range that its input has: from -pi to pi if a training event has a negative angle, else from 0 to 2 pi; in degrees
+//! from -180 to 180, or from 0 to 360. An angle is in degrees if its unit in the schema begins with `deg`, or if it has no unit and training
+//! events have angles above 2 pi.
 
 use std::f64::consts::TAU;
 
 use tamis_event::Element;
 
+use crate::error::TrainError;
 use crate::random::Random;
 use crate::recipe::{Augment, Input};
+use crate::samples::Rows;
 
 /// Columns of a row that change under the symmetries.
 #[derive(Clone, Debug)]
 pub(crate) struct Symmetries {
-    rotate: Vec<usize>,
+    rotate: Vec<Angle>,
     reflect: Vec<usize>,
 }
 
+/// A column that turns.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Angle {
+    column: usize,
+    /// Its smallest value.
+    low: f64,
+    /// How much of it is a whole turn.
+    turn: f64,
+}
+
+impl Angle {
+    fn turned(self, value: f32, turns: f64) -> f32 {
+        let Self { low, turn, .. } = self;
+        let turned = low + (f64::from(value) + turns * turn - low).rem_euclid(turn);
+        // Rounded to f32 it can come to lie on the end, which is the beginning.
+        if (turned as f32) < (low + turn) as f32 { turned as f32 } else { low as f32 }
+    }
+}
+
 impl Symmetries {
-    pub fn new(inputs: &[Input], elements: &[Vec<Element>]) -> Self {
+    /// Those of the inputs; units and training rows say what range an angle has.
+    pub fn new(
+        inputs: &[Input],
+        elements: &[Vec<Element>],
+        units: &[String],
+        train: &[Rows],
+    ) -> Result<Self, TrainError> {
         let mut found = Self { rotate: Vec::new(), reflect: Vec::new() };
         let mut column = 0;
-        for (input, elements) in inputs.iter().zip(elements) {
+        for ((input, elements), unit) in inputs.iter().zip(elements).zip(units) {
             let columns = column..column + elements.len();
             column = columns.end;
             match input.augment {
-                Some(Augment::Rotate) => found.rotate.extend(columns),
+                Some(Augment::Rotate) => {
+                    let values = train.iter().flat_map(Rows::iter).flat_map(|row| &row[columns.clone()]);
+                    let (low, high) =
+                        values.fold((0.0_f32, 0.0_f32), |(low, high), &x| (low.min(x), high.max(x)));
+                    let range = range(unit, low.into(), high.into());
+                    let range =
+                        range.ok_or_else(|| TrainError::Angle { field: input.field.clone(), low, high })?;
+                    found.rotate.extend(columns.map(|column| Angle { column, low: range.0, turn: range.1 }));
+                }
                 Some(Augment::Reflect) => found.reflect.extend(columns),
                 None => {}
             }
         }
-        found
+        Ok(found)
     }
 
     /// Changes a row of physical values.
     pub fn apply(&self, random: &mut Random, row: &mut [f32]) {
-        let angle = f64::from(random.symmetric()) * TAU / 2.0;
-        for &column in &self.rotate {
-            if row[column] != 0.0 {
-                row[column] = (f64::from(row[column]) + angle).rem_euclid(TAU) as f32;
+        let turns = f64::from(random.symmetric()) / 2.0;
+        for &angle in &self.rotate {
+            let value = &mut row[angle.column];
+            if *value != 0.0 {
+                *value = angle.turned(*value, turns);
             }
         }
         if random.symmetric() < 0.0 {
             self.reflect.iter().for_each(|&column| row[column] = -row[column]);
+        }
+    }
+}
+
+/// Least angle and whole turn of an input whose values reach from `low` (0 or less) to `high` (0 or more).
+fn range(unit: &str, low: f64, high: f64) -> Option<(f64, f64)> {
+    // Detectors round angles, some a little beyond the turn.
+    const SLACK: f64 = 1.01;
+    let in_degrees = unit.starts_with("deg") || unit.is_empty() && high.max(-low) > SLACK * TAU;
+    let turn = if in_degrees { 360.0 } else { TAU };
+    let start = if low < 0.0 { -turn / 2.0 } else { 0.0 };
+    let fits = low >= SLACK * start && high <= start + SLACK * turn;
+    fits.then_some((start, turn))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_angle_stays_in_its_range_and_fills_it() {
+        let pi = TAU / 2.0;
+        for (unit, low, high, expected) in [
+            ("rad", -3.1, 3.14, Some((-pi, TAU))),
+            ("", 0.0, 6.25, Some((0.0, TAU))),
+            ("deg", -20.0, 100.0, Some((-180.0, 360.0))),
+            ("degrees", 0.0, 3.0, Some((0.0, 360.0))),
+            ("", 0.0, 359.0, Some((0.0, 360.0))),
+            ("", -179.0, 180.0, Some((-180.0, 360.0))),
+            ("rad", 0.0, 7.0, None),
+            ("", -1.0, 300.0, None),
+            ("GeV", -5.0, 900.0, None),
+        ] {
+            assert_eq!(range(unit, low, high), expected, "{unit} {low} {high}");
+            let Some((low, turn)) = expected else { continue };
+            let angle = Angle { column: 0, low, turn };
+            let mut random = Random::new(1, 2);
+            let turned = (0..10_000).map(|_| angle.turned(high as f32, f64::from(random.symmetric()) / 2.0));
+            let turned: Vec<f64> = turned.map(f64::from).collect();
+            assert!(turned.iter().all(|&x| x >= f64::from(low as f32) && x < low + turn), "{unit}");
+            let below = turned.iter().filter(|&&x| x < low + turn / 4.0).count();
+            assert!((2200..2800).contains(&below), "{below} of 10,000 in the first quarter");
+        }
+    }
+
+    /// Angles in different units turn together: what is between two objects stays.
+    #[test]
+    fn differences_stay() {
+        let (a, b) =
+            (Angle { column: 0, low: -180.0, turn: 360.0 }, Angle { column: 1, low: 0.0, turn: TAU });
+        for step in -10..10 {
+            let turns = f64::from(step) / 20.0;
+            let (x, y) = (a.turned(50.0, turns), b.turned(1.0, turns));
+            let between = (f64::from(x).to_radians() - f64::from(y)).rem_euclid(TAU);
+            assert!((between - (50_f64.to_radians() - 1.0).rem_euclid(TAU)).abs() < 1e-4, "{step}");
         }
     }
 }

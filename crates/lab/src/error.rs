@@ -1,16 +1,6 @@
-//! Why a recipe, a training or a bundle is refused.
+//! Why a training or a bundle is refused.
 
 use tamis_event::SchemaError;
-
-/// A recipe that is not followed. `place` names the file.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages are the documentation")]
-pub enum RecipeError {
-    #[error("{place}: {message}")]
-    Toml { place: String, message: String },
-    #[error("{place}: {key}: {reason}")]
-    Key { place: String, key: String, reason: String },
-}
 
 /// Why a training has no outcome.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -34,6 +24,12 @@ pub enum TrainError {
     Empty { class: String, train: usize, held_out: usize },
     #[error("{file}: no event passes its label filter")]
     NoEvents { file: String },
+    #[error("[[evaluate]] '{name}': all {events} events were trained on; name other events")]
+    AllTrained { name: String, events: usize },
+    #[error(
+        "'{field}' is no angle that can rotate: its values are from {low} to {high}, and a turn is 2 pi, or 360 with the unit 'deg' in the schema"
+    )]
+    Angle { field: String, low: f32, high: f32 },
     #[error("the loss is {loss} in epoch {epoch}; lower the learning rate or clip the inputs")]
     Diverged { epoch: u32, loss: f64 },
     #[error("burn failed: {message}")]

@@ -21,7 +21,7 @@ mod samples;
 mod train;
 
 pub use bundle::BundleFiles;
-pub use error::{RecipeError, TrainError};
+pub use error::TrainError;
 pub use recipe::Recipe;
 pub use samples::Dataset;
 pub use train::{Auc, Cut, Outcome, Progress, train};

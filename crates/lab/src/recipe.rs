@@ -20,7 +20,7 @@
 //! standardize = true                  # x = (value - mean) / sigma * weight, mean and sigma from the training events
 //! weight = 1.0
 //! clip = [-5.0, 5.0]
-//! augment = "rotate"                  # an angle in rad, or "reflect": a coordinate along the beam; see `augment.rs`
+//! augment = "rotate"                  # an angle, in the range that it has (see `augment.rs`), or "reflect": a coordinate along the beam
 //!
 //! [[data]]
 //! file = "../l1-zerobias.tmf.zst"     # relative to the recipe
@@ -33,20 +33,41 @@
 //! file = "../l1-a4l.tmf.zst"
 //! ```
 
-use serde::Deserialize;
 use tamis_event::Address;
+use tamis_form::{Complaint, Complaints, Fault, Mistakes, Placed, PlacedStr, Table, one_of};
+use toml::de::DeTable;
 
-use crate::error::RecipeError;
+const KEYS: [&str; 17] = [
+    "name",
+    "version",
+    "doc",
+    "architecture",
+    "layers",
+    "outputs",
+    "background",
+    "seed",
+    "epochs",
+    "batch",
+    "learning_rate",
+    "weight_decay",
+    "held_out",
+    "balance",
+    "input",
+    "data",
+    "evaluate",
+];
+const INPUT_KEYS: [&str; 5] = ["field", "standardize", "weight", "clip", "augment"];
+const DATA_KEYS: [&str; 4] = ["file", "class", "label", "max_events"];
+const EVALUATE_KEYS: [&str; 4] = ["name", "file", "label", "max_events"];
+const TABLES_MAX: usize = 4096;
+const WIDTH_MAX: f64 = 8192.0;
 
 /// A checked recipe.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug)]
 pub struct Recipe {
-    #[serde(skip)]
     pub(crate) text: String,
     pub(crate) name: String,
     pub(crate) version: String,
-    #[serde(default)]
     pub(crate) doc: String,
     pub(crate) architecture: Architecture,
     pub(crate) layers: Vec<usize>,
@@ -56,55 +77,40 @@ pub struct Recipe {
     pub(crate) epochs: u32,
     pub(crate) batch: usize,
     pub(crate) learning_rate: f64,
-    #[serde(default)]
     pub(crate) weight_decay: f64,
     pub(crate) held_out: f64,
-    #[serde(default)]
     pub(crate) balance: bool,
-    #[serde(default)]
     pub(crate) input: Vec<Input>,
-    #[serde(default)]
     pub(crate) data: Vec<Data>,
-    #[serde(default)]
     pub(crate) evaluate: Vec<Evaluate>,
 }
 
 /// The kinds of network that can be trained; the words are those of the bundle format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Architecture {
     Dense,
     Autoencoder,
 }
 
 /// One schema field and its preprocessing.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug)]
 pub(crate) struct Input {
     pub field: String,
-    #[serde(default)]
     pub standardize: bool,
-    #[serde(default = "one")]
     pub weight: f64,
     pub clip: Option<[f64; 2]>,
     pub augment: Option<Augment>,
 }
 
 /// A symmetry of the collisions under which an input changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Augment {
     Rotate,
     Reflect,
 }
 
-fn one() -> f64 {
-    1.0
-}
-
 /// Events to train with.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug)]
 pub(crate) struct Data {
     pub file: String,
     pub class: Option<String>,
@@ -113,8 +119,7 @@ pub(crate) struct Data {
 }
 
 /// Events to evaluate an autoencoder with.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug)]
 pub(crate) struct Evaluate {
     pub name: String,
     pub file: String,
@@ -123,8 +128,7 @@ pub(crate) struct Evaluate {
 }
 
 /// A filter on the truth of an event.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug)]
 pub(crate) struct Label {
     pub field: String,
     pub values: Vec<i64>,
@@ -132,15 +136,11 @@ pub(crate) struct Label {
 
 impl Recipe {
     /// Reads a recipe; `place` names it in errors.
-    pub fn parse(text: &str, place: &str) -> Result<Self, RecipeError> {
-        let toml_fault = |error: toml::de::Error| {
-            let message = error.to_string().trim_end().into();
-            RecipeError::Toml { place: place.into(), message }
-        };
-        let recipe = Self { text: text.into(), ..toml::from_str(text).map_err(toml_fault)? };
-        match recipe.first_fault() {
-            Some((key, reason)) => Err(RecipeError::Key { place: place.into(), key, reason: reason.into() }),
-            None => Ok(recipe),
+    pub fn parse(text: &str, place: &str) -> Result<Self, Mistakes> {
+        let mut complaints = Complaints::default();
+        match read(text, &mut complaints) {
+            Some(recipe) if complaints.0.is_empty() => Ok(recipe),
+            _ => Err(Mistakes::new(place, text, complaints)),
         }
     }
 
@@ -169,101 +169,320 @@ impl Recipe {
         }
         files
     }
+}
 
-    /// Key and reason of the first thing that is wrong.
-    fn first_fault(&self) -> Option<(String, &'static str)> {
-        let fault = |key: &str, reason| Some((key.to_owned(), reason));
-        if !is_word(&self.name) {
-            return fault("name", "use a-z, 0-9 and '_', a letter first");
-        }
-        if self.layers.len() < 2 || self.layers.iter().any(|&width| width == 0 || width > 8192) {
-            return fault("layers", "give at least 2 widths between 1 and 8192");
-        }
-        if self.outputs.is_empty() || !self.outputs.iter().all(|name| is_word(name)) {
-            return fault("outputs", "give names of a-z, 0-9 and '_', a letter first");
-        }
-        if self.epochs == 0 || self.batch == 0 || self.batch > 1 << 20 {
-            return fault("epochs, batch", "both are above 0, and a batch at most 1048576");
-        }
-        if !(self.learning_rate > 0.0 && self.learning_rate < 1.0) {
-            return fault("learning_rate", "give a number between 0 and 1");
-        }
-        if !(self.weight_decay >= 0.0 && self.weight_decay < 1.0) {
-            return fault("weight_decay", "give a number from 0 to below 1");
-        }
-        if !(self.held_out > 0.0 && self.held_out <= 0.9) {
-            return fault("held_out", "give a fraction above 0 and at most 0.9");
-        }
-        if self.data.is_empty() {
-            return fault("data", "name at least one file");
-        }
-        self.input_fault().or_else(|| match self.architecture {
-            Architecture::Dense => self.dense_fault(),
-            Architecture::Autoencoder => self.autoencoder_fault(),
-        })
+type Read<T> = Result<T, Complaint>;
+
+fn wrong<T>(at: usize, message: impl Into<String>) -> Read<T> {
+    Err(Complaint::new(at, Fault::Value, message))
+}
+
+fn read(text: &str, complaints: &mut Complaints) -> Option<Recipe> {
+    let document = DeTable::parse(text).map_err(|error| {
+        let at = error.span().map_or(0, |span| span.start);
+        Complaint::new(at, Fault::Toml, error.message().replace('\n', "; "))
+    });
+    let document = complaints.take(document)?;
+    let table = Table::new("a recipe", &document);
+    let (mut own, mut about) = (Complaints::default(), Complaints::default());
+    let name =
+        own.take(table.required("name", "\"topo\"").and_then(|name| word_of(&name, "the name of a model")));
+    let version = own.take(table.required("version", "\"1.0.0\""));
+    let doc = own.take(table.text("doc")).unwrap_or_default();
+    let kinds = ["dense", "autoencoder"];
+    let architecture = own.take(
+        table
+            .word("architecture", "architecture", &kinds)
+            .and_then(|word| word.ok_or_else(|| table.missing("architecture", "\"dense\""))),
+    );
+    let architecture = architecture.map(|k| [Architecture::Dense, Architecture::Autoencoder][k]);
+    let layers = own.take(layers_of(&table));
+    let outputs = own.take(outputs_of(&table));
+    let seed =
+        own.take(table.natural("seed").and_then(|seed| seed.ok_or_else(|| table.missing("seed", "1"))));
+    let count = |key: &str, max: u64, example: &str| {
+        table.count(key, max).and_then(|count| count.ok_or_else(|| table.missing(key, example)))
+    };
+    let epochs = own.take(count("epochs", u32::MAX.into(), "20"));
+    let batch = own.take(count("batch", 1 << 20, "512"));
+    let rate = own.take(fraction(
+        &table,
+        "learning_rate",
+        Some("2e-3"),
+        |x| x > 0.0 && x < 1.0,
+        "above 0 and below 1",
+    ));
+    let decay =
+        own.take(fraction(&table, "weight_decay", None, |x| (0.0..1.0).contains(&x), "from 0 to below 1"));
+    let held = own.take(fraction(
+        &table,
+        "held_out",
+        Some("0.2"),
+        |x| x > 0.0 && x <= 0.9,
+        "above 0 and at most 0.9",
+    ));
+    let input = inputs_of(&table, &mut own, &mut about);
+    let classes = match (architecture, &outputs) {
+        (Some(Architecture::Dense), Some(outputs)) => Some(outputs.value.as_slice()),
+        _ => None,
+    };
+    let data = data_of(&table, classes, &mut own, &mut about);
+    let evaluate = evaluate_of(&table, &mut own, &mut about);
+    if let (Some(architecture), Some(layers), Some(outputs)) = (architecture, &layers, &outputs) {
+        let shape = Shape { table: &table, architecture, layers, outputs };
+        shape.check(&mut own);
     }
+    let background = own.take(table.string("background")).flatten().map(|name| name.value.to_owned());
+    let balance = own.take(table.flag("balance")).unwrap_or_default();
+    table.complain(&KEYS, own, complaints);
+    complaints.0.extend(about.0);
+    Some(Recipe {
+        text: text.into(),
+        name: name?,
+        version: version?.value.into(),
+        doc,
+        architecture: architecture?,
+        layers: layers?.value,
+        outputs: outputs?.value,
+        background,
+        seed: seed?.value,
+        epochs: epochs? as u32,
+        batch: batch? as usize,
+        learning_rate: rate?,
+        weight_decay: decay?,
+        held_out: held?,
+        balance,
+        input,
+        data,
+        evaluate,
+    })
+}
 
-    fn input_fault(&self) -> Option<(String, &'static str)> {
-        let labels =
-            self.data.iter().map(|d| &d.label).chain(self.evaluate.iter().map(|e| &e.label)).flatten();
-        let fields = self.input.iter().map(|input| &input.field).chain(labels.map(|label| &label.field));
-        for field in fields {
-            if field.parse::<Address>().is_err() {
-                return Some((field.clone(), "is no field address; write name or name[index]"));
-            }
+/// A number at `key` for which `fits`; 0 if there is none and no `example` says that there must be one.
+fn fraction(
+    table: &Table<'_>,
+    key: &str,
+    example: Option<&str>,
+    fits: impl Fn(f64) -> bool,
+    range: &str,
+) -> Read<f64> {
+    match (table.number(key)?, example) {
+        (Some(Placed { value, .. }), _) if fits(value) => Ok(value),
+        (Some(Placed { at, value }), _) => {
+            wrong(at, format!("'{key}' must be a number {range}, not {value}"))
         }
-        let bad = self.input.iter().find(|input| {
-            let clip_ok =
-                input.clip.is_none_or(|[low, high]| low.is_finite() && high.is_finite() && low < high);
-            !clip_ok || !input.weight.is_finite() || input.weight <= 0.0
-        });
-        bad.map(|input| {
-            (input.field.clone(), "weight is above 0 and finite, clip = [low, high] with low below high")
-        })
-    }
-
-    fn dense_fault(&self) -> Option<(String, &'static str)> {
-        if self.outputs.len() < 2 || self.layers.last() != Some(&self.outputs.len()) {
-            return Some((
-                "outputs".into(),
-                "a classifier has at least 2, one for every number of the last layer",
-            ));
-        }
-        let known = |class: &Option<String>| class.as_ref().is_some_and(|class| self.outputs.contains(class));
-        if let Some(data) = self.data.iter().find(|data| !known(&data.class)) {
-            return Some((data.file.clone(), "class must be one of outputs"));
-        }
-        if !known(&self.background) {
-            return Some(("background".into(), "must be one of outputs"));
-        }
-        if !self.evaluate.is_empty() {
-            return Some((
-                "evaluate".into(),
-                "is for autoencoders; a classifier is evaluated on its held-out events",
-            ));
-        }
-        None
-    }
-
-    fn autoencoder_fault(&self) -> Option<(String, &'static str)> {
-        if self.layers.first() != self.layers.last() {
-            return Some(("layers".into(), "an autoencoder is as wide at the end as at the beginning"));
-        }
-        if self.outputs.len() != 1 {
-            return Some(("outputs".into(), "an autoencoder has one score, the reconstruction error"));
-        }
-        if self.background.is_some() || self.balance || self.data.iter().any(|data| data.class.is_some()) {
-            return Some((
-                "class, background, balance".into(),
-                "are for classifiers; an autoencoder knows no classes",
-            ));
-        }
-        None
+        (None, Some(example)) => Err(table.missing(key, example)),
+        (None, None) => Ok(0.0),
     }
 }
 
-fn is_word(word: &str) -> bool {
-    word.len() <= 64
+fn layers_of(table: &Table<'_>) -> Read<Placed<Vec<usize>>> {
+    let example = "[57, 32, 16, 3]";
+    let Placed { at, value: widths } =
+        table.numbers("layers", example)?.ok_or_else(|| table.missing("layers", example))?;
+    let fits = |width: f64| width.fract() == 0.0 && (1.0..=WIDTH_MAX).contains(&width);
+    if let Some(width) = widths.iter().find(|width| !fits(width.value)) {
+        return wrong(width.at, format!("a layer has 1 to {WIDTH_MAX} numbers, not {}", width.value));
+    }
+    if widths.len() < 2 {
+        return wrong(at, format!("'layers' needs at least 2 widths, for example {example}"));
+    }
+    Ok(Placed { at, value: widths.iter().map(|width| width.value as usize).collect() })
+}
+
+fn outputs_of(table: &Table<'_>) -> Read<Placed<Vec<String>>> {
+    let example = "[\"background\", \"taus\"]";
+    let Placed { at, value: names } =
+        table.strings("outputs", example)?.ok_or_else(|| table.missing("outputs", example))?;
+    if names.is_empty() {
+        return wrong(at, format!("'outputs' needs at least one name, for example {example}"));
+    }
+    let mut outputs: Vec<String> = Vec::new();
+    for name in &names {
+        let output = word_of(name, "an output")?;
+        if outputs.contains(&output) {
+            return wrong(name.span.start, format!("the output '{output}' is named twice"));
+        }
+        outputs.push(output);
+    }
+    Ok(Placed { at, value: outputs })
+}
+
+fn word_of(name: &PlacedStr<'_>, what: &str) -> Read<String> {
+    let word = name.value;
+    let fits = word.len() <= 64
         && word.bytes().next().is_some_and(|b| b.is_ascii_lowercase())
-        && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+    if fits {
+        return Ok(word.into());
+    }
+    wrong(
+        name.span.start,
+        format!("{what} is up to 64 of a-z, 0-9 and '_', a letter first, not {}", tamis_form::quoted(word)),
+    )
+}
+
+/// What depends on the architecture.
+struct Shape<'a> {
+    table: &'a Table<'a>,
+    architecture: Architecture,
+    layers: &'a Placed<Vec<usize>>,
+    outputs: &'a Placed<Vec<String>>,
+}
+
+impl Shape<'_> {
+    fn check(&self, complaints: &mut Complaints) {
+        match self.architecture {
+            Architecture::Dense => self.check_dense(complaints),
+            Architecture::Autoencoder => self.check_autoencoder(complaints),
+        }
+    }
+
+    fn check_dense(&self, complaints: &mut Complaints) {
+        let Self { table, layers, outputs, .. } = self;
+        let (names, last) = (&outputs.value, layers.value[layers.value.len() - 1]);
+        if names.len() < 2 || last != names.len() {
+            let message = format!(
+                "a classifier has at least 2 outputs, one for every number of the last layer: {} outputs, but {last} numbers",
+                names.len()
+            );
+            complaints.add(outputs.at, Fault::Value, message);
+        }
+        let background = table.required("background", &format!("\"{}\"", names[0]));
+        let background =
+            background.and_then(|name| one_of(&name, "output", names.iter().map(String::as_str)));
+        complaints.take(background);
+        if let Some(at) = table.place_of("evaluate") {
+            let message =
+                "[[evaluate]] is for autoencoders; a classifier is evaluated on its held-out events";
+            complaints.add(at, Fault::Key, message);
+        }
+    }
+
+    fn check_autoencoder(&self, complaints: &mut Complaints) {
+        let Self { table, layers, outputs, .. } = self;
+        if layers.value.first() != layers.value.last() {
+            let message = "an autoencoder is as wide at the end as at the beginning";
+            complaints.add(layers.at, Fault::Value, message);
+        }
+        if outputs.value.len() != 1 {
+            let message = "an autoencoder has one output, the reconstruction error";
+            complaints.add(outputs.at, Fault::Value, message);
+        }
+        for key in ["background", "balance"] {
+            if let Some(at) = table.place_of(key) {
+                let message = format!("'{key}' is for classifiers; an autoencoder knows no classes");
+                complaints.add(at, Fault::Value, message);
+            }
+        }
+    }
+}
+
+fn inputs_of(table: &Table<'_>, own: &mut Complaints, complaints: &mut Complaints) -> Vec<Input> {
+    let tables = own.take(table.tables("input", "an input", TABLES_MAX)).unwrap_or_default();
+    let mut inputs = Vec::new();
+    for table in tables {
+        let mut about = Complaints::default();
+        let field = about.take(table.required("field", "\"jets.pt\"").and_then(|field| address_of(&field)));
+        let standardize = about.take(table.flag("standardize")).unwrap_or_default();
+        let weight = about.take(table.number("weight").and_then(|weight| match weight {
+            Some(Placed { at, value }) if value <= 0.0 => {
+                wrong(at, format!("'weight' must be above 0, not {value}"))
+            }
+            weight => Ok(weight.map_or(1.0, |weight| weight.value)),
+        }));
+        let clip = about.take(clip_of(&table)).flatten();
+        let augment = about.take(table.word("augment", "symmetry", &["rotate", "reflect"])).flatten();
+        let augment = augment.map(|k| [Augment::Rotate, Augment::Reflect][k]);
+        table.complain(&INPUT_KEYS, about, complaints);
+        if let (Some(field), Some(weight)) = (field, weight) {
+            inputs.push(Input { field, standardize, weight, clip, augment });
+        }
+    }
+    inputs
+}
+
+fn clip_of(table: &Table<'_>) -> Read<Option<[f64; 2]>> {
+    let example = "[-5.0, 5.0]";
+    let Some(Placed { at, value: ends }) = table.numbers("clip", example)? else { return Ok(None) };
+    match ends[..] {
+        [Placed { value: low, .. }, Placed { value: high, .. }] if low < high => Ok(Some([low, high])),
+        _ => wrong(at, format!("'clip' must be two numbers, the lower one first, for example {example}")),
+    }
+}
+
+fn address_of(field: &PlacedStr<'_>) -> Read<String> {
+    match field.value.parse::<Address>() {
+        Ok(_) => Ok(field.value.into()),
+        Err(_) => {
+            let shown = tamis_form::quoted(field.value);
+            wrong(field.span.start, format!("{shown} is no field; write name or name[index]"))
+        }
+    }
+}
+
+fn data_of(
+    table: &Table<'_>,
+    classes: Option<&[String]>,
+    own: &mut Complaints,
+    complaints: &mut Complaints,
+) -> Vec<Data> {
+    let Some(tables) = own.take(table.tables("data", "a [[data]]", TABLES_MAX)) else { return Vec::new() };
+    if tables.is_empty() {
+        own.0.push(table.missing_tables("data", "file = \"events.tmf\""));
+    }
+    let mut data = Vec::new();
+    for table in tables {
+        let mut about = Complaints::default();
+        let file = about.take(table.required("file", "\"events.tmf\""));
+        let class = about.take(table.string("class")).flatten();
+        if let Some(classes) = classes {
+            let example = format!("\"{}\"", classes[0]);
+            let known = class.clone().ok_or_else(|| table.missing("class", &example));
+            about.take(known.and_then(|class| one_of(&class, "output", classes.iter().map(String::as_str))));
+        }
+        let label = about.take(label_of(&table)).flatten();
+        let max_events = about.take(table.count("max_events", u32::MAX.into())).flatten();
+        table.complain(&DATA_KEYS, about, complaints);
+        let class = class.map(|class| class.value.to_owned());
+        let max_events = max_events.map(|max| max as usize);
+        data.extend(file.map(|file| Data { file: file.value.into(), class, label, max_events }));
+    }
+    data
+}
+
+fn evaluate_of(table: &Table<'_>, own: &mut Complaints, complaints: &mut Complaints) -> Vec<Evaluate> {
+    let tables = own.take(table.tables("evaluate", "an [[evaluate]]", TABLES_MAX)).unwrap_or_default();
+    let mut evaluate = Vec::new();
+    for table in tables {
+        let mut about = Complaints::default();
+        let name = about.take(table.required("name", "\"signal\""));
+        let file = about.take(table.required("file", "\"signal.tmf\""));
+        let label = about.take(label_of(&table)).flatten();
+        let max_events = about.take(table.count("max_events", u32::MAX.into())).flatten();
+        table.complain(&EVALUATE_KEYS, about, complaints);
+        if let (Some(name), Some(file)) = (name, file) {
+            let (name, file) = (name.value.to_owned(), file.value.to_owned());
+            evaluate.push(Evaluate { name, file, label, max_events: max_events.map(|max| max as usize) });
+        }
+    }
+    evaluate
+}
+
+fn label_of(table: &Table<'_>) -> Read<Option<Label>> {
+    let example = "{ field = \"truth.label\", values = [0] }";
+    let Some(label) = table.inline("label", "a label", example)? else { return Ok(None) };
+    if let Some(strange) = label.strange(&["field", "values"]).into_iter().next() {
+        return Err(strange);
+    }
+    let field = label.required("field", "\"truth.label\"").and_then(|field| address_of(&field))?;
+    let Placed { at, value: values } =
+        label.numbers("values", "[0]")?.ok_or_else(|| label.missing("values", "[0]"))?;
+    if values.is_empty() {
+        return wrong(at, "'values' needs at least one number");
+    }
+    if let Some(part) = values.iter().find(|value| value.value.fract() != 0.0) {
+        return wrong(part.at, format!("a label is a whole number, not {}", part.value));
+    }
+    Ok(Some(Label { field, values: values.iter().map(|value| value.value as i64).collect() }))
 }

@@ -1,7 +1,10 @@
 //! Events as rows of numbers: chosen by label, in physical units, divided into those to train with and those held out.
 
+use std::collections::HashMap;
+
 use rayon::prelude::*;
-use tamis_event::{Address, Element, Role, Schema};
+use sha2::{Digest, Sha256};
+use tamis_event::{Address, Element, Field, Role, Schema};
 
 use crate::error::TrainError;
 use crate::random::selected;
@@ -14,6 +17,44 @@ pub struct Dataset {
     pub schema: Schema,
     /// The records, one after the other.
     pub events: Vec<u8>,
+}
+
+/// What makes two records the same event, in whatever file, under whatever name and label: all that was measured, and how often the file has had
+/// the same before. Of crossings without any object there are many, and each is one event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Identity {
+    content: [u64; 2],
+    earlier: u64,
+}
+
+impl Identity {
+    /// One per record of a data set, in order.
+    pub fn of_all(dataset: &Dataset) -> Vec<Self> {
+        let measured = dataset.schema.fields().iter().filter(|field| field.role == Role::Data);
+        let measured: Vec<_> = measured.map(Field::bytes).collect();
+        let content = |record: &[u8]| {
+            let mut hash = Sha256::new();
+            measured.iter().for_each(|bytes| hash.update(&record[bytes.clone()]));
+            let hash = hash.finalize();
+            let word = |k: usize| u64::from_le_bytes(hash[8 * k..][..8].try_into().expect("8 bytes"));
+            [word(0), word(1)]
+        };
+        let contents: Vec<[u64; 2]> =
+            dataset.events.par_chunks_exact(dataset.schema.record_len()).map(content).collect();
+        let mut seen: HashMap<[u64; 2], u64> = HashMap::new();
+        let number = |content| {
+            let count = seen.entry(content).or_insert(0);
+            *count += 1;
+            Self { content, earlier: *count - 1 }
+        };
+        contents.into_iter().map(number).collect()
+    }
+
+    /// Is this event held out? It does not depend on where it was found.
+    pub fn is_held_out(self, recipe: &Recipe) -> bool {
+        let [a, b] = self.content;
+        selected(recipe.seed, a, b.wrapping_add(self.earlier), recipe.held_out)
+    }
 }
 
 /// Rows of one entry of a recipe, in physical units, as wide as the first layer.
@@ -66,31 +107,28 @@ pub(crate) fn inputs(recipe: &Recipe, file: &str, schema: &Schema) -> Result<Vec
     Ok(inputs)
 }
 
-/// The rows that an entry selects, in the order of the file. Numbers are read on all cores.
-pub(crate) fn select(recipe: &Recipe, what: Selection<'_>, dataset: &Dataset) -> Result<Rows, TrainError> {
+/// The rows that an entry selects with the index of each in its file, in that order. Numbers are read on all cores.
+pub(crate) fn select(
+    recipe: &Recipe,
+    what: Selection<'_>,
+    dataset: &Dataset,
+) -> Result<(Rows, Vec<usize>), TrainError> {
     let Selection { file, label, max_events } = what;
     let (schema, record) = (&dataset.schema, dataset.schema.record_len());
     if !dataset.events.len().is_multiple_of(record) {
         return Err(TrainError::Records { file: file.into(), bytes: dataset.events.len(), record });
     }
     let elements: Vec<Element> = inputs(recipe, file, schema)?.concat();
-    let records: Vec<&[u8]> = match label {
-        None => dataset.events.chunks_exact(record).take(max_events.unwrap_or(usize::MAX)).collect(),
-        Some(label) => {
-            let (_, truth) = resolve(file, schema, &label.field)?;
-            let [truth] = truth[..] else {
-                return Err(TrainError::Label { file: file.into(), field: label.field.clone() });
-            };
-            let wanted =
-                |record: &&[u8]| label.values.iter().any(|&value| truth.physical(record) == value as f64);
-            dataset
-                .events
-                .chunks_exact(record)
-                .filter(wanted)
-                .take(max_events.unwrap_or(usize::MAX))
-                .collect()
+    let truth = label.map(|label| label_element(file, schema, label)).transpose()?;
+    let is_wanted = |record: &[u8]| match (label, truth) {
+        (Some(label), Some(truth)) => {
+            label.values.iter().any(|&value| truth.physical(record) == value as f64)
         }
+        _ => true,
     };
+    let all = dataset.events.chunks_exact(record).enumerate();
+    let (places, records): (Vec<usize>, Vec<&[u8]>) =
+        all.filter(|(_, record)| is_wanted(record)).take(max_events.unwrap_or(usize::MAX)).unzip();
     if records.is_empty() {
         return Err(TrainError::NoEvents { file: file.into() });
     }
@@ -102,21 +140,18 @@ pub(crate) fn select(recipe: &Recipe, what: Selection<'_>, dataset: &Dataset) ->
     });
     match rows.values.iter().position(|value| !value.is_finite()) {
         Some(at) => {
-            let (event, input) = (at / elements.len(), at % elements.len());
+            let (event, input) = (places[at / elements.len()], at % elements.len());
             Err(TrainError::NotFinite { file: file.into(), event, input })
         }
-        None => Ok(rows),
+        None => Ok((rows, places)),
     }
 }
 
-/// Divides rows into those to train with and those held out: by a hash of seed, entry and place, so that neither depends on the other.
-pub(crate) fn split(rows: &Rows, recipe: &Recipe, entry: u64) -> (Rows, Rows) {
-    let (mut train, mut held_out) = (Rows::new(rows.width), Rows::new(rows.width));
-    for (index, row) in rows.iter().enumerate() {
-        let held = selected(recipe.seed, entry, index as u64, recipe.held_out);
-        if held { &mut held_out } else { &mut train }.push(row);
+fn label_element(file: &str, schema: &Schema, label: &Label) -> Result<Element, TrainError> {
+    match resolve(file, schema, &label.field)?.1[..] {
+        [truth] => Ok(truth),
+        _ => Err(TrainError::Label { file: file.into(), field: label.field.clone() }),
     }
-    (train, held_out)
 }
 
 fn resolve(file: &str, schema: &Schema, field: &str) -> Result<(Address, Vec<Element>), TrainError> {

@@ -7,8 +7,11 @@
 //!
 //! Invariants:
 //!
-//! * I1: held-out events never enter the preprocessing or the weights.
+//! * I1: held-out events never enter the preprocessing or the weights, and no event that did is evaluated. What an event is does not depend on the
+//!   file, its name, the class or the filter that it was found by: see `Identity`.
 //! * I2: the bundle is a function of recipe and events: the same bytes from the same seed on the same kind of machine.
+
+use std::collections::HashSet;
 
 use crate::augment::Symmetries;
 use crate::bundle::{BundleFiles, Golden, Provenance, Used, assemble, sha256};
@@ -17,8 +20,9 @@ use crate::error::TrainError;
 use crate::metrics::{auc, efficiency, threshold};
 use crate::preprocessing::{Steps, learn};
 use crate::random::Random;
-use crate::recipe::{Architecture, Recipe};
-use crate::samples::{Dataset, Rows, Selection, inputs, select, split};
+use crate::recipe::{Architecture, Input, Recipe};
+use crate::samples::{Dataset, Identity, Rows, Selection, inputs, select};
+use tamis_event::Schema;
 
 /// Golden vectors in a bundle.
 const GOLDEN_ROWS: usize = 32;
@@ -53,6 +57,8 @@ pub struct Outcome {
     pub trained: usize,
     /// Events that were held out.
     pub held_out: usize,
+    /// What the user should know of the events: a sentence each.
+    pub notes: Vec<String>,
     /// Mean loss of every epoch.
     pub losses: Vec<f64>,
     /// Areas under the ROC curve on held-out events.
@@ -97,6 +103,7 @@ struct Split {
     held_out: Vec<Rows>,
     evaluate: Vec<(String, Rows)>,
     data: Vec<Used>,
+    notes: Vec<String>,
 }
 
 /// Trains the recipe's network on its files; `datasets` are those of [`Recipe::files`], in that order.
@@ -113,7 +120,9 @@ pub fn train(
     let elements = inputs(recipe, files[0], &datasets[0].schema)?;
     let preprocessing = learn(&recipe.input, &elements, &split.train.iter().collect::<Vec<_>>());
     let steps = Steps::new(&preprocessing);
-    let mut batches = Batches::new(recipe, &split.train, &steps, Symmetries::new(&recipe.input, &elements));
+    let symmetries =
+        Symmetries::new(&recipe.input, &elements, &units(recipe, &datasets[0].schema), &split.train)?;
+    let mut batches = Batches::new(recipe, &split.train, &steps, symmetries);
     let mut chain = Chain::new(recipe, &mut Random::new(recipe.seed, WEIGHT_STREAM));
     let losses = run_epochs(recipe, &mut batches, &mut chain, progress)?;
 
@@ -124,34 +133,53 @@ pub fn train(
     let golden = golden(recipe, &steps, &chain, &split.held_out)?;
     let provenance = Provenance { events: trained, data: split.data, metrics: metrics(&auc, &cuts) };
     let bundle = assemble(recipe, &preprocessing, &chain.layers()?, golden, &provenance);
-    Ok(Outcome { bundle, trained, held_out, losses, auc, cuts })
+    Ok(Outcome { bundle, trained, held_out, notes: split.notes, losses, auc, cuts })
 }
 
 fn load(recipe: &Recipe, files: &[&str], datasets: &[Dataset]) -> Result<Split, TrainError> {
     let width = recipe.layers[0];
-    let dataset = |file: &str| {
+    let identities: Vec<Vec<Identity>> = datasets.iter().map(Identity::of_all).collect();
+    let index_of = |file: &str| {
         let index = files.iter().position(|other| *other == file);
-        &datasets[index.expect("the recipe's files are those of its entries")]
+        index.expect("the recipe's files are those of its entries")
     };
     let classes = match recipe.architecture {
         Architecture::Dense => recipe.outputs.len(),
         Architecture::Autoencoder => 1,
     };
     let empty = || vec![Rows::new(width); classes];
-    let mut out = Split { train: empty(), held_out: empty(), evaluate: Vec::new(), data: Vec::new() };
-    for (entry, data) in recipe.data.iter().enumerate() {
+    let mut out = Split {
+        train: empty(),
+        held_out: empty(),
+        evaluate: Vec::new(),
+        data: Vec::new(),
+        notes: Vec::new(),
+    };
+    let mut trained: HashSet<Identity> = HashSet::new();
+    let mut twice = 0;
+    for data in &recipe.data {
         let what = Selection { file: &data.file, label: data.label.as_ref(), max_events: data.max_events };
-        let rows = select(recipe, what, dataset(&data.file))?;
+        let index = index_of(&data.file);
+        let (rows, places) = select(recipe, what, &datasets[index])?;
         let class = recipe.outputs.iter().position(|output| Some(output) == data.class.as_ref()).unwrap_or(0);
-        let (train, held_out) = split(&rows, recipe, entry as u64);
-        out.train[class].push(&train.values);
-        out.held_out[class].push(&held_out.values);
+        for (row, place) in rows.iter().zip(places) {
+            let identity = identities[index][place];
+            if identity.is_held_out(recipe) {
+                out.held_out[class].push(row);
+            } else {
+                out.train[class].push(row);
+                twice += usize::from(!trained.insert(identity));
+            }
+        }
         out.data.push(Used {
             file: data.file.clone(),
             class: data.class.clone(),
             events: rows.len(),
-            records_sha256: sha256(&dataset(&data.file).events),
+            records_sha256: sha256(&datasets[index].events),
         });
+    }
+    if twice > 0 {
+        out.notes.push(format!("{twice} events to train with stand in several [[data]], or in a file twice"));
     }
     for evaluate in &recipe.evaluate {
         let what = Selection {
@@ -159,7 +187,24 @@ fn load(recipe: &Recipe, files: &[&str], datasets: &[Dataset]) -> Result<Split, 
             label: evaluate.label.as_ref(),
             max_events: evaluate.max_events,
         };
-        out.evaluate.push((evaluate.name.clone(), select(recipe, what, dataset(&evaluate.file))?));
+        let index = index_of(&evaluate.file);
+        let (rows, places) = select(recipe, what, &datasets[index])?;
+        let mut unseen = Rows::new(width);
+        for (row, place) in rows.iter().zip(places) {
+            if !trained.contains(&identities[index][place]) {
+                unseen.push(row);
+            }
+        }
+        let (all, left) = (rows.len(), unseen.len());
+        if left == 0 {
+            return Err(TrainError::AllTrained { name: evaluate.name.clone(), events: all });
+        }
+        if left < all {
+            let name = &evaluate.name;
+            out.notes
+                .push(format!("'{name}': {} of {all} events were trained on and are left out", all - left));
+        }
+        out.evaluate.push((evaluate.name.clone(), unseen));
     }
     for (class, (train, held_out)) in out.train.iter().zip(&out.held_out).enumerate() {
         let (train, held_out) = (train.len(), held_out.len());
@@ -168,6 +213,15 @@ fn load(recipe: &Recipe, files: &[&str], datasets: &[Dataset]) -> Result<Split, 
         }
     }
     Ok(out)
+}
+
+/// The unit of every input; a field that is none is refused elsewhere.
+fn units(recipe: &Recipe, schema: &Schema) -> Vec<String> {
+    let unit = |input: &Input| {
+        let name = input.field.split('[').next().unwrap_or_default();
+        schema.field(name).map(|field| field.unit.clone()).unwrap_or_default()
+    };
+    recipe.input.iter().map(unit).collect()
 }
 
 fn run_epochs(

@@ -108,6 +108,139 @@ fn a_classifier_learns_what_can_be_learned() {
     assert!((outcome.auc[1].value - 0.5).abs() < 0.08, "{:?}", outcome.auc);
 }
 
+/// Events of pure noise, each once as "no" and once as "yes": nothing can be learned, however the second copy came into the recipe.
+#[test]
+fn an_event_is_held_out_wherever_it_stands() {
+    let noise = toy();
+    let record = noise.schema.record_len();
+    // Another file: the second half first, and other labels.
+    let (front, back) = noise.events.split_at(1500 * record);
+    let mut shuffled = [back, front].concat();
+    shuffled
+        .chunks_exact_mut(record)
+        .for_each(|event| event[record - 2..].copy_from_slice(&9_i16.to_le_bytes()));
+    let shuffled = Dataset { schema: noise.schema.clone(), events: shuffled };
+    let recipe = DENSE.replace("epochs = 6", "epochs = 60").replace("[5, 8, 2]", "[5, 64, 2]");
+    let (head, _) = recipe.split_once("[[data]]").unwrap();
+    let entry = |file: &str, class: &str| format!("[[data]]\nfile = \"{file}\"\nclass = \"{class}\"\n");
+    let same = format!("{head}{}{}", entry("toy.tmf", "no"), entry("toy.tmf", "yes"));
+    let copied = format!("{head}{}{}", entry("toy.tmf", "no"), entry("copy.tmf", "yes"));
+    for (recipe, datasets) in [(same, vec![noise.clone()]), (copied, vec![noise, shuffled])] {
+        let recipe = Recipe::parse(&recipe, "toy.toml").unwrap();
+        let outcome = train(&recipe, &datasets, &mut |_| ()).unwrap();
+        assert!(outcome.auc.iter().all(|auc| (auc.value - 0.5).abs() < 0.02), "{:?}", outcome.auc);
+        assert_eq!(outcome.trained + outcome.held_out, 6000);
+        let twice = format!(
+            "{} events to train with stand in several [[data]], or in a file twice",
+            outcome.trained / 2
+        );
+        assert_eq!(outcome.notes, [twice]);
+    }
+}
+
+/// Equal events are as many events as there are: some are held out, others not.
+#[test]
+fn equal_events_of_one_file_are_divided_like_others() {
+    let mut data = toy();
+    let record = data.schema.record_len();
+    let first = data.events[..record].to_vec();
+    data.events
+        .chunks_exact_mut(record)
+        .take(2400)
+        .for_each(|event| event[..record - 2].copy_from_slice(&first[..record - 2]));
+    let recipe = Recipe::parse(DENSE, "toy.toml").unwrap();
+    let outcome = train(&recipe, &[data], &mut |_| ()).unwrap();
+    assert!((530..670).contains(&outcome.held_out), "{} held out of 2400", outcome.held_out);
+}
+
+#[test]
+fn events_that_were_trained_on_are_not_evaluated() {
+    let recipe = DENSE
+        .replace("\"dense\"", "\"autoencoder\"")
+        .replace("[5, 8, 2]", "[5, 3, 5]")
+        .replace(r#"["no", "yes"]"#, r#"["score"]"#)
+        .replace("background = \"no\"", "")
+        .replace("balance = true", "");
+    let (head, _) = recipe.split_once("[[data]]").unwrap();
+    let with = |label: &str| {
+        format!(
+            "{head}[[data]]\nfile = \"toy.tmf\"\n{label}\n[[evaluate]]\nname = \"all\"\nfile = \"toy.tmf\"\n"
+        )
+    };
+    let outcome = run(&with("label = { field = \"label\", values = [0] }")).unwrap();
+    let note = format!("'all': {} of 3000 events were trained on and are left out", outcome.trained);
+    assert_eq!(outcome.notes, [note]);
+    assert!(
+        outcome.auc[0].value > 0.6,
+        "what is left are held-out events and those of other labels: {:?}",
+        outcome.auc
+    );
+    let few = with("label = { field = \"label\", values = [0] }")
+        .replace("name = \"all\"", "name = \"all\"\nmax_events = 1");
+    // The first event is held out with seed 3, or it is trained on: then nothing is left.
+    let made = run(&few);
+    assert!(
+        made.is_ok()
+            || made.unwrap_err().to_string()
+                == "[[evaluate]] 'all': all 1 events were trained on; name other events"
+    );
+}
+
+/// An angle from -pi to pi stays one, so a network knows both halves: the golden inputs are those of the file, and their scores say how well it
+/// knows them.
+#[test]
+fn rotation_covers_the_range_of_the_angle() {
+    let recipe = DENSE
+        .replace("\"dense\"", "\"autoencoder\"")
+        .replace("[5, 8, 2]", "[5, 16, 5, 16, 5]")
+        .replace(r#"["no", "yes"]"#, r#"["score"]"#)
+        .replace("background = \"no\"", "")
+        .replace("balance = true", "")
+        .replace("augment = \"rotate\"", "standardize = true\naugment = \"rotate\"")
+        .replace("epochs = 6", "epochs = 30");
+    let (head, _) = recipe.split_once("[[data]]").unwrap();
+    let recipe = format!("{head}[[data]]\nfile = \"toy.tmf\"\n");
+    let mut data = toy();
+    let record = data.schema.record_len();
+    for event in data.events.chunks_exact_mut(record) {
+        let phi = f32::from_le_bytes(event[8..12].try_into().unwrap());
+        event[8..12].copy_from_slice(&(phi - 3.125).to_le_bytes());
+    }
+    let outcome = train(&Recipe::parse(&recipe, "toy.toml").unwrap(), &[data.clone()], &mut |_| ()).unwrap();
+    let golden = SafeTensors::deserialize(&outcome.bundle.golden).unwrap();
+    let read = |name: &str| -> Vec<f32> {
+        golden
+            .tensor(name)
+            .unwrap()
+            .data()
+            .as_chunks()
+            .0
+            .iter()
+            .map(|&bytes| f32::from_le_bytes(bytes))
+            .collect()
+    };
+    let (inputs, scores) = (read("inputs"), read("scores"));
+    let of_half = |negative: bool| {
+        let half = inputs.chunks(5).zip(&scores).filter(|(row, _)| (row[4] < 0.0) == negative);
+        let mut scores: Vec<f32> = half.map(|(_, &score)| score).collect();
+        scores.sort_by(f32::total_cmp);
+        scores[scores.len() / 2]
+    };
+    let (negative, positive) = (of_half(true), of_half(false));
+    assert!(negative < 3.0 * positive && positive < 3.0 * negative, "{negative} and {positive}");
+
+    // What is no angle is refused.
+    data.events
+        .chunks_exact_mut(record)
+        .for_each(|event| event[8..12].copy_from_slice(&50_f32.to_le_bytes()));
+    let refused =
+        train(&Recipe::parse(&recipe, "toy.toml").unwrap(), &[data], &mut |_| ()).unwrap_err().to_string();
+    assert!(
+        refused.starts_with("'phi' is no angle that can rotate: its values are from 0 to 50"),
+        "{refused}"
+    );
+}
+
 #[test]
 fn an_autoencoder_finds_what_it_has_not_seen() {
     let recipe = DENSE
@@ -177,35 +310,64 @@ fn x_len(weights: &[f64], biases: &[f64]) -> usize {
     weights.len() / biases.len()
 }
 
+/// What is replaced in the recipe by what, and what the user is told: the place and the words.
+#[rustfmt::skip]
+const RECIPES: &[(&str, &str, &str)] = &[
+    ("name = \"toy\"", "name = \"Toy\"", "2:8: the name of a model is up to 64 of a-z, 0-9 and '_', a letter first, not 'Toy'"),
+    ("version = \"1\"", "version = 1", "3:11: 'version' must be text in quotation marks, not a whole number"),
+    ("architecture = \"dense\"", "architecture = \"dens\"", "5:16: no architecture 'dens'; did you mean 'dense'?"),
+    ("architecture = \"dense\"", "architecture = \"transformer\"", "5:16: no architecture 'transformer'; it is one of dense, autoencoder"),
+    ("architecture = \"dense\"\n", "", "1:1: a recipe needs the key 'architecture', for example architecture = \"dense\""),
+    ("[5, 8, 2]", "[5]", "6:10: 'layers' needs at least 2 widths, for example [57, 32, 16, 3]"),
+    ("[5, 8, 2]", "[5, 0, 2]", "6:14: a layer has 1 to 8192 numbers, not 0"),
+    ("[5, 8, 2]", "[5, 8, 3]", "7:11: a classifier has at least 2 outputs, one for every number of the last layer: 2 outputs, but 3 numbers"),
+    ("[\"no\", \"yes\"]", "[\"no\", \"Yes\"]", "7:18: an output is up to 64 of a-z, 0-9 and '_', a letter first, not 'Yes'"),
+    ("[\"no\", \"yes\"]", "\"no\"", "7:11: 'outputs' must be a list, for example [\"background\", \"taus\"], not text"),
+    ("background = \"no\"", "background = \"now\"", "8:14: no output 'now'; did you mean 'no'?"),
+    ("seed = 3", "seed = -3", "9:8: 'seed' must be a whole number, 0 or more, not -3"),
+    ("epochs = 6", "epochs = 0", "10:10: 'epochs' must be a whole number from 1 to 4294967295, not 0"),
+    ("epochs = 6", "epoch = 6", "10:1: a recipe has no key 'epoch'; did you mean 'epochs'?"),
+    ("batch = 32", "batch = 3.5", "11:9: 'batch' must be a whole number from 1 to 1048576, not a decimal number"),
+    ("learning_rate = 1e-2", "learning_rate = 1", "12:17: 'learning_rate' must be a number above 0 and below 1, not 1"),
+    ("learning_rate = 1e-2", "learning_rate = nan", "12:17: 'learning_rate' must be a finite number, not nan"),
+    ("held_out = 0.25", "held_out = 1", "13:12: 'held_out' must be a number above 0 and at most 0.9, not 1"),
+    ("balance = true", "balance = \"yes\"", "14:11: 'balance' must be true or false, not text"),
+    ("clip = [-5.0, 5.0]", "clip = [5.0, -5.0]", "19:8: 'clip' must be two numbers, the lower one first, for example [-5.0, 5.0]"),
+    ("field = \"phi\"", "field = \"phi[\"", "26:9: 'phi[' is no field; write name or name[index]"),
+    ("augment = \"rotate\"", "augment = \"rotation\"", "27:11: no symmetry 'rotation'; did you mean 'rotate'?"),
+    ("class = \"yes\"", "class = \"gamma\"", "36:9: no output 'gamma'; it is one of no, yes"),
+    ("class = \"yes\"\n", "", "34:1: a [[data]] needs the key 'class', for example class = \"no\""),
+    ("label = { field = \"label\", values = [0] }", "label = \"label\"", "32:9: 'label' must be { field = \"truth.label\", values = [0] }, not text"),
+    ("values = [0]", "values = [0.5]", "32:38: a label is a whole number, not 0.5"),
+    ("max_events = 400", "max_event = 400", "38:1: a [[data]] has no key 'max_event'; did you mean 'max_events'?"),
+    ("max_events = 400", "max_events = 400\n[[evaluate]]\nname = \"x\"\nfile = \"x\"", "39:3: [[evaluate]] is for autoencoders; a classifier is evaluated on its held-out events"),
+];
+
+#[test]
+fn a_wrong_recipe_is_told_what_and_where() {
+    for (good, wrong, told) in RECIPES {
+        assert!(DENSE.contains(good), "{good}");
+        let mistakes = Recipe::parse(&DENSE.replacen(good, wrong, 1), "toy.toml").unwrap_err();
+        let all: Vec<String> =
+            mistakes.all().iter().map(|m| format!("{}:{}: {}", m.line(), m.column(), m.message())).collect();
+        assert_eq!(all, [*told], "{wrong}");
+        assert!(
+            mistakes.to_string().lines().last().unwrap().trim() == "^" || told.starts_with("1:1"),
+            "{mistakes}"
+        );
+    }
+    // All at once.
+    let many = RECIPES.iter().fold(DENSE.to_owned(), |text, (good, wrong, _)| match *good {
+        "seed = 3" | "epochs = 6" | "held_out = 0.25" | "class = \"yes\"" | "values = [0]" => {
+            text.replacen(good, wrong, 1)
+        }
+        _ => text,
+    });
+    assert_eq!(Recipe::parse(&many, "toy.toml").unwrap_err().all().len(), 5);
+}
+
 #[test]
 fn recipes_and_events_that_do_not_fit_are_refused() {
-    let parse = |good: &str, wrong: &str| {
-        assert!(DENSE.contains(good), "{good}");
-        Recipe::parse(&DENSE.replacen(good, wrong, 1), "toy.toml").unwrap_err().to_string()
-    };
-    assert_eq!(
-        parse("name = \"toy\"", "name = \"Toy\""),
-        "toy.toml: name: use a-z, 0-9 and '_', a letter first"
-    );
-    assert_eq!(parse("[5, 8, 2]", "[5]"), "toy.toml: layers: give at least 2 widths between 1 and 8192");
-    assert_eq!(
-        parse("held_out = 0.25", "held_out = 1"),
-        "toy.toml: held_out: give a fraction above 0 and at most 0.9"
-    );
-    assert_eq!(
-        parse("class = \"yes\"", "class = \"maybe\""),
-        "toy.toml: toy.tmf: class must be one of outputs"
-    );
-    assert_eq!(
-        parse("field = \"phi\"", "field = \"phi[\""),
-        "toy.toml: phi[: is no field address; write name or name[index]"
-    );
-    let unknown = parse("epochs", "epoch");
-    assert!(
-        unknown.starts_with("toy.toml: TOML parse error at line ")
-            && unknown.contains("unknown field `epoch`")
-    );
-
     let refuse = |good: &str, wrong: &str| run(&DENSE.replacen(good, wrong, 1)).unwrap_err().to_string();
     assert_eq!(
         refuse("field = \"phi\"", "field = \"phis\""),

@@ -2,7 +2,7 @@
 
 use tamis_event::Schema;
 
-use crate::error::{Complaint, Complaints, Fault, MenuError, MenuErrors};
+use crate::error::MenuErrors;
 use crate::graph::NodeId;
 use crate::lottery::Lottery;
 use crate::lowering::{Lowering, Scores};
@@ -10,6 +10,7 @@ use crate::menu::{LineInfo, Menu, StreamInfo};
 use crate::pass_through::PassThrough;
 use crate::program::Program;
 use crate::threshold::{Threshold, thresholds};
+use tamis_form::{Complaint, Complaints, Fault, Mistake};
 
 /// A menu that is ready to decide: names are places, conditions are a program. Immutable and shared by all workers.
 #[derive(Debug)]
@@ -28,13 +29,13 @@ pub struct CompiledMenu {
     record_len: usize,
     scores: usize,
     hash_prefix: u64,
-    warnings: Vec<MenuError>,
+    warnings: Vec<Mistake>,
 }
 
 impl Menu {
     /// Binds the menu to the fields of a schema and to scores by their full names (`anomaly.score`), in the order of their columns.
     pub fn compile(&self, schema: &Schema, scores: &[String]) -> Result<CompiledMenu, MenuErrors> {
-        let wrong = |complaints| MenuErrors::new(self.place(), self.text(), complaints, None);
+        let wrong = |complaints| MenuErrors::new(self.place(), self.text(), Complaints(complaints), None);
         if let Some(twice) = (1..scores.len()).find(|&k| scores[..k].contains(&scores[k])) {
             let message =
                 format!("two scores are called '{}'; give the models different names", scores[twice]);
@@ -48,7 +49,7 @@ impl Menu {
         let stream_bits = |line: &LineInfo| line.streams.iter().fold(0, |bits, stream| bits | 1 << stream);
         let hash = self.hash();
         let prefix = *hash.first_chunk().expect("SHA-256 has 32 bytes");
-        let warning = |complaint| MenuError::new(self.place(), self.text(), complaint);
+        let warning = |complaint| Mistake::new(self.place(), self.text(), complaint);
         Ok(CompiledMenu {
             stream_bits: lines.iter().map(stream_bits).collect(),
             prescales: lines.iter().map(prescale).collect(),
@@ -80,10 +81,10 @@ impl Menu {
     }
 
     /// What is wrong with the conditions, whatever the models give.
-    pub(crate) fn errors_with(&self, schema: &Schema) -> Vec<MenuError> {
+    pub(crate) fn errors_with(&self, schema: &Schema) -> Vec<Mistake> {
         let mut lowering = Lowering::new(schema, Scores::Of(self.models()));
         let complaints = self.lower(&mut lowering).err().unwrap_or_default();
-        complaints.into_iter().map(|complaint| MenuError::new(self.place(), self.text(), complaint)).collect()
+        complaints.into_iter().map(|complaint| Mistake::new(self.place(), self.text(), complaint)).collect()
     }
 }
 
@@ -119,7 +120,7 @@ impl CompiledMenu {
     }
 
     /// What is probably not meant: lines that the ranges of fields let pass every event, or none.
-    pub fn warnings(&self) -> &[MenuError] {
+    pub fn warnings(&self) -> &[Mistake] {
         &self.warnings
     }
 

@@ -54,13 +54,13 @@ mod number;
 mod pass_through;
 mod pieces;
 mod program;
-mod table;
 mod threshold;
 mod window;
 
 pub use compile::CompiledMenu;
 pub use decider::Decider;
-pub use error::{Fault, MenuError, MenuErrors};
+pub use error::MenuErrors;
 pub use menu::{ERROR_STREAM, LineInfo, Menu, ModelRef, StreamInfo};
 pub use pass_through::PassThrough;
+pub use tamis_form::{Fault, Mistake};
 pub use threshold::Threshold;

@@ -6,7 +6,6 @@ use std::collections::{BTreeSet, HashMap};
 
 use tamis_event::{Element, Field, Role, Schema};
 
-use crate::error::{Complaint, Fault, quoted, suggestion};
 use crate::expression::{Arithmetic, Binary, Comparison, Expr, Function, Node};
 use crate::flag::Flag;
 use crate::graph::{Graph, NodeId, TooLarge};
@@ -14,6 +13,7 @@ use crate::limits::OPERATIONS_MAX;
 use crate::lottery::Lottery;
 use crate::menu::ModelRef;
 use crate::number::Number;
+use tamis_form::{Complaint, Fault, quoted, suggestion};
 
 /// Adds the conditions of a menu to one graph.
 #[derive(Debug)]

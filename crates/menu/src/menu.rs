@@ -5,13 +5,14 @@ use std::collections::HashSet;
 use sha2::{Digest, Sha256};
 use toml::de::DeTable;
 
-use crate::error::{Complaint, Complaints, Fault, MenuErrors, quoted, suggestion};
+use crate::error::MenuErrors;
 use crate::kind::{Condition, KINDS};
 use crate::limits::{
     FALLBACKS_MAX, FILE_BYTES_MAX, LINES_MAX, MODELS_MAX, NAME_BYTES_MAX, PRESCALE_MAX, STREAMS_MAX,
 };
 use crate::pass_through::PassThrough;
-use crate::table::{PlacedStr, Table};
+use tamis_form::{Complaint, Complaints, Fault, quoted, suggestion};
+use tamis_form::{PlacedStr, Table};
 
 /// The stream of events that could not be decided. No line may write to it.
 pub const ERROR_STREAM: &str = "error";
@@ -82,7 +83,7 @@ impl Menu {
         let menu = read(text, place, &mut complaints);
         match menu {
             Some(menu) if complaints.0.is_empty() => Ok(menu),
-            menu => Err(MenuErrors::new(place, text, complaints.0, menu)),
+            menu => Err(MenuErrors::new(place, text, complaints, menu)),
         }
     }
 

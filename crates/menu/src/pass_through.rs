@@ -3,11 +3,11 @@
 //! One event in `pass_through` is kept, by hash like a prescale; the others are rejected. So an event that the lines never saw has a verdict
 //! that depends on nothing but its run and id.
 
-use crate::error::Complaints;
 use crate::limits::PRESCALE_MAX;
 use crate::lottery::{Lottery, position};
 use crate::menu::Streams;
-use crate::table::Table;
+use tamis_form::Complaints;
+use tamis_form::Table;
 
 /// Name that the hash starts from; no line can have it.
 const LOTTERY_NAME: &str = "#fallback";

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 use tamis_event::Schema;
-use tamis_menu::{Fault, Menu, MenuError, MenuErrors, limits};
+use tamis_menu::{Fault, Menu, MenuErrors, Mistake, limits};
 
 const SCHEMA: &str = r#"
 name = "l1"
@@ -26,7 +26,7 @@ fn expand(text: &str) -> String {
 }
 
 /// The one mistake.
-fn error_of(text: &str) -> MenuError {
+fn error_of(text: &str) -> Mistake {
     let errors = errors_of(text);
     assert_eq!(errors.all().len(), 1, "{errors}");
     errors.all()[0].clone()
@@ -160,7 +160,7 @@ fn wrong_files_are_told_what_and_where() {
     for (text, expected) in FILES {
         // Some lack other things as well.
         let errors = errors_of(&expand(text));
-        let told = |error: &MenuError| format!("{}:{}: {}", error.line(), error.column(), error.message());
+        let told = |error: &Mistake| format!("{}:{}: {}", error.line(), error.column(), error.message());
         assert!(errors.all().iter().any(|error| told(error) == *expected), "{expected}\n{errors}");
     }
 }

@@ -20,7 +20,7 @@ pub(crate) struct Args {
     /// The recipe; its files are found relative to it
     #[arg(value_name = "RECIPE")]
     recipe: PathBuf,
-    /// Folder for the bundle [default: ../models/NAME beside the recipe]
+    /// Folder for the bundle [default: models/NAME in the working folder]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Replace a bundle that is there
@@ -36,6 +36,7 @@ struct Trained<'a> {
     bundle: String,
     trained: usize,
     held_out: usize,
+    notes: &'a [String],
     losses: &'a [f64],
     auc: Vec<Auc<'a>>,
     cuts: Vec<Cut<'a>>,
@@ -108,6 +109,7 @@ fn document<'a>(out: &Path, outcome: &'a Outcome) -> Trained<'a> {
         bundle: out.display().to_string(),
         trained: outcome.trained,
         held_out: outcome.held_out,
+        notes: &outcome.notes,
         losses: &outcome.losses,
         auc: outcome.auc.iter().map(auc).collect(),
         cuts: outcome.cuts.iter().map(cut).collect(),
@@ -132,8 +134,9 @@ fn render(out: &Path, outcome: &Outcome) -> String {
     }
     // With few events held out there is no cut that a share of them tells.
     let cuts = if outcome.cuts.is_empty() { String::new() } else { format!("\n{}", cuts.render()) };
+    let notes: String = outcome.notes.iter().map(|note| format!("note: {note}\n")).collect();
     format!(
-        "{}: learned from {}, {} held out\nloss {:.5} after the first epoch, {:.5} after the last\n\n{}{cuts}",
+        "{}: learned from {}, {} held out\n{notes}loss {:.5} after the first epoch, {:.5} after the last\n\n{}{cuts}",
         out.display(),
         figures::counted(outcome.trained as u64, "event"),
         figures::grouped(outcome.held_out as u64),

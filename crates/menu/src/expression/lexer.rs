@@ -1,7 +1,7 @@
 //! Text to tokens.
 
 use super::{Arithmetic, Binary, Comparison};
-use crate::error::{Complaint, Fault, quoted};
+use tamis_form::{Complaint, Fault, quoted};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Token<'a> {

@@ -2,9 +2,9 @@
 
 use super::lexer::{Token, tokens};
 use super::{Arithmetic, Binary, Expr, Function, Node, embedded};
-use crate::error::{Complaint, Fault, quoted, suggestion};
 use crate::limits::{EXPRESSION_DEPTH_MAX, EXPRESSION_NODES_MAX};
-use crate::table::PlacedStr;
+use tamis_form::PlacedStr;
+use tamis_form::{Complaint, Fault, quoted, suggestion};
 
 /// Words that are operators elsewhere, and what to write here.
 const FOREIGN_WORDS: [(&str, &str); 3] = [("and", "&&"), ("or", "||"), ("not", "!")];

@@ -1,11 +1,11 @@
 //! `kind = "cut"`: passes an event if `when` holds.
 
 use super::{Condition, Kind};
-use crate::error::Complaint;
 use crate::expression::{self, Expr};
 use crate::graph::NodeId;
 use crate::lowering::Lowering;
-use crate::table::Table;
+use tamis_form::Complaint;
+use tamis_form::Table;
 
 pub(super) const KIND: Kind = Kind { word: "cut", title: "a cut line", keys: &["when"], read };
 

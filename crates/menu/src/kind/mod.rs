@@ -6,10 +6,10 @@ mod random;
 
 use std::fmt::Debug;
 
-use crate::error::Complaint;
 use crate::graph::NodeId;
 use crate::lowering::Lowering;
-use crate::table::Table;
+use tamis_form::Complaint;
+use tamis_form::Table;
 
 /// What a kind says of itself.
 pub(crate) struct Kind {

@@ -1,10 +1,10 @@
 //! `kind = "pass-through"`: passes every event; its prescale says how many are kept.
 
 use super::{Condition, Kind};
-use crate::error::Complaint;
 use crate::graph::NodeId;
 use crate::lowering::Lowering;
-use crate::table::Table;
+use tamis_form::Complaint;
+use tamis_form::Table;
 
 pub(super) const KIND: Kind = Kind { word: "pass-through", title: "a pass-through line", keys: &[], read };
 

@@ -1,12 +1,12 @@
 //! `kind = "random"`: passes one event in `every`, by hash. Two random lines draw independently, and so does the prescale of a random line.
 
 use super::{Condition, Kind};
-use crate::error::Complaint;
 use crate::graph::NodeId;
 use crate::limits::PRESCALE_MAX;
 use crate::lottery::Lottery;
 use crate::lowering::Lowering;
-use crate::table::Table;
+use tamis_form::Complaint;
+use tamis_form::Table;
 
 pub(super) const KIND: Kind = Kind { word: "random", title: "a random line", keys: &["every"], read };
 
