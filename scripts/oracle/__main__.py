@@ -23,12 +23,12 @@ import damage
 import menus
 import recordings
 import runs
-from books import Expected, expect
+from books import Expected, events_in, expect
 from check import difference
 from frames import Frame, Schema
 from menus import Menu
 from runs import Broken, Outcome, Way
-from schemas import draw_events, draw_schema
+from schemas import draw_schema
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -52,11 +52,11 @@ class Case:
         odd = rng.random() < 0.4
         frames = recordings.draw_recording(rng, schema, rng.choice([1, 30, 300, 300, 1500]), odd)
         data, done = damage.damaged(rng, schema, frames)
-        menu = menus.draw(rng, schema, draw_events(rng, schema, 200, odd))
+        menu = menus.draw(rng, schema, events_in(data, schema))
         return cls(seed, schema, frames, data, done, menu, Way.draw(rng))
 
     def expected(self) -> Expected:
-        return expect(self.data, self.schema, self.menu)
+        return expect(self.data, self.schema, self.menu, self.way.device)
 
     def run(self, binary: Path, folder: Path) -> Outcome:
         return runs.run(binary, folder, self.data, self.menu, self.schema, self.way)

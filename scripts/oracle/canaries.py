@@ -32,7 +32,7 @@ def blind(binary: Path, seeds: list[str], schemas: list[Schema]) -> list[str]:
 
 def blind_in(binary: Path, rng: random.Random, schema: Schema) -> list[str]:
     lines = [Line("all", "pass-through", 1, ["s"]), Line("half", "pass-through", 2, ["s", "t"]), Line("third", "random", 1, ["t"], every=3)]
-    menu = Menu(lines, ["s", "t"], rng)
+    menu = Menu(lines, ["s", "t"], rng, [], None)
     frames = recording(rng, schema)
     expected = expect(encoded(frames), schema, menu)
 

@@ -23,8 +23,7 @@ def differences(expected: Expected, found: Outcome, menu: Menu) -> Iterator[str]
         yield from of_books(f"run {place[0]} segment {place[1]}", mine, theirs, menu)
     for stream in [*menu.streams, "error"]:
         yield from of_records(stream, expected.streams.get(stream, []), found.streams.get(stream, []))
-    stored = sum(len(records) for records in expected.streams.values())
-    yield from of_exit(expected, found, stored)
+    yield from of_exit(expected, found)
 
 
 def of_books(place: str, mine: Books, theirs: Books, menu: Menu) -> Iterator[str]:
@@ -51,9 +50,12 @@ def of_records(stream: str, mine: list[Record], theirs: list[Record]) -> Iterato
         yield f"stream {stream}: {len(theirs)} records instead of {len(mine)}"
 
 
-def of_exit(expected: Expected, found: Outcome, stored: int) -> Iterator[str]:
-    """Lost or undecided data is 75, and nothing else is."""
+def of_exit(expected: Expected, found: Outcome) -> Iterator[str]:
+    """What is to be stored is stored. Lost or undecided data is 75, and nothing else is."""
     counts = expected.total.counts
+    to_store = counts["accepted"] + sum(n for key, n in counts.items() if key.startswith("errored."))
+    if found.total.counts["storage.stored"] != to_store:
+        yield f"{found.total.counts['storage.stored']} events are stored instead of {to_store}"
     lost = any(n and key.split(".")[0] in ("corrupt", "errored", "dropped", "missing") for key, n in counts.items())
     if found.exit != (75 if lost else 0):
         yield f"exit {found.exit} instead of {75 if lost else 0}; problems: {found.problems}"

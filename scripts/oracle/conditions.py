@@ -1,8 +1,4 @@
-"""Conditions of lines: random ones, as text and as what they mean.
-
-Numbers are f64: raw * scale + offset, in this order, each step rounded. Comparisons are those of IEEE 754; `min` and `max` ignore a NaN
-beside a number; sums go from left to right.
-"""
+"""Conditions of lines: random ones, as text and as what they mean."""
 
 from __future__ import annotations
 
@@ -12,23 +8,42 @@ from dataclasses import dataclass
 
 import numpy as np
 
+import decimals
+from decimals import Column, Truth
 from frames import Field, Schema
 
 OR, AND, COMPARE, SUM, PRODUCT, UNARY, PRIMARY = range(7)
+SCORE_GAP = 2e-3
 COMPARISONS = {
     "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal, "==": np.equal, "!=": np.not_equal,
 }  # fmt: skip
-ARITHMETIC = {"+": (SUM, np.add), "-": (SUM, np.subtract), "*": (PRODUCT, np.multiply), "/": (PRODUCT, np.divide)}
+LEVELS = {"+": SUM, "-": SUM, "*": PRODUCT, "/": PRODUCT}
+
+
+class Rows:
+    """Events and their scores: what conditions are asked about. A column by the name of its field or score."""
+
+    def __init__(self, events: np.ndarray, scores: dict[str, np.ndarray]):
+        self.events, self.scores = events, scores
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self.scores[name] if name in self.scores else self.events[name]
+
+    def only(self, which: np.ndarray) -> Rows:
+        return Rows(self.events[which], {name: column[which] for name, column in self.scores.items()})
 
 
 @dataclass(frozen=True)
 class Expression:
-    """`value(events)` has one row per event; `width` 0 is one number or truth value per row, else an array of so many."""
+    """`value(rows)` is a number or a truth per event; with a `width` above 0 an array of so many."""
 
     text: str
     level: int
     width: int
-    value: Callable[[np.ndarray], np.ndarray]
+    value: Callable[[Rows], Column | Truth]
     reads: frozenset[tuple[str, int | None]] = frozenset()
 
     def at(self, level: int) -> str:
@@ -36,43 +51,38 @@ class Expression:
         return self.text if self.level >= level else f"({self.text})"
 
 
-def physical(field: Field, raw: np.ndarray) -> np.ndarray:
-    return raw.astype(np.float64) * field.scale + field.offset
+def number_of(field: Field, raw: np.ndarray) -> Column:
+    of = decimals.of_floats if raw.dtype.kind == "f" else decimals.of_integers
+    return of(raw, field.scale, field.offset)
 
 
-def at_least(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return np.where(np.isnan(b), a, np.where(a > b, a, b))
-
-
-def at_most(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return np.where(np.isnan(b), a, np.where(a < b, a, b))
-
-
-def from_left(function: Callable, columns: list[np.ndarray]) -> np.ndarray:
-    total = columns[0]
-    for column in columns[1:]:
-        total = function(total, column)
-    return total
-
-
-def aligned(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """One number per event beside an array per event."""
-    if a.ndim < b.ndim:
-        return a[:, None], b
-    return (a, b[:, None]) if b.ndim < a.ndim else (a, b)
+REDUCTIONS = {
+    "sum": decimals.total,
+    "count": decimals.count,
+    "min": lambda array: decimals.extreme("min", decimals.split(array)),
+    "max": lambda array: decimals.extreme("max", decimals.split(array)),
+}
 
 
 class Author:
-    """Writes conditions on the fields of a schema. `sample` are physical values that occur, so that cuts lie among them."""
+    """Writes conditions on the fields of a schema and on scores.
 
-    def __init__(self, rng: random.Random, schema: Schema, events: np.ndarray):
-        self.rng, self.schema = rng, schema
-        self.fields = [f for f in schema.fields]
+    `rows` are the events that will be decided, so that cuts lie among them; `scores` are all that any model gives to any of them.
+    """
+
+    def __init__(self, rng: random.Random, schema: Schema, rows: Rows, scores: dict[str, np.ndarray]):
+        self.rng, self.rows, self.scores = rng, rows, scores
+        self.fields = schema.fields
         self.arrays = [f for f in schema.fields if f.length]
-        self.events = events
 
     def condition(self, depth: int) -> Expression:
-        """One truth value per event."""
+        """One truth value per event, of which the oracle is sure for all that will be decided."""
+        while True:
+            found = self.any_condition(depth)
+            if not found.value(self.rows).doubt.any():
+                return found
+
+    def any_condition(self, depth: int) -> Expression:
         kind = self.rng.random()
         if depth and kind < 0.35:
             return self.logic(self.rng.choice(["&&", "||"]), self.condition(depth - 1), self.condition(depth - 1))
@@ -83,32 +93,45 @@ class Author:
         return self.comparison(self.number(depth - 1), self.number(depth - 1))
 
     def cut(self) -> Expression:
-        """An element against a literal: what menus are made of."""
+        """An element or a score against a literal: what menus are made of."""
+        if self.scores and self.rng.random() < 0.5:
+            return self.score_cut()
         element = self.element()
         literal = self.literal(element)
         flipped = self.rng.random() < 0.2
         return self.comparison(literal, element) if flipped else self.comparison(element, literal)
 
+    def score_cut(self) -> Expression:
+        """A score against a literal that is far from every score, because engines may differ in the last digits."""
+        name = self.rng.choice(list(self.scores))
+        scores = np.sort(self.scores[name][np.isfinite(self.scores[name])])
+        edges = np.concatenate([[-0.1], scores, [1.1]])
+        wide = np.flatnonzero(np.diff(edges) > SCORE_GAP)
+        at = int(self.rng.choice(wide))
+        cut = self.constant(float(np.round((edges[at] + edges[at + 1]) / 2, 6)))
+        return self.comparison(Expression(name, PRIMARY, 0, lambda rows: decimals.of_scores(rows[name])), cut)
+
     def comparison(self, a: Expression, b: Expression) -> Expression:
         sign = self.rng.choice(list(COMPARISONS))
-        return self.binary(f" {sign} ", COMPARE, COMPARISONS[sign], a, b, associative=False)
+        function = COMPARISONS[sign]
+        return self.binary(f" {sign} ", COMPARE, lambda x, y: decimals.compare(function, x, y), a, b, associative=False)
+
+    def arithmetic(self, a: Expression, b: Expression) -> Expression:
+        sign = self.rng.choice(list(LEVELS))
+        return self.binary(f" {sign} ", LEVELS[sign], lambda x, y: decimals.arithmetic(sign, x, y), a, b)
 
     def logic(self, sign: str, a: Expression, b: Expression) -> Expression:
-        level, function = (AND, np.logical_and) if sign == "&&" else (OR, np.logical_or)
+        level, function = (AND, decimals.both) if sign == "&&" else (OR, decimals.either)
         return self.binary(f" {sign} ", level, function, a, b)
 
     @staticmethod
     def negation(a: Expression) -> Expression:
-        return Expression(f"!{a.at(UNARY)}", UNARY, a.width, lambda events: ~a.value(events), a.reads)
+        return Expression(f"!{a.at(UNARY)}", UNARY, a.width, lambda rows: decimals.neither(a.value(rows)), a.reads)
 
     @staticmethod
     def binary(sign: str, level: int, function: Callable, a: Expression, b: Expression, associative: bool = True) -> Expression:
-        def value(events: np.ndarray) -> np.ndarray:
-            with np.errstate(all="ignore"):
-                return function(*aligned(a.value(events), b.value(events)))
-
         text = a.at(level if associative else level + 1) + sign + b.at(level + 1)
-        return Expression(text, level, max(a.width, b.width), value, a.reads | b.reads)
+        return Expression(text, level, max(a.width, b.width), lambda rows: function(a.value(rows), b.value(rows)), a.reads | b.reads)
 
     def number(self, depth: int) -> Expression:
         """One number per event."""
@@ -118,8 +141,7 @@ class Author:
         if kind < 0.35:
             return self.constant()
         if kind < 0.6:
-            sign = self.rng.choice(list(ARITHMETIC))
-            return self.binary(f" {sign} ", *ARITHMETIC[sign], self.number(depth - 1), self.number(depth - 1))
+            return self.arithmetic(self.number(depth - 1), self.number(depth - 1))
         if kind < 0.7:
             return self.prefix(self.number(depth - 1), self.rng.choice(["-", "abs"]))
         if kind < 0.8:
@@ -134,8 +156,7 @@ class Author:
         if kind < 0.65:
             return self.prefix(self.array(depth - 1, width), self.rng.choice(["-", "abs"]))
         other = self.array(depth - 1, width) if kind < 0.8 else self.number(0)
-        sign = self.rng.choice(list(ARITHMETIC))
-        return self.binary(f" {sign} ", *ARITHMETIC[sign], self.array(depth - 1, width), other)
+        return self.arithmetic(self.array(depth - 1, width), other)
 
     def truths(self, depth: int, width: int) -> Expression:
         """An array of truth values per event."""
@@ -149,41 +170,34 @@ class Author:
         width = self.rng.choice(self.arrays).length
         name = self.rng.choice(["sum", "min", "max", "count", "count"])
         inner = self.truths(depth - 1, width) if name == "count" else self.array(depth - 1, width)
-        function = {"sum": np.add, "count": np.add, "min": at_most, "max": at_least}[name]
-
-        def value(events: np.ndarray) -> np.ndarray:
-            columns = inner.value(events).astype(np.float64)
-            with np.errstate(all="ignore"):
-                return from_left(function, [columns[:, i] for i in range(width)])
-
-        return Expression(f"{name}({inner.text})", PRIMARY, 0, value, inner.reads)
+        value = REDUCTIONS[name]
+        return Expression(f"{name}({inner.text})", PRIMARY, 0, lambda rows: value(inner.value(rows)), inner.reads)
 
     def extreme(self, numbers: list[Expression]) -> Expression:
         name = self.rng.choice(["min", "max"])
-        function = at_most if name == "min" else at_least
         text = f"{name}({', '.join(n.text for n in numbers)})"
         reads = frozenset().union(*(n.reads for n in numbers))
-        return Expression(text, PRIMARY, 0, lambda events: from_left(function, [n.value(events) for n in numbers]), reads)
+        return Expression(text, PRIMARY, 0, lambda rows: decimals.extreme(name, [n.value(rows) for n in numbers]), reads)
 
     @staticmethod
     def prefix(a: Expression, name: str) -> Expression:
         if name == "abs":
-            return Expression(f"abs({a.text})", PRIMARY, a.width, lambda events: np.abs(a.value(events)), a.reads)
-        return Expression(f"-{a.at(UNARY)}", UNARY, a.width, lambda events: -a.value(events), a.reads)
+            return Expression(f"abs({a.text})", PRIMARY, a.width, lambda rows: a.value(rows).map(np.abs), a.reads)
+        return Expression(f"-{a.at(UNARY)}", UNARY, a.width, lambda rows: a.value(rows).map(np.negative), a.reads)
 
     def element(self) -> Expression:
         field = self.rng.choice(self.fields)
         if not field.length:
             reads = frozenset({(field.name, None)})
-            return Expression(field.name, PRIMARY, 0, lambda events: physical(field, events[field.name]), reads)
+            return Expression(field.name, PRIMARY, 0, lambda rows: number_of(field, rows[field.name]), reads)
         at = self.rng.randrange(field.length)
         reads = frozenset({(field.name, at)})
-        return Expression(f"{field.name}[{at}]", PRIMARY, 0, lambda events: physical(field, events[field.name][:, at]), reads)
+        return Expression(f"{field.name}[{at}]", PRIMARY, 0, lambda rows: number_of(field, rows[field.name][:, at]), reads)
 
     @staticmethod
     def whole(field: Field) -> Expression:
         reads = frozenset((field.name, at) for at in range(field.length))
-        return Expression(field.name, PRIMARY, field.length, lambda events: physical(field, events[field.name]), reads)
+        return Expression(field.name, PRIMARY, field.length, lambda rows: number_of(field, rows[field.name]), reads)
 
     def constant(self, number: float | None = None) -> Expression:
         if number is None:
@@ -191,11 +205,11 @@ class Author:
         text = f"{abs(number):.17g}" if self.rng.random() < 0.3 else repr(abs(number))
         text = text.removesuffix(".0") if self.rng.random() < 0.5 else text
         sign, level = ("-", UNARY) if number < 0 else ("", PRIMARY)
-        return Expression(sign + text, level, 0, lambda events: np.full(len(events), number))
+        return Expression(sign + text, level, 0, lambda rows: decimals.of_literal(sign + text, len(rows)))
 
     def literal(self, of: Expression) -> Expression:
         """A number at or near what `of` gives for some event."""
-        values = of.value(self.events).ravel() if len(self.events) else np.zeros(1)
+        values = of.value(self.rows).floats().ravel()
         values = values[np.isfinite(values)]
         number = float(self.rng.choice(values)) if len(values) else 1.0
         kind = self.rng.random()

@@ -17,7 +17,7 @@ def damaged(rng: random.Random, schema: Schema, frames: list[Frame]) -> tuple[by
     pieces = [frame.encode() for frame in frames]
     done = []
     for _ in range(rng.choice([0, 0, 0, 1, 1, 2, 5, 15])):
-        at = rng.randrange(1, len(pieces)) if rng.random() < 0.95 and len(pieces) > 1 else 0
+        at = rng.randrange(1, len(pieces)) if rng.random() < 0.99 and len(pieces) > 1 else 0
         kind = rng.choice(list(KINDS))
         done.append(f"{kind} at {at}")
         KINDS[kind](rng, schema, frames[min(at, len(frames) - 1)], pieces, at)

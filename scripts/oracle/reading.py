@@ -155,11 +155,14 @@ class Reader:
             return head.payload_len > SCHEMA_MAX or head.n_events != 0 or head.stride != 0
         wrong = head.payload_len != head.n_events * head.stride or head.n_events > EVENTS_MAX
         overflow = head.first_event_id + head.n_events - 1 > ID_MAX
-        return wrong or overflow or (self.schema is not None and head.stride != self.schema.stride)
+        ours = self.schema is not None and head.schema_id == self.schema.id
+        return wrong or overflow or (ours and head.stride != self.schema.stride)
 
     def in_use(self, head: Header, payload: bytes) -> bool:
         if not head.flags & SCHEMA:
             return self.schema is not None and head.schema_id == self.schema.id
+        if self.schema is not None and payload == self.schema.text:
+            return head.schema_id == self.schema.id
         try:
             schema = Schema(payload)
         except (UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError):

@@ -44,7 +44,10 @@ class Way:
     workers: int
     batch: int
     durable: str
+    device: str
     rotate: str | None
+    verified: bool
+    """`tamis verify` must agree, too."""
 
     @classmethod
     def draw(cls, rng: random.Random) -> Way:
@@ -54,17 +57,21 @@ class Way:
             workers=rng.choice([1, 1, 2, 3]),
             batch=rng.choice([1, 2, 7, 64, 300, 4096]),
             durable=rng.choice(["close", "never", "never", "every=1ms"]),
+            device=rng.choice(["flex", "fused"]),
             rotate=rng.choice([None, None, None, "20kB"]),
+            verified=rng.random() < 0.25,
         )
 
     def options(self) -> list[str]:
-        options = ["--workers", str(self.workers), "--batch", str(self.batch), "--durable", self.durable]
+        options = ["--workers", str(self.workers), "--batch", str(self.batch), "--durable", self.durable, "--device", self.device]
         return options + (["--rotate", self.rotate] if self.rotate else [])
 
 
 def run(binary: Path, folder: Path, data: bytes, menu: Menu, schema: Schema, way: Way) -> Outcome:
     """Replays `data` in `folder`, which is new, and reads what comes of it."""
     (folder / "menu.toml").write_bytes(menu.text)
+    for bundle in menu.bundles:
+        bundle.write(folder / bundle.name)
     if way.compressed:
         data = zstandard.ZstdCompressor().compress(data)
     name = folder / ("input.tmf.zst" if way.compressed else "input.tmf")
@@ -90,7 +97,15 @@ def run(binary: Path, folder: Path, data: bytes, menu: Menu, schema: Schema, way
         raise Broken("the last line of the ledger file is not the report")
     if report["exit"] != done.returncode:
         raise Broken(f"exit {done.returncode}, but the report says {report['exit']}")
+    if way.verified and any(streams.values()):
+        verify(binary, out)
     return Outcome(done.returncode, books_of(report, menu), segments, streams, report["problems"])
+
+
+def verify(binary: Path, out: Path) -> None:
+    done = subprocess.run([str(binary), "verify", *map(str, sorted(out.glob("*.mcap")))], capture_output=True, text=True, timeout=120)
+    if done.returncode != 0:
+        raise Broken(f"verify ends with {done.returncode}: {(done.stderr.strip() or done.stdout.strip())[:500]}")
 
 
 def books_of(document: dict, menu: Menu) -> Books:

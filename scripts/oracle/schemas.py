@@ -37,8 +37,8 @@ def draw_column(rng: np.random.Generator, dtype: np.dtype, shape: tuple[int, ...
     if dtype.kind == "f":
         column = np.round(rng.exponential(30.0, shape), rng.integers(0, 4)) * rng.choice([1.0, 1.0, -1.0], shape)
         if odd:
-            special = np.array([np.nan, np.inf, -np.inf, -0.0, np.finfo(dtype).max, np.finfo(dtype).smallest_subnormal])
-            column = np.where(rng.random(shape) < 0.05, rng.choice(special, shape), column)
+            special = np.array([np.nan, np.nan, np.nan, np.inf, -np.inf, -0.0, np.finfo(dtype).max, np.finfo(dtype).smallest_subnormal])
+            column = np.where(rng.random(shape) < 0.1, rng.choice(special, shape), column)
         return column.astype(dtype)
     low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
     small = rng.integers(max(low, -20), min(high, 100), shape, endpoint=True)

@@ -6,9 +6,11 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from mcap.reader import make_reader
 
 from frames import crc32c
+from models import TOLERANCE
 
 RECORD = struct.Struct("<4sHHQQQQQIIHHHBBBBHHBBII")
 assert RECORD.size == 80
@@ -21,24 +23,27 @@ class Record:
     event_id: int
     time_ns: int
     menu_hash: int
-    model_hash: int
     schema_id: int
     run: int
     segment: int
     source_id: int
-    engine: int
     rung: int
     fault: int
     guilty_model: int
     flags: int
     passed: int
     kept: int
-    scores: bytes
+    scores: tuple[float, ...]
+    """Of events that the lines decided."""
     event: bytes
+    engine: int = 0
+    model_hash: int = 0
 
     def difference(self, other: Record) -> str | None:
         for name in self.__dataclass_fields__:
             mine, theirs = getattr(self, name), getattr(other, name)
+            if name == "scores" and len(mine) == len(theirs) and np.allclose(mine, theirs, rtol=0, atol=TOLERANCE):
+                continue
             if mine != theirs:
                 show = (lambda v: v.hex()) if isinstance(mine, bytes) else (lambda v: f"{v:#x}" if name in ("passed", "kept") else str(v))
                 return f"{name} {show(theirs)} instead of {show(mine)}"
@@ -66,8 +71,8 @@ def parse(data: bytes, lines: int, in_error_stream: bool) -> Record:
     scores, event = data[at : at + 4 * n_scores], data[at + 4 * n_scores :]
     assert len(event) == event_len, "the length of an event record"
     return Record(
-        event_id, time_ns, menu_hash, model_hash, schema_id, run, segment, source_id, engine, rung, fault, guilty_model, flags, passed,
-        kept, scores, event,
+        event_id, time_ns, menu_hash, schema_id, run, segment, source_id, rung, fault, guilty_model, flags, passed, kept,
+        struct.unpack(f"<{n_scores}f", scores) if not fault else (), event, engine, model_hash,
     )  # fmt: skip
 
 
