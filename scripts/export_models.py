@@ -18,9 +18,8 @@ from pathlib import Path
 os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 import torch  # noqa: E402  (threads are limited first)
-from safetensors.torch import save_file  # noqa: E402
 from zoo import handmade, keras_models, torch_models, trees  # noqa: E402
-from zoo.entry import FILE_MAX, save, save_tensors, strip  # noqa: E402
+from zoo.entry import FILE_MAX, save, strip  # noqa: E402
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 FOLDER_MAX = 600_000
@@ -38,15 +37,6 @@ the outputs are those of ONNX Runtime {onnxruntime}.
 | file | what it is | inputs | outputs | operators |
 |---|---|---|---|---|
 {models}
-
-## Weights
-
-In `weights/`: `NAME.pt` is a PyTorch state dict, `NAME.safetensors` the same tensors under the same names, `NAME.vectors.safetensors` has
-`input.0` and `output.0`, computed by PyTorch.
-
-| file | what it is | tensors |
-|---|---|---|
-{weights}
 
 ## To be refused
 
@@ -81,8 +71,7 @@ def write_all(out: Path) -> None:
     """All files and the README."""
     import onnxruntime
 
-    for folder in (out / "refused", out / "weights"):
-        folder.mkdir(parents=True, exist_ok=True)
+    (out / "refused").mkdir(parents=True, exist_ok=True)
     models = [*torch_models.all_models(), *keras_models.all_models(), *trees.all_models(), *handmade.all_models()]
     for model in models:
         save(model, out)
@@ -90,15 +79,9 @@ def write_all(out: Path) -> None:
     for model in refused:
         proto = strip(model.proto, model.name)
         (out / "refused" / f"{model.name}.onnx").write_bytes(proto.SerializeToString(deterministic=True))
-    weights = torch_models.state_dicts()
-    for entry in weights:
-        torch.save(entry.state, out / "weights" / f"{entry.name}.pt")
-        save_file(entry.state, out / "weights" / f"{entry.name}.safetensors")
-        save_tensors(out / "weights" / f"{entry.name}.vectors.safetensors", [entry.input], [entry.output])
     text = README.format(
         onnxruntime=onnxruntime.__version__,
         models="\n".join(map(row, models)),
-        weights="\n".join(f"| `{w.name}` | {w.doc} | {', '.join(f'`{name}`' for name in w.state)} |" for w in weights),
         refused="\n".join(f"| `{model.name}` | {model.doc} |" for model in refused),
     )
     (out / "README.md").write_text(text)

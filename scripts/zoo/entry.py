@@ -40,17 +40,6 @@ class Refused:
     proto: onnx.ModelProto
 
 
-@dataclass
-class Weights:
-    """A PyTorch state dict without a graph, with inputs and outputs."""
-
-    name: str
-    doc: str
-    state: dict
-    input: np.ndarray
-    output: np.ndarray
-
-
 def rows(shape: tuple[int, ...]) -> int:
     """How many rows of this shape go into a file."""
     return max(8, min(ROWS, ROW_NUMBERS_MAX // int(np.prod(shape))))

@@ -7,7 +7,7 @@ import onnx
 import torch
 from torch import nn
 
-from .entry import Model, Refused, Weights, normal
+from .entry import Model, Refused, normal
 
 
 class Mixer(nn.Module):
@@ -192,24 +192,4 @@ def refused() -> list[Refused]:
         Refused("lstm", "operator `LSTM`", export(seeded(10, LastState), sequence, old=False, opset=18)),
         Refused("double", "data type float64 (double)",
                 export(double, [normal(22, 4).astype(np.float64)], old=False, opset=18)),
-    ]  # fmt: skip
-
-
-def weights(name: str, doc: str, network: nn.Module, values: np.ndarray) -> Weights:
-    """A state dict with what the network computes."""
-    return Weights(name, doc, network.state_dict(), values, outputs(network, [values])[0])
-
-
-def state_dicts() -> list[Weights]:
-    """Weights without a graph; the outputs are those of the network that the line describes."""
-    dense = seeded(31, lambda: nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 3)))
-    conv = seeded(32, lambda: nn.Sequential(
-        nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(4 * 3 * 2, 2)))  # fmt: skip
-    return [
-        weights("dense", "`Sequential(Linear(8, 16), ReLU, Linear(16, 3))`: the scores are the sums, no Softmax",
-                dense, normal(33, 8)),
-        weights("conv", "`Sequential(Conv2d(1, 4, 3), ReLU, MaxPool2d(2), Flatten, Linear(24, 2))` on [1, 8, 6]",
-                conv, normal(34, 1, 8, 6)),
-        weights("deepsets", "`phi` = Linear(4, 16), ReLU, Linear(16, 8), ReLU per particle; mean over 8 particles; "
-                "`rho` = Linear(8, 16), ReLU, Linear(16, 3)", seeded(35, DeepSets), normal(36, 8, 4)),
     ]  # fmt: skip

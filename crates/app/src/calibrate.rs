@@ -84,7 +84,7 @@ pub struct EngineLoss {
     pub refused: Option<String>,
     /// Largest difference of a golden score, as the tolerance counts it; none if it could not be measured.
     pub golden: Option<f64>,
-    /// The same for rows of noise, which are farther out than events: for integers no part of the tolerance.
+    /// The same for rows of noise, which are farther out than events: no part of the tolerance.
     pub noise: Option<f64>,
     /// The scores on the events; empty if they could not be measured.
     pub scores: Vec<ScoreLoss>,
@@ -221,10 +221,8 @@ fn measure(bundle: &Bundle, schema: &Schema, events: &[(Block, usize)]) -> Resul
             of_scores.map(|(name, (expected, found))| ScoreLoss::new(name, expected, found)).collect();
         let golden = model.golden();
         let largest = of_scores.iter().map(|score| score.difference).fold(0.0, f64::max);
-        // Integers cut what is farther out than calibration saw, as noise is.
-        let noise = if engine.hidden_bits().is_some() { 0.0 } else { golden.noise };
-        let differences =
-            [("these events", largest), ("its golden vectors", golden.difference), ("noise", noise)];
+        // Not of noise: it is farther out than the events, and integers saturate there.
+        let differences = [("these events", largest), ("its golden vectors", golden.difference)];
         let most = Tolerance::MAX.of(engine).expect("the widest is there for all");
         let tolerance = tolerance(engine, differences, most);
         losses.push(EngineLoss {
@@ -241,8 +239,8 @@ fn measure(bundle: &Bundle, schema: &Schema, events: &[(Block, usize)]) -> Resul
 
 /// What the bundle states, or why no engine is of use.
 fn tolerances(losses: &[EngineLoss]) -> Result<Tolerance, String> {
-    let [int16, int8, bf16] = losses else { unreachable!("all engines were measured") };
-    let found = Tolerance { int16: int16.tolerance, int8: int8.tolerance, bf16: bf16.tolerance };
+    let [int16, int8] = losses else { unreachable!("both engines were measured") };
+    let found = Tolerance { int16: int16.tolerance, int8: int8.tolerance };
     if losses.iter().all(|loss| loss.tolerance.is_none()) {
         let why = |loss: &EngineLoss| Some(format!("{}: {}", loss.engine, loss.refused.as_ref()?));
         return Err(losses.iter().filter_map(why).collect::<Vec<_>>().join("\n"));
@@ -307,7 +305,7 @@ impl ScoreLoss {
 }
 
 /// A tolerance for differences that were found, rounded up to one digit, if it is within `most`.
-fn tolerance(engine: Engine, found: [(&str, f64); 3], most: f64) -> Result<f64, String> {
+fn tolerance(engine: Engine, found: [(&str, f64); 2], most: f64) -> Result<f64, String> {
     let (place, largest) = found.into_iter().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or_default();
     let wanted = (largest * CalibrateSettings::TOLERANCE_FACTOR).max(1e-6);
     let digit = 10f64.powi(wanted.log10().floor() as i32);
@@ -317,7 +315,6 @@ fn tolerance(engine: Engine, found: [(&str, f64); 3], most: f64) -> Result<f64, 
     if rounded.is_nan() || rounded > most {
         let (what, remedy) = match engine {
             Engine::Int8 => ("integers of 8 bits", "use --device int16"),
-            Engine::Bf16 => ("floats of 8 significant bits", "use --device fused"),
             _ => ("integers of 16 bits", "try another --margin, or use --device fused"),
         };
         return Err(format!(
@@ -333,18 +330,14 @@ mod tests {
 
     #[test]
     fn a_tolerance_is_four_times_the_difference_in_one_digit() {
-        let found = |engine, golden| {
-            tolerance(engine, [("these events", 1e-7), ("its golden vectors", golden), ("noise", 0.0)], 0.5)
-        };
+        let found =
+            |engine, golden| tolerance(engine, [("these events", 1e-7), ("its golden vectors", golden)], 0.5);
         assert_eq!(found(Engine::Int16, 0.0021), Ok(0.009));
         assert_eq!(found(Engine::Int8, 0.0026), Ok(0.02));
         assert_eq!(found(Engine::Int16, 0.0), Ok(1e-6));
-        assert!(found(Engine::Bf16, f64::INFINITY).unwrap_err().contains("differ by up to inf from"));
-        for (engine, bits, other) in [
-            (Engine::Int16, "16 bits", "fused"),
-            (Engine::Int8, "8 bits", "int16"),
-            (Engine::Bf16, "8 significant bits", "fused"),
-        ] {
+        assert!(found(Engine::Int8, f64::INFINITY).unwrap_err().contains("differ by up to inf from"));
+        for (engine, bits, other) in [(Engine::Int16, "16 bits", "fused"), (Engine::Int8, "8 bits", "int16")]
+        {
             let refused = found(engine, 0.13).unwrap_err();
             let what = "on its golden vectors scores differ by up to 1.30e-1";
             assert!(
@@ -356,13 +349,13 @@ mod tests {
 
     #[test]
     fn a_model_that_is_left_with_no_engine_is_refused() {
-        let [int16, int8, bf16] = Engine::REDUCED;
+        let [int16, int8] = Engine::REDUCED;
         let refused = |engine: Engine| EngineLoss::refused(engine, format!("no {engine}"));
-        let measured = EngineLoss { tolerance: Some(0.25), refused: None, ..refused(bf16) };
-        let found = tolerances(&[refused(int16), refused(int8), measured]);
-        assert_eq!(found, Ok(Tolerance { int16: None, int8: None, bf16: Some(0.25) }));
-        let none = tolerances(&[refused(int16), refused(int8), refused(bf16)]);
-        assert_eq!(none, Err("int16: no int16\nint8: no int8\nbf16: no bf16".into()));
+        let measured = EngineLoss { tolerance: Some(0.25), refused: None, ..refused(int8) };
+        let found = tolerances(&[refused(int16), measured]);
+        assert_eq!(found, Ok(Tolerance { int16: None, int8: Some(0.25) }));
+        let none = tolerances(&[refused(int16), refused(int8)]);
+        assert_eq!(none, Err("int16: no int16\nint8: no int8".into()));
     }
 
     #[test]

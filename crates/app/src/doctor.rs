@@ -174,25 +174,14 @@ fn features() -> Vec<&'static str> {
         macro_rules! look {
             ($($name:tt),+) => { $(if is_x86_feature_detected!($name) { found.push($name); })+ };
         }
-        look!(
-            "sse4.2",
-            "avx2",
-            "fma",
-            "f16c",
-            "avx512f",
-            "avx512bw",
-            "avx512vl",
-            "avx512dq",
-            "avx512vnni",
-            "avx512bf16"
-        );
+        look!("sse4.2", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512vnni");
     }
     #[cfg(target_arch = "aarch64")]
     {
         macro_rules! look {
             ($($name:tt),+) => { $(if std::arch::is_aarch64_feature_detected!($name) { found.push($name); })+ };
         }
-        look!("neon", "fp16", "dotprod", "bf16", "sve", "crc");
+        look!("neon", "fp16", "dotprod", "sve", "crc");
     }
     found
 }

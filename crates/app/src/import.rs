@@ -26,7 +26,7 @@ const NETWORKS: [FileKind; 4] = [FileKind::Safetensors, FileKind::Pickle, FileKi
 /// An import, as asked for.
 #[derive(Clone, Debug)]
 pub struct ImportSettings {
-    /// The model: ONNX, or weights (safetensors, PyTorch, burnpack) with a manifest that describes the network.
+    /// The model: an ONNX file.
     pub file: PathBuf,
     /// Schema of the events.
     pub schema: PathBuf,

@@ -11,9 +11,9 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use tamis_kernel::{
-    Activation, Aggregate, Axis, Bf16Chain, Calibration, Chain, Column, Comparison, Conv, EVENTS, Finish,
-    Forest, ForestSpec, HiddenBits, ImageLayer, IntChain, IntColumn, IntInput, Isa, Layer, Map, Missing,
-    Node, Number, Pool, Pooling, Readout, Tree, multiply_adds, multiply_adds_i16,
+    Activation, Aggregate, Axis, Calibration, Chain, Column, Comparison, Conv, EVENTS, Forest, ForestSpec,
+    HiddenBits, ImageLayer, IntChain, IntColumn, IntInput, Isa, Layer, Map, Missing, Node, Number, Pool,
+    Pooling, Readout, Tree, multiply_adds, multiply_adds_i16,
 };
 
 const TURNS: usize = 201;
@@ -65,12 +65,12 @@ fn main() {
         print("100 trees of depth 6", isa, &medians, None);
     }
     println!(
-        "\n{:<26} {:>8}  ns per event: {:>7} {:>7} {:>7} {:>7}  faster than f32: {:>5} {:>5} {:>5}  of peak: {:>7} {:>7}",
-        "in fewer bits, lanes", "on", "f32", "i16", "i8", "bf16", "i16", "i8", "bf16", "f32", "i16"
+        "\n{:<26} {:>8}  ns per event: {:>7} {:>7} {:>7}  faster than f32: {:>5} {:>5}  of peak: {:>7} {:>7}",
+        "in integers, lanes", "on", "f32", "i16", "i8", "i16", "i8", "f32", "i16"
     );
     for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
         for network in networks().into_iter().chain([WIDE]) {
-            fewer_bits(isa, network);
+            integers(isa, network);
         }
     }
     println!("\n{:<26} {:>8}  ns per event: {:>8} {:>6}", "57 numbers from records", "on", "floats", "pairs");
@@ -107,9 +107,9 @@ fn gathering(isa: Isa) {
     println!("{:<26} {:>8} {float_ns:>22.1} {pair_ns:>6.1}", "", isa.name());
 }
 
-/// A chain in floats, in integers of both kinds and in bf16 in turns, in lanes, beside what the core can do. In 8 bits there is no peak to compare
-/// with: the first layer has 16.
-fn fewer_bits(isa: Isa, (name, widths, last, readout): Network) {
+/// A chain in floats and in integers of both kinds in turns, in lanes, beside what the core can do. In 8 bits there is no peak to compare with:
+/// the first layer has 16.
+fn integers(isa: Isa, (name, widths, last, readout): Network) {
     let layers = layers(widths, last);
     let input = IntInput { low: -2048, high: 2047, scale: 1.0 / 4096.0, offset: 0.0 };
     let inputs = vec![input; widths[0]];
@@ -130,16 +130,9 @@ fn fewer_bits(isa: Isa, (name, widths, last, readout): Network) {
             ints.run_tile(&mut tile, EVENTS);
         }
     };
-    let bf16 = Bf16Chain::with_isa(&layers, readout, isa).expect("a sound chain");
-    let mut bf16_tile = bf16.tile();
-    let by_bf16 = || {
-        black_box(bf16_tile.inputs_mut());
-        bf16.run_tile(&mut bf16_tile, EVENTS);
-    };
-    let mut others: [Box<dyn FnMut()>; 3] =
-        [Box::new(of_ints(HiddenBits::Sixteen)), Box::new(of_ints(HiddenBits::Eight)), Box::new(by_bf16)];
+    let mut others = [HiddenBits::Sixteen, HiddenBits::Eight].map(of_ints);
     let turns = if isa == Isa::Portable { PORTABLE_TURNS } else { TURNS };
-    let mut columns = [(); 9].map(|()| Vec::new());
+    let mut columns = [(); 7].map(|()| Vec::new());
     for _ in 0..turns {
         let (mut done, mut int_done) = (0, 0);
         let peak = seconds(|| done = multiply_adds(isa, PROBE_ROUNDS / 2).expect("it is there"));
@@ -148,16 +141,15 @@ fn fewer_bits(isa: Isa, (name, widths, last, readout): Network) {
         let int_peak = int_peak / int_done as f64 * chain.multiply_adds() as f64;
         let events = (calls * EVENTS) as f64;
         let floats = seconds(|| (0..calls).for_each(|_| by_floats())) / events;
-        let [i16, i8, bf16] =
-            others.each_mut().map(|other| seconds(|| (0..calls).for_each(|_| other())) / events);
-        let faster = [i16, i8, bf16].map(|other| floats / other);
-        let values = [floats, i16, i8, bf16].into_iter().chain(faster).chain([peak / floats, int_peak / i16]);
+        let [i16, i8] = others.each_mut().map(|other| seconds(|| (0..calls).for_each(|_| other())) / events);
+        let faster = [i16, i8].map(|other| floats / other);
+        let values = [floats, i16, i8].into_iter().chain(faster).chain([peak / floats, int_peak / i16]);
         columns.iter_mut().zip(values).for_each(|(column, value)| column.push(value));
     }
-    let [floats, i16, i8, bf16, times_i16, times_i8, times_bf16, of_peak, of_int_peak] = columns.map(median);
-    let [floats, i16, i8, bf16] = [floats, i16, i8, bf16].map(|seconds| seconds * 1e9);
+    let [floats, i16, i8, times_i16, times_i8, of_peak, of_int_peak] = columns.map(median);
+    let [floats, i16, i8] = [floats, i16, i8].map(|seconds| seconds * 1e9);
     println!(
-        "{name:<26} {:>8} {floats:>21.1} {i16:>7.1} {i8:>7.1} {bf16:>7.1} {times_i16:>23.2} {times_i8:>5.2} {times_bf16:>5.2} {:>16.1} % {:>5.1} %",
+        "{name:<26} {:>8} {floats:>21.1} {i16:>7.1} {i8:>7.1} {times_i16:>23.2} {times_i8:>5.2} {:>16.1} % {:>5.1} %",
         isa.name(),
         of_peak * 100.0,
         of_int_peak * 100.0,
@@ -308,12 +300,5 @@ fn trees(count: usize, depth: u32) -> ForestSpec {
     };
     let tree = |tree| Tree { nodes: (0..=2 * branches).map(|i| node(tree, i)).collect() };
     let trees = (0..count).map(tree).collect();
-    ForestSpec {
-        inputs: 57,
-        outputs: 1,
-        trees,
-        aggregate: Aggregate::Sum,
-        base: Vec::new(),
-        finish: Finish::Logistic,
-    }
+    ForestSpec { inputs: 57, outputs: 1, trees, aggregate: Aggregate::Sum, base: Vec::new() }
 }

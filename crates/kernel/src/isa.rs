@@ -1,14 +1,13 @@
 //! Instruction sets: what the CPU has, and the one door from a choice to code that was compiled for it.
 
 #[cfg(target_arch = "x86_64")]
-use crate::simd::{Avx2, Avx512, Bf16, Vnni};
+use crate::simd::{Avx2, Avx512, Vnni};
 use crate::simd::{IntSimd, Portable, Simd};
 
 /// An instruction set that kernels are compiled for. All give the same bits; they differ in speed only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Isa {
-    /// AVX-512F: 16 events per register. Integer kernels also need BW and VNNI, and do without AVX-512 where these are missing. Kernels of bf16
-    /// use AVX512-BF16 where it is.
+    /// AVX-512F: 16 events per register. Integer kernels also need BW and VNNI, and do without AVX-512 where these are missing.
     Avx512,
     /// AVX2 and FMA: 8 events per register.
     Avx2,
@@ -31,15 +30,6 @@ impl Isa {
         Self::ALL.into_iter().find(|isa| isa.is_available()).unwrap_or(Self::Portable)
     }
 
-    /// Does this CPU multiply and add bf16 with one instruction of it, which gives the bits that it should?
-    pub fn has_bf16(self) -> bool {
-        match Level::new(self) {
-            #[cfg(target_arch = "x86_64")]
-            Some(Level::Avx512 { bf16, .. }) => bf16.is_some(),
-            _ => false,
-        }
-    }
-
     /// Its name in settings and reports.
     pub fn name(self) -> &'static str {
         match self {
@@ -58,7 +48,6 @@ pub(crate) enum Level {
     Avx512 {
         floats: Avx512,
         integers: Option<Avx512<Vnni>>,
-        bf16: Option<Avx512<Bf16>>,
     },
     #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
@@ -117,15 +106,13 @@ impl<L: Loops> IntWork for Plain<L> {
 pub(crate) struct Tuning {
     /// [`Simd::NEURONS`].
     pub neurons: usize,
-    /// [`Simd::NEURONS_OF_BF16`].
-    pub neurons_of_bf16: usize,
     /// [`Simd::CUTS_PER_STEP`].
     pub cuts_per_step: usize,
 }
 
 impl Tuning {
     fn of<S: Simd>() -> Self {
-        Self { neurons: S::NEURONS, neurons_of_bf16: S::NEURONS_OF_BF16, cuts_per_step: S::CUTS_PER_STEP }
+        Self { neurons: S::NEURONS, cuts_per_step: S::CUTS_PER_STEP }
     }
 }
 
@@ -134,10 +121,7 @@ impl Level {
     pub fn new(isa: Isa) -> Option<Self> {
         match isa {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => Avx512::detect().map(|floats| {
-                let (integers, bf16) = (floats.vnni(), floats.bf16());
-                Self::Avx512 { floats, integers, bf16 }
-            }),
+            Isa::Avx512 => Avx512::detect().map(|floats| Self::Avx512 { floats, integers: floats.vnni() }),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => Avx2::detect().map(Self::Avx2),
             #[cfg(not(target_arch = "x86_64"))]
@@ -153,7 +137,7 @@ impl Level {
         #[cfg(target_arch = "x86_64")]
         let levels = levels.chain(Avx512::detect().map(|floats| {
             // As on a CPU that has nothing beside it.
-            Self::Avx512 { floats, integers: None, bf16: None }
+            Self::Avx512 { floats, integers: None }
         }));
         levels.collect()
     }
@@ -184,7 +168,7 @@ impl Level {
     pub fn for_integers(self) -> Self {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 { floats, integers: None, .. } => Self::Avx2(floats.avx2()),
+            Self::Avx512 { floats, integers: None } => Self::Avx2(floats.avx2()),
             level => level,
         }
     }
@@ -207,21 +191,6 @@ impl Level {
         }
     }
 
-    /// Runs `work` with the multiply-add of bf16 that this instruction set has, if it has one.
-    #[inline]
-    #[cfg_attr(
-        target_arch = "x86_64",
-        allow(unsafe_code, reason = "the one call into code for an instruction set")
-    )]
-    pub fn run_bf16(self, work: impl Work) {
-        match self {
-            // SAFETY: a value of `Avx512<Bf16>` exists only where `Avx512::bf16` has seen the features.
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 { bf16: Some(simd), .. } => unsafe { with_avx512_bf16(simd, work) },
-            level => level.run(work),
-        }
-    }
-
     /// Runs `work` with the integers of this instruction set, those of AVX2 where AVX-512 has too little.
     #[inline]
     #[cfg_attr(
@@ -235,7 +204,7 @@ impl Level {
             Self::Avx512 { integers: Some(simd), .. } => unsafe { with_avx512_vnni(simd, work) },
             // SAFETY: a value of `Avx512` holds one of `Avx2`, which exists only where `Avx2::detect` has seen both features.
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 { floats, integers: None, .. } => unsafe { with_avx2_int(floats.avx2(), work) },
+            Self::Avx512 { floats, integers: None } => unsafe { with_avx2_int(floats.avx2(), work) },
             // SAFETY: a value of `Avx2` exists only where `Avx2::detect` has seen both features.
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(simd) => unsafe { with_avx2_int(simd, work) },
@@ -259,12 +228,6 @@ fn with_avx2(simd: Avx2, work: impl Work) {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 fn with_avx512_vnni(simd: Avx512<Vnni>, work: impl IntWork) {
-    work.run(simd);
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-fn with_avx512_bf16(simd: Avx512<Bf16>, work: impl Work) {
     work.run(simd);
 }
 

@@ -1,4 +1,4 @@
-//! Fused CPU kernels: chains of dense layers ([`Chain`], [`IntChain`] in integers, [`Bf16Chain`]), perhaps with convolutions and poolings in front
+//! Fused CPU kernels: chains of dense layers ([`Chain`], and [`IntChain`] in integers), perhaps with convolutions and poolings in front
 //! ([`ImageLayer`]), and boosted trees or random forests ([`Forest`]), on many events at once; and cuts on the integers of their records
 //! ([`Sieve`]).
 //!
@@ -41,7 +41,6 @@
 //! `unsafe` stands in `simd/` (intrinsics, loads and stores of arrays) and in `isa.rs` (the call into code that was compiled for an instruction
 //! set), and nowhere else.
 
-mod bf16;
 mod chain;
 mod dense;
 mod error;
@@ -57,13 +56,12 @@ mod probe;
 mod sieve;
 mod simd;
 
-pub use bf16::Bf16Chain;
 pub use chain::{Chain, LAYERS_MAX, Layer, Readout, WIDTH_MAX};
 pub use dense::Activation;
 pub use error::{ChainError, LayerFault};
 pub use forest::{
-    Aggregate, Comparison, EQUALS_MAX, Finish, Forest, ForestError, ForestSpec, Missing, NODES_MAX, Node,
-    TREES_MAX, Tree, TreeFault, WEIGHTS_MAX,
+    Aggregate, Comparison, EQUALS_MAX, Forest, ForestError, ForestSpec, Missing, NODES_MAX, Node, TREES_MAX,
+    Tree, TreeFault, WEIGHTS_MAX,
 };
 pub use gather::{Column, Gather, Map, Number};
 pub use image::{Axis, Conv, IMAGE_MAX, ImageLayer, Pool, Pooling, READS_MAX};
@@ -72,5 +70,5 @@ pub use int::{
 };
 pub use isa::{Isa, Loops, Vectors};
 pub use lanes::{EVENTS, Lanes, Tile};
-pub use probe::{multiply_adds, multiply_adds_bf16, multiply_adds_i8, multiply_adds_i16};
+pub use probe::{multiply_adds, multiply_adds_i8, multiply_adds_i16};
 pub use sieve::{Cut, Integer, Sieve, Sifted};

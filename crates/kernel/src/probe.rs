@@ -3,10 +3,10 @@
 use std::hint::black_box;
 
 use crate::isa::{IntWork, Isa, Level, Work};
-use crate::simd::{IntSimd, Simd, peaks};
+use crate::simd::{IntSimd, Simd};
 
 /// Sums that do not wait for each other: at least latency times units of any CPU so far, and fewer than registers.
-pub(crate) const SUMS: usize = 12;
+const SUMS: usize = 12;
 
 /// Does `rounds` rounds of multiply-adds on registers alone, and says how many numbers were multiplied and added; none if this CPU lacks `isa`.
 /// The caller takes the time.
@@ -28,11 +28,6 @@ pub fn multiply_adds_i8(isa: Isa, rounds: usize) -> Option<usize> {
     let mut done = 0;
     Level::new(isa)?.run_int(ProbeOfQuads(Probe { rounds, done: &mut done }));
     Some(done)
-}
-
-/// As [`multiply_adds`], of bf16 with sums in single precision; none if this CPU has no such instruction.
-pub fn multiply_adds_bf16(rounds: usize) -> Option<usize> {
-    peaks::bf16(rounds)
 }
 
 struct Probe<'a> {

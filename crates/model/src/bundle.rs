@@ -169,9 +169,7 @@ impl Bundle {
     pub fn unfit_for(&self, engine: Engine) -> Option<String> {
         match engine {
             Engine::Fused => Fused::new(&self.graph).err(),
-            Engine::Int16 | Engine::Int8 | Engine::Bf16 => {
-                calibration::unfit(&self.graph, &self.manifest, engine)
-            }
+            Engine::Int16 | Engine::Int8 => calibration::unfit(&self.graph, &self.manifest, engine),
             Engine::Flex | Engine::Gpu(_) | Engine::Auto => None,
         }
     }

@@ -39,10 +39,6 @@ fn remedy(engine: Engine, otherwise: &'static str) -> &'static str {
             "integers of 8 bits are too coarse for it as it is calibrated; calibrate it with other events (tamis model \
              calibrate), or use --device int16"
         }
-        Engine::Bf16 => {
-            "floats of 8 significant bits are too coarse for it as it is calibrated; calibrate it with other events (tamis \
-             model calibrate), or use --device fused"
-        }
         Engine::Flex | Engine::Gpu(_) | Engine::Fused | Engine::Auto => otherwise,
     }
 }
@@ -88,7 +84,7 @@ impl Bound {
                 lanes.fill(&self.features, &[&record], &mut room);
                 match fused {
                     Fused::Integers(kernel) => difference = kernel.first_difference(room.integers(), &x),
-                    Fused::Chain(_) | Fused::Forest(_) | Fused::Bf16(_) => {
+                    Fused::Chain(_) | Fused::Forest(_) => {
                         let lanes = room.floats().tile.inputs_mut();
                         x.iter_mut().zip(lanes).for_each(|(x, lanes)| *x = lanes.0[0]);
                     }

@@ -27,9 +27,6 @@ pub enum Engine {
     Int16,
     /// The same with 8 bits behind the layers that allow it: for wide layers, and for networks that were trained to bear it.
     Int8,
-    /// The fused kernels with inputs and weights of 8 significant bits: for inputs that integers cannot take, and CPUs that have an instruction for
-    /// it. Calibrated chains of dense layers only.
-    Bf16,
     /// The fused kernels if they can run every model, the reference otherwise. Never a device, never fewer bits: that is for the user to say.
     Auto,
 }
@@ -45,9 +42,9 @@ const GPU_TILES: [usize; 1] = [16_384];
 
 /// What [`Engine`] can be read from.
 const KNOWN: &str = if cfg!(feature = "gpu") {
-    "flex, fused, int16, int8, bf16, auto, gpu, gpu:N"
+    "flex, fused, int16, int8, auto, gpu, gpu:N"
 } else {
-    "flex, fused, int16, int8, bf16, auto; and gpu, gpu:N if the program is built with the cargo feature `gpu`"
+    "flex, fused, int16, int8, auto; and gpu, gpu:N if the program is built with the cargo feature `gpu`"
 };
 
 /// An engine, as this program and this machine have it.
@@ -89,19 +86,7 @@ pub fn engines() -> Vec<EngineStatus> {
                 .into(),
         ),
     };
-    let how = if tamis_kernel::Isa::best().has_bf16() {
-        "with avx512_bf16"
-    } else {
-        "slower without an instruction for it"
-    };
-    let bf16 = EngineStatus {
-        name: Engine::Bf16.to_string(),
-        compiled: true,
-        found: Ok(format!(
-            "fused with 8 significant bits for calibrated dense chains, {how}; scores differ a little more than on int16"
-        )),
-    };
-    [flex, fused, int16, int8, bf16].into_iter().chain(gpu::engines()).collect()
+    [flex, fused, int16, int8].into_iter().chain(gpu::engines()).collect()
 }
 
 /// The widest vectors of this processor that burn's products use.
@@ -127,7 +112,6 @@ impl Engine {
             Self::Fused => "fused",
             Self::Int16 => "int16",
             Self::Int8 => "int8",
-            Self::Bf16 => "bf16",
             Self::Auto => "auto",
         }
     }
@@ -140,18 +124,17 @@ impl Engine {
             Self::Fused => 3,
             Self::Int16 => 4,
             Self::Int8 => 5,
-            Self::Bf16 => 6,
         }
     }
 
     /// The name of the engine with this number in a decision record.
     pub fn name_of(code: u8) -> Option<&'static str> {
-        let all = [Self::Flex, Self::Gpu(0), Self::Fused, Self::Int16, Self::Int8, Self::Bf16];
+        let all = [Self::Flex, Self::Gpu(0), Self::Fused, Self::Int16, Self::Int8];
         all.into_iter().find(|engine| engine.code() == code).map(Self::name)
     }
 
-    /// The engines that compute with fewer bits than networks are trained with, the finest first of each kind. They run what was calibrated.
-    pub const REDUCED: [Self; 3] = [Self::Int16, Self::Int8, Self::Bf16];
+    /// The engines that compute in integers, the finest first. They run what was calibrated.
+    pub const REDUCED: [Self; 2] = [Self::Int16, Self::Int8];
 
     /// Is it one of [`Engine::REDUCED`]?
     pub fn is_reduced(self) -> bool {
@@ -163,16 +146,14 @@ impl Engine {
         match self {
             Self::Int16 => Some(HiddenBits::Sixteen),
             Self::Int8 => Some(HiddenBits::Eight),
-            Self::Flex | Self::Gpu(_) | Self::Fused | Self::Bf16 | Self::Auto => None,
+            Self::Flex | Self::Gpu(_) | Self::Fused | Self::Auto => None,
         }
     }
 
     /// The device of burn that it computes on, or why there is none.
     pub(crate) fn device(self) -> Result<Device, String> {
         match self {
-            Self::Flex | Self::Fused | Self::Int16 | Self::Int8 | Self::Bf16 | Self::Auto => {
-                Ok(Device::flex())
-            }
+            Self::Flex | Self::Fused | Self::Int16 | Self::Int8 | Self::Auto => Ok(Device::flex()),
             Self::Gpu(index) => gpu::device(index),
         }
     }
@@ -183,7 +164,7 @@ impl Engine {
             Self::Flex if sizes_agree(graph) && CPU_TILES[0] * graph.widest_step() <= STEP_NUMBERS => {
                 &CPU_TILES
             }
-            Self::Fused | Self::Int16 | Self::Int8 | Self::Bf16 => &CPU_TILES,
+            Self::Fused | Self::Int16 | Self::Int8 => &CPU_TILES,
             Self::Flex | Self::Auto => {
                 let fits = |size: &usize| size * graph.widest_step() <= STEP_NUMBERS;
                 let first = WIDE_TILES.iter().position(fits).unwrap_or(WIDE_TILES.len() - 1);
@@ -197,7 +178,7 @@ impl Engine {
     pub fn block_events(self) -> usize {
         match self {
             Self::Gpu(_) => 4 * GPU_TILES[0],
-            Self::Flex | Self::Fused | Self::Int16 | Self::Int8 | Self::Bf16 | Self::Auto => 4096,
+            Self::Flex | Self::Fused | Self::Int16 | Self::Int8 | Self::Auto => 4096,
         }
     }
 
@@ -210,7 +191,7 @@ impl Engine {
     pub(crate) fn in_flight(self) -> usize {
         match self {
             Self::Gpu(_) => 2,
-            Self::Flex | Self::Fused | Self::Int16 | Self::Int8 | Self::Bf16 | Self::Auto => 1,
+            Self::Flex | Self::Fused | Self::Int16 | Self::Int8 | Self::Auto => 1,
         }
     }
 }
@@ -234,7 +215,6 @@ impl FromStr for Engine {
             "fused" => Ok(Self::Fused),
             "int16" => Ok(Self::Int16),
             "int8" => Ok(Self::Int8),
-            "bf16" => Ok(Self::Bf16),
             "auto" => Ok(Self::Auto),
             "gpu" => Ok(Self::Gpu(0)),
             _ => text

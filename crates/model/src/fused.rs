@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   steps of a graph --read--> Chain or Forest of crate `kernel` --compared with burn on 4,096 rows--> Fused
-//!                       `----> dense layers --calibrated--> IntChain, Bf16Chain -----------------------^
+//!                       `----> dense layers --calibrated--> IntChain ----------------------------------^
 //! ```
 //!
 //! Everything else is left to burn: [`Fused::new`] says what it is that the kernels do not know.
@@ -11,14 +11,11 @@
 use std::sync::Arc;
 
 use tamis_graph::{Graph, KernelOp};
-use tamis_kernel::{Bf16Chain, Chain, Column, EVENTS, Gather, IntTile, Isa, Lanes, Tile};
+use tamis_kernel::{Chain, Column, EVENTS, Gather, IntTile, Isa, Lanes, Tile};
 
-use crate::calibration;
-use crate::engine::Engine;
-use crate::fused_chain::{Network, dense};
+use crate::fused_chain::Network;
 use crate::fused_forest::FusedForest;
 use crate::integers::IntKernel;
-use crate::manifest::Manifest;
 
 /// A graph compiled for the CPU.
 #[derive(Clone, Debug)]
@@ -27,7 +24,6 @@ pub(crate) enum Fused {
     Forest(Arc<FusedForest>),
     /// A chain in integers.
     Integers(Arc<IntKernel>),
-    Bf16(Arc<Bf16Chain>),
 }
 
 impl Fused {
@@ -42,19 +38,10 @@ impl Fused {
         Ok(Self::Chain(Arc::new(chain)))
     }
 
-    /// Compiles a calibrated chain of dense layers for bf16, or says what is missing.
-    pub fn in_bf16(graph: &Graph, manifest: &Manifest) -> Result<Self, String> {
-        calibration::check(graph, manifest, Engine::Bf16)?;
-        let (layers, readout) = dense(graph)?;
-        let chain = Bf16Chain::new(&layers, readout).map_err(|error| error.to_string())?;
-        Ok(Self::Bf16(Arc::new(chain)))
-    }
-
     /// Numbers per event that come out.
     pub fn outputs(&self) -> usize {
         match self {
             Self::Chain(chain) => chain.outputs(),
-            Self::Bf16(chain) => chain.outputs(),
             Self::Forest(forest) => forest.numbers(),
             Self::Integers(kernel) => kernel.chain().outputs(),
         }
@@ -65,7 +52,6 @@ impl Fused {
         let mut numbers = vec![0.0; count * self.outputs()];
         match self {
             Self::Chain(chain) => chain.run(&mut chain.tile(), rows, &mut numbers),
-            Self::Bf16(chain) => chain.run(&mut chain.tile(), rows, &mut numbers),
             Self::Forest(forest) => forest.run(rows, &mut numbers),
             Self::Integers(kernel) => kernel.run(rows, &mut numbers),
         }
@@ -76,7 +62,6 @@ impl Fused {
     pub fn room(&self) -> Room {
         match self {
             Self::Chain(chain) => Room::Floats(FloatRoom::new(chain.tile())),
-            Self::Bf16(chain) => Room::Floats(FloatRoom::new(chain.tile())),
             Self::Forest(forest) => Room::Floats(forest.room()),
             Self::Integers(kernel) => Room::Integers(kernel.chain().tile()),
         }
@@ -86,7 +71,6 @@ impl Fused {
     pub fn gather(&self, record_len: usize, columns: &[Column]) -> Gather {
         match self {
             Self::Chain(chain) => chain.gather(record_len, columns),
-            Self::Bf16(chain) => chain.gather(record_len, columns),
             Self::Forest(forest) => forest.kernel().gather(record_len, columns),
             Self::Integers(_) => panic!("integers are gathered as they are"),
         }
@@ -96,7 +80,6 @@ impl Fused {
     pub fn run_tile(&self, room: &mut Room, events: usize) {
         match self {
             Self::Chain(chain) => chain.run_tile(&mut room.floats().tile, events),
-            Self::Bf16(chain) => chain.run_tile(&mut room.floats().tile, events),
             Self::Forest(forest) => forest.kernel().run_tile(&mut room.floats().tile, events),
             Self::Integers(kernel) => kernel.chain().run_tile(room.integers(), events),
         }
@@ -112,7 +95,7 @@ impl Fused {
         columns: &mut [&mut [f32]],
     ) {
         let scores = match self {
-            Self::Chain(_) | Self::Bf16(_) => room.floats().tile.scores(),
+            Self::Chain(_) => room.floats().tile.scores(),
             Self::Integers(_) => room.integers().scores(),
             Self::Forest(forest) => return forest.read_scores(room.floats(), picks, at, events, columns),
         };

@@ -1,7 +1,7 @@
 //! A forest of decision trees in the language of the fused kernels, with what follows the trees: the two scores of one output, the link, the class.
 
 use tamis_graph::{Aggregate, Choice, Forest, Graph, KernelOp, Kind, Link, Pair, Test, TreeNode};
-use tamis_kernel::{Comparison, Finish, ForestSpec, Missing, Node, Tree};
+use tamis_kernel::{Comparison, ForestSpec, Missing, Node, Tree};
 
 use crate::fused::FloatRoom;
 use crate::fused_chain::cut_to_integers;
@@ -205,7 +205,6 @@ fn spec(forest: &Forest) -> Result<ForestSpec, String> {
             Aggregate::Max => tamis_kernel::Aggregate::Max,
         },
         base: forest.base().to_vec(),
-        finish: Finish::None,
     })
 }
 

@@ -36,17 +36,13 @@ pub(crate) struct Manifest {
     #[serde(default)]
     pub doc: String,
     pub architecture: Architecture,
-    /// Widths of a chain of dense layers, counting what goes in: the whole network, or its end.
+    /// Widths of a chain of dense layers, counting what goes in.
     #[serde(default)]
     pub layers: Vec<usize>,
     pub activation: Option<Activation>,
     pub output_activation: Option<OutputActivation>,
     /// `onnx` only: how many numbers go in, where the file leaves that open.
     pub width: Option<usize>,
-    /// `conv` only.
-    pub image: Option<Image>,
-    /// `deep_sets` only.
-    pub set: Option<Set>,
     /// Names of the scores; `-` is a number that is none. Once there is a graph: without the outputs that are none at all.
     pub outputs: Vec<String>,
     #[serde(rename = "input", default)]
@@ -57,57 +53,6 @@ pub(crate) struct Manifest {
     pub calibration: Option<Calibration>,
     /// Provenance: read to be sure that it is well formed, shown as it is.
     pub training: Option<Training>,
-}
-
-/// An image that is convolved: `channels`, then one or two axes.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Image {
-    pub shape: Vec<usize>,
-    #[serde(rename = "layer")]
-    pub layers: Vec<ConvLayer>,
-}
-
-/// One convolution, its activation, and a pooling if it has one. Lists have a number per axis of the image.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ConvLayer {
-    pub filters: usize,
-    pub kernel: Vec<usize>,
-    pub stride: Option<Vec<usize>>,
-    /// Zeros on both sides of each axis.
-    pub padding: Option<Vec<usize>>,
-    pub dilation: Option<Vec<usize>>,
-    pub groups: Option<usize>,
-    pub pool: Option<Pool>,
-}
-
-/// What follows a convolution.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Pool {
-    pub kind: Pooling,
-    /// Size of the window, and its step.
-    pub size: Vec<usize>,
-}
-
-/// A set of objects, each with the same features: the same chain for each, a pooling over the set, and the layers.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Set {
-    pub objects: usize,
-    /// Widths of the chain for one object, counting its features.
-    pub layers: Vec<usize>,
-    pub pool: Pooling,
-}
-
-/// How many numbers become one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Pooling {
-    Max,
-    Mean,
-    Sum,
 }
 
 /// Between the layers.
@@ -192,8 +137,6 @@ impl PerElement {
 pub(crate) struct WeightsRef {
     pub file: String,
     pub sha256: String,
-    /// Names of the layers in the file, in order, where they are not `layers.0`, `layers.1`, ...: PyTorch says `0`, `2`, `4`.
-    pub layers: Option<Vec<String>>,
 }
 
 /// The golden vectors: `inputs` in physical units, `scores` that they must give within `tolerance` (of 1, or of the score if larger).
@@ -296,9 +239,9 @@ impl Manifest {
         calibrated.unwrap_or(self.golden.tolerance)
     }
 
-    /// And on noise from the reference. Noise is farther out than the events that a model is calibrated with, and integers cut what is.
+    /// And on noise from the reference. Noise is farther out than the events that a model is calibrated with, where integers saturate.
     pub fn tolerance_of_noise(&self, engine: Engine) -> f64 {
-        if engine.hidden_bits().is_some() { TOLERANCE_MAX } else { self.tolerance(engine) }
+        if engine.is_reduced() { TOLERANCE_MAX } else { self.tolerance(engine) }
     }
 
     /// Do some elements fill more than one column?

@@ -51,7 +51,6 @@ impl Network {
         keep_freed_memory();
         match (engine, engine.hidden_bits()) {
             (Engine::Fused, _) => Fused::new(graph).map(Self::Fused),
-            (Engine::Bf16, _) => Fused::in_bf16(graph, manifest).map(Self::Fused),
             (_, Some(bits)) => {
                 let kernel = IntKernel::new(graph, manifest, features, engine, bits)?;
                 Ok(Self::Fused(Fused::Integers(Arc::new(kernel))))

@@ -1,13 +1,11 @@
 //! The two safetensors files: weights and golden vectors.
 //!
-//! Tensors are little-endian f32. A weight of a dense layer has the shape `[out, in]`, that of a convolution `[out, in / groups, kernel...]`,
-//! as PyTorch stores them.
+//! Tensors are little-endian f32. A weight of a dense layer has the shape `[out, in]`, as PyTorch stores it.
 
 use safetensors::{Dtype, SafeTensors};
 use tamis_graph::Constant;
 
 use crate::error::BundleFault;
-use crate::manifest::Manifest;
 
 /// Most bytes of the JSON header of a safetensors file.
 const HEADER_BYTES_MAX: u64 = 1 << 20;
@@ -17,29 +15,18 @@ const GOLDEN_MAX: usize = 4096;
 /// The layers of a weights file, taken in order.
 pub(crate) struct Weights<'a> {
     file: SafeTensors<'a>,
-    /// What the names of each layer begin with.
-    layers: Vec<String>,
     taken: usize,
 }
 
 impl<'a> Weights<'a> {
-    /// Opens the file of a manifest that was checked.
-    pub fn open(bytes: &'a [u8], manifest: &Manifest) -> Result<Self, BundleFault> {
-        let count = manifest.architecture.layer_count(manifest);
-        let layers = match &manifest.weights.layers {
-            None => (0..count).map(|index| format!("layers.{index}")).collect(),
-            Some(names) if names.len() == count => names.clone(),
-            Some(names) => {
-                let reason = format!("names {} layers, the network has {count}", names.len());
-                return Err(BundleFault::Key { key: "weights.layers".into(), reason });
-            }
-        };
-        Ok(Self { file: open(bytes)?, layers, taken: 0 })
+    /// Opens the file.
+    pub fn open(bytes: &'a [u8]) -> Result<Self, BundleFault> {
+        Ok(Self { file: open(bytes)?, taken: 0 })
     }
 
     /// Weight and bias of the next layer; the bias has the first size of the weight's shape.
     pub fn layer(&mut self, shape: &[usize]) -> Result<(Constant, Constant), BundleFault> {
-        let name = &self.layers[self.taken];
+        let name = format!("layers.{}", self.taken);
         self.taken += 1;
         let weight = read(&self.file, &format!("{name}.weight"), shape)?;
         let bias = read(&self.file, &format!("{name}.bias"), &shape[..1])?;
@@ -50,7 +37,8 @@ impl<'a> Weights<'a> {
     pub fn finish(self) -> Result<(), BundleFault> {
         let known = |name: &str| {
             let (layer, kind) = name.rsplit_once('.').unwrap_or_default();
-            matches!(kind, "weight" | "bias") && self.layers.iter().any(|known| known == layer)
+            matches!(kind, "weight" | "bias")
+                && (0..self.taken).any(|index| layer == format!("layers.{index}"))
         };
         refuse_others(&self.file, known)
     }

@@ -50,12 +50,11 @@ pub(crate) const LOST_OF_ALL: &str = "time lost on all cores";
 /// Does so many rounds of multiply-adds on registers, and says how many numbers were multiplied and added; none if the CPU lacks it.
 type MultiplyAdds = fn(usize) -> Option<usize>;
 
-/// One line for each type of number that this processor multiplies and adds. The kernels compute with the first three.
-const PEAKS: [(&str, MultiplyAdds); 4] = [
+/// One line for each type of number that this processor multiplies and adds. The kernels compute with all of them.
+const PEAKS: [(&str, MultiplyAdds); 3] = [
     (PEAK, multiply_adds_f32),
     ("multiply-add i16", |rounds| tamis_kernel::multiply_adds_i16(Isa::best(), rounds)),
     ("multiply-add i8", |rounds| tamis_kernel::multiply_adds_i8(Isa::best(), rounds)),
-    ("multiply-add bf16", tamis_kernel::multiply_adds_bf16),
 ];
 
 fn multiply_adds_f32(rounds: usize) -> Option<usize> {

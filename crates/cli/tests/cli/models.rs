@@ -287,7 +287,6 @@ fn the_machine() {
         "flex",
         "int16",
         "int8",
-        "bf16",
         "gpu",
         "processor",
         "cores",

@@ -1,4 +1,4 @@
-//! Engines of fewer bits: calibrated, checked, asked for.
+//! Engines of integers: calibrated, checked, asked for.
 
 use serde_json::{Value, json};
 
@@ -28,7 +28,6 @@ fn a_calibration_says_what_fewer_bits_change() {
         "of kept",
         "int16 ",
         "int8 ",
-        "bf16 ",
         "integers reach 2 times as far in 16 bits, as far in 8",
         "the tolerance is 4 times",
         "golden vectors",
@@ -68,15 +67,14 @@ fn integers_are_checked_where_the_types_of_the_fields_are_known() {
         (ran.code, &engines[2]["engine"], &engines[2]["problem"]),
         (Some(0), &json!("int16"), &Value::Null)
     );
-    for (engine, name) in [(2, "int16"), (3, "int8"), (4, "bf16")] {
+    for (engine, name) in [(2, "int16"), (3, "int8")] {
         assert_eq!(engines[engine]["engine"], name);
         assert!(engines[engine]["tolerance"].is_f64(), "{engines}");
         assert_eq!(engines[engine]["tolerance"], info["calibration"]["tolerance"][name]);
     }
     let ran = lab.tamis("model verify q --json");
     let engines = json_of(&ran.out)["bundles"][0]["engines"].as_array().unwrap().len();
-    // And bf16 takes any.
-    assert_eq!((ran.code, engines), (Some(0), 3), "{ran:?}");
+    assert_eq!((ran.code, engines), (Some(0), 2), "{ran:?}");
     let ran = lab.tamis("model verify q --device int16");
     assert!(ran.code == Some(76) && ran.err.contains("'met.pt' is f32 in the schema"), "{ran:?}");
 }
@@ -86,8 +84,8 @@ fn fewer_bits_are_compared_if_they_are_asked_for() {
     let lab = calibrated();
     let (events, menu) = (sample("l1-mixed.tmf.zst"), sample("menus/l1.toml"));
     let compare = format!("model compare {events} --menu {menu} --model topo=q --json --max-difference 1");
-    let document = json_of(&lab.tamis(&format!("{compare} --engines flex,int16,int8,bf16")).out);
-    for (contrast, most) in [(0, 4), (1, 100), (2, 4)] {
+    let document = json_of(&lab.tamis(&format!("{compare} --engines flex,int16,int8")).out);
+    for (contrast, most) in [(0, 4), (1, 100)] {
         let accepted = &document["contrasts"][contrast]["accepted"];
         assert!(accepted["reference"] == 677 && accepted["flips"].as_u64().unwrap() < most, "{accepted}");
     }
@@ -104,35 +102,21 @@ fn a_chain_without_hidden_layers_needs_no_room_for_any() {
     lab.sound_model("whole", "n", 2.0);
     let ran = lab.tamis("model calibrate whole in.tmf --out w");
     assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
-    for engine in ["int16", "int8", "bf16"] {
+    for engine in ["int16", "int8"] {
         let ran = lab.tamis(&format!("score in.tmf --model w --device {engine} --out -"));
         assert_eq!(ran.out, "event,twice.score\n0,0.0\n");
     }
 }
 
 #[test]
-fn inputs_that_are_no_integers_are_for_bf16_alone() {
+fn inputs_that_are_no_integers_are_refused_by_name() {
     let lab = lab(&[1.5]);
     let ran = lab.tamis("model calibrate twice in.tmf --out t");
-    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
+    assert_eq!(ran.code, Some(65), "{ran:?}");
     for engine in ["int16", "int8"] {
-        let told =
-            format!("--device {engine} refuses the new bundle: model 'twice': engine {engine} cannot run it");
-        assert!(ran.out.contains(&told) && ran.out.contains("input 'x' is f32"), "{ran:?}");
-        let ran = lab.tamis(&format!("score in.tmf --model t --device {engine} --out -"));
-        let why = format!("no tolerance for {engine}, which was too coarse for it or could not run it");
-        assert!(
-            ran.code == Some(65) && ran.err.contains(&why) && ran.err.contains("use --device bf16, or fused"),
-            "{ran:?}"
-        );
+        let told = format!("{engine}: model 'twice': engine {engine} cannot run it: input 'x' is f32");
+        assert!(ran.err.contains(&told), "{ran:?}");
     }
-    let ran = lab.tamis("score in.tmf --model t --device bf16 --out -");
-    assert_eq!(ran.out, "event,twice.score\n0,3.0\n");
-    let info = lab.tamis("model info t").out;
-    assert!(
-        info.contains("calibrated on 1 events, tolerance none on int16, none on int8, 0.02 on bf16"),
-        "{info}"
-    );
 }
 
 #[test]
@@ -141,14 +125,12 @@ fn an_engine_that_is_too_coarse_for_a_bundle_is_the_only_one_that_refuses_it() {
     let manifest = lab.path("q").join("model.toml");
     let text = std::fs::read_to_string(&manifest).unwrap();
     let (before, after) = text.split_once(", int8 = ").unwrap();
-    let without = format!("{before}{}", &after[after.find(", bf16").unwrap()..]);
+    let without = format!("{before}{}", &after[after.find(" }").unwrap()..]);
     std::fs::write(&manifest, without).unwrap();
     let score = format!("score {} --model q --out s.npy --overwrite --device", sample("l1-mixed.tmf.zst"));
-    for engine in ["int16", "bf16"] {
-        assert_eq!(lab.tamis(&format!("{score} {engine}")).code, Some(0));
-    }
+    assert_eq!(lab.tamis(&format!("{score} int16")).code, Some(0));
     let ran = lab.tamis(&format!("{score} int8"));
-    assert!(ran.code == Some(65) && ran.err.contains("use --device int16, or bf16, or fused"), "{ran:?}");
+    assert!(ran.code == Some(65) && ran.err.contains("use --device int16, or fused"), "{ran:?}");
     let ran = lab.tamis("model verify q");
     let told = |engine: &str, why: &str| ran.err.contains(&format!("{engine} was not checked: {why}"));
     assert!(

@@ -17,7 +17,7 @@ mod spec;
 mod walk;
 
 pub use error::{ForestError, TreeFault};
-pub use spec::{Aggregate, Comparison, Finish, ForestSpec, Missing, Node, Tree};
+pub use spec::{Aggregate, Comparison, ForestSpec, Missing, Node, Tree};
 
 use cuts::{CutTree, Cuts};
 use flat::Flat;
@@ -37,7 +37,7 @@ pub const TREES_MAX: usize = 1 << 16;
 pub const NODES_MAX: usize = 1 << 24;
 /// Weights of all leaves together, at most.
 pub const WEIGHTS_MAX: usize = 1 << 26;
-/// Different tests with `==` and `!=`, at most.
+/// Different tests with `==`, at most.
 pub const EQUALS_MAX: usize = 1 << 14;
 
 /// A compiled forest. It does not change, and threads can share it; each brings its own [`Tile`].
@@ -51,7 +51,6 @@ pub struct Forest {
     walks: Walks,
     aggregate: Aggregate,
     base: Vec<f32>,
-    finish: Finish,
 }
 
 #[derive(Clone, Debug)]
@@ -133,8 +132,8 @@ impl Forest {
             trees.push(Compiled { outputs, form });
         }
         let base = if spec.base.is_empty() { vec![0.0; spec.outputs] } else { spec.base.clone() };
-        let &ForestSpec { inputs, aggregate, finish, .. } = spec;
-        Ok(Self { level, rows: rows.finish(), inputs, trees, cuts, walks, aggregate, base, finish })
+        let &ForestSpec { inputs, aggregate, .. } = spec;
+        Ok(Self { level, rows: rows.finish(), inputs, trees, cuts, walks, aggregate, base })
     }
 
     /// Numbers per event that the forest takes.
@@ -216,11 +215,6 @@ impl Forest {
                 };
                 *sum = given + base;
             }
-        }
-        match self.finish {
-            Finish::None => {}
-            Finish::Logistic => passes::sigmoid(simd, scores, events),
-            Finish::Softmax => passes::softmax(simd, scores, events),
         }
         passes::settle(simd, scores, events);
     }

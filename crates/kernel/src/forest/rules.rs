@@ -98,23 +98,7 @@ impl RowsBuilder {
             (Comparison::Less, Missing::No) => at_most(input as u32, below(threshold)),
             (Comparison::Less, Missing::Yes) => above(self.negated(input), -threshold),
             (Comparison::Equal, missing) => at_most(self.equal(input, threshold, missing), 0.5),
-            (Comparison::Greater, missing) => {
-                self.opposite(input, Comparison::LessOrEqual, threshold, missing)
-            }
-            (Comparison::GreaterOrEqual, missing) => {
-                self.opposite(input, Comparison::Less, threshold, missing)
-            }
-            (Comparison::NotEqual, missing) => self.opposite(input, Comparison::Equal, threshold, missing),
         }
-    }
-
-    fn opposite(&mut self, input: usize, comparison: Comparison, threshold: f32, missing: Missing) -> Rule {
-        let missing = match missing {
-            Missing::Yes => Missing::No,
-            Missing::No => Missing::Yes,
-        };
-        let rule = self.rule(input, comparison, threshold, missing);
-        Rule { exchanged: !rule.exchanged, ..rule }
     }
 
     fn negated(&mut self, input: usize) -> u32 {
@@ -169,17 +153,14 @@ mod tests {
         match comparison {
             Comparison::LessOrEqual => x <= threshold,
             Comparison::Less => x < threshold,
-            Comparison::GreaterOrEqual => x >= threshold,
-            Comparison::Greater => x > threshold,
             Comparison::Equal => x == threshold,
-            Comparison::NotEqual => x != threshold,
         }
     }
 
     #[test]
     fn every_comparison_is_one_rule_also_at_the_edges() {
         use Comparison::*;
-        for comparison in [LessOrEqual, Less, GreaterOrEqual, Greater, Equal, NotEqual] {
+        for comparison in [LessOrEqual, Less, Equal] {
             for missing in [Missing::Yes, Missing::No] {
                 for threshold in VALUES.into_iter().filter(|value| !value.is_nan()) {
                     let mut builder = RowsBuilder::new(1);
@@ -200,7 +181,7 @@ mod tests {
     #[test]
     fn rows_are_shared() {
         let mut builder = RowsBuilder::new(3);
-        let rules = [1.0, 2.0, 2.0].map(|t| builder.rule(1, Comparison::Greater, t, Missing::No));
+        let rules = [1.0, 2.0, 2.0].map(|t| builder.rule(1, Comparison::LessOrEqual, t, Missing::Yes));
         assert_eq!(rules.map(|rule| rule.row), [3; 3]);
         let rules = [1.0, 2.0, 2.0].map(|t| builder.rule(1, Comparison::Equal, t, Missing::No));
         assert_eq!(rules.map(|rule| rule.row), [4, 5, 5]);

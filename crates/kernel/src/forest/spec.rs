@@ -15,8 +15,6 @@ pub struct ForestSpec {
     pub aggregate: Aggregate,
     /// Added to each output after that; as many as there are outputs, or none at all for zeros.
     pub base: Vec<f32>,
-    /// What becomes of the outputs.
-    pub finish: Finish,
 }
 
 /// A decision tree. Its root is node 0.
@@ -58,14 +56,8 @@ pub enum Comparison {
     LessOrEqual,
     /// `<`
     Less,
-    /// `>=`
-    GreaterOrEqual,
-    /// `>`
-    Greater,
     /// `==`
     Equal,
-    /// `!=`
-    NotEqual,
 }
 
 /// Where a missing value goes, whatever the comparison.
@@ -88,17 +80,6 @@ pub enum Aggregate {
     Min,
     /// The largest; zero if there is none.
     Max,
-}
-
-/// What becomes of the outputs after base values were added.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Finish {
-    /// Nothing.
-    None,
-    /// `1 / (1 + e^-x)` of each.
-    Logistic,
-    /// `e^x` over the sum of `e^x` of all.
-    Softmax,
 }
 
 impl Tree {

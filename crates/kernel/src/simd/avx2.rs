@@ -37,7 +37,6 @@ impl Simd for Avx2 {
 
     const LANES: usize = 8;
     const NEURONS: usize = 6;
-    const NEURONS_OF_BF16: usize = 4;
     const CUTS_PER_STEP: usize = 20;
 
     operations! {

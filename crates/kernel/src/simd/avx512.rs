@@ -1,5 +1,5 @@
 //! AVX-512F: 16 lanes, 32 registers, weights broadcast by the operand of the multiply-add itself. With BW and VNNI also for integers: VNNI
-//! multiplies and adds pairs, or quads, in one instruction, at the rate of `f32`. With BF16 one instruction does so for pairs of bf16.
+//! multiplies and adds pairs, or quads, in one instruction, at the rate of `f32`.
 
 #![allow(
     unsafe_code,
@@ -9,9 +9,8 @@
 use std::arch::x86_64::*;
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::LazyLock;
 
-use super::{Avx2, IntSimd, Simd, WINDOW, bf16, turn_each};
+use super::{Avx2, IntSimd, Simd, WINDOW, turn_each};
 use crate::int::Pairs;
 use crate::lanes::{EVENTS, Lanes};
 
@@ -20,10 +19,7 @@ use crate::lanes::{EVENTS, Lanes};
 pub(crate) struct Avx512<With = Alone>(Avx2, PhantomData<With>);
 
 /// What a CPU can have beside AVX-512F.
-pub(crate) trait Beside: Copy + fmt::Debug {
-    /// Is it AVX512-BF16?
-    const BF16: bool = false;
-}
+pub(crate) trait Beside: Copy + fmt::Debug {}
 
 /// Nothing.
 #[derive(Clone, Copy, Debug)]
@@ -33,15 +29,8 @@ pub(crate) struct Alone;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Vnni;
 
-/// AVX-512BW and AVX512-BF16, whose multiply-add was seen to give the bits of [`Simd::multiply_add_bf16`].
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Bf16;
-
 impl Beside for Alone {}
 impl Beside for Vnni {}
-impl Beside for Bf16 {
-    const BF16: bool = true;
-}
 
 impl Avx512 {
     pub fn detect() -> Option<Self> {
@@ -58,33 +47,6 @@ impl Avx512 {
         let has = is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vnni");
         has.then_some(Avx512(self.0, PhantomData))
     }
-
-    /// For bf16, if this CPU has an instruction for it that does what it should.
-    pub fn bf16(self) -> Option<Avx512<Bf16>> {
-        static IS_EXACT: LazyLock<bool> = LazyLock::new(|| {
-            let has = is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512bf16");
-            let simd = Avx512::detect().filter(|_| has).map(|simd| Avx512::<Bf16>(simd.0, PhantomData));
-            // SAFETY: the features were just seen.
-            simd.is_some_and(|simd| unsafe { is_exact(simd) })
-        });
-        IS_EXACT.then_some(Avx512(self.0, PhantomData))
-    }
-}
-
-/// Does the instruction round as two fused multiply-adds do?
-#[target_feature(enable = "avx512f,avx512bf16")]
-fn is_exact(simd: Avx512<Bf16>) -> bool {
-    let bits = |v| {
-        let mut lanes = Lanes::ZERO;
-        simd.store(&mut lanes, 0, simd.settle(v));
-        lanes.0.map(f32::to_bits)
-    };
-    (0..bf16::TRIALS).all(|trial| {
-        let seed = 3 * trial;
-        let operands = [bf16::operand(seed), bf16::operand(seed + 1), bf16::sum(seed + 2)];
-        let [a, b, sum] = operands.each_ref().map(|lanes| simd.load(lanes, 0));
-        bits(simd.multiply_add_bf16(a, b, sum)) == bits(bf16::multiply_add(simd, a, b, sum))
-    })
 }
 
 /// Operations that are one safe intrinsic, or a few.
@@ -212,18 +174,6 @@ impl<With: Beside> Simd for Avx512<With> {
             let low = _mm512_cvtps_pd(_mm512_castps512_ps256(a));
             let high = _mm512_extractf64x4_pd::<1>(_mm512_castps_pd(a));
             scaled(low, _mm512_cvtps_pd(_mm256_castpd_ps(high)), scale, offset)
-        }
-    }
-
-    #[inline(always)]
-    fn multiply_add_bf16(self, a: __m512, b: __m512, sum: __m512) -> __m512 {
-        if !With::BF16 {
-            return bf16::multiply_add(self, a, b, sum);
-        }
-        // SAFETY: `self` proves AVX512-BF16; both types are the 512 bits of a register.
-        unsafe {
-            let [a, b] = [a, b].map(|pairs| std::mem::transmute::<__m512, __m512bh>(pairs));
-            _mm512_dpbf16_ps(sum, a, b)
         }
     }
 

@@ -11,9 +11,7 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
-pub(crate) mod bf16;
 mod int;
-pub(crate) mod peaks;
 mod portable;
 
 use std::fmt;
@@ -21,7 +19,7 @@ use std::fmt;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
-pub(crate) use avx512::{Avx512, Bf16, Vnni};
+pub(crate) use avx512::{Avx512, Vnni};
 pub(crate) use int::IntSimd;
 pub(crate) use portable::Portable;
 
@@ -49,8 +47,6 @@ pub(crate) trait Simd: Copy + fmt::Debug {
     const LANES: usize;
     /// Neurons of a full group: two registers of events each must stay in registers as sums.
     const NEURONS: usize;
-    /// The same where two inputs share a lane: what takes them apart needs registers, too.
-    const NEURONS_OF_BF16: usize = Self::NEURONS;
     /// Cuts through a tree that take as long as one step of a walk down (see [`crate::forest`]), measured. None: always walk.
     const CUTS_PER_STEP: usize;
 
@@ -117,11 +113,6 @@ pub(crate) trait Simd: Copy + fmt::Debug {
     fn physical(self, a: Self::V, scale: f64, offset: f64) -> Self::V;
     /// The same for a float.
     fn physical_float(self, a: Self::V, scale: f64, offset: f64) -> Self::V;
-    /// `sum + a.high * b.high`, rounded, and that `+ a.low * b.low`, rounded, for two bf16 in a lane ([`bf16`]).
-    #[inline(always)]
-    fn multiply_add_bf16(self, a: Self::V, b: Self::V, sum: Self::V) -> Self::V {
-        bf16::multiply_add(self, a, b, sum)
-    }
 
     /// `x <= threshold ? bits : bits & keep`: so `bits & keep` if `x` is NaN.
     fn keep_unless_le(self, bits: Self::V, x: Self::V, threshold: Self::V, keep: Self::V) -> Self::V;

@@ -1,4 +1,4 @@
-//! Dense layers in a row, as operators: the part that most kinds have in common.
+//! Dense layers in a row, as operators: what `dense` and `autoencoder` have in common.
 
 use tamis_graph::{Attribute, Source};
 

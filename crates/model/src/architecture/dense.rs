@@ -13,7 +13,7 @@ pub(super) fn check(manifest: &Manifest) -> Result<(), BundleFault> {
 }
 
 pub(super) fn source(manifest: &Manifest, file: &[u8]) -> Result<Source, BundleFault> {
-    let mut weights = Weights::open(file, manifest)?;
+    let mut weights = Weights::open(file)?;
     let mut source = Source::new();
     let x = source.input("x", [manifest.layers[0]]);
     let scores = chain::layers(&mut source, &mut weights, manifest, &x)?;

@@ -5,8 +5,6 @@
 
 mod autoencoder;
 mod chain;
-mod conv;
-mod deep_sets;
 mod dense;
 mod onnx;
 
@@ -18,16 +16,12 @@ use crate::manifest::{Manifest, bad};
 
 /// The list of kinds. To add one: a file beside this one, a word here, and its section in `BUNDLE.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Architecture {
     /// A chain of dense layers: every number of the last is a score.
     Dense,
     /// A chain that reproduces its input: the score is how badly it fails.
     Autoencoder,
-    /// Convolutions over an image, then dense layers.
-    Conv,
-    /// The same chain for every object of a set, a pooling, then dense layers.
-    DeepSets,
     /// A graph of operators in an ONNX file.
     Onnx,
 }
@@ -39,19 +33,14 @@ impl Architecture {
             true => bad(key, &format!("does not belong to architecture {}", self.word())),
             false => Ok(()),
         };
-        belongs("image", manifest.image.is_some(), self == Self::Conv)?;
         belongs("width", manifest.width.is_some(), self == Self::Onnx)?;
-        belongs("set", manifest.set.is_some(), self == Self::DeepSets)?;
         let has_chain = self != Self::Onnx;
         belongs("layers", !manifest.layers.is_empty(), has_chain)?;
         belongs("activation", manifest.activation.is_some(), has_chain)?;
         belongs("output_activation", manifest.output_activation.is_some(), has_chain)?;
-        belongs("weights.layers", manifest.weights.layers.is_some(), has_chain)?;
         match self {
             Self::Dense => dense::check(manifest),
             Self::Autoencoder => autoencoder::check(manifest),
-            Self::Conv => conv::check(manifest),
-            Self::DeepSets => deep_sets::check(manifest),
             Self::Onnx => Ok(()),
         }
     }
@@ -61,20 +50,7 @@ impl Architecture {
         match self {
             Self::Dense => dense::source(manifest, weights),
             Self::Autoencoder => autoencoder::source(manifest, weights),
-            Self::Conv => conv::source(manifest, weights),
-            Self::DeepSets => deep_sets::source(manifest, weights),
             Self::Onnx => onnx::source(manifest, weights),
-        }
-    }
-
-    /// Names of the layers in a weights file that says nothing of its own, in order; none where the file is no set of tensors.
-    pub fn layer_count(self, manifest: &Manifest) -> usize {
-        let chain = manifest.layers.len().saturating_sub(1);
-        match self {
-            Self::Dense | Self::Autoencoder => chain,
-            Self::Conv => manifest.image.as_ref().map_or(0, |image| image.layers.len()) + chain,
-            Self::DeepSets => manifest.set.as_ref().map_or(0, |set| set.layers.len() - 1) + chain,
-            Self::Onnx => 0,
         }
     }
 
@@ -83,8 +59,6 @@ impl Architecture {
         match self {
             Self::Dense => "dense",
             Self::Autoencoder => "autoencoder",
-            Self::Conv => "conv",
-            Self::DeepSets => "deep_sets",
             Self::Onnx => "onnx",
         }
     }

@@ -39,9 +39,7 @@ pub(crate) fn check<'a>(
     engine: Engine,
 ) -> Result<&'a Calibration, String> {
     let layers = check_dense(graph)?;
-    if engine.hidden_bits().is_some() {
-        check_inputs(manifest)?;
-    }
+    check_inputs(manifest)?;
     let section = manifest.calibration.as_ref().ok_or(
         "it is not calibrated; do that with tamis model calibrate BUNDLE EVENTS --out DIR, or use --device fused",
     )?;

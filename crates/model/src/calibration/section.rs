@@ -38,22 +38,17 @@ pub struct Tolerance {
     /// On the engine `int8`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub int8: Option<f64>,
-    /// On the engine `bf16`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bf16: Option<f64>,
 }
 
 impl Tolerance {
     /// The widest.
-    pub const MAX: Self =
-        Self { int16: Some(TOLERANCE_MAX), int8: Some(TOLERANCE_MAX), bf16: Some(TOLERANCE_MAX) };
+    pub const MAX: Self = Self { int16: Some(TOLERANCE_MAX), int8: Some(TOLERANCE_MAX) };
 
     /// That of an engine; none if it has none.
     pub fn of(self, engine: Engine) -> Option<f64> {
         match engine {
             Engine::Int16 => self.int16,
             Engine::Int8 => self.int8,
-            Engine::Bf16 => self.bf16,
             Engine::Flex | Engine::Gpu(_) | Engine::Fused | Engine::Auto => None,
         }
     }

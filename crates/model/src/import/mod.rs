@@ -1,17 +1,14 @@
 //! A model that was trained elsewhere, made into a bundle.
 //!
 //! ```text
-//!   net.onnx ----------------------.
-//!   weights.safetensors, .pt, .bpk -+--> template + checksums + golden vectors --> Bundle, bound to the schema --> three files
-//!   (with a template of model.toml)-'                                              (nothing is written that would not load)
+//!   net.onnx --> template + checksums + golden vectors --> Bundle, bound to the schema --> three files
+//!                                                          (nothing is written that would not load)
 //! ```
 //!
-//! The template is a `model.toml` without what the import finds out: checksums and golden vectors, and for an ONNX file nearly everything.
-//! State dicts are stored again as safetensors, so that a bundle never holds a pickle.
+//! The template is a `model.toml` without what the import finds out, which is nearly everything; none at all will do.
 
 mod fields;
 mod golden;
-mod state;
 
 use sha2::{Digest, Sha256};
 use tamis_event::Schema;
@@ -34,11 +31,11 @@ const NAME_MAX: usize = 64;
 /// An import, as asked for.
 #[derive(Clone, Debug)]
 pub struct Import<'a> {
-    /// The file: ONNX, safetensors, a PyTorch state dict or burnpack; which one is seen from its bytes.
+    /// The bytes of an ONNX file.
     pub file: &'a [u8],
     /// Schema of the events that the model will score.
     pub schema: &'a Schema,
-    /// Text of a `model.toml` to start from. An ONNX file needs none.
+    /// Text of a `model.toml` to start from.
     pub template: Option<&'a str>,
     /// Text with `[[input]]` entries; by default the template's, or the fields that the inputs of an ONNX file are named after, or every field of
     /// the schema that is data, in order.
@@ -99,10 +96,7 @@ impl Import<'_> {
     pub fn run(self) -> Result<BundleFiles, ImportError> {
         let mut manifest = parse(self.template.unwrap_or_default(), "template")?;
         self.common(&mut manifest)?;
-        let weights = match state::tensors(self.file).map_err(|message| ImportError::File { message })? {
-            Some(tensors) => self.state_dict(&tensors, &mut manifest)?,
-            None => self.onnx(&mut manifest)?,
-        };
+        let weights = self.onnx(&mut manifest)?;
         set(&mut manifest, "weights", &[("file", weights.0.into()), ("sha256", sha256(&weights.1).into())])?;
         let golden = self.golden.vectors(&manifest, &weights, self.schema)?;
         let entries = [("file", GOLDEN_FILE.into()), ("sha256", sha256(&golden).into())];
@@ -122,13 +116,11 @@ impl Import<'_> {
             manifest.get("architecture").and_then(Value::as_str).filter(|word| *word != "onnx")
         {
             let message = format!(
-                "is no file of weights that is known (safetensors, PyTorch, burnpack), but the manifest says architecture = \"{other}\"; \
-                 an ONNX file needs no architecture"
+                "the manifest says architecture = \"{other}\"; an ONNX file is its own architecture: leave that out"
             );
             return Err(ImportError::File { message });
         }
-        let unreadable =
-            "is neither ONNX nor weights that are known (safetensors, burnpack, PyTorch 1.6 or newer)";
+        let unreadable = "is no ONNX file; export the model as one (PyTorch: torch.onnx.export)";
         let mut source = Source::from_onnx(self.file).map_err(|refusal| {
             match refusal.place == tamis_graph::ONNX_FILE {
                 true => ImportError::File { message: format!("{unreadable}: {}", refusal.reason) },
@@ -171,26 +163,6 @@ impl Import<'_> {
             }
         }
         Ok(())
-    }
-
-    /// A state dict needs a template that says what it is the state of.
-    fn state_dict(
-        &self,
-        tensors: &state::Tensors,
-        manifest: &mut Table,
-    ) -> Result<(&'static str, Vec<u8>), ImportError> {
-        if !manifest.contains_key("architecture") {
-            let message = "the file holds weights without an architecture; describe it in a model.toml and give that with --manifest";
-            return Err(ImportError::File { message: message.into() });
-        }
-        self.fill_inputs(manifest)?;
-        let names = state::layer_names(tensors);
-        let own = names.iter().enumerate().all(|(index, name)| *name == format!("layers.{index}"));
-        if !own {
-            let names: Vec<Value> = names.into_iter().map(Value::from).collect();
-            table(manifest, "weights")?.entry("layers").or_insert(names.into());
-        }
-        Ok(("weights.safetensors", state::to_safetensors(tensors)))
     }
 
     /// What every manifest has.

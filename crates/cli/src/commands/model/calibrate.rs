@@ -1,4 +1,4 @@
-//! `tamis model calibrate`: prepares a bundle for the engines of fewer bits, and says what they change.
+//! `tamis model calibrate`: prepares a bundle for the engines of integers, and says what they change.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -11,14 +11,14 @@ use crate::output::{Document, print, print_json, say};
 use crate::progress::Reading;
 use crate::table::Table;
 
-/// Prepare a model for fewer bits (--device int16, int8 or bf16), and say what they change
+/// Prepare a model for integers (--device int16 or int8), and say what they change
 ///
 /// Finds the largest numbers of its hidden layers over the first events of a recording, and writes a bundle that knows them: the same network,
 /// a new hash. Give events like those of a run, the rarest included: a hidden number that is larger than the margin allows, in
 /// 8 bits any that is larger than those of the events, is cut. Prints for each engine by how
 /// much scores differ from those of flex, and how many events a cut that keeps 1 % or 0.1 % of them would decide otherwise.
 /// An engine on which they differ too much, or that cannot run the model, refuses the bundle; the others take it. For the lines of a menu there
-/// is tamis model compare --engines flex,int16,int8,bf16.
+/// is tamis model compare --engines flex,int16,int8.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The bundle: a folder or a .tar
@@ -48,7 +48,7 @@ impl Run for Args {
     const NAME: &'static str = "calibrate";
     const GROUP: Group = Group::Data;
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
-        ("model calibrate models/topo l1-mixed.tmf.zst --out models/topo-few", "then use --device int16, int8 or bf16"),
+        ("model calibrate models/topo l1-mixed.tmf.zst --out models/topo-few", "then use --device int16 or int8"),
         (
             "model calibrate models/topo l1-mixed.tmf.zst --events 1M --margin 4 --out models/topo --overwrite",
             "in place, with more room",
@@ -101,8 +101,8 @@ fn render(calibrated: &Calibrated) -> String {
     }
     let _ = write!(
         text,
-        "\n{}\ndifferences are of 1, or of the score if that is larger; the tolerance is {} times the largest one, of noise for bf16 alone:\n\
-         integers cut what reaches farther than the events, so in them scores of noise may differ by 0.5\n",
+        "\n{}\ndifferences are of 1, or of the score if that is larger; the tolerance is {} times the largest one without that of noise,\n\
+         which reaches farther than the events: integers saturate there, so scores of noise may differ by 0.5\n",
         tolerances(&calibrated.engines),
         CalibrateSettings::TOLERANCE_FACTOR,
     );

@@ -33,7 +33,7 @@ pub(crate) struct Args {
     /// Compare with this bundle in place of a model; can be given several times
     #[arg(long, value_name = "[NAME=]BUNDLE", value_parser = named_bundle)]
     with: Vec<NamedBundle>,
-    /// Engines, separated by commas, the reference first [default: all that are there but int16, int8 and bf16]
+    /// Engines, separated by commas, the reference first [default: all that are there but int16 and int8]
     #[arg(long, value_name = "ENGINES", value_delimiter = ',', value_parser = or_words(Engine::from_str, ENGINES))]
     engines: Vec<Engine>,
     /// Largest difference of a score, of 1 or of the score if that is larger
@@ -56,7 +56,7 @@ impl Run for Args {
             "are decisions the same on the GPU?",
         ),
         (
-            "model compare l1-mixed.tmf.zst --menu l1.toml --model topo=topo-few --engines flex,int16,bf16 --max-difference 0.01",
+            "model compare l1-mixed.tmf.zst --menu l1.toml --model topo=topo-few --engines flex,int16,int8 --max-difference 0.01",
             "what fewer bits would change",
         ),
         (

@@ -11,17 +11,16 @@ use crate::output::{Document, print, print_json};
 
 /// Make a bundle of a model that was trained elsewhere
 ///
-/// Reads ONNX, or weights (safetensors, a PyTorch state dict, burnpack) with a manifest that describes the network. What cannot be computed
-/// exactly as ONNX defines it is refused here, by name. The bundle is loaded with every check before it is written.
+/// Reads ONNX. What cannot be computed exactly as ONNX defines it is refused here, by name. The bundle is loaded with every check before it is written.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The model (.onnx, .safetensors, .pt, .bpk)
+    /// The model (.onnx)
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// The schema of the events
     #[arg(long, value_name = "FILE")]
     schema: PathBuf,
-    /// A model.toml to start from; weights without an architecture need one
+    /// A model.toml to start from
     #[arg(long, value_name = "FILE")]
     manifest: Option<PathBuf>,
     /// Fields that go in, separated by commas, or a .toml file with [[input]] entries [default: every field, in order]
@@ -72,7 +71,7 @@ impl Run for Args {
             "model import net.onnx --schema l1.toml --inputs met.pt,jets.pt --outputs -,signal --out models/net",
             "some of them, one score",
         ),
-        ("model import net.pt --manifest net.toml --schema l1.toml --out models/net", "a PyTorch state dict"),
+        ("model import net.onnx --manifest net.toml --schema l1.toml --out models/net", "with preprocessing that the file lacks"),
     ];
 
     fn run(self) -> Result<Exit, Failure> {

@@ -2,14 +2,12 @@
 //!
 //! That they give the bits of plain loops is tested in `src/int/tests.rs`, where the integers can be seen.
 
-mod support;
-
 use tamis_kernel::{
     Activation, Calibration, Chain, ChainError, EVENTS, HiddenBits, IntChain, IntChainError, IntInput, Isa,
     Layer, LayerFault, Readout,
 };
 
-use support::{available, bits as bits_of};
+use crate::support::{available, bits as bits_of};
 
 /// Numbers in -1..1 that are nothing special, from a counter.
 fn numbers(seed: u64, count: usize) -> Vec<f32> {

@@ -6,8 +6,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use tamis_kernel::{
-    Activation, Aggregate, Axis, Bf16Chain, Calibration, Chain, Comparison, Conv, Finish, Forest, ForestSpec,
-    HiddenBits, ImageLayer, IntChain, IntInput, Isa, Layer, Missing, Node, Pool, Pooling, Readout, Tree,
+    Activation, Aggregate, Axis, Calibration, Chain, Comparison, Conv, Forest, ForestSpec, HiddenBits,
+    ImageLayer, IntChain, IntInput, Isa, Layer, Missing, Node, Pool, Pooling, Readout, Tree,
 };
 
 thread_local! {
@@ -51,7 +51,6 @@ fn running_allocates_nothing() {
     };
     let layers = [layer(7, Activation::Tanh), layer(7, Activation::Sigmoid), layer(3, Activation::Softmax)];
     let chain = Chain::new(&layers, Readout::Outputs).unwrap();
-    let bf16 = Bf16Chain::new(&layers, Readout::Outputs).unwrap();
     let [line, points] = [3, 1].map(|kernel| {
         let axis = Axis { size: 7, kernel, before: kernel / 2, windows: 7, ..Axis::FLAT };
         [Axis::FLAT, axis]
@@ -76,7 +75,7 @@ fn running_allocates_nothing() {
     let staircase = |steps: usize| {
         let step = |i: usize| Node::Branch {
             input: i % 7,
-            comparison: [Comparison::Greater, Comparison::Equal][i % 2],
+            comparison: [Comparison::LessOrEqual, Comparison::Equal][i % 2],
             threshold: i as f32,
             missing: Missing::Yes,
             yes: 2 * i + 1,
@@ -92,15 +91,13 @@ fn running_allocates_nothing() {
         trees: vec![staircase(15), staircase(1023)],
         aggregate: Aggregate::Sum,
         base: Vec::new(),
-        finish: Finish::Softmax,
     };
     let forest = Forest::new(&spec).unwrap();
     let (mut of_chain, mut of_ints, mut of_forest) = (chain.tile(), ints.tile(), forest.tile());
-    let (mut of_images, mut of_bf16) = (on_images.tile(), bf16.tile());
+    let mut of_images = on_images.tile();
     let (rows, int_rows, mut scores) = (vec![1.0; 7 * 1000], vec![1; 7 * 1000], vec![0.0; 3 * 1000]);
     let count = allocations(|| {
         chain.run(&mut of_chain, &rows, &mut scores);
-        bf16.run(&mut of_bf16, &rows, &mut scores);
         on_images.run(&mut of_images, &rows, &mut scores);
         ints.run(&mut of_ints, &int_rows, &mut scores);
         forest.run(&mut of_forest, &rows, &mut scores);

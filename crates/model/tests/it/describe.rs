@@ -1,14 +1,10 @@
 //! What a bundle says of itself, without data.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-#[allow(dead_code, reason = "the other tests use the rest")]
-mod support;
 
 use std::path::Path;
 
 use tamis_model::{BindError, Bundle, Description, Engine, engines};
 
-use support::{EXPECTED, Parts, schema};
+use crate::support::{EXPECTED, Parts, schema};
 
 fn load(parts: &Parts) -> Bundle {
     let folder = tempfile::tempdir().unwrap();

@@ -1,14 +1,11 @@
 //! Scores are right, and the same bits wherever an event stands.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
 
 use proptest::prelude::*;
 use tamis_event::{Block, Schema, Span};
 use tamis_model::{Bundle, Engine, Model};
 use tamis_port::{Classifier, conformance};
 
-use support::{EXPECTED, Parts, record, schema, scores};
+use crate::support::{self, EXPECTED, Parts, record, schema, scores};
 
 fn bundle(parts: &Parts) -> Bundle {
     let folder = tempfile::tempdir().unwrap();

@@ -1,8 +1,4 @@
 //! Every way to damage a bundle is refused with a sentence that names the file and the reason.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-#[allow(dead_code, reason = "the other tests use the rest")]
-mod support;
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +6,7 @@ use std::path::Path;
 use tamis_event::Schema;
 use tamis_model::{Bundle, Engine};
 
-use support::{Parts, SCHEMA, safetensors, schema, sha256, tensor, weights};
+use crate::support::{self, Parts, SCHEMA, safetensors, schema, sha256, tensor, weights};
 
 /// The error of loading `parts`, with the folder's name taken out.
 fn refusal(parts: &Parts) -> String {

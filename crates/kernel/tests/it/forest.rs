@@ -1,23 +1,14 @@
 //! Forests against a walk that does what the words say, one event and one tree at a time.
 
-mod support;
-
 use proptest::prelude::*;
 use tamis_kernel::{
-    Aggregate, Comparison, EQUALS_MAX, EVENTS, Finish, Forest, ForestError, ForestSpec, Isa, Missing, Node,
+    Aggregate, Comparison, EQUALS_MAX, EVENTS, Forest, ForestError, ForestSpec, Isa, Missing, Node,
     TREES_MAX, Tree, TreeFault, WEIGHTS_MAX,
 };
 
-use support::{available, bits};
+use crate::support::{available, bits};
 
-const COMPARISONS: [Comparison; 6] = [
-    Comparison::LessOrEqual,
-    Comparison::Less,
-    Comparison::GreaterOrEqual,
-    Comparison::Greater,
-    Comparison::Equal,
-    Comparison::NotEqual,
-];
+const COMPARISONS: [Comparison; 3] = [Comparison::LessOrEqual, Comparison::Less, Comparison::Equal];
 /// Few, so that inputs often equal thresholds.
 const VALUES: [f32; 9] = [-2.0, -1.0, -0.0, 0.0, 0.5, 1.0, f32::NEG_INFINITY, f32::INFINITY, f32::NAN];
 
@@ -52,7 +43,7 @@ impl Dice {
             }
             nodes[end] = Node::Branch {
                 input: self.below(inputs),
-                comparison: COMPARISONS[self.below(6)],
+                comparison: COMPARISONS[self.below(3)],
                 threshold: VALUES[self.below(8)],
                 missing: [Missing::Yes, Missing::No][self.below(2)],
                 yes,
@@ -86,10 +77,7 @@ fn leaf<'a>(tree: &'a Tree, row: &[f32]) -> &'a [(usize, f32)] {
                     _ if x.is_nan() => missing == Missing::Yes,
                     Comparison::LessOrEqual => x <= threshold,
                     Comparison::Less => x < threshold,
-                    Comparison::GreaterOrEqual => x >= threshold,
-                    Comparison::Greater => x > threshold,
                     Comparison::Equal => x == threshold,
-                    Comparison::NotEqual => x != threshold,
                 };
                 at = if holds { yes } else { no };
             }
@@ -97,7 +85,7 @@ fn leaf<'a>(tree: &'a Tree, row: &[f32]) -> &'a [(usize, f32)] {
     }
 }
 
-/// Outputs before [`Finish`].
+/// The outputs in the order that the crate promises.
 fn naive(spec: &ForestSpec, row: &[f32]) -> Vec<f32> {
     let mut given: Vec<Vec<f32>> = vec![Vec::new(); spec.outputs];
     for tree in &spec.trees {
@@ -133,7 +121,7 @@ proptest! {
         let mut dice = Dice(seed);
         let trees = sizes.iter().map(|&leaves| dice.tree(leaves, inputs, outputs)).collect();
         let base = if based { (0..outputs).map(|_| dice.weight()).collect() } else { Vec::new() };
-        let spec = ForestSpec { inputs, outputs, trees, aggregate, base, finish: Finish::None };
+        let spec = ForestSpec { inputs, outputs, trees, aggregate, base };
         let rows = rows(&mut dice, events, inputs);
         let want: Vec<f32> = rows.chunks(inputs).flat_map(|row| naive(&spec, row)).collect();
         for isa in available() {
@@ -142,30 +130,6 @@ proptest! {
             let alone: Vec<f32> = rows.chunks(inputs).flat_map(|row| run(&forest, row)).collect();
             prop_assert_eq!(bits(&alone), bits(&want), "{:?}", isa);
             prop_assert_eq!(bits(&by_tiles(&forest, &rows)), bits(&want), "{:?}", isa);
-        }
-    }
-
-    #[test]
-    fn finishes_are_near_an_oracle_and_the_same_everywhere(seed in 1u64.., outputs in 1usize..5, events in 1usize..70) {
-        let mut dice = Dice(seed);
-        let trees = (0..7).map(|_| dice.tree(9, 5, outputs)).collect();
-        let mut spec =
-            ForestSpec { inputs: 5, outputs, trees, aggregate: Aggregate::Sum, base: Vec::new(), finish: Finish::None };
-        let rows = rows(&mut dice, events, 5);
-        for finish in [Finish::Logistic, Finish::Softmax] {
-            spec.finish = finish;
-            let portable = run(&Forest::with_isa(&spec, Isa::Portable).unwrap(), &rows);
-            for (row, scores) in rows.chunks(5).zip(portable.chunks(outputs)) {
-                let x: Vec<f64> = naive(&spec, row).into_iter().map(f64::from).collect();
-                let total: f64 = x.iter().map(|x| x.exp()).sum();
-                for (x, &got) in x.iter().zip(scores) {
-                    let want = if finish == Finish::Logistic { 1.0 / (1.0 + (-x).exp()) } else { x.exp() / total };
-                    prop_assert!((f64::from(got) - want).abs() < 1e-6);
-                }
-            }
-            for isa in available() {
-                prop_assert_eq!(bits(&run(&Forest::with_isa(&spec, isa).unwrap(), &rows)), bits(&portable));
-            }
         }
     }
 }
@@ -199,14 +163,7 @@ fn gives(weight: f32) -> Node {
 
 fn forest(nodes: Vec<Node>) -> ForestSpec {
     let trees = vec![Tree { nodes }];
-    ForestSpec {
-        inputs: 1,
-        outputs: 1,
-        trees,
-        aggregate: Aggregate::Sum,
-        base: Vec::new(),
-        finish: Finish::None,
-    }
+    ForestSpec { inputs: 1, outputs: 1, trees, aggregate: Aggregate::Sum, base: Vec::new() }
 }
 
 /// Steps: leaf `i` for inputs in `i - 1 < x <= i`, one branch deeper each. `left` says which child goes on.
@@ -317,7 +274,7 @@ fn limits_are_kept() {
     let mut spec = staircase(EQUALS_MAX + 1, false);
     for node in &mut spec.trees[0].nodes {
         if let Node::Branch { comparison, .. } = node {
-            *comparison = Comparison::NotEqual;
+            *comparison = Comparison::Equal;
         }
     }
     assert_eq!(refused(&spec), ForestError::Equals);

@@ -1,5 +1,4 @@
 //! The bundles that come with the samples: made by the lab, loaded and bound here, so that both agree on the format.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
 

@@ -1,14 +1,12 @@
 //! Layers on images against plain loops: the same bits where everything is exact, double precision for the rest; and the promises of the crate.
 
-mod support;
-
 use proptest::prelude::*;
 use tamis_kernel::{
     Activation, Axis, Chain, ChainError, Conv, EVENTS, ImageLayer, Isa, Layer, LayerFault, Pool, Pooling,
     Readout,
 };
 
-use support::{available, bits};
+use crate::support::{available, bits};
 
 /// Numbers that are nothing special, one after the other.
 struct Numbers(u64);

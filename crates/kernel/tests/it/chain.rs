@@ -1,14 +1,10 @@
 //! Chains against plain loops: the same bits for what is exact, an `f64` oracle for the rest; and the promises of the crate.
 
-#[path = "support/dense.rs"]
-mod dense;
-mod support;
-
 use proptest::prelude::*;
 use tamis_kernel::{Activation, Chain, ChainError, EVENTS, Isa, Layer, LayerFault, Readout, Tile};
 
-use dense::{exact_activation, exactly, layers, numbers};
-use support::{available, bits};
+use crate::dense::{exact_activation, exactly, layers, numbers};
+use crate::support::{available, bits};
 
 fn run(chain: &Chain, rows: &[f32]) -> Vec<f32> {
     let mut scores = vec![f32::NAN; rows.len() / chain.inputs() * chain.outputs()];
