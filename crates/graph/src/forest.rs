@@ -168,6 +168,7 @@ pub struct Forest {
     pair: Pair,
     link: Link,
     choice: Option<Choice>,
+    labels: Option<Vec<i64>>,
 }
 
 impl Forest {
@@ -240,6 +241,11 @@ impl Forest {
         self.choice
     }
 
+    /// The number that stands for each class; `None` where that is its index, and in a forest that is no classifier.
+    pub fn labels(&self) -> Option<&[i64]> {
+        self.labels.as_deref()
+    }
+
     /// Scores per event.
     pub fn scores(&self) -> usize {
         if self.pair == Pair::None { self.outputs() } else { 2 }
@@ -260,6 +266,10 @@ impl Forest {
     pub(crate) fn finish(mut self, pair: Pair, link: Link, choice: Option<Choice>) -> Self {
         (self.pair, self.link, self.choice) = (pair, link, choice);
         self
+    }
+
+    pub(crate) fn with_labels(self, labels: Option<Vec<i64>>) -> Self {
+        Self { labels, ..self }
     }
 
     /// The leaf in which an event ends: the stretch of its weights. The plain meaning of a tree, for comparison; not fast.

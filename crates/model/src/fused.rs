@@ -30,16 +30,30 @@ impl Fused {
     /// Compiles a graph, or names the first part of it that the kernels do not know.
     pub fn new(graph: &Graph) -> Result<Self, String> {
         if graph.steps().any(|step| matches!(step.kernel, Some(KernelOp::Forest))) {
-            return FusedForest::new(graph).map(|forest| Self::Forest(Arc::new(forest)));
+            return Self::Forest(Arc::new(FusedForest::new(graph)?)).check_outputs(graph);
         }
         let Network { images, layers, readout } = Network::read(graph)?;
         let chain =
             Chain::on_images(&images, &layers, readout, Isa::best()).map_err(|error| error.to_string())?;
-        Ok(Self::Chain(Arc::new(chain)))
+        Self::Chain(Arc::new(chain)).check_outputs(graph)
+    }
+
+    /// Refuses a kernel that does not give what the graph says, output by output.
+    pub fn check_outputs(self, graph: &Graph) -> Result<Self, String> {
+        let given = match &self {
+            Self::Forest(forest) => forest.outputs(),
+            Self::Chain(_) | Self::Integers(_) => vec![(Kind::Float, self.numbers())],
+        };
+        let wanted = graph.outputs().iter().map(|output| (output.kind.kind, output.kind.numbers()));
+        if wanted.clone().eq(given.iter().copied()) {
+            return Ok(self);
+        }
+        let wanted: Vec<_> = wanted.collect();
+        Err(format!("the fused kernel would give {given:?} for the outputs, the network gives {wanted:?}"))
     }
 
     /// Numbers per event that come out.
-    pub fn outputs(&self) -> usize {
+    pub fn numbers(&self) -> usize {
         match self {
             Self::Chain(chain) => chain.outputs(),
             Self::Forest(forest) => forest.numbers(),
@@ -49,7 +63,7 @@ impl Fused {
 
     /// The numbers of whole rows.
     pub fn run(&self, rows: &[f32], count: usize) -> Vec<f32> {
-        let mut numbers = vec![0.0; count * self.outputs()];
+        let mut numbers = vec![0.0; count * self.numbers()];
         match self {
             Self::Chain(chain) => chain.run(&mut chain.tile(), rows, &mut numbers),
             Self::Forest(forest) => forest.run(rows, &mut numbers),
@@ -71,7 +85,7 @@ impl Fused {
     pub fn gather(&self, record_len: usize, columns: &[Column]) -> Gather {
         match self {
             Self::Chain(chain) => chain.gather(record_len, columns),
-            Self::Forest(forest) => forest.kernel().gather(record_len, columns),
+            Self::Forest(forest) => forest.gather(record_len, columns),
             Self::Integers(_) => panic!("integers are gathered as they are"),
         }
     }
@@ -80,7 +94,7 @@ impl Fused {
     pub fn run_tile(&self, room: &mut Room, events: usize) {
         match self {
             Self::Chain(chain) => chain.run_tile(&mut room.floats().tile, events),
-            Self::Forest(forest) => forest.kernel().run_tile(&mut room.floats().tile, events),
+            Self::Forest(forest) => forest.run_tile(&mut room.floats().tile, events),
             Self::Integers(kernel) => kernel.chain().run_tile(room.integers(), events),
         }
     }

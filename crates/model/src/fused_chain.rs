@@ -63,24 +63,24 @@ impl Network {
             return Err(cut_to_integers(&inputs[0]));
         }
         let mut reader = Reader::default();
-        // The value that the chain has come to. The graph's own input is value 0.
+        // The value that the chain has come to, and how many numbers it has. The graph's own input is value 0.
         let mut at = 0;
+        let mut numbers = graph.input_numbers();
         let mut steps = graph.steps().peekable();
         while let Some(step) = steps.peek() {
             let Some(operator) = step.kernel.filter(|_| reads(step, at)) else { break };
-            if !reader.add(step, operator)? {
+            let made = step.output.iter().product();
+            if !fits(operator, numbers, made) || !reader.add(step, operator)? {
                 break;
             }
             at = step.makes.ok_or_else(|| unknown(step))?;
+            numbers = made;
             steps.next();
         }
         let rest: Vec<StepInfo<'_>> = steps.collect();
         let readout = match &rest[..] {
             [] if reader.waiting.is_some() => {
                 return Err("it ends with a scaling behind an activation".into());
-            }
-            [] if reader.layers.is_empty() && reader.images.is_empty() => {
-                return Err("it has no layer".into());
             }
             [] if at == output.value() => Readout::Outputs,
             [complement, pair]
@@ -99,11 +99,12 @@ impl Network {
             [step, ..] => return Err(unknown(step)),
             [] => return Err("its output is not the end of the chain".into()),
         };
-        if let Some(step) = graph.steps().last().filter(|_| reader.layers.is_empty()) {
-            let (operator, name) = (step.operator, step.name);
-            return Err(format!(
-                "it ends with operator {operator} ('{name}'), and the fused kernels need a dense layer at the end"
-            ));
+        if reader.layers.is_empty() {
+            let end = graph.steps().last().map_or_else(
+                || "it computes nothing".into(),
+                |step| format!("it ends with operator {} ('{}')", step.operator, step.name),
+            );
+            return Err(format!("{end}, and the fused kernels need a dense layer at the end"));
         }
         Ok(Self { images: reader.images, layers: reader.layers, readout })
     }
@@ -239,6 +240,26 @@ impl Reader {
 fn axis(axis: Axis) -> tamis_kernel::Axis {
     let Axis { size, kernel, stride, dilation, begin, windows, .. } = axis;
     tamis_kernel::Axis { size, kernel, stride, dilation, before: begin, windows }
+}
+
+/// Does an operator go from so many numbers per event to so many? A value that is spread over more numbers is nothing that a layer does.
+fn fits(operator: KernelOp, from: usize, to: usize) -> bool {
+    match operator {
+        KernelOp::Dense { inputs, outputs, .. } => (inputs, outputs) == (from, to),
+        KernelOp::Identity
+        | KernelOp::Scale { .. }
+        | KernelOp::Normalize
+        | KernelOp::Relu
+        | KernelOp::Tanh
+        | KernelOp::Sigmoid
+        | KernelOp::LeakyRelu { .. }
+        | KernelOp::Softmax => from == to,
+        // Layers on images are checked against each other when the chain is made.
+        KernelOp::Conv { .. }
+        | KernelOp::MaxPool { .. }
+        | KernelOp::AveragePool { .. }
+        | KernelOp::Forest => true,
+    }
 }
 
 /// What a step does that the kernels do not know.

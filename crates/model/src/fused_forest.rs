@@ -1,7 +1,11 @@
-//! A forest of decision trees in the language of the fused kernels, with what follows the trees: the two scores of one output, the link, the class.
+//! A forest of decision trees in the language of the fused kernels, with what follows the trees: the two scores of one output, the link, the label
+//! of the class.
+
+#[cfg(test)]
+mod tests;
 
 use tamis_graph::{Aggregate, Choice, Forest, Graph, KernelOp, Kind, Link, Pair, Test, TreeNode};
-use tamis_kernel::{Comparison, ForestSpec, Missing, Node, Tree};
+use tamis_kernel::{Column, Comparison, ForestSpec, Gather, Missing, Node, Tile, Tree};
 
 use crate::fused::FloatRoom;
 use crate::fused_chain::cut_to_integers;
@@ -12,6 +16,8 @@ pub(crate) struct FusedForest {
     kernel: tamis_kernel::Forest,
     pair: Pair,
     choice: Option<Choice>,
+    /// What stands for each class.
+    labels: Vec<f32>,
     /// Is a logistic function or a softmax still to be applied to two scores made of one?
     link: Link,
     /// What the graph gives, in order.
@@ -78,23 +84,33 @@ impl FusedForest {
             kernel: tamis_kernel::Forest::new(&spec(forest)?).map_err(|error| error.to_string())?,
             pair: forest.pair(),
             choice: forest.choice(),
+            labels: labels(forest),
             link: forest.link(),
             outputs,
         })
     }
 
-    /// Numbers per event that the graph gives.
+    /// Kind and count of the numbers per event that it gives for each output of the graph.
+    pub fn outputs(&self) -> Vec<(Kind, usize)> {
+        let of = |given: &Given| match given {
+            Given::Class => (Kind::Int, 1),
+            Given::Scores => (Kind::Float, self.scores()),
+        };
+        self.outputs.iter().map(of).collect()
+    }
+
+    /// Numbers per event that it gives.
     pub fn numbers(&self) -> usize {
-        self.outputs.iter().map(|given| if *given == Given::Class { 1 } else { self.scores() }).sum()
+        self.outputs().iter().map(|&(_, count)| count).sum()
     }
 
     fn scores(&self) -> usize {
         if self.pair == Pair::None { self.kernel.outputs() } else { 2 }
     }
 
-    /// The trees.
-    pub fn kernel(&self) -> &tamis_kernel::Forest {
-        &self.kernel
+    /// Plans how the inputs come from records.
+    pub fn gather(&self, record_len: usize, columns: &[Column]) -> Gather {
+        self.kernel.gather(record_len, columns)
     }
 
     /// The numbers of whole rows.
@@ -116,6 +132,11 @@ impl FusedForest {
             scores: Vec::with_capacity(self.scores()),
             numbers: vec![0.0; self.numbers()],
         }
+    }
+
+    /// Runs the trees on the first `events` events of a tile.
+    pub fn run_tile(&self, tile: &mut Tile, events: usize) {
+        self.kernel.run_tile(tile, events);
     }
 
     /// See [`crate::fused::Fused::read_scores`].
@@ -173,18 +194,21 @@ impl FusedForest {
         }
     }
 
-    /// The class that what the trees gave stands for.
+    /// The label of the class that what the trees gave stands for.
     fn class(&self, raw: &[f32]) -> f32 {
-        match self.choice {
-            Some(Choice::Above { output, threshold }) => {
-                f32::from(u8::from(raw[output as usize] > threshold))
-            }
-            _ => {
-                let first_largest =
-                    (1..raw.len()).fold(0, |best, index| if raw[index] > raw[best] { index } else { best });
-                first_largest as f32
-            }
-        }
+        let index = match self.choice {
+            Some(Choice::Above { output, threshold }) => usize::from(raw[output as usize] > threshold),
+            _ => (1..raw.len()).fold(0, |best, index| if raw[index] > raw[best] { index } else { best }),
+        };
+        self.labels[index]
+    }
+}
+
+/// What stands for each class: its label, or its index where the graph has no labels.
+fn labels(forest: &Forest) -> Vec<f32> {
+    match forest.labels() {
+        Some(labels) => labels.iter().map(|&label| label as f32).collect(),
+        None => (0..forest.scores()).map(|class| class as f32).collect(),
     }
 }
 

@@ -53,7 +53,7 @@ impl Network {
             (Engine::Fused, _) => Fused::new(graph).map(Self::Fused),
             (_, Some(bits)) => {
                 let kernel = IntKernel::new(graph, manifest, features, engine, bits)?;
-                Ok(Self::Fused(Fused::Integers(Arc::new(kernel))))
+                Fused::Integers(Arc::new(kernel)).check_outputs(graph).map(Self::Fused)
             }
             _ => Ok(Self::Burn(Box::new(Program::new(graph.clone(), &engine.device()?)))),
         }

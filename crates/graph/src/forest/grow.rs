@@ -289,6 +289,7 @@ impl<'a> Grower<'a> {
             pair: Pair::None,
             link: Link::None,
             choice: None,
+            labels: None,
         }
     }
 }

@@ -195,14 +195,17 @@ impl Labels {
         }
     }
 
-    /// The numbers that stand for classes where they are not 0, 1, 2, ..., as a constant of the node.
-    pub fn table(&self, site: &mut Site<'_>) -> Option<usize> {
+    /// The numbers that stand for the classes, where they are not 0, 1, 2, ...
+    pub fn numbers(&self) -> Option<&[i64]> {
         match self {
-            Self::Ints(ints) if !self.are_indices() => {
-                Some(site.add_constant(Constant::ints([ints.len()], ints.clone())))
-            }
+            Self::Ints(ints) if !self.are_indices() => Some(ints),
             _ => None,
         }
+    }
+
+    /// The same as a constant of the node.
+    pub fn table(&self, site: &mut Site<'_>) -> Option<usize> {
+        self.numbers().map(|ints| site.add_constant(Constant::ints([ints.len()], ints.to_vec())))
     }
 }
 

@@ -161,3 +161,40 @@ fn what_the_kernels_do_not_know_is_named() {
         "operator Conv ('conv') works on images"
     );
 }
+
+/// A dense layer of `outputs` neurons on four numbers, and what follows it.
+fn dense_layer(outputs: usize, follow: &dyn Fn(&mut Source) -> String) -> Graph {
+    let mut source = Source::new();
+    source.input("x", [4]);
+    source.constant("w", Constant::floats([4, outputs], vec![0.5; 4 * outputs]));
+    source.constant("row", Constant::floats([3], vec![1.0, 2.0, 4.0]));
+    source.node("MatMul", "y", &["x", "w"], &[]);
+    source.outputs = vec![follow(&mut source)];
+    Graph::new(&source).unwrap()
+}
+
+#[test]
+fn a_number_that_is_spread_over_a_row_is_no_bias() {
+    let add = |source: &mut Source| source.node("Add", "add", &["y", "row"], &[]);
+    let refused = |graph: &Graph| Fused::new(graph).unwrap_err();
+    // One number and a row of three are three numbers.
+    let spread = dense_layer(1, &add);
+    assert_eq!(spread.outputs()[0].kind.numbers(), 3);
+    assert_eq!(refused(&spread), "operator Add ('add') is none that the fused kernels know");
+    let before_softmax = dense_layer(1, &|source| {
+        let sum = add(source);
+        source.node("Softmax", "softmax", &[&sum], &[])
+    });
+    assert_eq!(refused(&before_softmax), "operator Add ('add') is none that the fused kernels know");
+    // Three numbers and a row of three are a layer with a bias.
+    let graph = dense_layer(3, &add);
+    assert_eq!(Fused::new(&graph).unwrap().run(&[1.0, 2.0, 3.0, 4.0], 1), [6.0, 7.0, 9.0]);
+}
+
+#[test]
+fn a_graph_that_computes_nothing_is_refused() {
+    let mut source = Source::new();
+    source.outputs = vec![source.input("x", [4])];
+    let refused = Fused::new(&Graph::new(&source).unwrap()).unwrap_err();
+    assert_eq!(refused, "it computes nothing, and the fused kernels need a dense layer at the end");
+}

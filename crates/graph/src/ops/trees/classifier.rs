@@ -42,8 +42,8 @@ pub(in crate::ops) fn classifier(site: &mut Site<'_>) -> Result<Built, Fault> {
         _ => draft.grow()?.finish(Pair::None, link, Some(Choice::Largest)),
     };
     let outputs = vec![table.classes(labels.texts()), table.scores(forest.scores())];
-    let labels = labels.table(site);
-    Ok(Built { operator: Box::new(Trees::new(site, forest, table, labels)?), outputs })
+    let forest = forest.with_labels(labels.numbers().map(<[i64]>::to_vec));
+    Ok(Built { operator: Box::new(Trees::new(site, forest, table)?), outputs })
 }
 
 /// Which of two classes are given weights, in all entries of the lists, and whether one is below 0.

@@ -45,7 +45,7 @@ pub(super) fn regressor(site: &mut Site<'_>) -> Result<Built, Fault> {
     forest.base_is_given()?;
     let forest = forest.finish(Pair::None, link, None);
     let output = table.scores(outputs);
-    Built::one(Trees::new(site, forest, table, None)?, output)
+    Built::one(Trees::new(site, forest, table)?, output)
 }
 
 /// `TreeEnsemble`.
@@ -57,7 +57,7 @@ pub(super) fn ensemble(site: &mut Site<'_>) -> Result<Built, Fault> {
     let link = link::link_of_targets(link, draft.outputs)?;
     let forest = draft.grow()?.finish(Pair::None, link, None);
     let output = table.scores(forest.outputs());
-    Built::one(Trees::new(site, forest, table, None)?, output)
+    Built::one(Trees::new(site, forest, table)?, output)
 }
 
 /// Most numbers in the tables of weights.
@@ -102,7 +102,7 @@ fn code(test: Test) -> i64 {
 
 impl Trees {
     /// Writes the tables.
-    fn new(site: &mut Site<'_>, forest: Forest, table: Table, labels: Option<usize>) -> Result<Self, Fault> {
+    fn new(site: &mut Site<'_>, forest: Forest, table: Table) -> Result<Self, Fault> {
         let count = forest.nodes().len();
         if count * forest.outputs() > WEIGHTS_MAX {
             refuse!(
@@ -150,6 +150,7 @@ impl Trees {
             first: ints(first),
             compare: if alike { Compare::All(test) } else { Compare::Each(ints(codes)) },
             missing: any_missing.then(|| ints(missing)),
+            labels: forest.labels().map(|labels| ints(labels.to_vec())),
             threshold: site.add_constant(Constant::floats([count], threshold)),
             weights: weights
                 .into_iter()
@@ -159,7 +160,6 @@ impl Trees {
                 .into_iter()
                 .map(|row| row.map(|row| site.add_constant(Constant::floats([count], row))))
                 .collect(),
-            labels,
             forest,
         })
     }
