@@ -10,7 +10,7 @@ use tamis_event::Schema;
 use tamis_event::record::{self, Record};
 use tamis_ledger::{Corrupt, Counts, Errored, Kind};
 use tamis_menu::ERROR_STREAM;
-use tamis_model::Engine;
+use tamis_model::{Engine, VectorUnit};
 
 use crate::exit::OrFail;
 use crate::frames::{Frame, Frames};
@@ -169,6 +169,9 @@ pub struct Verdict {
     pub rung: u8,
     /// What computed the scores.
     pub engine: &'static str,
+    /// The vector unit that flex computed with, on which the last bits of its scores depend.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<&'static str>,
     /// Did a stand-in, after a device was lost?
     pub degraded: bool,
     /// Why no model could score the event.
@@ -323,6 +326,7 @@ fn stored_event(about: &About, record: &Record<'_>) -> Event {
         scores: about.scores.iter().cloned().zip(record.scores()).collect(),
         rung: header.rung,
         engine: engine_name(header.engine),
+        unit: VectorUnit::of_code(header.unit).map(VectorUnit::name),
         degraded: header.flags & record::DEGRADED != 0,
         fault: fault_name(header.fault),
         guilty_model: (header.fault != 0)

@@ -53,6 +53,7 @@ pub use inspect::{Event, Extent, FieldInfo, Info, Place, RecordingInfo, RecordsI
 pub use lineup::NamedBundle;
 pub use model_info::{ModelInfo, Speed, model_info};
 pub use model_verify::{EngineVerification, ModelVerification, VerifyModelSettings, verify_model};
+pub use models::ModelEngine;
 pub use plan::Plan;
 pub use problems::DeviceLoss;
 pub use report::{DOCUMENT_VERSION, Ledger, Line, Report, Rung, RungKind, Stages, Stream, Throughput};

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use tamis_event::Schema;
 use tamis_menu::Menu;
-use tamis_model::{Bundle, Engine, engines};
+use tamis_model::{Bundle, Engine, Model, engines};
 use tamis_pipeline::Scorer;
 use tamis_port::Classifier;
 
 use crate::exit::OrFail;
-use crate::models::{load_bundle, read_menu};
+use crate::models::{ModelEngine, load_bundle, read_menu};
 use crate::{Exit, Failure};
 
 /// A bundle, and what its scores are called by.
@@ -103,15 +103,26 @@ impl Lineup {
         self.models.iter().flat_map(of).collect()
     }
 
+    /// The models, bound to a schema on an engine.
+    pub(crate) fn bind(&self, schema: &Schema, engine: Engine) -> Result<Vec<Model>, Failure> {
+        check_engine(engine)?;
+        self.models.iter().map(|(_, bundle)| bundle.bind(schema, engine).or_fail(Exit::Input)).collect()
+    }
+
+    /// What runs each of them.
+    pub(crate) fn model_engines(&self, bound: &[Model]) -> Vec<ModelEngine> {
+        self.models.iter().zip(bound).map(|((name, _), model)| ModelEngine::new(name, 0, model)).collect()
+    }
+
     /// What scores blocks of up to `batch` events of a schema on an engine.
     pub(crate) fn scorer(&self, schema: &Schema, engine: Engine, batch: usize) -> Result<Scorer, Failure> {
-        check_engine(engine)?;
-        let bind = |(_, bundle): &(String, Bundle)| {
-            let model = bundle.bind(schema, engine).or_fail(Exit::Input)?;
-            Ok(Box::new(model) as Box<dyn Classifier>)
-        };
-        Ok(Scorer::new(self.models.iter().map(bind).collect::<Result<_, Failure>>()?, batch))
+        Ok(scorer(self.bind(schema, engine)?, batch))
     }
+}
+
+/// What scores blocks of up to `batch` events with these models.
+pub(crate) fn scorer(models: Vec<Model>, batch: usize) -> Scorer {
+    Scorer::new(models.into_iter().map(|model| Box::new(model) as Box<dyn Classifier>).collect(), batch)
 }
 
 /// The engines that are there, the reference first.

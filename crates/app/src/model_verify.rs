@@ -37,7 +37,7 @@ pub struct ModelVerification {
     pub problem: Option<String>,
     /// The engines; none if the files are wrong.
     pub engines: Vec<EngineVerification>,
-    /// Engines that the model is calibrated for and that were not asked all the same, with the reasons.
+    /// Engines that are there and cannot run the model, with the reasons; none if engines were asked for.
     pub unchecked: Vec<String>,
 }
 
@@ -95,14 +95,14 @@ pub fn verify_model(settings: &VerifyModelSettings) -> Result<ModelVerification,
     found.model = Some(format!("{} {}", bundle.name(), bundle.version()));
     let is_given = schema.is_some();
     let schema = schema.map_or_else(|| bundle.own_schema(), Ok).or_fail(Exit::Input)?;
-    if settings.engines.is_empty() && bundle.calibration().is_some() {
+    if settings.engines.is_empty() {
         let why = |engine: Engine| {
             let why = bundle.unfit_with(engine, &schema)?;
             let lacks_types = !is_given && bundle.unfit_for(engine).is_none();
             let why = if lacks_types { NO_TYPES.into() } else { why };
             Some(format!("{engine} was not checked: {why}"))
         };
-        found.unchecked = Engine::REDUCED.into_iter().filter_map(why).collect();
+        found.unchecked = engines_found().into_iter().filter_map(why).collect();
     }
     let fits = |engine: &Engine| bundle.unfit_with(*engine, &schema).is_none();
     let engines = match &settings.engines[..] {

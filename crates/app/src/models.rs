@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tamis_event::Schema;
 use tamis_menu::{CompiledMenu, Menu, MenuErrors};
-use tamis_model::{Bundle, Engine, Model};
+use tamis_model::{Bundle, Engine, Model, VectorUnit};
 use tamis_pipeline::{Choice, Judge, Provenance};
 use tamis_port::Classifier;
 use tamis_source::FileKind;
@@ -23,10 +24,49 @@ pub(crate) struct Rules {
     /// The choices of each model, best first, with the menu's name for the model.
     pub(crate) bundles: Vec<(String, Vec<Bundle>)>,
     models: Vec<Vec<Bound>>,
-    /// What runs them, where the user left it open.
-    pub(crate) engine: Engine,
     pub(crate) provenance: Provenance,
 }
+
+/// What runs a bundle of the menu.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ModelEngine {
+    /// The menu's name for the model.
+    pub model: String,
+    /// 0 for the bundle that the menu names first, k for its k-th fallback.
+    pub choice: usize,
+    /// The engine.
+    pub engine: String,
+    /// Why it is not the fused kernels, if the choice was left to this program.
+    pub why_not_fused: Option<String>,
+}
+
+impl ModelEngine {
+    pub(crate) fn new(model: &str, choice: usize, bound: &Model) -> Self {
+        let (model, engine) = (model.to_owned(), bound.engine().to_string());
+        Self { model, choice, engine, why_not_fused: bound.why_not_fused().map(Into::into) }
+    }
+
+    /// A sentence, if there is something to say.
+    pub fn note(&self) -> Option<String> {
+        let Self { model, choice, engine, why_not_fused } = self;
+        let fallback = if *choice == 0 { String::new() } else { format!(", fallback {choice},") };
+        why_not_fused
+            .as_ref()
+            .map(|why| format!("model '{model}'{fallback} runs on {engine}, not on fused: {why}"))
+    }
+}
+
+/// The engines of several bundles, in order: one word if it is the same for all.
+pub(crate) fn words(engines: impl Iterator<Item = Engine>) -> String {
+    let mut words: Vec<String> = engines.map(|engine| engine.to_string()).collect();
+    if words.iter().all(|word| *word == words[0]) {
+        words.truncate(1);
+    }
+    if words.is_empty() { NO_ENGINE.into() } else { words.join(",") }
+}
+
+/// Where there is no model.
+const NO_ENGINE: &str = "none";
 
 /// A bundle on the engine of the run and, if that can be lost, on the one that cannot.
 #[derive(Clone, Debug)]
@@ -78,11 +118,40 @@ impl Rules {
         bundles.iter().try_for_each(|(name, choices)| same_outputs(name, choices))?;
         let scores = score_names(&bundles);
         let compiled = Arc::new(menu.compile(schema, &scores).or_fail(Exit::Input)?);
-        let engine = settle(engine, bundles.iter().flat_map(|(_, choices)| choices));
-        let models = bind_all(&bundles, schema, engine)?;
+        let models = bind_all(&bundles, schema, |_| engine)?;
         let model_hash = if bundles.is_empty() { 0 } else { joint_hash(&bundles) };
-        let provenance = Provenance { schema_id: schema.id(), model_hash };
-        Ok(Self { menu, compiled, bundles, models, engine, provenance })
+        let unit = VectorUnit::of_this_cpu().code();
+        let provenance = Provenance { schema_id: schema.id(), model_hash, unit };
+        Ok(Self { menu, compiled, bundles, models, provenance })
+    }
+
+    /// What runs each choice of each model, in the menu's order.
+    fn engines(&self) -> impl Iterator<Item = Engine> {
+        self.models.iter().flatten().map(|bound| bound.own.engine())
+    }
+
+    /// The same in words: one if it is the same for all.
+    pub(crate) fn device(&self) -> String {
+        words(self.engines())
+    }
+
+    /// The same with names and reasons.
+    pub(crate) fn model_engines(&self) -> Vec<ModelEngine> {
+        let of = |((name, _), choices): (&(String, Vec<Bundle>), &Vec<Bound>)| -> Vec<ModelEngine> {
+            let choices = choices.iter().enumerate();
+            choices.map(|(choice, bound)| ModelEngine::new(name, choice, &bound.own)).collect()
+        };
+        self.bundles.iter().zip(&self.models).flat_map(of).collect()
+    }
+
+    /// Events of a block that are worth the while of every engine.
+    pub(crate) fn block_events(&self) -> usize {
+        self.engines().map(Engine::block_events).max().unwrap_or(Engine::Auto.block_events())
+    }
+
+    /// Do all models run on the deciding threads?
+    pub(crate) fn is_on_cpu(&self) -> bool {
+        self.engines().all(Engine::is_cpu)
     }
 
     /// Names of all scores, in the order of their columns.
@@ -106,9 +175,9 @@ impl Rules {
         Judge::new(self.choices(), self.compiled.clone(), self.provenance, JUDGED_AT_ONCE)
     }
 
-    /// The same on another engine, if that is here.
-    pub(crate) fn judge_on(&self, engine: Engine, schema: &Schema) -> Result<Judge, Failure> {
-        let models = bind_all(&self.bundles, schema, engine)?;
+    /// The same on other engines, one for each choice of each model in the menu's order, if they are here.
+    pub(crate) fn judge_on(&self, engines: &[Engine], schema: &Schema) -> Result<Judge, Failure> {
+        let models = bind_all(&self.bundles, schema, |choice| engines[choice])?;
         let choices = models.iter().map(|choices| choices.iter().map(Bound::choice).collect()).collect();
         Ok(Judge::new(choices, self.compiled.clone(), self.provenance, JUDGED_AT_ONCE))
     }
@@ -152,29 +221,32 @@ impl Bound {
     }
 }
 
-/// The engine that these bundles run on: one for all. Without any it is the reference, which needs nothing.
-pub(crate) fn settle<'a>(engine: Engine, bundles: impl Iterator<Item = &'a Bundle>) -> Engine {
-    let mut bundles = bundles.peekable();
-    match engine {
-        _ if bundles.peek().is_none() => REFERENCE,
-        Engine::Auto if bundles.all(|bundle| bundle.best_engine() == Engine::Fused) => Engine::Fused,
-        Engine::Auto => REFERENCE,
-        engine => engine,
-    }
-}
-
-/// Binds every choice of every model, with its stand-in.
+/// Binds every choice of every model, with its stand-in; `engine` says what runs a choice, by its number among all.
 fn bind_all(
     bundles: &[(String, Vec<Bundle>)],
     schema: &Schema,
-    engine: Engine,
+    engine: impl Fn(usize) -> Engine,
 ) -> Result<Vec<Vec<Bound>>, Failure> {
-    let bind = |bundle: &Bundle| {
-        let on = |engine| bundle.bind(schema, engine).or_fail(Exit::Input);
+    let mut number = 0;
+    let mut bind = |name: &str, choice: usize, bundle: &Bundle| {
+        let engine = engine(number);
+        number += 1;
+        let place = match choice {
+            0 if bundle.name() == name => String::new(),
+            0 => format!("model '{name}' of the menu: "),
+            choice => format!("model '{name}' of the menu, fallback {choice}: "),
+        };
+        let on =
+            |engine| bundle.bind(schema, engine).map_err(|why| format!("{place}{why}")).or_fail(Exit::Input);
         let stand_in = (!engine.is_cpu()).then(|| on(REFERENCE)).transpose()?;
         Ok(Bound { own: on(engine)?, stand_in })
     };
-    bundles.iter().map(|(_, choices)| choices.iter().map(bind).collect()).collect()
+    let mut all = Vec::new();
+    for (name, choices) in bundles {
+        let choices = choices.iter().enumerate().map(|(choice, bundle)| bind(name, choice, bundle));
+        all.push(choices.collect::<Result<_, Failure>>()?);
+    }
+    Ok(all)
 }
 
 /// The scores of every choice stand in the same columns.

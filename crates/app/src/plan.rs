@@ -67,7 +67,7 @@ impl Plan {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Failure> {
         let workers = settings.workers.unwrap_or_else(|| Cpus::of_process(&settings.pin).for_workers());
-        let batch = settings.batch.unwrap_or(rules.engine.block_events());
+        let batch = settings.batch.unwrap_or(rules.block_events());
         let limits = Limits::new(workers, batch, recording.schema.record_len()).or_fail(Exit::Settings)?;
         let wanted = settings.name.clone().unwrap_or(name);
         let run_name = tamis_store::claim_run_name(&settings.out, &wanted).map_err(|error| {
@@ -165,7 +165,7 @@ impl Plan {
                     word("menu", self.rules.menu.name().into()),
                     word("menu_hash", format!("{:016x}", self.rules.compiled.hash_prefix())),
                     word("model_hash", format!("{:016x}", self.rules.provenance.model_hash)),
-                    word("engine", self.rules.engine.to_string()),
+                    word("engine", self.rules.device()),
                 ]
                 .into_iter()
                 .chain(deadline),

@@ -8,7 +8,7 @@ use tamis_ledger::{Corrupt, Counts, Dropped, Errored, FrameTally, Quantiles, Sto
 use tamis_menu::CompiledMenu;
 use tamis_pipeline::{Limits, Outcome, Pace};
 
-use crate::models::Rules;
+use crate::models::{ModelEngine, Rules};
 use crate::problems::{DeviceLoss, device_losses, problems};
 use crate::{Exit, Settings};
 
@@ -58,8 +58,10 @@ pub struct Report {
     pub batch: usize,
     /// Most bytes that output blocks and ids may take together, whatever comes.
     pub bytes_max: usize,
-    /// What ran the models, until one of `device_losses`; `none` if there were none.
+    /// What ran the models, until one of `device_losses`: a word if it was the same for all, else one for each of `models`; `none` if there were none.
     pub device: String,
+    /// What ran each bundle, and why.
+    pub models: Vec<ModelEngine>,
     /// Devices that were lost, as each worker noticed; from the first event on.
     pub device_losses: Vec<DeviceLoss>,
     /// Input rate in Hz that line rates are quoted at.
@@ -259,7 +261,8 @@ impl Report {
             admitted_apart: outcome.admitted_apart,
             batch: limits.batch(),
             bytes_max: limits.bytes_max(),
-            device: if rules.bundles.is_empty() { "none".into() } else { rules.engine.to_string() },
+            device: rules.device(),
+            models: rules.model_engines(),
             device_losses,
             input_rate_hz: rate_hz,
             problems,

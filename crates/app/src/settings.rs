@@ -18,7 +18,7 @@ pub struct Settings {
     pub name: Option<String>,
     /// Model bundles that replace those of the menu, by the menu's name for the model. Its fallbacks stay.
     pub models: Vec<(String, PathBuf)>,
-    /// What runs the models.
+    /// What runs the models; by default what is found by trial for each.
     pub engine: Engine,
     /// Deciding threads; by default one per core, or per CPU that they are kept on.
     pub workers: Option<usize>,
@@ -52,7 +52,7 @@ impl Settings {
             out: out.into(),
             name: None,
             models: Vec::new(),
-            engine: Engine::Flex,
+            engine: Engine::Auto,
             workers: None,
             pin: Vec::new(),
             batch: None,

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use tamis_app::{Event, Exit, Plan, Report, Settings, Verification, cat, info, verify};
+use tamis_app::{Event, Exit, ImportSettings, Plan, Report, Settings, Verification, cat, info, verify};
 use tamis_event::Schema;
 use tamis_event::record::{self, Record, RecordHeader};
+use tamis_model::{Engine, VectorUnit};
 use tamis_port::{Sink, Stored};
 use tamis_store::{Bundle, Durable, McapSink, Provenance, Reader, StreamPlan};
 
@@ -227,6 +228,15 @@ fn late_events_are_kept_by_hash_and_verified_as_late() {
 
 /// Copies a file with other record headers and other words about the run.
 fn forge(file: &Path, words: &[(&str, &str)], change: impl Fn(&mut RecordHeader)) -> PathBuf {
+    forge_all(file, words, |header, _, _| change(header))
+}
+
+/// The same with other lines and other scores.
+fn forge_all(
+    file: &Path,
+    words: &[(&str, &str)],
+    change: impl Fn(&mut RecordHeader, &mut Vec<u64>, &mut Vec<f32>),
+) -> PathBuf {
     let mut reader = Reader::open(file).unwrap();
     let models = reader.attachments().iter().filter_map(|attachment| {
         let name = attachment.name.strip_prefix("model-")?.strip_suffix(".tar")?;
@@ -251,10 +261,12 @@ fn forge(file: &Path, words: &[(&str, &str)], change: impl Fn(&mut RecordHeader)
     while let Some(entry) = reader.next_record().unwrap() {
         let old = Record::parse(entry.record).unwrap();
         let mut header = *old.header();
-        change(&mut header);
-        let (passed, kept): (Vec<u64>, Vec<u64>) = (old.passed().collect(), old.kept().collect());
+        let mut passed: Vec<u64> = old.passed().collect();
+        let kept: Vec<u64> = old.kept().collect();
+        let mut scores: Vec<f32> = old.scores().collect();
+        change(&mut header, &mut passed, &mut scores);
         let mut bytes = Vec::new();
-        record::append(header, &passed, &kept, old.scores(), old.event(), &mut bytes);
+        record::append(header, &passed, &kept, scores.into_iter(), old.event(), &mut bytes);
         let (event_id, time_ns) = (header.event_id, header.time_ns);
         sink.write(Stored { event_id, time_ns, record: &bytes }).unwrap();
     }
@@ -265,7 +277,8 @@ fn forge(file: &Path, words: &[(&str, &str)], change: impl Fn(&mut RecordHeader)
 fn verify_repeats_what_the_record_says_and_admits_what_it_cannot() {
     let folder = tempfile::tempdir().unwrap();
     let menu = menu(folder.path(), "", "");
-    let (_, files) = run(&menu, &folder.path().join("a"), |_| ());
+    // On the reference: it can stand in.
+    let (_, files) = run(&menu, &folder.path().join("a"), |settings| settings.engine = Engine::Flex);
     let (physics, error) = (&files["physics"], &files["error"]);
     let stored = verify(physics).unwrap().events;
     let outcome = |found: &Verification| (found.exit(), found.reproduced, found.unchecked, found.different);
@@ -298,4 +311,105 @@ fn verify_repeats_what_the_record_says_and_admits_what_it_cannot() {
     assert_eq!(outcome(&device), (Exit::Done, 0, errors, 0));
     let innocent = verify(&forge(error, &[], |header| header.guilty_model = 0)).unwrap();
     assert_eq!(outcome(&innocent), (Exit::Gate, 0, 0, errors));
+}
+
+#[test]
+fn scores_with_other_last_bits_from_another_cpu_are_the_same_decision() {
+    let folder = tempfile::tempdir().unwrap();
+    let menu = sample("menus/l1-anomaly.toml");
+    let on = |engine: Engine, out: &str| {
+        run(&menu, &folder.path().join(out), |settings| settings.engine = engine).1["physics"].clone()
+    };
+    let outcome = |found: &Verification| {
+        (found.exit(), found.reproduced, found.other_bits, found.flipped, found.different)
+    };
+    let (flex, fused) = (on(Engine::Flex, "flex"), on(Engine::Fused, "fused"));
+    let stored = verify(&flex).unwrap().events;
+    assert_eq!(outcome(&verify(&flex).unwrap()), (Exit::Done, stored, 0, 0, 0));
+    let here = VectorUnit::of_this_cpu().code();
+    let unit_of = |file: &Path| {
+        *Record::parse(Reader::open(file).unwrap().next_record().unwrap().unwrap().record).unwrap().header()
+    };
+    assert_eq!((unit_of(&flex).unit, unit_of(&fused).unit), (here, 0));
+
+    let elsewhere = if here == 1 { 2 } else { 1 };
+    let nudge = |scores: &mut Vec<f32>| {
+        scores.iter_mut().for_each(|score| *score = f32::from_bits(score.to_bits() + 1));
+    };
+    // As another CPU may have scored them.
+    let found = verify(&forge_all(&flex, &[], |header, _, scores| {
+        header.unit = elsewhere;
+        nudge(scores);
+    }))
+    .unwrap();
+    assert_eq!(outcome(&found), (Exit::Done, 0, stored, 0, 0));
+    assert!(
+        found.notes.len() == 1 && found.notes[0].contains("same decision, other bits"),
+        "{:?}",
+        found.notes
+    );
+    // Whose lines were others: a cut lies between the scores.
+    let flipped = verify(&forge_all(&flex, &[], |header, passed, scores| {
+        header.unit = elsewhere;
+        passed[0] ^= 1;
+        nudge(scores);
+    }))
+    .unwrap();
+    assert_eq!(outcome(&flipped), (Exit::Gate, 0, 0, stored, 0));
+    assert!(flipped.findings[0].contains("flips: the last bits of score 0"), "{:?}", flipped.findings);
+    // Another CPU explains last bits, and nothing else.
+    let farther = verify(&forge_all(&flex, &[], |header, _, scores| {
+        header.unit = elsewhere;
+        scores[1] += 0.01;
+    }))
+    .unwrap();
+    assert_eq!(outcome(&farther), (Exit::Gate, 0, 0, 0, stored));
+    let lines = verify(&forge_all(&flex, &[], |header, passed, _| {
+        header.unit = elsewhere;
+        passed[0] ^= 1;
+    }))
+    .unwrap();
+    assert_eq!(outcome(&lines), (Exit::Gate, 0, 0, 0, stored));
+    // This CPU explains none, and the fused kernels have the same bits everywhere.
+    for file in [&flex, &fused] {
+        let same_cpu = verify(&forge_all(file, &[], |_, _, scores| nudge(scores))).unwrap();
+        assert_eq!(outcome(&same_cpu), (Exit::Gate, 0, 0, 0, stored));
+    }
+}
+
+#[test]
+fn each_model_runs_on_what_is_fast_and_right_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let onnx = Path::new(env!("CARGO_MANIFEST_DIR")).join("../graph/tests/models/torch_deepsets.onnx");
+    let fields = ["jets.pt", "jets.eta", "jets.phi", "met.pt", "met.phi"].join(",");
+    tamis_app::import(&ImportSettings {
+        file: onnx,
+        schema: sample("schemas/l1.toml"),
+        manifest: None,
+        inputs: Some(fields),
+        outputs: Some(["a", "b", "c"].map(String::from).into()),
+        name: None,
+        golden: None,
+        events: None,
+        out: folder.path().join("sets"),
+        overwrite: false,
+    })
+    .unwrap();
+    let text = fs::read_to_string(sample("menus/l1.toml")).unwrap();
+    let text = text.replace("\"../models/topo\"", &format!("{:?}", sample("models/topo")))
+        + "\n[[model]]\nname = 'sets'\nbundle = 'sets'\n[[line]]\nname = 'sets'\nwhen = 'sets.a > sets.b'\nstreams = ['physics']\n";
+    let menu = folder.path().join("menu.toml");
+    fs::write(&menu, text).unwrap();
+    let (report, files) = run(&menu, &folder.path().join("out"), |_| ());
+    assert_eq!(report.device, "fused,flex");
+    let [topo, sets] = &report.models[..] else { panic!("{:?}", report.models) };
+    assert_eq!((topo.engine.as_str(), &topo.note()), ("fused", &None));
+    let note = sets.note().unwrap();
+    assert!(note.starts_with("model 'sets' runs on flex, not on fused: operator "), "{note}");
+    assert!(check(&files) > 100);
+    let header =
+        *Record::parse(Reader::open(&files["physics"]).unwrap().next_record().unwrap().unwrap().record)
+            .unwrap()
+            .header();
+    assert_eq!((header.engine, header.unit), (record::SEVERAL_ENGINES, VectorUnit::of_this_cpu().code()));
 }

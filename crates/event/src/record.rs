@@ -17,6 +17,8 @@ pub const MAGIC: [u8; 4] = *b"TAMR";
 pub const VERSION: u16 = 1;
 /// Bytes before the line words.
 pub const HEADER_LEN: usize = 80;
+/// [`RecordHeader::engine`] of the reference engine, the bits of whose scores depend on the CPU.
+pub const FLEX: u8 = 1;
 /// [`RecordHeader::engine`] if the models of the event's rung ran on different engines.
 pub const SEVERAL_ENGINES: u8 = 255;
 /// [`RecordHeader::guilty_model`] of a fault that is no model's.
@@ -70,7 +72,7 @@ pub struct RecordHeader {
     pub n_words: u16,
     /// Number of scores.
     pub n_scores: u16,
-    /// What computed the scores: 0 nothing, 1 `flex`, 2 `gpu`, 3 `fused`, [`SEVERAL_ENGINES`].
+    /// What computed the scores: 0 nothing, [`FLEX`], 2 `gpu`, 3 `fused`, 4 `int16`, 5 `int8`, [`SEVERAL_ENGINES`].
     pub engine: u8,
     /// Rung of the fallback ladder; 0 is the models that the menu names first.
     pub rung: u8,
@@ -84,8 +86,9 @@ pub struct RecordHeader {
     pub block_last: u16,
     /// [`DEGRADED`]; the other bits must be 0.
     pub flags: u8,
-    /// Must be 0.
-    pub reserved: u8,
+    /// The vector unit that `flex` computed with, where a score is from there: 1 none with fused multiply-adds, 2 AVX2, 3 AVX-512, 4 NEON, 5 another.
+    /// Else 0: the scores have the same bits on every machine, or belong to a device.
+    pub unit: u8,
     /// Bytes of the event.
     pub event_len: u32,
     /// CRC32C of the record without these 4 bytes.

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use tamis_event::Schema;
 use tamis_graph::{Data, Graph, Source};
+use tamis_kernel::Isa;
 
 use crate::calibration::{self, Calibration};
 use crate::classifier::Model;
@@ -156,13 +157,23 @@ impl Bundle {
 
     /// Binds the model to the events of `schema` on an engine, checks that the golden vectors come out, and warms it up.
     pub fn bind(&self, schema: &Schema, engine: Engine) -> Result<Model, BindError> {
-        let engine = if engine == Engine::Auto { self.best_engine() } else { engine };
-        Model::bind(&self.manifest, &self.outputs, &self.graph, &self.golden, schema, engine)
+        match engine {
+            Engine::Auto => self.bind_by_trial(schema, Isa::best()),
+            engine => Model::bind(&self.manifest, &self.outputs, &self.graph, &self.golden, schema, engine),
+        }
     }
 
-    /// The engine that [`Engine::Auto`] means for this model alone.
-    pub fn best_engine(&self) -> Engine {
-        if self.unfit_for(Engine::Fused).is_none() { Engine::Fused } else { Engine::Flex }
+    /// Binds to the fused kernels with every check, or to the reference; [`Model::why_not_fused`] then has the reason.
+    fn bind_by_trial(&self, schema: &Schema, isa: Isa) -> Result<Model, BindError> {
+        let why = if cfg!(target_arch = "x86_64") && isa == Isa::Portable {
+            "this CPU lacks AVX2 and FMA, without which the fused kernels are slower".into()
+        } else {
+            match self.bind(schema, Engine::Fused) {
+                Ok(model) => return Ok(model),
+                Err(error) => error.reason(),
+            }
+        };
+        self.bind(schema, Engine::Flex).map(|model| model.instead_of_fused(why))
     }
 
     /// What it is that an engine cannot do for this model; `None` if it can run it.
@@ -416,4 +427,23 @@ fn unreadable(error: &std::io::Error) -> BundleFault {
 /// Lower-case hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn a_cpu_without_avx2_gets_the_reference() {
+        let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data-samples");
+        let schema =
+            Schema::parse(&fs::read(samples.join("schemas/l1.toml")).expect("a sample")).expect("a schema");
+        let bundle = Bundle::load(&samples.join("models/topo")).expect("a bundle");
+        let on = |isa| bundle.bind_by_trial(&schema, isa).expect("it can be bound");
+        assert_eq!(on(Isa::Avx2).engine(), Engine::Fused);
+        let slow = on(Isa::Portable);
+        assert_eq!(slow.engine(), Engine::Flex);
+        assert!(slow.clone().why_not_fused().is_some_and(|why| why.contains("lacks AVX2 and FMA")));
+    }
 }

@@ -41,6 +41,7 @@ use crate::weights::Golden;
 pub struct Model {
     bound: Arc<Bound>,
     golden: GoldenCheck,
+    why_not_fused: Option<Arc<str>>,
     /// Tiles that were given back; kept to reuse their memory.
     spare: Vec<Vec<f32>>,
     /// Tiles on their way, oldest first.
@@ -86,14 +87,15 @@ pub(crate) struct Bound {
 
 impl Clone for Model {
     fn clone(&self) -> Self {
-        Self::new(self.bound.clone(), self.golden)
+        Self { why_not_fused: self.why_not_fused.clone(), ..Self::new(self.bound.clone(), self.golden) }
     }
 }
 
 impl Model {
     fn new(bound: Arc<Bound>, golden: GoldenCheck) -> Self {
         let room = bound.network.fused().map(Fused::room);
-        Self { bound, golden, spare: Vec::new(), started: VecDeque::new(), room }
+        let (spare, started) = (Vec::new(), VecDeque::new());
+        Self { bound, golden, why_not_fused: None, spare, started, room }
     }
 
     pub(crate) fn bind(
@@ -144,6 +146,15 @@ impl Model {
     /// The engine that runs it.
     pub fn engine(&self) -> Engine {
         self.bound.engine
+    }
+
+    pub(crate) fn instead_of_fused(self, why: String) -> Self {
+        Self { why_not_fused: Some(why.into()), ..self }
+    }
+
+    /// Why it is on the reference and not on the fused kernels, if [`Engine::Auto`] tried those first.
+    pub fn why_not_fused(&self) -> Option<&str> {
+        self.why_not_fused.as_deref()
     }
 
     /// How its golden vectors came out on that engine.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use burn::tensor::Device;
+use tamis_event::record;
 use tamis_graph::Graph;
 use tamis_kernel::HiddenBits;
 
@@ -14,8 +15,7 @@ use crate::gpu;
 /// The engines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Engine {
-    /// burn's `flex` backend: the CPU, on the calling thread. The reference.
-    #[default]
+    /// burn's `flex` backend: the CPU, on the calling thread. The reference. The last bits of its scores depend on the CPU ([`VectorUnit`]).
     Flex,
     /// A graphics processor, by its number in the list of [`engines`].
     Gpu(usize),
@@ -27,7 +27,9 @@ pub enum Engine {
     Int16,
     /// The same with 8 bits behind the layers that allow it: for wide layers, and for networks that were trained to bear it.
     Int8,
-    /// The fused kernels if they can run every model, the reference otherwise. Never a device, never fewer bits: that is for the user to say.
+    /// Found by trial for each model: the fused kernels if they pass every check with it and this CPU is made for them, else the reference. Never a
+    /// device, never fewer bits: that is for the user to say.
+    #[default]
     Auto,
 }
 
@@ -63,7 +65,7 @@ pub fn engines() -> Vec<EngineStatus> {
     let flex = EngineStatus {
         name: Engine::Flex.to_string(),
         compiled: true,
-        found: Ok(format!("burn on the CPU, {}", vector_unit())),
+        found: Ok(format!("burn on the CPU, {}", VectorUnit::of_this_cpu().name())),
     };
     let fused = EngineStatus {
         name: Engine::Fused.to_string(),
@@ -89,18 +91,72 @@ pub fn engines() -> Vec<EngineStatus> {
     [flex, fused, int16, int8].into_iter().chain(gpu::engines()).collect()
 }
 
-/// The widest vectors of this processor that burn's products use.
-fn vector_unit() -> &'static str {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if is_x86_feature_detected!("avx512f") {
-            return "AVX-512";
+/// The vector instructions that `flex` computes with, as far as the bits of its scores depend on them: a fused multiply-add rounds once where a
+/// product and a sum round twice, and wider registers may add in another order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VectorUnit {
+    /// x86-64 without fused multiply-adds.
+    Baseline,
+    /// AVX2 and FMA.
+    Avx2,
+    /// AVX-512.
+    Avx512,
+    /// Arm's NEON.
+    Neon,
+    /// That of another processor.
+    Other,
+}
+
+impl VectorUnit {
+    const ALL: [Self; 5] = [Self::Baseline, Self::Avx2, Self::Avx512, Self::Neon, Self::Other];
+
+    /// That of this CPU.
+    pub fn of_this_cpu() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        {
+            let has_avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            let has_avx512 = is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512dq")
+                && is_x86_feature_detected!("avx512vl");
+            match (has_avx2, has_avx512) {
+                (true, true) => Self::Avx512,
+                (true, false) => Self::Avx2,
+                (false, _) => Self::Baseline,
+            }
         }
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-            return "AVX2";
+        #[cfg(not(target_arch = "x86_64"))]
+        {
+            if cfg!(target_arch = "aarch64") { Self::Neon } else { Self::Other }
         }
     }
-    "the vectors that every processor of its kind has"
+
+    /// Its name in tables and messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Baseline => "no fused multiply-adds",
+            Self::Avx2 => "AVX2",
+            Self::Avx512 => "AVX-512",
+            Self::Neon => "NEON",
+            Self::Other => "another processor",
+        }
+    }
+
+    /// Its number in a decision record (`SPEC.md` section 5 of the event crate); 0 is none.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Baseline => 1,
+            Self::Avx2 => 2,
+            Self::Avx512 => 3,
+            Self::Neon => 4,
+            Self::Other => 5,
+        }
+    }
+
+    /// That with this number in a decision record.
+    pub fn of_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|unit| unit.code() == code)
+    }
 }
 
 impl Engine {
@@ -119,7 +175,7 @@ impl Engine {
     /// Number in a decision record (`SPEC.md` section 5 of the event crate).
     pub fn code(self) -> u8 {
         match self {
-            Self::Flex | Self::Auto => 1,
+            Self::Flex | Self::Auto => record::FLEX,
             Self::Gpu(_) => 2,
             Self::Fused => 3,
             Self::Int16 => 4,
@@ -179,6 +235,14 @@ impl Engine {
         match self {
             Self::Gpu(_) => 4 * GPU_TILES[0],
             Self::Flex | Self::Fused | Self::Int16 | Self::Int8 | Self::Auto => 4096,
+        }
+    }
+
+    /// Does it give the same bits on every machine?
+    pub fn is_exact(self) -> bool {
+        match self {
+            Self::Fused | Self::Int16 | Self::Int8 => true,
+            Self::Flex | Self::Gpu(_) | Self::Auto => false,
         }
     }
 

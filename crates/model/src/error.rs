@@ -131,6 +131,16 @@ pub enum BindError {
     OwnSchema { model: String, message: String },
 }
 
+impl BindError {
+    /// What is wrong, without the names of model and engine where the sentence can do without them.
+    pub(crate) fn reason(&self) -> String {
+        match self {
+            Self::Engine { message, .. } => message.clone(),
+            other => other.to_string(),
+        }
+    }
+}
+
 /// No engine of this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no engine '{name}'; there is: {known}")]

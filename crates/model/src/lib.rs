@@ -35,7 +35,7 @@ pub use calibration::{Calibration, Calibrator, Tolerance};
 pub use checks::GoldenCheck;
 pub use classifier::Model;
 pub use describe::{Description, GoldenInfo, InputInfo, LayerInfo, Memory};
-pub use engine::{Engine, EngineStatus, engines};
+pub use engine::{Engine, EngineStatus, VectorUnit, engines};
 pub use error::{BindError, BundleError, BundleFault, UnknownEngine};
 pub use import::{BundleFiles, GoldenInputs, Import, ImportError};
 pub use manifest::{Training, TrainingData};

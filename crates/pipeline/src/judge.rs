@@ -26,6 +26,8 @@ pub struct Provenance {
     pub schema_id: u64,
     /// First 8 bytes of the SHA-256 over the models in use, 0 without a model.
     pub model_hash: u64,
+    /// The vector unit of this CPU, as the record counts it.
+    pub unit: u8,
 }
 
 /// Where one record stands among the records of a block, and who gets it.
@@ -206,6 +208,17 @@ impl Judge {
         }
     }
 
+    /// The rung that an event of the last block reached, and its scores there.
+    pub fn scores(&self, event: usize) -> (u8, impl Iterator<Item = f32>) {
+        let scores = &self.scoring.scores;
+        (self.scoring.rung(event).0, (0..scores.columns()).map(move |column| scores.column(column)[event]))
+    }
+
+    /// The vector unit, for engines whose bits depend on it.
+    fn unit(&self, engine: u8) -> u8 {
+        if matches!(engine, record::FLEX | record::SEVERAL_ENGINES) { self.provenance.unit } else { 0 }
+    }
+
     /// What the record of an event says, whatever was decided.
     fn header(&self, block: &Block, event: usize) -> RecordHeader {
         let (span, event_id, _) = block.event(event);
@@ -227,6 +240,7 @@ impl Judge {
         let (rung, scored) = self.scoring.rung(event);
         let mut header = RecordHeader {
             engine: scored.engine,
+            unit: self.unit(scored.engine),
             rung,
             flags: if scored.degraded { record::DEGRADED } else { 0 },
             ..self.header(block, event)
@@ -236,7 +250,7 @@ impl Judge {
         };
         (header.fault, header.guilty_model) = (fault_code(cause), model);
         if cause == Errored::Deadline {
-            (header.engine, header.flags) = (0, 0);
+            (header.engine, header.unit, header.flags) = (0, 0, 0);
         }
         // A model that failed is no model's verdict, and there is the last rung. A number that is none is nobody's.
         if let Some(last) = self.menu.pass_through()

@@ -183,7 +183,7 @@ fn bench_of(
         menu,
         models: (0..case.workers).map(|_| models()).collect(),
         sinks: streams.iter().enumerate().map(sink).collect(),
-        provenance: Provenance { schema_id: schema.id(), model_hash: 7 },
+        provenance: Provenance { schema_id: schema.id(), model_hash: 7, unit: 2 },
         limits: Limits::new(case.workers, case.batch, schema.record_len()).unwrap().tight(),
         pace: case.pace,
         deadline: case.deadline,

@@ -97,7 +97,7 @@ impl Conditions {
                 main.rules.compiled.hash_prefix(),
                 main.rules.provenance.model_hash
             ),
-            device: main.rules.engine.to_string(),
+            device: main.rules.device(),
             event_bytes: main.stream.schema.record_len(),
             frame_events: main.stream.events as f64 / main.stream.frames() as f64,
             batch: bed.batch,

@@ -104,7 +104,7 @@ impl Default for BenchSettings {
         Self {
             input: None,
             models: Vec::new(),
-            engine: Engine::Flex,
+            engine: Engine::Auto,
             workers: Vec::new(),
             pin: Vec::new(),
             busy_poll: Duration::ZERO,
@@ -387,7 +387,7 @@ fn sizes(settings: &BenchSettings, bed: &Bed) -> Result<Vec<Cell>, Failure> {
 /// Names of the models and their multiply-adds per event, where a CPU does them.
 fn multiply_adds(rules: &Rules) -> Vec<(String, u64)> {
     let count = |(name, choices): &(String, Vec<tamis_model::Bundle>)| {
-        (name.clone(), if rules.engine.is_cpu() { choices[0].multiply_adds() } else { 0 })
+        (name.clone(), if rules.is_on_cpu() { choices[0].multiply_adds() } else { 0 })
     };
     rules.bundles.iter().map(count).collect()
 }

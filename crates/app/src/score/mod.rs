@@ -7,12 +7,12 @@ use std::time::Instant;
 
 use serde::Serialize;
 use tamis_ledger::{Corrupt, Counts, Errored};
-use tamis_model::Engine;
+use tamis_model::{Engine, Model};
 
 use crate::blocks::{self, Blocks, SoFar};
 use crate::frames::Frames;
-use crate::lineup::{Lineup, lost_device};
-use crate::models::settle;
+use crate::lineup::{Lineup, lost_device, scorer};
+use crate::models::{ModelEngine, words};
 use crate::{Exit, Failure, NamedBundle};
 use rows::Rows;
 
@@ -46,8 +46,10 @@ pub struct Scored {
     pub errored: Counts<Errored>,
     /// Lost frames and stretches of bytes, by cause.
     pub corrupt: Counts<Corrupt>,
-    /// What ran the models.
+    /// What ran the models: a word if it was the same for all, else one for each of `models`.
     pub device: String,
+    /// What ran each model, and why.
+    pub models: Vec<ModelEngine>,
     /// How long reading, scoring and writing took.
     pub seconds: f64,
     /// What went wrong, one sentence each.
@@ -61,8 +63,10 @@ pub fn score(settings: &ScoreSettings, mut progress: impl FnMut(SoFar)) -> Resul
     rows::may_write(&settings.out, settings.overwrite)?;
     let lineup = Lineup::load(&settings.models)?;
     let mut blocks = Blocks::new(Frames::open(&settings.input)?)?;
-    let engine = settle(settings.engine, lineup.models.iter().map(|(_, bundle)| bundle));
-    let mut scorer = lineup.scorer(blocks.schema(), engine, blocks.batch())?;
+    let bound = lineup.bind(blocks.schema(), settings.engine)?;
+    let models = lineup.model_engines(&bound);
+    let device = words(bound.iter().map(Model::engine));
+    let mut scorer = scorer(bound, blocks.batch());
     let scores = lineup.score_names();
     let begin = Instant::now();
     let (mut block, mut errored) = (blocks.block(), Counts::<Errored>::default());
@@ -71,7 +75,7 @@ pub fn score(settings: &ScoreSettings, mut progress: impl FnMut(SoFar)) -> Resul
     }
     let mut rows = Rows::create(&settings.out, &scores, settings.overwrite)?;
     loop {
-        scorer.score(&block).map_err(|message| lost_device(engine, &message))?;
+        scorer.score(&block).map_err(|message| lost_device(settings.engine, &message))?;
         scorer.faults().for_each(|(_, cause)| errored.add(cause, 1));
         if !rows.append(&block, scorer.scores())? {
             break;
@@ -96,7 +100,8 @@ pub fn score(settings: &ScoreSettings, mut progress: impl FnMut(SoFar)) -> Resul
         bytes,
         errored,
         corrupt: blocks.corrupt,
-        device: engine.to_string(),
+        device,
+        models,
         seconds: begin.elapsed().as_secs_f64(),
         problems,
         exit: exit.code(),

@@ -41,8 +41,8 @@ pub(crate) struct Args {
     /// Measure these parts only: probes, stages, speed, sizes, latency; or engines, which no other run measures
     #[arg(long, value_name = "PARTS", value_delimiter = ',', value_parser = or_words(section, PARTS))]
     only: Vec<Section>,
-    /// What runs the models; tamis doctor lists what is there
-    #[arg(long, value_name = "ENGINE", default_value_t = Engine::Flex, value_parser = or_words(Engine::from_str, ENGINES))]
+    /// What runs the models; auto finds out for each what is fast and right here, tamis doctor lists what there is
+    #[arg(long, value_name = "ENGINE", default_value_t = Engine::Auto, value_parser = or_words(Engine::from_str, ENGINES))]
     device: Engine,
     /// Numbers of deciding threads, such as 1,2 [default: powers of two up to one per core, or per CPU of --pin]
     #[arg(long, value_name = "N", value_delimiter = ',', value_parser = units::number, allow_hyphen_values = true)]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use tamis_app::{Exit, Failure, Plan, Settings};
+use tamis_app::{Exit, Failure, ModelEngine, Plan, Settings};
 use tamis_model::Engine;
 use tamis_pipeline::Pace;
 use tamis_store::Durable;
@@ -36,8 +36,8 @@ pub(crate) struct Args {
     /// Use this bundle for a model of the menu; can be given several times
     #[arg(long, value_name = "NAME=BUNDLE", value_parser = model)]
     model: Vec<(String, PathBuf)>,
-    /// What runs the models; tamis doctor lists what is there
-    #[arg(long, value_name = "ENGINE", default_value_t = Engine::Flex, value_parser = or_words(Engine::from_str, ENGINES))]
+    /// What runs the models; auto finds out for each what is fast and right here, tamis doctor lists what there is
+    #[arg(long, value_name = "ENGINE", default_value_t = Engine::Auto, value_parser = or_words(Engine::from_str, ENGINES))]
     device: Engine,
     /// Deciding threads [default: one per core, or per CPU of --pin]
     #[arg(long, value_name = "N", value_parser = units::number, allow_hyphen_values = true)]
@@ -102,6 +102,7 @@ impl Run for Args {
         } else {
             print(&report::render(&report, self.pace == Pace::Flat))?;
         }
+        report.models.iter().filter_map(ModelEngine::note).for_each(say);
         report.problems.iter().for_each(say);
         Ok(report.exit())
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use tamis_app::{Exit, Failure, NamedBundle, ScoreSettings, Scored};
+use tamis_app::{Exit, Failure, ModelEngine, NamedBundle, ScoreSettings, Scored};
 use tamis_model::Engine;
 
 use super::model::named_bundle;
@@ -28,8 +28,8 @@ pub(crate) struct Args {
     /// The table (.npy or .csv), or - for CSV on standard output
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// What runs the models; tamis doctor lists what is there
-    #[arg(long, value_name = "ENGINE", default_value_t = Engine::Flex, value_parser = or_words(Engine::from_str, ENGINES))]
+    /// What runs the models; auto finds out for each what is fast and right here, tamis doctor lists what there is
+    #[arg(long, value_name = "ENGINE", default_value_t = Engine::Auto, value_parser = or_words(Engine::from_str, ENGINES))]
     device: Engine,
     /// Replace the table if it exists
     #[arg(long)]
@@ -72,6 +72,7 @@ impl Run for Args {
         } else if !to_stdout {
             print(&render(&scored))?;
         }
+        scored.models.iter().filter_map(ModelEngine::note).for_each(say);
         scored.problems.iter().for_each(say);
         Ok(scored.exit())
     }

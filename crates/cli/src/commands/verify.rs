@@ -13,8 +13,10 @@ use crate::table::Table;
 /// Check files: every checksum, and every decision made again
 ///
 /// A stored file carries its menu and models; each event is decided again with them and must come out the same, bit for bit. Of a recording,
-/// frames and checksums are checked. Any difference or damage ends in exit code 76. An event that was late is decided as one that is late; an
-/// event that was scored on an engine that is not here is not decided again, and counted.
+/// frames and checksums are checked. Any difference or damage ends in exit code 76. The last bits of scores of the engines flex and gpu depend on the
+/// machine: made elsewhere, they may differ here within the tolerance of the bundle, which is counted as "other bits" and is no difference; an event
+/// that a cut then decides otherwise is counted as "flipped" and is one. An event that was late is decided as one that is late; an event that was
+/// scored on an engine that is not here is not decided again, and counted.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Stored events (.mcap) or recordings (.tmf, .tmf.zst)
@@ -66,7 +68,7 @@ impl Run for Args {
         for File { file, found } in &verified.files {
             found.notes.iter().for_each(|note| say(format_args!("{file}: {note}")));
             found.findings.iter().for_each(|finding| say(format_args!("{file}: {finding}")));
-            let silent = (found.damaged + found.different).saturating_sub(found.findings.len() as u64);
+            let silent = (found.damaged + found.different + found.flipped).saturating_sub(found.findings.len() as u64);
             if silent > 0 {
                 say(format_args!("{file}: and {}", counted(silent, "more finding")));
             }
@@ -79,6 +81,10 @@ impl Run for Args {
 fn render(files: &[File]) -> String {
     let mut table = Table::default().left("Verdict").right("events").right("reproduced");
     let is_partial = files.iter().any(|file| file.found.unchecked > 0);
+    let has_other_bits = files.iter().any(|file| file.found.other_bits + file.found.flipped > 0);
+    if has_other_bits {
+        table = table.right("other\nbits").right("flipped");
+    }
     if is_partial {
         table = table.right("unchecked");
     }
@@ -87,10 +93,12 @@ fn render(files: &[File]) -> String {
         let verdict = match found.exit() {
             Exit::Done if found.unchecked > 0 => "in part",
             Exit::Done => "good",
+            _ if found.different + found.damaged == 0 => "flips",
             _ => "BAD",
         };
-        let counts = [Some(found.events), Some(found.reproduced), is_partial.then_some(found.unchecked)];
-        let counts = counts.into_iter().chain([Some(found.different), Some(found.damaged)]).flatten().map(grouped);
+        let elsewhere = has_other_bits.then_some([found.other_bits, found.flipped]);
+        let counts = [found.events, found.reproduced].into_iter().chain(elsewhere.into_iter().flatten());
+        let counts = counts.chain(is_partial.then_some(found.unchecked)).chain([found.different, found.damaged]).map(grouped);
         table.row(std::iter::once(verdict.to_string()).chain(counts).chain([file.clone()]));
     }
     table.render()

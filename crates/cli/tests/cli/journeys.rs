@@ -147,8 +147,8 @@ fn events_as_a_table() {
             "                                      twice",
             "event  run  segment  rung  engine    .score    x      n  kept by",
             "─────  ───  ───────  ────  ──────  ────────  ───  ─────  ───────",
-            "    5    1        0     0  flex    300.0000  150     -3  high",
-            "    7    1        0     0  flex    200.0000  100  12345  high",
+            "    5    1        0     0  fused   300.0000  150     -3  high",
+            "    7    1        0     0  fused   200.0000  100  12345  high",
         ]
     );
     let one = lab.tamis("cat t.tmf --event 6 --fields n,x");

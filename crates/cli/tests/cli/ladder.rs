@@ -54,7 +54,7 @@ fn without_a_last_rung_what_no_model_can_score_is_in_the_error_stream() {
     let verdict = &lost[1]["verdict"];
     assert_eq!(
         (&lost[1]["event"], &verdict["rung"], &verdict["engine"]),
-        (&json!(5), &json!(1), &json!("flex"))
+        (&json!(5), &json!(1), &json!("fused"))
     );
     assert_eq!((&verdict["fault"], &verdict["guilty_model"]), (&json!("not_finite"), &json!("twice")));
     assert_eq!(verdict["block"], json!({"index": 5, "events": 6}));

@@ -70,7 +70,15 @@ fn trees_chains_and_images_are_the_same_on_the_fused_kernels() {
             golden,
         };
         let bundle = bundle(&import);
-        if bundle.best_engine() != Engine::Fused {
+        // What fused cannot run is on the reference, and says so.
+        let best = bundle.bind(&schema, Engine::Auto).unwrap();
+        let why = bundle.unfit_for(Engine::Fused);
+        assert_eq!(
+            (best.engine() == Engine::Flex, best.why_not_fused()),
+            (why.is_some(), why.as_deref()),
+            "{name}"
+        );
+        if why.is_some() {
             continue;
         }
         let reference = scores(&bundle, &schema, Engine::Flex, &rows, events);

@@ -78,7 +78,6 @@ impl Run for Args {
             let engines = found.engines.iter().filter_map(|engine| engine.problem.as_ref());
             // The sentence about a file begins with its place.
             found.problem.iter().for_each(say);
-            found.unchecked.iter().for_each(|why| say(format_args!("{}: {why}", found.bundle.display())));
             engines.for_each(|problem| say(format_args!("{}: {problem}", found.bundle.display())));
         }
         unusable.iter().for_each(say);
@@ -115,5 +114,14 @@ fn render(bundles: &[ModelVerification]) -> String {
             ]);
         }
     }
-    table.render()
+    let mut text = table.render();
+    let unchecked: Vec<String> = bundles
+        .iter()
+        .flat_map(|found| found.unchecked.iter().map(|why| format!("{}: {why}\n", found.bundle.display())))
+        .collect();
+    if !unchecked.is_empty() {
+        text.push('\n');
+        text.push_str(&unchecked.concat());
+    }
+    text
 }
