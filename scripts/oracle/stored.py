@@ -57,9 +57,10 @@ def parse(data: bytes, lines: int, in_error_stream: bool) -> Record:
     """Reads one record and checks everything in it that does not depend on the event."""
     (
         magic, version, header_len, event_id, time_ns, menu_hash, model_hash, schema_id, run, segment, source_id, n_words, n_scores,
-        engine, rung, fault, guilty_model, block_index, block_last, flags, reserved, event_len, crc,
+        engine, rung, fault, guilty_model, block_index, block_last, flags, unit, event_len, crc,
     ) = RECORD.unpack_from(data)  # fmt: skip
-    assert (magic, version, header_len, reserved) == (b"TAMR", 1, 80, 0), "the fixed bytes of a record"
+    assert (magic, version, header_len) == (b"TAMR", 1, 80), "the fixed bytes of a record"
+    assert unit in (range(1, 6) if engine in (1, 255) else (0,)), "the vector unit of flex, and of nothing else"
     assert crc == crc32c(data[:76] + data[80:]), "the CRC of a record"
     assert n_words == (lines + 63) // 64, f"{n_words} words for {lines} lines"
     assert in_error_stream or (block_index, block_last) == (0, 0), "only the error stream knows blocks"
