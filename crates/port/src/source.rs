@@ -12,7 +12,7 @@ pub enum Window {
     Bytes(Bytes),
     /// Nothing now; ask again.
     Idle,
-    /// The recording starts over: its event ids go on after the last one. Only between two whole streams.
+    /// The recording starts over: its event ids are shifted beyond all of the passes before. Only between two whole streams.
     Restart,
     /// Nothing more, ever.
     End,

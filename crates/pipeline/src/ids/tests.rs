@@ -156,3 +156,42 @@ fn what_was_used_last_is_forgotten_last() {
     }
     assert!(forgotten > 0);
 }
+
+#[test]
+fn many_sources_runs_segments_and_labels_are_all_remembered() {
+    let mut book = IdBook::default();
+    // 5,160 sources in turn, which leave out ids and then send everything again.
+    let (mut lost, mut missing, mut repeated) = (0, 0, 0);
+    for again in [false, true] {
+        for turn in 0..20u16 {
+            for source in 0..5_160u16 {
+                let is_lost = (1..19).contains(&turn) && (turn * 7 + source) % 10 == 3;
+                if is_lost {
+                    lost += if again { 0 } else { 2 };
+                    continue;
+                }
+                let ids = FrameIds { source, ..frame(0, 2 * u64::from(turn), 2, false) };
+                let admitted = book.admit(ids);
+                (missing, repeated) = (missing + admitted.missing, repeated + admitted.repeated);
+                assert_eq!(admitted.repeated, if again { 2 } else { 0 });
+            }
+        }
+    }
+    assert_eq!((missing, u64::from(repeated)), (lost, 5_160 * 40 - lost as u64));
+    assert!(lost > 10_000);
+    // 200,000 labels anywhere, 100,000 runs and 100,000 segments, each twice.
+    let kinds: [fn(u64) -> FrameIds; 3] = [
+        |k| FrameIds { run: 1, ..frame(0, k.wrapping_mul(0x9E37_79B9_7F4A_7C15), 1, true) },
+        |k| FrameIds { run: 1_000 + (k / 2) as u32, ..frame(0, k % 2, 1, false) },
+        |k| FrameIds { run: 0, ..frame((k / 2) as u32, k % 2, 1, false) },
+    ];
+    for (kind, ids) in kinds.into_iter().enumerate() {
+        for again in [0, 1] {
+            for k in 0..200_000 {
+                let expected =
+                    Admitted { fresh: &[(0, 1)][again..], repeated: again as u32, missing: 0, forgotten: 0 };
+                assert_eq!(book.admit(ids(k)), expected, "kind {kind}, frame {k}");
+            }
+        }
+    }
+}
