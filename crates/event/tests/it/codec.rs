@@ -393,14 +393,17 @@ fn what_is_inside_a_lost_frame_is_counted_once_and_where_it_was_sent() {
 #[test]
 fn every_frame_of_another_version_is_a_unit() {
     let schema = schema_of(2);
-    let frames: Vec<u8> = (0..100u64)
-        .flat_map(|k| {
-            let bytes = frame(&schema, 10 * k, &[k as u8; 20]);
-            let header = FrameHeader { version: 2, ..FrameHeader::read(&bytes).unwrap() };
-            let header = FrameHeader { header_crc: header.checksum(), ..header };
-            [&header.to_bytes()[..], &bytes[HEADER_LEN..]].concat()
-        })
-        .collect();
-    let stream = [schema_frame(&schema), frames].concat();
-    assert_eq!(scan(&schema, &stream, &[333]).defects, [(Defect::Version, 0); 100]);
+    // Lengths that agree, and such as only a later version may understand.
+    for n_events in [10, 3] {
+        let frames: Vec<u8> = (0..100u64)
+            .flat_map(|k| {
+                let bytes = frame(&schema, 10 * k, &[k as u8; 20]);
+                let header = FrameHeader { version: 2, n_events, ..FrameHeader::read(&bytes).unwrap() };
+                let header = FrameHeader { header_crc: header.checksum(), ..header };
+                [&header.to_bytes()[..], &bytes[HEADER_LEN..]].concat()
+            })
+            .collect();
+        let stream = [schema_frame(&schema), frames].concat();
+        assert_eq!(scan(&schema, &stream, &[333]).defects, [(Defect::Version, 0); 100], "{n_events} events");
+    }
 }
