@@ -12,6 +12,7 @@ precision where single precision is the question.
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import save_file
@@ -225,6 +226,13 @@ def as_frameworks_write_them():
              node("Softmax", "a1", "y", axis=1)]
     case("keras_normalised", nodes, [value("x", 4)], [value("y", 3)], [x * parts["std"] + parts["mean"]],
          [constant(*part) for part in parts.items()])
+    scale, zero = constant("scale", [0.02, 0.05, 0.01]), constant("zero", [3, -7, 0], np.int8)
+    weight = constant("w", rng.integers(-128, 128, (4, 3)), np.int8)
+    case("quantised_weights", [node("DequantizeLinear", "w scale zero", "f", axis=1), node("MatMul", "x f", "y")], [value("x", 4)], [value("y", 3)], [x],
+         [weight, scale, zero], opset=18)
+    charge = np.array([[0], [1], [3], [2], [7], [-1]], np.float32)
+    case("one_hot", [node("OneHotEncoder", "q", "columns", "ai.onnx.ml", cats_int64s=[0, 3, -1], zeros=1), node("Reshape", "columns flat", "y")],
+         [value("q", 1, dtype=INT64)], [value("y", 3)], [charge], [constant("flat", [-1, 3], np.int64)])
     nodes = [node("Shape", "x", "shape"), node("Gather", "shape first", "count"), node("Concat", "count two", "size", axis=0),
              node("ConstantOfShape", "size", "zeros"), node("Expand", "row size", "rows"), node("Add", "zeros rows", "sum"),
              node("Concat", "x sum rows", "y", axis=1)]
@@ -232,7 +240,17 @@ def as_frameworks_write_them():
          [constant("first", [0], np.int64), constant("two", [2], np.int64), constant("row", [[0.5, -0.5]])])
 
 
+def external():
+    """The weights of a model in a file beside it."""
+    weights = rng.normal(0, 1, (4, 3)).astype(np.float32)
+    x = rng.normal(0, 1, (8, 4)).astype(np.float32)
+    case("external", [node("MatMul", "x w", "m"), node("Add", "m b", "y")], [value("x", 4)], [value("y", 3)], [x],
+         [constant("w", weights), constant("b", [1, 2, 3])])
+    model = onnx.load(OUT / "external.onnx")
+    onnx.save_model(model, OUT / "external.onnx", save_as_external_data=True, location="external.data", size_threshold=0)
+
+
 if __name__ == "__main__":
-    for part in [offsets, integers, missing, functions_of_numbers, ends_and_dead_ends, as_frameworks_write_them]:
+    for part in [offsets, integers, missing, functions_of_numbers, ends_and_dead_ends, as_frameworks_write_them, external]:
         part()
     print(f"{len(list(OUT.glob('*.onnx')))} graphs, {sum(path.stat().st_size for path in OUT.iterdir()) / 1e3:.0f} kB in {OUT}")

@@ -167,3 +167,38 @@ fn first_records(path: &Path, schema: u64) -> Result<Vec<u8>, Failure> {
     }
     Ok(records)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_model_names_must_lie_in_its_folder() {
+        let outside = tempfile::tempdir().expect("a folder");
+        let folder = outside.path().join("model");
+        fs::create_dir_all(folder.join("deeper")).expect("a folder");
+        fs::write(outside.path().join("secret"), [7; 16]).expect("a file");
+        fs::write(folder.join("data"), [1, 2, 3, 4, 5, 6, 7, 8]).expect("a file");
+        fs::write(folder.join("deeper/data"), [9; 4]).expect("a file");
+        let model = folder.join("net.onnx");
+        let read = |location: &str, offset, length| {
+            read_beside(&model, &Elsewhere { location: location.into(), offset, length })
+        };
+        assert_eq!(read("data", 4, 4), Ok(vec![5, 6, 7, 8]));
+        assert_eq!(read("./deeper/data", 0, 4), Ok(vec![9; 4]));
+        let secret = outside.path().join("secret").display().to_string();
+        for location in ["../secret", "deeper/../../secret", &secret] {
+            assert_eq!(read(location, 0, 4), Err("which is not a path inside the model's folder".into()));
+        }
+        let short = Err("which has 8 bytes; 4 from byte 5 on are wanted".to_owned());
+        assert_eq!(read("data", 5, 4), short);
+        assert!(read("data", u64::MAX, 4).is_err_and(|error| error.contains("are wanted")));
+        assert_eq!(read("deeper", 0, 4), Err("which is not a plain file".into()));
+        assert!(read("absent", 0, 4).is_err_and(|error| error.contains("it must lie beside the model")));
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink(outside.path().join("secret"), folder.join("link")).expect("a link");
+            assert_eq!(read("link", 0, 4), Err("a link that leads out of the model's folder".into()));
+        }
+    }
+}

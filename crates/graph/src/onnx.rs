@@ -95,7 +95,8 @@ impl Source {
         let mut constants = BTreeMap::new();
         for tensor in graph.initializer.into_iter().filter(|tensor| needed.contains(tensor.name.as_str())) {
             let name = tensor.name.clone();
-            let read = constant(tensor).map_err(|fault| Refusal::new(format!("tensor '{name}'"), fault))?;
+            let read = if is_quantised(&nodes, &name) { attribute_tensor(tensor) } else { constant(tensor) };
+            let read = read.map_err(|fault| Refusal::new(format!("tensor '{name}'"), fault))?;
             constants.insert(name, read);
         }
         let given = graph.input.into_iter().filter(|input| !listed.contains(&input.name));
@@ -261,13 +262,28 @@ fn constant(tensor: proto::Tensor) -> Result<Constant, Fault> {
     Ok(Constant { dims, data, int32: tensor.data_type == INT32 })
 }
 
-/// Attributes may hold bytes (`nodes_modes` of `TreeEnsemble` does); values may not.
+/// Is this constant read by `DequantizeLinear` alone?
+fn is_quantised(nodes: &[Node], name: &str) -> bool {
+    let mut readers = nodes.iter().filter(|node| node.inputs.iter().any(|input| input == name)).peekable();
+    readers.peek().is_some() && readers.all(|node| node.operator == "DequantizeLinear")
+}
+
+/// Attributes (`nodes_modes` of `TreeEnsemble`) and quantised weights may hold integers of 8 and 16 bits; other values may not, for arithmetic
+/// on them would wrap around there.
 fn attribute_tensor(mut tensor: proto::Tensor) -> Result<Constant, Fault> {
-    if tensor.data_type == 2 {
-        tensor.data_type = INT32;
-        if let Some(bytes) = tensor.raw_data.take() {
-            tensor.int32_data = bytes.into_iter().map(i32::from).collect();
+    let narrow = |raw: Vec<u8>, data_type: i32| -> Result<Vec<i32>, Fault> {
+        match data_type {
+            2 => Ok(raw.into_iter().map(i32::from).collect()),
+            3 => Ok(raw.into_iter().map(|byte| i32::from(byte as i8)).collect()),
+            4 => numbers(&raw, |bytes| i32::from(u16::from_le_bytes(bytes))),
+            _ => numbers(&raw, |bytes| i32::from(i16::from_le_bytes(bytes))),
         }
+    };
+    if (2..=5).contains(&tensor.data_type) && tensor.data_location != 1 {
+        if let Some(raw) = tensor.raw_data.take() {
+            tensor.int32_data = narrow(raw, tensor.data_type)?;
+        }
+        tensor.data_type = INT32;
     }
     constant(tensor)
 }

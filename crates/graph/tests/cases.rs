@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use safetensors::SafeTensors;
-use tamis_graph::{Attribute, Constant, Graph, KernelOp, Kind, Program, Source};
+use tamis_graph::{
+    Attribute, Constant, Elsewhere, Graph, KernelOp, Kind, Program, Source, with_external_data,
+};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases")
@@ -34,6 +36,46 @@ fn side_by_side(file: &SafeTensors<'_>, kind: &str) -> (usize, Vec<f32>) {
     (events, (0..events).flat_map(row).collect())
 }
 
+/// Reads numbers beside the cases.
+fn beside(place: &Elsewhere) -> Result<Vec<u8>, String> {
+    let file = fs::read(folder().join(&place.location)).map_err(|error| error.to_string())?;
+    let from = usize::try_from(place.offset).unwrap();
+    Ok(file[from..from + place.length].to_vec())
+}
+
+#[test]
+fn weights_in_another_file_are_read_once_and_bounded() {
+    let file = fs::read(folder().join("external.onnx")).unwrap();
+    let refusal = Source::from_onnx(&file).map(drop).unwrap_err().to_string();
+    assert!(refusal.contains("its numbers are in another file, which was not read"), "{refusal}");
+    let mut places = Vec::new();
+    let whole = with_external_data(&file, |place| {
+        places.push((place.offset, place.length));
+        beside(place)
+    });
+    assert_eq!(places.iter().map(|place| place.1).sum::<usize>(), 4 * (4 * 3 + 3));
+    // What is in the file already stays as it is, and so does what is no ONNX file.
+    let whole = whole.unwrap();
+    let none = |_: &Elsewhere| -> Result<Vec<u8>, String> { panic!("nothing is elsewhere") };
+    assert_eq!(with_external_data(&whole, none).unwrap(), whole);
+    assert_eq!(with_external_data(b"PK\x03\x04 no ONNX", none).unwrap(), b"PK\x03\x04 no ONNX");
+    let refusal = with_external_data(&file, |_| Err("which is not there".into())).unwrap_err().to_string();
+    assert!(refusal.ends_with("its numbers are in 'external.data', which is not there"), "{refusal}");
+    // Every truncation ends, and no length in the file decides an allocation.
+    for end in 0..file.len() {
+        let _ = with_external_data(&file[..end], |place| {
+            assert!(place.length <= 48);
+            Err("cut".into())
+        });
+    }
+    // The shape says how many bytes there are; a length of the file's own must agree.
+    let at = file.windows(8).position(|bytes| bytes == b"length\x12\x02").unwrap();
+    let mut longer = file.clone();
+    longer[at + 8] = b'9';
+    let refusal = with_external_data(&longer, beside).unwrap_err().to_string();
+    assert!(refusal.contains("its shape [4, 3] says 48"), "{refusal}");
+}
+
 #[test]
 fn every_case_has_the_right_numbers() {
     let mut files: Vec<PathBuf> =
@@ -48,7 +90,8 @@ fn every_case_has_the_right_numbers() {
         let vectors = SafeTensors::deserialize(&vectors).unwrap();
         let (events, inputs) = side_by_side(&vectors, "input");
         let (_, expected) = side_by_side(&vectors, "output");
-        let graph = Source::from_onnx(&fs::read(&path).unwrap()).and_then(|source| Graph::new(&source));
+        let file = with_external_data(&fs::read(&path).unwrap(), beside).unwrap();
+        let graph = Source::from_onnx(&file).and_then(|source| Graph::new(&source));
         let graph = match graph {
             Ok(graph) => graph,
             Err(refusal) => {

@@ -1,4 +1,5 @@
-//! `LabelEncoder`: words and numbers for other words and numbers. `ZipMap`: scores with names, of which the scores are kept.
+//! `LabelEncoder`: words and numbers for other words and numbers. `OneHotEncoder`: columns for integers. `ZipMap`: scores with names, of which the
+//! scores are kept.
 //!
 //! Words are not computed with: a value of words is integers that count in a list ([`Type::labels`]).
 
@@ -12,7 +13,7 @@ use crate::operator::{Built, Inputs, Operator, Site};
 use crate::ops::link;
 use crate::ops::reshape::Same;
 use crate::source::{Constant, Data, Kind};
-use crate::value::{Type, Value, as_ints};
+use crate::value::{Type, Value, as_ints, truncated};
 
 /// Most keys times numbers per event: each number is compared with each key.
 const COMPARISONS_MAX: usize = 1 << 16;
@@ -243,4 +244,55 @@ pub(super) fn zip_map(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.outputs_at_most(1)?;
     site.ignore(&["classlabels_strings", "classlabels_int64s"]);
     Built::one(Same, site.input_of(0, Kind::Float)?.clone())
+}
+
+/// A column for each of a list of integers: 1 where the number is this one, 0 elsewhere.
+#[derive(Debug)]
+struct OneHot {
+    keys: usize,
+    count: usize,
+}
+
+impl Operator for OneHot {
+    fn run(&self, inputs: &mut Inputs<'_>) -> Vec<Value> {
+        let x = match inputs.take(0) {
+            Value::Int(x) => x,
+            Value::Float(x) => {
+                inputs.lose(x.clone().is_nan());
+                truncated(x, inputs.device)
+            }
+            Value::Bool(_) => unreachable!("kinds were checked"),
+        };
+        let [rows, width] = x.dims();
+        let keys = inputs.int(self.keys).reshape([1, 1, self.count]).expand([rows, width, self.count]);
+        let found = x.reshape([rows, width, 1]).expand([rows, width, self.count]).equal(keys);
+        vec![Value::Float(found.float().reshape([rows, width * self.count]))]
+    }
+}
+
+/// `OneHotEncoder` of integers; floats are cut to integers first, as ONNX Runtime does it.
+pub(super) fn one_hot(site: &mut Site<'_>) -> Result<Built, Fault> {
+    site.inputs_between(1, 1)?;
+    site.outputs_at_most(1)?;
+    let input = site.input(0)?.clone();
+    if input.labels.is_some() || input.kind == Kind::Bool || site.texts("cats_strings")?.is_some() {
+        refuse!("encodes text or truth values; only integers are supported");
+    }
+    if !site.flag("zeros", true)? {
+        refuse!(
+            "ends with an error at an unknown number ('zeros' is 0); export it with handle_unknown='ignore'"
+        );
+    }
+    let keys = site.ints("cats_int64s")?.unwrap_or_default().to_vec();
+    let count = keys.len();
+    if count == 0 || count.saturating_mul(input.numbers()) > COMPARISONS_MAX {
+        refuse!(
+            "has {count} categories for {} numbers per event; between 1 and {COMPARISONS_MAX} comparisons are supported",
+            input.numbers()
+        );
+    }
+    let keys = site.add_constant(Constant::ints([count], keys));
+    let mut dims = input.dims.clone();
+    dims.push(count);
+    Built::one(OneHot { keys, count }, Type { kind: Kind::Float, int32: false, ..input.with_dims(dims) })
 }

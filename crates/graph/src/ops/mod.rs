@@ -15,6 +15,7 @@ mod link;
 mod norm;
 mod part;
 mod pool;
+mod quantised;
 mod reduce;
 mod reshape;
 mod several;
@@ -91,6 +92,7 @@ const ALL: &[(&str, &str, Build)] = &[
     ("", "Transpose", arrange::transpose),
     // Numbers of another kind.
     ("", "Cast", cast::cast),
+    ("", "DequantizeLinear", quantised::dequantise),
     // Questions and answers.
     ("", "And", compare::join),
     ("", "Equal", compare::compare),
@@ -144,6 +146,7 @@ const ALL: &[(&str, &str, Build)] = &[
     (ML, "LinearClassifier", linear::classifier),
     (ML, "LinearRegressor", linear::regressor),
     (ML, "Normalizer", features::normalizer),
+    (ML, "OneHotEncoder", labels::one_hot),
     (ML, "Scaler", features::scaler),
     (ML, "TreeEnsemble", trees::ensemble),
     (ML, "TreeEnsembleClassifier", trees::classifier),
