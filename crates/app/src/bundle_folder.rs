@@ -1,8 +1,9 @@
 //! Writing a bundle into a folder, whoever made it.
 
-use std::fs;
 use std::io;
 use std::path::Path;
+
+use tamis_part::{Existing, Folder, PartFile};
 
 use crate::exit::OrFail;
 use crate::{Exit, Failure};
@@ -27,16 +28,24 @@ pub(crate) fn write(folder: &Path, files: &[(&str, &[u8])], overwrite: bool) -> 
     let at = |path: &Path, result: io::Result<()>| {
         result.map_err(|error| format!("{}: {error}", path.display())).or_fail(Exit::Storage)
     };
-    at(folder, fs::create_dir_all(folder))?;
+    at(folder, Folder::make(folder).map(drop))?;
     for (name, bytes) in files {
-        let (path, part) = (folder.join(name), folder.join(format!("{name}.part")));
-        at(&path, fs::write(&part, bytes).and_then(|()| fs::rename(&part, &path)))?;
+        let path = folder.join(name);
+        at(&path, write_file(&path, bytes))?;
     }
     Ok(())
 }
 
+fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut part = PartFile::create(path)?;
+    part.append(bytes)?;
+    part.publish(Existing::Replace, true)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -115,6 +115,13 @@ pub struct RecordsInfo {
     pub models: Vec<String>,
     /// Bytes of the file.
     pub file_bytes: u64,
+    /// Events that the file says it has, and that are lost.
+    pub lost: u64,
+    /// What is wrong with the file, one sentence each. Damage to a model or the menu hides no event.
+    pub problems: Vec<String>,
+    /// [`Exit::Losses`] if events are hidden.
+    #[serde(skip)]
+    pub exit: Exit,
     /// Was the file closed in order? If not, `tamis recover` makes a whole one of it.
     pub complete: bool,
     /// Damaged stretches and records that were passed over.
@@ -204,16 +211,14 @@ pub fn info(path: &Path) -> Result<Info, Failure> {
     if is_mcap(path)? { records(path).map(Info::Records) } else { recording(path).map(Info::Recording) }
 }
 
-/// Calls `each` for every event of a file, in order, until it says `false`.
-pub fn cat(path: &Path, mut each: impl FnMut(Event) -> bool) -> Result<(), Failure> {
+/// Calls `each` for every event of a file, in order, until it says `false`. Gives what is wrong with a file of stored records, one sentence each;
+/// the code is [`Exit::Losses`] if that hides events.
+pub fn cat(path: &Path, mut each: impl FnMut(Event) -> bool) -> Result<(Vec<String>, Exit), Failure> {
     if is_mcap(path)? {
         let read = StoredFile::open(path)?.read(|about, record| each(stored_event(about, &record)))?;
         // The good events were shown; that some are missing must be known too.
-        return read
-            .damage
-            .into_iter()
-            .next()
-            .map_or(Ok(()), |damage| Err(Failure::new(Exit::Input, damage)));
+        let exit = read.exit();
+        return Ok((read.damage, exit));
     }
     let mut frames = Frames::open(path)?;
     let schema = frames.schema().clone();
@@ -224,12 +229,12 @@ pub fn cat(path: &Path, mut each: impl FnMut(Event) -> bool) -> Result<(), Failu
                     (header.run, header.segment, header.time_ns, header.source_id);
                 let (event, fields) = (header.first_event_id + k as u64, fields(&schema, record));
                 if !each(Event { event, run, segment, time_ns, source, verdict: None, fields }) {
-                    return Ok(());
+                    return Ok((Vec::new(), Exit::Done));
                 }
             }
         }
     }
-    Ok(())
+    Ok((Vec::new(), Exit::Done))
 }
 
 /// Is this a file of stored records? Anything else is taken for a recording, which is checked when it is opened.
@@ -278,10 +283,13 @@ fn records(path: &Path) -> Result<RecordsInfo, Failure> {
     let mut info = RecordsInfo {
         stream: about.stream.clone(),
         schema: about.schema.name().into(),
-        menu: about.rules.menu.name().into(),
-        menu_hash: format!("{:016x}", about.rules.compiled.hash_prefix()),
-        models: about.rules.bundles.iter().flat_map(named_choices).collect(),
+        menu: about.word("menu").unwrap_or("?").into(),
+        menu_hash: about.word("menu_hash").unwrap_or("?").into(),
+        models: if about.rules.is_ok() { about.versions.clone() } else { about.models.clone() },
         file_bytes: std::fs::metadata(path).map_or(0, |meta| meta.len()),
+        lost: 0,
+        problems: Vec::new(),
+        exit: Exit::Done,
         complete: false,
         damaged: 0,
         extent: Extent::default(),
@@ -290,40 +298,40 @@ fn records(path: &Path) -> Result<RecordsInfo, Failure> {
         degraded: 0,
         metadata: about.metadata.clone(),
     };
-    let read = file.read(|_, record| {
+    let read = file.read(|about, record| {
         let header = record.header();
         info.extent.add(header.run, header.segment, header.event_id, 1);
         info.faults += u64::from(header.fault != 0);
         info.degraded += u64::from(header.flags & record::DEGRADED != 0);
         for line in set_bits(record.kept()) {
-            if let Some((_, events)) = info.lines.get_mut(line) {
-                *events += 1;
+            while info.lines.len() <= line {
+                info.lines.push((line_name(about, info.lines.len()), 0));
             }
+            info.lines[line].1 += 1;
         }
         true
     })?;
     info.complete = read.complete;
     info.damaged = read.damage.len() as u64;
+    info.lost = read.lost;
+    info.exit = read.exit();
+    info.problems = read.damage;
     Ok(info)
 }
 
-/// `anomaly 1.2.0`, and `anomaly (fallback 1) 0.9.0`.
-fn named_choices((name, choices): &(String, Vec<tamis_model::Bundle>)) -> Vec<String> {
-    let named = |(choice, bundle): (usize, &tamis_model::Bundle)| match choice {
-        0 => format!("{name} {}", bundle.version()),
-        _ => format!("{name} (fallback {choice}) {}", bundle.version()),
-    };
-    choices.iter().enumerate().map(named).collect()
+/// The name of a line, or its number if the menu is lost.
+fn line_name(about: &About, line: usize) -> String {
+    about.lines.get(line).cloned().unwrap_or_else(|| format!("line[{line}]"))
 }
 
 fn stored_event(about: &About, record: &Record<'_>) -> Event {
     let header = record.header();
-    let named =
-        |bits: Vec<usize>| bits.into_iter().filter_map(|line| about.lines.get(line).cloned()).collect();
+    let named = |bits: Vec<usize>| bits.into_iter().map(|line| line_name(about, line)).collect();
+    let score_name = |k: usize| about.scores.get(k).cloned().unwrap_or_else(|| format!("score[{k}]"));
     let verdict = Verdict {
         passed: named(set_bits(record.passed())),
         kept: named(set_bits(record.kept())),
-        scores: about.scores.iter().cloned().zip(record.scores()).collect(),
+        scores: record.scores().enumerate().map(|(k, score)| (score_name(k), score)).collect(),
         rung: header.rung,
         engine: engine_name(header.engine),
         unit: VectorUnit::of_code(header.unit).map(VectorUnit::name),

@@ -14,6 +14,7 @@ mod blocks;
 mod bundle_folder;
 mod calibrate;
 mod compare;
+mod complete;
 mod convert;
 mod doctor;
 mod exit;
@@ -45,6 +46,7 @@ pub use compare::{
     Accepted, CompareSettings, Comparison, Contrast, Flip, Gates, LineContrast, ScoreContrast, Side,
     SideModel, compare_models,
 };
+pub use complete::{is_ledger, verify_run};
 pub use convert::{ConvertSettings, GenSettings, convert, generate};
 pub use doctor::{Cpu, Doctor, EngineHealth, MemoryHealth, ProcessLimits, RunMemory, Storage, doctor};
 pub use exit::{Exit, Failure};

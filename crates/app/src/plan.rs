@@ -9,7 +9,7 @@ use tamis_menu::ERROR_STREAM;
 use tamis_pipeline::{Clock, Control, Cpus, Limits, MonotonicClock, Outcome, Pipeline, Setup};
 use tamis_port::Sink;
 use tamis_source::{Pusher, Recording};
-use tamis_store::{Bundle, ClaimError, McapSink, Provenance, StreamPlan};
+use tamis_store::{Bundle, Claim, ClaimError, McapSink, Provenance, StreamPlan};
 
 use crate::exit::OrFail;
 use crate::frames::open;
@@ -24,7 +24,7 @@ pub struct Plan {
     recording: Recording,
     rules: Arc<Rules>,
     limits: Limits,
-    run_name: String,
+    claim: Claim,
     control: Arc<Control>,
     clock: Arc<dyn Clock>,
 }
@@ -69,12 +69,12 @@ impl Plan {
         let workers = settings.workers.unwrap_or_else(|| Cpus::of_process(&settings.pin).for_workers());
         let batch = settings.batch.unwrap_or(rules.block_events());
         let limits = Limits::new(workers, batch, recording.schema.record_len()).or_fail(Exit::Settings)?;
-        let wanted = settings.name.clone().unwrap_or(name);
-        let run_name = tamis_store::claim_run_name(&settings.out, &wanted).map_err(|error| {
-            let exit = if matches!(error, ClaimError::Name(_)) { Exit::Settings } else { Exit::Storage };
-            Failure::new(exit, error)
+        let wanted = settings.name.clone().unwrap_or_else(|| tamis_store::run_name_of(&name));
+        let claim = tamis_store::claim_run_name(&settings.out, &wanted).map_err(|error| match error {
+            ClaimError::Name(error) => Failure::new(Exit::Settings, format!("--name: {error}")),
+            error => Failure::new(Exit::Storage, error),
         })?;
-        Ok(Self { settings, recording, rules, limits, run_name, control: Arc::default(), clock })
+        Ok(Self { settings, recording, rules, limits, claim, control: Arc::default(), clock })
     }
 
     /// What the menu probably does not mean: a sentence each, with its place.
@@ -89,7 +89,12 @@ impl Plan {
 
     /// Name that the run's files begin with.
     pub fn run_name(&self) -> &str {
-        &self.run_name
+        &self.claim.name
+    }
+
+    /// Do events come by themselves, from a pipe or pushed?
+    pub fn is_live(&self) -> bool {
+        self.recording.source.is_live()
     }
 
     /// Bytes that will be read, if that is known.
@@ -106,13 +111,15 @@ impl Plan {
         let provenance = Arc::new(self.provenance());
         let sinks =
             names.iter().map(|name| self.sink(name, provenance.clone())).collect::<Result<Vec<_>, _>>()?;
-        let mut journal = Journal::create(&self.settings.out, &self.run_name, self.rules.compiled.clone())?;
+        let progress = names.iter().cloned().zip(sinks.iter().map(McapSink::progress)).collect();
+        let run_name = self.claim.name.clone();
+        let mut journal = Journal::new(&self.settings.out, self.claim, self.rules.compiled.clone(), progress);
         let pipeline = Pipeline::new(Setup {
             source: self.recording.source,
             schema: &self.recording.schema,
             menu: self.rules.compiled.clone(),
             models: (0..self.limits.workers()).map(|_| self.rules.choices()).collect(),
-            sinks,
+            sinks: sinks.into_iter().map(|sink| Box::new(sink) as Box<dyn Sink>).collect(),
             provenance: self.rules.provenance,
             limits: self.limits,
             pace: self.settings.pace,
@@ -122,25 +129,25 @@ impl Plan {
             clock: self.clock.clone(),
             control: self.control.clone(),
         });
-        let outcome: Outcome = pipeline.run_threads(|books| journal.segment(&books));
+        let outcome: Outcome = pipeline.run_threads(|books| journal.news(books));
         // A sink that fails drains the run too.
         let stopped =
             self.control.is_draining() && outcome.streams.iter().all(|stream| stream.error.is_none());
         let report =
-            Report::new(&self.settings, &self.rules, self.limits, &self.run_name, &names, stopped, &outcome);
+            Report::new(&self.settings, &self.rules, self.limits, &run_name, &names, stopped, &outcome);
         Ok(journal.finish(report))
     }
 
-    fn sink(&self, name: &str, provenance: Arc<Provenance>) -> Result<Box<dyn Sink>, Failure> {
+    fn sink(&self, name: &str, provenance: Arc<Provenance>) -> Result<McapSink, Failure> {
         let sink = McapSink::new(StreamPlan {
             folder: self.settings.out.clone(),
-            run_name: self.run_name.clone(),
+            run_name: self.claim.name.clone(),
             stream: name.into(),
             durable: self.settings.durable,
             rotate_bytes: self.settings.rotate_bytes,
             provenance,
         });
-        Ok(Box::new(sink.or_fail(Exit::Storage)?))
+        sink.or_fail(Exit::Storage)
     }
 
     /// What every file carries, so that its decisions can be checked years later. Nothing in it depends on time or machine.

@@ -143,6 +143,7 @@ mod tests {
             closes: [0; CloseReason::ALL.len()],
             latencies: tamis_pipeline::Latencies::default(),
             lag_ns: 0,
+            first_pass: None,
             admitted_apart: true,
             losses,
             failures: Vec::new(),

@@ -13,11 +13,14 @@ use crate::problems::{DeviceLoss, device_losses, problems};
 use crate::{Exit, Settings};
 
 /// Version of the JSON documents. It changes when a key changes its meaning or goes away.
-pub const DOCUMENT_VERSION: u32 = 3;
+pub const DOCUMENT_VERSION: u32 = 4;
 
 /// A pace is held if no frame is later than this, or than this share of the run.
 const LAG_MIN_NS: u64 = 20_000_000;
 const LAG_SHARE: f64 = 0.01;
+
+/// With none of `n` events kept, a mean of more than `3 / n` is excluded at 95 % confidence: exp(-3) = 5 %.
+const ZERO_EVENTS_LIMIT: f64 = 3.0;
 
 /// The report of one run. Serialises to the document that `replay --json` prints.
 #[derive(Clone, Debug, Serialize)]
@@ -38,8 +41,8 @@ pub struct Report {
     pub reduction: Option<f64>,
     /// Speed.
     pub throughput: Throughput,
-    /// From admission to decision, in ns.
-    pub latency_ns: Quantiles,
+    /// From admission to decision, in ns. A quantile is absent (`null`) if too few blocks were decided to know it: p99 needs 100, p99.9 1000.
+    pub latency_ns: Quantiles<Option<u64>>,
     /// The parts of it, and storage.
     pub stages_ns: Stages,
     /// How late a frame was admitted at most, in ns; absent at flat pace. Latencies leave it out.
@@ -174,8 +177,11 @@ pub struct Line {
     pub prescale: u64,
     /// Accepted events per second at the stated input rate, in Hz.
     pub rate_hz: Option<f64>,
-    /// Its statistical error (binomial, one standard deviation), in Hz.
+    /// Its statistical error (binomial, one standard deviation), in Hz. An event that is played several times counts once. Absent if nothing was
+    /// accepted: then there is a limit.
     pub rate_err_hz: Option<f64>,
+    /// Upper limit of the rate at 95 % confidence, in Hz, if nothing was accepted.
+    pub rate_limit_hz: Option<f64>,
 }
 
 /// One output stream.
@@ -187,6 +193,8 @@ pub struct Stream {
     pub events: u64,
     /// Events that storage lost.
     pub failed: u64,
+    /// Written events that survive a loss of power.
+    pub durable: u64,
     /// Bytes in files.
     pub bytes: u64,
     /// Files.
@@ -208,11 +216,11 @@ pub struct Throughput {
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Stages {
     /// From admission until a worker took the block.
-    pub wait: Quantiles,
+    pub wait: Quantiles<Option<u64>>,
     /// Scores and verdicts of the block.
-    pub decide: Quantiles,
+    pub decide: Quantiles<Option<u64>>,
     /// From admission until written, for kept events.
-    pub store: Quantiles,
+    pub store: Quantiles<Option<u64>>,
 }
 
 impl Report {
@@ -238,7 +246,7 @@ impl Report {
             tamis: env!("CARGO_PKG_VERSION"),
             schema: DOCUMENT_VERSION,
             run: run_name.into(),
-            lines: lines(rules, &outcome.tally, ledger.seen_by_lines(), rate_hz),
+            lines: lines(rules, outcome, ledger.seen_by_lines(), rate_hz),
             reduction: (output > 0).then(|| ledger.frames.bytes as f64 / output as f64),
             throughput: Throughput {
                 events_per_s: ledger.received as f64 / seconds,
@@ -247,11 +255,11 @@ impl Report {
             },
             ledger,
             streams,
-            latency_ns: outcome.latencies.decision.quantiles(),
+            latency_ns: outcome.latencies.decision.carried_quantiles(),
             stages_ns: Stages {
-                wait: outcome.latencies.wait.quantiles(),
-                decide: outcome.latencies.decide.quantiles(),
-                store: outcome.latencies.store.quantiles(),
+                wait: outcome.latencies.wait.carried_quantiles(),
+                decide: outcome.latencies.decide.carried_quantiles(),
+                store: outcome.latencies.store.carried_quantiles(),
             },
             lag_ns,
             pace_held: lag_ns.map(|lag_ns| lag_ns <= LAG_MIN_NS.max((seconds * 1e9 * LAG_SHARE) as u64)),
@@ -284,23 +292,49 @@ impl Report {
     }
 }
 
-fn lines(rules: &Rules, tally: &Tally, seen: u64, rate_hz: Option<f64>) -> Vec<Line> {
-    let infos = rules.compiled.lines().iter().zip(&tally.lines);
+fn lines(rules: &Rules, outcome: &Outcome, seen: u64, rate_hz: Option<f64>) -> Vec<Line> {
+    // Events that were played again say nothing new.
+    let received = outcome.tally.received;
+    let unique = outcome.first_pass.map_or(1.0, |first| first as f64 / received.max(1) as f64);
+    let infos = rules.compiled.lines().iter().zip(&outcome.tally.lines);
     infos
         .map(|(info, counts)| {
-            let fraction = counts.kept as f64 / seen.max(1) as f64;
-            let error = (fraction * (1.0 - fraction) / seen.max(1) as f64).sqrt();
+            let rate = Rate::of(counts.kept, seen, seen as f64 * unique);
+            let in_hz = |share: f64| rate_hz.map(|hz| hz * share);
             Line {
                 name: info.name.clone(),
                 seen,
                 passed: counts.passed,
                 accepted: counts.kept,
                 prescale: info.prescale,
-                rate_hz: rate_hz.map(|hz| hz * fraction),
-                rate_err_hz: rate_hz.map(|hz| hz * error),
+                rate_hz: in_hz(rate.share),
+                rate_err_hz: rate.error.and_then(in_hz),
+                rate_limit_hz: rate.limit.and_then(in_hz),
             }
         })
         .collect()
+}
+
+/// A share of all events, and how well it is known.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Rate {
+    share: f64,
+    error: Option<f64>,
+    limit: Option<f64>,
+}
+
+impl Rate {
+    /// `kept` of `seen` events, of which only `unique` are independent.
+    fn of(kept: u64, seen: u64, unique: f64) -> Self {
+        let share = kept as f64 / seen.max(1) as f64;
+        if seen == 0 {
+            return Self { share, error: None, limit: None };
+        }
+        if kept == 0 {
+            return Self { share, error: None, limit: Some((ZERO_EVENTS_LIMIT / unique).min(1.0)) };
+        }
+        Self { share, error: Some((share * (1.0 - share) / unique).sqrt()), limit: None }
+    }
 }
 
 fn stream(name: &str, outcome: &tamis_pipeline::StreamOutcome) -> Stream {
@@ -308,7 +342,32 @@ fn stream(name: &str, outcome: &tamis_pipeline::StreamOutcome) -> Stream {
         name: name.into(),
         events: outcome.written,
         failed: outcome.failed,
+        durable: outcome.report.durable,
         bytes: outcome.report.bytes,
         files: outcome.report.files.iter().map(|file| file.display().to_string()).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_that_are_played_again_say_nothing_new() {
+        let once = Rate::of(105, 100_000, 100_000.0);
+        // sqrt(0.00105 * 0.99895 / 100000) * 31e6
+        assert!((once.error.unwrap() * 31e6 - 3175.0).abs() < 1.0, "{once:?}");
+        assert_eq!(Rate::of(10_500, 10_000_000, 100_000.0), once);
+        assert!((once.share * 31e6 - 32_550.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn what_never_happened_has_a_limit_and_no_error() {
+        let never = Rate::of(0, 100_000, 100_000.0);
+        assert_eq!((never.share, never.error), (0.0, None));
+        assert!((never.limit.unwrap() * 31e6 - 930.0).abs() < 1e-9, "{never:?}");
+        assert_eq!(Rate::of(0, 10_000_000, 100_000.0), never);
+        assert_eq!(Rate::of(0, 2, 2.0).limit, Some(1.0), "no rate is above that of the input");
+        assert_eq!(Rate::of(0, 0, 0.0), Rate { share: 0.0, error: None, limit: None });
     }
 }

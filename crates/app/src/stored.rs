@@ -7,27 +7,42 @@ use tamis_event::Schema;
 use tamis_event::record::Record;
 use tamis_menu::Menu;
 use tamis_model::Bundle;
-use tamis_store::{Ending, ReadError, Reader, RecoverError};
+use tamis_store::{Defect, Ending, ReadError, Reader, RecoverError};
 
 use crate::exit::OrFail;
 use crate::models::{REFERENCE, Rules};
 use crate::{Exit, Failure};
 
-/// What a file says about its records.
+/// What a file says about its records. Whatever of it is damaged hides nothing but what needs it.
 #[derive(Debug)]
 pub(crate) struct About {
     pub(crate) schema: Schema,
-    pub(crate) rules: Rules,
+    /// What decides the events again, or why that is not possible.
+    pub(crate) rules: Result<Rules, String>,
     pub(crate) stream: String,
     /// The engine that the run was to use, as it was written.
     pub(crate) engine: String,
     pub(crate) metadata: Vec<(String, String)>,
-    /// Names of the lines, in the order of their bits.
+    /// Names of the lines, in the order of their bits; none if the menu is lost.
     pub(crate) lines: Vec<String>,
     /// Names of the models, in the order of the menu.
     pub(crate) models: Vec<String>,
-    /// Names of the scores, in the order of the record.
+    /// Their versions, as far as they are there, each followed by its fallbacks.
+    pub(crate) versions: Vec<String>,
+    /// Names of the scores, in the order of the record; none if a model is lost.
     pub(crate) scores: Vec<String>,
+}
+
+impl About {
+    /// What decides again, for whoever asked whether it is there.
+    pub(crate) fn rules(&self) -> &Rules {
+        self.rules.as_ref().expect("it was asked for first")
+    }
+
+    /// A word of the metadata.
+    pub(crate) fn word(&self, key: &str) -> Option<&str> {
+        self.metadata.iter().find(|(found, _)| found == key).map(|(_, value)| value.as_str())
+    }
 }
 
 /// An open file of stored records.
@@ -45,6 +60,27 @@ pub(crate) struct Read {
     pub(crate) complete: bool,
     /// Damaged stretches and records that were passed over, one sentence each.
     pub(crate) damage: Vec<String>,
+    /// Events that the file says it has, and that could not be read.
+    pub(crate) lost: u64,
+    /// Does any of the damage hide events?
+    pub(crate) hides_events: bool,
+}
+
+impl Read {
+    /// [`Exit::Losses`] if events are hidden.
+    pub(crate) fn exit(&self) -> Exit {
+        if self.hides_events { Exit::Losses } else { Exit::Done }
+    }
+}
+
+/// Damage that costs no event.
+fn is_beside_events(defect: &Defect) -> bool {
+    use Defect::{AttachmentCrc, Attachments, DataCrc, Framing, SummaryCrc};
+    // Whether records stood in what cannot be framed, the summary says.
+    matches!(
+        defect,
+        AttachmentCrc { .. } | Attachments { .. } | DataCrc { .. } | Framing { .. } | SummaryCrc { .. }
+    )
 }
 
 impl StoredFile {
@@ -52,67 +88,99 @@ impl StoredFile {
     pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
         let place = path.display().to_string();
         let reader = Reader::open(path).or_fail(Exit::Input)?;
-        let lost = |what: &str| {
-            Failure::new(
-                Exit::Input,
-                format!("{place}: {what} is lost; nothing can be said about its records"),
-            )
+        let Some(schema) = reader.schema_text() else {
+            let message =
+                format!("{place}: the schema is lost, twice; nothing can be said about its records");
+            return Err(Failure::new(Exit::Input, message));
         };
-        let schema = Schema::parse(reader.schema_text().ok_or_else(|| lost("the schema"))?.as_bytes());
-        let schema =
-            schema.map_err(|error| format!("{place}: attached schema: {error}")).or_fail(Exit::Input)?;
-        let menu_text = reader.menu_text().ok_or_else(|| lost("the menu"))?;
-        let menu = Menu::parse(menu_text, &format!("{place}: attached menu")).or_fail(Exit::Input)?;
-        let mut bundles = Vec::new();
-        for model in menu.models() {
-            let choice = |choice: usize| {
-                let name = tamis_store::Bundle::attachment(&model.name, choice);
-                let tar = reader.attachments().iter().find(|attachment| attachment.name == name);
-                let tar = tar.ok_or_else(|| lost(&format!("attachment {name}")))?;
-                Bundle::from_tar(&tar.data, &format!("{place}: {name}")).or_fail(Exit::Input)
-            };
-            let choices = (0..=model.fallback.len()).map(choice).collect::<Result<_, _>>()?;
-            bundles.push((model.name.clone(), choices));
-        }
+        let schema = Schema::parse(schema.as_bytes());
+        let schema = schema.map_err(|error| format!("{place}: its schema: {error}")).or_fail(Exit::Input)?;
+        let menu = reader.menu_text().ok_or_else(|| format!("{place}: attachment menu.toml is lost"));
+        let menu = menu.and_then(|text| {
+            Menu::parse(text, &format!("{place}: attached menu")).map_err(|error| error.to_string())
+        });
+        let lines = menu.iter().flat_map(Menu::line_names).map(String::from).collect();
+        let models = menu.iter().flat_map(Menu::models).map(|model| model.name.clone()).collect();
+        // A file can be looked at wherever it was made.
+        let rules = menu.and_then(|menu| {
+            let bundles = bundles(&reader, &menu, &place)?;
+            Rules::bind(menu, bundles, &schema, REFERENCE).map_err(|failure| failure.message)
+        });
+        let scores = rules.iter().flat_map(Rules::score_names).collect();
+        let versions = rules.iter().flat_map(|rules| &rules.bundles).flat_map(named_choices).collect();
         let metadata: Vec<(String, String)> = reader.metadata().clone().into_iter().collect();
         let engine = metadata.iter().find(|(key, _)| key == "engine").map(|(_, value)| value.clone());
         let engine = engine.unwrap_or_else(|| REFERENCE.to_string());
-        // A file can be looked at wherever it was made.
-        let rules = Rules::bind(menu, bundles, &schema, REFERENCE)?;
-        let lines = rules.compiled.lines().iter().map(|line| line.name.clone()).collect();
-        let models = rules.menu.models().iter().map(|model| model.name.clone()).collect();
-        let scores = rules.score_names();
         let stream = reader.stream().unwrap_or_default().to_owned();
-        Ok(Self {
-            about: About { schema, rules, stream, engine, metadata, lines, models, scores },
-            place,
-            reader,
-        })
+        let about = About { schema, rules, stream, engine, metadata, lines, models, versions, scores };
+        Ok(Self { about, place, reader })
     }
 
     /// Calls `each` for every record, in order, until it says `false`. Damage is passed over and told.
     pub(crate) fn read(mut self, mut each: impl FnMut(&About, Record<'_>) -> bool) -> Result<Read, Failure> {
-        let mut read = Read::default();
+        let (mut read, mut found) = (Read::default(), 0);
         loop {
             match self.reader.next_record() {
                 Ok(Some(entry)) => match Record::parse(entry.record) {
                     Ok(record) => {
+                        found += 1;
                         if !each(&self.about, record) {
                             break;
                         }
                     }
                     Err(error) => {
+                        read.hides_events = true;
                         read.damage.push(format!("{}: record {}: {error}", self.place, entry.number));
                     }
                 },
                 Ok(None) => break,
-                Err(error @ ReadError::Damaged { .. }) => read.damage.push(error.to_string()),
+                Err(ReadError::Damaged { at, defect, .. }) => {
+                    read.hides_events |= !is_beside_events(&defect);
+                    read.damage.push(format!("{}: byte {at}: {defect}", self.place));
+                }
                 Err(error) => return Err(Failure::new(Exit::Input, error)),
             }
         }
         read.complete = matches!(self.reader.ending(), Some(Ending::Closed));
+        read.lost = self.reader.stated_records().map_or(0, |stated| stated.saturating_sub(found));
+        read.hides_events |= read.lost > 0;
+        if read.lost > 0 {
+            read.damage.push(format!(
+                "{}: {} of {} events are lost",
+                self.place,
+                read.lost,
+                read.lost + found
+            ));
+        }
+        if let Err(reason) = &self.about.rules {
+            read.damage.push(format!("{reason}; the decisions cannot be made again"));
+        }
         Ok(read)
     }
+}
+
+/// The bundles that a file carries for the models of its menu.
+fn bundles(reader: &Reader, menu: &Menu, place: &str) -> Result<Vec<(String, Vec<Bundle>)>, String> {
+    let of = |model: &tamis_menu::ModelRef| {
+        let choice = |choice: usize| {
+            let name = tamis_store::Bundle::attachment(&model.name, choice);
+            let tar = reader.attachments().iter().find(|attachment| attachment.name == name);
+            let tar = tar.ok_or_else(|| format!("{place}: attachment {name} is lost"))?;
+            Bundle::from_tar(&tar.data, &format!("{place}: {name}")).map_err(|error| error.to_string())
+        };
+        let choices = (0..=model.fallback.len()).map(choice).collect::<Result<_, String>>()?;
+        Ok((model.name.clone(), choices))
+    };
+    menu.models().iter().map(of).collect()
+}
+
+/// `anomaly 1.2.0`, and `anomaly (fallback 1) 0.9.0`.
+fn named_choices((name, choices): &(String, Vec<Bundle>)) -> Vec<String> {
+    let named = |(choice, bundle): (usize, &Bundle)| match choice {
+        0 => format!("{name} {}", bundle.version()),
+        _ => format!("{name} (fallback {choice}) {}", bundle.version()),
+    };
+    choices.iter().enumerate().map(named).collect()
 }
 
 /// What was brought back from a file that was never closed.
@@ -126,6 +194,8 @@ pub struct Recovery {
     pub bytes: u64,
     /// Bytes of the old file that could not be used.
     pub lost_bytes: u64,
+    /// Events that the old file had, as far as it can be known, and that the new one lacks.
+    pub lost_events: u64,
     /// What the new file lacks, apart from a torn end: chunks from the middle, its schema, menu or models. One sentence each.
     pub problems: Vec<String>,
 }
@@ -134,7 +204,7 @@ pub struct Recovery {
 pub fn recover(part: &Path, out: Option<&Path>) -> Result<Recovery, Failure> {
     let report = tamis_store::recover(part, out).map_err(|error| {
         let exit = match error {
-            RecoverError::Read(_) | RecoverError::Nothing { .. } => Exit::Input,
+            RecoverError::Read(_) | RecoverError::Nothing { .. } | RecoverError::Busy { .. } => Exit::Input,
             RecoverError::NoName { .. } => Exit::Settings,
             RecoverError::Write { .. } => Exit::Storage,
         };
@@ -142,11 +212,24 @@ pub fn recover(part: &Path, out: Option<&Path>) -> Result<Recovery, Failure> {
     })?;
     let (file, records, bytes, lost_bytes) = (report.file, report.records, report.bytes, report.lost_bytes);
     // A torn end is what a killed process leaves. Anything else that is missing must be said.
-    let mut problems = Vec::new();
+    let mut problems: Vec<String> =
+        report.problems.iter().map(|problem| format!("{}: {problem}", part.display())).collect();
+    if report.lost_records > 0 {
+        problems.push(format!("{}: {} events are lost", part.display(), report.lost_records));
+    }
+    let was_closed = part.extension().is_none_or(|extension| extension != "part");
+    if was_closed && let Ending::Torn { at, .. } = report.ending {
+        problems.push(format!("{}: its end is lost, from byte {at} on; it was closed once", part.display()));
+    }
     let check = tamis_store::check(&file).or_fail(Exit::Storage)?;
     problems.extend(check.problems.iter().map(|problem| format!("{}: {problem}", file.display())));
-    problems.extend(StoredFile::open(&file).err().map(|failure| failure.message));
-    Ok(Recovery { file, records, bytes, lost_bytes, problems })
+    problems.extend(
+        StoredFile::open(&file)
+            .and_then(|stored| stored.about.rules.or_fail(Exit::Input))
+            .err()
+            .map(|failure| failure.message),
+    );
+    Ok(Recovery { file, records, bytes, lost_bytes, lost_events: report.lost_records, problems })
 }
 
 impl Recovery {

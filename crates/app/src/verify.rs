@@ -51,7 +51,7 @@ impl Verification {
         }
     }
 
-    fn damage(&mut self, finding: impl FnOnce() -> String) {
+    pub(crate) fn damage(&mut self, finding: impl FnOnce() -> String) {
         self.damaged += 1;
         self.tell(finding);
     }

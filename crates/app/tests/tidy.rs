@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// Layer of every crate: the table of `crates/README.md`.
 const LAYERS: [&[&str]; 5] = [
-    &["event", "form", "ring", "ledger", "kernel"],
+    &["event", "form", "ring", "ledger", "part", "kernel"],
     &["port", "menu", "sim", "graph"],
     &["source", "model", "pipeline", "store", "lab"],
     &["app"],

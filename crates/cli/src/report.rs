@@ -13,9 +13,6 @@ use crate::table::Table;
 /// What latencies mean if nothing slows the input down.
 pub(crate) const FLAT_NOTE: &str = "At flat pace all queues are full, so that wait is a measure of the queues.\nUse --pace RATE for latencies at a rate.";
 
-/// With no event of `n` kept, less than `3 / n` is excluded at this confidence: exp(-3) = 5 %.
-const ZERO_EVENTS_LIMIT: f64 = 3.0;
-
 /// Everything that a person wants to know about a run.
 pub(crate) fn render(report: &Report, flat: bool) -> String {
     let speed = &report.throughput;
@@ -175,7 +172,7 @@ fn lines(report: &Report) -> String {
         table = table.right(format!("rate at\n{}", rate(hz)));
     }
     for line in &report.lines {
-        let rate = report.input_rate_hz.map(|hz| line_rate(line, hz));
+        let rate = report.input_rate_hz.map(|_| line_rate(line));
         let cells = [
             line.name.clone(),
             grouped(line.seen),
@@ -185,17 +182,18 @@ fn lines(report: &Report) -> String {
         ];
         table.row(cells.into_iter().chain(rate));
     }
-    table.render()
+    let mut text = table.render();
+    if report.lines.iter().any(|line| line.rate_limit_hz.is_some()) {
+        text.push_str("< is an upper limit at 95 % confidence: no event was kept.\n");
+    }
+    text
 }
 
 /// Rate and error, or what is excluded if nothing was kept.
-fn line_rate(line: &Line, input_hz: f64) -> String {
-    match (line.rate_hz, line.rate_err_hz) {
-        _ if line.seen == 0 => "-".into(),
-        _ if line.accepted == 0 => {
-            format!("< {} (95 %)", rate(input_hz * (ZERO_EVENTS_LIMIT / line.seen as f64).min(1.0)))
-        }
-        (Some(hz), Some(error)) => rate_with_error(hz, error),
+fn line_rate(line: &Line) -> String {
+    match (line.rate_hz, line.rate_err_hz, line.rate_limit_hz) {
+        (_, _, Some(limit)) => format!("< {}", rate(limit)),
+        (Some(hz), Some(error), _) => rate_with_error(hz, error),
         _ => "-".into(),
     }
 }
@@ -243,8 +241,8 @@ fn place(stream: &Stream) -> String {
 pub(crate) fn latencies(report: &Report) -> String {
     let mut table =
         Table::default().left("Latency").right("p50").right("p99").right("p99.9").right("max").left("");
-    let mut row = |name: &str, q: &Quantiles, meaning: &str| {
-        let quantiles = [q.p50, q.p99, q.p999, q.max].map(time_ns);
+    let mut row = |name: &str, q: &Quantiles<Option<u64>>, meaning: &str| {
+        let quantiles = [q.p50, q.p99, q.p999, q.max].map(|ns| ns.map_or("-".into(), time_ns));
         table.row(std::iter::once(name.to_string()).chain(quantiles).chain([meaning.to_string()]));
     };
     row("wait", &report.stages_ns.wait, "until a worker takes the block");

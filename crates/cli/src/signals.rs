@@ -7,6 +7,8 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 use tamis_app::{Exit, Failure};
 
+use crate::output::say;
+
 /// Listens for an interrupt, a request to end, and a terminal that was closed, unless the process was started to outlive its terminal.
 pub(crate) fn end_signals() -> Result<Signals, Failure> {
     let wanted = [SIGINT, SIGTERM, SIGHUP];
@@ -20,6 +22,22 @@ pub(crate) fn end_signals() -> Result<Signals, Failure> {
 pub(crate) fn outlive_file_size_limit() {
     // Where the system refuses the handler, the signal does what it did before.
     let _ = signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)));
+}
+
+/// If a signal ends this process, takes away what it has not finished, and then ends it as if nobody had listened.
+pub(crate) fn remove_unfinished_on_end() {
+    let listen = || {
+        let Ok(mut signals) = end_signals() else { return };
+        if let Some(signal) = signals.forever().next() {
+            for file in tamis_part::remove_unfinished() {
+                say(format_args!("interrupted: {} was unfinished and is removed", file.display()));
+            }
+            // This does not return; if it cannot be done, there is nothing else to do.
+            drop(signal_hook::low_level::emulate_default_handler(signal));
+        }
+    };
+    // Listens on its own thread: without one, a signal ends the process as ever, and leaves an unfinished file.
+    drop(std::thread::Builder::new().name("signals".into()).spawn(listen));
 }
 
 /// Is SIGHUP ignored, as `nohup` leaves it? Whoever listens to it would end all the same.

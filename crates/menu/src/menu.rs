@@ -122,6 +122,11 @@ impl Menu {
         self.pass_through.as_ref()
     }
 
+    /// Names of the lines, in the order of their bits in a record.
+    pub fn line_names(&self) -> impl Iterator<Item = &str> {
+        self.lines.iter().map(|line| line.info.name.as_str())
+    }
+
     pub(crate) fn place(&self) -> &str {
         &self.place
     }

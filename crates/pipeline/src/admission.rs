@@ -67,6 +67,8 @@ pub(crate) struct Admission {
     began: Option<Began>,
     /// How late a frame was admitted at most, if frames have a time at which they are due.
     lag_ns: u64,
+    /// Events of the first pass, once the input has begun again.
+    first_pass: Option<u64>,
     stride: usize,
 }
 
@@ -83,6 +85,7 @@ struct Began {
 pub(crate) struct AdmissionReport {
     pub(crate) received: u64,
     pub(crate) lag_ns: u64,
+    pub(crate) first_pass: Option<u64>,
     pub(crate) error: Option<SourceError>,
 }
 
@@ -119,12 +122,14 @@ impl Admission {
             admitted: 0,
             began: None,
             lag_ns: 0,
+            first_pass: None,
             stride: schema.record_len(),
         }
     }
 
     pub(crate) fn report(&mut self) -> AdmissionReport {
-        AdmissionReport { received: self.received, lag_ns: self.lag_ns, error: self.input.take_error() }
+        let (received, lag_ns, first_pass) = (self.received, self.lag_ns, self.first_pass);
+        AdmissionReport { received, lag_ns, first_pass, error: self.input.take_error() }
     }
 
     /// Fills the open block until something says that it must go. `None`: it holds nothing and nothing is at hand.
@@ -248,6 +253,7 @@ impl Admission {
             }
             match self.input.find_next()? {
                 Found::Restart => {
+                    self.first_pass.get_or_insert(self.received);
                     self.ids.clear();
                     self.shift.passes += 1;
                     if self.pace == Pace::Recorded {

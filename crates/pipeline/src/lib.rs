@@ -55,7 +55,7 @@ pub use input::{Found, FrameReader};
 pub use judge::{Entry, Judge, Provenance};
 pub use ladder::{Choice, DeviceLoss};
 pub use limits::{BATCH_EVENTS_MAX, Limits, LimitsError, OUTPUT_BYTES_MAX, WORKERS_MAX};
-pub use run::{Latencies, Outcome, Pipeline, SegmentBooks, Setup, StreamOutcome};
+pub use run::{Latencies, Outcome, Pipeline, SegmentBooks, Setup, Share, StreamOutcome};
 pub use scheduling::{Cpus, allowed_cpus, keep_on};
 pub use scorer::Scorer;
 pub use scoring::Failure;

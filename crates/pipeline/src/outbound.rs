@@ -7,7 +7,7 @@ use tamis_event::{Block, CloseReason, Span};
 use tamis_ledger::{Corrupt, Dropped, Errored, Kind, LineTally, Tally};
 
 use crate::budget::Budget;
-use crate::{Entry, SegmentBooks};
+use crate::{Entry, SegmentBooks, Share};
 
 /// Most segments in a block.
 pub(crate) const PARTS_MAX: usize = 64;
@@ -171,13 +171,14 @@ pub(crate) struct Outbound {
     used: usize,
     lines: usize,
     rungs: usize,
+    streams: usize,
     /// Bytes of the budget that it holds.
     held: usize,
 }
 
 impl Outbound {
-    pub(crate) fn new(lines: usize, rungs: usize) -> Self {
-        Self { lines, rungs, ..Self::default() }
+    pub(crate) fn new(lines: usize, rungs: usize, streams: usize) -> Self {
+        Self { lines, rungs, streams, ..Self::default() }
     }
 
     /// Makes it the empty result of an input block; memory is kept.
@@ -223,7 +224,10 @@ impl Outbound {
     /// What the books of one segment take.
     fn books_bytes(&self) -> usize {
         let counts = Corrupt::ALL.len() * 2 + Errored::ALL.len() + Dropped::ALL.len() + self.rungs;
-        size_of::<SegmentBooks>() + size_of::<u64>() * counts + size_of::<LineTally>() * self.lines
+        size_of::<SegmentBooks>()
+            + size_of::<u64>() * counts
+            + size_of::<LineTally>() * self.lines
+            + size_of::<Share>() * self.streams
     }
 
     /// The books of the segments in it.
@@ -234,14 +238,28 @@ impl Outbound {
     /// Begins the books of a part with what arrived. Gives them, and where its records go.
     pub(crate) fn open(&mut self, part: &Part) -> (&mut Tally, &mut Vec<u8>, &mut Vec<Entry>) {
         if self.used == self.books.len() {
-            self.books.push(SegmentBooks { run: 0, segment: 0, tally: Tally::new(self.lines, self.rungs) });
+            let (tally, streams) = (Tally::new(self.lines, self.rungs), vec![Share::default(); self.streams]);
+            self.books.push(SegmentBooks { run: 0, segment: 0, tally, streams });
         }
         let books = &mut self.books[self.used];
         self.used += 1;
         (books.run, books.segment) = part.place();
         books.tally.clear();
         books.tally.merge(&part.arrivals);
+        books.streams.fill(Share::default());
         (&mut books.tally, &mut self.records, &mut self.entries)
+    }
+
+    /// Counts by stream what was kept of the part that was opened last: the entries from `first` on.
+    pub(crate) fn count_streams(&mut self, first: usize) {
+        let Some(books) = self.books[..self.used].last_mut() else { return };
+        for entry in &self.entries[first..] {
+            let mut streams = entry.streams;
+            while streams != 0 {
+                books.streams[streams.trailing_zeros() as usize].events += 1;
+                streams &= streams - 1;
+            }
+        }
     }
 
     /// Books to miscount in.

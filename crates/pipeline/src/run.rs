@@ -57,6 +57,9 @@ pub struct Setup<'a> {
     pub control: Arc<Control>,
 }
 
+/// How often the thread that waits for a run looks up, if there is no news.
+const NEWS_EVERY: Duration = Duration::from_millis(100);
+
 /// The books of one segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SegmentBooks {
@@ -66,6 +69,17 @@ pub struct SegmentBooks {
     pub segment: u32,
     /// Its counters.
     pub tally: Tally,
+    /// What it gave to each stream, those of the menu in order, then the error stream.
+    pub streams: Vec<Share>,
+}
+
+/// The share of a segment in one stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Share {
+    /// Its events.
+    pub events: u64,
+    /// How many events of the stream there are up to the block of its last one: when so many are stored, all of it is.
+    pub end: u64,
 }
 
 /// What the thread that waits for a run hears from it.
@@ -130,6 +144,8 @@ pub struct Outcome {
     pub latencies: Latencies,
     /// How late a frame was admitted at most, in ns: large if the pace was not held. 0 at flat pace.
     pub lag_ns: u64,
+    /// Events that were received before the input began again; `None` if it never did.
+    pub first_pass: Option<u64>,
     /// Had admission a thread of its own? Else it took turns with the first worker.
     pub admitted_apart: bool,
     /// The devices that workers lost, from the first event on.
@@ -187,15 +203,16 @@ impl Pipeline {
         let sequencer_bell = Arc::<Bell>::default();
 
         let outputs = limits.outbound_blocks(sinks.len());
-        let (lines, rungs) = (menu.lines().len(), menu.rungs());
+        let (lines, rungs, streams) = (menu.lines().len(), menu.rungs(), sinks.len());
         let judge = |models| Judge::new(models, menu.clone(), provenance, limits.batch());
         let judges: Vec<Judge> = models.into_iter().map(judge).collect();
         let record = judges[0].record_len(schema.record_len());
-        let block = Outbound::new(lines, rungs).need(limits.batch(), PARTS_MAX, record);
+        let block = Outbound::new(lines, rungs, sinks.len()).need(limits.batch(), PARTS_MAX, record);
         let budget = Arc::new(Budget::new(limits.output_bytes_max(), block));
         let (free_inputs, take_input) =
             pool(limits.inbound_blocks(), &[&admission_bell], || Inbound::new(schema.record_len()));
-        let (free_outputs, take_output) = pool(outputs, &all_workers, || Outbound::new(lines, rungs));
+        let (free_outputs, take_output) =
+            pool(outputs, &all_workers, || Outbound::new(lines, rungs, streams));
         let (to_workers, from_admission) = queue(limits.inbound_blocks(), &[], &all_workers);
         let (to_sequencer, from_workers) = queue(outputs, &[], &[&sequencer_bell]);
         let (news, unread) = (mpsc::channel(), Arc::<AtomicUsize>::default());
@@ -233,6 +250,7 @@ impl Pipeline {
             next,
             outputs,
             Tally::new(lines, rungs),
+            streams,
             news.0.clone(),
             unread.clone(),
             budget.clone(),
@@ -254,8 +272,8 @@ impl Pipeline {
         }
     }
 
-    /// Runs the stages on threads. `on_segment` is called on this thread, with the books of each segment as it ends.
-    pub fn run_threads(mut self, mut on_segment: impl FnMut(SegmentBooks)) -> Outcome {
+    /// Runs the stages on threads. `on_news` is called on this thread: with the books of each segment as it ends, and with `None` now and then.
+    pub fn run_threads(mut self, mut on_news: impl FnMut(Option<SegmentBooks>)) -> Outcome {
         let start = self.clock.now_ns();
         let (control, ended, unread) = (self.control.clone(), self.news.0.clone(), self.unread.clone());
         let news = std::mem::replace(&mut self.news.1, mpsc::channel().1);
@@ -280,17 +298,22 @@ impl Pipeline {
             }
             let mut going = running.len();
             while going > 0 {
-                match news.recv().expect("this thread holds a sender") {
-                    News::Segment(books) => {
-                        // Whoever reads the books is no stage, but the run must not wait for it either.
-                        if let Err(message) = guarded(|| on_segment(*books)) {
-                            control.die();
-                            panics.push(format!("the books of a segment: {message}"));
-                        }
-                        unread.fetch_sub(1, Ordering::Relaxed);
+                let books = match news.recv_timeout(NEWS_EVERY) {
+                    Ok(News::Segment(books)) => Some(*books),
+                    Ok(News::Ended) => {
+                        going -= 1;
+                        continue;
                     }
-                    News::Ended => going -= 1,
+                    // This thread holds a sender, so there is nothing else that it can be.
+                    Err(_) => None,
+                };
+                let is_read = usize::from(books.is_some());
+                // Whoever reads the books is no stage, but the run must not wait for it either.
+                if let Err(message) = guarded(|| on_news(books)) {
+                    control.die();
+                    panics.push(format!("the books of a segment: {message}"));
                 }
+                unread.fetch_sub(is_read, Ordering::Relaxed);
             }
             for (name, handle) in running {
                 let of_thread =
@@ -404,6 +427,7 @@ impl Pipeline {
             closes,
             latencies,
             lag_ns: admitted.lag_ns,
+            first_pass: admitted.first_pass,
             admitted_apart: self.admits_apart,
             losses,
             failures,

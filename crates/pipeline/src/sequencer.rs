@@ -15,7 +15,7 @@ use tamis_ring::{Receiver, Sender, TryRecv};
 use crate::budget::Budget;
 use crate::outbound::{Outbound, Place};
 use crate::run::News;
-use crate::{Control, Progress, SegmentBooks, Stage};
+use crate::{Control, Progress, SegmentBooks, Share, Stage};
 
 /// Segments that are kept open at first and at most.
 const OPEN_MIN: usize = 2;
@@ -41,6 +41,9 @@ pub(crate) struct Sequencer {
     /// The first segment whose books do not balance.
     imbalance: Option<Imbalance>,
     totals: Tally,
+    /// Events by stream, so far.
+    ends: Vec<u64>,
+    streams: usize,
     closes: [u64; CloseReason::ALL.len()],
     news: mpsc::Sender<News>,
     /// Books that were sent and not read yet.
@@ -57,6 +60,7 @@ impl Sequencer {
         writers: Sender<Outbound>,
         pool: usize,
         totals: Tally,
+        streams: usize,
         news: mpsc::Sender<News>,
         unread: Arc<AtomicUsize>,
         budget: Arc<Budget>,
@@ -72,6 +76,8 @@ impl Sequencer {
             closed: VecDeque::new(),
             imbalance: None,
             totals,
+            ends: vec![0; streams],
+            streams,
             closes: [0; CloseReason::ALL.len()],
             news,
             unread,
@@ -89,15 +95,27 @@ impl Sequencer {
         if let Some(reason) = block.close {
             self.closes[reason as usize] += 1;
         }
-        for SegmentBooks { run, segment, tally } in block.books() {
+        for SegmentBooks { tally, streams, .. } in block.books() {
             self.control.add_progress(tally.received, tally.frames.bytes);
             self.totals.merge(tally);
-            self.open((*run, *segment)).merge(tally);
+            self.ends.iter_mut().zip(streams).for_each(|(end, share)| *end += share.events);
         }
+        // The segments of a block share its place in the streams.
+        let ends = std::mem::take(&mut self.ends);
+        for SegmentBooks { run, segment, tally, streams } in block.books() {
+            let books = self.open((*run, *segment));
+            books.tally.merge(tally);
+            for ((own, share), end) in books.streams.iter_mut().zip(streams).zip(&ends) {
+                if share.events > 0 {
+                    *own = Share { events: own.events + share.events, end: *end };
+                }
+            }
+        }
+        self.ends = ends;
     }
 
     /// The books of a segment.
-    fn open(&mut self, place: Place) -> &mut Tally {
+    fn open(&mut self, place: Place) -> &mut SegmentBooks {
         let found = self.open.iter().position(|books| (books.run, books.segment) == place);
         let books = found.and_then(|at| self.open.remove(at)).unwrap_or_else(|| {
             if self.closed.contains(&place) {
@@ -107,10 +125,11 @@ impl Sequencer {
                 self.close_oldest();
             }
             let tally = Tally::new(self.totals.lines.len(), self.totals.rungs.len());
-            SegmentBooks { run: place.0, segment: place.1, tally }
+            let streams = vec![Share::default(); self.streams];
+            SegmentBooks { run: place.0, segment: place.1, tally, streams }
         });
         self.open.push_back(books);
-        &mut self.open.back_mut().expect("just added").tally
+        self.open.back_mut().expect("just added")
     }
 
     /// Closes the books of the segment of which nothing came for longest.

@@ -335,9 +335,25 @@ fn the_ledger_balances_to_the_event_whatever_is_thrown_at_it() {
         // The segments add up, each balanced by itself, with its own losses.
         let mut sum = Tally::new(2, 1);
         let mut lost_in = BTreeMap::new();
+        let mut told: Vec<BTreeMap<(u32, u32), u64>> = vec![BTreeMap::new(); streams.len()];
         for books in &segments {
             *lost_in.entry((books.run, books.segment)).or_insert(0) += books.tally.corrupt.total();
             assert_eq!(books.tally.balance(), Ok(()), "seed {seed}: segment {}", books.segment);
+            // When a stream has `end` records, it has all of the segment so far.
+            for ((share, records), told) in books.streams.iter().zip(&streams).zip(&mut told) {
+                let told = told.entry((books.run, books.segment)).or_insert(0);
+                *told += share.events;
+                let of_segment = |(_, record): &&(u64, Vec<u8>)| {
+                    let header = *Record::parse(record).unwrap().header();
+                    (header.run, header.segment) == (books.run, books.segment)
+                };
+                let stored = records[..share.end as usize].iter().filter(of_segment).count() as u64;
+                assert!(
+                    share.events == 0 || stored == *told,
+                    "seed {seed}: segment {}: {share:?}",
+                    books.segment
+                );
+            }
             sum.merge(&books.tally);
         }
         assert_eq!(&sum, tally, "seed {seed}");

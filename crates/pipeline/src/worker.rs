@@ -145,6 +145,7 @@ impl Worker {
         if input.parts().len() > 1 {
             entries[before..].iter_mut().for_each(|entry| entry.event = part.order_of(entry.event));
         }
+        output.count_streams(before);
     }
 }
 

@@ -32,6 +32,8 @@ pub(crate) struct Writer {
     control: Arc<Control>,
     /// Events that the sink took and did not store yet, oldest first: is this stream the first of the event's streams?
     taken: VecDeque<bool>,
+    /// Events in finished files, and those of them that this stream is the first of.
+    closed: (u64, u64),
     report: WriterReport,
 }
 
@@ -69,6 +71,7 @@ impl Writer {
             clock,
             control,
             taken,
+            closed: (0, 0),
             report,
         }
     }
@@ -94,18 +97,34 @@ impl Writer {
 
     /// Books what the sink has stored by now, and after its failure everything else as failed.
     fn settle(&mut self) {
-        let stored = self.call(|sink| sink.report().events).unwrap_or(self.report.sink.events);
-        while self.report.written < stored
-            && let Some(first_stream) = self.taken.pop_front()
-        {
-            self.report.written += 1;
-            self.report.storage.stored += u64::from(first_stream);
+        let told = |report: &SinkReport| (report.events, report.closed);
+        let (events, closed) = self.call(|sink| told(sink.report())).unwrap_or(told(&self.report.sink));
+        self.book_stored(closed);
+        if self.report.written == closed {
+            self.closed = (closed, self.report.storage.stored);
+        }
+        self.book_stored(events);
+        if events < self.report.written {
+            // Somebody took away the file that was being written, with all that was booked since the one before.
+            self.report.failed += self.report.written - self.closed.0;
+            self.report.storage.failed += self.report.storage.stored - self.closed.1;
+            (self.report.written, self.report.storage.stored) = self.closed;
         }
         if self.report.error.is_some() {
             self.report.failed += self.taken.len() as u64;
             self.report.storage.failed +=
                 self.taken.iter().filter(|&&first_stream| first_stream).count() as u64;
             self.taken.clear();
+        }
+    }
+
+    /// Books as stored, up to so many events of this stream.
+    fn book_stored(&mut self, events: u64) {
+        while self.report.written < events
+            && let Some(first_stream) = self.taken.pop_front()
+        {
+            self.report.written += 1;
+            self.report.storage.stored += u64::from(first_stream);
         }
     }
 

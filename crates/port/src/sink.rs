@@ -26,11 +26,15 @@ pub struct SinkError {
 /// What a sink stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SinkReport {
-    /// Records.
+    /// Records that the operating system has: they survive the end of the process.
     pub events: u64,
-    /// Bytes in files.
+    /// Those of them that survive a loss of power; they come first.
+    pub durable: u64,
+    /// Those that are in finished files.
+    pub closed: u64,
+    /// Bytes in finished files.
     pub bytes: u64,
-    /// Files, in order of writing.
+    /// Finished files, in order of writing.
     pub files: Vec<PathBuf>,
 }
 
@@ -42,7 +46,8 @@ pub trait Sink: Send {
     /// Called every few milliseconds, and after every block, with a monotonic time in ns: the place for timed flushes.
     fn tick(&mut self, now_ns: u64) -> Result<(), SinkError>;
 
-    /// What the operating system has so far: it survives the end of the process. Also after a failure, to say what was saved.
+    /// What is stored so far. Also after a failure, to say what was saved: if an unfinished file was lost by somebody else's doing, as many
+    /// records as before it.
     fn report(&self) -> &SinkReport;
 
     /// Makes everything durable and visible under its final name, and says what was stored. Called once, last.

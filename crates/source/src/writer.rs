@@ -1,10 +1,10 @@
 //! Writing frame files.
 
-use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use tamis_event::{FrameMeta, Schema, encode_events, encode_schema};
+use tamis_part::{Existing, PartFile, part_name};
 use zstd::stream::write::Encoder;
 
 /// Compression: level 3 takes about 100 MB/s of noise per core; its window is 2^21 bytes.
@@ -39,7 +39,6 @@ pub struct Written {
 #[derive(Debug)]
 pub struct TmfWriter {
     path: PathBuf,
-    part: Part,
     overwrite: bool,
     out: Output,
     schema: Schema,
@@ -48,8 +47,8 @@ pub struct TmfWriter {
 }
 
 enum Output {
-    Plain(BufWriter<File>),
-    Compressed(Encoder<'static, BufWriter<File>>),
+    Plain(BufWriter<PartFile>),
+    Compressed(Encoder<'static, BufWriter<PartFile>>),
 }
 
 impl std::fmt::Debug for Output {
@@ -58,22 +57,6 @@ impl std::fmt::Debug for Output {
             Self::Plain(_) => "Plain",
             Self::Compressed(_) => "Compressed",
         })
-    }
-}
-
-/// The unfinished file; removed unless it got its final name.
-#[derive(Debug)]
-struct Part {
-    path: PathBuf,
-    finished: bool,
-}
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        if !self.finished {
-            // Nothing can be done about a failure here; the name says that the file is unfinished.
-            let _ = fs::remove_file(&self.path);
-        }
     }
 }
 
@@ -86,14 +69,9 @@ impl TmfWriter {
             return Err(WriteError::Extension { path: path.into() });
         }
         refuse_existing(path, overwrite)?;
-        let mut part = path.as_os_str().to_owned();
-        part.push(".part");
-        let part = PathBuf::from(part);
-        let io_error = |error| WriteError::Io { path: part.clone(), error };
-        // A part without an owner is what an earlier process left behind when it was killed.
-        let file =
-            OpenOptions::new().write(true).create(true).truncate(true).open(&part).map_err(io_error)?;
-        let buffered = BufWriter::with_capacity(1 << 20, file);
+        let io_error = |error| WriteError::Io { path: part_name(path).into(), error };
+        let part = PartFile::create(path).map_err(io_error)?;
+        let buffered = BufWriter::with_capacity(1 << 20, part);
         let out = if compressed {
             let mut encoder = Encoder::new(buffered, LEVEL).map_err(io_error)?;
             encoder.include_checksum(true).map_err(io_error)?;
@@ -101,9 +79,8 @@ impl TmfWriter {
         } else {
             Output::Plain(buffered)
         };
-        let (part, schema) = (Part { path: part, finished: false }, schema.clone());
-        let mut writer =
-            Self { path: path.into(), part, overwrite, out, schema, frames: 0, scratch: Vec::new() };
+        let (path, schema) = (path.into(), schema.clone());
+        let mut writer = Self { path, overwrite, out, schema, frames: 0, scratch: Vec::new() };
         encode_schema(&writer.schema, FrameMeta::default(), &mut writer.scratch);
         writer.write_scratch()?;
         Ok(writer)
@@ -129,19 +106,19 @@ impl TmfWriter {
 
     /// Makes the file durable and gives it its name.
     pub fn finish(self) -> Result<Written, WriteError> {
-        let Self { path, mut part, overwrite, out, frames, .. } = self;
+        let Self { path, overwrite, out, frames, .. } = self;
         let io_error = |error| WriteError::Io { path: path.clone(), error };
         let buffered = match out {
             Output::Plain(buffered) => buffered,
             Output::Compressed(encoder) => encoder.finish().map_err(io_error)?,
         };
-        let file = buffered.into_inner().map_err(|error| io_error(error.into_error()))?;
-        file.sync_all().map_err(io_error)?;
-        let bytes = file.metadata().map_err(io_error)?.len();
-        refuse_existing(&path, overwrite)?;
-        fs::rename(&part.path, &path).map_err(io_error)?;
-        part.finished = true;
-        Ok(Written { path, bytes, frames })
+        let mut part = buffered.into_inner().map_err(|error| io_error(error.into_error()))?;
+        let existing = if overwrite { Existing::Replace } else { Existing::Refuse };
+        part.publish(existing, true).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => WriteError::Exists { path: path.clone() },
+            _ => io_error(error),
+        })?;
+        Ok(Written { path, bytes: part.size(), frames })
     }
 
     fn write_scratch(&mut self) -> Result<(), WriteError> {
@@ -157,7 +134,7 @@ impl TmfWriter {
             Output::Plain(out) => out.write_all(bytes),
             Output::Compressed(out) => out.write_all(bytes),
         };
-        written.map_err(|error| WriteError::Io { path: self.part.path.clone(), error })
+        written.map_err(|error| WriteError::Io { path: part_name(&self.path).into(), error })
     }
 }
 

@@ -80,7 +80,10 @@ pub fn check(path: &Path) -> Result<CheckReport, ReadError> {
                 }
             }
             Item::Statistics { at, statistics } => checker.statistics = Some((at, statistics)),
-            Item::Defect { at, defect } => checker.report.add(at, None, defect),
+            Item::Defect { at, defect } => {
+                checker.lost_a_chunk = true;
+                checker.report.add(at, None, defect);
+            }
             Item::End(ending) => {
                 checker.report.attachments = scan.attachments.len() as u64;
                 return Ok(checker.finish(ending));
@@ -96,6 +99,8 @@ struct Checker {
     indexes: u64,
     statistics: Option<(u64, Statistics)>,
     last_sequence: Option<u32>,
+    /// Was something lost that may have been a chunk?
+    lost_a_chunk: bool,
 }
 
 impl Checker {
@@ -103,7 +108,9 @@ impl Checker {
         let number = self.report.records;
         self.report.records += 1;
         let mut wrong = |defect| self.report.add(scan.chunk_at, Some(number), defect);
-        if scan.stream.as_ref().is_none_or(|stream| stream.channel != front.channel) {
+        // The channel stands in the first chunk: if that is lost, it was told, and nothing is known about the channel.
+        let is_other = |channel| channel != front.channel;
+        if scan.stream.as_ref().map_or(!self.lost_a_chunk, |stream| is_other(stream.channel)) {
             wrong(Defect::Channel { channel: front.channel });
         }
         let found = front.sequence;

@@ -13,6 +13,8 @@ pub enum Defect {
     Cut { needed: u64, found: u64 },
     #[error("a record (opcode {opcode:#04x}) of {bytes} bytes is longer than {limit}")]
     Oversize { opcode: u8, bytes: u64, limit: u64 },
+    #[error("{bytes} bytes in which no record can be found")]
+    Framing { bytes: u64 },
     #[error("no MCAP magic after the footer")]
     EndMagic,
     #[error("bytes after the end magic")]

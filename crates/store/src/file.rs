@@ -9,7 +9,7 @@ use std::{
     borrow::Cow,
     collections::BTreeMap,
     io::{self, Seek, SeekFrom, Write},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use mcap::{
@@ -17,10 +17,10 @@ use mcap::{
     records::{MessageHeader, Metadata},
 };
 
+use tamis_part::PartFile;
+
 use crate::{
-    disk::{Disk, DiskFile},
     limits::{CHUNK_BYTES, COMPRESSION_LEVEL},
-    name::part_name,
     provenance::{Head, METADATA, key},
 };
 
@@ -39,9 +39,20 @@ const TAIL_BYTES: usize = 64 * 1024;
 
 /// The end of a file, to which bytes are appended.
 struct Tail {
-    file: Arc<dyn DiskFile>,
+    part: Shared,
     pending: Vec<u8>,
     position: u64,
+}
+
+/// The file has two owners on one thread, the MCAP writer that appends to it and [`OpenFile`] that syncs it; the lock is never waited for.
+#[derive(Clone)]
+struct Shared(Arc<Mutex<PartFile>>);
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, PartFile> {
+        // Whatever panicked while it had the file, a file only grows.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Write for Tail {
@@ -55,15 +66,7 @@ impl Write for Tail {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        let mut rest = &self.pending[..];
-        while !rest.is_empty() {
-            match self.file.append(rest) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(written) => rest = &rest[written..],
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
+        self.part.lock().append(&self.pending)?;
         self.pending.clear();
         Ok(())
     }
@@ -82,30 +85,20 @@ impl Seek for Tail {
 /// A file `NAME.part` that becomes `NAME` when it is finished.
 pub(crate) struct OpenFile {
     writer: Writer<Tail>,
-    file: Arc<dyn DiskFile>,
+    part: Shared,
     channel: u16,
     chunk_bytes: usize,
     name: String,
     records: u64,
     record_bytes: u64,
-    name_is_durable: bool,
 }
 
 impl OpenFile {
-    /// Creates `part` for the final name `name` and writes its head, up to the operating system.
-    pub(crate) fn create(
-        disk: &dyn Disk,
-        name: String,
-        part: &str,
-        head: &Head,
-        number: Option<u32>,
-    ) -> io::Result<Self> {
-        let file = disk.create(part)?;
-        let tail = Tail {
-            file: Arc::clone(&file),
-            pending: Vec::with_capacity(TAIL_BYTES + CHUNK_BYTES),
-            position: 0,
-        };
+    /// Writes the head of a file that will be called `name`, up to the operating system.
+    pub(crate) fn begin(part: PartFile, name: String, head: &Head, number: Option<u32>) -> io::Result<Self> {
+        let part = Shared(Arc::new(Mutex::new(part)));
+        let tail =
+            Tail { part: part.clone(), pending: Vec::with_capacity(TAIL_BYTES + CHUNK_BYTES), position: 0 };
         let options = WriteOptions::new()
             .profile(PROFILE)
             .library(LIBRARY)
@@ -117,16 +110,9 @@ impl OpenFile {
             .disable_seeking(true);
         let mut writer = options.create(tail).map_err(io_error)?;
         match write_head(&mut writer, head, number) {
-            Ok(channel) => Ok(Self {
-                writer,
-                file,
-                channel,
-                chunk_bytes: 0,
-                name,
-                records: 0,
-                record_bytes: 0,
-                name_is_durable: false,
-            }),
+            Ok(channel) => {
+                Ok(Self { writer, part, channel, chunk_bytes: 0, name, records: 0, record_bytes: 0 })
+            }
             Err(error) => {
                 abandon(writer);
                 Err(io_error(error))
@@ -152,25 +138,26 @@ impl OpenFile {
     }
 
     /// Makes everything that was handed over durable, and the file's name too.
-    pub(crate) fn sync(&mut self, disk: &dyn Disk) -> io::Result<()> {
-        self.file.sync()?;
-        if !self.name_is_durable {
-            disk.sync()?;
-            self.name_is_durable = true;
-        }
-        Ok(())
+    pub(crate) fn sync(&mut self) -> io::Result<()> {
+        self.part.lock().sync()
     }
 
-    /// Writes the rest and the summary. Returns the size of the file in bytes. The file keeps its name `.part`.
-    pub(crate) fn finish(mut self) -> (String, Arc<dyn DiskFile>, io::Result<u64>) {
+    /// Writes the rest and the summary. The file keeps its name `.part`, until it is published.
+    pub(crate) fn finish(mut self) -> io::Result<PartFile> {
         let finished = self.writer.finish().map_err(io_error);
-        let bytes = self.writer.into_inner().position;
-        (self.name, self.file, finished.map(|_| bytes))
+        drop(self.writer.into_inner());
+        let part = Arc::into_inner(self.part.0).expect("the writer gave its own away");
+        finished.map(|_| part.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Gives the file up as it is on disk.
     pub(crate) fn abandon(self) {
         abandon(self.writer);
+    }
+
+    /// Did somebody else remove, replace or change the file?
+    pub(crate) fn is_lost(&self) -> bool {
+        self.part.lock().is_lost()
     }
 
     /// Final name of the file.
@@ -227,26 +214,8 @@ fn io_error(error: McapError) -> io::Error {
     }
 }
 
-/// Closes a finished file: makes it durable if asked, and gives it its final name.
-pub(crate) fn publish(
-    disk: &dyn Disk,
-    file: &dyn DiskFile,
-    part: &str,
-    name: &str,
-    durable: bool,
-) -> io::Result<()> {
-    if durable {
-        file.sync()?;
-    }
-    disk.rename(part, name)?;
-    if durable { disk.sync() } else { Ok(()) }
-}
-
 impl std::fmt::Debug for OpenFile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OpenFile")
-            .field("name", &part_name(&self.name))
-            .field("records", &self.records)
-            .finish()
+        f.debug_struct("OpenFile").field("name", &self.name).field("records", &self.records).finish()
     }
 }

@@ -14,7 +14,8 @@
 //! Invariants:
 //!
 //! * I1: a file is only ever appended to, in whole MCAP records, so that at most its last one is torn.
-//! * I2: no file is ever overwritten: files are created exclusively and renamed without replacing.
+//! * I2: no file is ever overwritten: files are created exclusively and renamed without replacing (`tamis_part`). While a sink writes a file
+//!   nobody recovers it.
 //! * I3: a failed write or sync is final. A sink that failed touches the disk no more and repeats its error.
 //! * I4: with [`Durable::Close`] and [`Durable::Never`] the bytes of a file depend on the records alone, never on time.
 //! * I5: reading allocates no more than the limits of `limits.rs`, whatever lengths a file states.
@@ -25,16 +26,17 @@
 mod check;
 mod chunk;
 mod defect;
-mod disk;
 mod durable;
 #[cfg(test)]
 mod faults;
 mod file;
 mod info;
+mod landmark;
 mod limits;
 mod name;
 mod parse;
 mod probe;
+mod progress;
 mod provenance;
 mod reader;
 mod recover;
@@ -50,8 +52,9 @@ pub use limits::{
     ATTACHMENT_BYTES_MAX, CHUNK_BYTES, COMPRESSION_LEVEL, FREE_BYTES_MIN, PROBLEMS_MAX, READ_CHUNK_BYTES_MAX,
     READ_RECORD_BYTES_MAX, ROTATE_BYTES,
 };
-pub use name::{ClaimError, NameError, check_name, claim_run_name};
+pub use name::{Claim, ClaimError, LEDGER, NameError, check_name, claim_run_name, file_name, run_name_of};
 pub use probe::CompressionProbe;
+pub use progress::Progress;
 pub use provenance::{Attachment, Bundle, Provenance};
 pub use reader::{Entry, ReadError, Reader};
 pub use recover::{RecoverError, RecoverReport, recover};

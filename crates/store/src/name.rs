@@ -3,19 +3,22 @@
 use std::{
     io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use crate::{
-    disk::{Disk as _, Folder},
-    limits::FREE_BYTES_MIN,
-};
+use tamis_part::{Disk, Folder, LogFile};
+
+use crate::limits::FREE_BYTES_MIN;
 
 /// Longest run or stream name in bytes.
 const NAME_LEN_MAX: usize = 64;
 
+/// What the ledger of a run is called, after the run's name.
+pub const LEDGER: &str = ".ledger.jsonl";
+
 /// A name cannot be part of a file name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("'{name}' cannot be part of a file name; use 1 to 64 of A-Z a-z 0-9 . _ - and no leading dot")]
+#[error("'{}' cannot be part of a file name; use 1 to 64 of A-Z a-z 0-9 . _ - and no leading dot", .name.escape_debug())]
 pub struct NameError {
     name: String,
 }
@@ -48,20 +51,29 @@ pub fn check_name(name: &str) -> Result<(), NameError> {
     if ok { Ok(()) } else { Err(NameError { name: name.chars().take(2 * NAME_LEN_MAX).collect() }) }
 }
 
-/// Prepares `folder` for a run and finds a name for its files that no other run has there: `wanted`, or `wanted.2`, `wanted.3`, ...
+/// A run name that nobody else has in its folder: the ledger under this name is begun. If nothing is written into it, it goes away with the claim.
+#[derive(Debug)]
+pub struct Claim {
+    /// The name.
+    pub name: String,
+    /// `NAME.ledger.jsonl`, empty.
+    pub ledger: LogFile,
+}
+
+/// Prepares `folder` for a run and claims a name for its files that no other run has there: `wanted`, or `wanted.2`, `wanted.3`, ...
 ///
-/// Creates the folder if it does not exist, checks that files can be created in it and that [`FREE_BYTES_MIN`] are free. Creates no file;
-/// two runs that claim the same name at the same moment meet at the first file, where the later one fails.
-pub fn claim_run_name(folder: &Path, wanted: &str) -> Result<String, ClaimError> {
+/// Creates the folder if it does not exist, checks that files can be created in it and that [`FREE_BYTES_MIN`] are free. Two runs that claim the
+/// same name at the same moment get different ones.
+pub fn claim_run_name(folder: &Path, wanted: &str) -> Result<Claim, ClaimError> {
     check_name(wanted)?;
     let unusable = |error| ClaimError::Folder { folder: folder.into(), error };
-    std::fs::create_dir_all(folder).map_err(unusable)?;
-    let disk = Folder::open(folder).map_err(unusable)?;
+    let disk = Folder::make(folder).map_err(unusable)?;
     disk.probe().map_err(|error| ClaimError::ReadOnly { folder: folder.into(), error })?;
     let free = disk.free().map_err(unusable)?;
     if free < FREE_BYTES_MIN {
         return Err(ClaimError::Full { folder: folder.into(), free });
     }
+    let disk: Arc<dyn Disk> = Arc::new(disk);
     let entries: Vec<String> = std::fs::read_dir(folder)
         .and_then(|entries| {
             entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
@@ -69,30 +81,40 @@ pub fn claim_run_name(folder: &Path, wanted: &str) -> Result<String, ClaimError>
         .map_err(unusable)?;
     let mut name = wanted.to_string();
     for number in 2_u64.. {
+        check_name(&name)?;
         if !entries.iter().any(|entry| belongs_to(entry, &name)) {
-            break;
+            match LogFile::create(disk.clone(), &format!("{name}{LEDGER}")) {
+                // Another run was faster.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                created => return Ok(Claim { name, ledger: created.map_err(unusable)? }),
+            }
         }
         name = format!("{wanted}.{number}");
     }
-    check_name(&name)?;
-    Ok(name)
+    unreachable!("there are more numbers than files")
+}
+
+/// A run name made of any text, a file's name for example: what cannot be part of a name becomes a hyphen.
+pub fn run_name_of(text: &str) -> String {
+    let allowed = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '-' };
+    // Room for the number of a name that is taken.
+    let name: String = text.trim_start_matches('.').chars().map(allowed).take(NAME_LEN_MAX - 8).collect();
+    if name.is_empty() { "run".into() } else { name }
 }
 
 /// Whether a file may belong to the run. `l1-mixed-0001.mcap` may be of the run `l1` or `l1-mixed`; it counts for both.
 fn belongs_to(entry: &str, run_name: &str) -> bool {
     let Some(rest) = entry.strip_prefix(run_name) else { return false };
     let stored = rest.starts_with('-') && (rest.ends_with(".mcap") || rest.ends_with(".part"));
-    stored || rest == ".ledger.jsonl"
+    stored || rest == LEDGER
 }
 
 /// File number `number` (from 1) of a stream.
-pub(crate) fn file_name(run_name: &str, stream: &str, number: u32) -> String {
-    format!("{run_name}-{stream}-{number:04}.mcap")
-}
-
-/// Name of a file while it is written.
-pub(crate) fn part_name(name: &str) -> String {
-    format!("{name}.part")
+pub fn file_name(run_name: &str, stream: &str, number: u32) -> String {
+    // A letter for every digit beyond the fourth, so that names sort as numbers do.
+    let more = number.checked_ilog10().unwrap_or(0).saturating_sub(3) as u8;
+    let letter = if more == 0 { String::new() } else { char::from(b'a' + more - 1).to_string() };
+    format!("{run_name}-{stream}-{letter}{number:04}.mcap")
 }
 
 #[cfg(test)]
@@ -111,18 +133,79 @@ mod tests {
     }
 
     #[test]
+    fn files_sort_by_number() {
+        let numbers = [
+            1,
+            2,
+            9,
+            10,
+            999,
+            1000,
+            9998,
+            9999,
+            10_000,
+            10_001,
+            99_999,
+            100_000,
+            999_999,
+            1_000_000,
+            u32::MAX,
+        ];
+        let names = numbers.map(|number| file_name("l1", "physics", number));
+        assert!(names.is_sorted(), "{names:?}");
+        assert_eq!(
+            (names[0].as_str(), names[8].as_str()),
+            ("l1-physics-0001.mcap", "l1-physics-a10000.mcap")
+        );
+    }
+
+    #[test]
     fn a_taken_name_is_never_given_again() {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("new/out");
-        assert_eq!(claim_run_name(&out, "l1-mixed").unwrap(), "l1-mixed");
-        assert_eq!(std::fs::read_dir(&out).unwrap().count(), 0, "a claim leaves nothing behind");
+        let claimed = |wanted: &str| claim_run_name(&out, wanted).unwrap().name;
+        let first = claim_run_name(&out, "l1-mixed").unwrap();
+        let second = claim_run_name(&out, "l1-mixed").unwrap();
+        assert_eq!(
+            (first.name.as_str(), second.name.as_str()),
+            ("l1-mixed", "l1-mixed.2"),
+            "at the same time"
+        );
+        drop((first, second));
+        assert_eq!(
+            std::fs::read_dir(&out).unwrap().count(),
+            0,
+            "a claim of which nothing was made leaves nothing"
+        );
         std::fs::write(out.join("l1-mixed-physics-0001.mcap.part"), "").unwrap();
-        assert_eq!(claim_run_name(&out, "l1-mixed").unwrap(), "l1-mixed.2");
-        std::fs::write(out.join("l1-mixed.2.ledger.jsonl"), "").unwrap();
-        assert_eq!(claim_run_name(&out, "l1-mixed").unwrap(), "l1-mixed.3");
-        assert_eq!(claim_run_name(&out, "l1-mixed.2").unwrap(), "l1-mixed.2.2");
+        assert_eq!(claimed("l1-mixed"), "l1-mixed.2");
+        let mut kept = claim_run_name(&out, "l1-mixed").unwrap();
+        kept.ledger.append(b"{}\n").unwrap();
+        kept.ledger.finish().unwrap();
+        drop(kept);
+        assert_eq!(std::fs::read(out.join("l1-mixed.2.ledger.jsonl")).unwrap(), b"{}\n");
+        assert_eq!(claimed("l1-mixed"), "l1-mixed.3");
+        assert_eq!(claimed("l1-mixed.2"), "l1-mixed.2.2");
         std::os::unix::fs::symlink("/nonexistent", out.join("z-physics-0001.mcap")).unwrap();
-        assert_eq!(claim_run_name(&out, "z").unwrap(), "z.2");
+        assert_eq!(claimed("z"), "z.2");
+    }
+
+    #[test]
+    fn any_text_gives_a_name() {
+        for (text, name) in [
+            ("l1-mixed", "l1-mixed"),
+            ("my run", "my-run"),
+            ("l\u{e4}uf", "l-uf"),
+            ("2025-11-30T16:00", "2025-11-30T16-00"),
+            ("a\nb", "a-b"),
+            ("..", "run"),
+            ("", "run"),
+        ] {
+            assert_eq!(run_name_of(text), name, "{text:?}");
+            check_name(&run_name_of(text)).unwrap();
+        }
+        check_name(&run_name_of(&"x y".repeat(100))).unwrap();
+        assert!(!check_name("a\nb").unwrap_err().to_string().contains('\n'));
     }
 
     #[test]

@@ -1,14 +1,15 @@
 //! Reading the records of a file in order.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     io,
     path::{Path, PathBuf},
 };
 
 use crate::{
-    Attachment, Defect, Ending,
-    provenance::{MENU, SCHEMA},
+    Attachment, Defect, Ending, Problem,
+    limits::PROBLEMS_MAX,
+    provenance::{MENU, SCHEMA, key},
     scan::{Item, Scan},
 };
 
@@ -48,8 +49,10 @@ pub struct Entry<'a> {
 pub struct Reader {
     path: PathBuf,
     scan: Scan,
-    /// The item behind the head of the file.
+    /// The item behind the head of the file, and the damage in the head that was not told yet.
     first: Option<Item>,
+    head_damage: VecDeque<Problem>,
+    stated: Option<u64>,
     number: u64,
     ending: Option<Ending>,
 }
@@ -58,13 +61,19 @@ impl Reader {
     /// Opens a file and reads what stands in front of its records.
     pub fn open(path: &Path) -> Result<Self, ReadError> {
         let mut scan = open_scan(path)?;
+        let mut head_damage = VecDeque::new();
         let first = loop {
             match next_item(&mut scan, path)? {
                 Item::Chunk { .. } => {}
+                // What stands behind it in the head is of use all the same.
+                Item::Defect { at, defect } if head_damage.len() < PROBLEMS_MAX => {
+                    head_damage.push_back(Problem { at, record: None, defect });
+                }
                 item => break item,
             }
         };
-        Ok(Self { path: path.into(), scan, first: Some(first), number: 0, ending: None })
+        let first = Some(first);
+        Ok(Self { path: path.into(), scan, first, head_damage, stated: None, number: 0, ending: None })
     }
 
     /// The next record; `None` at the end.
@@ -72,6 +81,9 @@ impl Reader {
     /// After [`ReadError::Damaged`] the next call goes on behind the damage. After [`ReadError::Io`] there is nothing more.
     pub fn next_record(&mut self) -> Result<Option<Entry<'_>>, ReadError> {
         loop {
+            if let Some(Problem { at, defect, .. }) = self.head_damage.pop_front() {
+                return Err(ReadError::Damaged { path: self.path.clone(), at, defect });
+            }
             if self.ending.is_some() {
                 return Ok(None);
             }
@@ -95,9 +107,15 @@ impl Reader {
                     return Err(ReadError::Damaged { path: self.path.clone(), at, defect });
                 }
                 Item::End(ending) => self.ending = Some(ending),
-                Item::Chunk { .. } | Item::ChunkIndex { .. } | Item::Statistics { .. } => {}
+                Item::Statistics { statistics, .. } => self.stated = Some(statistics.messages),
+                Item::Chunk { .. } | Item::ChunkIndex { .. } => {}
             }
         }
+    }
+
+    /// Records that the file says it has, once [`Self::next_record`] has said `None`; `None` if it was never closed.
+    pub fn stated_records(&self) -> Option<u64> {
+        self.stated
     }
 
     /// How the file ends, once [`Self::next_record`] has said `None`.
@@ -107,7 +125,8 @@ impl Reader {
 
     /// Name of the stream; `None` if the file lost its head.
     pub fn stream(&self) -> Option<&str> {
-        self.scan.stream.as_ref().map(|stream| stream.topic.as_str())
+        let told = self.scan.stream.as_ref().map(|stream| stream.topic.as_str());
+        told.or_else(|| self.metadata().get(key::STREAM).map(String::as_str))
     }
 
     /// Words about the run: those of its [`crate::Provenance`], `run_name`, `stream`, `file` (number from 1), `schema`, `schema_id`.
@@ -127,7 +146,9 @@ impl Reader {
 
     /// Text of the schema of the events.
     pub fn schema_text(&self) -> Option<&str> {
-        self.attached_text(SCHEMA)
+        // It is there twice: as an attachment, and as MCAP wants it, in front of the first record.
+        let in_chunk = || std::str::from_utf8(&self.scan.schema.as_ref()?.1).ok();
+        self.attached_text(SCHEMA).or_else(in_chunk)
     }
 
     fn attached_text(&self, name: &str) -> Option<&str> {

@@ -3,13 +3,14 @@
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
+use tamis_part::{Existing, PartFile, is_being_written};
+
 use crate::{
-    Defect, Ending, ReadError,
-    disk::{DiskFile, Folder},
-    file::{OpenFile, publish},
+    Defect, Ending, Problem, ReadError,
+    file::OpenFile,
+    limits::PROBLEMS_MAX,
     provenance::{Head, SCHEMA, key},
     reader::{next_item, open_scan},
     scan::{Item, Scan},
@@ -25,6 +26,10 @@ pub enum RecoverError {
     #[error("{path}: nothing to recover: {why}", path = .path.display())]
     #[expect(missing_docs, reason = "the message is the documentation")]
     Nothing { path: PathBuf, why: &'static str },
+    /// The file is not to be recovered, but to be finished.
+    #[error("{path}: a run is still writing this file; end the run, and the file will be whole", path = .path.display())]
+    #[expect(missing_docs, reason = "the message is the documentation")]
+    Busy { path: PathBuf },
     /// There is no name for the recovered file.
     #[error("{path}: name the file to write; only NAME.part has a name of its own to return to", path = .path.display())]
     #[expect(missing_docs, reason = "the message is the documentation")]
@@ -46,6 +51,10 @@ pub struct RecoverReport {
     pub bytes: u64,
     /// Bytes of the input that could not be read: damaged parts and the torn end. 0 also for a file that only lacks its summary.
     pub lost_bytes: u64,
+    /// What is wrong with the input apart from its end; at most [`PROBLEMS_MAX`].
+    pub problems: Vec<Problem>,
+    /// Records that the input had, as far as can be known from its summary and the numbers of its records, and that are not in the new file.
+    pub lost_records: u64,
     /// How the input ends.
     pub ending: Ending,
 }
@@ -63,51 +72,35 @@ pub fn recover(input: &Path, output: Option<&Path>) -> Result<RecoverReport, Rec
     let Some(name) = output.file_name().and_then(|name| name.to_str()) else {
         return Err(RecoverError::NoName { path: output });
     };
+    let input_error = |error| ReadError::Io { path: input.into(), error };
+    if is_being_written(input).map_err(input_error)? {
+        return Err(RecoverError::Busy { path: input.into() });
+    }
     let mut source = Source::open(input)?;
     let head = source.head()?;
-    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let part = format!("{name}.recover");
     let write_error = |error| RecoverError::Write { path: output.clone(), error };
-    let part_error = |error| RecoverError::Write { path: folder.join(&part), error };
-    let disk = Folder::open(folder).map_err(write_error)?;
     if output.symlink_metadata().is_ok() {
         return Err(write_error(io::ErrorKind::AlreadyExists.into()));
     }
-    let file = OpenFile::create(&disk, name.into(), &part, &head, None).map_err(part_error)?;
-    let written = write_all(&mut source, file, &part_error).and_then(|(records, bytes, handle)| {
-        publish(&disk, &*handle, &part, name, true).map_err(write_error)?;
-        Ok((records, bytes))
-    });
-    match written {
-        Ok((records, bytes)) => Ok(RecoverReport {
-            file: output,
-            records,
-            bytes,
-            lost_bytes: source.lost_bytes,
-            ending: source.ending,
-        }),
-        Err(error) => {
-            // It is this call's own file, and it would be in the way of the next attempt. The first error is the one to tell.
-            let _ = disk.remove(&part);
-            Err(error)
-        }
-    }
-}
-
-type Written = (u64, u64, Arc<dyn DiskFile>);
-
-fn write_all(
-    source: &mut Source,
-    mut file: OpenFile,
-    write_error: &dyn Fn(io::Error) -> RecoverError,
-) -> Result<Written, RecoverError> {
-    if let Err(error) = source.copy(&mut file, write_error) {
+    // NAME.part is the input; it goes if this file is not finished, and so does one that an earlier call left.
+    let part = PartFile::create_as(&output, ".recover").map_err(write_error)?;
+    let mut file = OpenFile::begin(part, name.into(), &head, None).map_err(write_error)?;
+    if let Err(error) = source.copy(&mut file, &write_error) {
         file.abandon();
         return Err(error);
     }
     let records = file.records();
-    let (_, handle, bytes) = file.finish();
-    Ok((records, bytes.map_err(write_error)?, handle))
+    let mut part = file.finish().map_err(write_error)?;
+    part.publish(Existing::Refuse, true).map_err(write_error)?;
+    Ok(RecoverReport {
+        file: output,
+        records,
+        bytes: part.size(),
+        lost_bytes: source.lost_bytes,
+        lost_records: source.lost_records(records),
+        problems: source.problems,
+        ending: source.ending,
+    })
 }
 
 /// The file to recover, read up to its first record.
@@ -117,6 +110,12 @@ struct Source {
     scan: Scan,
     first: Option<Item>,
     lost_bytes: u64,
+    problems: Vec<Problem>,
+    /// Records by the summary.
+    stated: u64,
+    /// Numbers of records that are skipped.
+    skipped: u64,
+    next_sequence: Option<u32>,
     ending: Ending,
 }
 
@@ -124,8 +123,18 @@ impl Source {
     fn open(path: &Path) -> Result<Self, RecoverError> {
         let size = std::fs::metadata(path).map_err(|error| ReadError::Io { path: path.into(), error })?.len();
         let scan = open_scan(path)?;
-        let mut source =
-            Self { path: path.into(), size, scan, first: None, lost_bytes: 0, ending: Ending::Closed };
+        let mut source = Self {
+            path: path.into(),
+            size,
+            scan,
+            first: None,
+            lost_bytes: 0,
+            problems: Vec::new(),
+            stated: 0,
+            skipped: 0,
+            next_sequence: None,
+            ending: Ending::Closed,
+        };
         source.first = source.next()?;
         Ok(source)
     }
@@ -134,10 +143,24 @@ impl Source {
     fn next(&mut self) -> Result<Option<Item>, ReadError> {
         loop {
             match next_item(&mut self.scan, &self.path)? {
-                item @ Item::Message { .. } => return Ok(Some(item)),
+                Item::Message { front, record } => {
+                    // The first file of a stream begins with number 0; any other with the number that follows the file before.
+                    let is_first_file = self.scan.metadata.get(key::FILE).is_some_and(|file| file == "1");
+                    let expected = self.next_sequence.or(is_first_file.then_some(0));
+                    self.skipped +=
+                        u64::from(expected.map_or(0, |expected| front.sequence.saturating_sub(expected)));
+                    self.next_sequence = Some(front.sequence.wrapping_add(1));
+                    return Ok(Some(Item::Message { front, record }));
+                }
                 // What they cover was read or is counted already.
                 Item::Defect { defect: Defect::DataCrc { .. } | Defect::SummaryCrc { .. }, .. } => {}
-                Item::Defect { at, .. } => self.lost_bytes += self.scan.position() - at,
+                Item::Defect { at, defect } => {
+                    self.lost_bytes += self.scan.position() - at;
+                    if self.problems.len() < PROBLEMS_MAX {
+                        self.problems.push(Problem { at, record: None, defect });
+                    }
+                }
+                Item::Statistics { statistics, .. } => self.stated = statistics.messages,
                 Item::End(ending) => {
                     if let Ending::Torn { at, .. } = &ending {
                         self.lost_bytes += self.size.saturating_sub(*at);
@@ -145,9 +168,14 @@ impl Source {
                     self.ending = ending;
                     return Ok(None);
                 }
-                Item::Chunk { .. } | Item::ChunkIndex { .. } | Item::Statistics { .. } => {}
+                Item::Chunk { .. } | Item::ChunkIndex { .. } => {}
             }
         }
+    }
+
+    /// Of what the input had, with `records` found.
+    fn lost_records(&self, records: u64) -> u64 {
+        self.stated.saturating_sub(records).max(self.skipped)
     }
 
     fn head(&self) -> Result<Head, RecoverError> {

@@ -58,8 +58,7 @@ pub(crate) struct Scan {
 impl Scan {
     /// Opens a file; `None` if it does not start as MCAP does.
     pub(crate) fn open(path: &Path) -> io::Result<Option<Self>> {
-        let input = io::BufReader::with_capacity(256 * 1024, File::open(path)?);
-        let Some(walk) = Walk::new(Box::new(input))? else { return Ok(None) };
+        let Some(walk) = Walk::new(File::open(path)?)? else { return Ok(None) };
         Ok(Some(Self {
             walk,
             chunk: Chunk::new()?,
@@ -102,7 +101,10 @@ impl Scan {
                 Step::Record { at, opcode } => match self.outer(at, opcode) {
                     Ok(Some(item)) => return Ok(item),
                     Ok(None) => {}
-                    Err(defect) => return Ok(Item::Defect { at, defect }),
+                    Err(defect) => {
+                        self.walk.doubt(at);
+                        return Ok(Item::Defect { at, defect });
+                    }
                 },
                 Step::Defect { at, defect } => return Ok(Item::Defect { at, defect }),
                 Step::End(ending) => return Ok(Item::End(ending)),

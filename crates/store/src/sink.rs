@@ -12,14 +12,14 @@ use std::{
     sync::Arc,
 };
 
+use tamis_part::{Disk, Existing, Folder, PartFile, part_name};
 use tamis_port::{Sink, SinkError, SinkReport, Stored};
 
 use crate::{
-    Durable, NameError, Provenance,
-    disk::{Disk, Folder},
-    file::{OpenFile, publish},
+    Durable, NameError, Progress, Provenance,
+    file::OpenFile,
     limits::{CHUNK_BYTES, FREE_BYTES_RESERVE},
-    name::{check_name, file_name, part_name},
+    name::{check_name, file_name},
     provenance::Head,
 };
 
@@ -45,7 +45,7 @@ pub struct StreamPlan {
 /// Files are created when there is a record for them: a stream without records leaves none. A sink that is dropped without a close leaves a
 /// complete file under the name `.part`, a sink that failed leaves what reached the disk; [`crate::recover`] reads both.
 pub struct McapSink {
-    disk: Box<dyn Disk>,
+    disk: Arc<dyn Disk>,
     plan: StreamPlan,
     head: Head,
     file: Option<OpenFile>,
@@ -54,9 +54,9 @@ pub struct McapSink {
     files: u32,
     /// Records that were taken; the report counts those that the operating system has.
     taken: u64,
-    durable: u64,
     synced_at_ns: Option<u64>,
     report: SinkReport,
+    progress: Arc<Progress>,
 }
 
 #[derive(Debug)]
@@ -74,10 +74,10 @@ impl McapSink {
             place: place(&plan.folder),
             message: format!("cannot open the output folder: {error}; create it or choose another"),
         })?;
-        Self::with_disk(plan, Box::new(folder))
+        Self::with_disk(plan, Arc::new(folder))
     }
 
-    pub(crate) fn with_disk(plan: StreamPlan, disk: Box<dyn Disk>) -> Result<Self, SinkError> {
+    pub(crate) fn with_disk(plan: StreamPlan, disk: Arc<dyn Disk>) -> Result<Self, SinkError> {
         let refuse = |error: NameError| SinkError {
             place: format!("stream '{}' of run '{}'", plan.stream, plan.run_name),
             message: error.to_string(),
@@ -93,20 +93,19 @@ impl McapSink {
             state: State::Open,
             files: 0,
             taken: 0,
-            durable: 0,
             synced_at_ns: None,
             report: SinkReport::default(),
+            progress: Arc::default(),
         })
     }
 
-    /// Records so far that survive a killed process: the operating system has them.
-    pub fn written(&self) -> u64 {
-        self.report.events
+    /// How far the stream is stored, to watch from another thread.
+    pub fn progress(&self) -> Arc<Progress> {
+        self.progress.clone()
     }
 
-    /// Records so far that survive a loss of power.
-    pub fn durable(&self) -> u64 {
-        self.durable
+    fn tell(&self) {
+        self.progress.set(self.report.events, self.report.durable);
     }
 
     fn check_open(&self) -> Result<(), SinkError> {
@@ -122,27 +121,32 @@ impl McapSink {
 
     /// Makes an error final: the open file is left as it is.
     fn fail(&mut self, error: &io::Error) -> SinkError {
-        let name = match self.file.take() {
-            Some(file) => {
-                let name = file.name().to_string();
-                file.abandon();
-                name
+        if let Some(file) = self.file.take() {
+            self.book_loss(file.is_lost());
+            file.abandon();
+        }
+        let has_its_name = self.files > 0 && self.report.files.len() == self.files as usize;
+        let (place, remedy) = match self.report.files.last() {
+            Some(file) if has_its_name => {
+                (file.clone(), "the file is whole, but check where it is and the disk")
             }
-            None => file_name(&self.plan.run_name, &self.plan.stream, self.files.max(1)),
+            _ => {
+                let name = file_name(&self.plan.run_name, &self.plan.stream, self.files.max(1));
+                (self.plan.folder.join(part_name(name)), remedy(error.kind()))
+            }
         };
-        let part = self.plan.folder.join(part_name(&name));
-        let remedy = match error.kind() {
-            io::ErrorKind::AlreadyExists => {
-                "another run writes here or a file is in the way; choose another folder or run name"
-            }
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                "free some space or choose another folder; `tamis recover` brings back what reached the .part file"
-            }
-            _ => "check the disk; `tamis recover` brings back what reached the .part file",
-        };
-        let error = SinkError { place: part.display().to_string(), message: format!("{error}; {remedy}") };
+        let error = SinkError { place: place.display().to_string(), message: format!("{error}; {remedy}") };
         self.state = State::Failed(error.clone());
         error
+    }
+
+    /// Nobody vouches any more for what is in an open file that somebody else removed or changed.
+    fn book_loss(&mut self, is_lost: bool) {
+        if is_lost {
+            self.report.events = self.report.closed;
+            self.report.durable = self.report.durable.min(self.report.closed);
+            self.tell();
+        }
     }
 
     fn guarded(&mut self, action: impl FnOnce(&mut Self) -> io::Result<()>) -> Result<(), SinkError> {
@@ -166,8 +170,8 @@ impl McapSink {
         self.files += 1;
         self.check_free(self.head.bytes() + CHUNK_BYTES as u64)?;
         let name = file_name(&self.plan.run_name, &self.plan.stream, self.files);
-        let part = part_name(&name);
-        OpenFile::create(&*self.disk, name, &part, &self.head, Some(self.files))
+        let part = PartFile::begin(self.disk.clone(), &name)?;
+        OpenFile::begin(part, name, &self.head, Some(self.files))
     }
 
     fn store(&mut self, stored: Stored<'_>) -> io::Result<()> {
@@ -195,6 +199,7 @@ impl McapSink {
         if let Some(file) = &mut self.file {
             file.end_chunk()?;
             self.report.events = self.taken;
+            self.tell();
         }
         Ok(())
     }
@@ -202,8 +207,9 @@ impl McapSink {
     fn flush_and_sync(&mut self) -> io::Result<()> {
         self.end_chunk()?;
         if let Some(file) = &mut self.file {
-            file.sync(&*self.disk)?;
-            self.durable = self.report.events;
+            file.sync()?;
+            self.report.durable = self.report.events;
+            self.tell();
         }
         Ok(())
     }
@@ -211,16 +217,41 @@ impl McapSink {
     fn close_file(&mut self) -> io::Result<()> {
         self.end_chunk()?;
         let Some(file) = self.file.take() else { return Ok(()) };
-        let (name, handle, bytes) = file.finish();
-        let bytes = bytes?;
-        let durable = self.plan.durable != Durable::Never;
-        publish(&*self.disk, &*handle, &part_name(&name), &name, durable)?;
-        if durable {
-            self.durable = self.report.events;
+        let name = file.name().to_string();
+        let mut part = file.finish()?;
+        let is_durable = self.plan.durable != Durable::Never;
+        let published = part.publish(Existing::Refuse, is_durable);
+        self.book_loss(part.is_lost());
+        if part.is_published() {
+            self.report.closed = self.report.events;
+            self.report.bytes += part.size();
+            self.report.files.push(self.plan.folder.join(name));
         }
-        self.report.bytes += bytes;
-        self.report.files.push(self.plan.folder.join(name));
-        Ok(())
+        if published.is_ok() && is_durable {
+            self.report.durable = self.report.events;
+            self.tell();
+        }
+        if let (Err(_), Ok(Some(folder))) = (&published, self.disk.place()) {
+            // Whoever moved the folder moved the earlier files with it.
+            let moved =
+                |file: &PathBuf| file.file_name().map_or_else(|| file.clone(), |name| folder.join(name));
+            self.report.files = self.report.files.iter().map(moved).collect();
+        }
+        published
+    }
+}
+
+/// What to do about a file that cannot be written.
+fn remedy(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::AlreadyExists => {
+            "another run writes here or a file is in the way; choose another folder or run name"
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "free some space or choose another folder; `tamis recover` brings back what reached the .part file"
+        }
+        io::ErrorKind::NotFound => "leave a run's files alone until it has ended",
+        _ => "check the disk; `tamis recover` brings back what reached the .part file",
     }
 }
 
@@ -234,7 +265,7 @@ impl Sink for McapSink {
             let Durable::Every(period) = sink.plan.durable else { return Ok(()) };
             let last = *sink.synced_at_ns.get_or_insert(now_ns);
             let due = u128::from(now_ns.saturating_sub(last)) >= period.as_nanos();
-            if due && sink.durable < sink.taken {
+            if due && sink.report.durable < sink.taken {
                 sink.flush_and_sync()?;
                 sink.synced_at_ns = Some(now_ns);
             }

@@ -3,12 +3,18 @@
 //! ```text
 //!  magic | opcode u8, length u64, body | opcode, length, body | ... | footer | magic
 //! ```
+//!
+//! One wrong length loses the places of all records after it. Then reading goes on at the next place that can be nothing but a record
+//! (`landmark.rs`), behind the last record that was right.
 
-use std::io::{self, Read};
+use std::{
+    fs::File,
+    io::{self, BufReader, Read, Seek, SeekFrom},
+};
 
 use mcap::{MAGIC, records::op};
 
-use crate::{Defect, Ending, limits::READ_RECORD_BYTES_MAX};
+use crate::{Defect, Ending, landmark, limits::READ_RECORD_BYTES_MAX};
 
 /// Opcode and length.
 const FRONT_LEN: usize = 9;
@@ -26,8 +32,13 @@ pub(crate) enum Step {
 
 /// Reads record after record, checking the CRCs of the data and summary sections on the way.
 pub(crate) struct Walk {
-    input: Box<dyn Read + Send>,
+    input: BufReader<File>,
+    size: u64,
     at: u64,
+    /// Start of the record that was read last, if something is wrong with it: perhaps its length.
+    doubted: Option<u64>,
+    /// Bytes that may still be read twice: a file of lies costs no more than a few times its size.
+    again: u64,
     body: Vec<u8>,
     crc: crc32fast::Hasher,
     footer_crc: Option<(u64, Defect)>,
@@ -36,7 +47,9 @@ pub(crate) struct Walk {
 
 impl Walk {
     /// Reads the magic; `None` if this is no MCAP file.
-    pub(crate) fn new(mut input: Box<dyn Read + Send>) -> io::Result<Option<Self>> {
+    pub(crate) fn new(file: File) -> io::Result<Option<Self>> {
+        let size = file.metadata()?.len();
+        let mut input = BufReader::with_capacity(256 * 1024, file);
         let mut magic = [0; MAGIC.len()];
         if read_up_to(&mut input, &mut magic)? < MAGIC.len() || magic != *MAGIC {
             return Ok(None);
@@ -44,7 +57,8 @@ impl Walk {
         let mut crc = crc32fast::Hasher::new();
         crc.update(&magic);
         let at = MAGIC.len() as u64;
-        Ok(Some(Self { input, at, body: Vec::new(), crc, footer_crc: None, ending: None }))
+        let (body, doubted, again) = (Vec::new(), None, size);
+        Ok(Some(Self { input, size, at, doubted, again, body, crc, footer_crc: None, ending: None }))
     }
 
     /// Body of the record that was read last.
@@ -65,7 +79,7 @@ impl Walk {
         if let Some(ending) = &self.ending {
             return Ok(Step::End(ending.clone()));
         }
-        let at = self.at;
+        let (at, doubted) = (self.at, self.doubted.take());
         let torn = |defect| Ending::Torn { at, defect };
         // Holds if reading fails half-way.
         self.ending = Some(torn(Defect::NotClosed));
@@ -75,25 +89,27 @@ impl Walk {
             let needed = FRONT_LEN as u64;
             let defect =
                 if found == 0 { Defect::NotClosed } else { Defect::Cut { needed, found: found as u64 } };
-            return Ok(self.end(torn(defect)));
+            return self.find_way(doubted, torn(defect));
         }
         let (opcode, length) = split_front(front);
         if length > READ_RECORD_BYTES_MAX {
-            return Ok(self.end(torn(Defect::Oversize {
-                opcode,
-                bytes: length,
-                limit: READ_RECORD_BYTES_MAX,
-            })));
+            let defect = Defect::Oversize { opcode, bytes: length, limit: READ_RECORD_BYTES_MAX };
+            return self.find_way(doubted.or(Some(at)), torn(defect));
         }
         self.body.clear();
         // Grows with what is there, not with what the length says (I5).
         let found = (&mut self.input).take(length).read_to_end(&mut self.body)? as u64;
         if found < length {
             let front = FRONT_LEN as u64;
-            return Ok(self.end(torn(Defect::Cut { needed: front + length, found: front + found })));
+            let defect = Defect::Cut { needed: front + length, found: front + found };
+            return self.find_way(doubted.or(Some(at)), torn(defect));
         }
         self.at += FRONT_LEN as u64 + length;
         self.ending = None;
+        if !(op::HEADER..=op::DATA_END).contains(&opcode) {
+            // Nobody of ours writes such a record: it may be the middle of one.
+            self.doubted = doubted.or(Some(at));
+        }
         let crc_defect = self.update_crc(opcode, &front);
         if opcode == op::FOOTER {
             let ending = self.read_end(at)?;
@@ -107,9 +123,27 @@ impl Walk {
         })
     }
 
-    fn end(&mut self, ending: Ending) -> Step {
+    /// Says that the record that was read last is wrong in itself.
+    pub(crate) fn doubt(&mut self, at: u64) {
+        self.doubted = Some(at);
+    }
+
+    /// Goes on at the next landmark behind byte `from`, if there is one; else the file ends here.
+    fn find_way(&mut self, from: Option<u64>, ending: Ending) -> io::Result<Step> {
+        if let Some(from) = from
+            && let Some(again) = self.again.checked_sub(self.at - from)
+        {
+            self.again = again;
+            self.input.seek(SeekFrom::Start(from + 1))?;
+            if let Some(found) = landmark::find(&mut self.input, from + 1, self.size)? {
+                self.input.seek(SeekFrom::Start(found))?;
+                self.at = found;
+                self.ending = None;
+                return Ok(Step::Defect { at: from, defect: Defect::Framing { bytes: found - from } });
+            }
+        }
         self.ending = Some(ending.clone());
-        Step::End(ending)
+        Ok(Step::End(ending))
     }
 
     /// The data section ends before its end record, which holds its CRC; the summary section ends inside the footer, likewise.

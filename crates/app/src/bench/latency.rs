@@ -198,7 +198,11 @@ fn run(
     let done = workload.timed(bed, frames, events_per_s, schedule);
     let (late, gaps) = (sleeper.end(), spinner.map_or(before, jitter::Witness::end));
     let (report, backlog) = done?;
-    let (events, decision) = (report.ledger.received, report.latency_ns);
+    let (events, carried) = (report.ledger.received, report.latency_ns);
+    // What too few blocks carry is told as what it is at most.
+    let or_max = |ns: Option<u64>| ns.or(carried.max).unwrap_or(0);
+    let (p50, p99, p999) = (or_max(carried.p50), or_max(carried.p99), or_max(carried.p999));
+    let decision = Quantiles { p50, p99, p999, max: or_max(None) };
     Ok(Run { events, decision, backlog_ns: backlog.last_ns(), late, gaps })
 }
 

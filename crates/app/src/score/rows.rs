@@ -8,11 +8,11 @@
 //! A file is called `NAME.part` until it is whole.
 
 use std::fmt::Write as _;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, ErrorKind, Seek, SeekFrom, Write};
+use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use tamis_event::{Block, ScoreTable};
+use tamis_part::{Existing, PartFile};
 
 use crate::exit::OrFail;
 use crate::{Exit, Failure};
@@ -37,33 +37,22 @@ enum Form {
 }
 
 enum Out {
-    File { path: PathBuf, part: Part, file: BufWriter<File>, overwrite: bool },
+    File { path: PathBuf, file: BufWriter<PartFile>, overwrite: bool },
     Stdout(io::Stdout),
-}
-
-/// The unfinished file; removed unless it got its final name.
-struct Part {
-    path: PathBuf,
-    finished: bool,
-}
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        if !self.finished {
-            // Nothing can be done about a failure here; the name says that the file is unfinished.
-            let _ = fs::remove_file(&self.path);
-        }
-    }
 }
 
 /// Refuses a name that says nothing about the form, and a file that exists, unless it may be replaced.
 pub(super) fn may_write(path: &Path, overwrite: bool) -> Result<(), Failure> {
     form(path)?;
     if path != Path::new("-") && path.exists() && !overwrite {
-        let message = format!("{}: exists; give --overwrite to replace it, or another --out", path.display());
-        return Err(Failure::new(Exit::Settings, message));
+        return Err(exists(path));
     }
     Ok(())
+}
+
+fn exists(path: &Path) -> Failure {
+    let message = format!("{}: exists; give --overwrite to replace it, or another --out", path.display());
+    Failure::new(Exit::Settings, message)
 }
 
 fn form(path: &Path) -> Result<Form, Failure> {
@@ -86,14 +75,8 @@ impl Rows {
         let out = if path == Path::new("-") {
             Out::Stdout(io::stdout())
         } else {
-            let mut part = path.as_os_str().to_owned();
-            part.push(".part");
-            let part = PathBuf::from(part);
-            // A part without an owner is what an earlier process left behind when it was killed.
-            let file = OpenOptions::new().write(true).create(true).truncate(true).open(&part);
-            let file = file.map_err(|error| unwritable(&part, &error))?;
-            let part = Part { path: part, finished: false };
-            Out::File { path: path.into(), part, file: BufWriter::with_capacity(1 << 20, file), overwrite }
+            let part = PartFile::create(path).map_err(|error| unwritable(path, &error))?;
+            Out::File { path: path.into(), file: BufWriter::with_capacity(1 << 20, part), overwrite }
         };
         let mut rows = Self { form, columns: columns.len(), out, rows: 0, buffer: Vec::new() };
         rows.buffer = match form {
@@ -133,27 +116,24 @@ impl Rows {
 
     /// Makes the file durable and gives it its name. Bytes in it; 0 for standard output.
     pub(super) fn finish(self) -> Result<u64, Failure> {
-        let Out::File { path, mut part, file, overwrite } = self.out else { return Ok(0) };
+        let Out::File { path, file, overwrite } = self.out else { return Ok(0) };
         let fail = |error: &io::Error| unwritable(&path, error);
-        let mut file = file.into_inner().map_err(|error| fail(error.error()))?;
+        let mut part = file.into_inner().map_err(|error| fail(error.error()))?;
         if self.form == Form::Npy {
-            let header = npy_header(self.rows, self.columns);
-            file.seek(SeekFrom::Start(0))
-                .and_then(|_| file.write_all(&header))
-                .map_err(|error| fail(&error))?;
+            part.overwrite(0, &npy_header(self.rows, self.columns)).map_err(|error| fail(&error))?;
         }
-        file.sync_all().map_err(|error| fail(&error))?;
-        let bytes = file.metadata().map_err(|error| fail(&error))?.len();
-        may_write(&path, overwrite)?;
-        fs::rename(&part.path, &path).map_err(|error| fail(&error))?;
-        part.finished = true;
-        Ok(bytes)
+        let existing = if overwrite { Existing::Replace } else { Existing::Refuse };
+        part.publish(existing, true).map_err(|error| match error.kind() {
+            ErrorKind::AlreadyExists => exists(&path),
+            _ => fail(&error),
+        })?;
+        Ok(part.size())
     }
 
     fn write(&mut self) -> Result<bool, Failure> {
         match &mut self.out {
-            Out::File { part, file, .. } => {
-                file.write_all(&self.buffer).map_err(|error| unwritable(&part.path, &error))?;
+            Out::File { path, file, .. } => {
+                file.write_all(&self.buffer).map_err(|error| unwritable(path, &error))?;
                 Ok(true)
             }
             Out::Stdout(out) => match out.write_all(&self.buffer).and_then(|()| out.flush()) {
@@ -186,6 +166,8 @@ fn unwritable(path: &Path, error: &io::Error) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

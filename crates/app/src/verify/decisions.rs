@@ -27,6 +27,10 @@ use crate::stored::{About, StoredFile};
 
 /// Decides every stored event again and compares whole records.
 pub(super) fn decisions(file: StoredFile, verification: &mut Verification) -> Result<(), Failure> {
+    if let Err(reason) = &file.about.rules {
+        let reason = reason.clone();
+        return unchecked(file, &reason, verification);
+    }
     let mut again = Again::new(&file.about);
     let mut unchecked: BTreeMap<String, u64> = BTreeMap::new();
     // What is damaged was told by the check of the structure.
@@ -49,10 +53,7 @@ pub(super) fn decisions(file: StoredFile, verification: &mut Verification) -> Re
         true
     })?;
     again.decide(verification);
-    let note = |(reason, events): (String, u64)| {
-        format!("{events} decisions could not be made again: {reason}; their checksums are right")
-    };
-    verification.notes = unchecked.into_iter().map(note).collect();
+    verification.notes = unchecked.iter().map(|(reason, events)| note(reason, *events)).collect();
     let other_bits = again.other_bits.into_iter().map(|(made_on, events)| {
         let here = VectorUnit::of_this_cpu().name();
         format!(
@@ -62,6 +63,21 @@ pub(super) fn decisions(file: StoredFile, verification: &mut Verification) -> Re
     });
     verification.notes.extend(other_bits);
     Ok(())
+}
+
+/// Counts the events of a file that lacks what decided them.
+fn unchecked(file: StoredFile, reason: &str, verification: &mut Verification) -> Result<(), Failure> {
+    file.read(|_, _| {
+        verification.events += 1;
+        verification.unchecked += 1;
+        true
+    })?;
+    verification.notes = vec![note(reason, verification.unchecked)];
+    Ok(())
+}
+
+fn note(reason: &str, events: u64) -> String {
+    format!("{events} decisions could not be made again: {reason}; their checksums are right")
 }
 
 /// Bytes of the records that are decided again together, at most, unless one is longer.
@@ -95,11 +111,11 @@ struct Again {
 
 impl Again {
     fn new(about: &About) -> Self {
-        let streams = about.rules.compiled.streams();
+        let streams = about.rules().compiled.streams();
         // The error stream comes after those of the menu.
         let own = streams.iter().position(|stream| stream.name == about.stream).unwrap_or(streams.len());
         Self {
-            judges: Judges { reference: about.rules.judge(), other: None },
+            judges: Judges { reference: about.rules().judge(), other: None },
             own_stream: 1 << own,
             in_error_stream: own == streams.len(),
             tolerances: Tolerances::new(about),
@@ -197,7 +213,7 @@ struct Tolerances {
 
 impl Tolerances {
     fn new(about: &About) -> Self {
-        let bundles = &about.rules.bundles;
+        let bundles = &about.rules().bundles;
         let engines = engines(about).unwrap_or_default();
         let mut number = 0;
         let mut of_models = Vec::new();
@@ -268,7 +284,7 @@ fn made_on(header: &RecordHeader) -> String {
 
 /// The engines that the run used, one for each choice of each model.
 fn engines(about: &About) -> Result<Vec<Engine>, String> {
-    let count = about.rules.bundles.iter().map(|(_, choices)| choices.len()).sum();
+    let count = about.rules().bundles.iter().map(|(_, choices)| choices.len()).sum();
     let words =
         about.engine.split(',').map(|word| word.trim().parse::<Engine>().map_err(|error| error.to_string()));
     let engines: Vec<Engine> = words.collect::<Result<_, _>>()?;
@@ -300,7 +316,7 @@ impl Judges {
         }
         let other = self.other.get_or_insert_with(|| {
             let engines = engines(about)?;
-            about.rules.judge_on(&engines, &about.schema).map_err(|failure| failure.message)
+            about.rules().judge_on(&engines, &about.schema).map_err(|failure| failure.message)
         });
         match other {
             Ok(_) => Ok(false),

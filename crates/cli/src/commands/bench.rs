@@ -1,6 +1,5 @@
 //! `tamis bench`: the machine, the stages, the whole, and latencies; and what changed since another time.
 
-use std::fs::OpenOptions;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -11,6 +10,7 @@ use tamis_app::{
     Bench, BenchSettings, Changes, Exit, Failure, Section, bench, compare_benches, may_replace, read_bench,
 };
 use tamis_model::Engine;
+use tamis_part::{Existing, Folder, PartFile};
 
 use super::{Group, Run};
 use crate::output::{print, print_json, say};
@@ -104,6 +104,7 @@ impl Run for Args {
         ("bench --save before.json", "keep the result ..."),
         ("bench --compare before.json --gate 10", "... and fail if something got slower by 10 %"),
     ];
+    const HEARS_SIGNALS: bool = true;
 
     fn run(self) -> Result<Exit, Failure> {
         let old = self.compare.as_deref().map(read_bench).transpose()?;
@@ -231,16 +232,21 @@ fn remove(folder: &Path) {
 /// Can the result be written there? Known before minutes are spent on it; leaves everything as it is.
 fn may_save(path: &Path) -> Result<(), Failure> {
     may_replace(path)?;
-    let is_there = path.exists();
-    let opened = OpenOptions::new().append(true).create(true).open(path);
-    opened.map_err(|error| unsaved(path, &error))?;
-    if is_there { Ok(()) } else { std::fs::remove_file(path).map_err(|error| unsaved(path, &error)) }
+    if path.is_dir() {
+        return Err(unsaved(path, &io::ErrorKind::IsADirectory.into()));
+    }
+    let folder = Folder::open(path.parent().unwrap_or(Path::new("")));
+    folder.and_then(|folder| folder.probe()).map_err(|error| unsaved(path, &error))
 }
 
 fn save(path: &Path, bench: &Bench) -> Result<(), Failure> {
     let mut text = serde_json::to_string_pretty(bench).expect("plain data serialises");
     text.push('\n');
-    std::fs::write(path, text).map_err(|error| unsaved(path, &error))
+    let written = PartFile::create(path).and_then(|mut part| {
+        part.append(text.as_bytes())?;
+        part.publish(Existing::Replace, true)
+    });
+    written.map_err(|error| unsaved(path, &error))
 }
 
 fn unsaved(path: &Path, error: &io::Error) -> Failure {

@@ -9,7 +9,7 @@ use tamis_app::{DOCUMENT_VERSION, Event, Exit, Failure, Verdict};
 use super::{Group, Run};
 use crate::config::suggestion;
 use crate::figures;
-use crate::output::written;
+use crate::output::{say, written};
 use crate::table::{Table, terminal_width, total_width};
 
 /// Rows that are looked at before column widths are fixed.
@@ -69,7 +69,7 @@ impl Run for Args {
         let mut missing = wanted.clone();
         let mut seen: Option<(u64, u64)> = None;
         let mut result = Ok(true);
-        let mut read = Ok(());
+        let mut read = Ok((Vec::new(), Exit::Done));
         if limit > 0 {
             read = tamis_app::cat(&self.file, |event| {
                 let (first, last) = seen.unwrap_or((event.event, event.event));
@@ -86,10 +86,11 @@ impl Run for Args {
         if result? && (read.is_ok() || writer.rows > 0) {
             writer.end()?;
         }
-        read?;
+        let (problems, exit) = read?;
+        problems.iter().for_each(say);
         match missing.first() {
             Some(_) if is_whole => Err(Failure::new(Exit::Input, no_such(&self.file, &missing, seen))),
-            _ => Ok(Exit::Done),
+            _ => Ok(exit),
         }
     }
 }

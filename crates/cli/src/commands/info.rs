@@ -8,7 +8,7 @@ use tamis_ledger::Kind;
 
 use super::{Group, Run};
 use crate::figures::{bytes, counted, grouped, share};
-use crate::output::{Document, print, print_json};
+use crate::output::{Document, print, print_json, say};
 use crate::table::Table;
 
 /// Show what is in a recording or a file of stored events
@@ -41,7 +41,9 @@ impl Run for Args {
             };
             print(&format!("{}: {text}", self.file.display()))?;
         }
-        Ok(Exit::Done)
+        let Info::Records(info) = &info else { return Ok(Exit::Done) };
+        info.problems.iter().for_each(say);
+        Ok(info.exit)
     }
 }
 
@@ -99,7 +101,11 @@ fn records(info: &RecordsInfo) -> String {
 
 /// What is not as it should be in the events.
 fn remarks(info: &RecordsInfo) -> String {
-    let remarks = [(info.faults, "could not be scored"), (info.degraded, "were scored by a stand-in")];
+    let remarks = [
+        (info.faults, "could not be scored"),
+        (info.degraded, "were scored by a stand-in"),
+        (info.lost, "more are LOST"),
+    ];
     let told = remarks.iter().filter(|&&(events, _)| events > 0);
     told.map(|&(events, what)| format!("; {} {what}", grouped(events))).collect()
 }

@@ -5,6 +5,8 @@
 use clap::{ArgMatches, Command};
 use tamis_app::{Exit, Failure};
 
+use crate::signals::remove_unfinished_on_end;
+
 /// A command, as its file describes it. Its first doc line is what the list of commands says.
 pub(crate) trait Run: clap::Args {
     /// The word on the command line.
@@ -13,6 +15,8 @@ pub(crate) trait Run: clap::Args {
     const GROUP: Group;
     /// Command lines (without `tamis`) and what they do.
     const EXAMPLES: &'static [(&'static str, &'static str)];
+    /// Does it end in order by itself when a signal asks it to? Any other command ends at once, and leaves no unfinished file.
+    const HEARS_SIGNALS: bool = false;
 
     /// Does it.
     fn run(self) -> Result<Exit, Failure>;
@@ -74,7 +78,12 @@ impl Entry {
             below: &[],
             augment: R::augment_args,
             run: |matches| match R::from_arg_matches(matches) {
-                Ok(arguments) => arguments.run(),
+                Ok(arguments) => {
+                    if !R::HEARS_SIGNALS {
+                        remove_unfinished_on_end();
+                    }
+                    arguments.run()
+                }
                 Err(error) => Err(Failure::new(Exit::Usage, error)),
             },
         }

@@ -90,17 +90,20 @@ impl Run for Args {
         ("replay l1.tmf --menu l1.toml --out out --pace 1MHz --deadline 2ms", "give up what is late"),
         ("replay l1.tmf --menu l1.toml --out out --model topo=topo-2 --json", "another model, for a program"),
     ];
+    const HEARS_SIGNALS: bool = true;
 
     fn run(self) -> Result<Exit, Failure> {
         let plan = Plan::new(&self.input, self.settings())?;
         plan.warnings().iter().for_each(say);
         let control = plan.control();
+        // What comes by itself is as fast as it comes.
+        let is_flat = self.pace == Pace::Flat && !plan.is_live();
         let bar = progress::bar(plan.input_bytes(), &progress::BYTES);
         let report = watch::watched(&control, &bar, || plan.run())??;
         if self.json {
             print_json(&report)?;
         } else {
-            print(&report::render(&report, self.pace == Pace::Flat))?;
+            print(&report::render(&report, is_flat))?;
         }
         report.models.iter().filter_map(ModelEngine::note).for_each(say);
         report.problems.iter().for_each(say);

@@ -13,13 +13,14 @@ use crate::table::Table;
 /// Check files: every checksum, and every decision made again
 ///
 /// A stored file carries its menu and models; each event is decided again with them and must come out the same, bit for bit. Of a recording,
-/// frames and checksums are checked. Any difference or damage ends in exit code 76. The last bits of scores of the engines flex and gpu depend on the
+/// frames and checksums are checked. Of the ledger of a run, whether the run is complete: its files are there, with the events that the ledger says,
+/// by stream and segment, and each is checked. Any difference or damage ends in exit code 76. The last bits of scores of the engines flex and gpu depend on the
 /// machine: made elsewhere, they may differ here within the tolerance of the bundle, which is counted as "other bits" and is no difference; an event
 /// that a cut then decides otherwise is counted as "flipped" and is one. An event that was late is decided as one that is late; an event that was
 /// scored on an engine that is not here is not decided again, and counted.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Stored events (.mcap) or recordings (.tmf, .tmf.zst)
+    /// Stored events (.mcap), recordings (.tmf, .tmf.zst), or the ledger of a run (.ledger.jsonl)
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
     /// Print one JSON document instead of a table
@@ -45,14 +46,22 @@ impl Run for Args {
     const GROUP: Group = Group::Files;
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("verify out/l1-mixed-physics-0001.mcap out/l1-mixed-monitor-0001.mcap", "both streams of a run"),
+        ("verify out/l1-mixed.ledger.jsonl", "a whole run: is everything there?"),
         ("verify l1-mixed.tmf.zst --json", "a recording, for a program"),
     ];
 
     fn run(self) -> Result<Exit, Failure> {
         let (mut files, mut unusable) = (Vec::new(), Vec::new());
         for path in &self.files {
-            match tamis_app::verify(path) {
-                Ok(found) => files.push(File { file: path.display().to_string(), found }),
+            let found = if tamis_app::is_ledger(path) {
+                tamis_app::verify_run(path)
+            } else {
+                tamis_app::verify(path).map(|found| vec![(path.clone(), found)])
+            };
+            match found {
+                Ok(found) => {
+                    files.extend(found.into_iter().map(|(path, found)| File { file: path.display().to_string(), found }));
+                }
                 Err(failure) => unusable.push(failure),
             }
         }

@@ -28,13 +28,17 @@ fn replay() {
     assert_eq!(document["device_losses"], json!([]));
     assert_eq!(
         keys(&document["lines"][0]),
-        ["accepted", "name", "passed", "prescale", "rate_err_hz", "rate_hz", "seen"]
+        ["accepted", "name", "passed", "prescale", "rate_err_hz", "rate_hz", "rate_limit_hz", "seen"]
     );
-    assert_eq!(keys(&document["streams"][0]), ["bytes", "events", "failed", "files", "name"]);
+    assert_eq!(keys(&document["streams"][0]), ["bytes", "durable", "events", "failed", "files", "name"]);
     assert_eq!(keys(&document["throughput"]), ["bytes_per_s", "events_per_s", "seconds"]);
     assert_eq!(keys(&document["latency_ns"]), ["max", "p50", "p99", "p999"]);
     assert_eq!(keys(&document["stages_ns"]), ["decide", "store", "wait"]);
-    assert_eq!((&document["schema"], &document["tamis"]), (&3.into(), &env!("CARGO_PKG_VERSION").into()));
+    assert_eq!((&document["schema"], &document["tamis"]), (&4.into(), &env!("CARGO_PKG_VERSION").into()));
+    // One block carries a median, and no tail.
+    let latency = &document["latency_ns"];
+    assert!(latency["p50"].is_u64() && latency["max"].is_u64(), "{latency}");
+    assert!(latency["p99"].is_null() && latency["p999"].is_null(), "{latency}");
     // Half of the events pass at an input of 1 MHz.
     assert_eq!(document["lines"][0]["rate_hz"], 500_000.0);
 }
@@ -65,12 +69,50 @@ fn tables_on_standard_output_talk_on_standard_error() {
 }
 
 #[test]
+fn a_rate_is_known_as_well_as_its_different_events_allow() {
+    let lab = Lab::new();
+    let mut frames = Frames::new();
+    let values: Vec<f32> = (0..1000).map(|k| if k % 10 == 0 { 200.0 } else { 1.0 }).collect();
+    frames.push(0, &values);
+    lab.write("in.tmf", frames.bytes);
+    // sqrt(0.1 * 0.9 / 1000) of 1 MHz
+    for more in ["", "--repeat 50"] {
+        let line = lab.replay("in.tmf", more).1["lines"][0].clone();
+        let (rate, error) = (line["rate_hz"].as_f64().unwrap(), line["rate_err_hz"].as_f64().unwrap());
+        assert!((rate - 100_000.0).abs() < 1e-6 && (error - 9486.8).abs() < 0.1, "{more}: {line}");
+        assert!(line["rate_limit_hz"].is_null());
+    }
+    let never = crate::support::MENU.replace("x >= 100", "x >= 1000");
+    lab.write("menu.toml", never);
+    for more in ["", "--repeat 50"] {
+        let line = lab.replay("in.tmf", more).1["lines"][0].clone();
+        assert_eq!((&line["rate_hz"], &line["rate_err_hz"]), (&json!(0.0), &Value::Null), "{line}");
+        assert!((line["rate_limit_hz"].as_f64().unwrap() - 3000.0).abs() < 1e-6, "{more}: {line}");
+        let table = lab.tamis(&format!("replay in.tmf --menu menu.toml --out out {more}")).out;
+        assert!(table.contains("< 3.00 kHz") && table.contains("95 %"), "{table}");
+    }
+}
+
+#[test]
+fn a_pipe_is_said_to_be_as_fast_as_it_is() {
+    let lab = Lab::new();
+    let mut frames = Frames::new();
+    frames.push(0, &[1.0, 200.0]);
+    lab.write("in.tmf", frames.bytes);
+    let script = format!("cat in.tmf | {} replay - --menu menu.toml --out out", env!("CARGO_BIN_EXE_tamis"));
+    let mut command = std::process::Command::new("sh");
+    let ran = crate::support::ran(&command.args(["-c", &script]).current_dir(lab.path("")).output().unwrap());
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.out.contains("Latency") && !ran.out.contains("flat pace"), "{}", ran.out);
+}
+
+#[test]
 fn info() {
     let lab = Lab::new();
     let info: Value =
         serde_json::from_str(&lab.tamis(&format!("info {} --json", sample("l1-mixed.tmf.zst"))).out).unwrap();
     let found = (&info["kind"], &info["schema"], &info["event_schema"]);
-    assert_eq!(found, (&"recording".into(), &3.into(), &"l1".into()), "{info}");
+    assert_eq!(found, (&"recording".into(), &4.into(), &"l1".into()), "{info}");
 }
 
 #[test]

@@ -89,6 +89,11 @@ fn what_a_killed_run_had_written_comes_back() {
     assert_eq!(recovered.code, Some(0), "{recovered:?}");
     let recovered: Value = serde_json::from_str(&recovered.out).unwrap();
     let records = recovered["records"].as_u64().unwrap();
+    let (stored, durable, segments) = ledger(&lab);
+    assert!(
+        segments <= stored && durable <= stored && stored <= records,
+        "{segments} {durable} {stored} {records}"
+    );
     assert!(records > 1000 && recovered["records"] == info["events"], "{recovered} {info}");
     // Every flushed chunk: an unbroken sequence from the first event on.
     let cat = lab.tamis("cat out/g-physics-0001.mcap --jsonl --fields n");
@@ -206,4 +211,114 @@ fn too_few_open_files_are_a_refusal_of_the_system() {
     command.args(["-c", r#"ulimit -n 4; exec "$0" "$@""#]).arg(tamis.get_program()).args(tamis.get_args());
     let ran = ran(&command.current_dir(tamis.get_current_dir().unwrap()).output().unwrap());
     assert_eq!(ran.code, Some(71), "{ran:?}");
+}
+
+/// What the ledger of a killed run says: most stored, most durable, events in the lines of segments.
+fn ledger(lab: &Lab) -> (u64, u64, u64) {
+    let text = std::fs::read_to_string(lab.path("out/g.ledger.jsonl")).unwrap();
+    let (mut stored, mut durable, mut segments) = (0, 0, 0);
+    for line in text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()) {
+        let streams = line["streams"].as_array().or(line["storage"].as_array()).unwrap();
+        for stream in streams.iter().filter(|stream| stream["name"] == "physics") {
+            stored = stored.max(stream["stored"].as_u64().unwrap());
+            durable = durable.max(stream["durable"].as_u64().unwrap());
+            segments += stream["events"].as_u64().unwrap_or(0);
+        }
+    }
+    (stored, durable, segments)
+}
+
+#[test]
+fn a_file_that_a_run_still_writes_is_not_recovered() {
+    let lab = Lab::new();
+    let child = endless(&lab, &[]);
+    let refused = lab.tamis("recover out/g-physics-0001.mcap.part");
+    assert!(refused.refusal(65).contains("a run is still writing this file"), "{refused:?}");
+    send(&child, Signal::TERM);
+    assert_eq!(ran(&child.wait_with_output().unwrap()).code, Some(0), "the run was not disturbed");
+    assert_eq!(lab.outputs(), ["g-physics-0001.mcap", "g.ledger.jsonl"]);
+}
+
+#[test]
+fn what_is_interrupted_leaves_no_unfinished_file() {
+    use std::io::Write as _;
+    let lab = Lab::new();
+    let part = lab.path("big.tmf.part");
+    let grows = || std::fs::metadata(&part).is_ok_and(|meta| meta.len() > 200_000);
+    let generate = "gen --schema schema.toml --events 4G --out big.tmf --frame-events 1000";
+    let convert = "convert - --schema schema.toml --out big.tmf";
+    for (line, signal) in [(generate, Signal::INT), (generate, Signal::TERM), (convert, Signal::INT)] {
+        let mut command = lab.command(line.split(' '));
+        let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut table = child.stdin.take().unwrap();
+        if line == convert {
+            let rows: String = (0..300_000).map(|k| format!("{k},1\n")).collect();
+            table.write_all(format!("x,n\n{rows}").as_bytes()).unwrap();
+        }
+        wait(grows, &part);
+        send(&child, signal);
+        let ran = ran(&child.wait_with_output().unwrap());
+        assert_eq!(
+            (ran.code, crate::support::names(&lab.path(""))),
+            (None, vec!["menu.toml".into(), "schema.toml".into()])
+        );
+        assert_eq!(ran.err, "tamis: interrupted: ./big.tmf.part was unfinished and is removed\n");
+    }
+}
+
+#[test]
+fn a_file_that_is_taken_away_from_a_run_ends_it() {
+    let lab = Lab::new();
+    let child = endless(&lab, &[]);
+    std::fs::remove_file(lab.path("out/g-physics-0001.mcap.part")).unwrap();
+    let ran = ran(&child.wait_with_output().unwrap());
+    let document: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!((ran.code, document["exit"].as_u64()), (Some(74), Some(74)), "{document}");
+    assert!(ran.err.contains("was removed or renamed while it was written"), "{}", ran.err);
+    let (storage, stream) = (&document["ledger"]["storage"], &document["streams"][0]);
+    assert_eq!(
+        (&storage["stored"], &storage["failed"]),
+        (&0.into(), &document["ledger"]["accepted"]),
+        "{storage}"
+    );
+    assert_eq!(
+        (&stream["events"], &stream["durable"], &stream["files"]),
+        (&0.into(), &0.into(), &Value::Array(vec![]))
+    );
+}
+
+#[test]
+fn a_folder_that_is_moved_is_noticed_and_its_files_are_found() {
+    let lab = Lab::new();
+    let child = endless(&lab, &[]);
+    std::fs::rename(lab.path("out"), lab.path("moved")).unwrap();
+    send(&child, Signal::TERM);
+    let ran = ran(&child.wait_with_output().unwrap());
+    let document: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(ran.code, Some(74), "{document}");
+    assert!(ran.err.contains("moved to"), "{}", ran.err);
+    let file = document["streams"][0]["files"][0].as_str().unwrap();
+    assert!(Path::new(file).exists() && file.ends_with("moved/g-physics-0001.mcap"), "{file}");
+    assert_eq!(document["ledger"]["storage"]["stored"], document["ledger"]["accepted"]);
+}
+
+#[test]
+fn any_input_has_a_name_for_its_files() {
+    let lab = Lab::new();
+    let mut frames = crate::support::Frames::new();
+    frames.push(0, &[200.0]);
+    for (input, name) in
+        [("my run", "my-run"), ("l\u{e4}uf", "l-uf"), ("16:00", "16-00"), ("a\nb", "a-b"), (".x", "x")]
+    {
+        lab.write(&format!("{input}.tmf"), &frames.bytes);
+        let mut words = vec!["replay".to_string(), format!("{input}.tmf")];
+        words.extend("--menu menu.toml --out out".split(' ').map(String::from));
+        let ran = ran(&lab.command(&words).output().unwrap());
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert!(lab.outputs().contains(&format!("{name}-physics-0001.mcap")), "{:?}", lab.outputs());
+        words.extend(["--name".into(), input.into()]);
+        let refused = crate::support::ran(&lab.command(&words).output().unwrap());
+        let sentence = refused.refusal(64);
+        assert!(sentence.starts_with("--name: ") && sentence.lines().count() == 1, "{sentence}");
+    }
 }

@@ -6,6 +6,7 @@ mod bench;
 mod damage;
 mod documents;
 mod ends;
+mod files;
 mod journeys;
 mod ladder;
 mod models;

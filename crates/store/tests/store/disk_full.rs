@@ -60,7 +60,7 @@ fn a_read_only_folder_is_refused() {
         eprintln!("skipped: this process may not mount a file system");
         return;
     };
-    assert_eq!(claim_run_name(disk.path(), "r").unwrap(), "r");
+    assert_eq!(claim_run_name(disk.path(), "r").unwrap().name, "r");
     rustix::mount::mount_remount(disk.path(), MountFlags::RDONLY, c"").unwrap();
     let error = claim_run_name(disk.path(), "r").unwrap_err();
     assert!(matches!(error, ClaimError::ReadOnly { .. }), "{error}");

@@ -25,8 +25,9 @@ fn writer() {
     for id in 0.. {
         sink.write(stored(id, &record(id, 116))).unwrap();
         sink.tick(start.elapsed().as_nanos() as u64).unwrap();
-        if sink.durable() != acknowledged {
-            acknowledged = sink.durable();
+        let durable = sink.progress().durable();
+        if durable != acknowledged {
+            acknowledged = durable;
             println!("durable {acknowledged}");
             std::io::stdout().flush().unwrap();
         }

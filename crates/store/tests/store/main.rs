@@ -6,4 +6,6 @@ mod damage;
 mod disk_full;
 mod format;
 mod killed;
+mod lost;
 mod sample;
+mod touched;

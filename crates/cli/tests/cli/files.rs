@@ -1,0 +1,156 @@
+//! Files that were damaged after a run, and runs that are not complete.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::support::{Frames, Lab, MODEL_MENU, Ran};
+
+const EVENTS: u64 = 60;
+
+/// A run of a menu with a model: three segments, 20 events of each accepted, a file for every 25 records or so.
+fn run_with_model(rotate: &str) -> Lab {
+    let lab = Lab::new();
+    lab.write("menu.toml", MODEL_MENU);
+    lab.model("twice", "x", 2.0);
+    let mut frames = Frames::new();
+    for k in 0..EVENTS {
+        frames.push(2 * k, &[1.0, 200.0 + k as f32]);
+    }
+    lab.write("in.tmf", frames.bytes);
+    let (code, document) = lab.replay("in.tmf", rotate);
+    assert_eq!((code, &document["ledger"]["accepted"]), (0, &json!(EVENTS)));
+    lab
+}
+
+const FILE: &str = "out/in-physics-0001.mcap";
+
+/// Changes the byte at the end of the first place where `text` stands in the file.
+fn damage(lab: &Lab, text: &[u8]) {
+    let mut bytes = fs::read(lab.path(FILE)).unwrap();
+    let at = bytes.windows(text.len()).position(|window| window == text).unwrap() + text.len() - 1;
+    bytes[at] ^= 1;
+    fs::write(lab.path(FILE), bytes).unwrap();
+}
+
+fn json_of(ran: &Ran) -> Value {
+    serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {ran:?}"))
+}
+
+#[test]
+fn a_damaged_model_hides_nothing_but_the_decisions() {
+    let lab = run_with_model("");
+    let before = lab.tamis(&format!("cat {FILE} --jsonl"));
+    damage(&lab, b"architecture");
+    let cat = lab.tamis(&format!("cat {FILE} --jsonl"));
+    assert_eq!((cat.code, cat.out.lines().count()), (Some(0), EVENTS as usize), "{cat:?}");
+    let named = |out: &str| out.replace("score[0]", "twice.score");
+    assert_eq!(named(&cat.out), before.out);
+    assert!(cat.err.contains("attachment") && cat.err.contains("model-twice.tar is lost"), "{}", cat.err);
+    let info = lab.tamis(&format!("info {FILE} --json"));
+    let document = json_of(&info);
+    assert_eq!((info.code, &document["events"], &document["lost"]), (Some(0), &json!(EVENTS), &json!(0)));
+    assert_eq!((&document["lines"], &document["models"]), (&json!({"high": EVENTS}), &json!(["twice"])));
+    let recovered = lab.tamis(&format!("recover {FILE} --out new.mcap --json"));
+    assert_eq!(
+        (recovered.code, &json_of(&recovered)["records"]),
+        (Some(75), &json!(EVENTS)),
+        "{recovered:?}"
+    );
+    assert_eq!(lab.tamis("cat new.mcap --jsonl").out.lines().count(), EVENTS as usize);
+    let verified = lab.tamis(&format!("verify {FILE} --json"));
+    let found = &json_of(&verified)["files"][0];
+    assert_eq!(
+        (verified.code, &found["events"], &found["unchecked"]),
+        (Some(76), &json!(EVENTS), &json!(EVENTS))
+    );
+}
+
+#[test]
+fn a_damaged_menu_or_schema_hides_no_event() {
+    let lab = run_with_model("");
+    damage(&lab, b"[[line]]");
+    let cat = lab.tamis(&format!("cat {FILE} --jsonl"));
+    assert_eq!((cat.code, cat.out.lines().count()), (Some(0), EVENTS as usize), "{cat:?}");
+    assert!(cat.out.contains("line[0]") && cat.err.contains("menu.toml"), "{cat:?}");
+    let info = json_of(&lab.tamis(&format!("info {FILE} --json")));
+    assert_eq!((&info["lines"], &info["menu"]), (&json!({"line[0]": EVENTS}), &json!("scored")));
+
+    let lab = run_with_model("");
+    let before = lab.tamis(&format!("cat {FILE} --jsonl")).out;
+    damage(&lab, b"dtype");
+    let cat = lab.tamis(&format!("cat {FILE} --jsonl"));
+    assert_eq!((cat.code, cat.out), (Some(0), before), "the schema stands in the file twice");
+}
+
+#[test]
+fn a_lost_chunk_is_told_by_everyone() {
+    let lab = run_with_model("");
+    damage(&lab, b"\x04\0\0\0zstd\0\0"[..8].as_ref());
+    for line in ["cat FILE --jsonl", "info FILE", "info FILE --json", "recover FILE --out new.mcap"] {
+        let ran = lab.tamis(&line.replace("FILE", FILE));
+        let exit = if line.starts_with("recover") { 65 } else { 75 };
+        assert_eq!(ran.code, Some(exit), "{line}: {ran:?}");
+        assert!(
+            exit == 65 || ran.err.contains(&format!("{EVENTS} of {EVENTS} events are lost")),
+            "{line}: {ran:?}"
+        );
+    }
+}
+
+#[test]
+fn a_complete_run_is_good_and_anything_that_is_missing_is_named() {
+    let verify = |lab: &Lab| {
+        let ran = lab.tamis("verify out/in.ledger.jsonl");
+        assert_eq!(ran.out.contains("BAD"), ran.code == Some(76), "{ran:?}");
+        (ran.code.unwrap(), ran.err)
+    };
+    let rotate = "--rotate 2kB";
+    let good = run_with_model(rotate);
+    let files: Vec<String> = good.outputs().into_iter().filter(|name| name.ends_with(".mcap")).collect();
+    assert!(files.len() > 3, "{files:?}");
+    assert_eq!(verify(&good), (0, String::new()));
+    let moved = good.path("elsewhere");
+    fs::rename(good.path("out"), &moved).unwrap();
+    assert_eq!(good.tamis("verify elsewhere/in.ledger.jsonl").code, Some(0), "a run moves with its folder");
+
+    let cases: [(&str, &dyn Fn(&Lab)); 7] = [
+        ("in-physics-0002.mcap is missing", &|lab| {
+            fs::remove_file(lab.path("out/in-physics-0002.mcap")).unwrap()
+        }),
+        ("are missing before number", &|lab| fs::remove_file(lab.path("out/in-physics-0002.mcap")).unwrap()),
+        ("of 60 events are there", &|lab| {
+            fs::remove_file(lab.path("out").join(files.last().unwrap())).unwrap()
+        }),
+        ("in-physics-0099.mcap is not in the ledger", &|lab| {
+            fs::copy(lab.path(FILE), lab.path("out/in-physics-0099.mcap")).unwrap();
+        }),
+        ("there is no final line", &|lab| {
+            let path = lab.path("out/in.ledger.jsonl");
+            let text = fs::read_to_string(&path).unwrap();
+            let end = text.trim_end().rfind('\n').unwrap() + 1;
+            fs::write(path, &text[..end]).unwrap();
+        }),
+        ("accepted: the segments have", &|lab| {
+            let path = lab.path("out/in.ledger.jsonl");
+            let text = fs::read_to_string(&path).unwrap();
+            let begin = text.find('\n').unwrap() + 1;
+            fs::write(path, &text[begin..]).unwrap();
+        }),
+        ("chunk CRC", &|lab| {
+            let mut bytes = fs::read(lab.path("out/in-physics-0003.mcap")).unwrap();
+            let at = bytes.windows(8).position(|window| window == b"\x04\0\0\0zstd").unwrap() + 60;
+            bytes[at] ^= 1;
+            fs::write(lab.path("out/in-physics-0003.mcap"), bytes).unwrap();
+        }),
+    ];
+    for (what, harm) in cases {
+        let lab = run_with_model(rotate);
+        harm(&lab);
+        let (code, err) = verify(&lab);
+        assert!(
+            code == 76 && (err.contains(what) || (what == "chunk CRC" && err.contains("chunk"))),
+            "{what}: {code} {err}"
+        );
+    }
+}

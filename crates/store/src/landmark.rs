@@ -1,0 +1,64 @@
+//! Places in a file that can be nothing but the start of a record, for a reader that lost its way.
+
+use std::io::{self, Read};
+
+use mcap::records::op;
+
+use crate::limits::READ_RECORD_BYTES_MAX;
+
+/// Bytes that must be seen to know a landmark.
+const SIGHT: usize = 512;
+/// Bytes that are read at a time.
+const STRIDE: usize = 64 * 1024;
+
+/// The first landmark at or behind byte `at`, where `input` stands, in a file of `size` bytes.
+pub(crate) fn find(input: &mut impl Read, at: u64, size: u64) -> io::Result<Option<u64>> {
+    let (mut bytes, mut start) = (Vec::with_capacity(STRIDE + SIGHT), at);
+    loop {
+        let read = input.take(STRIDE as u64).read_to_end(&mut bytes)?;
+        let is_last = read < STRIDE;
+        let looked = if is_last { bytes.len() } else { bytes.len() - SIGHT.min(bytes.len()) };
+        let is_landmark = |&k: &usize| {
+            matches!(bytes[k], op::CHUNK | op::ATTACHMENT | op::DATA_END)
+                && is_record(&bytes[k..bytes.len().min(k + SIGHT)], size - (start + k as u64))
+        };
+        if let Some(found) = (0..looked).find(is_landmark) {
+            return Ok(Some(start + found as u64));
+        }
+        if is_last {
+            return Ok(None);
+        }
+        bytes.drain(..looked);
+        start += looked as u64;
+    }
+}
+
+/// Do these bytes begin a chunk, an attachment or the end of the data, as this crate writes them, with `left` bytes up to the end of the file?
+fn is_record(bytes: &[u8], left: u64) -> bool {
+    let u32_at = |at: usize| bytes.get(at..at + 4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+    let u64_at = |at: usize| Some(u64::from(u32_at(at)?) | u64::from(u32_at(at + 4)?) << 32);
+    let (Some(&opcode), Some(length)) = (bytes.first(), u64_at(1)) else { return false };
+    if length > READ_RECORD_BYTES_MAX || left < 9 + length {
+        return false;
+    }
+    match opcode {
+        // Times, unpacked length, CRC, "zstd", then the packed bytes fill the record.
+        op::CHUNK => {
+            bytes.get(37..45) == Some(b"\x04\0\0\0zstd")
+                && u64_at(45).is_some_and(|packed| packed + 44 == length)
+        }
+        // Two times of 0, a name, a media type.
+        op::ATTACHMENT => {
+            let name = u32_at(25).map_or(usize::MAX, |name| name as usize);
+            bytes.get(9..25) == Some(&[0; 16])
+                && name <= 256
+                && bytes.get(33 + name..).is_some_and(|media| media.starts_with(b"application/"))
+        }
+        // Its CRC, then the first record of the summary.
+        op::DATA_END => {
+            let is_known = bytes.get(13).is_some_and(|next| (op::HEADER..op::DATA_END).contains(next));
+            length == 4 && is_known && u64_at(14).is_some_and(|next| next <= READ_RECORD_BYTES_MAX)
+        }
+        _ => false,
+    }
+}
