@@ -125,6 +125,8 @@ fn a_stop_at_any_step_ends_the_run_and_the_books_balance() {
                 workers: 1,
                 cpus,
                 pace,
+                // Between two flat looks at the clock losses have waited for long enough: a stop falls behind each of them, too.
+                tick_ns: if pace == Pace::Flat { 200_000_000 } else { 0 },
                 ..Case::default()
             };
             let (mut after, mut steps) = (0, usize::MAX);
@@ -141,6 +143,18 @@ fn a_stop_at_any_step_ends_the_run_and_the_books_balance() {
             }
         }
     }
+}
+
+#[test]
+fn a_stop_between_a_torn_tail_and_the_next_pass_is_the_end() {
+    let whole = Bytes::from(torn());
+    let source =
+        Windows { bytes: whole.clone(), whole, sizes: vec![usize::MAX], turn: 0, more: 9, panics_at: 0 };
+    let schema = Schema::parse(SCHEMA.as_bytes()).unwrap();
+    let mut reader = crate::FrameReader::new(Box::new(source), &schema);
+    while !matches!(reader.find_next(), Some(crate::Found::Lost { .. })) {}
+    reader.stop();
+    assert!(reader.find_next().is_none() && reader.has_ended());
 }
 
 #[test]
