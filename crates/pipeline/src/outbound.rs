@@ -217,7 +217,7 @@ impl Outbound {
     pub(crate) fn end(&mut self, budget: &Budget) {
         if !budget.is_ample() {
             budget.release(self.held);
-            *self = Self::new(self.lines, self.rungs);
+            *self = Self::new(self.lines, self.rungs, self.streams);
         }
     }
 

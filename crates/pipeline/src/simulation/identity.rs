@@ -172,7 +172,7 @@ fn found(
         ((header.source_id, header.run, header.segment), *id)
     }));
     let mut sum = Tally::new(2, 1);
-    for SegmentBooks { run, segment, tally } in &segments {
+    for SegmentBooks { run, segment, tally, .. } in &segments {
         assert_eq!(tally.balance(), Ok(()), "run {run}, segment {segment}");
         let place = found.places.entry((*run, *segment)).or_default();
         place[0] += tally.accepted;
