@@ -56,7 +56,9 @@ class Model:
         self.widths = [width, *(rng.choice([3, 8, 17]) for _ in range(rng.randint(0, 2))), len(self.outputs)]
         pairs = list(zip(self.widths, self.widths[1:]))
         self.layers = [(np_rng.normal(0, 0.6, (b, a)).astype("<f4"), np_rng.normal(0, 0.3, b).astype("<f4")) for a, b in pairs]
-        whole = events[np.isfinite(np.concatenate([i.values(events) for i in self.inputs], axis=1)).all(axis=1)][:32]
+        with np.errstate(over="ignore"):
+            values = np.concatenate([i.values(events) for i in self.inputs], axis=1).astype(np.float32)
+        whole = events[np.isfinite(values).all(axis=1)][:32]
         self.golden = whole if len(whole) else np.zeros(1, schema.dtype)
 
     def finite(self, events: np.ndarray) -> np.ndarray:
