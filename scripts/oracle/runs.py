@@ -18,6 +18,10 @@ from menus import Menu
 from stored import Record
 
 
+PATIENCE_S = 600
+"""A run takes milliseconds; on a machine that does much else a minute."""
+
+
 class Broken(Exception):
     """The run, or what it left, cannot be read at all."""
 
@@ -80,11 +84,7 @@ def run(binary: Path, folder: Path, data: bytes, menu: Menu, schema: Schema, way
     out = folder / "out"
     command = [str(binary), "replay", source, "--menu", str(folder / "menu.toml"), "--out", str(out), "--name", "it", "--json", *way.options()]
     (folder / "command").write_text(" ".join(command) + (f" < {name}" if way.piped else "") + "\n")
-    try:
-        done = subprocess.run(command, input=data if way.piped else None, stdin=None if way.piped else subprocess.DEVNULL,
-                              capture_output=True, timeout=120)  # fmt: skip
-    except subprocess.TimeoutExpired as error:
-        raise Broken("the run does not end within 120 s") from error
+    done = ended(command, data if way.piped else b"")
     if done.returncode not in (0, 75):
         raise Broken(f"exit {done.returncode}: {done.stderr.decode(errors='replace').strip()[:500]}", done.returncode)
     report = json.loads(done.stdout)
@@ -102,10 +102,17 @@ def run(binary: Path, folder: Path, data: bytes, menu: Menu, schema: Schema, way
     return Outcome(done.returncode, books_of(report, menu), segments, streams, report["problems"])
 
 
+def ended(command: list[str], data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    try:
+        return subprocess.run(command, input=data, capture_output=True, timeout=PATIENCE_S)
+    except subprocess.TimeoutExpired as error:
+        raise Broken(f"{command[1]} does not end within {PATIENCE_S} s") from error
+
+
 def verify(binary: Path, out: Path) -> None:
-    done = subprocess.run([str(binary), "verify", *map(str, sorted(out.glob("*.mcap")))], capture_output=True, text=True, timeout=120)
+    done = ended([str(binary), "verify", *map(str, sorted(out.glob("*.mcap")))])
     if done.returncode != 0:
-        raise Broken(f"verify ends with {done.returncode}: {(done.stderr.strip() or done.stdout.strip())[:500]}")
+        raise Broken(f"verify ends with {done.returncode}: {(done.stderr or done.stdout).decode(errors='replace').strip()[:500]}")
 
 
 def books_of(document: dict, menu: Menu) -> Books:
