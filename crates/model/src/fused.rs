@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 
-use tamis_graph::{Graph, KernelOp};
+use tamis_graph::{Graph, KernelOp, Kind};
 use tamis_kernel::{Chain, Column, EVENTS, Gather, IntTile, Isa, Lanes, Tile};
 
 use crate::fused_chain::Network;
