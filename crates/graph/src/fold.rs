@@ -8,7 +8,7 @@
 //! are changed where they are, so folding needs no memory.
 
 use crate::graph::{Output, Slot, Step};
-use crate::operator::Scaling;
+use crate::kernel_op::Scaling;
 use crate::source::Data;
 
 /// Folds whatever can be folded; the folded steps are gone.

@@ -20,6 +20,7 @@ mod external;
 mod fold;
 mod forest;
 mod graph;
+mod kernel_op;
 mod onnx;
 mod operator;
 mod ops;
@@ -38,8 +39,8 @@ pub use forest::{
     TreeNode, Weight,
 };
 pub use graph::{Graph, Output, StepInfo};
+pub use kernel_op::KernelOp;
 pub use onnx::{ONNX_BYTES_MAX, ONNX_FILE};
-pub use operator::KernelOp;
 pub use ops::{Axis, OPERATORS};
 pub use packed::{Affine, Unpack};
 pub use program::{Pending, Program};

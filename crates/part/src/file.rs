@@ -80,6 +80,8 @@ impl PartFile {
 
     /// Appends all of `bytes`.
     pub fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        // A file that was cut would get a hole, and then have the right size.
+        self.check_size()?;
         let mut rest = bytes;
         while !rest.is_empty() {
             match self.file.append(rest) {
@@ -154,17 +156,25 @@ impl PartFile {
 
     /// Is what the name leads to what was written?
     pub(crate) fn check_untouched(&mut self) -> io::Result<()> {
-        let (found, own, size) = (self.disk.find(&self.part)?, self.file.id()?, self.file.size()?);
-        let (kind, what) = match found {
-            Some(found) if found != own => (io::ErrorKind::NotFound, "was replaced by another".into()),
-            None => (io::ErrorKind::NotFound, "was removed or renamed".into()),
-            _ if size != self.size => {
-                (io::ErrorKind::InvalidData, format!("of {} bytes was changed to {size}", self.size))
-            }
-            _ => return Ok(()),
-        };
+        match self.disk.find(&self.part)? {
+            Some(found) if found == self.file.id()? => self.check_size(),
+            Some(_) => Err(self.lose(io::ErrorKind::NotFound, "was replaced by another")),
+            None => Err(self.lose(io::ErrorKind::NotFound, "was removed or renamed")),
+        }
+    }
+
+    fn check_size(&mut self) -> io::Result<()> {
+        let found = self.file.size()?;
+        if found == self.size {
+            return Ok(());
+        }
+        let what = format!("of {} bytes was changed to {found}", self.size);
+        Err(self.lose(io::ErrorKind::InvalidData, &what))
+    }
+
+    fn lose(&mut self, kind: io::ErrorKind, what: &str) -> io::Error {
         self.is_lost = true;
-        Err(io::Error::new(kind, format!("the file {what} while it was written")))
+        io::Error::new(kind, format!("the file {what} while it was written"))
     }
 }
 

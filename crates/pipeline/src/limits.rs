@@ -15,8 +15,9 @@ const AHEAD_PER_WORKER: usize = 4;
 /// Output blocks that may wait for each writer, at least and at most. A writer that compresses a chunk takes nothing for some ms, in which small
 /// blocks come by the hundred; a decision should not wait for it.
 const WAITING_PER_WRITER: [usize; 2] = [16, 256];
-/// Bytes of those that wait, if every event is kept, unless they are the fewest.
-const WAITING_BYTES: usize = 64 << 20;
+/// What a record takes beside its event, with a menu of some ten lines: to tell how many blocks may wait so that all of them keep their memory
+/// even when every event is kept. More than that is right, but costs allocations.
+const RECORD_BYTES: usize = 160;
 /// Output blocks that may wait for all writers together, unless they are the fewest for each.
 const WAITING_MAX: usize = 4096;
 /// Most bytes of all output blocks together.
@@ -27,7 +28,8 @@ pub const OUTPUT_BYTES_MAX: usize = 512 << 20;
 pub struct Limits {
     workers: usize,
     batch: usize,
-    waiting_per_writer: usize,
+    /// Output blocks that may wait for all writers together and keep their memory.
+    waiting_blocks: usize,
     output_bytes_max: usize,
 }
 
@@ -55,15 +57,15 @@ impl Limits {
         }
         let fitting = (BLOCK_BYTES_MAX / record_len.max(1)).max(1);
         let batch = batch.min(fitting);
-        let [least, most] = WAITING_PER_WRITER;
-        let waiting_per_writer = (WAITING_BYTES / (batch * record_len.max(1))).clamp(least, most);
-        Ok(Self { workers, batch, waiting_per_writer, output_bytes_max: OUTPUT_BYTES_MAX })
+        // Buffers grow to the double at most, and half of the budget may be held by blocks that wait.
+        let waiting_blocks = OUTPUT_BYTES_MAX / 2 / (2 * batch * (record_len + RECORD_BYTES));
+        Ok(Self { workers, batch, waiting_blocks, output_bytes_max: OUTPUT_BYTES_MAX })
     }
 
     /// The same with as few output blocks as there can be, and memory for two of them: then everything waits for everything sooner.
     #[cfg(test)]
     pub(crate) fn tight(self) -> Self {
-        Self { waiting_per_writer: WAITING_PER_WRITER[0], output_bytes_max: 0, ..self }
+        Self { waiting_blocks: 0, output_bytes_max: 0, ..self }
     }
 
     /// Most bytes that all output blocks take together, whatever is kept and however slow storage is; or, if that is more, what two blocks take
@@ -106,7 +108,8 @@ impl Limits {
 
     /// Output blocks that may wait for each of the writers.
     fn waiting(self, writers: usize) -> usize {
-        self.waiting_per_writer.min(WAITING_MAX / writers.max(1)).max(WAITING_PER_WRITER[0])
+        let [least, most] = WAITING_PER_WRITER;
+        (self.waiting_blocks.min(WAITING_MAX) / writers.max(1)).clamp(least, most)
     }
 
     /// Output blocks for a run with `writers` streams: one in each worker's hand, those that are ahead of the order, those that wait for a

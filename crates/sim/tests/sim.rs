@@ -274,8 +274,9 @@ fn every_fault_happens_and_alone_has_one_cause() {
 #[test]
 fn a_cut_is_never_made_good_by_the_next_frame() {
     let schema =
-        Schema::parse(b"name = \"two\"\n[[field]]\nname = \"a\"\ndtype = \"u8\"\nlen = 2\n").unwrap();
-    for (payload, can_be_cut) in [(*b"xT", true), (*b"TT", false)] {
+        Schema::parse(b"name = \"bytes\"\n[[field]]\nname = \"a\"\ndtype = \"u8\"\nlen = 200\n").unwrap();
+    let mixed = std::array::from_fn(|at| if at % 2 == 0 { b'x' } else { b'T' });
+    for (payload, can_be_cut) in [(mixed, true), ([b'T'; 200], false)] {
         let frame = |first_event_id| {
             let mut out = Vec::new();
             let meta = FrameMeta { first_event_id, ..FrameMeta::default() };

@@ -136,7 +136,9 @@ pub(crate) fn chunk(body: &[u8]) -> Result<PackedChunk<'_>, Defect> {
         let (_start_time, _end_time) = (fields.u64()?, fields.u64()?);
         let (unpacked_len, crc, compression) = (fields.u64()?, fields.u32()?, fields.text()?);
         let len = fields.u64()?;
-        Some(PackedChunk { unpacked_len, crc, compression, data: fields.bytes(len)? })
+        let data = fields.bytes(len)?;
+        // More than that has a wrong length, and took some of the next record.
+        fields.0.is_empty().then_some(PackedChunk { unpacked_len, crc, compression, data })
     };
     or_malformed(op::CHUNK, parse())
 }
@@ -162,11 +164,9 @@ pub(crate) fn attachment(body: &[u8]) -> Result<Attachment, Defect> {
         let (name, media_type, len) = (fields.text()?, fields.text()?, fields.u64()?);
         let data = fields.bytes(len)?;
         let covered = body.len() - fields.0.len();
-        Some((
-            Attachment { name: name.into(), media_type: media_type.into(), data: data.into() },
-            covered,
-            fields.u32()?,
-        ))
+        let stored = fields.u32()?;
+        let attachment = Attachment { name: name.into(), media_type: media_type.into(), data: data.into() };
+        fields.0.is_empty().then_some((attachment, covered, stored))
     };
     let (attachment, covered, stored) = or_malformed(op::ATTACHMENT, parse())?;
     let computed = crc32fast::hash(&body[..covered]);

@@ -64,7 +64,7 @@ impl Reader {
         let mut head_damage = VecDeque::new();
         let first = loop {
             match next_item(&mut scan, path)? {
-                Item::Chunk { .. } => {}
+                Item::Chunk { .. } | Item::ChunkIndex { .. } => {}
                 // What stands behind it in the head is of use all the same.
                 Item::Defect { at, defect } if head_damage.len() < PROBLEMS_MAX => {
                     head_damage.push_back(Problem { at, record: None, defect });

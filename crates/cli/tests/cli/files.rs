@@ -27,8 +27,14 @@ const FILE: &str = "out/in-physics-0001.mcap";
 
 /// Changes the byte at the end of the first place where `text` stands in the file.
 fn damage(lab: &Lab, text: &[u8]) {
+    damage_again(lab, text, 0);
+}
+
+/// The same behind so many others.
+fn damage_again(lab: &Lab, text: &[u8], others: usize) {
     let mut bytes = fs::read(lab.path(FILE)).unwrap();
-    let at = bytes.windows(text.len()).position(|window| window == text).unwrap() + text.len() - 1;
+    let places = (0..bytes.len()).filter(|&at| bytes[at..].starts_with(text));
+    let at = places.clone().nth(others).unwrap() + text.len() - 1;
     bytes[at] ^= 1;
     fs::write(lab.path(FILE), bytes).unwrap();
 }
@@ -86,7 +92,8 @@ fn a_damaged_menu_or_schema_hides_no_event() {
 #[test]
 fn a_lost_chunk_is_told_by_everyone() {
     let lab = run_with_model("");
-    damage(&lab, b"\x04\0\0\0zstd\0\0"[..8].as_ref());
+    // The first chunk holds the schema and no event.
+    damage_again(&lab, b"\x04\0\0\0zstd", 1);
     for line in ["cat FILE --jsonl", "info FILE", "info FILE --json", "recover FILE --out new.mcap"] {
         let ran = lab.tamis(&line.replace("FILE", FILE));
         let exit = if line.starts_with("recover") { 65 } else { 75 };

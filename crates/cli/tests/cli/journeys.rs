@@ -26,7 +26,8 @@ fn generate_replay_verify() {
     assert!(accepted > 0 && accepted < 20_000, "{ledger}");
     assert_eq!(lab.outputs(), ["g-physics-0001.mcap", "g.ledger.jsonl"]);
     let books = std::fs::read_to_string(lab.path("out/g.ledger.jsonl")).unwrap();
-    let books: Vec<Value> = books.lines().map(json_of).collect();
+    // Lines that say how far storage is come between.
+    let books: Vec<Value> = books.lines().map(json_of).filter(|line| line["storage"].is_null()).collect();
     assert_eq!((books.len(), &books[4]["final"]), (5, &json!(true)), "four segments and the final line");
     let segments: u64 = books[..4].iter().map(|line| line["ledger"]["accepted"].as_u64().unwrap()).sum();
     assert_eq!(segments, accepted);

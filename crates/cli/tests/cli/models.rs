@@ -123,8 +123,8 @@ fn a_close_look() {
     let document = json_of(&lab.tamis(&format!("{line} --json")).out);
     #[rustfmt::skip]
     assert_eq!(document.as_object().unwrap().keys().collect::<Vec<_>>(), [
-        "architecture", "bundle", "calibration", "doc", "golden", "hash", "inputs", "layers", "memory", "multiply_adds", "name", "outputs", "parameters",
-        "schema", "speeds", "tamis", "training", "version", "width",
+        "architecture", "bundle", "calibration", "doc", "golden", "hash", "inputs", "layers", "memory", "multiply_adds", "name", "notes", "outputs",
+        "parameters", "schema", "speeds", "tamis", "training", "version", "width",
     ]);
     let speed = &document["speeds"][0];
     let ns = |key: &str| speed["ns_per_event"][key].as_f64().unwrap();

@@ -6,7 +6,8 @@
 use burn::tensor::{Tensor, activation};
 
 use crate::error::{Fault, refuse};
-use crate::operator::{Built, Inputs, KernelOp, Operator, Site};
+use crate::kernel_op::KernelOp;
+use crate::operator::{Built, Inputs, Operator, Site};
 use crate::source::{Data, Kind};
 use crate::value::{Value, wrapped};
 

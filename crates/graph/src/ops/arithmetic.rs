@@ -6,7 +6,8 @@ use burn::tensor::kind::Numeric;
 use burn::tensor::{Int, Tensor};
 
 use crate::error::{Fault, refuse};
-use crate::operator::{Built, Inputs, KernelOp, Operator, Site};
+use crate::kernel_op::KernelOp;
+use crate::operator::{Built, Inputs, Operator, Site};
 use crate::source::{Constant, Data, Kind};
 use crate::value::{AXES, Broadcast, Type, Value, as_ints, rows, spread, wrapped};
 

@@ -4,7 +4,8 @@ use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
 
 use crate::error::{Fault, refuse};
-use crate::operator::{Built, Inputs, KernelOp, Linear, Operator, Site};
+use crate::kernel_op::{KernelOp, Linear};
+use crate::operator::{Built, Inputs, Operator, Site};
 use crate::source::Kind;
 use crate::value::{NUMBERS_MAX, Value};
 

@@ -3,7 +3,8 @@
 use burn::tensor::Tensor;
 
 use crate::error::{Fault, refuse};
-use crate::operator::{Built, Inputs, KernelOp, Operator, Site};
+use crate::kernel_op::KernelOp;
+use crate::operator::{Built, Inputs, Operator, Site};
 use crate::ops::link::Table;
 use crate::source::{Constant, Data, Kind};
 use crate::value::{EVENTS_AXIS, Type, Value};

@@ -6,7 +6,8 @@ use burn::tensor::Tensor;
 
 use crate::error::{Fault, refuse};
 use crate::forest::Link;
-use crate::operator::{Built, Inputs, KernelOp, Linear, Operator, Site};
+use crate::kernel_op::{KernelOp, Linear};
+use crate::operator::{Built, Inputs, Operator, Site};
 use crate::source::{Constant, Data, Kind};
 use crate::value::{AXES, Broadcast, EVENTS_AXIS, Type, Value, rows, spread};
 

@@ -4,7 +4,8 @@ use burn::tensor::{Int, Tensor};
 
 use crate::error::{Fault, refuse};
 use crate::forest::{Link, Pair};
-use crate::operator::{Built, Inputs, KernelOp, Operator, Site};
+use crate::kernel_op::KernelOp;
+use crate::operator::{Built, Inputs, Operator, Site};
 use crate::ops::link::{self, Labels, Table};
 use crate::source::Constant;
 use crate::value::{Value, as_ints};

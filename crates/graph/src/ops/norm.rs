@@ -7,7 +7,8 @@
 use burn::tensor::Tensor;
 
 use crate::error::{Fault, refuse};
-use crate::operator::{Built, Inputs, KernelOp, Operator, Scaling, Site};
+use crate::kernel_op::{KernelOp, Scaling};
+use crate::operator::{Built, Inputs, Operator, Site};
 use crate::source::{Constant, Data, Kind};
 use crate::value::{Type, Value};
 

@@ -13,7 +13,8 @@
 use burn::tensor::{Int, Tensor};
 
 use crate::error::{Fault, refuse};
-use crate::operator::{Built, Inputs, KernelOp, Operator, Site};
+use crate::kernel_op::KernelOp;
+use crate::operator::{Built, Inputs, Operator, Site};
 use crate::source::{Constant, Data, Kind};
 use crate::value::{EVENTS, EVENTS_AXIS, RANK_MAX, Type, Value};
 

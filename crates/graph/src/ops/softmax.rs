@@ -3,7 +3,8 @@
 use burn::tensor::{Int, Tensor, activation};
 
 use crate::error::{Fault, refuse};
-use crate::operator::{Built, Inputs, KernelOp, Operator, Site};
+use crate::kernel_op::KernelOp;
+use crate::operator::{Built, Inputs, Operator, Site};
 use crate::source::Kind;
 use crate::value::Value;
 

@@ -15,7 +15,8 @@ use burn::tensor::{Bool, Int, Tensor};
 
 use crate::error::{Fault, refuse};
 use crate::forest::{Aggregate, Choice, Forest, Named, Pair, Test, TreeNode};
-use crate::operator::{Built, Inputs, KernelOp, Operator, Site};
+use crate::kernel_op::KernelOp;
+use crate::operator::{Built, Inputs, Operator, Site};
 use crate::ops::link::{self, Table};
 use crate::source::Constant;
 use crate::value::{Value, as_ints};
