@@ -21,7 +21,7 @@ fn replay(criterion: &mut Criterion) {
             };
             let recording =
                 tamis_source::open(&sample("l1-mixed.tmf.zst"), PASSES).expect("the sample is there");
-            let report = Plan::with(recording, "bench".into(), settings).and_then(Plan::run).expect("runs");
+            let report = Plan::with(recording, "bench", settings).and_then(Plan::run).expect("runs");
             assert_eq!(report.exit(), Exit::Done);
         });
     }

@@ -37,7 +37,7 @@ impl Plan {
         }
         let recording = open(input, settings.passes)?;
         let stem = if input == Path::new("-") { "stdin".into() } else { stem(input) };
-        Self::with(recording, stem, settings)
+        Self::with(recording, &stem, settings)
     }
 
     /// Checks a run that is fed from memory: the caller pushes frames of `schema`, and the run ends when the pusher is dropped. At most
@@ -47,11 +47,11 @@ impl Plan {
             return Err(Failure::new(Exit::Settings, "room for 0 waiting pushes: use at least 1"));
         }
         let (pusher, recording) = tamis_source::push(schema, waiting);
-        Ok((Self::with(recording, "pushed".into(), settings)?, pusher))
+        Ok((Self::with(recording, "pushed", settings)?, pusher))
     }
 
     /// Checks a run over a recording that is already open.
-    pub fn with(recording: Recording, name: String, settings: Settings) -> Result<Self, Failure> {
+    pub fn with(recording: Recording, name: &str, settings: Settings) -> Result<Self, Failure> {
         check(&settings)?;
         let rules = Rules::load(&settings.menu, &settings.models, &recording.schema, settings.engine)?;
         Self::ruled(recording, name, settings, Arc::new(rules), Arc::new(MonotonicClock::default()))
@@ -61,7 +61,7 @@ impl Plan {
     /// looked at.
     pub(crate) fn ruled(
         recording: Recording,
-        name: String,
+        name: &str,
         settings: Settings,
         rules: Arc<Rules>,
         clock: Arc<dyn Clock>,
@@ -69,7 +69,7 @@ impl Plan {
         let workers = settings.workers.unwrap_or_else(|| Cpus::of_process(&settings.pin).for_workers());
         let batch = settings.batch.unwrap_or(rules.block_events());
         let limits = Limits::new(workers, batch, recording.schema.record_len()).or_fail(Exit::Settings)?;
-        let wanted = settings.name.clone().unwrap_or_else(|| tamis_store::run_name_of(&name));
+        let wanted = settings.name.clone().unwrap_or_else(|| tamis_store::run_name_of(name));
         let claim = tamis_store::claim_run_name(&settings.out, &wanted).map_err(|error| match error {
             ClaimError::Name(error) => Failure::new(Exit::Settings, format!("--name: {error}")),
             error => Failure::new(Exit::Storage, error),

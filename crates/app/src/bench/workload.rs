@@ -129,7 +129,7 @@ streams = ["physics"]
             batch: Some(bed.batch),
             ..Settings::new("", folder.path())
         };
-        let report = Plan::ruled(recording, "bench".into(), settings, self.rules.clone(), clock)?.run()?;
+        let report = Plan::ruled(recording, "bench", settings, self.rules.clone(), clock)?.run()?;
         let ledger = &report.ledger;
         let lost = ledger.dropped.total() + ledger.corrupt.total() + ledger.errored.total();
         // A recording may lack some ids; that costs nothing. Half a run on another engine is no measurement.

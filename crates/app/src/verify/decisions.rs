@@ -251,8 +251,8 @@ impl Tolerances {
                 continue;
             }
             let difference = f64::from(old - new).abs() / f64::from(old).abs().max(1.0);
-            // No number is within nothing.
-            if !(difference <= tolerance) {
+            // A NaN is within nothing.
+            if difference.is_nan() || difference > tolerance {
                 return None;
             }
             first.get_or_insert((k, old, new));

@@ -68,8 +68,9 @@ fn a_lost_chunk_is_counted_wherever_it_stood() {
         let (chunk, start) = (&chunks[which], chunks[which].chunk_start_offset as usize);
         let lost = index.stream_chunk(&bytes, chunk).unwrap().count() as u64;
         // Opcode, length, times, sizes, CRC, name of the compression, data.
-        for at in [0, 1, 2, 4, 8, 9, 24, 25, 28, 33, 37, 40, 41, 45, 52, 300, chunk.chunk_length as usize - 1]
-        {
+        let length = chunk.chunk_length as usize;
+        let places = [0, 1, 2, 4, 8, 9, 24, 25, 28, 33, 37, 40, 41, 45, 52, 300, length - 1];
+        for at in places.into_iter().filter(|&at| at < length) {
             let mut changed = bytes.clone();
             changed[start + at] ^= 0x40;
             fs::write(&path, &changed).unwrap();
