@@ -23,6 +23,9 @@ fn run_with_model(rotate: &str) -> Lab {
     lab
 }
 
+/// What somebody does to a run.
+type Harm<'a> = &'a dyn Fn(&Lab);
+
 const FILE: &str = "out/in-physics-0001.mcap";
 
 /// Changes the byte at the end of the first place where `text` stands in the file.
@@ -121,14 +124,11 @@ fn a_complete_run_is_good_and_anything_that_is_missing_is_named() {
     fs::rename(good.path("out"), &moved).unwrap();
     assert_eq!(good.tamis("verify elsewhere/in.ledger.jsonl").code, Some(0), "a run moves with its folder");
 
-    let cases: [(&str, &dyn Fn(&Lab)); 7] = [
-        ("in-physics-0002.mcap is missing", &|lab| {
-            fs::remove_file(lab.path("out/in-physics-0002.mcap")).unwrap()
-        }),
-        ("are missing before number", &|lab| fs::remove_file(lab.path("out/in-physics-0002.mcap")).unwrap()),
-        ("of 60 events are there", &|lab| {
-            fs::remove_file(lab.path("out").join(files.last().unwrap())).unwrap()
-        }),
+    let remove = |lab: &Lab, file: &str| fs::remove_file(lab.path("out").join(file)).unwrap();
+    let cases: [(&str, Harm<'_>); 7] = [
+        ("in-physics-0002.mcap is missing", &|lab| remove(lab, "in-physics-0002.mcap")),
+        ("are missing before number", &|lab| remove(lab, "in-physics-0002.mcap")),
+        ("of 60 events are there", &|lab| remove(lab, files.last().unwrap())),
         ("in-physics-0099.mcap is not in the ledger", &|lab| {
             fs::copy(lab.path(FILE), lab.path("out/in-physics-0099.mcap")).unwrap();
         }),

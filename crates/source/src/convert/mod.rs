@@ -17,7 +17,7 @@
 //!   before its last row.
 //! * I5: two rows of a run never share an event id: a second one is an error that names both rows.
 //!
-//! Memory: one frame, one row, at most 192 MiB of ids ([`Repeats`](repeats::Repeats)), and an array in Fortran order as a whole.
+//! Memory: one frame, one row, at most 192 MiB of ids (`repeats.rs`), and an array in Fortran order as a whole.
 
 mod columns;
 mod csv;
