@@ -67,7 +67,7 @@ impl Grid {
 }
 
 impl Field {
-    /// Element `index` in a record as people see it: the decimal, rounded to an f64 once. See [the module](self).
+    /// Element `index` in a record as people see it: the decimal, rounded to an f64 once.
     ///
     /// Where a scale has so many digits that this cannot be exact (2 pi / 144), it is [`Element::physical`].
     pub fn number(&self, index: usize, record: &[u8]) -> f64 {

@@ -83,7 +83,7 @@ impl Mistake {
     }
 }
 
-/// Every mistake that was found in a file, in its order: at least one, and at most [`MISTAKES_MAX`].
+/// Every mistake that was found in a file, in its order: at least one, and at most 20 of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistakes {
     told: Vec<Mistake>,

@@ -230,7 +230,7 @@ impl Plan {
                 let fault = match &given {
                     None => 4,
                     Some(None) => {
-                        if id % 2 == 0 {
+                        if id.is_multiple_of(2) {
                             6
                         } else {
                             1
