@@ -106,7 +106,7 @@ mod tests {
     fn an_angle_stays_in_its_range_and_fills_it() {
         let pi = TAU / 2.0;
         for (unit, low, high, expected) in [
-            ("rad", -3.1, 3.14, Some((-pi, TAU))),
+            ("rad", -3.1, 3.1, Some((-pi, TAU))),
             ("", 0.0, 6.25, Some((0.0, TAU))),
             ("deg", -20.0, 100.0, Some((-180.0, 360.0))),
             ("degrees", 0.0, 3.0, Some((0.0, 360.0))),

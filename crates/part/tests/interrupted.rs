@@ -1,7 +1,5 @@
 //! A process that a signal ends: alone in its own process, for nothing can be written after it.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;

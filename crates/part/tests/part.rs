@@ -107,21 +107,21 @@ fn one_process_writes_a_file() {
     assert_eq!(names(folder.path()), ["x.part"]);
 }
 
+/// What somebody else does to an unfinished file.
+type Touch<'a> = &'a dyn Fn(&Path);
+
 #[test]
 fn whoever_touches_an_unfinished_file_is_noticed() {
-    let cases: [(&str, fn(&Path)); 5] = [
-        ("was removed or renamed", |part| fs::remove_file(part).unwrap()),
-        ("was removed or renamed", |part| fs::rename(part, part.with_extension("mine")).unwrap()),
-        ("was replaced by another", |part| {
+    let resize = |part: &Path, len| fs::File::options().write(true).open(part).unwrap().set_len(len).unwrap();
+    let cases: [(&str, Touch<'_>); 5] = [
+        ("was removed or renamed", &|part| fs::remove_file(part).unwrap()),
+        ("was removed or renamed", &|part| fs::rename(part, part.with_extension("mine")).unwrap()),
+        ("was replaced by another", &|part| {
             fs::write(part.with_extension("new"), "mine").unwrap();
             fs::rename(part.with_extension("new"), part).unwrap();
         }),
-        ("of 4 bytes was changed to 1", |part| {
-            fs::File::options().write(true).open(part).unwrap().set_len(1).unwrap()
-        }),
-        ("of 4 bytes was changed to 9", |part| {
-            fs::File::options().write(true).open(part).unwrap().set_len(9).unwrap()
-        }),
+        ("of 4 bytes was changed to 1", &|part| resize(part, 1)),
+        ("of 4 bytes was changed to 9", &|part| resize(part, 9)),
     ];
     for (what, touch) in cases {
         for at_sync in [false, true] {
