@@ -3,7 +3,7 @@
     python3 scripts/oracle --cases 1000 --seed 7        # target/debug/tamis
     python3 scripts/oracle --cases 1 --seed 7.123       # one case of a run again, as a failure is reported
 
-Exit code 1 if a case differs; its input stays in --keep. See README.md.
+Exit code 1 if a case differs; its input stays in --keep.
 """
 
 from __future__ import annotations
