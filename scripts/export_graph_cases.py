@@ -253,7 +253,131 @@ def external():
     onnx.save_model(model, OUT / "external.onnx", save_as_external_data=True, location="external.data", size_threshold=0)
 
 
+def events_elsewhere():
+    """The axis of events behind another one, or one with particles or heads."""
+    own = np.random.default_rng(1)
+    x = own.normal(0, 1, (8, 6, 4)).astype(np.float32)
+    ints = lambda **lists: [constant(name, numbers, np.int64) for name, numbers in lists.items()]
+    floats = lambda **shapes: [constant(name, own.normal(0, 0.6, shape)) for name, shape in shapes.items()]
+    nodes = [node("Reshape", "x flat", "rows"), node("Gemm", "rows w b", "h", transB=1), node("LayerNormalization", "h scale shift", "n"),
+             node("Relu", "n", "r"), node("ReduceMax", "r last", "m", keepdims=1), node("Sub", "r m", "d"), node("Reshape", "d apart", "back"),
+             node("ReduceSum", "back middle", "y", keepdims=0)]
+    case("particles_as_rows", nodes, [value("x", 6, 4)], [value("y", 5)], [x],
+         [*ints(flat=[-1, 4], apart=[-1, 6, 5], last=[-1], middle=[1]), *floats(w=(5, 4), b=5, scale=5, shift=5)])
+    # Attention as torch.nn.MultiheadAttention has it: particles in front, then events times two heads.
+    nodes = [node("Transpose", "x", "t", perm=[1, 0, 2]), node("MatMul", "t in", "qkv"), node("Reshape", "qkv three", "s"),
+             node("Unsqueeze", "s first", "u"), node("Transpose", "u", "v", perm=[3, 1, 2, 0, 4]), node("Squeeze", "v fourth", "parts"),
+             node("Split", "parts", "p0 p1 p2", num_outputs=3)]
+    for at in range(3):
+        nodes += [node("Gather", f"p{at} zero", f"g{at}"), node("Reshape", f"g{at} heads", f"h{at}"),
+                  node("Transpose", f"h{at}", f"q{at}", perm=[1, 2, 0] if at == 1 else [1, 0, 2])]
+    nodes += [node("MatMul", "q0 q1", "qk"), node("Mul", "qk half", "scaled"), node("Softmax", "scaled", "soft"), node("MatMul", "soft q2", "a"),
+              node("Transpose", "a", "b", perm=[1, 0, 2]), node("Reshape", "b flat", "c"), node("Gemm", "c out bias", "d"),
+              node("Reshape", "d wide", "e"), node("Transpose", "e", "f", perm=[1, 0, 2]), node("Add", "f x", "g"), node("ReduceMean", "g middle", "y", keepdims=0)]
+    case("heads_as_events", nodes, [value("x", 6, 4)], [value("y", 4)], [x],
+         [*ints(three=[6, -1, 3, 4], first=[0], fourth=[-2], heads=[6, -1, 2], flat=[-1, 4], wide=[6, -1, 4], middle=[1]),
+          constant("zero", 0, np.int64), constant("half", 0.7071), *floats(**{"in": (4, 12)}, out=(4, 4), bias=4)], opset=20)
+    # What may happen while the particles stand in front.
+    nodes = [node("Transpose", "x", "t", perm=[1, 0, 2]), node("Softmax", "t", "s0", axis=0), node("Softmax", "t", "s1", axis=-1),
+             node("Add", "s0 table", "a"), node("Concat", "a s1", "c", axis=2), node("Slice", "c one five zero", "l"),
+             node("LayerNormalization", "l scale shift", "n"), node("Split", "n halves", "n0 n1", axis=0), node("Gather", "n0 turn", "p", axis=0),
+             node("Sum", "p n1", "z"), node("ReduceMean", "z zero", "m", keepdims=0), node("Slice", "n one two zero", "n2"),
+             node("Expand", "n2 three", "e"), node("Greater", "e half", "big"), node("Where", "big e half", "w"), node("Tile", "w twice", "v"),
+             node("ReduceL2", "v ends", "k", keepdims=0), node("Unsqueeze", "k one", "kk"), node("Concat", "m kk", "y", axis=1)]
+    case("particles_in_front", nodes, [value("x", 6, 4)], [value("y", 9)], [x],
+         [*ints(one=[1], two=[2], five=[5], zero=[0], halves=[2, 2], turn=[1, 0], three=[3, 1, 8], twice=[2, 1, 1], ends=[0, 2]),
+          constant("half", 0.5), *floats(table=(6, 1, 4), scale=8, shift=8)])
+    shape = [node("Shape", "x", "shape"), node("Gather", "shape nought", "count"), node("Mul", "count six", "rows"), node("Concat", "rows four", "wanted", axis=0),
+             node("Reshape", "x wanted", "r"), node("Tanh", "r", "h"), node("Shape", "h", "again"), node("Slice", "again zero one", "many"),
+             node("Div", "many six", "events"), node("Concat", "events rest", "back", axis=0), node("Reshape", "h back", "z"),
+             node("Concat", "one events two", "state", axis=0), node("ConstantOfShape", "state", "ones", value=constant("v", [0.25])),
+             node("Equal", "state minus", "open"), node("Where", "open one state", "whole"), node("Expand", "row whole", "table"),
+             node("Add", "ones table", "sum"), node("Squeeze", "sum zero", "q"), node("Concat", "z q", "y", axis=1)]
+    case("sizes_of_batches", shape, [value("x", 6, 4)], [value("y", 26)], [x],
+         ints(nought=[0], six=[6], four=[4], zero=[0], one=[1], rest=[24], two=[2], minus=[-1]) + [constant("row", [[[0.5, -1]]])])
+
+
+def picks():
+    """TopK with ties, GatherElements, and the nearest neighbours of ParticleNet."""
+    own = np.random.default_rng(2)
+    x = own.integers(-3, 4, (8, 3, 6)).astype(np.float32)
+    x[1, 0], x[2, 1, :4] = -np.inf, np.inf
+    nodes = [node("TopK", "x four", "v0 i0"), node("TopK", "x two", "v1 i1", axis=1, largest=0), node("TopK", "x six", "v2 i2", largest=0)]
+    case("top_k", nodes, [value("x", 3, 6)], [value("v0", 3, 4), value("i0", 3, 4, dtype=INT64), value("v1", 2, 6), value("i1", 2, 6, dtype=INT64),
+                                              value("v2", 3, 6), value("i2", 3, 6, dtype=INT64)], [x],
+         [constant(name, [number], np.int64) for name, number in [("four", 4), ("two", 2), ("six", 6)]])
+    whole = np.where(np.isfinite(x), x, 3)
+    case("top_k_of_integers", [node("TopK", "x four", "v i", axis=-1)], [value("x", 3, 6, dtype=INT64)],
+         [value("v", 3, 4, dtype=INT64), value("i", 3, 4, dtype=INT64)], [whole], [constant("four", [4], np.int64)])
+    lost = own.uniform(0.1, 5, (8, 3)).astype(np.float32)
+    lost[[1, 4], [0, 2]] = -1
+    case("top_k_of_nan", [node("Log", "x", "l"), node("TopK", "l one", "v y")], [value("x", 3)], [value("y", 1, dtype=INT64)], [lost],
+         [constant("one", [1], np.int64)], lost=[1, 4])
+    x, index = own.normal(0, 1, (8, 3, 6)).astype(np.float32), own.integers(-6, 6, (8, 2, 4)).astype(np.float32)
+    case("gather_elements", [node("GatherElements", "x i", "y", axis=2)], [value("x", 3, 6), value("i", 2, 4, dtype=INT64)], [value("y", 2, 4)], [x, index])
+    x = own.normal(0, 1, (8, 2, 7)).astype(np.float32)
+    nodes = [node("Transpose", "x", "t", perm=[0, 2, 1]), node("MatMul", "t x", "inner"), node("Mul", "x x", "squares"), node("ReduceSum", "squares one", "norm"),
+             node("Sub", "norm inner", "half"), node("Sub", "half inner", "d"), node("Transpose", "norm", "turned", perm=[0, 2, 1]), node("Add", "d turned", "distance"),
+             node("TopK", "distance four", "v i", largest=0), node("Slice", "i one four two", "near"), node("Unsqueeze", "near one", "n"),
+             node("Expand", "n wide", "nn"), node("Unsqueeze", "x two", "u"), node("Expand", "u square", "uu"), node("GatherElements", "uu nn", "found", axis=3),
+             node("Unsqueeze", "x three", "centre"), node("Sub", "found centre", "edges"), node("ReduceMax", "edges three", "y", keepdims=0),
+             node("Range", "nought limit step", "places"), node("Add", "y places", "z")]
+    case("nearest_neighbours", nodes, [value("x", 2, 7)], [value("z", 2, 7)], [x],
+         [constant(name, numbers, np.int64) for name, numbers in
+          dict(one=[1], two=[2], three=[3], four=[4], wide=[1, 2, 7, 3], square=[1, 1, 7, 1]).items()]
+         + [constant("nought", 1.5), constant("limit", -2), constant("step", -0.5)])
+
+
+def recurrent():
+    """LSTM, GRU and RNN, in every direction."""
+    own = np.random.default_rng(3)
+    x = own.normal(0, 1, (8, 5, 3)).astype(np.float32)
+    turns = [node("Transpose", "x", "t", perm=[1, 0, 2])]
+    last = [node("Transpose", "y", "p", perm=[2, 0, 1, 3]), node("Reshape", "p flat", "z")]
+    for name, gates, directions, attributes in [
+        ("lstm", 4, 1, {}), ("lstm_reverse", 4, 1, {"direction": "reverse"}), ("lstm_both", 4, 2, {"direction": "bidirectional"}),
+        ("gru", 3, 1, {}), ("gru_of_torch", 3, 2, {"direction": "bidirectional", "linear_before_reset": 1}),
+        ("rnn", 1, 2, {"direction": "bidirectional"}), ("rnn_relu", 1, 1, {"activations": ["Relu"]}),
+    ]:
+        operator = name.split("_")[0].upper()
+        ends = ["h", "c"] if operator == "LSTM" else ["h"]
+        outputs = [value("z", 5 * directions * 4)] + [value(f"{end}2", directions * 4) for end in ends]
+        state = own.normal(0, 0.5, (1, directions, 4)).astype(np.float32) if "_" in name else None
+        initial = " with with" if operator == "LSTM" else " with"
+        nodes = [*turns, node(operator, "t w r b" + ("" if state is None else " none" + initial), "y " + " ".join(ends), hidden_size=4, **attributes), *last]
+        if state is not None:
+            # The state is the same for all events, but a value of each.
+            nodes[:0] = [node("Shape", "x", "shape", end=1), node("Concat", "shape rest", "size", axis=0), node("Expand", "state size", "all"),
+                         node("Transpose", "all", "with", perm=[1, 0, 2])]
+            next(n for n in nodes if n.op_type == operator).input[4] = ""
+        for end in ends:
+            nodes += [node("Transpose", end, f"{end}1", perm=[1, 0, 2]), node("Reshape", f"{end}1 flat", f"{end}2")]
+        constants = [constant("w", own.normal(0, 0.6, (directions, gates * 4, 3))), constant("r", own.normal(0, 0.6, (directions, gates * 4, 4))),
+                     constant("b", own.normal(0, 0.4, (directions, 2 * gates * 4))), constant("flat", [0, -1], np.int64)]
+        if state is not None:
+            constants += [constant("state", state), constant("rest", [directions, 4], np.int64)]
+        case(name, nodes, [value("x", 5, 3)], outputs, [x], constants)
+
+
+def attention():
+    """The operator Attention: heads apart and in one axis, shared keys, masks."""
+    own = np.random.default_rng(4)
+    q, k, v = (own.normal(0, 1, (8, heads, rows, width)).astype(np.float32) for heads, rows, width in [(4, 3, 2), (2, 5, 2), (2, 5, 3)])
+    four = [value("q", 4, 3, 2), value("k", 2, 5, 2), value("v", 2, 5, 3)]
+    case("attention", [node("Attention", "q k v", "y", scale=0.4)], four, [value("y", 4, 3, 3)], [q, k, v], opset=23)
+    case("attention_causal", [node("Attention", "q k v", "y", is_causal=1)], four, [value("y", 4, 3, 3)], [q, k, v], opset=23)
+    case("attention_masked", [node("Greater", "m zero", "mask"), node("Attention", "q k v mask", "y"), node("Attention", "q k v row", "z")],
+         [*four, value("m", 1, 3, 5)], [value("y", 4, 3, 3), value("z", 4, 3, 3)],
+         [q, k, v, np.abs(own.normal(0, 1, (8, 1, 3, 5))).astype(np.float32) - 0.3 * np.eye(3, 5, dtype=np.float32)],
+         [constant("zero", 0.2), constant("row", [[0, -1, 0.5, -np.inf, 2]] * 3)], opset=23)
+    flat = [array.transpose(0, 2, 1, 3).reshape(8, array.shape[2], -1) for array in (q, k, v)]
+    case("attention_flat", [node("Attention", "q k v", "y", q_num_heads=4, kv_num_heads=2, softcap=1.5)],
+         [value("q", 3, 8), value("k", 5, 4), value("v", 5, 6)], [value("y", 3, 12)], flat, opset=23)
+
+
+
 if __name__ == "__main__":
-    for part in [offsets, integers, missing, functions_of_numbers, ends_and_dead_ends, as_frameworks_write_them, external]:
+    for part in [offsets, integers, missing, functions_of_numbers, ends_and_dead_ends, as_frameworks_write_them, external, events_elsewhere, picks,
+                 recurrent, attention]:
         part()
     print(f"{len(list(OUT.glob('*.onnx')))} graphs, {sum(path.stat().st_size for path in OUT.iterdir()) / 1e3:.0f} kB in {OUT}")

@@ -68,7 +68,7 @@ class TwoHeads(nn.Module):
 
 
 class LastState(nn.Module):
-    """A recurrent network: outside of what Tamis runs."""
+    """A recurrent network."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -181,15 +181,15 @@ def all_models() -> list[Model]:
               seeded(8, lambda: nn.Sequential(nn.Unflatten(1, (2, 6)), nn.Conv1d(2, 3, 3), nn.Tanh(), nn.Flatten(),
                                               nn.Linear(12, 2))),
               [normal(19, 12)], old=False, opset=18, dynamic=False),
+        model("torch_lstm", "LSTM over 7 steps of [4], Linear on its last state; opset 18",
+              seeded(10, LastState), [normal(21, 7, 4)], old=False, opset=18),
     ]  # fmt: skip
 
 
 def refused() -> list[Refused]:
     """What must be refused."""
-    sequence = [normal(21, 7, 4)]
     double = seeded(9, lambda: nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1)).double())
     return [
-        Refused("lstm", "operator `LSTM`", export(seeded(10, LastState), sequence, old=False, opset=18)),
         Refused("double", "data type float64 (double)",
                 export(double, [normal(22, 4).astype(np.float64)], old=False, opset=18)),
     ]  # fmt: skip

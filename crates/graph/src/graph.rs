@@ -4,7 +4,8 @@
 //!
 //! * I1: every value is made before it is used, and made once; types and sizes are known, so nothing is checked while events wait.
 //! * I2: a step that depends on no event was run once, here, and is gone.
-//! * I3: every wanted output has an axis of events (unless the source has none at all).
+//! * I3: every wanted output has an axis of events in front (unless the source has none at all).
+//! * I4: values with events that meet in a step have the same rows of the same events.
 //!
 //! Cost: building runs the constant steps on the CPU; memory is bounded by the caps of `value.rs` times the number of steps.
 
@@ -17,10 +18,11 @@ use crate::error::{Fault, Refusal, refuse};
 use crate::fold;
 use crate::forest::Forest;
 use crate::kernel_op::KernelOp;
+use crate::layout::{self, EVENTS, Layout};
 use crate::operator::{Added, Inputs, Operand, Operator, Site};
 use crate::ops;
 use crate::source::{Constant, Data, Input, Node, Source};
-use crate::value::{EVENTS, Type, Value};
+use crate::value::{Type, Value};
 
 /// Most numbers of all constants together: as many as the largest bundle can hold.
 const CONSTANTS_MAX: usize = 1 << 26;
@@ -137,7 +139,7 @@ impl Graph {
 
     /// Multiplications, each with an addition, per event.
     pub fn multiply_adds(&self) -> u64 {
-        self.steps.iter().map(|step| step.operator.multiply_adds()).sum()
+        self.steps.iter().map(|step| self.multiply_adds_of(step)).sum()
     }
 
     /// Does it say what becomes of an input that is missing (NaN)? Decision trees do, imputers, and whoever asks which numbers are NaN. What
@@ -151,10 +153,20 @@ impl Graph {
         let numbers = |slot: &Option<usize>| {
             slot.map(|slot| &self.values[slot])
                 .filter(|slot| slot.constant.is_none())
-                .map_or(0, |slot| slot.kind.numbers())
+                .map_or(0, |slot| slot.kind.event_numbers())
         };
         let width = |step: &Step| step.inputs.iter().chain(&step.outputs).map(numbers).sum();
         self.steps.iter().map(width).max().unwrap_or(0)
+    }
+
+    /// Most rows that an event has in a value of a step.
+    pub(crate) fn rows(&self, step: &Step) -> usize {
+        let slots = step.inputs.iter().chain(&step.outputs).flatten();
+        slots.map(|&slot| self.values[slot].kind.rows()).max().unwrap_or(1)
+    }
+
+    fn multiply_adds_of(&self, step: &Step) -> u64 {
+        step.operator.multiply_adds().saturating_mul(self.rows(step) as u64)
     }
 
     /// The steps, in the order in which they run.
@@ -164,17 +176,18 @@ impl Graph {
                 step.inputs.iter().map(|slot| slot.map(|slot| (slot, self.values[slot].constant.as_ref())));
             let inputs: Vec<_> = inputs.collect();
             let made = step.outputs.iter().flatten().next().copied();
+            let alone = self.rows(step) == 1;
             StepInfo {
                 name: &step.name,
                 operator: &step.operator_name,
                 output: made.map_or(&[], |slot| &self.values[slot].kind.dims),
                 parameters: inputs.iter().flatten().filter_map(|input| input.1).map(Constant::len).sum(),
-                multiply_adds: step.operator.multiply_adds(),
-                kernel: step.operator.as_kernel(),
+                multiply_adds: self.multiply_adds_of(step),
+                kernel: step.operator.as_kernel().filter(|_| alone),
                 inputs,
                 makes: made,
                 outputs: &step.outputs,
-                forest: step.operator.as_forest(),
+                forest: step.operator.as_forest().filter(|_| alone),
             }
         })
     }
@@ -230,9 +243,9 @@ impl<'a> Builder<'a> {
             constants: 0,
             work: WORK_MAX,
         };
+        let front = source.events.then_some(Layout::FRONT);
         for input in &source.inputs {
-            let kind =
-                Type { int32: input.int32, ..Type::new(input.kind, source.events, input.dims.clone()) };
+            let kind = Type { int32: input.int32, ..Type::new(input.kind, front, input.dims.clone()) };
             let place = || format!("input '{}'", input.name);
             if source.events && input.dims.contains(&0) {
                 let reason = "its shape is open beyond the first axis, that of events; at most one size may be, and the number of inputs must \
@@ -256,7 +269,7 @@ impl<'a> Builder<'a> {
     }
 
     fn constant(&mut self, constant: Constant) -> Result<Slot, Fault> {
-        let kind = Type { int32: constant.int32, ..Type::new(constant.kind(), false, constant.dims.clone()) };
+        let kind = Type { int32: constant.int32, ..Type::new(constant.kind(), None, constant.dims.clone()) };
         kind.check()?;
         self.constants += constant.len();
         if self.constants > CONSTANTS_MAX {
@@ -289,12 +302,13 @@ impl<'a> Builder<'a> {
             slot.map(|slot| &self.values[slot])
                 .map(|slot| Operand { kind: slot.kind.clone(), constant: slot.constant.clone() })
         };
+        layout::refuse_other_rows(slots.iter().flatten().map(|&slot| &self.values[slot].kind))?;
         let operands = slots.iter().map(operand).collect();
         let wanted = node.outputs.iter().map(|name| self.needed.contains(name.as_str())).collect();
         let mut site = Site::new(node, wanted, opset.unwrap_or_default(), self.source.batch, operands);
         let built = build(&mut site)?;
         built.outputs.iter().try_for_each(Type::check)?;
-        if built.outputs.iter().any(|kind| kind.events && kind.numbers() == 0) {
+        if built.outputs.iter().any(|kind| kind.events.is_some() && kind.numbers() == 0) {
             refuse!("makes a value without numbers of every event");
         }
         if site.wanted_outputs() > built.outputs.len() {
@@ -314,7 +328,7 @@ impl<'a> Builder<'a> {
                 Added::Events => refuse!("makes a value for every event in a graph without events"),
             }));
         }
-        if built.outputs.iter().all(|kind| !kind.events)
+        if built.outputs.iter().all(|kind| kind.events.is_none())
             && inputs.iter().flatten().all(|&slot| self.values[slot].constant.is_some())
         {
             let made = built.outputs.iter().map(|kind| kind.numbers() as u64).sum::<u64>();
@@ -377,8 +391,8 @@ impl<'a> Builder<'a> {
                 continue;
             }
             constant.int32 = kind.int32;
-            let shape =
-                kind.shape && matches!(&constant.data, Data::Ints(values) if values.contains(&EVENTS));
+            let shape = kind.shape
+                && matches!(&constant.data, Data::Ints(values) if values.iter().any(|&value| value >= EVENTS));
             let slot = self.constant(constant)?;
             self.name(name, Slot { kind: Type { shape, ..kind }, ..slot })?;
         }
@@ -406,9 +420,9 @@ impl<'a> Builder<'a> {
     /// What is multiplied must be finite; an infinity elsewhere masks something.
     fn refuse_infinite_weights(&self) -> Result<(), Refusal> {
         for step in self.steps.iter().filter(|step| step.operator.multiply_adds() > 0) {
-            for constant in
-                step.inputs.iter().flatten().filter_map(|&slot| self.values[slot].constant.as_ref())
-            {
+            let weights =
+                step.inputs.iter().enumerate().filter(|(index, _)| step.operator.mask() != Some(*index));
+            for constant in weights.filter_map(|(_, slot)| self.values[(*slot)?].constant.as_ref()) {
                 let Data::Floats(numbers) = &constant.data else { continue };
                 if let Some(index) = numbers.iter().position(|number| !number.is_finite()) {
                     let place = format!("node '{}' (operator {})", step.name, step.operator_name);
@@ -435,8 +449,8 @@ impl<'a> Builder<'a> {
             let refused = |reason: &str| Refusal::new(format!("output '{name}'"), reason);
             let slot = self.by_name.get(name.as_str()).ok_or_else(|| refused("is never made"))?;
             let kind = self.values[*slot].kind.clone();
-            if source.events && !kind.events {
-                return Err(refused("does not depend on the event"));
+            if source.events {
+                layout::refuse_as_output(&kind).map_err(|reason| refused(&reason))?;
             }
             outputs.push(Output { name: name.clone(), kind, slot: *slot });
         }
@@ -448,7 +462,7 @@ impl<'a> Builder<'a> {
         self.forget_unused(&outputs);
         let graph = Graph { inputs: source.inputs.clone(), outputs, steps: self.steps, values: self.values };
         let work =
-            graph.steps.iter().fold(0, |sum: u64, step| sum.saturating_add(step.operator.multiply_adds()));
+            graph.steps.iter().fold(0, |sum: u64, step| sum.saturating_add(graph.multiply_adds_of(step)));
         if work > MULTIPLY_ADDS_MAX {
             let reason =
                 format!("costs {work} multiplications per event; at most {MULTIPLY_ADDS_MAX} are supported");

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! * I1: what this program cannot compute exactly as ONNX defines it is refused by [`Graph::new`], by name; nothing is refused while events wait.
-//! * I2: no operation mixes events: the first axis of every input is that of events, and it stays in front.
+//! * I2: no operation mixes events: the first axis of every input and output is that of events, and wherever it goes between is followed
+//!   (`layout.rs`).
 //! * I3: bytes from outside never cause a panic, and no length in them decides an allocation.
 //!
 //! One operator family = one file in `ops/` + one word in its list.
@@ -21,6 +22,7 @@ mod fold;
 mod forest;
 mod graph;
 mod kernel_op;
+mod layout;
 mod onnx;
 mod operator;
 mod ops;

@@ -10,7 +10,8 @@
 //!
 //! * I1: whatever could go wrong is refused by `build`; `run` computes and nothing else.
 //! * I2: every attribute of the node is read or refused ([`Site::finish`]), none is ignored in silence.
-//! * I3: the axis of events stays in front, and no operation mixes events.
+//! * I3: no operation mixes events: rows of a value with events are computed one by one, and what merges or moves the axis of events says so in
+//!   the type of its output ([`crate::layout`]).
 //! * I4: constants that `run` needs on the device are inputs like others ([`Site::add_constant`]): they are brought there once.
 
 use std::cell::RefCell;
@@ -22,17 +23,23 @@ use burn::tensor::{Bool, Device, Int, Tensor};
 use crate::error::{Fault, refuse};
 use crate::forest::Forest;
 use crate::kernel_op::{KernelOp, Linear, Scaling};
+use crate::layout::written;
 use crate::source::{Attribute, Constant, Data, Kind, Node};
 use crate::value::{Type, Value};
 
 /// A part of a graph that computes.
 pub(crate) trait Operator: fmt::Debug + Send + Sync {
-    /// Computes the outputs. Rows of a value with events are events; a value without has one row.
+    /// Computes the outputs. Rows of a value with events are events, or equal parts of events; a value without has one row.
     fn run(&self, inputs: &mut Inputs<'_>) -> Vec<Value>;
 
     /// Multiplications, each with an addition, that one event costs; 0 where there are none worth counting.
     fn multiply_adds(&self) -> u64 {
         0
+    }
+
+    /// Which input masks others and may be infinite, though it multiplies the rest?
+    fn mask(&self) -> Option<usize> {
+        None
     }
 
     /// Does it move numbers of its first input and do nothing else?
@@ -182,9 +189,22 @@ impl<'a> Site<'a> {
         self.operands.get(index).is_some_and(Option::is_some)
     }
 
-    /// Type of input `index`.
+    /// Type of input `index`; its events stand in front.
     pub fn input(&self, index: usize) -> Result<&Type, Fault> {
-        let found = self.input_or_shape(index)?;
+        let found = self.anywhere(index)?;
+        if found.events.is_some_and(|layout| layout.at > 0) {
+            refuse!(
+                "its input {index} has the shape {}, and this operator is supported with the axis of events in front only; export the model \
+                 with the batch axis in front",
+                written(&found.shape())
+            );
+        }
+        Ok(found)
+    }
+
+    /// The same for operators that follow the axis of events wherever it stands ([`crate::layout`]).
+    pub fn anywhere(&self, index: usize) -> Result<&Type, Fault> {
+        let found = self.anything(index)?;
         if found.shape {
             refuse!(
                 "its input {index} is computed from the number of events in a batch; export the model with fixed shapes"
@@ -193,19 +213,20 @@ impl<'a> Site<'a> {
         Ok(found)
     }
 
-    /// The same for operators that only move numbers: it may be the shape of a value with events ([`crate::value::EVENTS`]).
-    pub fn input_or_shape(&self, index: usize) -> Result<&Type, Fault> {
+    /// The same for operators that only move numbers: it may be the shape of a value with events ([`crate::layout::EVENTS`]).
+    pub fn anything(&self, index: usize) -> Result<&Type, Fault> {
         let operand = self.operands.get(index).and_then(Option::as_ref);
         operand.map(|operand| &operand.kind).ok_or_else(|| format!("its input {index} is missing"))
     }
 
-    /// Type of input `index`, which must hold numbers of `kind`.
+    /// Type of input `index`, which must hold numbers of `kind`; its events stand in front.
     pub fn input_of(&self, index: usize, kind: Kind) -> Result<&Type, Fault> {
-        let found = self.input(index)?;
-        if found.kind != kind {
-            refuse!("its input {index} is of kind {:?}; only {kind:?} is supported", found.kind);
-        }
-        Ok(found)
+        of_kind(index, self.input(index)?, kind)
+    }
+
+    /// The same with the events anywhere.
+    pub fn anywhere_of(&self, index: usize, kind: Kind) -> Result<&Type, Fault> {
+        of_kind(index, self.anywhere(index)?, kind)
     }
 
     /// Input `index`, if its numbers are known.
@@ -213,7 +234,7 @@ impl<'a> Site<'a> {
         self.operands.get(index)?.as_ref().filter(|operand| !operand.kind.shape)?.constant.as_ref()
     }
 
-    /// The integers of input `index`, a shape: [`crate::value::EVENTS`] among them is the number of events.
+    /// The integers of input `index`, a shape: [`crate::layout::EVENTS`] among them is the number of events.
     pub fn known_shape(&self, index: usize) -> Result<&[i64], Fault> {
         let constant = match self.operands.get(index) {
             Some(Some(Operand { kind, constant: Some(constant) })) if kind.shape => constant,
@@ -232,7 +253,7 @@ impl<'a> Site<'a> {
 
     /// Input `index`, whose numbers must be known.
     pub fn known(&self, index: usize, what: &str) -> Result<&Constant, Fault> {
-        self.input(index)?;
+        self.anywhere(index)?;
         let Some(constant) = self.constant(index) else {
             refuse!(
                 "its input {index} ({what}) is computed from the event; it must be a constant: export the model with fixed shapes"
@@ -381,6 +402,13 @@ impl<'a> Site<'a> {
     }
 }
 
+fn of_kind(index: usize, found: &Type, kind: Kind) -> Result<&Type, Fault> {
+    if found.kind != kind {
+        refuse!("its input {index} is of kind {:?}; only {kind:?} is supported", found.kind);
+    }
+    Ok(found)
+}
+
 fn wrong(key: &str, found: &Attribute, wanted: &str) -> Fault {
     let found = match found {
         Attribute::Other(what) => return format!("its attribute '{key}' cannot be used: {what}"),
@@ -401,7 +429,7 @@ pub(crate) struct Inputs<'a> {
     pub values: Vec<Option<Value>>,
     /// Where results live.
     pub device: &'a Device,
-    /// Events that can have no score, `[events, 1]` each time: a NaN went where none can be kept.
+    /// Rows whose events can have no score, `[rows, 1]` each time: a NaN went where none can be kept.
     pub lost: Vec<Tensor<2, Bool>>,
 }
 
@@ -410,7 +438,7 @@ impl<'a> Inputs<'a> {
         Self { values, device, lost: Vec::new() }
     }
 
-    /// Leaves the events without a score that have a true value in `[events, numbers]`. For operators that make integers of floats: those
+    /// Leaves the events without a score that have a true value in `[rows, numbers]`. For operators that make integers of floats: those
     /// cannot carry a NaN to the score.
     pub fn lose(&mut self, numbers: Tensor<2, Bool>) {
         if numbers.dims()[1] > 0 {

@@ -95,7 +95,7 @@ impl Program {
                 Kind::Bool => Value::Bool(columns.not_equal_scalar(0)),
             });
         }
-        self.run(values, lost)
+        self.run(values, lost, table.dims()[0])
     }
 
     /// Runs a graph without an axis of events over whole tensors, one per input in order.
@@ -104,12 +104,12 @@ impl Program {
         for (slot, input) in inputs.iter().enumerate() {
             values[slot] = Some(Value::of(input, &self.device));
         }
-        let done = self.run(values, Vec::new()).values.into_iter().zip(&self.graph.outputs);
+        let done = self.run(values, Vec::new(), 1).values.into_iter().zip(&self.graph.outputs);
         done.map(|((value, _), output)| value.into_constant(&output.kind.dims)).collect()
     }
 
-    /// `lost` are the events that can have no score, as in [`Inputs::lost`].
-    fn run(&self, mut values: Vec<Option<Value>>, mut lost: Vec<Tensor<2, Bool>>) -> Pending {
+    /// `lost` are those of the `events` that can have no score, as in [`Inputs::lost`].
+    fn run(&self, mut values: Vec<Option<Value>>, mut lost: Vec<Tensor<2, Bool>>, events: usize) -> Pending {
         for (index, step) in self.graph.steps.iter().enumerate() {
             let mut fetch = |slot: &Option<usize>| {
                 slot.and_then(|slot| {
@@ -117,7 +117,6 @@ impl Program {
                 })
             };
             let mut inputs = Inputs::new(step.inputs.iter().map(&mut fetch).collect(), &self.device);
-            inputs.lost = std::mem::take(&mut lost);
             // The same value may stand twice among the inputs: then the second fetch found it taken.
             if step.inputs.iter().zip(&inputs.values).any(|(slot, value)| slot.is_some() && value.is_none()) {
                 refill(&step.inputs, &mut inputs.values);
@@ -127,7 +126,7 @@ impl Program {
                     values[*slot] = Some(value);
                 }
             }
-            lost = inputs.lost;
+            lost.extend(inputs.lost.into_iter().map(|rows| of_events(rows, events)));
         }
         let lost = lost.into_iter().reduce(Tensor::bool_or);
         let outputs = self.graph.outputs.iter();
@@ -150,6 +149,12 @@ fn without_score(value: Value, lost: &Tensor<2, Bool>) -> Value {
     };
     let shape = numbers.dims();
     Value::Float(numbers.expand(shape).mask_fill(lost.clone().expand(shape), f32::NAN))
+}
+
+/// What is lost of events, `[events, 1]`, from what is lost of rows: an event has one or several.
+fn of_events(lost: Tensor<2, Bool>, events: usize) -> Tensor<2, Bool> {
+    let [rows, _] = lost.dims();
+    if rows <= events { lost } else { lost.reshape([events, rows / events]).any_dim(1) }
 }
 
 fn refill(slots: &[Option<usize>], values: &mut [Option<Value>]) {

@@ -6,7 +6,7 @@ use crate::forest::TreeNode;
 use crate::graph::{Graph, Step};
 use crate::operator::Inputs;
 use crate::source::{Constant, Data};
-use crate::value::Value;
+use crate::value::{Value, each};
 
 impl Graph {
     /// For every number that goes in: does any step look at it? Numbers that are moved and then left out, and features that no tree asks for, are
@@ -41,15 +41,17 @@ impl Graph {
         let origin =
             origins[step.inputs.first().copied().flatten()?].as_ref().filter(|_| step.operator.moves())?;
         let cpu = Device::flex();
-        let places = Constant::ints([origin.len()], origin.clone());
+        let places = Value::of(&Constant::ints([origin.len()], origin.clone()), &cpu);
+        let rows = step.inputs[0].map_or(1, |slot| self.values[slot].kind.rows());
+        let places = each!(places, x => x.reshape([rows, origin.len() / rows]));
         let rest = step.inputs[1..].iter().map(|slot| {
             slot.and_then(|slot| self.values[slot].constant.as_ref())
                 .map(|constant| Value::of(constant, &cpu))
         });
-        let values = std::iter::once(Some(Value::of(&places, &cpu))).chain(rest).collect();
+        let values = std::iter::once(Some(places)).chain(rest).collect();
         let moved = step.operator.run(&mut Inputs::new(values, &cpu)).into_iter().map(|value| {
             let numbers = match &value {
-                Value::Int(tensor) => tensor.dims()[1],
+                Value::Int(tensor) => tensor.dims().iter().product(),
                 Value::Float(_) | Value::Bool(_) => 0,
             };
             match value.into_constant(&[numbers]) {
@@ -64,7 +66,7 @@ impl Graph {
     fn looks(&self, step: &Step, origins: &[Option<Vec<i64>>]) -> impl Iterator<Item = i64> {
         let mut read: Vec<i64> = Vec::new();
         for origin in step.inputs.iter().flatten().filter_map(|&slot| origins[slot].as_ref()) {
-            match step.operator.as_forest() {
+            match step.operator.as_forest().filter(|_| self.rows(step) == 1) {
                 None => read.extend(origin),
                 Some(forest) => read.extend(forest.nodes().iter().filter_map(|node| match *node {
                     TreeNode::Split { feature, .. } => Some(origin[feature as usize]),

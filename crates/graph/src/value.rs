@@ -2,17 +2,19 @@
 //!
 //! Every value is a matrix on a device: one row per event, and in a row the numbers of the event's part of the tensor, row-major. A value
 //! that does not depend on the event has one row. So reshaping costs nothing, the rows of a batch are the tensor, and an operator makes the
-//! shape it needs from the [`Type`], which is known before anything runs.
+//! shape it needs from the [`Type`], which is known before anything runs. Where the model merges other axes with that of events, an event has
+//! several rows (`layout.rs`).
 //!
 //! ```text
-//!   ONNX value [N, 3, 18, 14]  ->  Type { events: true, dims: [3, 18, 14] },  matrix [N, 756]
-//!   ONNX value [16, 5] (const) ->  Type { events: false, dims: [16, 5] },     matrix [1, 80]
+//!   ONNX value [N, 3, 18, 14]  ->  Type { events: in front, dims: [3, 18, 14] },  matrix [N, 756]
+//!   ONNX value [16, 5] (const) ->  Type { events: none, dims: [16, 5] },          matrix [1, 80]
 //! ```
 
 use burn::tensor::kind::Basic;
 use burn::tensor::{Bool, DType, Device, Int, IntDType, Tensor, TensorData};
 
 use crate::error::{Fault, refuse};
+use crate::layout::{EVENTS_AXIS, Layout, refuse_meeting};
 use crate::source::{Constant, Data, Kind};
 
 /// Most axes of a value.
@@ -27,20 +29,21 @@ pub(crate) const EVENT_NUMBERS_MAX: usize = 1 << 22;
 pub struct Type {
     /// Kind of the numbers.
     pub kind: Kind,
-    /// Does it have an axis of events, in front of `dims`?
-    pub events: bool,
-    /// Shape per event.
+    /// Where its axis of events is, if it has one; that of an output of a graph is in front of `dims`.
+    pub(crate) events: Option<Layout>,
+    /// Shape per event (per row, where other axes are merged with that of events).
     pub dims: Vec<usize>,
     /// What the integers stand for, if they count in a list of words (class labels that are text).
     pub labels: Option<Vec<String>>,
-    /// Is it (part of) the shape of a value with events, where [`EVENTS`] stands for their number? Few operators take such a value.
+    /// Is it (part of) the shape of a value with events, where [`crate::layout::EVENTS`] stands for their number? Few operators take
+    /// such a value.
     pub(crate) shape: bool,
     /// Have its integers 32 bits? Then arithmetic on them wraps around there ([`wrapped`]).
     pub(crate) int32: bool,
 }
 
 impl Type {
-    pub(crate) fn new(kind: Kind, events: bool, dims: impl Into<Vec<usize>>) -> Self {
+    pub(crate) fn new(kind: Kind, events: Option<Layout>, dims: impl Into<Vec<usize>>) -> Self {
         Self { kind, events, dims: dims.into(), labels: None, shape: false, int32: false }
     }
 
@@ -49,14 +52,9 @@ impl Type {
         Self { dims: dims.into(), ..self.clone() }
     }
 
-    /// Numbers per event.
+    /// Numbers of a row.
     pub fn numbers(&self) -> usize {
         self.dims.iter().product()
-    }
-
-    /// Number of axes as ONNX counts them, that of events included.
-    pub(crate) fn rank(&self) -> usize {
-        self.dims.len() + usize::from(self.events)
     }
 
     /// Is it small enough to compute with?
@@ -64,39 +62,14 @@ impl Type {
         if self.dims.len() > RANK_MAX {
             refuse!("makes a value with {} axes; at most {RANK_MAX} are supported", self.dims.len());
         }
-        let numbers = self.dims.iter().try_fold(1usize, |size, &dim| size.checked_mul(dim.max(1)));
-        let most = if self.events { EVENT_NUMBERS_MAX } else { NUMBERS_MAX };
+        let numbers = self.dims.iter().try_fold(self.rows(), |size, &dim| size.checked_mul(dim.max(1)));
+        let most = if self.events.is_some() { EVENT_NUMBERS_MAX } else { NUMBERS_MAX };
         match numbers {
             Some(numbers) if numbers <= most => Ok(()),
             _ => Err(format!("makes a value of shape {:?}; at most {most} numbers are supported", self.dims)),
         }
     }
-
-    /// An ONNX axis (negative ones count from the end, that of events included) as an axis of `dims`.
-    pub(crate) fn axis(&self, axis: i64) -> Result<usize, Fault> {
-        match self.axis_or_events(axis)? {
-            Some(axis) => Ok(axis),
-            None => Err(EVENTS_AXIS.into()),
-        }
-    }
-
-    /// The same; `None` for the axis of events.
-    pub(crate) fn axis_or_events(&self, axis: i64) -> Result<Option<usize>, Fault> {
-        let rank = self.rank() as i64;
-        let counted = if axis < 0 { axis + rank } else { axis };
-        if counted < 0 || counted >= rank {
-            refuse!("axis {axis} does not exist; the value has {rank}");
-        }
-        Ok((counted as usize).checked_sub(usize::from(self.events)))
-    }
 }
-
-/// In a value whose type says `shape`: the number of events. No file can mean a size by this integer.
-pub(crate) const EVENTS: i64 = 0x4576_656e_7473;
-
-/// Why an operation on the first axis is refused.
-pub(crate) const EVENTS_AXIS: &str = "works along the first axis, that of events: the score of an event would depend on its neighbours; \
-     export the model with the batch axis in front and operations on the other axes";
 
 /// A value on a device.
 #[derive(Clone, Debug)]
@@ -231,12 +204,12 @@ pub(crate) fn rows<const D: usize, K: Basic>(tensor: Tensor<D, K>) -> Tensor<2, 
 /// How two values are combined number by number.
 #[derive(Clone, Debug)]
 pub(crate) struct Broadcast {
-    /// Axes of the first and the second.
+    /// Axes of a row of the first and the second.
     pub operands: [[usize; AXES]; 2],
-    /// Shape per event of the result.
+    /// Shape of a row of the result.
     pub dims: Vec<usize>,
-    /// Does the result have an axis of events?
-    pub events: bool,
+    /// The axis of events of the result.
+    pub events: Option<Layout>,
 }
 
 impl Broadcast {
@@ -247,30 +220,21 @@ impl Broadcast {
 
     /// The same for all but the last `kept` axes, which are not compared.
     pub fn but_last(first: &Type, second: &Type, kept: usize) -> Result<Self, Fault> {
-        let events = first.events || second.events;
-        let rank = first.rank().max(second.rank());
-        let mut operands = [[1; AXES]; 2];
+        let behind = behind_events(first, second)?;
+        if behind.is_some_and(|behind| behind < kept) {
+            refuse!("{EVENTS_AXIS}");
+        }
+        let (mut operands, mut longest) = ([[1; AXES]; 2], 0);
         for (axes_of, operand) in operands.iter_mut().zip([first, second]) {
-            let mut dims = &operand.dims[..];
-            if operand.events && operand.rank() < rank {
-                refuse!(
-                    "combines values whose axes of events do not meet: one has {rank} axes, the other {}",
-                    operand.rank()
-                );
-            }
-            if events && !operand.events && operand.rank() == rank {
-                let [1, rest @ ..] = dims else {
-                    refuse!(
-                        "combines the axis of events with an axis of fixed size {}",
-                        dims.first().copied().unwrap_or(0)
-                    );
-                };
-                dims = rest;
-            }
-            *axes_of = axes(dims);
+            let dims = match behind {
+                Some(behind) if operand.events.is_none() => without_axis_of_events(&operand.dims, behind)?,
+                _ => operand.dims.clone(),
+            };
+            longest = longest.max(dims.len());
+            *axes_of = axes(&dims);
         }
         let mut joint = Vec::new();
-        let compared = AXES - (rank - usize::from(events))..AXES - kept;
+        let compared = AXES - longest..AXES - kept;
         for (&a, &b) in operands[0][compared.clone()].iter().zip(&operands[1][compared]) {
             joint.push(match (a, b) {
                 (a, b) if a == b => a,
@@ -279,6 +243,27 @@ impl Broadcast {
                 _ => refuse!("combines shapes {:?} and {:?}, which do not fit", first.dims, second.dims),
             });
         }
+        let layout = first.events.or(second.events);
+        let events = layout.zip(behind).map(|(layout, behind)| Layout { at: longest - behind, ..layout });
         Ok(Self { operands, dims: joint, events })
     }
+}
+
+/// How many axes stand behind that of events in the result; the same for both values that have one.
+fn behind_events(first: &Type, second: &Type) -> Result<Option<usize>, Fault> {
+    if let (Some(a), Some(b)) = (first.events, second.events)
+        && (!a.matches(b) || first.behind_events() != second.behind_events())
+    {
+        return refuse_meeting(first, second);
+    }
+    Ok(first.behind_events().or(second.behind_events()))
+}
+
+/// The axes of a constant beside values with events: where those have their events, it has one number for all, or no axis.
+pub(crate) fn without_axis_of_events(dims: &[usize], behind: usize) -> Result<Vec<usize>, Fault> {
+    let Some(at) = dims.len().checked_sub(behind + 1) else { return Ok(dims.to_vec()) };
+    if dims[at] != 1 {
+        refuse!("combines the axis of events with an axis of fixed size {}", dims[at]);
+    }
+    Ok([&dims[..at], &dims[at + 1..]].concat())
 }

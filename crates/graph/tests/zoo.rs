@@ -90,10 +90,6 @@ fn what_cannot_be_computed_is_refused_by_name() {
         ),
         ("if.onnx", "(operator If of ai.onnx, opset 18): this operator is not supported; control flow"),
         (
-            "lstm.onnx",
-            "(operator LSTM of ai.onnx, opset 18): this operator is not supported; recurrent networks",
-        ),
-        (
             "quant.onnx",
             "(operator Quant of qonnx.custom_op.general, opset 1): this operator is not supported; quantisation-aware",
         ),

@@ -101,7 +101,7 @@ pub(super) fn unary(site: &mut Site<'_>) -> Result<Built, Fault> {
         "Tanh" => Unary::Tanh,
         other => refuse!("'{other}' is no function of one number"),
     };
-    let output = site.input_of(0, Kind::Float)?.clone();
+    let output = site.anywhere_of(0, Kind::Float)?.clone();
     Built::one(function, output)
 }
 
@@ -109,7 +109,7 @@ pub(super) fn unary(site: &mut Site<'_>) -> Result<Built, Fault> {
 pub(super) fn unary_numeric(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(1, 1)?;
     let negate = site.operator() == "Neg";
-    let output = site.input(0)?.clone();
+    let output = site.anywhere(0)?.clone();
     match output.kind {
         Kind::Float => Built::one(if negate { Unary::Neg } else { Unary::Abs }, output),
         Kind::Int => Built::one(IntUnary { negate, int32: output.int32 }, output),
@@ -120,7 +120,7 @@ pub(super) fn unary_numeric(site: &mut Site<'_>) -> Result<Built, Fault> {
 /// `Clip`: bounds are attributes before opset 11, constant inputs from then on.
 pub(super) fn clip(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(1, if site.opset < 11 { 1 } else { 3 })?;
-    let output = site.input(0)?.clone();
+    let output = site.anywhere(0)?.clone();
     if output.kind == Kind::Int {
         let bound = |index, what, open| match site.known_ints(index, what)?.as_deref() {
             None => Ok(open),
@@ -132,7 +132,7 @@ pub(super) fn clip(site: &mut Site<'_>) -> Result<Built, Fault> {
             output,
         );
     }
-    site.input_of(0, Kind::Float)?;
+    site.anywhere_of(0, Kind::Float)?;
     let bound = |key, index, open| {
         if site.opset < 11 {
             return site.float(key, open);

@@ -8,6 +8,7 @@ use burn::tensor::{Int, Tensor};
 use crate::error::{Fault, refuse};
 use crate::kernel_op::KernelOp;
 use crate::operator::{Built, Inputs, Operator, Site};
+use crate::ops::sizes;
 use crate::source::{Constant, Data, Kind};
 use crate::value::{AXES, Broadcast, Type, Value, as_ints, rows, spread, wrapped};
 
@@ -31,7 +32,7 @@ pub(super) enum Meeting {
 
 /// Types the first two operands of a node; `kind` is that of the result.
 pub(super) fn meet(site: &Site<'_>, kind: Kind) -> Result<(Meeting, Type), Fault> {
-    meeting(site.input(0)?, site.input(1)?, kind)
+    meeting(site.anywhere(0)?, site.anywhere(1)?, kind)
 }
 
 /// The same for any two.
@@ -69,8 +70,11 @@ pub(super) fn arithmetic(site: &mut Site<'_>) -> Result<Built, Fault> {
         "Div" => Binary::Div,
         other => refuse!("'{other}' is no function of two numbers"),
     };
-    let kind = site.input(0)?.kind;
-    site.input_of(1, kind)?;
+    if sizes::are_in(site) {
+        return sizes::of(site);
+    }
+    let kind = site.anywhere(0)?.kind;
+    site.anywhere_of(1, kind)?;
     if kind == Kind::Bool {
         refuse!("works on truth values; only numbers are supported");
     }
@@ -79,7 +83,7 @@ pub(super) fn arithmetic(site: &mut Site<'_>) -> Result<Built, Fault> {
         let as_long = |operand: &Type| operand.numbers() == output.numbers();
         kind == Kind::Float
             && site.constant(*index).is_some_and(|constant| [1, output.numbers()].contains(&constant.len()))
-            && site.input(1 - index).is_ok_and(as_long)
+            && site.anywhere(1 - index).is_ok_and(as_long)
     };
     let row = (0..2).find(is_row);
     if let Some(value) = kept(site, function, &output) {
@@ -118,7 +122,7 @@ fn kept(site: &Site<'_>, function: Binary, output: &Type) -> Option<usize> {
         Some(Data::Ints(numbers)) => numbers.iter().all(|&number| number as f32 == neutral),
         Some(Data::Bools(_)) | None => false,
     };
-    let stays = |index: &usize| site.input(1 - index).is_ok_and(|value| value == output);
+    let stays = |index: &usize| site.anywhere(1 - index).is_ok_and(|value| value == output);
     let from = usize::from(function != Binary::Mul);
     (from..2).rev().find(|index| is_neutral(index) && stays(index)).map(|index| 1 - index)
 }
@@ -169,8 +173,8 @@ struct Modulo {
 pub(super) fn modulo(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(2, 2)?;
     let as_in_c = site.flag("fmod", false)?;
-    site.input_of(0, Kind::Int)?;
-    site.input_of(1, Kind::Int)?;
+    site.anywhere_of(0, Kind::Int)?;
+    site.anywhere_of(1, Kind::Int)?;
     let (meeting, output) = meet(site, Kind::Int)?;
     Built::one(Modulo { meeting, as_in_c }, output)
 }
@@ -228,8 +232,8 @@ struct Power {
 /// Pow.
 pub(super) fn pow(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(2, 2)?;
-    let kind = site.input(0)?.kind;
-    if kind == Kind::Bool || site.input(1)?.kind == Kind::Bool {
+    let kind = site.anywhere(0)?.kind;
+    if kind == Kind::Bool || site.anywhere(1)?.kind == Kind::Bool {
         refuse!("works on truth values; only numbers are supported");
     }
     let exponent = match site.constant(1) {
@@ -297,14 +301,14 @@ struct PRelu {
 /// `PRelu`.
 pub(super) fn prelu(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(2, 2)?;
-    site.input_of(0, Kind::Float)?;
-    site.input_of(1, Kind::Float)?;
+    site.anywhere_of(0, Kind::Float)?;
+    site.anywhere_of(1, Kind::Float)?;
     let (meeting, output) = meet(site, Kind::Float)?;
-    if output.dims != site.input(0)?.dims {
+    if output.dims != site.anywhere(0)?.dims {
         refuse!(
             "has slopes of shape {:?} for values of shape {:?}",
-            site.input(1)?.dims,
-            site.input(0)?.dims
+            site.anywhere(1)?.dims,
+            site.anywhere(0)?.dims
         );
     }
     Built::one(PRelu { meeting }, output)

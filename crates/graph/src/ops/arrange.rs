@@ -4,10 +4,13 @@ use burn::tensor::Tensor;
 use burn::tensor::kind::Basic;
 
 use crate::error::{Fault, refuse};
+use crate::layout::{EVENTS_AXIS, Layout, times_events, written};
 use crate::operator::{Built, Inputs, Operator, Site};
 use crate::ops::part::around;
 use crate::ops::reshape::Same;
-use crate::value::{AXES, Broadcast, EVENTS, EVENTS_AXIS, RANK_MAX, Type, Value, axes, each, rows, spread};
+use crate::value::{
+    AXES, Broadcast, RANK_MAX, Type, Value, axes, each, rows, spread, without_axis_of_events,
+};
 
 /// Values one after the other along an axis.
 #[derive(Debug)]
@@ -22,8 +25,8 @@ pub(super) fn concat(site: &mut Site<'_>) -> Result<Built, Fault> {
     let count = site.inputs();
     let Some(axis) = site.int("axis")? else { refuse!("does not say along which axis") };
     let operands: Vec<Type> =
-        (0..count).map(|index| site.input_or_shape(index).cloned()).collect::<Result<_, _>>()?;
-    let Some(model) = operands.iter().find(|kind| kind.events).or(operands.first()) else {
+        (0..count).map(|index| site.anything(index).cloned()).collect::<Result<_, _>>()?;
+    let Some(model) = operands.iter().find(|kind| kind.events.is_some()).or(operands.first()) else {
         refuse!("has no inputs");
     };
     let axis = model.axis(axis)?;
@@ -39,10 +42,13 @@ pub(super) fn concat(site: &mut Site<'_>) -> Result<Built, Fault> {
             site.input(index)?;
         }
         // A constant beside values of events is the same for every event: one row.
-        let own = match &operand.dims[..] {
-            [1, own @ ..] if model.events && !operand.events => own,
-            _ if model.events && !operand.events => return Err(refused()),
-            own => own,
+        let own = match (model.behind_events(), operand.events) {
+            (Some(behind), None) if operand.rank() == model.rank() => {
+                without_axis_of_events(&operand.dims, behind).map_err(|_| refused())?
+            }
+            (Some(_), None) => return Err(refused()),
+            (_, events) if events != model.events => return Err(refused()),
+            _ => operand.dims.clone(),
         };
         let fits = own.len() == dims.len() && (0..dims.len()).all(|at| at == axis || own[at] == dims[at]);
         let size = fits.then(|| dims[axis].checked_add(own[axis])).flatten();
@@ -93,7 +99,7 @@ struct Transpose {
 /// Transpose.
 pub(super) fn transpose(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(1, 1)?;
-    let x = site.input_or_shape(0)?.clone();
+    let x = site.anything(0)?.clone();
     let rank = x.rank();
     let order = match site.ints("perm")? {
         Some(order) => order.to_vec(),
@@ -104,22 +110,19 @@ pub(super) fn transpose(site: &mut Site<'_>) -> Result<Built, Fault> {
     if !sorted.into_iter().eq(0..rank as i64) {
         refuse!("orders {rank} axes as {order:?}");
     }
-    let first = usize::from(x.events);
-    if x.events && order[0] != 0 {
-        refuse!("{EVENTS_AXIS}");
-    }
-    let order: Vec<usize> = order[first..].iter().map(|&axis| axis as usize - first).collect();
-    let dims: Vec<usize> = order.iter().map(|&axis| x.dims[axis]).collect();
+    let all = x.all_axes();
+    let output = x.with_all_axes(&order.iter().map(|&axis| all[axis as usize]).collect::<Vec<_>>());
+    let order: Vec<usize> = order.iter().filter_map(|&axis| x.axis_or_events(axis).ok()?).collect();
     // Where only axes of size 1 move, no number does.
     let mut moving = order.iter().filter(|&&axis| x.dims[axis] != 1);
     if moving.by_ref().is_sorted() {
-        return Built::one(Same, x.with_dims(dims));
+        return Built::one(Same, output);
     }
     let mut spread_order: [usize; AXES] = std::array::from_fn(|axis| axis);
     for (at, &axis) in order.iter().enumerate() {
         spread_order[x.spread_axis(at)] = x.spread_axis(axis);
     }
-    Built::one(Transpose { from: x.axes(), order: spread_order }, x.with_dims(dims))
+    Built::one(Transpose { from: x.axes(), order: spread_order }, output)
 }
 
 impl Operator for Transpose {
@@ -145,36 +148,56 @@ impl Operator for Repeat {
     }
 }
 
-/// Expand: axes of size 1 repeated until the value has the shape.
+/// Expand: axes of size 1 repeated until the value has the shape; a constant, in every event if their number is in the shape.
 pub(super) fn expand(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(2, 2)?;
-    let x = site.input(0)?.clone();
+    let x = site.anywhere(0)?.clone();
     let wanted = site.known_shape(1)?;
-    if let (false, &[EVENTS, ..]) = (x.events, wanted) {
-        return expand_to_events(site, &x);
-    }
-    let (front, wanted) =
-        wanted.split_at(if x.events { (wanted.len() + 1).saturating_sub(x.rank()) } else { 0 });
-    let keeps_events = match front {
-        [] => true,
-        &[EVENTS | 1] => true,
-        &[written] => site.batch.is_some_and(|batch| batch as i64 == written),
-        _ => false,
-    };
-    let sizes: Option<Vec<usize>> = wanted.iter().map(|&size| usize::try_from(size).ok()).collect();
-    let Some(sizes) =
-        sizes.filter(|sizes| keeps_events && sizes.len() <= RANK_MAX && !wanted.contains(&EVENTS))
-    else {
+    let Some(target) = target(&x, wanted, site.batch) else {
         refuse!(
-            "repeats events, or makes an impossible shape; export the model with fixed shapes, the axis of events in front"
+            "makes the shape {} of {}, which repeats events or is impossible; export the model with fixed shapes, the axis of events in front",
+            written(wanted),
+            written(&x.shape())
         );
     };
-    let [own, target] = [x.dims.clone(), sizes].map(|dims| Type::new(x.kind, false, dims));
     target.check()?;
-    let joint = Broadcast::new(&own, &target)?;
-    let (from, to) = (axes(&x.dims), axes(&joint.dims));
+    let joint = Broadcast::new(&x, &target)?;
+    let (from, to) = (joint.operands[0], axes(&joint.dims));
     let times = std::array::from_fn(|axis| if from[axis] == to[axis] { 1 } else { to[axis] });
-    repeat(&x, from, times, joint.dims)
+    let output = Type { events: joint.events, ..x.with_dims(joint.dims) };
+    if x.events.is_some() || output.events.is_none() {
+        return repeat(from, times, output);
+    }
+    output.check()?;
+    let events = site.add_events();
+    Built::one(RepeatForEvents { repeat: Repeat { from, times }, events }, output)
+}
+
+/// The shape that a value is expanded to, as the type of a value that it meets. `None` if it would repeat events.
+fn target(x: &Type, wanted: &[i64], batch: Option<usize>) -> Option<Type> {
+    let mut sizes = wanted.to_vec();
+    let mut events = None;
+    match (x.events, x.behind_events()) {
+        (Some(layout), Some(behind)) => {
+            if let Some(at) = sizes.len().checked_sub(behind + 1) {
+                let size = sizes.remove(at);
+                let is_batch = layout.rows() == 1 && batch.is_some_and(|batch| batch as i64 == size);
+                if !is_batch && size != 1 && size != x.shape()[layout.at] {
+                    return None;
+                }
+                events = Some(Layout { at, ..layout });
+            }
+        }
+        _ => {
+            if let Some(at) = sizes.iter().position(|&size| times_events(size) == Some(1)) {
+                sizes.remove(at);
+                events = Some(Layout { at, ..Layout::FRONT });
+            }
+        }
+    }
+    let whole = |&size: &i64| usize::try_from(size).ok().filter(|_| times_events(size).is_none());
+    let dims: Vec<usize> = sizes.iter().map(whole).collect::<Option<_>>()?;
+    (dims.len() <= RANK_MAX).then(|| Type::new(x.kind, events, dims))
 }
 
 /// Constant numbers repeated in every event.
@@ -192,39 +215,15 @@ impl Operator for RepeatForEvents {
     }
 }
 
-/// Expand of a constant to a shape that begins with the number of events.
-fn expand_to_events(site: &mut Site<'_>, x: &Type) -> Result<Built, Fault> {
-    let wanted = &site.known_shape(1)?[1..];
-    let sizes: Option<Vec<usize>> = wanted.iter().map(|&size| usize::try_from(size).ok()).collect();
-    let own = match &x.dims[..] {
-        // An axis of size 1 where the events will be.
-        [1, own @ ..] if own.len() == wanted.len() => Some(own),
-        own if own.len() <= wanted.len() => Some(own),
-        _ => None,
-    };
-    let (Some(sizes), Some(own)) = (sizes.filter(|_| !wanted.contains(&EVENTS)), own) else {
-        refuse!("makes an impossible shape of {:?}", x.dims);
-    };
-    let [own, target] = [own.to_vec(), sizes].map(|dims| Type::new(x.kind, false, dims));
-    target.check()?;
-    let joint = Broadcast::new(&own, &target)?;
-    let (from, to) = (axes(&own.dims), axes(&joint.dims));
-    let times = std::array::from_fn(|axis| if from[axis] == to[axis] { 1 } else { to[axis] });
-    let output = Type { events: true, ..x.with_dims(joint.dims) };
-    let events = site.add_events();
-    Built::one(RepeatForEvents { repeat: Repeat { from, times }, events }, output)
-}
-
 /// Tile: every axis repeated so many times.
 pub(super) fn tile(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(2, 2)?;
-    let x = site.input(0)?.clone();
-    let repeats = site.known_ints(1, "repeats")?.unwrap_or_default();
+    let x = site.anywhere(0)?.clone();
+    let mut repeats = site.known_ints(1, "repeats")?.unwrap_or_default();
     if repeats.len() != x.rank() {
         refuse!("repeats {} axes of a value that has {}", repeats.len(), x.rank());
     }
-    let (front, repeats) = repeats.split_at(usize::from(x.events));
-    if front.iter().any(|&times| times != 1) {
+    if x.events.is_some_and(|layout| repeats.remove(layout.at) != 1) {
         refuse!("{EVENTS_AXIS}");
     }
     let mut times = [1; AXES];
@@ -235,11 +234,10 @@ pub(super) fn tile(site: &mut Site<'_>) -> Result<Built, Fault> {
         dims[axis] = size;
         times[x.spread_axis(axis)] = repeat as usize;
     }
-    repeat(&x, x.axes(), times, dims)
+    repeat(x.axes(), times, x.with_dims(dims))
 }
 
-fn repeat(x: &Type, from: [usize; AXES], times: [usize; AXES], dims: Vec<usize>) -> Result<Built, Fault> {
-    let output = x.with_dims(dims);
+fn repeat(from: [usize; AXES], times: [usize; AXES], output: Type) -> Result<Built, Fault> {
     output.check()?;
     if times == [1; AXES] { Built::one(Same, output) } else { Built::one(Repeat { from, times }, output) }
 }

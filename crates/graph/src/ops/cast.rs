@@ -24,14 +24,14 @@ pub(super) fn cast(site: &mut Site<'_>) -> Result<Built, Fault> {
     let Some(to) = site.int("to")? else { refuse!("does not say to which data type") };
     let to = i32::try_from(to).unwrap_or(0);
     let (to, int32) = (onnx::kind(to)?, to == onnx::INT32);
-    let x = site.input_or_shape(0)?.clone();
+    let x = site.anything(0)?.clone();
     if x.labels.is_some() {
         refuse!("makes numbers of text; export the model with integer labels");
     }
     if x.kind == to && (x.int32 || !int32) {
         return Built::one(Same, Type { int32, ..x });
     }
-    let output = Type { kind: to, int32, ..site.input(0)?.clone() };
+    let output = Type { kind: to, int32, ..site.anywhere(0)?.clone() };
     Built::one(Cast { to, int32 }, output)
 }
 

@@ -6,6 +6,7 @@ use burn::tensor::{Bool, Tensor};
 use crate::error::{Fault, refuse};
 use crate::operator::{Built, Inputs, Operator, Site};
 use crate::ops::arithmetic::{Meeting, meet};
+use crate::ops::sizes;
 use crate::source::Kind;
 use crate::value::{AXES, Broadcast, Type, Value, rows, spread};
 
@@ -46,8 +47,11 @@ pub(super) fn compare(site: &mut Site<'_>) -> Result<Built, Fault> {
         "LessOrEqual" => Relation::LessOrEqual,
         other => refuse!("'{other}' is no comparison"),
     };
-    let first = site.input(0)?.clone();
-    let second = site.input_of(1, first.kind)?;
+    if sizes::are_in(site) {
+        return sizes::of(site);
+    }
+    let first = site.anywhere(0)?.clone();
+    let second = site.anywhere_of(1, first.kind)?;
     if first.labels.is_some() || second.labels.is_some() {
         refuse!("compares text; export the model with integer labels");
     }
@@ -116,8 +120,8 @@ pub(super) fn join(site: &mut Site<'_>) -> Result<Built, Fault> {
         "Xor" => Junction::Xor,
         other => refuse!("'{other}' joins no truth values"),
     };
-    site.input_of(0, Kind::Bool)?;
-    site.input_of(1, Kind::Bool)?;
+    site.anywhere_of(0, Kind::Bool)?;
+    site.anywhere_of(1, Kind::Bool)?;
     let (meeting, output) = meet(site, Kind::Bool)?;
     Built::one(Join { junction, meeting }, output)
 }
@@ -148,7 +152,7 @@ struct Not;
 /// Not.
 pub(super) fn not(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(1, 1)?;
-    Built::one(Not, site.input_of(0, Kind::Bool)?.clone())
+    Built::one(Not, site.anywhere_of(0, Kind::Bool)?.clone())
 }
 
 impl Operator for Not {
@@ -176,7 +180,7 @@ pub(super) fn special(site: &mut Site<'_>) -> Result<Built, Fault> {
         },
         other => refuse!("'{other}' asks nothing of a number"),
     };
-    let x = site.input_of(0, Kind::Float)?;
+    let x = site.anywhere_of(0, Kind::Float)?;
     Built::one(question, Type { kind: Kind::Bool, ..x.clone() })
 }
 
@@ -208,9 +212,12 @@ struct Where {
 /// Where.
 pub(super) fn choose(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(3, 3)?;
-    let question = site.input_of(0, Kind::Bool)?;
-    let yes = site.input(1)?;
-    let no = site.input_of(2, yes.kind)?;
+    if sizes::are_in(site) {
+        return sizes::of(site);
+    }
+    let question = site.anywhere_of(0, Kind::Bool)?;
+    let yes = site.anywhere(1)?;
+    let no = site.anywhere_of(2, yes.kind)?;
     if yes.labels != no.labels {
         refuse!("chooses between values of different kinds");
     }

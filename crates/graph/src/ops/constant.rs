@@ -1,9 +1,10 @@
-//! Values that are known before any event: Constant, `ConstantOfShape`, Shape.
+//! Values that are known before any event: Constant, `ConstantOfShape`, Range, Shape.
 
 use crate::error::{Fault, refuse};
+use crate::layout::{Layout, times_events, written};
 use crate::operator::{Built, Inputs, Operator, Site};
-use crate::source::{Constant, Data};
-use crate::value::{EVENTS, Type, Value, each};
+use crate::source::{Constant, Data, Kind};
+use crate::value::{Type, Value, each};
 
 /// A constant of the operator.
 #[derive(Debug)]
@@ -18,7 +19,8 @@ impl Operator for Known {
     }
 }
 
-fn known(site: &mut Site<'_>, constant: Constant, kind: Type) -> Result<Built, Fault> {
+/// A constant as the result of a node.
+pub(super) fn known(site: &mut Site<'_>, constant: Constant, kind: Type) -> Result<Built, Fault> {
     let input = site.add_constant(constant);
     Built::one(Known { input }, kind)
 }
@@ -38,16 +40,14 @@ pub(super) fn constant(site: &mut Site<'_>) -> Result<Built, Fault> {
             "must have one value: a tensor of numbers, or numbers; text and sparse tensors are not supported"
         );
     };
-    let kind = Type { int32: constant.int32, ..Type::new(constant.kind(), false, constant.dims.clone()) };
+    let kind = Type { int32: constant.int32, ..Type::new(constant.kind(), None, constant.dims.clone()) };
     known(site, constant.clone(), kind)
 }
 
-/// Shape. Where the number of events stands in it, [`EVENTS`] does: Reshape understands that, and operators that move numbers pass it on.
+/// Shape. Where the number of events stands in it, [`crate::layout::EVENTS`] does: Reshape understands that, and operators that move numbers pass it on.
 pub(super) fn shape(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(1, 1)?;
-    let x = site.input_or_shape(0)?;
-    let events = x.events.then_some(EVENTS);
-    let sizes: Vec<i64> = events.into_iter().chain(x.dims.iter().map(|&dim| dim as i64)).collect();
+    let sizes = site.anything(0)?.shape();
     let rank = sizes.len() as i64;
     let counted =
         |axis: i64| (if axis < 0 { axis.saturating_add(rank) } else { axis }).clamp(0, rank) as usize;
@@ -55,7 +55,7 @@ pub(super) fn shape(site: &mut Site<'_>) -> Result<Built, Fault> {
     let end = counted(site.int("end")?.unwrap_or(rank));
     let sizes = sizes.get(start..end).unwrap_or_default().to_vec();
     let constant = Constant::ints([sizes.len()], sizes);
-    let mut kind = Type::new(constant.kind(), false, constant.dims.clone());
+    let mut kind = Type::new(constant.kind(), None, constant.dims.clone());
     kind.shape = true;
     site.types_only();
     known(site, constant, kind)
@@ -75,18 +75,20 @@ impl Operator for Rows {
     }
 }
 
-/// `ConstantOfShape`: one number everywhere, in every event if the shape begins with their number.
+/// `ConstantOfShape`: one number everywhere, in every event if their number is in the shape.
 pub(super) fn of_shape(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(1, 1)?;
     let shape = site.known_shape(0)?;
-    let (events, sizes) = match shape {
-        [EVENTS, sizes @ ..] => (true, sizes),
-        sizes => (false, sizes),
+    let mut sizes = shape.to_vec();
+    let at = sizes.iter().position(|&size| times_events(size) == Some(1));
+    if let Some(at) = at {
+        sizes.remove(at);
+    }
+    let whole = |&size: &i64| usize::try_from(size).ok().filter(|_| times_events(size).is_none());
+    let Some(dims) = sizes.iter().map(whole).collect::<Option<Vec<usize>>>() else {
+        refuse!("makes a value of shape {}; the number of events may be one of its axes", written(shape));
     };
-    let dims: Option<Vec<usize>> = sizes.iter().map(|&size| usize::try_from(size).ok()).collect();
-    let Some(dims) = dims.filter(|_| !sizes.contains(&EVENTS)) else {
-        refuse!("makes a value of shape {sizes:?} behind the axis of events");
-    };
+    let events = at.map(|at| Layout { at, ..Layout::FRONT });
     let number = match site.tensor("value")? {
         Some(number) if number.len() == 1 => number.clone(),
         Some(other) => refuse!("fills a shape with {} numbers; one is expected", other.len()),
@@ -101,9 +103,48 @@ pub(super) fn of_shape(site: &mut Site<'_>) -> Result<Built, Fault> {
         Data::Bools(number) => Data::Bools(vec![number[0]; count]),
     };
     let constant = Constant { dims, data, int32: number.int32 };
-    if !events {
+    if events.is_none() {
         return known(site, constant, kind);
     }
     let row = site.add_constant(constant);
     Built::one(Rows { row, events: site.add_events() }, kind)
 }
+
+/// Range: numbers from one on, by a step, to before another.
+pub(super) fn range(site: &mut Site<'_>) -> Result<Built, Fault> {
+    site.inputs_between(3, 3)?;
+    let bounds = [site.known(0, "start")?, site.known(1, "limit")?, site.known(2, "delta")?];
+    let int32 = bounds[0].int32;
+    let data = match bounds.map(|bound| &bound.data) {
+        [Data::Ints(start), Data::Ints(limit), Data::Ints(delta)] => {
+            let (&[start], &[limit], &[delta]) = (&start[..], &limit[..], &delta[..]) else {
+                refuse!("{NO_RANGE}")
+            };
+            let [from, to, by] = [start, limit, delta].map(i128::from);
+            let count = if by == 0 { refuse!("{NO_RANGE}") } else { (to - from + by - by.signum()) / by };
+            let count = usize::try_from(count.max(0)).unwrap_or(usize::MAX);
+            Type::new(Kind::Int, None, [count]).check()?;
+            Data::Ints((0..count as i128).map(|at| (from + at * by) as i64).collect())
+        }
+        [Data::Floats(start), Data::Floats(limit), Data::Floats(delta)] => {
+            let (&[start], &[limit], &[delta]) = (&start[..], &limit[..], &delta[..]) else {
+                refuse!("{NO_RANGE}")
+            };
+            let count = ((limit - start) / delta).ceil();
+            if !count.is_finite() {
+                refuse!("{NO_RANGE}");
+            }
+            let count = count.max(0.0) as usize;
+            Type::new(Kind::Float, None, [count]).check()?;
+            Data::Floats((0..count).map(|at| start + at as f32 * delta).collect())
+        }
+        _ => refuse!("{NO_RANGE}"),
+    };
+    let constant = Constant { dims: vec![data.len()], data, int32 };
+    let kind = Type { int32, ..Type::new(constant.kind(), None, constant.dims.clone()) };
+    site.types_only();
+    known(site, constant, kind)
+}
+
+/// Why a range is refused.
+const NO_RANGE: &str = "needs three numbers of one kind, the last of them (the step) not 0";

@@ -4,10 +4,11 @@ use burn::tensor::Tensor;
 
 use crate::error::{Fault, refuse};
 use crate::kernel_op::KernelOp;
+use crate::layout::EVENTS_AXIS;
 use crate::operator::{Built, Inputs, Operator, Site};
 use crate::ops::link::Table;
 use crate::source::{Constant, Data, Kind};
-use crate::value::{EVENTS_AXIS, Type, Value};
+use crate::value::{Type, Value};
 
 /// A float tensor of a value that was checked to be no truth value.
 fn floats(value: Value) -> Tensor<2> {
@@ -192,7 +193,7 @@ pub(super) fn vectorizer(site: &mut Site<'_>) -> Result<Built, Fault> {
     let mut width = 0;
     for (index, &expected) in widths.iter().enumerate() {
         let kind = site.input(index)?;
-        if kind.kind == Kind::Bool || kind.labels.is_some() || !kind.events {
+        if kind.kind == Kind::Bool || kind.labels.is_some() || kind.events.is_none() {
             refuse!("its input {index} must be numbers of every event");
         }
         if kind.dims.len() != 1 || kind.dims[0] as i64 != expected {
@@ -203,7 +204,7 @@ pub(super) fn vectorizer(site: &mut Site<'_>) -> Result<Built, Fault> {
         }
         width += kind.dims[0];
     }
-    Built::one(Vectorize { inputs }, Type::new(Kind::Float, true, [width]))
+    Built::one(Vectorize { inputs }, Type::new(Kind::Float, site.input(0)?.events, [width]))
 }
 
 /// Chosen numbers of the last axis, the same for every event.
@@ -265,15 +266,15 @@ pub(super) fn extractor(site: &mut Site<'_>) -> Result<Built, Fault> {
     let x = site.input(0)?.clone();
     let y = site.input_of(1, Kind::Int)?.clone();
     let Some(&width) = x.dims.last() else { refuse!("{EVENTS_AXIS}") };
-    if y.events {
+    if let Some(events) = y.events {
         // ONNX puts the events on the second axis of the result, behind one of size 1; here they stay in front, and the 1 is gone.
-        if x.events || x.numbers() != width || y.numbers() != 1 || width == 0 {
+        if x.events.is_some() || x.numbers() != width || y.numbers() != 1 || width == 0 {
             refuse!(
                 "chooses by the event from values of shape {:?}; only from a constant list, one number per event",
                 x.dims
             );
         }
-        return Built::one(Entries { count: width }, Type { events: true, dims: Vec::new(), ..x });
+        return Built::one(Entries { count: width }, Type { events: Some(events), dims: Vec::new(), ..x });
     }
     let index = match &site.known(1, "the columns")?.data {
         Data::Ints(index) if !index.is_empty() => index.clone(),
@@ -286,7 +287,7 @@ pub(super) fn extractor(site: &mut Site<'_>) -> Result<Built, Fault> {
     let rows = x.numbers() / width;
     let mut dims = x.dims.clone();
     match (x.events, &mut dims[..]) {
-        (false, [_]) => dims = vec![1, chosen],
+        (None, [_]) => dims = vec![1, chosen],
         (_, [.., last]) => *last = chosen,
         (_, []) => unreachable!("it has a last axis"),
     }

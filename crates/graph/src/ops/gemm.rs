@@ -7,9 +7,10 @@ use burn::tensor::Tensor;
 use crate::error::{Fault, refuse};
 use crate::forest::Link;
 use crate::kernel_op::{KernelOp, Linear};
+use crate::layout::EVENTS_AXIS;
 use crate::operator::{Built, Inputs, Operator, Site};
 use crate::source::{Constant, Data, Kind};
-use crate::value::{AXES, Broadcast, EVENTS_AXIS, Type, Value, rows, spread};
+use crate::value::{AXES, Broadcast, Type, Value, rows, spread};
 
 /// Rows times a constant matrix `[inputs, outputs]`, plus a constant row. `rows` of them per event.
 #[derive(Debug)]
@@ -65,10 +66,10 @@ pub(super) fn gemm(site: &mut Site<'_>) -> Result<Built, Fault> {
     if a.rank() != 2 || b.rank() != 2 {
         refuse!("multiplies values with {} and {} axes; both must have 2", a.rank(), b.rank());
     }
-    if a.events && a_turned || b.events {
+    if a.events.is_some() && a_turned || b.events.is_some() {
         refuse!("{EVENTS_AXIS}");
     }
-    if !a.events {
+    if a.events.is_none() {
         return whole_gemm(site, alpha, beta, a_turned, b_turned);
     }
     let (weight, [inputs, outputs]) = weight(site, 1, b_turned, alpha)?;
@@ -165,15 +166,15 @@ fn whole_gemm(
         false => None,
         true => {
             let c = site.input_of(2, Kind::Float)?;
-            let product = Type::new(Kind::Float, false, [m, n]);
-            if c.events || Broadcast::new(c, &product)?.dims != [m, n] {
+            let product = Type::new(Kind::Float, None, [m, n]);
+            if c.events.is_some() || Broadcast::new(c, &product)?.dims != [m, n] {
                 refuse!("adds a value of shape {:?} to a matrix of {m} times {n}", c.dims);
             }
             let axes = c.axes();
             Some((beta, [axes[AXES - 2], axes[AXES - 1]]))
         }
     };
-    let output = Type::new(Kind::Float, false, [m, n]);
+    let output = Type::new(Kind::Float, None, [m, n]);
     Built::one(WholeGemm { a, b, turned: [a_turned, b_turned], alpha, c }, output)
 }
 
@@ -199,12 +200,14 @@ impl Operator for Product {
 /// The product of the last two axes, for every index of the others.
 pub(super) fn matmul(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(2, 2)?;
-    let a = site.input_of(0, Kind::Float)?.clone();
-    let b = site.input_of(1, Kind::Float)?.clone();
+    let a = site.anywhere_of(0, Kind::Float)?.clone();
+    let b = site.anywhere_of(1, Kind::Float)?.clone();
     if a.dims.is_empty() || b.rank() == 0 {
         refuse!("multiplies a value with {} axes by one with {}", a.rank(), b.rank());
     }
-    if a.events && b.dims.len() == 2 && site.constant(1).is_some() {
+    // Rows times a matrix, unless the events are what is summed over.
+    let in_rows = a.events.is_some_and(|layout| layout.at < a.dims.len());
+    if in_rows && b.dims.len() == 2 && site.constant(1).is_some() {
         return dense_rows(site, &a);
     }
     // A vector is a matrix of one row or one column, which the result does not keep.

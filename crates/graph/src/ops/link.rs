@@ -4,16 +4,18 @@ use burn::tensor::{Device, Int, Tensor};
 
 use crate::error::{Fault, refuse};
 use crate::forest::{Link, Pair};
+use crate::layout::{EVENTS_AXIS, Layout};
 use crate::operator::{Inputs, Site};
 use crate::source::{Constant, Kind};
-use crate::value::{EVENTS_AXIS, Type, Value, as_ints};
+use crate::value::{Type, Value, as_ints};
 
 /// A table of rows of features: `[N, features]`, where N is events or, in a graph without, a number.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Table {
     pub features: usize,
-    /// Rows per event: `None` where every event is one.
+    /// How many rows there are: `None` where they are those of events.
     rows: Option<usize>,
+    events: Option<Layout>,
 }
 
 impl Table {
@@ -24,10 +26,10 @@ impl Table {
             refuse!("works on truth values or text; only numbers are supported");
         }
         let table = match (kind.events, &kind.dims[..]) {
-            (true, &[features]) => Self { features, rows: None },
-            (false, &[features]) => Self { features, rows: Some(1) },
-            (false, &[rows, features]) => Self { features, rows: Some(rows) },
-            (true, []) => refuse!("{EVENTS_AXIS}"),
+            (Some(_), &[features]) => Self { features, rows: None, events: kind.events },
+            (None, &[features]) => Self { features, rows: Some(1), events: None },
+            (None, &[rows, features]) => Self { features, rows: Some(rows), events: None },
+            (Some(_), []) => refuse!("{EVENTS_AXIS}"),
             (_, dims) => refuse!("works on a table of features, not on values of shape {dims:?} per event"),
         };
         if table.features == 0 || table.rows == Some(0) {
@@ -57,15 +59,15 @@ impl Table {
     /// Type of a table of `width` numbers in every row.
     pub fn scores(self, width: usize) -> Type {
         match self.rows {
-            None => Type::new(Kind::Float, true, [width]),
-            Some(rows) => Type::new(Kind::Float, false, [rows, width]),
+            None => Type::new(Kind::Float, self.events, [width]),
+            Some(rows) => Type::new(Kind::Float, None, [rows, width]),
         }
     }
 
     /// Type of one integer for every row.
     pub fn classes(self, labels: Option<Vec<String>>) -> Type {
         let dims: Vec<usize> = self.rows.into_iter().collect();
-        Type { labels, ..Type::new(Kind::Int, self.rows.is_none(), dims) }
+        Type { labels, ..Type::new(Kind::Int, self.events, dims) }
     }
 
     /// Turns `[N, width]` into a value of the graph.

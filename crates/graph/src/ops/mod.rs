@@ -3,6 +3,7 @@
 mod activation;
 mod arithmetic;
 mod arrange;
+mod attention;
 mod cast;
 mod compare;
 mod constant;
@@ -14,11 +15,15 @@ mod linear;
 mod link;
 mod norm;
 mod part;
+mod pick;
 mod pool;
 mod quantised;
+mod recurrent;
 mod reduce;
+mod regroup;
 mod reshape;
 mod several;
+mod sizes;
 mod softmax;
 mod trees;
 mod window;
@@ -109,14 +114,22 @@ const ALL: &[(&str, &str, Build)] = &[
     // Known before any event.
     ("", "Constant", constant::constant),
     ("", "ConstantOfShape", constant::of_shape),
+    ("", "Range", constant::range),
     ("", "Shape", constant::shape),
     // Matrix products.
     ("", "Gemm", gemm::gemm),
     ("", "MatMul", gemm::matmul),
     // Parts of an axis.
     ("", "Gather", part::gather),
+    ("", "GatherElements", pick::elements),
     ("", "Slice", part::slice),
     ("", "Split", part::split),
+    ("", "TopK", pick::top_k),
+    // From step to step of a sequence, and all steps at once.
+    ("", "Attention", attention::attention),
+    ("", "GRU", recurrent::recurrent),
+    ("", "LSTM", recurrent::recurrent),
+    ("", "RNN", recurrent::recurrent),
     // Axes reduced to one number.
     ("", "ArgMax", reduce::arg),
     ("", "ArgMin", reduce::arg),
@@ -132,9 +145,9 @@ const ALL: &[(&str, &str, Build)] = &[
     ("", "ReduceSumSquare", reduce::reduce),
     // The same numbers in another shape.
     ("", "Dropout", reshape::dropout),
-    ("", "Flatten", reshape::flatten),
+    ("", "Flatten", regroup::flatten),
     ("", "Identity", reshape::identity),
-    ("", "Reshape", reshape::reshape),
+    ("", "Reshape", regroup::reshape),
     ("", "Squeeze", reshape::squeeze),
     ("", "Unsqueeze", reshape::unsqueeze),
     // Classical machine learning.
@@ -208,9 +221,6 @@ fn remedy(node: &Node) -> &'static str {
         }
         (_, "If" | "Loop" | "Scan") => {
             "control flow has no place in a batch; export the model with it unrolled or traced"
-        }
-        (_, "LSTM" | "GRU" | "RNN") => {
-            "recurrent networks are not supported yet; use a convolution or a dense network"
         }
         ("qonnx.custom_op.general" | "onnx.brevitas" | "finn.custom_op.general", _) => {
             "quantisation-aware operators (QONNX) are not supported yet; export the float model"

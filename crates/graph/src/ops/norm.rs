@@ -8,6 +8,7 @@ use burn::tensor::Tensor;
 
 use crate::error::{Fault, refuse};
 use crate::kernel_op::{KernelOp, Scaling};
+use crate::layout::EVENTS_AXIS;
 use crate::operator::{Built, Inputs, Operator, Site};
 use crate::source::{Constant, Data, Kind};
 use crate::value::{Type, Value};
@@ -172,8 +173,11 @@ pub(super) fn layer_normalization(site: &mut Site<'_>) -> Result<Built, Fault> {
     if !site.flag("stash_type", true)? {
         refuse!("has an attribute 'stash_type' of 0; only 1 (32-bit statistics) is supported");
     }
-    let x = site.input_of(0, Kind::Float)?.clone();
+    let x = site.anywhere_of(0, Kind::Float)?.clone();
     let axis = x.axis(site.int("axis")?.unwrap_or(-1))?;
+    if x.events.is_some_and(|layout| axis < layout.at) {
+        refuse!("{EVENTS_AXIS}");
+    }
     let (outer, inner) = x.dims.split_at(axis);
     let (count, numbers) = (outer.iter().product(), inner.iter().product());
     if numbers == 0 {

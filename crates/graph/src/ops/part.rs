@@ -8,10 +8,11 @@ use burn::tensor::kind::Basic;
 use burn::tensor::{Int, Tensor};
 
 use crate::error::{Fault, refuse};
+use crate::layout::{EVENTS_AXIS, Layout};
 use crate::operator::{Built, Inputs, Operator, Site};
 use crate::ops::reshape::Same;
 use crate::source::{Constant, Kind};
-use crate::value::{EVENTS_AXIS, Type, Value, each};
+use crate::value::{Type, Value, each};
 
 /// Part of one axis of a value.
 #[derive(Debug)]
@@ -112,7 +113,7 @@ pub(super) fn slice(site: &mut Site<'_>) -> Result<Built, Fault> {
         (list(1, "starts")?, list(2, "ends")?, list(3, "axes")?, list(4, "steps")?)
     };
     let (Some(starts), Some(ends)) = (starts, ends) else { refuse!("has no starts or no ends") };
-    let x = site.input_or_shape(0)?.clone();
+    let x = site.anything(0)?.clone();
     let axes = axes.unwrap_or_else(|| (0..starts.len() as i64).collect());
     let steps = steps.unwrap_or_else(|| vec![1; starts.len()]);
     if [ends.len(), axes.len(), steps.len()].iter().any(|&count| count != starts.len()) {
@@ -129,7 +130,9 @@ pub(super) fn slice(site: &mut Site<'_>) -> Result<Built, Fault> {
         done.push(axis);
         let Some(axis) = axis else {
             // Exporters cut every axis, those too of which they keep everything.
-            let end_of_all = site.batch.map_or(i64::from(i32::MAX), |batch| batch as i64);
+            let end_of_all = site.batch.map_or(i64::from(i32::MAX), |batch| {
+                i64::try_from(batch.saturating_mul(x.rows())).unwrap_or(i64::MAX)
+            });
             if start != 0 || end < end_of_all || step != 1 {
                 refuse!("{EVENTS_AXIS}");
             }
@@ -187,7 +190,7 @@ pub(super) fn split(site: &mut Site<'_>) -> Result<Built, Fault> {
         site.inputs_between(1, 2)?;
         site.known_ints(1, "split")?
     };
-    let x = site.input_or_shape(0)?.clone();
+    let x = site.anything(0)?.clone();
     let axis = x.axis(site.int("axis")?.unwrap_or(0))?;
     let (size, count) = (x.dims[axis], site.outputs());
     let said = if site.opset < 18 { None } else { site.int("num_outputs")? };
@@ -224,11 +227,11 @@ pub(super) fn split(site: &mut Site<'_>) -> Result<Built, Fault> {
 pub(super) fn gather(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(2, 2)?;
     let axis = site.int("axis")?.unwrap_or(0);
-    let indices = site.input_of(1, Kind::Int)?.clone();
+    let indices = site.anywhere_of(1, Kind::Int)?.clone();
     if site.constant(0).is_some() && site.constant(1).is_none() {
         return look_up(site, axis, &indices);
     }
-    let x = site.input_or_shape(0)?.clone();
+    let x = site.anything(0)?.clone();
     let axis = x.axis(axis)?;
     let size = x.dims[axis];
     let picked = site.known_ints(1, "indices")?.unwrap_or_default();
@@ -242,7 +245,11 @@ pub(super) fn gather(site: &mut Site<'_>) -> Result<Built, Fault> {
     let picked: Vec<usize> = picked.into_iter().map(index).collect::<Result<_, _>>()?;
     let part = Part::of(site, &x.dims, axis, &picked);
     let dims = [&x.dims[..axis], &indices.dims, &x.dims[axis + 1..]].concat();
-    parts(vec![part], x.with_dims(dims))
+    let moved = |layout: Layout| match layout.at {
+        at if at > axis => Layout { at: at - 1 + indices.dims.len(), ..layout },
+        _ => layout,
+    };
+    parts(vec![part], Type { events: x.events.map(moved), ..x.with_dims(dims) })
 }
 
 /// Rows of a constant table, by integers that come with the event.
@@ -264,7 +271,8 @@ fn look_up(site: &Site<'_>, axis: i64, indices: &Type) -> Result<Built, Fault> {
         );
     }
     let dims = [&table.dims[..axis], &indices.dims, &table.dims[axis + 1..]].concat();
-    Built::one(LookUp { size, inner }, Type::new(Kind::Float, indices.events, dims))
+    let events = indices.events.map(|layout| Layout { at: axis + layout.at, ..layout });
+    Built::one(LookUp { size, inner }, Type::new(Kind::Float, events, dims))
 }
 
 impl Operator for LookUp {

@@ -156,7 +156,7 @@ pub(super) fn global_pool(site: &mut Site<'_>) -> Result<Built, Fault> {
     }
     let mut dims = x.dims.clone();
     dims[x.dims.len() - space.len()..].fill(1);
-    let (numbers, events) = (space.iter().product(), x.events);
+    let (numbers, events) = (space.iter().product(), x.events.is_some());
     let pool = Global { largest, channels: batch * channels, numbers, events };
     Built::one(pool, x.with_dims(dims))
 }

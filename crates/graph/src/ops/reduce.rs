@@ -9,9 +9,10 @@
 use burn::tensor::{Int, Tensor};
 
 use crate::error::{Fault, refuse};
+use crate::layout::EVENTS_AXIS;
 use crate::operator::{Built, Inputs, Operator, Site};
 use crate::source::Kind;
-use crate::value::{AXES, EVENTS_AXIS, Type, Value, as_ints, each, mean, rows, spread, wrapped};
+use crate::value::{AXES, Type, Value, as_ints, each, mean, rows, spread, wrapped};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Function {
@@ -99,7 +100,7 @@ pub(super) fn reduce(site: &mut Site<'_>) -> Result<Built, Fault> {
         site.known_ints(1, "axes")?
     };
     let (keep, nothing) = (site.flag("keepdims", true)?, site.flag("noop_with_empty_axes", false)?);
-    let x = site.input(0)?.clone();
+    let x = site.anywhere(0)?.clone();
     if x.labels.is_some() || x.kind == Kind::Bool && ![Function::Max, Function::Min].contains(&function) {
         refuse!("works on text or truth values; only numbers are supported");
     }
@@ -109,18 +110,20 @@ pub(super) fn reduce(site: &mut Site<'_>) -> Result<Built, Fault> {
             refuse!("reduces no axes, which ONNX leaves undefined for this operator; name the axes")
         }
         None if nothing => Vec::new(),
-        None if x.events => refuse!("{EVENTS_AXIS}"),
+        None if x.events.is_some() => refuse!("{EVENTS_AXIS}"),
         None => (0..x.dims.len()).collect(),
     };
     gone.sort_unstable();
     gone.dedup();
-    let output = x.with_dims(left(&x.dims, &gone, keep));
+    let output = left(&x, &gone, keep);
     Built::one(Reduce { function, block: Block::new(&x, &gone), int32: x.int32 }, output)
 }
 
-fn left(dims: &[usize], gone: &[usize], keep: bool) -> Vec<usize> {
-    let axes = dims.iter().enumerate().filter(|(axis, _)| keep || !gone.contains(axis));
-    axes.map(|(axis, &dim)| if gone.contains(&axis) { 1 } else { dim }).collect()
+/// The value without some of its axes, or with 1 in their place.
+fn left(x: &Type, gone: &[usize], keep: bool) -> Type {
+    let reduced = |(axis, &dim)| if gone.contains(&axis) { 1 } else { dim };
+    let kept = x.with_dims(x.dims.iter().enumerate().map(reduced).collect::<Vec<_>>());
+    if keep { kept } else { kept.without(gone) }
 }
 
 impl Operator for Reduce {
@@ -218,7 +221,7 @@ pub(super) fn arg(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(1, 1)?;
     let largest = site.operator() == "ArgMax";
     let (keep, last) = (site.flag("keepdims", true)?, site.flag("select_last_index", false)?);
-    let x = site.input(0)?.clone();
+    let x = site.anywhere(0)?.clone();
     if x.labels.is_some() || x.kind == Kind::Bool {
         refuse!("works on text or truth values; only numbers are supported");
     }
@@ -226,7 +229,8 @@ pub(super) fn arg(site: &mut Site<'_>) -> Result<Built, Fault> {
     if x.dims[axis] == 0 {
         refuse!("looks for a number on an axis of size 0");
     }
-    let output = Type::new(Kind::Int, x.events, left(&x.dims, &[axis], keep));
+    let left = left(&x, &[axis], keep);
+    let output = Type::new(Kind::Int, left.events, left.dims);
     Built::one(Arg { largest, last, block: Block::new(&x, &[axis]) }, output)
 }
 

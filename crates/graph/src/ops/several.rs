@@ -37,14 +37,14 @@ pub(super) fn several(site: &mut Site<'_>) -> Result<Built, Fault> {
         "Mean" => Function::Mean,
         other => refuse!("'{other}' is no function of several numbers"),
     };
-    let mut output = site.input(0)?.clone();
+    let mut output = site.anywhere(0)?.clone();
     let ordered = matches!(function, Function::Max | Function::Min);
     if output.labels.is_some() || output.kind == Kind::Bool || output.kind == Kind::Int && !ordered {
         refuse!("works on numbers of the kind {:?}, which it does not know", output.kind);
     }
     let mut meetings = Vec::new();
     for index in 1..site.inputs() {
-        let (how, joint) = meeting(&output, site.input_of(index, output.kind)?, output.kind)?;
+        let (how, joint) = meeting(&output, site.anywhere_of(index, output.kind)?, output.kind)?;
         meetings.push(how);
         output = joint;
     }

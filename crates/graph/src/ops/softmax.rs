@@ -4,6 +4,7 @@ use burn::tensor::{Int, Tensor, activation};
 
 use crate::error::{Fault, refuse};
 use crate::kernel_op::KernelOp;
+use crate::layout::EVENTS_AXIS;
 use crate::operator::{Built, Inputs, Operator, Site};
 use crate::source::Kind;
 use crate::value::Value;
@@ -34,13 +35,16 @@ pub(super) fn softmax(site: &mut Site<'_>) -> Result<Built, Fault> {
         "Hardmax" => Function::Hardmax,
         other => refuse!("'{other}' goes along no axis"),
     };
-    let x = site.input_of(0, Kind::Float)?;
+    let x = site.anywhere_of(0, Kind::Float)?;
     let flat = site.opset < 13;
     let axis = site.int("axis")?.unwrap_or(if flat { 1 } else { -1 });
     if x.numbers() == 0 {
         refuse!("its input 0 has shape {:?}, without a number", x.dims);
     }
     let axis = x.axis(axis)?;
+    if flat && x.events.is_some_and(|layout| axis < layout.at) {
+        refuse!("{EVENTS_AXIS}");
+    }
     let numbers = |axes: &[usize]| axes.iter().product();
     let (outer, rest) = x.dims.split_at(axis);
     let (length, inner) = if flat { (numbers(rest), 1) } else { (rest[0], numbers(&rest[1..])) };

@@ -58,7 +58,7 @@ pub(super) struct Windows {
 /// The images of a value: how many per row, channels, and the axes behind.
 pub(super) fn images(kind: &Type) -> Result<(usize, usize, &[usize]), Fault> {
     let (batch, image) = match &kind.dims[..] {
-        image if kind.events => (1, image),
+        image if kind.events.is_some() => (1, image),
         [batch, image @ ..] => (*batch, image),
         [] => refuse!("works on images; its input 0 has no axes"),
     };
@@ -108,7 +108,7 @@ impl Windows {
             };
             axes[2 - rank + axis] = given.place(automatic, ceil)?;
         }
-        let windows = Self { batch, channels, axes, rank, events: kind.events };
+        let windows = Self { batch, channels, axes, rank, events: kind.events.is_some() };
         windows.check()?;
         Ok(windows)
     }
