@@ -119,3 +119,80 @@ fn what_is_not_supported_is_refused_by_name() {
     let refused = refusal(&node(&[2, 5], "Softmax", &[], &[("dim", int(1))], 21));
     assert!(refused.reason.contains("attribute 'dim' is not supported"), "{refused}");
 }
+
+#[test]
+fn what_recurrent_layers_attention_and_picks_do_not_know_is_refused() {
+    let int64 = |dims: &[usize], numbers: &[i64]| Constant::ints(dims, numbers.to_vec());
+    let layer = || vec![wave(&[1, 8, 3]), wave(&[1, 8, 2]), wave(&[1, 16])];
+    let texts = |words: &[&str]| Attribute::Texts(words.iter().map(|&word| word.to_owned()).collect());
+    let x: &[usize] = &[5, 3];
+    // With layout 1 the events stand in front.
+    let lstm: [(Vec<Constant>, Vec<(&str, Attribute)>, &str); 9] = [
+        (layer(), vec![], "goes along the axis of events (its layout is 0)"),
+        (layer(), vec![("layout", int(1)), ("clip", Attribute::Float(3.0))], "has an attribute 'clip'"),
+        (layer(), vec![("layout", int(1)), ("input_forget", int(1))], "couples the input and forget gates"),
+        (layer(), vec![("layout", int(1)), ("direction", text("sideways"))], "'direction' is 'sideways'"),
+        (layer(), vec![("layout", int(1)), ("direction", text("bidirectional"))], "has weights of shapes"),
+        (layer(), vec![("layout", int(1)), ("hidden_size", int(3))], "its weights are for 2"),
+        (
+            layer(),
+            vec![("layout", int(1)), ("activations", texts(&["Sigmoid", "Relu", "Tanh"]))],
+            "only [\"Sigmoid\", \"Tanh\", \"Tanh\"] are supported",
+        ),
+        (
+            vec![wave(&[1, 8, 3]), wave(&[1, 8, 2]), wave(&[1, 8])],
+            vec![("layout", int(1))],
+            "has biases of shape [1, 8]",
+        ),
+        (
+            [layer(), vec![int64(&[1], &[5])]].concat(),
+            vec![("layout", int(1))],
+            "has sequences of different lengths",
+        ),
+    ];
+    for (constants, attributes, sentence) in lstm {
+        let refused = refusal(&node(x, "LSTM", &constants, &attributes, 21));
+        assert!(refused.reason.contains(sentence), "{refused}");
+    }
+    let picks: [Hostile<'_>; 8] = [
+        (x, vec![int64(&[1], &[4])], vec![], "takes Some(4) of the 3 numbers of an axis"),
+        (x, vec![int64(&[1], &[-1])], vec![], "takes Some(-1) of the 3 numbers"),
+        (x, vec![int64(&[1], &[i64::MAX])], vec![], "of the 3 numbers"),
+        (x, vec![int64(&[2], &[1, 1])], vec![], "takes None of the 3 numbers"),
+        (x, vec![int64(&[1], &[2])], vec![("axis", int(0))], "works along the axis of events"),
+        (&[2000, 2000], vec![int64(&[1], &[2000])], vec![], "costs 8000000000 multiplications per event"),
+        (x, vec![], vec![], "has 1 inputs"),
+        (x, vec![wave(&[1])], vec![], "(K) must be integers"),
+    ];
+    for (dims, constants, attributes, sentence) in picks {
+        let refused = refusal(&node(dims, "TopK", &constants, &attributes, 21));
+        assert!(refused.reason.contains(sentence), "{refused}");
+    }
+    let refused =
+        refusal(&node(x, "GatherElements", &[int64(&[1, 5, 3], &[0; 15])], &[("axis", int(1))], 21));
+    assert!(refused.reason.contains("by indices of shape [1, 5, 3], which do not fit"), "{refused}");
+    let range = |start: Constant, limit: Constant, delta: Constant| {
+        let mut source = node(x, "Add", &[], &[], 21);
+        for (name, constant) in [("start", start), ("limit", limit), ("delta", delta)] {
+            source.constant(name, constant);
+        }
+        source.nodes[0].inputs.push("range".into());
+        source.node("Range", "range", &["start", "limit", "delta"], &[]);
+        source.nodes.swap(0, 1);
+        refusal(&source).reason
+    };
+    let one = |number: i64| int64(&[], &[number]);
+    assert!(range(one(0), one(3), one(0)).contains("the last of them (the step) not 0"));
+    assert!(range(one(i64::MIN), one(i64::MAX), one(1)).contains("numbers are supported"));
+    assert!(range(one(0), one(3), Constant::floats([], vec![1.0])).contains("three numbers of one kind"));
+    let cached = node(
+        &[2, 5, 3],
+        "Attention",
+        &[wave(&[1, 2, 5, 3]), wave(&[1, 2, 5, 3]), wave(&[5, 5]), wave(&[1])],
+        &[],
+        23,
+    );
+    assert!(refusal(&cached).reason.contains("keeps keys and values for later calls"));
+    let apart = node(&[2, 5, 3], "Attention", &[wave(&[1, 2, 5, 3]), wave(&[1, 2, 5, 3])], &[], 23);
+    assert!(refusal(&apart).reason.contains("its inputs Q, K and V do not fit"));
+}
