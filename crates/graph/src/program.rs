@@ -33,6 +33,12 @@ pub struct Pending {
     table: Option<Tensor<2>>,
 }
 
+/// Which events can have no score: `[events, 1]` each time.
+struct Lost {
+    events: usize,
+    found: Vec<Tensor<2, Bool>>,
+}
+
 impl Program {
     /// Brings the constants of a graph to a device.
     pub fn new(graph: Arc<Graph>, device: &Device) -> Self {
@@ -95,7 +101,7 @@ impl Program {
                 Kind::Bool => Value::Bool(columns.not_equal_scalar(0)),
             });
         }
-        self.run(values, lost, table.dims()[0])
+        self.run(values, Some(Lost { events: table.dims()[0], found: lost }))
     }
 
     /// Runs a graph without an axis of events over whole tensors, one per input in order.
@@ -104,12 +110,12 @@ impl Program {
         for (slot, input) in inputs.iter().enumerate() {
             values[slot] = Some(Value::of(input, &self.device));
         }
-        let done = self.run(values, Vec::new(), 1).values.into_iter().zip(&self.graph.outputs);
+        let done = self.run(values, None).values.into_iter().zip(&self.graph.outputs);
         done.map(|((value, _), output)| value.into_constant(&output.kind.dims)).collect()
     }
 
-    /// `lost` are those of the `events` that can have no score, as in [`Inputs::lost`].
-    fn run(&self, mut values: Vec<Option<Value>>, mut lost: Vec<Tensor<2, Bool>>, events: usize) -> Pending {
+    /// Without events none can be lost.
+    fn run(&self, mut values: Vec<Option<Value>>, mut lost: Option<Lost>) -> Pending {
         for (index, step) in self.graph.steps.iter().enumerate() {
             let mut fetch = |slot: &Option<usize>| {
                 slot.and_then(|slot| {
@@ -126,9 +132,11 @@ impl Program {
                     values[*slot] = Some(value);
                 }
             }
-            lost.extend(inputs.lost.into_iter().map(|rows| of_events(rows, events)));
+            if let Some(lost) = &mut lost {
+                lost.extend(inputs.lost);
+            }
         }
-        let lost = lost.into_iter().reduce(Tensor::bool_or);
+        let lost = lost.and_then(|lost| lost.found.into_iter().reduce(Tensor::bool_or));
         let outputs = self.graph.outputs.iter();
         let value = |slot: usize| values[slot].clone().expect("every output is made");
         let value = |slot: usize| match &lost {
@@ -151,10 +159,15 @@ fn without_score(value: Value, lost: &Tensor<2, Bool>) -> Value {
     Value::Float(numbers.expand(shape).mask_fill(lost.clone().expand(shape), f32::NAN))
 }
 
-/// What is lost of events, `[events, 1]`, from what is lost of rows: an event has one or several.
-fn of_events(lost: Tensor<2, Bool>, events: usize) -> Tensor<2, Bool> {
-    let [rows, _] = lost.dims();
-    if rows <= events { lost } else { lost.reshape([events, rows / events]).any_dim(1) }
+impl Lost {
+    /// Adds what operators have found in rows, as in [`Inputs::lost`]: an event has one row or several.
+    fn extend(&mut self, found: Vec<Tensor<2, Bool>>) {
+        let events = self.events;
+        self.found.extend(found.into_iter().map(|lost| {
+            let [rows, _] = lost.dims();
+            if rows <= events { lost } else { lost.reshape([events, rows / events]).any_dim(1) }
+        }));
+    }
 }
 
 fn refill(slots: &[Option<usize>], values: &mut [Option<Value>]) {
