@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use tamis_event::{Block, Schema, Span};
-use tamis_ledger::{Corrupt, Counts, Kind};
+use tamis_ledger::{Cause, Corrupt, Counts};
 use tamis_pipeline::Limits;
 
 use crate::exit::OrFail;
@@ -130,7 +130,7 @@ fn cut(span: Span, most: usize, stride: usize) -> (Span, Option<Span>) {
 }
 
 /// `1 crc, 2 magic`: the causes that occurred.
-pub(crate) fn causes<K: Kind>(counts: &Counts<K>) -> String {
+pub(crate) fn causes<K: Cause>(counts: &Counts<K>) -> String {
     let occurred = counts.iter().filter(|&(_, n)| n > 0);
     occurred.map(|(cause, n)| format!("{n} {}", cause.name())).collect::<Vec<_>>().join(", ")
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use serde::{Serialize, Serializer};
 use tamis_event::Schema;
 use tamis_event::record::{self, Record};
-use tamis_ledger::{Corrupt, Counts, Errored, Kind};
+use tamis_ledger::{Cause, Corrupt, Counts, Errored};
 use tamis_menu::ERROR_STREAM;
 use tamis_model::{Engine, VectorUnit};
 

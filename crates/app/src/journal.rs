@@ -25,7 +25,7 @@ use tamis_ledger::LineTally;
 use tamis_menu::CompiledMenu;
 use tamis_part::LogFile;
 use tamis_pipeline::SegmentBooks;
-use tamis_store::{Claim, LEDGER, Progress};
+use tamis_store::{Claim, LEDGER, StreamProgress};
 
 use crate::{DOCUMENT_VERSION, Exit, Ledger, Report};
 
@@ -40,7 +40,7 @@ pub(crate) struct Journal {
     path: PathBuf,
     file: LogFile,
     menu: Arc<CompiledMenu>,
-    streams: Vec<(String, Arc<Progress>)>,
+    streams: Vec<(String, Arc<StreamProgress>)>,
     waiting: VecDeque<SegmentBooks>,
     /// What was stored of each stream when the waiting ones were looked at last.
     looked: Vec<u64>,
@@ -57,7 +57,7 @@ struct Stored {
 }
 
 impl Stored {
-    fn of(progress: &Progress) -> Self {
+    fn of(progress: &StreamProgress) -> Self {
         // In this order: what is durable is stored.
         let durable = progress.durable();
         Self { stored: progress.stored().max(durable), durable }
@@ -122,7 +122,7 @@ impl Journal {
         folder: &Path,
         claim: Claim,
         menu: Arc<CompiledMenu>,
-        streams: Vec<(String, Arc<Progress>)>,
+        streams: Vec<(String, Arc<StreamProgress>)>,
     ) -> Self {
         let path = folder.join(format!("{}{LEDGER}", claim.name));
         let (looked, told) =

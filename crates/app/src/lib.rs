@@ -37,8 +37,8 @@ mod verify;
 mod wrong_file;
 
 pub use bench::{
-    BENCH_VERSION, Bench, BenchSettings, BenchStep, Change, Changes, Conditions, EngineSpeed, Limit, Load,
-    Row, Section, Spread, Sustained, Tail, Unit, bench, compare_benches, may_replace, read_bench,
+    BENCH_VERSION, Bench, BenchSettings, BenchStep, Change, Conditions, EngineSpeed, Limit, Load, Row,
+    RowChanges, Section, Spread, Sustained, Tail, Unit, bench, compare_benches, may_replace, read_bench,
 };
 pub use blocks::SoFar;
 pub use calibrate::{CalibrateSettings, Calibrated, CutLoss, EngineLoss, ScoreLoss, calibrate};
@@ -57,7 +57,7 @@ pub use model_info::{ModelInfo, Speed, model_info};
 pub use model_verify::{EngineVerification, ModelVerification, VerifyModelSettings, verify_model};
 pub use models::ModelEngine;
 pub use plan::Plan;
-pub use problems::DeviceLoss;
+pub use problems::LostDevice;
 pub use report::{DOCUMENT_VERSION, Ledger, Line, Report, Rung, RungKind, Stages, Stream, Throughput};
 pub use score::{ScoreSettings, Scored, score};
 pub use settings::Settings;

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use tamis_event::Schema;
 use tamis_menu::{CompiledMenu, Menu, MenuErrors};
 use tamis_model::{Bundle, Engine, Model, VectorUnit};
-use tamis_pipeline::{Choice, Judge, Provenance};
+use tamis_pipeline::{Choice, Judge, Stamp};
 use tamis_port::Classifier;
 use tamis_source::FileKind;
 
@@ -24,7 +24,7 @@ pub(crate) struct Rules {
     /// The choices of each model, best first, with the menu's name for the model.
     pub(crate) bundles: Vec<(String, Vec<Bundle>)>,
     models: Vec<Vec<Bound>>,
-    pub(crate) provenance: Provenance,
+    pub(crate) stamp: Stamp,
 }
 
 /// What runs a bundle of the menu.
@@ -121,8 +121,8 @@ impl Rules {
         let models = bind_all(&bundles, schema, |_| engine)?;
         let model_hash = if bundles.is_empty() { 0 } else { joint_hash(&bundles) };
         let unit = VectorUnit::of_this_cpu().code();
-        let provenance = Provenance { schema_id: schema.id(), model_hash, unit };
-        Ok(Self { menu, compiled, bundles, models, provenance })
+        let stamp = Stamp { schema_id: schema.id(), model_hash, unit };
+        Ok(Self { menu, compiled, bundles, models, stamp })
     }
 
     /// What runs each choice of each model, in the menu's order.
@@ -172,14 +172,14 @@ impl Rules {
 
     /// A judge for blocks of [`JUDGED_AT_ONCE`] events.
     pub(crate) fn judge(&self) -> Judge {
-        Judge::new(self.choices(), self.compiled.clone(), self.provenance, JUDGED_AT_ONCE)
+        Judge::new(self.choices(), self.compiled.clone(), self.stamp, JUDGED_AT_ONCE)
     }
 
     /// The same on other engines, one for each choice of each model in the menu's order, if they are here.
     pub(crate) fn judge_on(&self, engines: &[Engine], schema: &Schema) -> Result<Judge, Failure> {
         let models = bind_all(&self.bundles, schema, |choice| engines[choice])?;
         let choices = models.iter().map(|choices| choices.iter().map(Bound::choice).collect()).collect();
-        Ok(Judge::new(choices, self.compiled.clone(), self.provenance, JUDGED_AT_ONCE))
+        Ok(Judge::new(choices, self.compiled.clone(), self.stamp, JUDGED_AT_ONCE))
     }
 }
 

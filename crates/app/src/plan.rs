@@ -9,7 +9,7 @@ use tamis_menu::ERROR_STREAM;
 use tamis_pipeline::{Clock, Control, Cpus, Limits, MonotonicClock, Outcome, Pipeline, Setup};
 use tamis_port::Sink;
 use tamis_source::{Pusher, Recording};
-use tamis_store::{Bundle, Claim, ClaimError, McapSink, Provenance, StreamPlan};
+use tamis_store::{Claim, ClaimError, McapSink, ModelArchive, Provenance, StreamPlan};
 
 use crate::exit::OrFail;
 use crate::frames::open;
@@ -120,7 +120,7 @@ impl Plan {
             menu: self.rules.compiled.clone(),
             models: (0..self.limits.workers()).map(|_| self.rules.choices()).collect(),
             sinks: sinks.into_iter().map(|sink| Box::new(sink) as Box<dyn Sink>).collect(),
-            provenance: self.rules.provenance,
+            stamp: self.rules.stamp,
             limits: self.limits,
             pace: self.settings.pace,
             deadline: self.settings.deadline,
@@ -153,8 +153,8 @@ impl Plan {
     /// What every file carries, so that its decisions can be checked years later. Nothing in it depends on time or machine.
     fn provenance(&self) -> Provenance {
         let word = |key: &str, value: String| (key.to_owned(), value);
-        let choices = |(name, choices): &(String, Vec<tamis_model::Bundle>)| -> Vec<Bundle> {
-            let attached = |(choice, bundle): (usize, &tamis_model::Bundle)| Bundle {
+        let choices = |(name, choices): &(String, Vec<tamis_model::Bundle>)| -> Vec<ModelArchive> {
+            let attached = |(choice, bundle): (usize, &tamis_model::Bundle)| ModelArchive {
                 name: name.clone(),
                 choice,
                 tar: bundle.to_tar(),
@@ -171,7 +171,7 @@ impl Plan {
                     word("tamis", env!("CARGO_PKG_VERSION").into()),
                     word("menu", self.rules.menu.name().into()),
                     word("menu_hash", format!("{:016x}", self.rules.compiled.hash_prefix())),
-                    word("model_hash", format!("{:016x}", self.rules.provenance.model_hash)),
+                    word("model_hash", format!("{:016x}", self.rules.stamp.model_hash)),
                     word("engine", self.rules.device()),
                 ]
                 .into_iter()

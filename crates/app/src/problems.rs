@@ -1,16 +1,16 @@
 //! What went wrong in a run: one sentence each, and the exit code that follows.
 
 use serde::Serialize;
-use tamis_ledger::{Kind, Tally};
+use tamis_ledger::{Cause, Tally};
 use tamis_menu::ModelRef;
-use tamis_pipeline::{Failure, Outcome};
+use tamis_pipeline::{Outcome, Undecided};
 
 use crate::Exit;
 use crate::inspect::engine_name;
 
 /// A device that was lost on the way.
 #[derive(Clone, Debug, Serialize)]
-pub struct DeviceLoss {
+pub struct LostDevice {
     /// The model that noticed.
     pub model: String,
     /// The engine that was lost.
@@ -28,8 +28,8 @@ pub struct DeviceLoss {
 }
 
 /// The devices that were lost, as a document.
-pub(crate) fn device_losses(models: &[ModelRef], outcome: &Outcome) -> Vec<DeviceLoss> {
-    let device_loss = |loss: &tamis_pipeline::DeviceLoss| DeviceLoss {
+pub(crate) fn device_losses(models: &[ModelRef], outcome: &Outcome) -> Vec<LostDevice> {
+    let device_loss = |loss: &tamis_pipeline::DeviceLoss| LostDevice {
         model: models[loss.model].name.clone(),
         engine: engine_name(loss.engine),
         stand_in: loss.stand_in.map(engine_name),
@@ -45,7 +45,7 @@ pub(crate) fn device_losses(models: &[ModelRef], outcome: &Outcome) -> Vec<Devic
 pub(crate) fn problems(
     outcome: &Outcome,
     models: &[ModelRef],
-    device_losses: &[DeviceLoss],
+    device_losses: &[LostDevice],
 ) -> (Vec<String>, Exit) {
     let mut problems = Vec::new();
     let mut exit = Exit::Done;
@@ -91,8 +91,8 @@ pub(crate) fn problems(
 }
 
 /// Why the first event could not be decided, of a model at a rung.
-fn reason(failure: &Failure, models: &[ModelRef]) -> String {
-    let Failure { model, rung, cause, run, segment, event_id, message } = failure;
+fn reason(failure: &Undecided, models: &[ModelRef]) -> String {
+    let Undecided { model, rung, cause, run, segment, event_id, message } = failure;
     let event = format!("event {event_id} of run {run}, segment {segment}");
     match model {
         Some(model) => {
@@ -103,8 +103,8 @@ fn reason(failure: &Failure, models: &[ModelRef]) -> String {
     }
 }
 
-fn degraded(loss: &DeviceLoss, events: u64) -> String {
-    let DeviceLoss { model, engine, stand_in, run, segment, event, message } = loss;
+fn degraded(loss: &LostDevice, events: u64) -> String {
+    let LostDevice { model, engine, stand_in, run, segment, event, message } = loss;
     let instead = match stand_in {
         Some(stand_in) => format!("{stand_in} took over with that block and scored {events} events"),
         None => "nothing could take over".into(),
@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn why_a_model_failed_is_told() {
         let models = [ModelRef { name: "topo".into(), bundle: String::new(), fallback: Vec::new() }];
-        let failure = |model, cause, message: &str| Failure {
+        let failure = |model, cause, message: &str| Undecided {
             model,
             rung: 1,
             cause,

@@ -9,7 +9,7 @@ use tamis_menu::CompiledMenu;
 use tamis_pipeline::{Limits, Outcome, Pace};
 
 use crate::models::{ModelEngine, Rules};
-use crate::problems::{DeviceLoss, device_losses, problems};
+use crate::problems::{LostDevice, device_losses, problems};
 use crate::{Exit, Settings};
 
 /// Version of the JSON documents. It changes when a key changes its meaning or goes away.
@@ -66,7 +66,7 @@ pub struct Report {
     /// What ran each bundle, and why.
     pub models: Vec<ModelEngine>,
     /// Devices that were lost, as each worker noticed; from the first event on.
-    pub device_losses: Vec<DeviceLoss>,
+    pub device_losses: Vec<LostDevice>,
     /// Input rate in Hz that line rates are quoted at.
     pub input_rate_hz: Option<f64>,
     /// What went wrong, one sentence each; empty if nothing did.

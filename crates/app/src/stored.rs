@@ -7,7 +7,7 @@ use tamis_event::Schema;
 use tamis_event::record::Record;
 use tamis_menu::Menu;
 use tamis_model::Bundle;
-use tamis_store::{Defect, Ending, ReadError, Reader, RecoverError};
+use tamis_store::{Ending, Flaw, ReadError, Reader, RecoverError};
 
 use crate::exit::OrFail;
 use crate::models::{REFERENCE, Rules};
@@ -74,11 +74,11 @@ impl Read {
 }
 
 /// Damage that costs no event.
-fn is_beside_events(defect: &Defect) -> bool {
-    use Defect::{AttachmentCrc, Attachments, DataCrc, Framing, SummaryCrc};
+fn is_beside_events(flaw: &Flaw) -> bool {
+    use Flaw::{AttachmentCrc, Attachments, DataCrc, Framing, SummaryCrc};
     // Whether records stood in what cannot be framed, the summary says.
     matches!(
-        defect,
+        flaw,
         AttachmentCrc { .. } | Attachments { .. } | DataCrc { .. } | Framing { .. } | SummaryCrc { .. }
     )
 }
@@ -134,9 +134,9 @@ impl StoredFile {
                     }
                 },
                 Ok(None) => break,
-                Err(ReadError::Damaged { at, defect, .. }) => {
-                    read.hides_events |= !is_beside_events(&defect);
-                    read.damage.push(format!("{}: byte {at}: {defect}", self.place));
+                Err(ReadError::Damaged { at, flaw, .. }) => {
+                    read.hides_events |= !is_beside_events(&flaw);
+                    read.damage.push(format!("{}: byte {at}: {flaw}", self.place));
                 }
                 Err(error) => return Err(Failure::new(Exit::Input, error)),
             }

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use tamis_event::Schema;
-use tamis_lab::{Dataset, Outcome, Progress, Recipe};
-use tamis_ledger::Kind;
+use tamis_lab::{Dataset, Recipe, Trained, TrainingProgress};
+use tamis_ledger::Cause;
 use tamis_model::{Bundle, Engine};
 use tamis_source::FileKind;
 
@@ -27,8 +27,8 @@ pub struct TrainSettings {
 /// Trains, writes the bundle, and loads it again with every check. Gives the bundle's folder and the figures of merit.
 pub fn train(
     settings: &TrainSettings,
-    mut progress: impl FnMut(&Progress),
-) -> Result<(PathBuf, Outcome), Failure> {
+    mut progress: impl FnMut(&TrainingProgress),
+) -> Result<(PathBuf, Trained), Failure> {
     let place = settings.recipe.display().to_string();
     let no_recipe = |failure| or_wrong_file(&settings.recipe, &[FileKind::Recipe], "recipe", failure);
     let text = std::fs::read_to_string(&settings.recipe)

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tamis_event::{FrameMeta, Schema};
 use tamis_menu::Menu;
 use tamis_model::{Bundle, Engine};
-use tamis_pipeline::{Choice, Control, Cpus, Limits, MonotonicClock, Pace, Pipeline, Provenance, Setup};
+use tamis_pipeline::{Choice, Control, Cpus, Limits, MonotonicClock, Pace, Pipeline, Setup, Stamp};
 use tamis_port::{Sink, SinkError, SinkReport, Stored};
 use tamis_sim::{GenOptions, Generator};
 
@@ -100,7 +100,7 @@ fn play(stream: &bytes::Bytes, passes: u64) -> (u64, u64) {
         menu,
         models: (0..2).map(|_| vec![vec![choice()]]).collect(),
         sinks,
-        provenance: Provenance::default(),
+        stamp: Stamp::default(),
         limits: Limits::new(2, 4096, recording.schema.record_len()).unwrap(),
         pace: Pace::Flat,
         deadline: None,

@@ -14,7 +14,7 @@ use tamis_event::Schema;
 use tamis_event::record::{self, Record, RecordHeader};
 use tamis_model::{Engine, VectorUnit};
 use tamis_port::{Sink, Stored};
-use tamis_store::{Bundle, Durable, McapSink, Provenance, Reader, StreamPlan};
+use tamis_store::{Durable, McapSink, ModelArchive, Provenance, Reader, StreamPlan};
 
 const LAST_RUNG: &str = "\n[fallback]\npass_through = 10\nstreams = ['monitor']\n";
 
@@ -241,7 +241,11 @@ fn forge_all(
     let models = reader.attachments().iter().filter_map(|attachment| {
         let name = attachment.name.strip_prefix("model-")?.strip_suffix(".tar")?;
         let (name, choice) = name.split_once('.').unwrap_or((name, "0"));
-        Some(Bundle { name: name.into(), choice: choice.parse().unwrap(), tar: attachment.data.clone() })
+        Some(ModelArchive {
+            name: name.into(),
+            choice: choice.parse().unwrap(),
+            tar: attachment.data.clone(),
+        })
     });
     let mut metadata = reader.metadata().clone();
     metadata.extend(words.iter().map(|&(key, word)| (key.into(), word.into())));

@@ -7,7 +7,7 @@ use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Command};
 use tamis_app::{Exit, Failure};
 
-use crate::commands::{self, ALL, Entry, Group};
+use crate::commands::{self, ALL, CommandEntry, Group};
 use crate::origins::Origins;
 use crate::{config, output};
 
@@ -83,7 +83,7 @@ pub(crate) fn command() -> Command {
 }
 
 /// A command of the list, with those below it.
-fn subcommand(entry: &Entry) -> Command {
+fn subcommand(entry: &CommandEntry) -> Command {
     let mut command = (entry.augment)(Command::new(entry.name)).mut_args(from_environment);
     for below in entry.below {
         command = command.subcommand(subcommand(below));
@@ -157,7 +157,7 @@ mod tests {
         check(ALL, &command());
     }
 
-    fn check(entries: &[Entry], above: &Command) {
+    fn check(entries: &[CommandEntry], above: &Command) {
         for entry in entries {
             let sub = above.find_subcommand(entry.name).unwrap();
             assert!(sub.get_about().is_some(), "{}", entry.name);

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use tamis_app::{Bench, Change, Changes, EngineSpeed, Load, Row, Section, Spread, Unit};
+use tamis_app::{Bench, Change, EngineSpeed, Load, Row, RowChanges, Section, Spread, Unit};
 
 use crate::figures::{grouped, number, per_second, rate, time_ns};
 use crate::table::Table;
@@ -186,7 +186,7 @@ fn engines_table(speeds: &[EngineSpeed]) -> String {
 }
 
 /// What moved, and what did not.
-pub(crate) fn changes(changes: &Changes) -> String {
+pub(crate) fn changes(changes: &RowChanges) -> String {
     let mut table = Table::default().left("Change").right("then").right("now").right("change").left("");
     let mut still = 0;
     for row in &changes.rows {

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use tamis_app::{Ledger, Line, Report, RungKind, Stream};
-use tamis_ledger::{Counts, Kind, Quantiles};
+use tamis_ledger::{Cause, Counts, Quantiles};
 
 use crate::figures::{
     bytes, counted, grouped, grouped_signed, per_second, rate, rate_with_error, share, time_ns,
@@ -111,7 +111,7 @@ fn ledger(ledger: &Ledger) -> String {
     text
 }
 
-fn occurred<K: Kind>(counts: &Counts<K>) -> Vec<(&'static str, u64)> {
+fn occurred<K: Cause>(counts: &Counts<K>) -> Vec<(&'static str, u64)> {
     counts.iter().filter(|&(_, n)| n > 0).map(|(cause, n)| (cause.name(), n)).collect()
 }
 

@@ -9,7 +9,7 @@ const QUOTED_CHARS: usize = 80;
 
 /// The kind of mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Fault {
+pub enum MistakeKind {
     /// Not TOML.
     Toml,
     /// A key that is missing or that does not exist.
@@ -37,7 +37,7 @@ pub struct Mistake {
     place: String,
     line: usize,
     column: usize,
-    fault: Fault,
+    fault: MistakeKind,
     message: String,
     excerpt: Excerpt,
 }
@@ -73,7 +73,7 @@ impl Mistake {
     }
 
     /// The kind of mistake.
-    pub fn fault(&self) -> Fault {
+    pub fn fault(&self) -> MistakeKind {
         self.fault
     }
 
@@ -150,7 +150,7 @@ impl Complaints {
     }
 
     /// Adds a complaint.
-    pub fn add(&mut self, at: usize, fault: Fault, message: impl Into<String>) {
+    pub fn add(&mut self, at: usize, fault: MistakeKind, message: impl Into<String>) {
         self.0.push(Complaint::new(at, fault, message));
     }
 }
@@ -187,14 +187,14 @@ pub struct Complaint {
     /// The byte.
     pub at: usize,
     /// The kind of mistake.
-    pub fault: Fault,
+    pub fault: MistakeKind,
     /// What is wrong and what to do.
     pub message: String,
 }
 
 impl Complaint {
     /// A mistake at the byte `at`.
-    pub fn new(at: usize, fault: Fault, message: impl Into<String>) -> Self {
+    pub fn new(at: usize, fault: MistakeKind, message: impl Into<String>) -> Self {
         Self { at, fault, message: message.into() }
     }
 }

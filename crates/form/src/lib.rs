@@ -11,5 +11,5 @@
 mod error;
 mod table;
 
-pub use error::{Complaint, Complaints, Fault, Mistake, Mistakes, quoted, suggestion};
+pub use error::{Complaint, Complaints, Mistake, MistakeKind, Mistakes, quoted, suggestion};
 pub use table::{Placed, PlacedStr, Table, one_of};

@@ -8,7 +8,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::error::{Complaint, Complaints, Fault, quoted, suggestion};
+use crate::error::{Complaint, Complaints, MistakeKind, quoted, suggestion};
 
 /// A value and the byte of the text where it starts.
 #[derive(Clone, Debug)]
@@ -68,7 +68,7 @@ impl<'a> Table<'a> {
                 hint = format!("; its keys are {}", known.join(", "));
             }
             let message = format!("{} has no key {}{hint}", self.owner, quoted(name));
-            Complaint::new(key.span().start, Fault::Key, message)
+            Complaint::new(key.span().start, MistakeKind::Key, message)
         };
         strange.map(complaint).collect()
     }
@@ -76,7 +76,7 @@ impl<'a> Table<'a> {
     /// Adds the complaints about one table: about its keys, or about what is missing, which may be a misspelt key.
     pub fn complain(&self, known: &[&str], about: Complaints, to: &mut Complaints) {
         let strange = self.strange(known);
-        let is_told = |complaint: &Complaint| strange.is_empty() || complaint.fault != Fault::Key;
+        let is_told = |complaint: &Complaint| strange.is_empty() || complaint.fault != MistakeKind::Key;
         to.0.extend(about.0.into_iter().filter(is_told));
         to.0.extend(strange);
     }
@@ -101,7 +101,7 @@ impl<'a> Table<'a> {
         let Some(value) = self.entries.get(key) else { return Ok(None) };
         let wrong = |found: &str| {
             let message = format!("'{key}' must be a whole number from 1 to {max}, not {found}");
-            Err(Complaint::new(value.span().start, Fault::Value, message))
+            Err(Complaint::new(value.span().start, MistakeKind::Value, message))
         };
         let DeValue::Integer(digits) = value.get_ref() else { return wrong(type_of(value.get_ref())) };
         match u64::from_str_radix(digits.as_str(), digits.radix()) {
@@ -127,7 +127,7 @@ impl<'a> Table<'a> {
             let found = shown(value.get_ref());
             Complaint::new(
                 at,
-                Fault::Value,
+                MistakeKind::Value,
                 format!("'{key}' must be a whole number, 0 or more, not {found}"),
             )
         };
@@ -141,7 +141,7 @@ impl<'a> Table<'a> {
             Some((_, DeValue::Boolean(value))) => Ok(*value),
             Some((at, other)) => {
                 let message = format!("'{key}' must be true or false, not {}", shown(other));
-                Err(Complaint::new(at, Fault::Value, message))
+                Err(Complaint::new(at, MistakeKind::Value, message))
             }
         }
     }
@@ -153,7 +153,7 @@ impl<'a> Table<'a> {
         let DeValue::Array(items) = value.get_ref() else {
             let found = type_of(value.get_ref());
             let message = format!("'{key}' must be a list, for example {example}, not {found}");
-            return Err(Complaint::new(at, Fault::Value, message));
+            return Err(Complaint::new(at, MistakeKind::Value, message));
         };
         let value = items.iter().map(|item| as_number(key, item)).collect::<Result<_, _>>()?;
         Ok(Some(Placed { at, value }))
@@ -172,7 +172,7 @@ impl<'a> Table<'a> {
         let DeValue::Array(items) = value.get_ref() else {
             let message =
                 format!("'{key}' must be a list, for example {example}, not {}", type_of(value.get_ref()));
-            return Err(Complaint::new(at, Fault::Value, message));
+            return Err(Complaint::new(at, MistakeKind::Value, message));
         };
         let strings = items.iter().map(|item| as_string(key, item)).collect::<Result<_, _>>()?;
         Ok(Some(Placed { at, value: strings }))
@@ -186,7 +186,7 @@ impl<'a> Table<'a> {
             DeValue::Table(entries) => Ok(Some(Table { owner, at, entries })),
             _ => {
                 let message = format!("'{key}' must be one table; write [{key}]");
-                Err(Complaint::new(at, Fault::Value, message))
+                Err(Complaint::new(at, MistakeKind::Value, message))
             }
         }
     }
@@ -204,7 +204,7 @@ impl<'a> Table<'a> {
             DeValue::Table(entries) => Ok(Some(Table { owner, at, entries })),
             other => {
                 let message = format!("'{key}' must be {example}, not {}", shown(other));
-                Err(Complaint::new(at, Fault::Value, message))
+                Err(Complaint::new(at, MistakeKind::Value, message))
             }
         }
     }
@@ -217,14 +217,18 @@ impl<'a> Table<'a> {
     /// The complaint that there is no table `[[key]]`; `example` is one of its keys.
     pub fn missing_tables(&self, key: &str, example: &str) -> Complaint {
         let message = format!("{} needs at least one [[{key}]], for example with {example}", self.owner);
-        Complaint::new(self.at, Fault::Key, message)
+        Complaint::new(self.at, MistakeKind::Key, message)
     }
 
     /// The tables `[[key]]`, at most `max`; `owner` is what one of them is called.
     pub fn tables(&self, key: &str, owner: &'static str, max: usize) -> Result<Vec<Table<'a>>, Complaint> {
         let Some(value) = self.entries.get(key) else { return Ok(Vec::new()) };
         let wrong = |at| {
-            Complaint::new(at, Fault::Value, format!("'{key}' must be a list of tables; write [[{key}]]"))
+            Complaint::new(
+                at,
+                MistakeKind::Value,
+                format!("'{key}' must be a list of tables; write [[{key}]]"),
+            )
         };
         let DeValue::Array(items) = value.get_ref() else { return Err(wrong(value.span().start)) };
         let read = |item: &'a Spanned<DeValue<'a>>| match item.get_ref() {
@@ -233,7 +237,7 @@ impl<'a> Table<'a> {
         };
         if let Some(extra) = items.get(max) {
             let message = format!("{} of [[{key}]], at most {max}", items.len());
-            return Err(Complaint::new(extra.span().start, Fault::Limit, message));
+            return Err(Complaint::new(extra.span().start, MistakeKind::Limit, message));
         }
         items.iter().map(read).collect()
     }
@@ -241,7 +245,7 @@ impl<'a> Table<'a> {
     /// The complaint that `key` is missing; `example` shows what it looks like.
     pub fn missing(&self, key: &str, example: &str) -> Complaint {
         let message = format!("{} needs the key '{key}', for example {key} = {example}", self.owner);
-        Complaint::new(self.at, Fault::Key, message)
+        Complaint::new(self.at, MistakeKind::Key, message)
     }
 }
 
@@ -250,7 +254,7 @@ fn as_string<'a>(key: &str, value: &'a Spanned<DeValue<'a>>) -> Result<PlacedStr
         DeValue::String(text) => Ok(PlacedStr { span: value.span(), value: text.as_ref() }),
         other => {
             let message = format!("'{key}' must be text in quotation marks, not {}", type_of(other));
-            Err(Complaint::new(value.span().start, Fault::Value, message))
+            Err(Complaint::new(value.span().start, MistakeKind::Value, message))
         }
     }
 }
@@ -266,7 +270,11 @@ pub fn one_of<'w>(
         if hint.is_empty() {
             hint = format!("; it is one of {}", words.collect::<Vec<_>>().join(", "));
         }
-        Complaint::new(word.span.start, Fault::Unknown, format!("no {what} {}{hint}", quoted(word.value)))
+        Complaint::new(
+            word.span.start,
+            MistakeKind::Unknown,
+            format!("no {what} {}{hint}", quoted(word.value)),
+        )
     })
 }
 
@@ -281,7 +289,7 @@ fn as_number(key: &str, value: &Spanned<DeValue<'_>>) -> Result<Placed<f64>, Com
     };
     let wrong = || {
         let found = shown(value.get_ref());
-        Complaint::new(at, Fault::Value, format!("'{key}' must be a finite number, not {found}"))
+        Complaint::new(at, MistakeKind::Value, format!("'{key}' must be a finite number, not {found}"))
     };
     number.map(|value| Placed { at, value }).ok_or_else(wrong)
 }

@@ -17,7 +17,7 @@ const WORK_MAX: u64 = 1 << 20;
 /// An ONNX file: read, checked, and, if it is accepted, run.
 pub fn onnx(bytes: &[u8]) {
     let Ok(mut source) = Source::from_onnx(bytes) else { return };
-    source.settle(8);
+    source.close_axis(8);
     let Ok(graph) = Graph::new(&source) else { return };
     let numbers = graph.input_numbers();
     if graph.multiply_adds() > WORK_MAX

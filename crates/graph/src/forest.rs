@@ -11,7 +11,7 @@
 //!
 //! Invariants:
 //!
-//! * I1: children stand behind their parent, so every walk ends; no walk is longer than [`Forest::depth`].
+//! * I1: children stand behind their parent, so every walk ends; no walk is longer than [`TreeEnsemble::depth`].
 //! * I2: every feature, child, output and stretch of weights that is named exists; weights and base values are finite.
 //! * I3: trees are in the order of the first output that they name, so the trees of one output of a boosted classifier stand together.
 //!
@@ -132,7 +132,7 @@ pub enum Link {
 
 /// How the class of an event follows from its outputs.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Choice {
+pub enum ClassRule {
     /// The first of the largest outputs.
     Largest,
     /// Class 1 where this output is larger than the threshold, class 0 otherwise.
@@ -154,7 +154,7 @@ pub(crate) enum Named {
 
 /// Trees that were checked. The fields of an event are its features.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Forest {
+pub struct TreeEnsemble {
     features: usize,
     nodes: Vec<TreeNode>,
     weights: Vec<Weight>,
@@ -167,11 +167,11 @@ pub struct Forest {
     named: Vec<Named>,
     pair: Pair,
     link: Link,
-    choice: Option<Choice>,
+    choice: Option<ClassRule>,
     labels: Option<Vec<i64>>,
 }
 
-impl Forest {
+impl TreeEnsemble {
     /// Numbers per event.
     pub fn features(&self) -> usize {
         self.features
@@ -237,7 +237,7 @@ impl Forest {
     }
 
     /// How the class follows from the outputs; `None` if the forest is no classifier.
-    pub fn choice(&self) -> Option<Choice> {
+    pub fn choice(&self) -> Option<ClassRule> {
         self.choice
     }
 
@@ -263,7 +263,7 @@ impl Forest {
         }
     }
 
-    pub(crate) fn finish(mut self, pair: Pair, link: Link, choice: Option<Choice>) -> Self {
+    pub(crate) fn finish(mut self, pair: Pair, link: Link, choice: Option<ClassRule>) -> Self {
         (self.pair, self.link, self.choice) = (pair, link, choice);
         self
     }

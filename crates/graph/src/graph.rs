@@ -16,7 +16,7 @@ use burn::tensor::Device;
 use crate::contain::contained;
 use crate::error::{Fault, Refusal, refuse};
 use crate::fold;
-use crate::forest::Forest;
+use crate::forest::TreeEnsemble;
 use crate::kernel_op::KernelOp;
 use crate::layout::{self, EVENTS, Layout};
 use crate::operator::{Added, Inputs, Operand, Operator, Site};
@@ -97,8 +97,8 @@ pub struct StepInfo<'a> {
     pub makes: Option<usize>,
     /// Numbers of all values that it makes, in order; `None` for one that nobody wants.
     pub outputs: &'a [Option<usize>],
-    /// The trees of [`KernelOp::Forest`].
-    pub forest: Option<&'a Forest>,
+    /// The trees of [`KernelOp::TreeEnsemble`].
+    pub forest: Option<&'a TreeEnsemble>,
 }
 
 impl Graph {

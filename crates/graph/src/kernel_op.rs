@@ -102,5 +102,5 @@ pub enum KernelOp {
     /// Exponentials over their sum, over a whole row.
     Softmax,
     /// Trees over the features of a row: `StepInfo::forest`. A classifier makes the class, then the scores; others only the scores.
-    Forest,
+    TreeEnsemble,
 }

@@ -37,8 +37,8 @@ pub use contain::{contained, in_contained};
 pub use error::Refusal;
 pub use external::{Elsewhere, with_external_data};
 pub use forest::{
-    Aggregate, Choice, DEPTH_MAX, FOREST_OUTPUTS_MAX, Forest, Link, NODES_MAX, Pair, TREES_MAX, Test,
-    TreeNode, Weight,
+    Aggregate, ClassRule, DEPTH_MAX, FOREST_OUTPUTS_MAX, Link, NODES_MAX, Pair, TREES_MAX, Test,
+    TreeEnsemble, TreeNode, Weight,
 };
 pub use graph::{Graph, Output, StepInfo};
 pub use kernel_op::KernelOp;

@@ -21,7 +21,7 @@ use std::fmt;
 use burn::tensor::{Bool, Device, Int, Tensor};
 
 use crate::error::{Fault, refuse};
-use crate::forest::Forest;
+use crate::forest::TreeEnsemble;
 use crate::kernel_op::{KernelOp, Linear, Scaling};
 use crate::layout::written;
 use crate::source::{Attribute, Constant, Data, Kind, Node};
@@ -58,8 +58,8 @@ pub(crate) trait Operator: fmt::Debug + Send + Sync {
         None
     }
 
-    /// Its trees, if it is [`KernelOp::Forest`].
-    fn as_forest(&self) -> Option<&Forest> {
+    /// Its trees, if it is [`KernelOp::TreeEnsemble`].
+    fn as_forest(&self) -> Option<&TreeEnsemble> {
         None
     }
 

@@ -178,8 +178,8 @@ impl Source {
         self.events && self.inputs.iter().any(|input| input.dims.contains(&0))
     }
 
-    /// Settles the one size that is left open so that all inputs together have this many numbers per event. Where that cannot be, it stays open.
-    pub fn settle(&mut self, numbers: usize) {
+    /// Closes the one axis whose size is left open so that all inputs together have this many numbers per event. Where that cannot be, it stays open.
+    pub fn close_axis(&mut self, numbers: usize) {
         let open = |input: &Input| input.dims.iter().filter(|&&dim| dim == 0).count();
         if !self.is_open() || self.inputs.iter().map(open).sum::<usize>() != 1 {
             return;

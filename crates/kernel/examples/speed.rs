@@ -11,9 +11,9 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use tamis_kernel::{
-    Activation, Aggregate, Axis, Calibration, Chain, Column, Comparison, Conv, EVENTS, Forest, ForestSpec,
-    HiddenBits, ImageLayer, IntChain, IntColumn, IntInput, Isa, Layer, Map, Missing, Node, Number, Pool,
-    Pooling, Readout, Tree, multiply_adds, multiply_adds_i16,
+    Activation, BranchTest, Chain, ChainRanges, Column, Combine, Conv, EVENTS, Forest, ForestNode,
+    ForestSpec, HiddenBits, ImageAxis, ImageLayer, IntChain, IntColumn, IntInput, Isa, Layer, Map, Missing,
+    Number, Pool, Pooling, Readout, Tree, multiply_adds, multiply_adds_i16,
 };
 
 const TURNS: usize = 201;
@@ -82,7 +82,7 @@ fn gathering(isa: Isa) {
     let (inputs, record_len) = (57, 114);
     let layers = layers(&[inputs, 1], Activation::None);
     let input = IntInput { low: -2048, high: 2047, scale: 1.0 / 4096.0, offset: 0.0 };
-    let calibration = Calibration { inputs: vec![input; inputs], hidden: Vec::new() };
+    let calibration = ChainRanges { inputs: vec![input; inputs], hidden: Vec::new() };
     let chain = Chain::with_isa(&layers, Readout::Outputs, isa).expect("a sound chain");
     let ints = IntChain::with_isa(&layers, Readout::Outputs, &calibration, HiddenBits::Sixteen, isa)
         .expect("a sound chain");
@@ -113,8 +113,8 @@ fn integers(isa: Isa, (name, widths, last, readout): Network) {
     let layers = layers(widths, last);
     let input = IntInput { low: -2048, high: 2047, scale: 1.0 / 4096.0, offset: 0.0 };
     let inputs = vec![input; widths[0]];
-    let hidden = Calibration::largest(&layers, &data(widths[0], 1).0).expect("a sound chain");
-    let calibration = Calibration { inputs, hidden };
+    let hidden = ChainRanges::largest(&layers, &data(widths[0], 1).0).expect("a sound chain");
+    let calibration = ChainRanges { inputs, hidden };
     let chain = Chain::with_isa(&layers, readout, isa).expect("a sound chain");
     let mut tile = chain.tile();
     let mut by_floats = || {
@@ -258,7 +258,7 @@ fn calorimeter() -> (Vec<ImageLayer>, Vec<Layer>) {
     let axes = |height, width, kernel, stride, before| {
         let axis = |size: usize| {
             let windows = (size + 2 * before - kernel) / stride + 1;
-            Axis { size, kernel, stride, dilation: 1, before, windows }
+            ImageAxis { size, kernel, stride, dilation: 1, before, windows }
         };
         [axis(height), axis(width)]
     };
@@ -287,11 +287,11 @@ fn trees(count: usize, depth: u32) -> ForestSpec {
     let node = |tree: usize, i: usize| {
         let at = tree * 2 * branches + i;
         if i >= branches {
-            return Node::Leaf { weights: vec![(0, number(at))] };
+            return ForestNode::Leaf { weights: vec![(0, number(at))] };
         }
-        Node::Branch {
+        ForestNode::Branch {
             input: (at * 31) % 57,
-            comparison: Comparison::Less,
+            comparison: BranchTest::Less,
             threshold: number(at + 1),
             missing: [Missing::Yes, Missing::No][at % 2],
             yes: 2 * i + 1,
@@ -300,5 +300,5 @@ fn trees(count: usize, depth: u32) -> ForestSpec {
     };
     let tree = |tree| Tree { nodes: (0..=2 * branches).map(|i| node(tree, i)).collect() };
     let trees = (0..count).map(tree).collect();
-    ForestSpec { inputs: 57, outputs: 1, trees, aggregate: Aggregate::Sum, base: Vec::new() }
+    ForestSpec { inputs: 57, outputs: 1, trees, aggregate: Combine::Sum, base: Vec::new() }
 }

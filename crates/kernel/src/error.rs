@@ -77,7 +77,7 @@ pub enum LayerFault {
     NotFinite,
     /// A number of an axis, or of channels, that is 0 or too large.
     #[error("its channels and the numbers of its axes are between 1 and {IMAGE_MAX}")]
-    Axis,
+    ImageAxis,
     /// Too many numbers.
     #[error("an image has at most {IMAGE_MAX} numbers, not {0}")]
     Image(usize),

@@ -60,13 +60,13 @@ pub use chain::{Chain, LAYERS_MAX, Layer, Readout, WIDTH_MAX};
 pub use dense::Activation;
 pub use error::{ChainError, LayerFault};
 pub use forest::{
-    Aggregate, Comparison, EQUALS_MAX, Forest, ForestError, ForestSpec, Missing, NODES_MAX, Node, TREES_MAX,
-    Tree, TreeFault, WEIGHTS_MAX,
+    BranchTest, Combine, EQUALS_MAX, Forest, ForestError, ForestNode, ForestSpec, Missing, NODES_MAX,
+    TREES_MAX, Tree, TreeFault, WEIGHTS_MAX,
 };
 pub use gather::{Column, Gather, Map, Number};
-pub use image::{Axis, Conv, IMAGE_MAX, ImageLayer, Pool, Pooling, READS_MAX};
+pub use image::{Conv, IMAGE_MAX, ImageAxis, ImageLayer, Pool, Pooling, READS_MAX};
 pub use int::{
-    Calibration, HiddenBits, IntChain, IntChainError, IntColumn, IntGather, IntInput, IntTile, Pairs,
+    ChainRanges, HiddenBits, IntChain, IntChainError, IntColumn, IntGather, IntInput, IntTile, Pairs,
 };
 pub use isa::{Isa, Loops, Vectors};
 pub use lanes::{EVENTS, Lanes, Tile};

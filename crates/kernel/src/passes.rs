@@ -107,10 +107,10 @@ pub(crate) fn mean_squared_error<S: Simd>(simd: S, x: &[Lanes], y: &[Lanes], out
 
 /// Makes every NaN the same NaN, so that scores can be compared bit by bit.
 #[inline(always)]
-pub(crate) fn settle<S: Simd>(simd: S, scores: &mut [Lanes], events: usize) {
+pub(crate) fn one_nan<S: Simd>(simd: S, scores: &mut [Lanes], events: usize) {
     for lanes in scores {
         for register in 0..events.div_ceil(S::LANES) {
-            let v = simd.settle(simd.load(lanes, register));
+            let v = simd.one_nan(simd.load(lanes, register));
             simd.store(lanes, register, v);
         }
     }

@@ -16,7 +16,7 @@ const TOLERANCE: &str = "1e-4";
 
 /// The three files of a bundle, in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BundleFiles {
+pub struct TrainedBundle {
     /// Text of `model.toml`.
     pub manifest: String,
     /// `weights.safetensors`.
@@ -25,7 +25,7 @@ pub struct BundleFiles {
     pub golden: Vec<u8>,
 }
 
-impl BundleFiles {
+impl TrainedBundle {
     /// Names and bytes. The manifest comes last: an interrupted write leaves a bundle that is refused, because its checksums do not fit.
     pub fn files(&self) -> [(&str, &[u8]); 3] {
         [(WEIGHTS_FILE, &self.weights), (GOLDEN_FILE, &self.golden), ("model.toml", self.manifest.as_bytes())]
@@ -33,7 +33,7 @@ impl BundleFiles {
 }
 
 /// Where a bundle came from.
-pub(crate) struct Provenance {
+pub(crate) struct TrainingRecord {
     /// Events that were learned from.
     pub events: usize,
     pub data: Vec<Used>,
@@ -63,8 +63,8 @@ pub(crate) fn assemble(
     inputs: &[Preprocessing],
     layers: &[Layer],
     golden: Golden,
-    provenance: &Provenance,
-) -> BundleFiles {
+    provenance: &TrainingRecord,
+) -> TrainedBundle {
     let mut tensors = Vec::new();
     for (k, (layer, pair)) in layers.iter().zip(recipe.layers.windows(2)).enumerate() {
         let (n, m) = (pair[0], pair[1]);
@@ -80,7 +80,7 @@ pub(crate) fn assemble(
         ("scores".into(), Numbers::new(&[golden.rows, outputs], golden.scores)),
     ]);
     let manifest = manifest(recipe, inputs, &sha256(&weights), &sha256(&golden), provenance);
-    BundleFiles { manifest, weights, golden }
+    TrainedBundle { manifest, weights, golden }
 }
 
 fn manifest(
@@ -88,7 +88,7 @@ fn manifest(
     inputs: &[Preprocessing],
     weights: &str,
     golden: &str,
-    provenance: &Provenance,
+    provenance: &TrainingRecord,
 ) -> String {
     let (architecture, output_activation) = match recipe.architecture {
         Architecture::Dense => ("dense", "softmax"),

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   recipe.toml --Recipe::parse--> Recipe --files()--> the caller loads them as Datasets
-//!                                    \--> train(recipe, datasets, progress) --> Outcome { bundle, AUC, cuts } --> BundleFiles::write
+//!                                    \--> train(recipe, datasets, progress) --> Trained { bundle, AUC, cuts } --> TrainedBundle::write
 //! ```
 //!
 //! No file is read here: the caller brings the bytes of the events, so that every source of events will do.
@@ -20,8 +20,8 @@ mod recipe;
 mod samples;
 mod train;
 
-pub use bundle::BundleFiles;
+pub use bundle::TrainedBundle;
 pub use error::TrainError;
 pub use recipe::Recipe;
 pub use samples::Dataset;
-pub use train::{Auc, Cut, Outcome, Progress, train};
+pub use train::{Auc, Trained, TrainingProgress, WorkingPoint, train};

@@ -34,7 +34,7 @@
 //! ```
 
 use tamis_event::Address;
-use tamis_form::{Complaint, Complaints, Fault, Mistakes, Placed, PlacedStr, Table, one_of};
+use tamis_form::{Complaint, Complaints, MistakeKind, Mistakes, Placed, PlacedStr, Table, one_of};
 use toml::de::DeTable;
 
 const KEYS: [&str; 17] = [
@@ -174,13 +174,13 @@ impl Recipe {
 type Read<T> = Result<T, Complaint>;
 
 fn wrong<T>(at: usize, message: impl Into<String>) -> Read<T> {
-    Err(Complaint::new(at, Fault::Value, message))
+    Err(Complaint::new(at, MistakeKind::Value, message))
 }
 
 fn read(text: &str, complaints: &mut Complaints) -> Option<Recipe> {
     let document = DeTable::parse(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
-        Complaint::new(at, Fault::Toml, error.message().replace('\n', "; "))
+        Complaint::new(at, MistakeKind::Toml, error.message().replace('\n', "; "))
     });
     let document = complaints.take(document)?;
     let table = Table::new("a recipe", &document);
@@ -346,7 +346,7 @@ impl Shape<'_> {
                 "a classifier has at least 2 outputs, one for every number of the last layer: {} outputs, but {last} numbers",
                 names.len()
             );
-            complaints.add(outputs.at, Fault::Value, message);
+            complaints.add(outputs.at, MistakeKind::Value, message);
         }
         let background = table.required("background", &format!("\"{}\"", names[0]));
         let background =
@@ -355,7 +355,7 @@ impl Shape<'_> {
         if let Some(at) = table.place_of("evaluate") {
             let message =
                 "[[evaluate]] is for autoencoders; a classifier is evaluated on its held-out events";
-            complaints.add(at, Fault::Key, message);
+            complaints.add(at, MistakeKind::Key, message);
         }
     }
 
@@ -363,16 +363,16 @@ impl Shape<'_> {
         let Self { table, layers, outputs, .. } = self;
         if layers.value.first() != layers.value.last() {
             let message = "an autoencoder is as wide at the end as at the beginning";
-            complaints.add(layers.at, Fault::Value, message);
+            complaints.add(layers.at, MistakeKind::Value, message);
         }
         if outputs.value.len() != 1 {
             let message = "an autoencoder has one output, the reconstruction error";
-            complaints.add(outputs.at, Fault::Value, message);
+            complaints.add(outputs.at, MistakeKind::Value, message);
         }
         for key in ["background", "balance"] {
             if let Some(at) = table.place_of(key) {
                 let message = format!("'{key}' is for classifiers; an autoencoder knows no classes");
-                complaints.add(at, Fault::Value, message);
+                complaints.add(at, MistakeKind::Value, message);
             }
         }
     }

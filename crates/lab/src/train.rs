@@ -14,7 +14,7 @@
 use std::collections::HashSet;
 
 use crate::augment::Symmetries;
-use crate::bundle::{BundleFiles, Golden, Provenance, Used, assemble, sha256};
+use crate::bundle::{Golden, TrainedBundle, TrainingRecord, Used, assemble, sha256};
 use crate::chain::{Batch, Chain};
 use crate::error::TrainError;
 use crate::metrics::{auc, efficiency, threshold};
@@ -35,7 +35,7 @@ const AUGMENT_STREAM: u64 = u64::MAX - 2;
 
 /// How far a training is. Reported after every batch.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Progress {
+pub struct TrainingProgress {
     /// Epochs that are complete.
     pub epoch: u32,
     /// Epochs in all.
@@ -50,9 +50,9 @@ pub struct Progress {
 
 /// What a training made.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Outcome {
+pub struct Trained {
     /// The bundle, to be written.
-    pub bundle: BundleFiles,
+    pub bundle: TrainedBundle,
     /// Events that were learned from.
     pub trained: usize,
     /// Events that were held out.
@@ -64,7 +64,7 @@ pub struct Outcome {
     /// Areas under the ROC curve on held-out events.
     pub auc: Vec<Auc>,
     /// Cuts on the scores for given background fractions.
-    pub cuts: Vec<Cut>,
+    pub cuts: Vec<WorkingPoint>,
 }
 
 /// One area under the ROC curve.
@@ -80,7 +80,7 @@ pub struct Auc {
 
 /// A cut `score > threshold`.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Cut {
+pub struct WorkingPoint {
     /// The score.
     pub output: String,
     /// Fraction of the held-out background that passes.
@@ -110,8 +110,8 @@ struct Split {
 pub fn train(
     recipe: &Recipe,
     datasets: &[Dataset],
-    progress: &mut dyn FnMut(&Progress),
-) -> Result<Outcome, TrainError> {
+    progress: &mut dyn FnMut(&TrainingProgress),
+) -> Result<Trained, TrainError> {
     let files = recipe.files();
     if files.len() != datasets.len() {
         return Err(TrainError::Datasets { wanted: files.len(), given: datasets.len() });
@@ -131,9 +131,9 @@ pub fn train(
     let trained = split.train.iter().map(Rows::len).sum();
     let held_out = split.held_out.iter().map(Rows::len).sum();
     let golden = golden(recipe, &steps, &chain, &split.held_out)?;
-    let provenance = Provenance { events: trained, data: split.data, metrics: metrics(&auc, &cuts) };
+    let provenance = TrainingRecord { events: trained, data: split.data, metrics: metrics(&auc, &cuts) };
     let bundle = assemble(recipe, &preprocessing, &chain.layers()?, golden, &provenance);
-    Ok(Outcome { bundle, trained, held_out, notes: split.notes, losses, auc, cuts })
+    Ok(Trained { bundle, trained, held_out, notes: split.notes, losses, auc, cuts })
 }
 
 fn load(recipe: &Recipe, files: &[&str], datasets: &[Dataset]) -> Result<Split, TrainError> {
@@ -228,7 +228,7 @@ fn run_epochs(
     recipe: &Recipe,
     batches: &mut Batches<'_>,
     chain: &mut Chain,
-    progress: &mut dyn FnMut(&Progress),
+    progress: &mut dyn FnMut(&TrainingProgress),
 ) -> Result<Vec<f64>, TrainError> {
     let mut order: Vec<u32> = (0..batches.events.len() as u32).collect();
     let mut random = Random::new(recipe.seed, ORDER_STREAM);
@@ -248,7 +248,7 @@ fn run_epochs(
             sum += loss * chosen.len() as f64;
             seen += chosen.len();
             let (epochs, batch) = (recipe.epochs, index + 1);
-            progress(&Progress { epoch, epochs, batch, batches: per_epoch, loss: sum / seen as f64 });
+            progress(&TrainingProgress { epoch, epochs, batch, batches: per_epoch, loss: sum / seen as f64 });
         }
         losses.push(sum / seen as f64);
     }
@@ -350,7 +350,7 @@ fn areas(recipe: &Recipe, kinds: &[Kind]) -> Vec<Auc> {
     areas
 }
 
-fn cuts(recipe: &Recipe, kinds: &[Kind]) -> Vec<Cut> {
+fn cuts(recipe: &Recipe, kinds: &[Kind]) -> Vec<WorkingPoint> {
     let background = match &recipe.background {
         Some(name) => kinds.iter().position(|kind| kind.name == *name).expect("the recipe was checked"),
         None => 0,
@@ -366,13 +366,13 @@ fn cuts(recipe: &Recipe, kinds: &[Kind]) -> Vec<Cut> {
                 kinds.iter().enumerate().filter(|&(kind, _)| kind != background).map(|(_, kind)| kind);
             let efficiencies =
                 others.map(|kind| (kind.name.clone(), efficiency(&kind.scores[index], threshold))).collect();
-            cuts.push(Cut { output: output.clone(), fraction, threshold, efficiencies });
+            cuts.push(WorkingPoint { output: output.clone(), fraction, threshold, efficiencies });
         }
     }
     cuts
 }
 
-fn metrics(areas: &[Auc], cuts: &[Cut]) -> Vec<(String, f64)> {
+fn metrics(areas: &[Auc], cuts: &[WorkingPoint]) -> Vec<(String, f64)> {
     let rounded = |value: f64| (value * 1e6).round() / 1e6;
     let areas = areas.iter().map(|area| match area.output == area.signal {
         true => (format!("auc.{}", area.output), rounded(area.value)),

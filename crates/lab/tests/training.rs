@@ -3,7 +3,7 @@
 
 use safetensors::SafeTensors;
 use tamis_event::Schema;
-use tamis_lab::{Dataset, Outcome, Recipe, TrainError, train};
+use tamis_lab::{Dataset, Recipe, TrainError, Trained, train};
 
 const SCHEMA: &str = r#"
 name = "toy"
@@ -76,7 +76,7 @@ fn toy() -> Dataset {
     Dataset { schema: Schema::parse(SCHEMA.as_bytes()).unwrap(), events }
 }
 
-fn run(recipe: &str) -> Result<Outcome, TrainError> {
+fn run(recipe: &str) -> Result<Trained, TrainError> {
     let recipe = Recipe::parse(recipe, "toy.toml").unwrap();
     let datasets = vec![toy(); recipe.files().len()];
     train(&recipe, &datasets, &mut |_| ())

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 /// A closed list of causes.
-pub trait Kind: Copy + Sized + 'static {
+pub trait Cause: Copy + Sized + 'static {
     /// Every cause, in the order of their counters.
     const ALL: &'static [Self];
     /// Index in [`Self::ALL`].
@@ -21,7 +21,7 @@ macro_rules! causes {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum $kind { $($(#[$cause_doc])* $cause),+ }
 
-        impl Kind for $kind {
+        impl Cause for $kind {
             const ALL: &'static [Self] = &[$(Self::$cause),+];
             fn index(self) -> usize {
                 self as usize
@@ -92,7 +92,7 @@ pub struct Counts<K> {
     kind: PhantomData<K>,
 }
 
-impl<K: Kind> Counts<K> {
+impl<K: Cause> Counts<K> {
     /// Adds `n` to a cause.
     pub fn add(&mut self, cause: K, n: u64) {
         self.counts[cause.index()] += n;
@@ -124,13 +124,13 @@ impl<K: Kind> Counts<K> {
     }
 }
 
-impl<K: Kind> Default for Counts<K> {
+impl<K: Cause> Default for Counts<K> {
     fn default() -> Self {
         Self { counts: vec![0; K::ALL.len()], kind: PhantomData }
     }
 }
 
-impl<K: Kind> fmt::Debug for Counts<K> {
+impl<K: Cause> fmt::Debug for Counts<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map()
             .entries(self.iter().filter(|&(_, n)| n > 0).map(|(cause, n)| (cause.name(), n)))
@@ -138,7 +138,7 @@ impl<K: Kind> fmt::Debug for Counts<K> {
     }
 }
 
-impl<K: Kind> Serialize for Counts<K> {
+impl<K: Cause> Serialize for Counts<K> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.counts.len()))?;
         for (cause, n) in self.iter() {

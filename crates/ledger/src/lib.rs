@@ -21,6 +21,6 @@ mod causes;
 mod latency;
 mod tally;
 
-pub use causes::{Corrupt, Counts, Dropped, Errored, Kind};
+pub use causes::{Cause, Corrupt, Counts, Dropped, Errored};
 pub use latency::{Latency, Quantiles};
 pub use tally::{FrameTally, Imbalance, LineTally, Storage, Tally};

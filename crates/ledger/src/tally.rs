@@ -243,7 +243,7 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Kind;
+    use crate::Cause;
 
     /// A tally in which every counter has a different value, so that a forgotten one shows.
     fn full() -> Tally {

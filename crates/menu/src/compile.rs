@@ -10,7 +10,7 @@ use crate::menu::{LineInfo, Menu, StreamInfo};
 use crate::pass_through::PassThrough;
 use crate::program::Program;
 use crate::threshold::{Threshold, thresholds};
-use tamis_form::{Complaint, Complaints, Fault, Mistake};
+use tamis_form::{Complaint, Complaints, Mistake, MistakeKind};
 
 /// A menu that is ready to decide: names are places, conditions are a program. Immutable and shared by all workers.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ impl Menu {
         if let Some(twice) = (1..scores.len()).find(|&k| scores[..k].contains(&scores[k])) {
             let message =
                 format!("two scores are called '{}'; give the models different names", scores[twice]);
-            return Err(wrong(vec![Complaint::new(0, Fault::Unknown, message)]));
+            return Err(wrong(vec![Complaint::new(0, MistakeKind::Unknown, message)]));
         }
         let mut lowering = Lowering::new(schema, Scores::Known(scores));
         let (conditions, warnings) = self.lower(&mut lowering).map_err(wrong)?;

@@ -26,7 +26,7 @@ use crate::compile::CompiledMenu;
 use crate::kernels::{self, Bits, Input, LANES, Lanes, TILE, TILE_WORDS};
 use crate::lottery::{self, Lottery};
 use crate::pieces::{Cursor, Found, Piece};
-use crate::program::{Operand, Step};
+use crate::program::{Instruction, Operand};
 
 /// Events of a tile up to which each is drawn by itself, instead of all of them together.
 const DRAWN_ONE_BY_ONE_MAX: usize = TILE / 4;
@@ -277,73 +277,75 @@ impl Scratch {
     }
 
     #[inline(always)]
-    fn run(&mut self, step: &Step, block: &Block, scores: &ScoreTable, tile: Tile) {
+    fn run(&mut self, step: &Instruction, block: &Block, scores: &ScoreTable, tile: Tile) {
         match *step {
-            Step::Load { into, element } => {
+            Instruction::Load { into, element } => {
                 let out = self.columns[into].as_flattened_mut();
                 for piece in &self.pieces {
                     kernels::load(&mut out[piece.tile()], piece.records(block), block.stride(), element);
                 }
             }
-            Step::Physical { into, sum, scale, offset } => {
+            Instruction::Physical { into, sum, scale, offset } => {
                 let out = self.columns[into].as_flattened_mut();
                 kernels::physical(out, self.found.sum(sum), scale, offset);
             }
-            Step::Score { into, score } => {
+            Instruction::Score { into, score } => {
                 let values = &scores.column(score)[tile.start..][..tile.events];
                 kernels::widen(self.columns[into].as_flattened_mut(), values);
             }
-            Step::Absolute { into, of } => {
+            Instruction::Absolute { into, of } => {
                 self.write(
                     into,
                     #[inline(always)]
                     |scratch, out| kernels::absolute(out, scratch.column(of)),
                 );
             }
-            Step::Negate { into, of } => {
+            Instruction::Negate { into, of } => {
                 self.write(
                     into,
                     #[inline(always)]
                     |scratch, out| kernels::negate(out, scratch.column(of)),
                 );
             }
-            Step::Single { into, of } => {
+            Instruction::Single { into, of } => {
                 self.write(
                     into,
                     #[inline(always)]
                     |scratch, out| kernels::single(out, scratch.column(of)),
                 );
             }
-            Step::Combine { into, arithmetic, a, b } => self.write(
+            Instruction::Combine { into, arithmetic, a, b } => self.write(
                 into,
                 #[inline(always)]
                 |scratch, out| {
                     kernels::combine(out, arithmetic, scratch.input(a), scratch.input(b));
                 },
             ),
-            Step::Count { into, ref of } => self.write(
+            Instruction::Count { into, ref of } => self.write(
                 into,
                 #[inline(always)]
                 |scratch, out| {
                     kernels::count(out, &scratch.masks, of);
                 },
             ),
-            Step::Truth { into, value } => self.masks[into] = [if value { u64::MAX } else { 0 }; TILE_WORDS],
-            Step::Within { into, cut } => self.masks[into] = self.found.passing(cut),
-            Step::Counted { into, ref of, low, high } => {
+            Instruction::Truth { into, value } => {
+                self.masks[into] = [if value { u64::MAX } else { 0 }; TILE_WORDS]
+            }
+            Instruction::Within { into, cut } => self.masks[into] = self.found.passing(cut),
+            Instruction::Counted { into, ref of, low, high } => {
                 self.masks[into] = kernels::counted(&self.masks, of, low, high);
             }
-            Step::Compare { into, comparison, a, b } => {
+            Instruction::Compare { into, comparison, a, b } => {
                 self.masks[into] = kernels::compare(comparison, self.input(a), self.input(b));
             }
-            Step::And { into, a, b } => {
+            Instruction::And { into, a, b } => {
                 self.masks[into] = std::array::from_fn(|word| self.masks[a][word] & self.masks[b][word]);
             }
-            Step::Or { into, a, b } => {
+            Instruction::Or { into, a, b } => {
                 self.masks[into] = std::array::from_fn(|word| self.masks[a][word] | self.masks[b][word]);
             }
-            Step::Not { into, of } => self.masks[into] = self.masks[of].map(|word| !word),
-            Step::Draw { into, lottery } => {
+            Instruction::Not { into, of } => self.masks[into] = self.masks[of].map(|word| !word),
+            Instruction::Draw { into, lottery } => {
                 self.masks[into] = self.draw(lottery, block.run(), [u64::MAX; TILE_WORDS]);
             }
         }

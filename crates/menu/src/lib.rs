@@ -62,5 +62,5 @@ pub use decider::Decider;
 pub use error::MenuErrors;
 pub use menu::{ERROR_STREAM, LineInfo, Menu, ModelRef, StreamInfo};
 pub use pass_through::PassThrough;
-pub use tamis_form::{Fault, Mistake};
+pub use tamis_form::{Mistake, MistakeKind};
 pub use threshold::Threshold;

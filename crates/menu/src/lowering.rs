@@ -13,7 +13,7 @@ use crate::limits::OPERATIONS_MAX;
 use crate::lottery::Lottery;
 use crate::menu::ModelRef;
 use crate::number::Number;
-use tamis_form::{Complaint, Fault, quoted, suggestion};
+use tamis_form::{Complaint, MistakeKind, quoted, suggestion};
 
 /// Adds the conditions of a menu to one graph.
 #[derive(Debug)]
@@ -89,14 +89,14 @@ impl Value {
 type Lowered<T> = Result<T, Complaint>;
 
 fn mismatch<T>(at: usize, message: impl Into<String>) -> Lowered<T> {
-    Err(Complaint::new(at, Fault::Type, message))
+    Err(Complaint::new(at, MistakeKind::Type, message))
 }
 
 fn too_large(at: usize) -> impl Fn(TooLarge) -> Complaint {
     move |TooLarge| {
         let message =
             format!("the menu needs more than {OPERATIONS_MAX} operations; an array costs one per element");
-        Complaint::new(at, Fault::Limit, message)
+        Complaint::new(at, MistakeKind::Limit, message)
     }
 }
 
@@ -162,7 +162,7 @@ impl<'a> Lowering<'a> {
         let (at, _, range) =
             self.settled.iter().find(|(_, settled, _)| *settled == holds).or(self.settled.first())?;
         let what = if holds { "passes every event" } else { "can never pass" };
-        Some(Complaint::new(*at, Fault::Value, format!("the line {what}: {range}")))
+        Some(Complaint::new(*at, MistakeKind::Value, format!("the line {what}: {range}")))
     }
 
     fn value(&mut self, expr: &Expr) -> Lowered<Value> {
@@ -308,12 +308,12 @@ impl<'a> Lowering<'a> {
 
     fn combine(&mut self, at: usize, arithmetic: Arithmetic, a: Number, b: Number) -> Lowered<Number> {
         if arithmetic == Arithmetic::Div && b.is_literal() && self.graph.constant(b) == Some(0.0) {
-            return Err(Complaint::new(at, Fault::Value, "this divides by zero"));
+            return Err(Complaint::new(at, MistakeKind::Value, "this divides by zero"));
         }
         let result = self.graph.calculate(arithmetic, a, b).map_err(too_large(at))?;
         match self.graph.constant(result) {
             Some(value) if !value.is_finite() && a.is_literal() && b.is_literal() => {
-                Err(Complaint::new(at, Fault::Value, "the result is too large a number"))
+                Err(Complaint::new(at, MistakeKind::Value, "the result is too large a number"))
             }
             _ => Ok(result),
         }
@@ -389,7 +389,7 @@ impl<'a> Lowering<'a> {
             (Some(_), Some(_)) => {
                 let message =
                     format!("{} is both a field and a score; give the model another name", quoted(name));
-                Err(Complaint::new(at, Fault::Unknown, message))
+                Err(Complaint::new(at, MistakeKind::Unknown, message))
             }
             (None, None) if self.scores.may_have(name) => {
                 self.graph.score_number(0).map(Value::Number).map_err(too_large(at))
@@ -401,14 +401,14 @@ impl<'a> Lowering<'a> {
     fn field(&mut self, at: usize, field: &Field, index: Option<usize>) -> Lowered<Value> {
         if field.role == Role::Truth {
             let message = format!("'{}' is simulation truth; a menu that reads it would cheat", field.name);
-            return Err(Complaint::new(at, Fault::Truth, message));
+            return Err(Complaint::new(at, MistakeKind::Truth, message));
         }
         match (field.len, index) {
             (None, None) => self.element(at, field.element(0)).map(Value::Number),
             (None, Some(_)) => mismatch(at, format!("'{}' is one number; leave the index out", field.name)),
             (Some(len), Some(index)) if index >= len => {
                 let message = format!("'{}' has {len} elements, 0 to {}", field.name, len - 1);
-                Err(Complaint::new(at, Fault::Unknown, message))
+                Err(Complaint::new(at, MistakeKind::Unknown, message))
             }
             (Some(_), Some(index)) => self.element(at, field.element(index)).map(Value::Number),
             (Some(len), None) => {
@@ -440,7 +440,7 @@ impl<'a> Lowering<'a> {
         } else {
             format!("no score {}; model '{model}' gives {}", quoted(name), outputs.join(", "))
         };
-        Complaint::new(at, Fault::Unknown, message)
+        Complaint::new(at, MistakeKind::Unknown, message)
     }
 }
 

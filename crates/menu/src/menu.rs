@@ -11,7 +11,7 @@ use crate::limits::{
     FALLBACKS_MAX, FILE_BYTES_MAX, LINES_MAX, MODELS_MAX, NAME_BYTES_MAX, PRESCALE_MAX, STREAMS_MAX,
 };
 use crate::pass_through::PassThrough;
-use tamis_form::{Complaint, Complaints, Fault, quoted, suggestion};
+use tamis_form::{Complaint, Complaints, MistakeKind, quoted, suggestion};
 use tamis_form::{PlacedStr, Table};
 
 /// The stream of events that could not be decided. No line may write to it.
@@ -144,12 +144,12 @@ impl Menu {
 fn read(text: &str, place: &str, complaints: &mut Complaints) -> Option<Menu> {
     if text.len() > FILE_BYTES_MAX {
         let message = format!("the menu has {} bytes, at most {FILE_BYTES_MAX} (1 MiB)", text.len());
-        complaints.0.push(Complaint::new(0, Fault::Limit, message));
+        complaints.0.push(Complaint::new(0, MistakeKind::Limit, message));
         return None;
     }
     let document = DeTable::parse(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
-        Complaint::new(at, Fault::Toml, error.message().replace('\n', "; "))
+        Complaint::new(at, MistakeKind::Toml, error.message().replace('\n', "; "))
     });
     let document = complaints.take(document)?;
     let table = Table::new("a menu", &document);
@@ -165,7 +165,7 @@ fn read(text: &str, place: &str, complaints: &mut Complaints) -> Option<Menu> {
     let last = about.take(table.table("fallback", "the table [fallback]")).flatten();
     let pass_through = last.and_then(|table| PassThrough::read(&table, &streams, &mut about));
     if table.tables("line", "a line", LINES_MAX).is_ok_and(|tables| tables.is_empty()) {
-        own.0.push(Complaint::new(0, Fault::Key, "a menu needs at least one line; add a [[line]]"));
+        own.0.push(Complaint::new(0, MistakeKind::Key, "a menu needs at least one line; add a [[line]]"));
     }
     table.complain(&MENU_KEYS, own, complaints);
     complaints.0.extend(about.0);
@@ -197,7 +197,7 @@ fn fallback_of(model: &Table<'_>) -> Result<Vec<String>, Complaint> {
     let named = named.map(|placed| placed.value).unwrap_or_default();
     if let Some(extra) = named.get(FALLBACKS_MAX) {
         let message = format!("{} fallbacks of one model, at most {FALLBACKS_MAX}", named.len());
-        return Err(Complaint::new(extra.span.start, Fault::Limit, message));
+        return Err(Complaint::new(extra.span.start, MistakeKind::Limit, message));
     }
     Ok(named.into_iter().map(|bundle| bundle.value.into()).collect())
 }
@@ -252,7 +252,11 @@ fn no_kind(word: &PlacedStr<'_>) -> Complaint {
     if hint.is_empty() {
         hint = format!("; kinds are {}", words.join(", "));
     }
-    Complaint::new(word.span.start, Fault::Unknown, format!("no kind {} of line{hint}", quoted(word.value)))
+    Complaint::new(
+        word.span.start,
+        MistakeKind::Unknown,
+        format!("no kind {} of line{hint}", quoted(word.value)),
+    )
 }
 
 /// The streams of a menu.
@@ -269,7 +273,7 @@ impl Streams {
         let named = owner.strings("streams", example)?.ok_or_else(|| owner.missing("streams", example))?;
         if named.value.is_empty() {
             let message = format!("{} needs at least one stream, or its events go nowhere", owner.owner());
-            return Err(Complaint::new(named.at, Fault::Value, message));
+            return Err(Complaint::new(named.at, MistakeKind::Value, message));
         }
         let mut found = Vec::with_capacity(named.value.len());
         for name in named.value {
@@ -281,7 +285,7 @@ impl Streams {
             };
             if found.contains(&index) {
                 let message = format!("the stream {} is named twice", quoted(name.value));
-                return Err(Complaint::new(name.span.start, Fault::Value, message));
+                return Err(Complaint::new(name.span.start, MistakeKind::Value, message));
             }
             found.push(index);
         }
@@ -294,7 +298,11 @@ impl Streams {
         if hint.is_empty() {
             hint = "; add a [[stream]] of that name".into();
         }
-        Complaint::new(name.span.start, Fault::Unknown, format!("no stream {}{hint}", quoted(name.value)))
+        Complaint::new(
+            name.span.start,
+            MistakeKind::Unknown,
+            format!("no stream {}{hint}", quoted(name.value)),
+        )
     }
 }
 
@@ -308,7 +316,7 @@ fn rate_of(rate: &PlacedStr<'_>) -> Result<f64, Complaint> {
     RATE_UNITS.iter().find_map(number).ok_or_else(|| {
         let message =
             format!("'rate' must be a number above 0 with Hz, kHz, MHz or GHz, not {}", quoted(rate.value));
-        Complaint::new(rate.span.start, Fault::Value, message)
+        Complaint::new(rate.span.start, MistakeKind::Value, message)
     })
 }
 
@@ -327,7 +335,7 @@ impl Names {
         if name.value.contains('-') {
             let message =
                 "the name of a model must not contain '-': in an expression that is a minus; use '_'";
-            return Err(Complaint::new(name.span.start, Fault::Value, message));
+            return Err(Complaint::new(name.span.start, MistakeKind::Value, message));
         }
         self.add(name)
     }
@@ -336,7 +344,7 @@ impl Names {
         if name.value == ERROR_STREAM {
             let message =
                 "the stream 'error' is reserved for events that could not be decided; choose another name";
-            return Err(Complaint::new(name.span.start, Fault::Value, message));
+            return Err(Complaint::new(name.span.start, MistakeKind::Value, message));
         }
         self.add(name)
     }
@@ -348,11 +356,11 @@ impl Names {
             let shown = quoted(name.value);
             let message =
                 format!("the name of {what} must be 1 to {NAME_BYTES_MAX} of A-Z a-z 0-9 _ -, not {shown}");
-            return Err(Complaint::new(name.span.start, Fault::Value, message));
+            return Err(Complaint::new(name.span.start, MistakeKind::Value, message));
         }
         if !self.taken.insert(name.value.into()) {
             let message = format!("the name '{}' is taken; {what} needs a name of its own", name.value);
-            return Err(Complaint::new(name.span.start, Fault::Value, message));
+            return Err(Complaint::new(name.span.start, MistakeKind::Value, message));
         }
         Ok(name.value.into())
     }

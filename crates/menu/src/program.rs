@@ -35,7 +35,7 @@ pub(crate) enum Operand {
 
 /// One operation on a whole tile. Cuts and sums are those of the sieve, by their index.
 #[derive(Clone, Debug)]
-pub(crate) enum Step {
+pub(crate) enum Instruction {
     Load { into: Column, element: Element },
     Physical { into: Column, sum: usize, scale: f64, offset: f64 },
     Score { into: Column, score: usize },
@@ -57,7 +57,7 @@ pub(crate) enum Step {
 /// What is left to do for a line after the lines before it.
 #[derive(Debug)]
 pub(crate) struct Section {
-    pub(crate) steps: Vec<Step>,
+    pub(crate) steps: Vec<Instruction>,
     /// Where the line's condition is after these steps, until the next section runs.
     pub(crate) condition: Mask,
 }
@@ -153,7 +153,7 @@ impl Registers {
 
 struct Scheduler<'a> {
     graph: &'a Graph,
-    steps: Vec<Step>,
+    steps: Vec<Instruction>,
     /// Where the value of a node is, once it is computed.
     registers: Vec<Option<usize>>,
     /// Steps to come that read a node.
@@ -191,57 +191,63 @@ impl Scheduler<'_> {
             Node::Number(_) => unreachable!("a constant is an operand and has no register"),
             Node::Load(place) => self.load(into, self.graph.element(*place)),
             Node::Total(places) => self.total(into, places),
-            Node::Score(score) => Step::Score { into, score: *score },
-            Node::Absolute(of) => Step::Absolute { into, of: at(*of) },
-            Node::Negate(of) => Step::Negate { into, of: at(*of) },
-            Node::Single(of) => Step::Single { into, of: at(*of) },
-            Node::Combine(arithmetic, a, b) => {
-                Step::Combine { into, arithmetic: *arithmetic, a: self.operand(*a), b: self.operand(*b) }
-            }
-            Node::Count(of) => Step::Count { into, of: of.iter().map(|&id| at(id)).collect() },
-            Node::Truth(value) => Step::Truth { into, value: *value },
+            Node::Score(score) => Instruction::Score { into, score: *score },
+            Node::Absolute(of) => Instruction::Absolute { into, of: at(*of) },
+            Node::Negate(of) => Instruction::Negate { into, of: at(*of) },
+            Node::Single(of) => Instruction::Single { into, of: at(*of) },
+            Node::Combine(arithmetic, a, b) => Instruction::Combine {
+                into,
+                arithmetic: *arithmetic,
+                a: self.operand(*a),
+                b: self.operand(*b),
+            },
+            Node::Count(of) => Instruction::Count { into, of: of.iter().map(|&id| at(id)).collect() },
+            Node::Truth(value) => Instruction::Truth { into, value: *value },
             Node::Within(place, low, high) => self.within(into, self.graph.element(*place), *low, *high),
-            Node::Compare(comparison, a, b) => {
-                Step::Compare { into, comparison: *comparison, a: self.operand(*a), b: self.operand(*b) }
-            }
+            Node::Compare(comparison, a, b) => Instruction::Compare {
+                into,
+                comparison: *comparison,
+                a: self.operand(*a),
+                b: self.operand(*b),
+            },
             Node::Counted(of, low, high) => {
                 let of = of.iter().map(|&id| at(id)).collect();
-                Step::Counted { into, of, low: *low, high: *high }
+                Instruction::Counted { into, of, low: *low, high: *high }
             }
-            Node::And(a, b) => Step::And { into, a: at(*a), b: at(*b) },
-            Node::Or(a, b) => Step::Or { into, a: at(*a), b: at(*b) },
-            Node::Not(of) => Step::Not { into, of: at(*of) },
-            Node::Draw(lottery) => Step::Draw { into, lottery: *lottery },
+            Node::And(a, b) => Instruction::And { into, a: at(*a), b: at(*b) },
+            Node::Or(a, b) => Instruction::Or { into, a: at(*a), b: at(*b) },
+            Node::Not(of) => Instruction::Not { into, of: at(*of) },
+            Node::Draw(lottery) => Instruction::Draw { into, lottery: *lottery },
         };
         self.steps.push(step);
         self.registers[id.index()] = Some(into);
         node.for_each_operand(|operand| self.release(operand));
     }
 
-    fn load(&mut self, into: Column, element: Element) -> Step {
+    fn load(&mut self, into: Column, element: Element) -> Instruction {
         match integer(element) {
             Some(integer) if self.sums.len() < SUMS_MAX => self.physical(into, vec![integer], element),
-            _ => Step::Load { into, element },
+            _ => Instruction::Load { into, element },
         }
     }
 
-    fn total(&mut self, into: Column, places: &[usize]) -> Step {
+    fn total(&mut self, into: Column, places: &[usize]) -> Instruction {
         let elements = places.iter().map(|&place| self.graph.element(place));
         let terms = elements.filter_map(integer).collect();
         self.physical(into, terms, self.graph.element(places[0]))
     }
 
     /// The sum of `terms`, by the scale and offset of `element`.
-    fn physical(&mut self, into: Column, terms: Vec<Integer>, element: Element) -> Step {
+    fn physical(&mut self, into: Column, terms: Vec<Integer>, element: Element) -> Instruction {
         self.sums.push(terms);
         let Element { scale, offset, .. } = element;
-        Step::Physical { into, sum: self.sums.len() - 1, scale, offset }
+        Instruction::Physical { into, sum: self.sums.len() - 1, scale, offset }
     }
 
-    fn within(&mut self, into: Mask, element: Element, low: i32, high: i32) -> Step {
+    fn within(&mut self, into: Mask, element: Element, low: i32, high: i32) -> Instruction {
         let of = integer(element).expect("only integers are cut by their raw values");
         self.cuts.push(Cut { of, low, high });
-        Step::Within { into, cut: self.cuts.len() - 1 }
+        Instruction::Within { into, cut: self.cuts.len() - 1 }
     }
 
     fn registers_of(&mut self, node: &Node) -> &mut Registers {

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 use tamis_event::Schema;
-use tamis_menu::{Fault, Menu, MenuErrors, Mistake, limits};
+use tamis_menu::{Menu, MenuErrors, Mistake, MistakeKind, limits};
 
 const SCHEMA: &str = r#"
 name = "l1"
@@ -268,7 +268,11 @@ fn what_is_not_toml_has_a_place() {
         [("name = 'l1", (1, 11)), ("name = 'l1'\nname = 'l2'", (2, 1)), ("a = 1\n= 3", (2, 1))]
     {
         let error = error_of(text);
-        assert_eq!((error.fault(), (error.line(), error.column())), (Fault::Toml, place), "{text}: {error}");
+        assert_eq!(
+            (error.fault(), (error.line(), error.column())),
+            (MistakeKind::Toml, place),
+            "{text}: {error}"
+        );
     }
 }
 
@@ -327,7 +331,7 @@ fn limits_hold_at_the_edge() {
         menu(models, streams, lines + 1),
     ] {
         let error = error_of(&text);
-        assert_eq!(error.fault(), Fault::Limit, "{error}");
+        assert_eq!(error.fault(), MistakeKind::Limit, "{error}");
     }
     let ladder = |fallbacks: usize| {
         let model = format!("[[model]]\nname = 'a'\nbundle = ''\nfallback = {:?}\n", vec!["x"; fallbacks]);
@@ -338,7 +342,7 @@ fn limits_hold_at_the_edge() {
         (longest.model_rungs(), longest.rungs()),
         (limits::FALLBACKS_MAX + 1, limits::FALLBACKS_MAX + 1)
     );
-    assert_eq!(error_of(&ladder(limits::FALLBACKS_MAX + 1)).fault(), Fault::Limit);
+    assert_eq!(error_of(&ladder(limits::FALLBACKS_MAX + 1)).fault(), MistakeKind::Limit);
 }
 
 #[test]
@@ -359,7 +363,7 @@ fn limits_of_expressions_hold_at_the_edge() {
         parts(limits::EXPRESSION_NODES_MAX - 2),
     ] {
         let error = error_of(&with_condition(&too_much));
-        assert_eq!(error.fault(), Fault::Limit, "{error}");
+        assert_eq!(error.fault(), MistakeKind::Limit, "{error}");
     }
 }
 
@@ -371,7 +375,7 @@ fn the_limit_of_operations_holds_at_the_edge() {
     let schema = Schema::parse(schema.as_bytes()).unwrap();
     let compile = |when| Menu::parse(&with_condition(when), "m").unwrap().compile(&schema, &[]);
     assert!(compile("'count(x > 0) > 1'").is_ok());
-    assert_eq!(compile("'!(count(x > 0) > 1)'").unwrap_err().all()[0].fault(), Fault::Limit);
+    assert_eq!(compile("'!(count(x > 0) > 1)'").unwrap_err().all()[0].fault(), MistakeKind::Limit);
 }
 
 #[test]

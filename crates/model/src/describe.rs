@@ -40,7 +40,7 @@ pub struct Description {
     /// Multiplications, each with an addition, per event.
     pub multiply_adds: u64,
     /// What it takes.
-    pub memory: Memory,
+    pub memory: MemoryUse,
     /// What it must reproduce before it is used.
     pub golden: GoldenInfo,
     /// What the engines of fewer bits know of it, if it was calibrated.
@@ -75,7 +75,7 @@ pub struct LayerInfo {
 
 /// Bytes that a model takes.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub struct Memory {
+pub struct MemoryUse {
     /// Of the files.
     pub files: u64,
     /// Of the parameters, shared by all workers.
@@ -115,7 +115,7 @@ impl Bundle {
             layers,
             parameters,
             multiply_adds: self.multiply_adds(),
-            memory: Memory {
+            memory: MemoryUse {
                 files: self.bytes(),
                 parameters: parameters * number,
                 per_worker: rows * graph.widest_step() as u64 * number,

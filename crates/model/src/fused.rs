@@ -29,7 +29,7 @@ pub(crate) enum Fused {
 impl Fused {
     /// Compiles a graph, or names the first part of it that the kernels do not know.
     pub fn new(graph: &Graph) -> Result<Self, String> {
-        if graph.steps().any(|step| matches!(step.kernel, Some(KernelOp::Forest))) {
+        if graph.steps().any(|step| matches!(step.kernel, Some(KernelOp::TreeEnsemble))) {
             return Self::Forest(Arc::new(FusedForest::new(graph)?)).check_outputs(graph);
         }
         let Network { images, layers, readout } = Network::read(graph)?;

@@ -171,7 +171,7 @@ impl Reader {
             KernelOp::Conv { .. }
             | KernelOp::MaxPool { .. }
             | KernelOp::AveragePool { .. }
-            | KernelOp::Forest => return Ok(false),
+            | KernelOp::TreeEnsemble => return Ok(false),
         }
         Ok(true)
     }
@@ -237,9 +237,9 @@ impl Reader {
     }
 }
 
-fn axis(axis: Axis) -> tamis_kernel::Axis {
+fn axis(axis: Axis) -> tamis_kernel::ImageAxis {
     let Axis { size, kernel, stride, dilation, begin, windows, .. } = axis;
-    tamis_kernel::Axis { size, kernel, stride, dilation, before: begin, windows }
+    tamis_kernel::ImageAxis { size, kernel, stride, dilation, before: begin, windows }
 }
 
 /// Does an operator go from so many numbers per event to so many? A value that is spread over more numbers is nothing that a layer does.
@@ -258,7 +258,7 @@ fn fits(operator: KernelOp, from: usize, to: usize) -> bool {
         KernelOp::Conv { .. }
         | KernelOp::MaxPool { .. }
         | KernelOp::AveragePool { .. }
-        | KernelOp::Forest => true,
+        | KernelOp::TreeEnsemble => true,
     }
 }
 

@@ -4,8 +4,8 @@
 #[cfg(test)]
 mod tests;
 
-use tamis_graph::{Aggregate, Choice, Forest, Graph, KernelOp, Kind, Link, Pair, Test, TreeNode};
-use tamis_kernel::{Column, Comparison, ForestSpec, Gather, Missing, Node, Tile, Tree};
+use tamis_graph::{Aggregate, ClassRule, Graph, KernelOp, Kind, Link, Pair, Test, TreeEnsemble, TreeNode};
+use tamis_kernel::{BranchTest, Column, ForestNode, ForestSpec, Gather, Missing, Tile, Tree};
 
 use crate::fused::FloatRoom;
 use crate::fused_chain::cut_to_integers;
@@ -15,7 +15,7 @@ use crate::fused_chain::cut_to_integers;
 pub(crate) struct FusedForest {
     kernel: tamis_kernel::Forest,
     pair: Pair,
-    choice: Option<Choice>,
+    choice: Option<ClassRule>,
     /// What stands for each class.
     labels: Vec<f32>,
     /// Is a logistic function or a softmax still to be applied to two scores made of one?
@@ -40,7 +40,7 @@ impl FusedForest {
         if input.kind != Kind::Float {
             return Err(cut_to_integers(input));
         }
-        let mut found: Option<&Forest> = None;
+        let mut found: Option<&TreeEnsemble> = None;
         // What is known of values: the input is value 0.
         let mut known: Vec<(usize, Option<Given>)> = vec![(0, None)];
         for step in graph.steps() {
@@ -50,7 +50,7 @@ impl FusedForest {
                 (Some(KernelOp::Identity), Some(role), _) => {
                     known.extend(step.makes.map(|made| (made, role)));
                 }
-                (Some(KernelOp::Forest), Some(None), Some(forest)) if found.is_none() => {
+                (Some(KernelOp::TreeEnsemble), Some(None), Some(forest)) if found.is_none() => {
                     found = Some(forest);
                     let roles: &[Given] = if forest.choice().is_some() {
                         &[Given::Class, Given::Scores]
@@ -73,7 +73,7 @@ impl FusedForest {
         let (Some(forest), Some(outputs)) = (found, outputs) else {
             return Err("an output is neither the class nor the scores of its forest".into());
         };
-        let chooses = forest.choice() == Some(Choice::Largest) && outputs.contains(&Given::Class);
+        let chooses = forest.choice() == Some(ClassRule::Largest) && outputs.contains(&Given::Class);
         if chooses && !forest.names_all() {
             return Err(
                 "the class is chosen among those that its leaves name, which the fused kernels do not know"
@@ -197,7 +197,7 @@ impl FusedForest {
     /// The label of the class that what the trees gave stands for.
     fn class(&self, raw: &[f32]) -> f32 {
         let index = match self.choice {
-            Some(Choice::Above { output, threshold }) => usize::from(raw[output as usize] > threshold),
+            Some(ClassRule::Above { output, threshold }) => usize::from(raw[output as usize] > threshold),
             _ => (1..raw.len()).fold(0, |best, index| if raw[index] > raw[best] { index } else { best }),
         };
         self.labels[index]
@@ -205,7 +205,7 @@ impl FusedForest {
 }
 
 /// What stands for each class: its label, or its index where the graph has no labels.
-fn labels(forest: &Forest) -> Vec<f32> {
+fn labels(forest: &TreeEnsemble) -> Vec<f32> {
     match forest.labels() {
         Some(labels) => labels.iter().map(|&label| label as f32).collect(),
         None => (0..forest.scores()).map(|class| class as f32).collect(),
@@ -213,7 +213,7 @@ fn labels(forest: &Forest) -> Vec<f32> {
 }
 
 /// The trees, without what follows them.
-fn spec(forest: &Forest) -> Result<ForestSpec, String> {
+fn spec(forest: &TreeEnsemble) -> Result<ForestSpec, String> {
     if matches!(forest.link(), Link::SoftmaxZero | Link::Probit) {
         return Err(format!("the link {:?} is none that the fused kernels know", forest.link()));
     }
@@ -223,17 +223,17 @@ fn spec(forest: &Forest) -> Result<ForestSpec, String> {
         outputs: forest.outputs(),
         trees,
         aggregate: match forest.aggregate() {
-            Aggregate::Sum => tamis_kernel::Aggregate::Sum,
-            Aggregate::Average => tamis_kernel::Aggregate::Average,
-            Aggregate::Min => tamis_kernel::Aggregate::Min,
-            Aggregate::Max => tamis_kernel::Aggregate::Max,
+            Aggregate::Sum => tamis_kernel::Combine::Sum,
+            Aggregate::Average => tamis_kernel::Combine::Average,
+            Aggregate::Min => tamis_kernel::Combine::Min,
+            Aggregate::Max => tamis_kernel::Combine::Max,
         },
         base: forest.base().to_vec(),
     })
 }
 
 /// One tree with its nodes renumbered from the root on: the root is 0, and every node stands behind its parent.
-fn tree(forest: &Forest, index: usize) -> Tree {
+fn tree(forest: &TreeEnsemble, index: usize) -> Tree {
     let mut nodes = Vec::new();
     // Nodes of the forest in the order in which they are numbered anew.
     let mut order = vec![forest.roots()[index] as usize];
@@ -242,12 +242,12 @@ fn tree(forest: &Forest, index: usize) -> Tree {
             TreeNode::Split { feature, test, threshold, missing_first, first } => {
                 let yes = order.len();
                 order.extend([first as usize, first as usize + 1]);
-                Node::Branch {
+                ForestNode::Branch {
                     input: feature as usize,
                     comparison: match test {
-                        Test::AtMost => Comparison::LessOrEqual,
-                        Test::Below => Comparison::Less,
-                        Test::Equal => Comparison::Equal,
+                        Test::AtMost => BranchTest::LessOrEqual,
+                        Test::Below => BranchTest::Less,
+                        Test::Equal => BranchTest::Equal,
                     },
                     threshold,
                     missing: if missing_first { Missing::Yes } else { Missing::No },
@@ -257,7 +257,7 @@ fn tree(forest: &Forest, index: usize) -> Tree {
             }
             TreeNode::Leaf { from, to } => {
                 let weights = forest.weights()[from as usize..to as usize].iter();
-                Node::Leaf {
+                ForestNode::Leaf {
                     weights: weights.map(|weight| (weight.output as usize, weight.weight)).collect(),
                 }
             }

@@ -9,7 +9,7 @@
 
 use tamis_event::Dtype;
 use tamis_graph::Graph;
-use tamis_kernel::{Calibration, HiddenBits, IntChain, IntGather, IntInput, IntTile};
+use tamis_kernel::{ChainRanges, HiddenBits, IntChain, IntGather, IntInput, IntTile};
 
 use crate::calibration::{self, REMEDY};
 use crate::engine::Engine;
@@ -36,7 +36,7 @@ impl IntKernel {
         let section = calibration::check(graph, manifest, engine)?;
         let cells = cells(manifest, features)?;
         let (layers, readout) = dense(graph)?;
-        let calibration = Calibration {
+        let calibration = ChainRanges {
             inputs: cells.iter().map(|cell| cell.input).collect(),
             hidden: section.expected(&layers, bits),
         };

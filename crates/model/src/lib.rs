@@ -34,7 +34,7 @@ pub use bundle::Bundle;
 pub use calibration::{Calibration, Calibrator, Tolerance};
 pub use checks::GoldenCheck;
 pub use classifier::Model;
-pub use describe::{Description, GoldenInfo, InputInfo, LayerInfo, Memory};
+pub use describe::{Description, GoldenInfo, InputInfo, LayerInfo, MemoryUse};
 pub use engine::{Engine, EngineStatus, VectorUnit, engines};
 pub use error::{BindError, BundleError, BundleFault, UnknownEngine};
 pub use import::{BundleFiles, GoldenInputs, Import, ImportError};

@@ -10,7 +10,7 @@ use crate::{Disk, DiskFile, FileId};
 
 /// What happens at the operation that fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum DiskFault {
     /// It does nothing and reports this error of the operating system.
     Error(i32),
     /// A write writes half and says so: no error at all.
@@ -21,7 +21,7 @@ pub enum Fault {
     Interrupted,
 }
 
-impl Fault {
+impl DiskFault {
     /// One of each kind.
     pub const ALL: [Self; 5] =
         [Self::Error(EIO), Self::Error(ENOSPC), Self::Torn, Self::Short, Self::Interrupted];
@@ -66,14 +66,14 @@ struct Platter {
     names: BTreeMap<OsString, usize>,
     synced_names: BTreeMap<OsString, usize>,
     operations: usize,
-    fault: Option<(usize, Fault)>,
+    fault: Option<(usize, DiskFault)>,
     after_fault: usize,
     fired: bool,
 }
 
 impl Platter {
     /// Counts an operation; says what goes wrong with it.
-    fn operation(&mut self) -> Option<Fault> {
+    fn operation(&mut self) -> Option<DiskFault> {
         let number = self.operations;
         self.operations += 1;
         self.after_fault += usize::from(self.fired);
@@ -85,8 +85,8 @@ impl Platter {
     /// An operation that cannot be done by halves.
     fn whole_operation(&mut self) -> io::Result<()> {
         match self.operation() {
-            Some(Fault::Error(code)) => Err(io::Error::from_raw_os_error(code)),
-            Some(Fault::Torn) => Err(io::Error::from_raw_os_error(EIO)),
+            Some(DiskFault::Error(code)) => Err(io::Error::from_raw_os_error(code)),
+            Some(DiskFault::Torn) => Err(io::Error::from_raw_os_error(EIO)),
             _ => Ok(()),
         }
     }
@@ -94,11 +94,11 @@ impl Platter {
 
 /// The folder `memory`.
 #[derive(Clone, Debug, Default)]
-pub struct Memory(Arc<Mutex<Platter>>);
+pub struct MemoryDisk(Arc<Mutex<Platter>>);
 
-impl Memory {
+impl MemoryDisk {
     /// A disk whose operation number `at` goes wrong.
-    pub fn failing(at: usize, fault: Fault) -> Self {
+    pub fn failing(at: usize, fault: DiskFault) -> Self {
         let memory = Self::default();
         memory.lock().fault = Some((at, fault));
         memory
@@ -148,7 +148,7 @@ impl Memory {
 }
 
 struct MemoryFile {
-    memory: Memory,
+    memory: MemoryDisk,
     number: usize,
 }
 
@@ -158,12 +158,12 @@ impl DiskFile for MemoryFile {
         let fault = platter.operation();
         let part = match fault {
             None => bytes,
-            Some(Fault::Error(code)) => return Err(io::Error::from_raw_os_error(code)),
-            Some(Fault::Interrupted) => return Err(io::ErrorKind::Interrupted.into()),
-            Some(Fault::Short | Fault::Torn) => &bytes[..bytes.len().div_ceil(2)],
+            Some(DiskFault::Error(code)) => return Err(io::Error::from_raw_os_error(code)),
+            Some(DiskFault::Interrupted) => return Err(io::ErrorKind::Interrupted.into()),
+            Some(DiskFault::Short | DiskFault::Torn) => &bytes[..bytes.len().div_ceil(2)],
         };
         platter.files[self.number].data.extend_from_slice(part);
-        if fault == Some(Fault::Torn) { Err(io::Error::from_raw_os_error(EIO)) } else { Ok(part.len()) }
+        if fault == Some(DiskFault::Torn) { Err(io::Error::from_raw_os_error(EIO)) } else { Ok(part.len()) }
     }
 
     fn overwrite(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
@@ -192,7 +192,7 @@ impl DiskFile for MemoryFile {
     }
 }
 
-impl Disk for Memory {
+impl Disk for MemoryDisk {
     fn create(&self, name: &OsStr) -> io::Result<Arc<dyn DiskFile>> {
         let mut platter = self.lock();
         platter.whole_operation()?;

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use tamis_part::memory::{Fault, Lost, Memory};
+use tamis_part::memory::{DiskFault, Lost, MemoryDisk};
 use tamis_part::{Disk, Existing, Folder, PartFile, is_being_written};
 
 const BYTES: [&[u8]; 3] = [b"one of three,", b"", b"and the rest, which is longer"];
@@ -23,12 +23,12 @@ fn write(disk: Arc<dyn Disk>, durable: bool) -> std::io::Result<()> {
 
 #[test]
 fn whatever_fails_a_final_name_stands_for_all_the_bytes() {
-    let calm = Memory::default();
+    let calm = MemoryDisk::default();
     write(Arc::new(calm.clone()), true).unwrap();
     let whole = b"two of three,and the rest, which is longer.".to_vec();
     let name = OsString::from("whole");
-    for (k, fault) in (0..calm.operations()).flat_map(|k| Fault::ALL.map(|fault| (k, fault))) {
-        let memory = Memory::failing(k, fault);
+    for (k, fault) in (0..calm.operations()).flat_map(|k| DiskFault::ALL.map(|fault| (k, fault))) {
+        let memory = MemoryDisk::failing(k, fault);
         let result = write(Arc::new(memory.clone()), true);
         assert_eq!(result.is_ok(), fault.is_harmless(), "{fault:?} at operation {k}");
         assert!(result.is_ok() || memory.operations_after_fault() == 0, "{fault:?} at operation {k}");
@@ -43,7 +43,7 @@ fn whatever_fails_a_final_name_stands_for_all_the_bytes() {
         }
     }
     // What need not be durable syncs nothing but what it was told to.
-    let quick = Memory::default();
+    let quick = MemoryDisk::default();
     write(Arc::new(quick.clone()), false).unwrap();
     assert_eq!(quick.operations(), calm.operations() - 2);
 }

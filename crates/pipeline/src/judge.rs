@@ -17,11 +17,11 @@ use tamis_ledger::{Errored, Tally};
 use tamis_menu::{CompiledMenu, Decider};
 
 use crate::ladder::{Choice, DeviceLoss};
-use crate::scoring::{Failed, Failure, IsLate, Scoring};
+use crate::scoring::{Failed, IsLate, Scoring, Undecided};
 
 /// Which decision this is, for every record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Provenance {
+pub struct Stamp {
     /// Schema of the events.
     pub schema_id: u64,
     /// First 8 bytes of the SHA-256 over the models in use, 0 without a model.
@@ -32,7 +32,7 @@ pub struct Provenance {
 
 /// Where one record stands among the records of a block, and who gets it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct Kept {
     /// Index of the event in its block.
     pub event: usize,
     /// First byte in the buffer of records.
@@ -54,7 +54,7 @@ pub struct Judge {
     scoring: Scoring,
     decider: Decider,
     menu: Arc<CompiledMenu>,
-    provenance: Provenance,
+    stamp: Stamp,
     /// Bit per event: no model could score it, and yet it is stored.
     saved: Vec<u64>,
     /// Scratch for one event's line words.
@@ -63,7 +63,7 @@ pub struct Judge {
 
 impl std::fmt::Debug for Judge {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Judge").field("provenance", &self.provenance).finish_non_exhaustive()
+        f.debug_struct("Judge").field("stamp", &self.stamp).finish_non_exhaustive()
     }
 }
 
@@ -72,17 +72,12 @@ impl Judge {
     ///
     /// # Panics
     /// If the models have more or fewer rungs than the menu: the caller's plan is wrong.
-    pub fn new(
-        models: Vec<Vec<Choice>>,
-        menu: Arc<CompiledMenu>,
-        provenance: Provenance,
-        batch: usize,
-    ) -> Self {
+    pub fn new(models: Vec<Vec<Choice>>, menu: Arc<CompiledMenu>, stamp: Stamp, batch: usize) -> Self {
         let words = (vec![0; menu.words()], vec![0; menu.words()]);
         let scoring = Scoring::new(models, batch);
         assert_eq!(scoring.scored().len(), menu.model_rungs(), "as many rungs as the menu has");
         let decider = Decider::new(menu.clone(), batch);
-        Self { scoring, decider, menu, provenance, saved: vec![0; batch.div_ceil(64)], words }
+        Self { scoring, decider, menu, stamp, saved: vec![0; batch.div_ceil(64)], words }
     }
 
     /// Decides every event of a block. `is_late` is asked now and then; once it says yes, the events that have no scores yet go to the last rung.
@@ -134,7 +129,7 @@ impl Judge {
     }
 
     /// Why events could not be decided so far: the first reason of each model and rung.
-    pub fn failures(&self) -> &[Failure] {
+    pub fn failures(&self) -> &[Undecided] {
         &self.scoring.failures
     }
 
@@ -145,7 +140,7 @@ impl Judge {
         block: &Block,
         message: String,
         records: &mut Vec<u8>,
-        entries: &mut Vec<Entry>,
+        entries: &mut Vec<Kept>,
         tally: &mut Tally,
     ) {
         self.scoring.undecided(block, message);
@@ -164,7 +159,7 @@ impl Judge {
             let len =
                 record::append(header, &words, &words, scores.iter().copied(), block.event(event).2, records);
             let streams = 1 << self.menu.streams().len();
-            entries.push(Entry {
+            entries.push(Kept {
                 event,
                 start,
                 len,
@@ -182,7 +177,7 @@ impl Judge {
 
     /// Appends a record for every event of the last block that is stored, because a line kept it or it could not be decided, in the order of the
     /// block.
-    pub fn keep(&mut self, block: &Block, records: &mut Vec<u8>, entries: &mut Vec<Entry>) {
+    pub fn keep(&mut self, block: &Block, records: &mut Vec<u8>, entries: &mut Vec<Kept>) {
         let mut faults = self.scoring.faults.iter().copied().peekable();
         for word in 0..block.len().div_ceil(64) {
             let undecided = self.decider.undecided()[word];
@@ -203,7 +198,7 @@ impl Judge {
                 let (passed, kept) = (&self.words.0, &self.words.1);
                 let len = record::append(header, passed, kept, scores, block.event(event).2, records);
                 let (event_id, time_ns) = (header.event_id, header.time_ns);
-                entries.push(Entry { event, start, len, event_id, time_ns, streams });
+                entries.push(Kept { event, start, len, event_id, time_ns, streams });
             }
         }
     }
@@ -216,7 +211,7 @@ impl Judge {
 
     /// The vector unit, for engines whose bits depend on it.
     fn unit(&self, engine: u8) -> u8 {
-        if matches!(engine, record::FLEX | record::SEVERAL_ENGINES) { self.provenance.unit } else { 0 }
+        if matches!(engine, record::FLEX | record::SEVERAL_ENGINES) { self.stamp.unit } else { 0 }
     }
 
     /// What the record of an event says, whatever was decided.
@@ -226,8 +221,8 @@ impl Judge {
             event_id,
             time_ns: span.time_ns,
             menu_hash: self.menu.hash_prefix(),
-            model_hash: self.provenance.model_hash,
-            schema_id: self.provenance.schema_id,
+            model_hash: self.stamp.model_hash,
+            schema_id: self.stamp.schema_id,
             run: block.run(),
             segment: block.segment(),
             source_id: span.source,

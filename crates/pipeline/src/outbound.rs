@@ -4,10 +4,10 @@
 //! segments or runs, and send in turn, do not cut blocks short; what is kept leaves in the order in which it arrived.
 
 use tamis_event::{Block, CloseReason, Span};
-use tamis_ledger::{Corrupt, Dropped, Errored, Kind, LineTally, Tally};
+use tamis_ledger::{Cause, Corrupt, Dropped, Errored, LineTally, Tally};
 
 use crate::budget::Budget;
-use crate::{Entry, SegmentBooks, Share};
+use crate::{Kept, SegmentBooks, Share};
 
 /// Most segments in a block.
 pub(crate) const PARTS_MAX: usize = 64;
@@ -164,7 +164,7 @@ pub(crate) struct Outbound {
     pub(crate) seq: u64,
     pub(crate) close: Option<CloseReason>,
     pub(crate) records: Vec<u8>,
-    pub(crate) entries: Vec<Entry>,
+    pub(crate) entries: Vec<Kept>,
     pub(crate) admitted_ns: u64,
     /// Those from `used` on are there for their memory.
     books: Vec<SegmentBooks>,
@@ -202,12 +202,12 @@ impl Outbound {
 
     /// What so many events of so many segments may need. Buffers grow to the double at most.
     pub(crate) fn need(&self, events: usize, parts: usize, record: usize) -> usize {
-        2 * events * (record + size_of::<Entry>()) + parts * self.books_bytes()
+        2 * events * (record + size_of::<Kept>()) + parts * self.books_bytes()
     }
 
     /// Gives back what was obtained and not needed.
-    pub(crate) fn settle(&mut self, budget: &Budget) {
-        let entries = self.entries.capacity() * size_of::<Entry>();
+    pub(crate) fn give_back_spare(&mut self, budget: &Budget) {
+        let entries = self.entries.capacity() * size_of::<Kept>();
         let holds = self.records.capacity() + entries + self.books.len() * self.books_bytes();
         budget.release(self.held.saturating_sub(holds));
         self.held = self.held.min(holds);
@@ -236,7 +236,7 @@ impl Outbound {
     }
 
     /// Begins the books of a part with what arrived. Gives them, and where its records go.
-    pub(crate) fn open(&mut self, part: &Part) -> (&mut Tally, &mut Vec<u8>, &mut Vec<Entry>) {
+    pub(crate) fn open(&mut self, part: &Part) -> (&mut Tally, &mut Vec<u8>, &mut Vec<Kept>) {
         if self.used == self.books.len() {
             let (tally, streams) = (Tally::new(self.lines, self.rungs), vec![Share::default(); self.streams]);
             self.books.push(SegmentBooks { run: 0, segment: 0, tally, streams });

@@ -21,7 +21,7 @@ use crate::sequencer::{Sequencer, SequencerReport};
 use crate::worker::{Queues, Worker};
 use crate::writer::Writer;
 use crate::{
-    Choice, Clock, Control, Cpus, DeviceLoss, Failure, Judge, Limits, Pace, Progress, Provenance, Stage,
+    Choice, Clock, Control, Cpus, DeviceLoss, Judge, Limits, Pace, Progress, Stage, Stamp, Undecided,
 };
 
 /// Everything that a run is made of.
@@ -38,7 +38,7 @@ pub struct Setup<'a> {
     /// Storage: one sink per stream of the menu, in order, and one more for the error stream.
     pub sinks: Vec<Box<dyn Sink>>,
     /// For the records.
-    pub provenance: Provenance,
+    pub stamp: Stamp,
     /// Workers and batch.
     pub limits: Limits,
     /// How fast.
@@ -151,7 +151,7 @@ pub struct Outcome {
     /// The devices that workers lost, from the first event on.
     pub losses: Vec<DeviceLoss>,
     /// Why events could not be decided: the first reason of each model and rung.
-    pub failures: Vec<Failure>,
+    pub failures: Vec<Undecided>,
     /// Why the source ended before its end.
     pub source_error: Option<SourceError>,
     /// Stages that panicked: defects of this program.
@@ -187,7 +187,7 @@ impl Pipeline {
     /// # Panics
     /// If the numbers of models, rungs and sinks do not fit the limits and the menu: the caller's plan is wrong.
     pub fn new(setup: Setup<'_>) -> Self {
-        let Setup { source, schema, menu, models, sinks, provenance, limits, pace, .. } = setup;
+        let Setup { source, schema, menu, models, sinks, stamp, limits, pace, .. } = setup;
         let Setup { deadline, busy_poll, cpus, clock, control, .. } = setup;
         assert_eq!(models.len(), limits.workers(), "one set of models per worker");
         assert_eq!(sinks.len(), menu.streams().len() + 1, "one sink per stream and one for errors");
@@ -204,7 +204,7 @@ impl Pipeline {
 
         let outputs = limits.outbound_blocks(sinks.len());
         let (lines, rungs, streams) = (menu.lines().len(), menu.rungs(), sinks.len());
-        let judge = |models| Judge::new(models, menu.clone(), provenance, limits.batch());
+        let judge = |models| Judge::new(models, menu.clone(), stamp, limits.batch());
         let judges: Vec<Judge> = models.into_iter().map(judge).collect();
         let record = judges[0].record_len(schema.record_len());
         let block = Outbound::new(lines, rungs, sinks.len()).need(limits.batch(), PARTS_MAX, record);
@@ -390,7 +390,7 @@ impl Pipeline {
         let (mut storage, mut latencies, mut streams) =
             (Storage::default(), Latencies::default(), Vec::new());
         let mut losses: Vec<DeviceLoss> = Vec::new();
-        let mut failures: Vec<Failure> = Vec::new();
+        let mut failures: Vec<Undecided> = Vec::new();
         for (worker, _) in &mut self.workers {
             let own = worker.latency();
             latencies.wait.merge(&own.wait);

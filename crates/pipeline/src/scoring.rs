@@ -42,7 +42,7 @@ pub(crate) struct Failed {
 
 /// Why an event could not be decided: the first time that it happened to a model at a rung.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
+pub struct Undecided {
     /// Index in the menu of the model, or `None` if no model did it, but the menu's decision.
     pub model: Option<usize>,
     /// Rung of the ladder that the model was asked at.
@@ -73,7 +73,7 @@ pub(crate) struct Scoring {
     pub(crate) faults: Vec<Failed>,
     pub(crate) losses: Vec<DeviceLoss>,
     /// One for each model and rung, at most.
-    pub(crate) failures: Vec<Failure>,
+    pub(crate) failures: Vec<Undecided>,
     /// Events to score at the current rung: ranges, ascending, not adjacent.
     pending: Vec<Range<usize>>,
     /// Those of them that failed at it.
@@ -197,7 +197,7 @@ impl Scoring {
                         failures,
                         block,
                         event,
-                        Failure { model: Some(index), rung, cause, message, ..Failure::blank() },
+                        Undecided { model: Some(index), rung, cause, message, ..Undecided::blank() },
                     );
                 }
             };
@@ -223,7 +223,7 @@ impl Scoring {
 
     /// The decision on a block panicked: none of its events has a verdict.
     pub(crate) fn undecided(&mut self, block: &Block, message: String) {
-        let failure = Failure { message, ..Failure::blank() };
+        let failure = Undecided { message, ..Undecided::blank() };
         tell(&mut self.failures, block, 0, failure);
     }
 
@@ -234,7 +234,7 @@ impl Scoring {
     }
 }
 
-impl Failure {
+impl Undecided {
     fn blank() -> Self {
         let cause = Errored::Panic;
         Self { model: None, rung: 0, cause, run: 0, segment: 0, event_id: 0, message: String::new() }
@@ -242,10 +242,10 @@ impl Failure {
 }
 
 /// Keeps a failure if it is the first of its model and rung.
-fn tell(failures: &mut Vec<Failure>, block: &Block, event: usize, failure: Failure) {
+fn tell(failures: &mut Vec<Undecided>, block: &Block, event: usize, failure: Undecided) {
     if failures.iter().all(|known| (known.model, known.rung) != (failure.model, failure.rung)) {
         let (run, segment, event_id) = (block.run(), block.segment(), block.event(event).1);
-        failures.push(Failure { run, segment, event_id, ..failure });
+        failures.push(Undecided { run, segment, event_id, ..failure });
     }
 }
 

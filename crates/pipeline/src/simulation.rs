@@ -15,13 +15,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use tamis_event::record::{self, Record};
 use tamis_event::{Block, Defect, Schema};
-use tamis_ledger::{Corrupt, Errored, Kind, Tally};
+use tamis_ledger::{Cause, Corrupt, Errored, Tally};
 use tamis_menu::Menu;
 use tamis_port::{Classifier, ClassifierError, Sink};
 use tamis_sim::{FaultPlan, FaultRates, Faulted, GenOptions, Generator};
 
 use self::doubles::{Memory, Records, SimClock, Windows};
-use crate::{Choice, Control, Cpus, Limits, Outcome, Pace, Pipeline, Provenance, SegmentBooks, Setup};
+use crate::{Choice, Control, Cpus, Limits, Outcome, Pace, Pipeline, SegmentBooks, Setup, Stamp};
 
 const SCHEMA: &str = r#"
 name = "toy"
@@ -183,7 +183,7 @@ fn bench_of(
         menu,
         models: (0..case.workers).map(|_| models()).collect(),
         sinks: streams.iter().enumerate().map(sink).collect(),
-        provenance: Provenance { schema_id: schema.id(), model_hash: 7, unit: 2 },
+        stamp: Stamp { schema_id: schema.id(), model_hash: 7, unit: 2 },
         limits: Limits::new(case.workers, case.batch, schema.record_len()).unwrap().tight(),
         pace: case.pace,
         deadline: case.deadline,

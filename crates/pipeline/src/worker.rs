@@ -9,7 +9,7 @@ use tamis_ring::{Receiver, Sender, TryRecv};
 use crate::budget::Budget;
 use crate::guard::guarded;
 use crate::outbound::{Arrival, Inbound, Outbound, Part};
-use crate::{Clock, Control, DeviceLoss, Failure, Judge, Progress, Stage};
+use crate::{Clock, Control, DeviceLoss, Judge, Progress, Stage, Undecided};
 
 /// See the module's doc.
 #[derive(Debug)]
@@ -90,7 +90,7 @@ impl Worker {
     }
 
     /// Why it could not decide events.
-    pub(crate) fn failures(&self) -> &[Failure] {
+    pub(crate) fn failures(&self) -> &[Undecided] {
         self.judge.failures()
     }
 
@@ -190,7 +190,7 @@ impl Stage for Worker {
         };
         output.reset(&input);
         self.decide(&input, &mut output);
-        output.settle(&self.budget);
+        output.give_back_spare(&self.budget);
         #[cfg(test)]
         if let Some(tamper) = self.tamper {
             tamper(output.books_mut());

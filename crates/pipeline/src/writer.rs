@@ -96,7 +96,7 @@ impl Writer {
     }
 
     /// Books what the sink has stored by now, and after its failure everything else as failed.
-    fn settle(&mut self) {
+    fn book_sink(&mut self) {
         let told = |report: &SinkReport| (report.events, report.closed);
         let (events, closed) = self.call(|sink| told(sink.report())).unwrap_or(told(&self.report.sink));
         self.book_stored(closed);
@@ -174,7 +174,7 @@ impl Writer {
     pub(crate) fn close(&mut self) {
         if self.next.take().is_some() {
             self.attempt(|sink| sink.close());
-            self.settle();
+            self.book_sink();
             if let Some(report) = self.call(|sink| sink.report().clone()) {
                 self.report.sink = report;
             }
@@ -196,7 +196,7 @@ impl Stage for Writer {
                 let next = next.clone();
                 self.store(&block);
                 self.tick();
-                self.settle();
+                self.book_sink();
                 if let Some(budget) = &self.budget {
                     block.end(budget);
                 }

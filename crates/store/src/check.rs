@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::Path};
 use tamis_event::record::Record;
 
 use crate::{
-    Defect, Ending, ReadError,
+    Ending, Flaw, ReadError,
     limits::PROBLEMS_MAX,
     parse::{MessageFront, Statistics},
     reader::{next_item, open_scan},
@@ -20,14 +20,14 @@ pub struct Problem {
     /// Number of the decision record in the file, from 0, if the problem is one of a single record.
     pub record: Option<u64>,
     /// What is wrong.
-    pub defect: Defect,
+    pub flaw: Flaw,
 }
 
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.record {
-            Some(record) => write!(f, "byte {}, record {record}: {}", self.at, self.defect),
-            None => write!(f, "byte {}: {}", self.at, self.defect),
+            Some(record) => write!(f, "byte {}, record {record}: {}", self.at, self.flaw),
+            None => write!(f, "byte {}: {}", self.at, self.flaw),
         }
     }
 }
@@ -53,10 +53,10 @@ impl CheckReport {
         self.problem_count == 0
     }
 
-    fn add(&mut self, at: u64, record: Option<u64>, defect: Defect) {
+    fn add(&mut self, at: u64, record: Option<u64>, flaw: Flaw) {
         self.problem_count += 1;
         if self.problems.len() < PROBLEMS_MAX {
-            self.problems.push(Problem { at, record, defect });
+            self.problems.push(Problem { at, record, flaw });
         }
     }
 }
@@ -76,13 +76,13 @@ pub fn check(path: &Path) -> Result<CheckReport, ReadError> {
             Item::ChunkIndex { at, names } => {
                 checker.indexes += 1;
                 if !checker.chunks.contains(&names) {
-                    checker.report.add(at, None, Defect::Index { at: names });
+                    checker.report.add(at, None, Flaw::Index { at: names });
                 }
             }
             Item::Statistics { at, statistics } => checker.statistics = Some((at, statistics)),
-            Item::Defect { at, defect } => {
+            Item::Flaw { at, flaw } => {
                 checker.lost_a_chunk = true;
-                checker.report.add(at, None, defect);
+                checker.report.add(at, None, flaw);
             }
             Item::End(ending) => {
                 checker.report.attachments = scan.attachments.len() as u64;
@@ -107,24 +107,24 @@ impl Checker {
     fn message(&mut self, scan: &Scan, front: MessageFront, bytes: &[u8]) {
         let number = self.report.records;
         self.report.records += 1;
-        let mut wrong = |defect| self.report.add(scan.chunk_at, Some(number), defect);
+        let mut wrong = |flaw| self.report.add(scan.chunk_at, Some(number), flaw);
         // The channel stands in the first chunk: if that is lost, it was told, and nothing is known about the channel.
         let is_other = |channel| channel != front.channel;
         if scan.stream.as_ref().map_or(!self.lost_a_chunk, |stream| is_other(stream.channel)) {
-            wrong(Defect::Channel { channel: front.channel });
+            wrong(Flaw::Channel { channel: front.channel });
         }
         let found = front.sequence;
         if let Some(before) =
             self.last_sequence.replace(found).filter(|before| before.wrapping_add(1) != found)
         {
-            wrong(Defect::Sequence { before, found });
+            wrong(Flaw::Sequence { before, found });
         }
         match Record::parse(bytes) {
             Ok(record) if record.header().time_ns != front.time_ns => {
-                wrong(Defect::Time { indexed: front.time_ns, record: record.header().time_ns });
+                wrong(Flaw::Time { indexed: front.time_ns, record: record.header().time_ns });
             }
             Ok(_) => {}
-            Err(error) => wrong(Defect::Record(error)),
+            Err(error) => wrong(Flaw::Record(error)),
         }
     }
 
@@ -137,11 +137,11 @@ impl Checker {
                 ("chunks", self.indexes, self.report.chunks),
             ];
             for (what, stated, found) in counts.into_iter().filter(|(_, stated, found)| stated != found) {
-                self.report.add(at, None, Defect::Count { what, stated, found });
+                self.report.add(at, None, Flaw::Count { what, stated, found });
             }
         }
-        if let Ending::Torn { at, defect } = ending {
-            self.report.add(at, None, defect);
+        if let Ending::Torn { at, flaw } = ending {
+            self.report.add(at, None, flaw);
         }
         self.report
     }

@@ -6,7 +6,7 @@ use mcap::records::op;
 use zstd::bulk::Decompressor;
 
 use crate::{
-    Defect,
+    Flaw,
     limits::READ_CHUNK_BYTES_MAX,
     parse::{self, MessageFront},
     walk::split_front,
@@ -31,8 +31,8 @@ impl Chunk {
         Ok(Self { bytes: Vec::new(), next: 0, decompressor: Decompressor::new()? })
     }
 
-    /// Unpacks the body of a chunk record and checks it. A chunk with a defect holds nothing.
-    pub(crate) fn open(&mut self, body: &[u8]) -> Result<(), Defect> {
+    /// Unpacks the body of a chunk record and checks it. A chunk with a flaw holds nothing.
+    pub(crate) fn open(&mut self, body: &[u8]) -> Result<(), Flaw> {
         self.next = 0;
         self.bytes.clear();
         let unpacked = self.unpack(body);
@@ -42,11 +42,11 @@ impl Chunk {
         unpacked
     }
 
-    fn unpack(&mut self, body: &[u8]) -> Result<(), Defect> {
+    fn unpack(&mut self, body: &[u8]) -> Result<(), Flaw> {
         let packed = parse::chunk(body)?;
         let stated = packed.unpacked_len;
         if stated > READ_CHUNK_BYTES_MAX {
-            return Err(Defect::Oversize { opcode: op::CHUNK, bytes: stated, limit: READ_CHUNK_BYTES_MAX });
+            return Err(Flaw::Oversize { opcode: op::CHUNK, bytes: stated, limit: READ_CHUNK_BYTES_MAX });
         }
         match packed.compression {
             "" => self.bytes.extend_from_slice(packed.data),
@@ -54,23 +54,23 @@ impl Chunk {
                 self.bytes.reserve_exact(stated as usize);
                 self.decompressor
                     .decompress_to_buffer(packed.data, &mut self.bytes)
-                    .map_err(|error| Defect::Decompress { detail: error.to_string() })?;
+                    .map_err(|error| Flaw::Decompress { detail: error.to_string() })?;
             }
-            name => return Err(Defect::Compression { name: name.into() }),
+            name => return Err(Flaw::Compression { name: name.into() }),
         }
         let found = self.bytes.len() as u64;
         if found != stated {
-            return Err(Defect::ChunkSize { stated, found });
+            return Err(Flaw::ChunkSize { stated, found });
         }
         let (computed, stored) = (crc32fast::hash(&self.bytes), packed.crc);
         if stored != 0 && stored != computed {
-            return Err(Defect::ChunkCrc { stored, computed });
+            return Err(Flaw::ChunkCrc { stored, computed });
         }
         Ok(())
     }
 
-    /// The next record, `None` at the end. After a defect the chunk is at its end.
-    pub(crate) fn next(&mut self) -> Option<Result<Inner, Defect>> {
+    /// The next record, `None` at the end. After a flaw the chunk is at its end.
+    pub(crate) fn next(&mut self) -> Option<Result<Inner, Flaw>> {
         let rest = self.bytes.get(self.next..).filter(|rest| !rest.is_empty())?;
         let parsed = parse_inner(rest, self.next);
         self.next = match &parsed {
@@ -87,8 +87,8 @@ impl Chunk {
 }
 
 /// Reads the record at the start of `rest`, which stands at `at` in the chunk. Returns it and where it ends in the chunk.
-fn parse_inner(rest: &[u8], at: usize) -> Result<(Inner, usize), Defect> {
-    let cut = |needed: u64| Defect::Cut { needed, found: rest.len() as u64 };
+fn parse_inner(rest: &[u8], at: usize) -> Result<(Inner, usize), Flaw> {
+    let cut = |needed: u64| Flaw::Cut { needed, found: rest.len() as u64 };
     let (front, after) = rest.split_first_chunk().ok_or_else(|| cut(9))?;
     let (opcode, length) = split_front(*front);
     let body = usize::try_from(length)

@@ -3,10 +3,10 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use tamis_event::{Schema, record};
-use tamis_part::memory::{Content, Fault, Lost, Memory};
+use tamis_part::memory::{Content, DiskFault, Lost, MemoryDisk};
 use tamis_port::{Sink, SinkError, Stored};
 
-use crate::{Bundle, Durable, McapSink, Provenance, Reader, RecoverError, StreamPlan, recover};
+use crate::{Durable, McapSink, ModelArchive, Provenance, Reader, RecoverError, StreamPlan, recover};
 
 const EVENTS: u64 = 60;
 const TICK_NS: u64 = 10_000_000;
@@ -24,10 +24,10 @@ fn record_of(id: u64) -> Vec<u8> {
     bytes
 }
 
-fn sink_on(memory: &Memory, durable: Durable) -> McapSink {
+fn sink_on(memory: &MemoryDisk, durable: Durable) -> McapSink {
     let schema =
         Schema::parse(b"name = \"t\"\n[[field]]\nname = \"a\"\ndtype = \"u8\"\nlen = 60000\n").unwrap();
-    let models = vec![Bundle { name: "m".into(), choice: 0, tar: vec![7; 5000] }];
+    let models = vec![ModelArchive { name: "m".into(), choice: 0, tar: vec![7; 5000] }];
     let provenance =
         Arc::new(Provenance { schema, menu: "# menu".into(), models, metadata: BTreeMap::new() });
     let plan = StreamPlan {
@@ -42,7 +42,7 @@ fn sink_on(memory: &Memory, durable: Durable) -> McapSink {
 }
 
 /// A run of three files. Returns how it ended and how many records were acknowledged as written and as durable.
-fn run(memory: &Memory, durable: Durable, records: &[Vec<u8>]) -> (Result<(), SinkError>, u64, u64) {
+fn run(memory: &MemoryDisk, durable: Durable, records: &[Vec<u8>]) -> (Result<(), SinkError>, u64, u64) {
     let mut sink = sink_on(memory, durable);
     let mut result = Ok(());
     for (id, record) in (0..).zip(records) {
@@ -89,7 +89,7 @@ fn ids_in(folder: &Path, records: &[Vec<u8>]) -> Vec<u64> {
 }
 
 /// Writes out what is left.
-fn leave(memory: &Memory, folder: &Path, lost: Lost) {
+fn leave(memory: &MemoryDisk, folder: &Path, lost: Lost) {
     for (name, data) in memory.left_after(lost) {
         std::fs::write(folder.join(name), data).unwrap();
     }
@@ -99,14 +99,14 @@ fn leave(memory: &Memory, folder: &Path, lost: Lost) {
 fn every_operation_fails_once() {
     let records: Vec<_> = (0..EVENTS).map(record_of).collect();
     let durable = Durable::Every(Duration::from_millis(1));
-    let calm = Memory::default();
+    let calm = MemoryDisk::default();
     let (result, written, synced) = run(&calm, durable, &records);
     assert_eq!((result, written, synced), (Ok(()), EVENTS, EVENTS));
     let names: Vec<_> = calm.left_after(Lost::Process).into_keys().collect();
     assert_eq!(names, ["r-s-0001.mcap", "r-s-0002.mcap", "r-s-0003.mcap"]);
 
-    for (k, fault) in (0..calm.operations()).flat_map(|k| Fault::ALL.map(|fault| (k, fault))) {
-        let memory = Memory::failing(k, fault);
+    for (k, fault) in (0..calm.operations()).flat_map(|k| DiskFault::ALL.map(|fault| (k, fault))) {
+        let memory = MemoryDisk::failing(k, fault);
         let (result, written, synced) = run(&memory, durable, &records);
         if fault.is_harmless() {
             assert_eq!(result, Ok(()), "{fault:?} at operation {k}");
@@ -132,7 +132,7 @@ fn every_operation_fails_once() {
 fn never_means_no_sync_and_close_means_one_per_file() {
     let records: Vec<_> = (0..EVENTS).map(record_of).collect();
     for (durable, promised) in [(Durable::Never, 0), (Durable::Close, EVENTS)] {
-        let memory = Memory::default();
+        let memory = MemoryDisk::default();
         let (result, written, synced) = run(&memory, durable, &records);
         assert_eq!((result, written, synced), (Ok(()), EVENTS, promised), "{durable}");
         let names = memory.left_after(Lost::Power).len();

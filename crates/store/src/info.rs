@@ -42,7 +42,7 @@ pub struct RunInfo {
 
 /// What is in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Info {
+pub struct FileInfo {
     /// Size of the file in bytes.
     pub bytes: u64,
     /// Name of the stream, if the head of the file could be read.
@@ -74,10 +74,10 @@ pub struct Info {
 }
 
 /// Reads a whole file and says what is in it; damaged and unfinished files too.
-pub fn summary(path: &Path) -> Result<Info, ReadError> {
+pub fn summary(path: &Path) -> Result<FileInfo, ReadError> {
     let bytes = std::fs::metadata(path).map_err(|error| ReadError::Io { path: path.into(), error })?.len();
     let mut scan = open_scan(path)?;
-    let mut info = Info {
+    let mut info = FileInfo {
         bytes,
         stream: None,
         run_name: None,
@@ -97,7 +97,7 @@ pub fn summary(path: &Path) -> Result<Info, ReadError> {
         match next_item(&mut scan, path)? {
             Item::Chunk { .. } => info.chunks += 1,
             Item::Message { record, .. } => info.add_record(scan.record(record)),
-            Item::Defect { .. } => info.damaged += 1,
+            Item::Flaw { .. } => info.damaged += 1,
             Item::ChunkIndex { .. } | Item::Statistics { .. } => {}
             Item::End(ending) => {
                 info.ending = ending;
@@ -108,7 +108,7 @@ pub fn summary(path: &Path) -> Result<Info, ReadError> {
     }
 }
 
-impl Info {
+impl FileInfo {
     fn add_record(&mut self, bytes: &[u8]) {
         self.records += 1;
         self.record_bytes += bytes.len() as u64;

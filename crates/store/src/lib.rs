@@ -25,11 +25,11 @@
 
 mod check;
 mod chunk;
-mod defect;
 mod durable;
 #[cfg(test)]
 mod faults;
 mod file;
+mod flaw;
 mod info;
 mod landmark;
 mod limits;
@@ -45,17 +45,17 @@ mod sink;
 mod walk;
 
 pub use check::{CheckReport, Problem, check};
-pub use defect::{Defect, Ending};
 pub use durable::{Durable, DurableError};
-pub use info::{AttachmentInfo, Info, RunInfo, summary};
+pub use flaw::{Ending, Flaw};
+pub use info::{AttachmentInfo, FileInfo, RunInfo, summary};
 pub use limits::{
     ATTACHMENT_BYTES_MAX, CHUNK_BYTES, COMPRESSION_LEVEL, FREE_BYTES_MIN, PROBLEMS_MAX, READ_CHUNK_BYTES_MAX,
     READ_RECORD_BYTES_MAX, ROTATE_BYTES,
 };
 pub use name::{Claim, ClaimError, LEDGER, NameError, check_name, claim_run_name, file_name, run_name_of};
 pub use probe::CompressionProbe;
-pub use progress::Progress;
-pub use provenance::{Attachment, Bundle, Provenance};
-pub use reader::{Entry, ReadError, Reader};
+pub use progress::StreamProgress;
+pub use provenance::{Attachment, ModelArchive, Provenance};
+pub use reader::{ReadError, Reader, StoredEvent};
 pub use recover::{RecoverError, RecoverReport, recover};
 pub use sink::{McapSink, StreamPlan};

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use mcap::records::op;
 
-use crate::{Attachment, Defect};
+use crate::{Attachment, Flaw};
 
 /// Bytes of a message in front of its record: channel, sequence, two times.
 const MESSAGE_FRONT_LEN: usize = 22;
@@ -98,11 +98,11 @@ pub(crate) struct Statistics {
     pub chunks: u32,
 }
 
-fn or_malformed<T>(opcode: u8, parsed: Option<T>) -> Result<T, Defect> {
-    parsed.ok_or(Defect::Malformed { opcode })
+fn or_malformed<T>(opcode: u8, parsed: Option<T>) -> Result<T, Flaw> {
+    parsed.ok_or(Flaw::Malformed { opcode })
 }
 
-pub(crate) fn schema(body: &[u8]) -> Result<Schema<'_>, Defect> {
+pub(crate) fn schema(body: &[u8]) -> Result<Schema<'_>, Flaw> {
     let mut fields = Fields(body);
     let mut parse = || {
         let (_id, name, _encoding) = (fields.u16()?, fields.text()?, fields.text()?);
@@ -111,7 +111,7 @@ pub(crate) fn schema(body: &[u8]) -> Result<Schema<'_>, Defect> {
     or_malformed(op::SCHEMA, parse())
 }
 
-pub(crate) fn channel(body: &[u8]) -> Result<Channel<'_>, Defect> {
+pub(crate) fn channel(body: &[u8]) -> Result<Channel<'_>, Flaw> {
     let mut fields = Fields(body);
     let mut parse = || {
         let (id, _schema) = (fields.u16()?, fields.u16()?);
@@ -121,7 +121,7 @@ pub(crate) fn channel(body: &[u8]) -> Result<Channel<'_>, Defect> {
 }
 
 /// The front of a message and its record.
-pub(crate) fn message(body: &[u8]) -> Result<(MessageFront, &[u8]), Defect> {
+pub(crate) fn message(body: &[u8]) -> Result<(MessageFront, &[u8]), Flaw> {
     let mut fields = Fields(body);
     let mut parse = || {
         let (channel, sequence, time_ns) = (fields.u16()?, fields.u32()?, fields.u64()?);
@@ -130,7 +130,7 @@ pub(crate) fn message(body: &[u8]) -> Result<(MessageFront, &[u8]), Defect> {
     or_malformed(op::MESSAGE, parse())
 }
 
-pub(crate) fn chunk(body: &[u8]) -> Result<PackedChunk<'_>, Defect> {
+pub(crate) fn chunk(body: &[u8]) -> Result<PackedChunk<'_>, Flaw> {
     let mut fields = Fields(body);
     let mut parse = || {
         let (_start_time, _end_time) = (fields.u64()?, fields.u64()?);
@@ -143,7 +143,7 @@ pub(crate) fn chunk(body: &[u8]) -> Result<PackedChunk<'_>, Defect> {
     or_malformed(op::CHUNK, parse())
 }
 
-pub(crate) fn metadata(body: &[u8]) -> Result<Metadata<'_>, Defect> {
+pub(crate) fn metadata(body: &[u8]) -> Result<Metadata<'_>, Flaw> {
     let mut fields = Fields(body);
     let mut parse = || {
         let name = fields.text()?;
@@ -157,7 +157,7 @@ pub(crate) fn metadata(body: &[u8]) -> Result<Metadata<'_>, Defect> {
     or_malformed(op::METADATA, parse())
 }
 
-pub(crate) fn attachment(body: &[u8]) -> Result<Attachment, Defect> {
+pub(crate) fn attachment(body: &[u8]) -> Result<Attachment, Flaw> {
     let mut fields = Fields(body);
     let mut parse = || {
         let (_log_time, _create_time) = (fields.u64()?, fields.u64()?);
@@ -171,12 +171,12 @@ pub(crate) fn attachment(body: &[u8]) -> Result<Attachment, Defect> {
     let (attachment, covered, stored) = or_malformed(op::ATTACHMENT, parse())?;
     let computed = crc32fast::hash(&body[..covered]);
     if stored != 0 && stored != computed {
-        return Err(Defect::AttachmentCrc { stored, computed });
+        return Err(Flaw::AttachmentCrc { stored, computed });
     }
     Ok(attachment)
 }
 
-pub(crate) fn statistics(body: &[u8]) -> Result<Statistics, Defect> {
+pub(crate) fn statistics(body: &[u8]) -> Result<Statistics, Flaw> {
     let mut fields = Fields(body);
     let mut parse = || {
         let (messages, _schemas, _channels) = (fields.u64()?, fields.u16()?, fields.u32()?);
@@ -187,7 +187,7 @@ pub(crate) fn statistics(body: &[u8]) -> Result<Statistics, Defect> {
 }
 
 /// Byte offset of the chunk that a chunk index record names.
-pub(crate) fn chunk_index(body: &[u8]) -> Result<u64, Defect> {
+pub(crate) fn chunk_index(body: &[u8]) -> Result<u64, Flaw> {
     let mut fields = Fields(body);
     let mut parse = || {
         let (_start_time, _end_time) = (fields.u64()?, fields.u64()?);

@@ -4,12 +4,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Counts of the records of one stream, from its first on. They only fall if somebody takes a file away that is being written.
 #[derive(Debug, Default)]
-pub struct Progress {
+pub struct StreamProgress {
     stored: AtomicU64,
     durable: AtomicU64,
 }
 
-impl Progress {
+impl StreamProgress {
     /// Called by the sink, after the system has confirmed both.
     pub(crate) fn set(&self, stored: u64, durable: u64) {
         // Partners: the loads below. Who reads a count does what he does after the bytes were written or synced.

@@ -15,14 +15,14 @@ pub struct Provenance {
     /// The menu file, as it stands.
     pub menu: String,
     /// The models of the menu, in its order, each followed by its fallbacks.
-    pub models: Vec<Bundle>,
+    pub models: Vec<ModelArchive>,
     /// Further words about the run. Must be deterministic: no wall clock, host name, thread or batch numbers.
     pub metadata: BTreeMap<String, String>,
 }
 
 /// A model bundle as one archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bundle {
+pub struct ModelArchive {
     /// Name of the model in the menu.
     pub name: String,
     /// 0 for the bundle that the menu names first, k for its k-th fallback.
@@ -31,7 +31,7 @@ pub struct Bundle {
     pub tar: Vec<u8>,
 }
 
-impl Bundle {
+impl ModelArchive {
     /// Name of the attachment for a choice of a model: `model-NAME.tar`, and `model-NAME.K.tar` for its fallback K.
     pub fn attachment(name: &str, choice: usize) -> String {
         if choice == 0 { format!("model-{name}.tar") } else { format!("model-{name}.{choice}.tar") }
@@ -95,7 +95,7 @@ impl Head {
             Attachment { name: SCHEMA.into(), media_type: TOML.into(), data: schema.text().into() },
             Attachment { name: MENU.into(), media_type: TOML.into(), data: menu.as_bytes().into() },
         ];
-        for Bundle { name, choice, tar } in models {
+        for ModelArchive { name, choice, tar } in models {
             check_name(name)?;
             let name = Bundle::attachment(name, *choice);
             attachments.push(Attachment { name, media_type: TAR.into(), data: tar.clone() });

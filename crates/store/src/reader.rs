@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    Attachment, Defect, Ending, Problem,
+    Attachment, Ending, Flaw, Problem,
     limits::PROBLEMS_MAX,
     provenance::{MENU, SCHEMA, key},
     scan::{Item, Scan},
@@ -25,14 +25,14 @@ pub enum ReadError {
     #[expect(missing_docs, reason = "the message is the documentation")]
     NotMcap { path: PathBuf },
     /// One part of the file is wrong. Reading can go on behind it.
-    #[error("{path}: byte {at}: {defect}; `tamis recover` keeps everything else", path = .path.display())]
+    #[error("{path}: byte {at}: {flaw}; `tamis recover` keeps everything else", path = .path.display())]
     #[expect(missing_docs, reason = "the message is the documentation")]
-    Damaged { path: PathBuf, at: u64, defect: Defect },
+    Damaged { path: PathBuf, at: u64, flaw: Flaw },
 }
 
 /// One stored event.
 #[derive(Clone, Copy, Debug)]
-pub struct Entry<'a> {
+pub struct StoredEvent<'a> {
     /// Its place in the file, from 0.
     pub number: u64,
     /// Its place in the stream over all files of the run, from 0, modulo 2^32.
@@ -66,8 +66,8 @@ impl Reader {
             match next_item(&mut scan, path)? {
                 Item::Chunk { .. } | Item::ChunkIndex { .. } => {}
                 // What stands behind it in the head is of use all the same.
-                Item::Defect { at, defect } if head_damage.len() < PROBLEMS_MAX => {
-                    head_damage.push_back(Problem { at, record: None, defect });
+                Item::Flaw { at, flaw } if head_damage.len() < PROBLEMS_MAX => {
+                    head_damage.push_back(Problem { at, record: None, flaw });
                 }
                 item => break item,
             }
@@ -79,10 +79,10 @@ impl Reader {
     /// The next record; `None` at the end.
     ///
     /// After [`ReadError::Damaged`] the next call goes on behind the damage. After [`ReadError::Io`] there is nothing more.
-    pub fn next_record(&mut self) -> Result<Option<Entry<'_>>, ReadError> {
+    pub fn next_record(&mut self) -> Result<Option<StoredEvent<'_>>, ReadError> {
         loop {
-            if let Some(Problem { at, defect, .. }) = self.head_damage.pop_front() {
-                return Err(ReadError::Damaged { path: self.path.clone(), at, defect });
+            if let Some(Problem { at, flaw, .. }) = self.head_damage.pop_front() {
+                return Err(ReadError::Damaged { path: self.path.clone(), at, flaw });
             }
             if self.ending.is_some() {
                 return Ok(None);
@@ -96,15 +96,15 @@ impl Reader {
                     let number = self.number;
                     self.number += 1;
                     let record = self.scan.record(record);
-                    return Ok(Some(Entry {
+                    return Ok(Some(StoredEvent {
                         number,
                         sequence: front.sequence,
                         time_ns: front.time_ns,
                         record,
                     }));
                 }
-                Item::Defect { at, defect } => {
-                    return Err(ReadError::Damaged { path: self.path.clone(), at, defect });
+                Item::Flaw { at, flaw } => {
+                    return Err(ReadError::Damaged { path: self.path.clone(), at, flaw });
                 }
                 Item::End(ending) => self.ending = Some(ending),
                 Item::Statistics { statistics, .. } => self.stated = Some(statistics.messages),

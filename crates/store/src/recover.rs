@@ -8,7 +8,7 @@ use std::{
 use tamis_part::{Existing, PartFile, is_being_written};
 
 use crate::{
-    Defect, Ending, Problem, ReadError,
+    Ending, Flaw, Problem, ReadError,
     file::OpenFile,
     limits::PROBLEMS_MAX,
     provenance::{Head, SCHEMA, key},
@@ -153,11 +153,11 @@ impl Source {
                     return Ok(Some(Item::Message { front, record }));
                 }
                 // What they cover was read or is counted already.
-                Item::Defect { defect: Defect::DataCrc { .. } | Defect::SummaryCrc { .. }, .. } => {}
-                Item::Defect { at, defect } => {
+                Item::Flaw { flaw: Flaw::DataCrc { .. } | Flaw::SummaryCrc { .. }, .. } => {}
+                Item::Flaw { at, flaw } => {
                     self.lost_bytes += self.scan.position() - at;
                     if self.problems.len() < PROBLEMS_MAX {
-                        self.problems.push(Problem { at, record: None, defect });
+                        self.problems.push(Problem { at, record: None, flaw });
                     }
                 }
                 Item::Statistics { statistics, .. } => self.stated = statistics.messages,

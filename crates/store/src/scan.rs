@@ -5,13 +5,13 @@ use std::{collections::BTreeMap, fs::File, io, ops::Range, path::Path};
 use mcap::records::op;
 
 use crate::{
-    Attachment, Defect, Ending,
+    Attachment, Ending, Flaw,
     chunk::{Chunk, Inner},
     file::MESSAGE_ENCODING,
     limits::ATTACHMENT_BYTES_MAX,
     parse::{self, MessageFront, Statistics},
     provenance::METADATA,
-    walk::{Step, Walk},
+    walk::{Walk, Walked},
 };
 
 /// What stands next in a file.
@@ -26,7 +26,7 @@ pub(crate) enum Item {
     /// The summary counts.
     Statistics { at: u64, statistics: Statistics },
     /// Something is wrong at this byte; reading goes on behind it.
-    Defect { at: u64, defect: Defect },
+    Flaw { at: u64, flaw: Flaw },
     /// Nothing more, ever.
     End(Ending),
 }
@@ -89,31 +89,31 @@ impl Scan {
                 Some(Ok(Inner::Message { front, record })) => return Ok(Item::Message { front, record }),
                 Some(Ok(Inner::Other { opcode, body })) => {
                     let body = &self.chunk.bytes()[body];
-                    if let Err(defect) = describe(opcode, body, &mut self.schema, &mut self.stream) {
-                        return Ok(Item::Defect { at, defect });
+                    if let Err(flaw) = describe(opcode, body, &mut self.schema, &mut self.stream) {
+                        return Ok(Item::Flaw { at, flaw });
                     }
                     continue;
                 }
-                Some(Err(defect)) => return Ok(Item::Defect { at, defect }),
+                Some(Err(flaw)) => return Ok(Item::Flaw { at, flaw }),
                 None => {}
             }
             match self.walk.step()? {
-                Step::Record { at, opcode } => match self.outer(at, opcode) {
+                Walked::Record { at, opcode } => match self.outer(at, opcode) {
                     Ok(Some(item)) => return Ok(item),
                     Ok(None) => {}
-                    Err(defect) => {
+                    Err(flaw) => {
                         self.walk.doubt(at);
-                        return Ok(Item::Defect { at, defect });
+                        return Ok(Item::Flaw { at, flaw });
                     }
                 },
-                Step::Defect { at, defect } => return Ok(Item::Defect { at, defect }),
-                Step::End(ending) => return Ok(Item::End(ending)),
+                Walked::Flaw { at, flaw } => return Ok(Item::Flaw { at, flaw }),
+                Walked::End(ending) => return Ok(Item::End(ending)),
             }
         }
     }
 
     /// Takes in a record outside chunks.
-    fn outer(&mut self, at: u64, opcode: u8) -> Result<Option<Item>, Defect> {
+    fn outer(&mut self, at: u64, opcode: u8) -> Result<Option<Item>, Flaw> {
         let body = self.walk.body();
         match opcode {
             op::CHUNK => {
@@ -124,7 +124,7 @@ impl Scan {
             op::ATTACHMENT => {
                 self.attached_bytes += body.len() as u64;
                 if self.attached_bytes > ATTACHMENT_BYTES_MAX {
-                    return Err(Defect::Attachments { limit: ATTACHMENT_BYTES_MAX });
+                    return Err(Flaw::Attachments { limit: ATTACHMENT_BYTES_MAX });
                 }
                 self.attachments.push(parse::attachment(body)?);
             }
@@ -137,7 +137,7 @@ impl Scan {
             op::CHUNK_INDEX => return Ok(Some(Item::ChunkIndex { at, names: parse::chunk_index(body)? })),
             op::STATISTICS => return Ok(Some(Item::Statistics { at, statistics: parse::statistics(body)? })),
             op::DATA_END => self.in_summary = true,
-            op::MESSAGE => return Err(Defect::Loose),
+            op::MESSAGE => return Err(Flaw::Loose),
             // The summary repeats what stands in the chunks.
             op::SCHEMA | op::CHANNEL if !self.in_summary => {
                 describe(opcode, body, &mut self.schema, &mut self.stream)?;
@@ -154,7 +154,7 @@ fn describe(
     body: &[u8],
     schema: &mut Option<(String, Vec<u8>)>,
     stream: &mut Option<Stream>,
-) -> Result<(), Defect> {
+) -> Result<(), Flaw> {
     match opcode {
         op::SCHEMA => {
             let parsed = parse::schema(body)?;
@@ -165,7 +165,7 @@ fn describe(
             let found = Stream { channel: parsed.id, topic: parsed.topic.into() };
             let foreign = parsed.message_encoding != MESSAGE_ENCODING;
             if foreign || stream.as_ref().is_some_and(|known| *known != found) {
-                return Err(Defect::Channel { channel: parsed.id });
+                return Err(Flaw::Channel { channel: parsed.id });
             }
             *stream = Some(found);
         }

@@ -16,7 +16,7 @@ use tamis_part::{Disk, Existing, Folder, PartFile, part_name};
 use tamis_port::{Sink, SinkError, SinkReport, Stored};
 
 use crate::{
-    Durable, NameError, Progress, Provenance,
+    Durable, NameError, Provenance, StreamProgress,
     file::OpenFile,
     limits::{CHUNK_BYTES, FREE_BYTES_RESERVE},
     name::{check_name, file_name},
@@ -56,7 +56,7 @@ pub struct McapSink {
     taken: u64,
     synced_at_ns: Option<u64>,
     report: SinkReport,
-    progress: Arc<Progress>,
+    progress: Arc<StreamProgress>,
 }
 
 #[derive(Debug)]
@@ -100,7 +100,7 @@ impl McapSink {
     }
 
     /// How far the stream is stored, to watch from another thread.
-    pub fn progress(&self) -> Arc<Progress> {
+    pub fn progress(&self) -> Arc<StreamProgress> {
         self.progress.clone()
     }
 

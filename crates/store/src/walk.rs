@@ -14,18 +14,18 @@ use std::{
 
 use mcap::{MAGIC, records::op};
 
-use crate::{Defect, Ending, landmark, limits::READ_RECORD_BYTES_MAX};
+use crate::{Ending, Flaw, landmark, limits::READ_RECORD_BYTES_MAX};
 
 /// Opcode and length.
 const FRONT_LEN: usize = 9;
 
 /// What stands at a place of a file.
 #[derive(Debug)]
-pub(crate) enum Step {
+pub(crate) enum Walked {
     /// A whole record; its body is [`Walk::body`].
     Record { at: u64, opcode: u8 },
     /// A whole record that is wrong in itself; reading goes on after it.
-    Defect { at: u64, defect: Defect },
+    Flaw { at: u64, flaw: Flaw },
     /// Nothing more, ever.
     End(Ending),
 }
@@ -41,7 +41,7 @@ pub(crate) struct Walk {
     again: u64,
     body: Vec<u8>,
     crc: crc32fast::Hasher,
-    footer_crc: Option<(u64, Defect)>,
+    footer_crc: Option<(u64, Flaw)>,
     ending: Option<Ending>,
 }
 
@@ -71,38 +71,37 @@ impl Walk {
         self.at
     }
 
-    /// The next record. After an end or an error there is only [`Step::End`].
-    pub(crate) fn step(&mut self) -> io::Result<Step> {
-        if let Some((at, defect)) = self.footer_crc.take() {
-            return Ok(Step::Defect { at, defect });
+    /// The next record. After an end or an error there is only [`Walked::End`].
+    pub(crate) fn step(&mut self) -> io::Result<Walked> {
+        if let Some((at, flaw)) = self.footer_crc.take() {
+            return Ok(Walked::Flaw { at, flaw });
         }
         if let Some(ending) = &self.ending {
-            return Ok(Step::End(ending.clone()));
+            return Ok(Walked::End(ending.clone()));
         }
         let (at, doubted) = (self.at, self.doubted.take());
-        let torn = |defect| Ending::Torn { at, defect };
+        let torn = |flaw| Ending::Torn { at, flaw };
         // Holds if reading fails half-way.
-        self.ending = Some(torn(Defect::NotClosed));
+        self.ending = Some(torn(Flaw::NotClosed));
         let mut front = [0; FRONT_LEN];
         let found = read_up_to(&mut self.input, &mut front)?;
         if found < FRONT_LEN {
             let needed = FRONT_LEN as u64;
-            let defect =
-                if found == 0 { Defect::NotClosed } else { Defect::Cut { needed, found: found as u64 } };
-            return self.find_way(doubted, torn(defect));
+            let flaw = if found == 0 { Flaw::NotClosed } else { Flaw::Cut { needed, found: found as u64 } };
+            return self.find_way(doubted, torn(flaw));
         }
         let (opcode, length) = split_front(front);
         if length > READ_RECORD_BYTES_MAX {
-            let defect = Defect::Oversize { opcode, bytes: length, limit: READ_RECORD_BYTES_MAX };
-            return self.find_way(doubted.or(Some(at)), torn(defect));
+            let flaw = Flaw::Oversize { opcode, bytes: length, limit: READ_RECORD_BYTES_MAX };
+            return self.find_way(doubted.or(Some(at)), torn(flaw));
         }
         self.body.clear();
         // Grows with what is there, not with what the length says (I5).
         let found = (&mut self.input).take(length).read_to_end(&mut self.body)? as u64;
         if found < length {
             let front = FRONT_LEN as u64;
-            let defect = Defect::Cut { needed: front + length, found: front + found };
-            return self.find_way(doubted.or(Some(at)), torn(defect));
+            let flaw = Flaw::Cut { needed: front + length, found: front + found };
+            return self.find_way(doubted.or(Some(at)), torn(flaw));
         }
         self.at += FRONT_LEN as u64 + length;
         self.ending = None;
@@ -113,13 +112,13 @@ impl Walk {
         let crc_defect = self.update_crc(opcode, &front);
         if opcode == op::FOOTER {
             let ending = self.read_end(at)?;
-            self.footer_crc = crc_defect.map(|defect| (at, defect));
+            self.footer_crc = crc_defect.map(|flaw| (at, flaw));
             self.ending = Some(ending);
-            return Ok(Step::Record { at, opcode });
+            return Ok(Walked::Record { at, opcode });
         }
         Ok(match crc_defect {
-            Some(defect) => Step::Defect { at, defect },
-            None => Step::Record { at, opcode },
+            Some(flaw) => Walked::Flaw { at, flaw },
+            None => Walked::Record { at, opcode },
         })
     }
 
@@ -129,7 +128,7 @@ impl Walk {
     }
 
     /// Goes on at the next landmark behind byte `from`, if there is one; else the file ends here.
-    fn find_way(&mut self, from: Option<u64>, ending: Ending) -> io::Result<Step> {
+    fn find_way(&mut self, from: Option<u64>, ending: Ending) -> io::Result<Walked> {
         if let Some(from) = from
             && let Some(again) = self.again.checked_sub(self.at - from)
         {
@@ -139,29 +138,29 @@ impl Walk {
                 self.input.seek(SeekFrom::Start(found))?;
                 self.at = found;
                 self.ending = None;
-                return Ok(Step::Defect { at: from, defect: Defect::Framing { bytes: found - from } });
+                return Ok(Walked::Flaw { at: from, flaw: Flaw::Framing { bytes: found - from } });
             }
         }
         self.ending = Some(ending.clone());
-        Ok(Step::End(ending))
+        Ok(Walked::End(ending))
     }
 
     /// The data section ends before its end record, which holds its CRC; the summary section ends inside the footer, likewise.
-    fn update_crc(&mut self, opcode: u8, front: &[u8]) -> Option<Defect> {
+    fn update_crc(&mut self, opcode: u8, front: &[u8]) -> Option<Flaw> {
         match (opcode, self.body.as_slice()) {
             (op::DATA_END, &[a, b, c, d]) => {
                 let computed = std::mem::take(&mut self.crc).finalize();
                 let stored = u32::from_le_bytes([a, b, c, d]);
-                (stored != 0 && stored != computed).then_some(Defect::DataCrc { stored, computed })
+                (stored != 0 && stored != computed).then_some(Flaw::DataCrc { stored, computed })
             }
             (op::FOOTER, body @ &[.., a, b, c, d]) if body.len() == 20 => {
                 self.crc.update(front);
                 self.crc.update(&body[..16]);
                 let computed = std::mem::take(&mut self.crc).finalize();
                 let stored = u32::from_le_bytes([a, b, c, d]);
-                (stored != 0 && stored != computed).then_some(Defect::SummaryCrc { stored, computed })
+                (stored != 0 && stored != computed).then_some(Flaw::SummaryCrc { stored, computed })
             }
-            (op::DATA_END | op::FOOTER, _) => Some(Defect::Malformed { opcode }),
+            (op::DATA_END | op::FOOTER, _) => Some(Flaw::Malformed { opcode }),
             _ => {
                 self.crc.update(front);
                 self.crc.update(&self.body);
@@ -175,9 +174,9 @@ impl Walk {
         let mut end = [0; MAGIC.len() + 1];
         let found = read_up_to(&mut self.input, &mut end)?;
         Ok(if !end.starts_with(MAGIC) {
-            Ending::Torn { at: footer, defect: Defect::EndMagic }
+            Ending::Torn { at: footer, flaw: Flaw::EndMagic }
         } else if found > MAGIC.len() {
-            Ending::Torn { at: self.at + MAGIC.len() as u64, defect: Defect::Trailing }
+            Ending::Torn { at: self.at + MAGIC.len() as u64, flaw: Flaw::Trailing }
         } else {
             Ending::Closed
         })

@@ -14,7 +14,7 @@ pub(super) const RUNS_MIN: usize = 5;
 
 /// What became of the rows of an older benchmark. Serialises to the part of the document that `bench --compare --json` adds.
 #[derive(Clone, Debug, Serialize)]
-pub struct Changes {
+pub struct RowChanges {
     /// Rows that both have, in the order of the new one.
     pub rows: Vec<Change>,
     /// Rows that only the old one has.
@@ -53,7 +53,7 @@ impl Change {
     }
 }
 
-impl Changes {
+impl RowChanges {
     /// Rows that moved, and got slower by more than this. The machine's own rows are not among them: no program can change them.
     pub fn slower_than(&self, percent: f64) -> impl Iterator<Item = &Change> {
         let slower = move |row: &&Change| row.moved && row.slower_percent() > percent;
@@ -100,7 +100,7 @@ pub fn may_replace(path: &Path) -> Result<(), Failure> {
 }
 
 /// Compares two benchmarks, row by row.
-pub fn compare_benches(old: &Bench, new: &Bench) -> Changes {
+pub fn compare_benches(old: &Bench, new: &Bench) -> RowChanges {
     let (old_rows, new_rows) = (old.all_rows(), new.all_rows());
     let enough = old.runs.min(new.runs) >= RUNS_MIN;
     // Latencies at other rates say nothing of each other.
@@ -126,7 +126,7 @@ pub fn compare_benches(old: &Bench, new: &Bench) -> Changes {
         lonely.map(|row| format!("{}: {}", row.section.word(), row.name)).collect()
     };
     let ungated = ungated(old, new, enough);
-    Changes {
+    RowChanges {
         rows,
         ungated,
         only_old: missing(&old_rows, &new_rows),

@@ -37,7 +37,7 @@ use tamis_ledger::{Corrupt, Counts};
 use tamis_model::Engine;
 use tamis_pipeline::Cpus;
 
-pub use self::changes::{Change, Changes, compare_benches, may_replace, read_bench};
+pub use self::changes::{Change, RowChanges, compare_benches, may_replace, read_bench};
 pub use self::document::{BENCH_VERSION, Bench, Conditions};
 pub use self::engines::EngineSpeed;
 pub use self::latency::{Load, Sustained, Tail};

@@ -13,7 +13,7 @@ use std::time::Instant;
 use tamis_event::{Block, Span};
 use tamis_menu::Decider;
 use tamis_model::Model;
-use tamis_pipeline::{Entry, Found, FrameReader, Judge, Limits, Scorer};
+use tamis_pipeline::{Found, FrameReader, Judge, Kept, Limits, Scorer};
 use tamis_port::{Classifier, Sink, Stored};
 use tamis_store::{Durable, McapSink, Provenance, ROTATE_BYTES, StreamPlan};
 
@@ -188,7 +188,7 @@ impl<'a> Stages<'a> {
 
     /// ns per event to make its record and to store it.
     fn keep(&mut self) -> Result<(f64, f64), Failure> {
-        let (mut records, mut entries): (Vec<u8>, Vec<Entry>) = (Vec::new(), Vec::new());
+        let (mut records, mut entries): (Vec<u8>, Vec<Kept>) = (Vec::new(), Vec::new());
         let (mut made, mut stored) = (Vec::new(), Vec::new());
         let began = Instant::now();
         while made.is_empty() || began.elapsed().as_secs_f64() < TURN_S {
@@ -221,7 +221,7 @@ fn scan_piece(reader: &mut FrameReader) -> u64 {
     events
 }
 
-fn write(sink: &mut McapSink, entry: &Entry, records: &[u8]) -> Result<(), tamis_port::SinkError> {
+fn write(sink: &mut McapSink, entry: &Kept, records: &[u8]) -> Result<(), tamis_port::SinkError> {
     let record = &records[entry.start..entry.start + entry.len];
     sink.write(Stored { event_id: entry.event_id, time_ns: entry.time_ns, record })
 }

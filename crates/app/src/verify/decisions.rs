@@ -18,7 +18,7 @@ use bytes::Bytes;
 use tamis_event::record::{self, Record, RecordHeader};
 use tamis_event::{Block, Span};
 use tamis_model::{Engine, VectorUnit};
-use tamis_pipeline::{Entry, Judge};
+use tamis_pipeline::{Judge, Kept};
 
 use super::Verification;
 use crate::Failure;
@@ -106,7 +106,7 @@ struct Again {
     stored: Vec<Vec<u8>>,
     bytes: usize,
     records: Vec<u8>,
-    entries: Vec<Entry>,
+    entries: Vec<Kept>,
 }
 
 impl Again {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tamis_app::{
-    Bench, BenchSettings, Changes, Exit, Failure, Section, bench, compare_benches, may_replace, read_bench,
+    Bench, BenchSettings, RowChanges, Exit, Failure, Section, bench, compare_benches, may_replace, read_bench,
 };
 use tamis_model::Engine;
 use tamis_part::{Existing, Folder, PartFile};
@@ -134,7 +134,7 @@ struct Document<'a> {
     #[serde(flatten)]
     bench: &'a Bench,
     #[serde(skip_serializing_if = "Option::is_none")]
-    changes: Option<&'a Changes>,
+    changes: Option<&'a RowChanges>,
 }
 
 impl Args {
@@ -167,7 +167,7 @@ impl Args {
     }
 
     /// Did anything get slower by more than the gate allows?
-    fn judge(&self, changes: Option<&Changes>) -> Exit {
+    fn judge(&self, changes: Option<&RowChanges>) -> Exit {
         let Some((changes, percent)) = changes.zip(self.gate) else { return Exit::Done };
         if let Some(why) = &changes.ungated {
             say(format!("the gate cannot be held against these two: {why}"));

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use tamis_app::{Exit, Extent, Failure, Info, RecordingInfo, RecordsInfo};
-use tamis_ledger::Kind;
+use tamis_ledger::Cause;
 
 use super::{Group, Run};
 use crate::figures::{bytes, counted, grouped, share};

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Command;
 use tamis_app::{Exit, Failure};
 
-use super::{ALL, Entry, Group, Run};
+use super::{ALL, CommandEntry, Group, Run};
 use crate::output::print;
 use crate::{arguments, config};
 
@@ -75,7 +75,7 @@ fn write_all(root: &Command, folder: &Path) -> Result<(), Failure> {
 /// The pages of these commands and all below them, after what is there.
 fn pages_below(
     above: &Command,
-    entries: &[Entry],
+    entries: &[CommandEntry],
     words: &[String],
     pages: &mut Vec<(Vec<String>, String)>,
 ) -> Result<(), Failure> {

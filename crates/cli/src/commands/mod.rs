@@ -31,7 +31,7 @@ pub(crate) trait Nest {
     /// What the list of commands says.
     const ABOUT: &'static str;
     /// The commands.
-    const BELOW: &'static [Entry];
+    const BELOW: &'static [CommandEntry];
 }
 
 /// Sections of the help.
@@ -57,7 +57,7 @@ impl Group {
 }
 
 /// A command of the list.
-pub(crate) struct Entry {
+pub(crate) struct CommandEntry {
     pub(crate) name: &'static str,
     pub(crate) group: Group,
     pub(crate) examples: &'static [(&'static str, &'static str)],
@@ -69,7 +69,7 @@ pub(crate) struct Entry {
     pub(crate) run: fn(&ArgMatches) -> Result<Exit, Failure>,
 }
 
-impl Entry {
+impl CommandEntry {
     const fn of<R: Run>() -> Self {
         Self {
             name: R::NAME,
@@ -102,7 +102,7 @@ impl Entry {
 }
 
 /// Runs the command of a list that was asked for.
-pub(crate) fn run(entries: &[Entry], matches: &ArgMatches) -> Result<Exit, Failure> {
+pub(crate) fn run(entries: &[CommandEntry], matches: &ArgMatches) -> Result<Exit, Failure> {
     let (name, matches) = matches.subcommand().expect("a command is required");
     let entry = entries.iter().find(|entry| entry.name == name).expect("commands come from the list");
     (entry.run)(matches)
@@ -114,9 +114,9 @@ macro_rules! commands {
         $(mod $command;)+
         $($(mod $nest;)+)?
         /// Every command, in the order of the help.
-        pub(crate) const ALL: &[$crate::commands::Entry] = &[
-            $($crate::commands::Entry::of::<$command::Args>(),)+
-            $($($crate::commands::Entry::nest::<$nest::Below>(),)+)?
+        pub(crate) const ALL: &[$crate::commands::CommandEntry] = &[
+            $($crate::commands::CommandEntry::of::<$command::Args>(),)+
+            $($($crate::commands::CommandEntry::nest::<$nest::Below>(),)+)?
         ];
     };
 }
@@ -135,12 +135,13 @@ mod tests {
         compare(ALL, &Path::new(env!("CARGO_MANIFEST_DIR")).join("src/commands"));
     }
 
-    fn compare(entries: &[Entry], folder: &Path) {
+    fn compare(entries: &[CommandEntry], folder: &Path) {
         let files = std::fs::read_dir(folder).unwrap();
         let files = files.map(|file| file.unwrap().file_name().into_string().unwrap());
         let files: BTreeSet<String> = files.filter(|name| name != "mod.rs").collect();
-        let file =
-            |entry: &Entry| format!("{}{}", entry.name, if entry.below.is_empty() { ".rs" } else { "" });
+        let file = |entry: &CommandEntry| {
+            format!("{}{}", entry.name, if entry.below.is_empty() { ".rs" } else { "" })
+        };
         assert_eq!(entries.iter().map(file).collect::<BTreeSet<String>>(), files);
         for nest in entries.iter().filter(|entry| !entry.below.is_empty()) {
             compare(nest.below, &folder.join(nest.name));

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use tamis_app::{Exit, Failure, TrainSettings};
-use tamis_lab::{Outcome, Progress};
+use tamis_lab::{Trained, TrainingProgress};
 
 use super::{Group, Run};
 use crate::output::{Document, print, print_json};
@@ -32,7 +32,7 @@ pub(crate) struct Args {
 }
 
 #[derive(Debug, Serialize)]
-struct Trained<'a> {
+struct TrainedDocument<'a> {
     bundle: String,
     trained: usize,
     held_out: usize,
@@ -87,7 +87,7 @@ impl Run for Args {
     }
 }
 
-fn show(bar: &indicatif::ProgressBar, progress: &Progress) {
+fn show(bar: &indicatif::ProgressBar, progress: &TrainingProgress) {
     let batches = progress.batches as u64;
     // `epoch` counts what is complete, so that the last batch of an epoch belongs to it already.
     let done = u64::from(progress.epoch) * batches + if progress.batch < progress.batches { progress.batch as u64 } else { 0 };
@@ -96,16 +96,16 @@ fn show(bar: &indicatif::ProgressBar, progress: &Progress) {
     bar.set_message(format!("epoch {}/{}, loss {:.5}", progress.epoch, progress.epochs, progress.loss));
 }
 
-fn document<'a>(out: &Path, outcome: &'a Outcome) -> Trained<'a> {
+fn document<'a>(out: &Path, outcome: &'a Trained) -> TrainedDocument<'a> {
     let auc = |auc: &'a tamis_lab::Auc| Auc { output: &auc.output, signal: &auc.signal, auc: auc.value };
     let efficiency = |(signal, efficiency): &'a (String, f64)| Efficiency { signal, efficiency: *efficiency };
-    let cut = |cut: &'a tamis_lab::Cut| Cut {
+    let cut = |cut: &'a tamis_lab::WorkingPoint| Cut {
         output: &cut.output,
         background: cut.fraction,
         threshold: cut.threshold,
         efficiencies: cut.efficiencies.iter().map(efficiency).collect(),
     };
-    Trained {
+    TrainedDocument {
         bundle: out.display().to_string(),
         trained: outcome.trained,
         held_out: outcome.held_out,
@@ -116,7 +116,7 @@ fn document<'a>(out: &Path, outcome: &'a Outcome) -> Trained<'a> {
     }
 }
 
-fn render(out: &Path, outcome: &Outcome) -> String {
+fn render(out: &Path, outcome: &Trained) -> String {
     let mut auc = Table::default().left("Score").left("signal").right("AUC");
     outcome.auc.iter().for_each(|row| auc.row([row.output.clone(), row.signal.clone(), format!("{:.4}", row.value)]));
     let mut cuts = Table::default().left("Cut").right("background").left("signal").right("efficiency");

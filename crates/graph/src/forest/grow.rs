@@ -1,4 +1,4 @@
-//! From nodes that refer to each other in any way to a checked [`Forest`].
+//! From nodes that refer to each other in any way to a checked [`TreeEnsemble`].
 //!
 //! Every tree is walked from its root with a list of what is still to do, never by recursion: a file can hold a chain of a million nodes. A node
 //! that several paths lead to is written once for each (converters write categories so), up to the most nodes that a forest may have; one that
@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Fault, refuse};
 use crate::forest::{
-    Aggregate, DEPTH_MAX, FOREST_OUTPUTS_MAX, Forest, Link, NODES_MAX, Named, Pair, TREES_MAX, Test,
+    Aggregate, DEPTH_MAX, FOREST_OUTPUTS_MAX, Link, NODES_MAX, Named, Pair, TREES_MAX, Test, TreeEnsemble,
     TreeNode, Weight,
 };
 
@@ -74,7 +74,7 @@ pub(crate) struct Draft {
 
 impl Draft {
     /// Checks everything.
-    pub fn grow(self) -> Result<Forest, Fault> {
+    pub fn grow(self) -> Result<TreeEnsemble, Fault> {
         if self.roots.is_empty() || self.roots.len() > TREES_MAX {
             refuse!("has {} trees; between 1 and {TREES_MAX} are supported", self.roots.len());
         }
@@ -260,7 +260,7 @@ impl<'a> Grower<'a> {
         Ok(pair)
     }
 
-    fn finish(self, draft: &Draft, mut trees: Vec<Tree>) -> Forest {
+    fn finish(self, draft: &Draft, mut trees: Vec<Tree>) -> TreeEnsemble {
         trees.sort_by_key(|tree| tree.names.keys().next().copied());
         let mut trees_of = vec![0..0; draft.outputs];
         let mut named = vec![Named::Never; draft.outputs];
@@ -276,7 +276,7 @@ impl<'a> Grower<'a> {
             }
         }
         let base = if draft.base.is_empty() { vec![0.0; draft.outputs] } else { draft.base.clone() };
-        Forest {
+        TreeEnsemble {
             features: draft.features,
             nodes: self.nodes,
             weights: self.weights,

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::error::TreeFault;
 use super::rules::RowsBuilder;
-use super::spec::{Node, Tree};
+use super::spec::{ForestNode, Tree};
 
 /// A tree whose branches are rules. Node 0 is the root, and what follows on yes stands right behind its branch.
 #[derive(Clone, Debug)]
@@ -40,7 +40,7 @@ impl Flat {
             }
             flat.depth = flat.depth.max(depth);
             match &tree.nodes[node] {
-                &Node::Branch { input, comparison, threshold, missing, yes, no } => {
+                &ForestNode::Branch { input, comparison, threshold, missing, yes, no } => {
                     let rule = rows.rule(input, comparison, threshold, missing);
                     let (left, right) = if rule.exchanged { (no, yes) } else { (yes, no) };
                     waiting.push((right, depth + 1, Some(flat.nodes.len())));
@@ -49,7 +49,7 @@ impl Flat {
                     let (row, threshold) = (rule.row, rule.threshold);
                     flat.nodes.push(FlatNode::Branch { row, threshold, no: 0, left: first..first });
                 }
-                Node::Leaf { .. } => {
+                ForestNode::Leaf { .. } => {
                     flat.nodes.push(FlatNode::Leaf(flat.leaves.len()));
                     flat.leaves.push(node);
                 }

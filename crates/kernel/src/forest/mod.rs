@@ -17,7 +17,7 @@ mod spec;
 mod walk;
 
 pub use error::{ForestError, TreeFault};
-pub use spec::{Aggregate, Comparison, ForestSpec, Missing, Node, Tree};
+pub use spec::{BranchTest, Combine, ForestNode, ForestSpec, Missing, Tree};
 
 use cuts::{CutTree, Cuts};
 use flat::Flat;
@@ -49,7 +49,7 @@ pub struct Forest {
     trees: Vec<Compiled>,
     cuts: Cuts,
     walks: Walks,
-    aggregate: Aggregate,
+    aggregate: Combine,
     base: Vec<f32>,
 }
 
@@ -70,7 +70,7 @@ enum Form {
 #[derive(Clone, Copy, Debug)]
 struct Weigher<'a> {
     outputs: &'a [u32],
-    aggregate: Aggregate,
+    aggregate: Combine,
 }
 
 impl Weigher<'_> {
@@ -80,9 +80,9 @@ impl Weigher<'_> {
         for (r, given) in given.into_iter().enumerate() {
             let sum = simd.load(score, first + r);
             let sum = match self.aggregate {
-                Aggregate::Sum | Aggregate::Average => simd.add(sum, given),
-                Aggregate::Min => simd.min(given, sum),
-                Aggregate::Max => simd.max(given, sum),
+                Combine::Sum | Combine::Average => simd.add(sum, given),
+                Combine::Min => simd.min(given, sum),
+                Combine::Max => simd.max(given, sum),
             };
             simd.store(score, first + r, sum);
         }
@@ -203,9 +203,9 @@ impl Forest {
         for (score, &base) in scores.iter_mut().zip(&self.base) {
             for sum in &mut score.0 {
                 let given = match self.aggregate {
-                    Aggregate::Sum => *sum,
-                    Aggregate::Average => *sum / trees,
-                    Aggregate::Min | Aggregate::Max => {
+                    Combine::Sum => *sum,
+                    Combine::Average => *sum / trees,
+                    Combine::Min | Combine::Max => {
                         if *sum == nothing {
                             0.0
                         } else {
@@ -216,7 +216,7 @@ impl Forest {
                 *sum = given + base;
             }
         }
-        passes::settle(simd, scores, events);
+        passes::one_nan(simd, scores, events);
     }
 }
 
@@ -254,11 +254,11 @@ impl Work for RunTile<'_> {
 }
 
 /// What changes nothing: what a leaf gives that gives nothing.
-fn neutral(aggregate: Aggregate) -> f32 {
+fn neutral(aggregate: Combine) -> f32 {
     match aggregate {
-        Aggregate::Sum | Aggregate::Average => 0.0,
-        Aggregate::Min => f32::INFINITY,
-        Aggregate::Max => f32::NEG_INFINITY,
+        Combine::Sum | Combine::Average => 0.0,
+        Combine::Min => f32::INFINITY,
+        Combine::Max => f32::NEG_INFINITY,
     }
 }
 
@@ -266,7 +266,7 @@ fn neutral(aggregate: Aggregate) -> f32 {
 fn touched(tree: &Tree, outputs: usize) -> Vec<u32> {
     let mut touched = vec![false; outputs];
     for node in &tree.nodes {
-        if let Node::Leaf { weights } = node {
+        if let ForestNode::Leaf { weights } = node {
             weights.iter().for_each(|&(output, _)| touched[output] = true);
         }
     }
@@ -277,7 +277,7 @@ fn touched(tree: &Tree, outputs: usize) -> Vec<u32> {
 fn given(tree: &Tree, flat: &Flat, outputs: &[u32], spec: &ForestSpec) -> Vec<f32> {
     let mut given = vec![neutral(spec.aggregate); flat.leaves.len() * outputs.len()];
     for (leaf, &node) in flat.leaves.iter().enumerate() {
-        if let Node::Leaf { weights } = &tree.nodes[node] {
+        if let ForestNode::Leaf { weights } = &tree.nodes[node] {
             for &(output, weight) in weights {
                 let k = outputs.binary_search(&(output as u32)).expect("the list has all of them");
                 given[leaf * outputs.len() + k] = weight;

@@ -11,7 +11,7 @@
 
 use std::collections::HashMap;
 
-use super::spec::{Comparison, Missing};
+use super::spec::{BranchTest, Missing};
 use crate::lanes::Lanes;
 
 /// `row <= threshold`; where `exchanged`, what follows is the other way round.
@@ -89,15 +89,15 @@ impl RowsBuilder {
     }
 
     /// The rule for "`input` `comparison` `threshold`, or missing if `missing` says so".
-    pub fn rule(&mut self, input: usize, comparison: Comparison, threshold: f32, missing: Missing) -> Rule {
+    pub fn rule(&mut self, input: usize, comparison: BranchTest, threshold: f32, missing: Missing) -> Rule {
         let at_most = |row, threshold| Rule { row, threshold, exchanged: false };
         let above = |row, threshold| Rule { row, threshold, exchanged: true };
         match (comparison, missing) {
-            (Comparison::LessOrEqual, Missing::No) => at_most(input as u32, threshold),
-            (Comparison::LessOrEqual, Missing::Yes) => above(self.negated(input), below(-threshold)),
-            (Comparison::Less, Missing::No) => at_most(input as u32, below(threshold)),
-            (Comparison::Less, Missing::Yes) => above(self.negated(input), -threshold),
-            (Comparison::Equal, missing) => at_most(self.equal(input, threshold, missing), 0.5),
+            (BranchTest::LessOrEqual, Missing::No) => at_most(input as u32, threshold),
+            (BranchTest::LessOrEqual, Missing::Yes) => above(self.negated(input), below(-threshold)),
+            (BranchTest::Less, Missing::No) => at_most(input as u32, below(threshold)),
+            (BranchTest::Less, Missing::Yes) => above(self.negated(input), -threshold),
+            (BranchTest::Equal, missing) => at_most(self.equal(input, threshold, missing), 0.5),
         }
     }
 
@@ -146,20 +146,20 @@ mod tests {
         f32::NAN,
     ];
 
-    fn naive(x: f32, comparison: Comparison, threshold: f32, missing: Missing) -> bool {
+    fn naive(x: f32, comparison: BranchTest, threshold: f32, missing: Missing) -> bool {
         if x.is_nan() {
             return missing == Missing::Yes;
         }
         match comparison {
-            Comparison::LessOrEqual => x <= threshold,
-            Comparison::Less => x < threshold,
-            Comparison::Equal => x == threshold,
+            BranchTest::LessOrEqual => x <= threshold,
+            BranchTest::Less => x < threshold,
+            BranchTest::Equal => x == threshold,
         }
     }
 
     #[test]
     fn every_comparison_is_one_rule_also_at_the_edges() {
-        use Comparison::*;
+        use BranchTest::*;
         for comparison in [LessOrEqual, Less, Equal] {
             for missing in [Missing::Yes, Missing::No] {
                 for threshold in VALUES.into_iter().filter(|value| !value.is_nan()) {
@@ -181,9 +181,9 @@ mod tests {
     #[test]
     fn rows_are_shared() {
         let mut builder = RowsBuilder::new(3);
-        let rules = [1.0, 2.0, 2.0].map(|t| builder.rule(1, Comparison::LessOrEqual, t, Missing::Yes));
+        let rules = [1.0, 2.0, 2.0].map(|t| builder.rule(1, BranchTest::LessOrEqual, t, Missing::Yes));
         assert_eq!(rules.map(|rule| rule.row), [3; 3]);
-        let rules = [1.0, 2.0, 2.0].map(|t| builder.rule(1, Comparison::Equal, t, Missing::No));
+        let rules = [1.0, 2.0, 2.0].map(|t| builder.rule(1, BranchTest::Equal, t, Missing::No));
         assert_eq!(rules.map(|rule| rule.row), [4, 5, 5]);
         assert_eq!((builder.equals(), builder.finish().derived()), (2, 3));
     }

@@ -12,7 +12,7 @@ pub struct ForestSpec {
     /// In the order in which what they say is added up.
     pub trees: Vec<Tree>,
     /// What becomes of the weights that the trees give to an output.
-    pub aggregate: Aggregate,
+    pub aggregate: Combine,
     /// Added to each output after that; as many as there are outputs, or none at all for zeros.
     pub base: Vec<f32>,
 }
@@ -21,18 +21,18 @@ pub struct ForestSpec {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tree {
     /// In any order. Nodes that no way leads to are ignored.
-    pub nodes: Vec<Node>,
+    pub nodes: Vec<ForestNode>,
 }
 
 /// A node of a tree.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Node {
+pub enum ForestNode {
     /// Goes on to node `yes` if `input comparison threshold`, else to node `no`.
     Branch {
         /// Index of the input.
         input: usize,
         /// How it is compared.
-        comparison: Comparison,
+        comparison: BranchTest,
         /// With what; not NaN.
         threshold: f32,
         /// Where an input goes that is NaN, which is how a missing value is written.
@@ -51,7 +51,7 @@ pub enum Node {
 
 /// The comparison of a branch: an input on the left, the threshold on the right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Comparison {
+pub enum BranchTest {
     /// `<=`
     LessOrEqual,
     /// `<`
@@ -71,7 +71,7 @@ pub enum Missing {
 
 /// What becomes of the weights that an output gets from the trees, in the order of the trees, in `f32`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Aggregate {
+pub enum Combine {
     /// Their sum.
     Sum,
     /// Their sum over the number of trees, those that gave nothing included.
@@ -92,7 +92,7 @@ impl Tree {
         }
         for (index, node) in self.nodes.iter().enumerate() {
             match node {
-                &Node::Branch { input, threshold, yes, no, .. } => {
+                &ForestNode::Branch { input, threshold, yes, no, .. } => {
                     if input >= inputs {
                         return Err(TreeFault::Input { node: index, input, inputs });
                     }
@@ -103,7 +103,7 @@ impl Tree {
                         return Err(TreeFault::Child { node: index, child, nodes: self.nodes.len() });
                     }
                 }
-                Node::Leaf { weights } => {
+                ForestNode::Leaf { weights } => {
                     for &(output, weight) in weights {
                         let Some(giver) = giver.get_mut(output).filter(|giver| **giver != index) else {
                             return Err(TreeFault::Output { node: index, output, outputs });

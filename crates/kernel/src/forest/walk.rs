@@ -7,7 +7,7 @@ use std::hint::select_unpredictable;
 
 use super::Weigher;
 use super::flat::{Flat, FlatNode};
-use super::spec::Aggregate;
+use super::spec::Combine;
 use crate::lanes::{EVENTS, Lanes};
 
 /// Events that walk together.
@@ -91,10 +91,10 @@ impl Walks {
                 for (&output, &weight) in weigher.outputs.iter().zip(weights) {
                     let score = &mut scores[output as usize].0[first + lane];
                     *score = match weigher.aggregate {
-                        Aggregate::Sum | Aggregate::Average => *score + weight,
-                        Aggregate::Min if weight < *score => weight,
-                        Aggregate::Max if weight > *score => weight,
-                        Aggregate::Min | Aggregate::Max => *score,
+                        Combine::Sum | Combine::Average => *score + weight,
+                        Combine::Min if weight < *score => weight,
+                        Combine::Max if weight > *score => weight,
+                        Combine::Min | Combine::Max => *score,
                     };
                 }
             }

@@ -1,6 +1,6 @@
 //! Are these layers that fit each other?
 
-use super::{Axis, Conv, IMAGE_MAX, ImageLayer, Pool, Pooling, READS_MAX, places};
+use super::{Conv, IMAGE_MAX, ImageAxis, ImageLayer, Pool, Pooling, READS_MAX, places};
 use crate::chain::WIDTH_MAX;
 use crate::dense::Activation;
 use crate::error::LayerFault;
@@ -8,13 +8,13 @@ use crate::error::LayerFault;
 /// Checks a layer behind an image of some channels and places, if there is one.
 pub(crate) fn check(layer: &ImageLayer, before: Option<[usize; 2]>) -> Result<(), LayerFault> {
     let mut numbers = layer.axes().iter().flat_map(|axis| {
-        let &Axis { size, kernel, stride, dilation, before, windows } = axis;
+        let &ImageAxis { size, kernel, stride, dilation, before, windows } = axis;
         // In front of the image there may be nothing.
         [size, kernel, stride, dilation, before + 1, windows]
     });
     let channels = layer.channels();
     if !numbers.all(in_range) || !in_range(channels) || !in_range(layer.image()[0]) {
-        return Err(LayerFault::Axis);
+        return Err(LayerFault::ImageAxis);
     }
     for numbers in [layer.inputs(), layer.image().iter().product()] {
         if numbers > IMAGE_MAX {

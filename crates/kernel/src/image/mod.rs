@@ -25,7 +25,7 @@ mod window;
 
 pub(crate) use check::{check, check_finite};
 pub(crate) use pool::PoolPass;
-pub use window::Axis;
+pub use window::ImageAxis;
 pub(crate) use window::Order;
 
 use conv::ConvSums;
@@ -56,7 +56,7 @@ pub struct Conv {
     /// Channels that it takes.
     pub channels: usize,
     /// Height and width; an image of one axis has height 1.
-    pub axes: [Axis; 2],
+    pub axes: [ImageAxis; 2],
     /// Sets of channels that are convolved by themselves.
     pub groups: usize,
     /// Channels that it gives.
@@ -75,7 +75,7 @@ pub struct Pool {
     /// Channels that it takes and gives.
     pub channels: usize,
     /// Height and width; an image of one axis has height 1.
-    pub axes: [Axis; 2],
+    pub axes: [ImageAxis; 2],
     /// What becomes of the numbers of a window.
     pub kind: Pooling,
     /// What happens to that.
@@ -99,7 +99,7 @@ impl ImageLayer {
         }
     }
 
-    fn axes(&self) -> &[Axis; 2] {
+    fn axes(&self) -> &[ImageAxis; 2] {
         match self {
             Self::Conv(conv) => &conv.axes,
             Self::Pool(pool) => &pool.axes,
@@ -127,13 +127,13 @@ impl ImageLayer {
 
 /// A layer as a tile runs it.
 #[derive(Clone, Debug)]
-pub(crate) enum Step {
+pub(crate) enum TileLayer {
     Conv(ConvSums),
     Pool(PoolPass),
     Dense(Dense),
 }
 
-impl Step {
+impl TileLayer {
     /// Numbers that it gives.
     pub fn outputs(&self) -> usize {
         match self {
@@ -164,7 +164,7 @@ impl Step {
 }
 
 /// Compiles layers that were checked.
-pub(crate) fn compile(image: &[ImageLayer], level: Level) -> Vec<Step> {
+pub(crate) fn compile(image: &[ImageLayer], level: Level) -> Vec<TileLayer> {
     let (mut steps, mut rest) = (Vec::new(), image);
     while let Some((layer, after)) = rest.split_first() {
         let order = if steps.is_empty() { Order::ByChannel } else { Order::ByPlace };
@@ -175,13 +175,13 @@ pub(crate) fn compile(image: &[ImageLayer], level: Level) -> Vec<Step> {
                 // Of the two activations, at least one is none.
                 let activation =
                     if conv.activation == Activation::None { pool.activation } else { conv.activation };
-                Step::Conv(ConvSums::new(conv, &places(&pool.axes), activation, order, level))
+                TileLayer::Conv(ConvSums::new(conv, &places(&pool.axes), activation, order, level))
             }
             (ImageLayer::Conv(conv), _) => {
                 let each: Vec<_> = (0..layer.image()[1]).map(|place| vec![place]).collect();
-                Step::Conv(ConvSums::new(conv, &each, conv.activation, order, level))
+                TileLayer::Conv(ConvSums::new(conv, &each, conv.activation, order, level))
             }
-            (ImageLayer::Pool(pool), _) => Step::Pool(PoolPass::new(pool, order)),
+            (ImageLayer::Pool(pool), _) => TileLayer::Pool(PoolPass::new(pool, order)),
         });
     }
     steps

@@ -20,7 +20,7 @@ pub(super) type Place = Box<[Piece]>;
 
 /// Windows along one axis of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Axis {
+pub struct ImageAxis {
     /// Numbers of the image.
     pub size: usize,
     /// Numbers that a window reads, those beyond the image included.
@@ -35,7 +35,7 @@ pub struct Axis {
     pub windows: usize,
 }
 
-impl Axis {
+impl ImageAxis {
     /// An axis that is as long as one number: height of an image that has none.
     pub const FLAT: Self = Self { size: 1, kernel: 1, stride: 1, dilation: 1, before: 0, windows: 1 };
 
@@ -49,7 +49,7 @@ impl Axis {
 }
 
 /// What each window reads of one channel: places of the image, row by row.
-pub(super) fn places([height, width]: &[Axis; 2]) -> Vec<Vec<usize>> {
+pub(super) fn places([height, width]: &[ImageAxis; 2]) -> Vec<Vec<usize>> {
     let window = |window: usize| {
         let (down, across) = (window / width.windows, window % width.windows);
         let row = move |(_, y)| width.reads(across).map(move |(_, x)| y * width.size + x);
@@ -71,7 +71,7 @@ pub(crate) enum Order {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Layout {
     pub channels: usize,
-    pub axes: [Axis; 2],
+    pub axes: [ImageAxis; 2],
     pub order: Order,
 }
 

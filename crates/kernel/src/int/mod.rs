@@ -72,14 +72,14 @@ pub struct IntInput {
 
 /// What is known of the numbers of a chain before it is put into integers.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Calibration {
+pub struct ChainRanges {
     /// One per input.
     pub inputs: Vec<IntInput>,
-    /// The largest absolute value to be expected of each hidden layer, after its activation. [`Calibration::largest`] finds it.
+    /// The largest absolute value to be expected of each hidden layer, after its activation. [`ChainRanges::largest`] finds it.
     pub hidden: Vec<f32>,
 }
 
-impl Calibration {
+impl ChainRanges {
     /// The largest absolute value of each hidden layer over `rows`, `[event][input]`, as the first layer takes them.
     ///
     /// # Errors
@@ -120,7 +120,7 @@ impl IntChain {
     pub fn new(
         layers: &[Layer],
         readout: Readout,
-        calibration: &Calibration,
+        calibration: &ChainRanges,
         bits: HiddenBits,
     ) -> Result<Self, IntChainError> {
         Self::with_isa(layers, readout, calibration, bits, Isa::best())
@@ -133,7 +133,7 @@ impl IntChain {
     pub fn with_isa(
         layers: &[Layer],
         readout: Readout,
-        calibration: &Calibration,
+        calibration: &ChainRanges,
         bits: HiddenBits,
         isa: Isa,
     ) -> Result<Self, IntChainError> {
@@ -144,7 +144,7 @@ impl IntChain {
     fn at(
         layers: &[Layer],
         readout: Readout,
-        calibration: &Calibration,
+        calibration: &ChainRanges,
         bits: HiddenBits,
         level: Level,
     ) -> Result<Self, IntChainError> {
@@ -260,12 +260,12 @@ impl IntWork for One<'_> {
                 passes::mean_squared_error(simd, &chain.inputs, inputs, numbers, &mut scores[0], events);
             }
         }
-        crate::passes::settle(simd, scores, events);
+        crate::passes::one_nan(simd, scores, events);
     }
 }
 
-fn check_calibration(layers: &[Layer], calibration: &Calibration) -> Result<(), IntChainError> {
-    let Calibration { inputs, hidden } = calibration;
+fn check_calibration(layers: &[Layer], calibration: &ChainRanges) -> Result<(), IntChainError> {
+    let ChainRanges { inputs, hidden } = calibration;
     if inputs.len() != layers[0].inputs {
         return Err(IntChainError::Inputs { found: inputs.len(), wanted: layers[0].inputs });
     }

@@ -17,7 +17,7 @@
 //! * I4: what is rounded to an integer lies between -2^31 and 2^31.
 
 use super::packing::{HiddenBits, Packing, is_never_negative};
-use super::{Calibration, IntChainError, IntInput};
+use super::{ChainRanges, IntChainError, IntInput};
 use crate::chain::Layer;
 use crate::dense::Activation;
 
@@ -90,7 +90,7 @@ impl Entry {
 /// Scales `layers`, which were checked, as the calibration was.
 pub(super) fn scale(
     layers: &[Layer],
-    calibration: &Calibration,
+    calibration: &ChainRanges,
     bits: HiddenBits,
 ) -> Result<Vec<IntLayer>, IntChainError> {
     let entry = |&IntInput { low, high, scale, offset }: &IntInput| Entry {

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::packing::Packing;
 use super::scale::{IntLayer, Way, scale};
-use super::{Calibration, HiddenBits, IntChain, IntInput};
+use super::{ChainRanges, HiddenBits, IntChain, IntInput};
 use crate::chain::{Chain, Layer, Readout};
 use crate::dense::Activation;
 use crate::isa::{Isa, Level};
@@ -98,7 +98,7 @@ fn reference(
 struct Case {
     layers: Vec<Layer>,
     readout: Readout,
-    calibration: Calibration,
+    calibration: ChainRanges,
     rows: Vec<i16>,
 }
 
@@ -173,7 +173,7 @@ fn case() -> impl Strategy<Value = Case> {
             (inputs, rows, hidden).prop_map(move |(inputs, rows, hidden)| Case {
                 layers: layers.clone(),
                 readout,
-                calibration: Calibration { inputs, hidden },
+                calibration: ChainRanges { inputs, hidden },
                 rows,
             })
         })
@@ -238,7 +238,7 @@ fn a_hidden_integer_is_the_nearest() {
     let inputs = vec![IntInput { low: -100, high: 100, scale: 0.5, offset: 3.0 }];
     for (weight, bias, largest) in [(1.0, 0.3, 53.0), (-0.01, 0.0, 0.6), (1e-9, 0.25, 0.5)] {
         let layers = [layer(weight, bias), layer(1.0, 0.0)];
-        let calibration = Calibration { inputs: inputs.clone(), hidden: vec![largest] };
+        let calibration = ChainRanges { inputs: inputs.clone(), hidden: vec![largest] };
         let scaled = scale(&layers, &calibration, HiddenBits::Sixteen).unwrap();
         let (neuron, q) = (scaled[0].neurons[0], f64::from(scaled[0].range[1]));
         assert_eq!(scaled[0].range, [-i16::MAX, i16::MAX]);
@@ -267,7 +267,7 @@ fn the_widest_layer_at_the_end_of_its_bound_does_not_overflow() {
             activation,
         };
         let layers = [layer(inputs, 2, Activation::Relu), layer(2, 1, Activation::None)];
-        let calibration = Calibration { inputs: vec![IntInput { low, ..whole }; inputs], hidden: vec![1e8] };
+        let calibration = ChainRanges { inputs: vec![IntInput { low, ..whole }; inputs], hidden: vec![1e8] };
         let scaled = scale(&layers, &calibration, HiddenBits::Sixteen).unwrap();
         let top = corners(&layers, &scaled[0], &calibration.inputs);
         let sum = |row: &[i16]| {
@@ -298,7 +298,7 @@ fn mixed(widths: [usize; 5]) -> Vec<Layer> {
 fn eight_bits_are_those_that_are_never_negative_and_what_meets_them() {
     let layers = mixed([3, 5, 6, 7, 2]);
     let inputs = vec![IntInput { low: -100, high: 100, scale: 0.5, offset: 3.0 }; 3];
-    let calibration = Calibration { inputs, hidden: vec![100.0, 200.0, 64.0] };
+    let calibration = ChainRanges { inputs, hidden: vec![100.0, 200.0, 64.0] };
     let scaled = scale(&layers, &calibration, HiddenBits::Eight).unwrap();
     let found: Vec<_> = scaled.iter().map(|layer| (layer.takes, layer.gives, layer.way)).collect();
     let (pairs, quads) = (Packing::Pairs, Packing::Quads);
@@ -331,7 +331,7 @@ fn a_number_of_eight_bits_is_the_nearest() {
     let layers = [Activation::Relu, Activation::Relu, Activation::None].map(identity);
     let input = IntInput { low: -10, high: 100, scale: 1.0, offset: 0.0 };
     // A step of 1 between the layers.
-    let calibration = Calibration { inputs: vec![input; 2], hidden: vec![127.0; 2] };
+    let calibration = ChainRanges { inputs: vec![input; 2], hidden: vec![127.0; 2] };
     let chain = IntChain::new(&layers, Readout::Outputs, &calibration, HiddenBits::Eight).unwrap();
     for x in -10..=100i16 {
         let mut scores = [0.0; 2];
@@ -362,7 +362,7 @@ fn the_widest_layer_of_eight_bits_is_exact() {
         layer(3, 1, |_| 1.0, Activation::None),
     ];
     let inputs = vec![IntInput { low: i16::MIN, high: i16::MAX, scale: 1.0, offset: 0.0 }];
-    let calibration = Calibration { inputs, hidden: vec![1000.0, 1e7] };
+    let calibration = ChainRanges { inputs, hidden: vec![1000.0, 1e7] };
     let rows = vec![0, 1, 999, 1000, 1001, i16::MAX, i16::MIN];
     check(&Case { layers: layers.to_vec(), readout: Readout::Outputs, calibration, rows });
 }

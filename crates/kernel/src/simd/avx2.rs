@@ -50,7 +50,7 @@ impl Simd for Avx2 {
         replace_negative(a, b) => {
             _mm256_blendv_ps(a, b, _mm256_cmp_ps::<_CMP_LT_OQ>(a, _mm256_setzero_ps()))
         };
-        settle(a) => _mm256_blendv_ps(a, _mm256_set1_ps(f32::NAN), _mm256_cmp_ps::<_CMP_UNORD_Q>(a, a));
+        one_nan(a) => _mm256_blendv_ps(a, _mm256_set1_ps(f32::NAN), _mm256_cmp_ps::<_CMP_UNORD_Q>(a, a));
         and(a, b) => _mm256_and_ps(a, b);
         or(a, b) => _mm256_or_ps(a, b);
         add_int(a, b) => {

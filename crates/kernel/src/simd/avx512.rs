@@ -79,7 +79,7 @@ impl<With: Beside> Simd for Avx512<With> {
             let negative = _mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, _mm512_setzero_ps());
             _mm512_mask_mov_ps(a, negative, b)
         };
-        settle(a) => {
+        one_nan(a) => {
             let nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(a, a);
             _mm512_mask_mov_ps(a, nan, _mm512_set1_ps(f32::NAN))
         };

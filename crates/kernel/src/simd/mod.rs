@@ -4,7 +4,7 @@
 //! and kernels are written once, as generic functions over `S: Simd`.
 //!
 //! * I1: for every operation each lane of the result is the same function of the same lanes of the operands on every instruction set, bit for
-//!   bit, except for sign and payload of a NaN. [`Simd::settle`] makes all NaNs equal.
+//!   bit, except for sign and payload of a NaN. [`Simd::one_nan`] makes all NaNs equal.
 //! * I2: no operation mixes lanes, except [`Simd::turn`], which only moves.
 
 #[cfg(target_arch = "x86_64")]
@@ -81,7 +81,7 @@ pub(crate) trait Simd: Copy + fmt::Debug {
     /// `a < 0 ? b : a`: so `a` if it is NaN.
     fn replace_negative(self, a: Self::V, b: Self::V) -> Self::V;
     /// The one NaN, `f32::NAN`, for every NaN.
-    fn settle(self, a: Self::V) -> Self::V;
+    fn one_nan(self, a: Self::V) -> Self::V;
 
     /// Bits `a & b`.
     fn and(self, a: Self::V, b: Self::V) -> Self::V;
@@ -182,7 +182,7 @@ mod tests {
                     simd.max(a, b),
                     simd.min(a, b),
                     simd.replace_negative(a, b),
-                    simd.settle(a),
+                    simd.one_nan(a),
                     simd.and(a, b),
                     simd.or(a, b),
                     simd.add_int(a, b),

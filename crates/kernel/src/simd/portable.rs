@@ -100,7 +100,7 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    fn settle(self, a: V) -> V {
+    fn one_nan(self, a: V) -> V {
         // By its bits: what a float operation makes of a NaN is not fixed.
         let nan = f32::INFINITY.to_bits().cast_signed();
         each_int(a, a, |a, _| if a & i32::MAX > nan { f32::NAN.to_bits().cast_signed() } else { a })

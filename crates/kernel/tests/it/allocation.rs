@@ -6,8 +6,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use tamis_kernel::{
-    Activation, Aggregate, Axis, Calibration, Chain, Comparison, Conv, Forest, ForestSpec, HiddenBits,
-    ImageLayer, IntChain, IntInput, Isa, Layer, Missing, Node, Pool, Pooling, Readout, Tree,
+    Activation, BranchTest, Chain, ChainRanges, Combine, Conv, Forest, ForestNode, ForestSpec, HiddenBits,
+    ImageAxis, ImageLayer, IntChain, IntInput, Isa, Layer, Missing, Pool, Pooling, Readout, Tree,
 };
 
 thread_local! {
@@ -52,8 +52,8 @@ fn running_allocates_nothing() {
     let layers = [layer(7, Activation::Tanh), layer(7, Activation::Sigmoid), layer(3, Activation::Softmax)];
     let chain = Chain::new(&layers, Readout::Outputs).unwrap();
     let [line, points] = [3, 1].map(|kernel| {
-        let axis = Axis { size: 7, kernel, before: kernel / 2, windows: 7, ..Axis::FLAT };
-        [Axis::FLAT, axis]
+        let axis = ImageAxis { size: 7, kernel, before: kernel / 2, windows: 7, ..ImageAxis::FLAT };
+        [ImageAxis::FLAT, axis]
     });
     let conv = Conv {
         channels: 1,
@@ -69,27 +69,27 @@ fn running_allocates_nothing() {
     let images = [ImageLayer::Pool(pool), ImageLayer::Conv(conv), ImageLayer::Pool(joined)];
     let on_images = Chain::on_images(&images, &layers, Readout::Outputs, Isa::best()).unwrap();
     let input = IntInput { low: -5, high: 5, scale: 0.1, offset: 0.0 };
-    let calibration = Calibration { inputs: vec![input; 7], hidden: vec![1.0; 2] };
+    let calibration = ChainRanges { inputs: vec![input; 7], hidden: vec![1.0; 2] };
     let ints = IntChain::new(&layers, Readout::Outputs, &calibration, HiddenBits::Sixteen).unwrap();
     // One tree of each form: small, and too large for cuts.
     let staircase = |steps: usize| {
-        let step = |i: usize| Node::Branch {
+        let step = |i: usize| ForestNode::Branch {
             input: i % 7,
-            comparison: [Comparison::LessOrEqual, Comparison::Equal][i % 2],
+            comparison: [BranchTest::LessOrEqual, BranchTest::Equal][i % 2],
             threshold: i as f32,
             missing: Missing::Yes,
             yes: 2 * i + 1,
             no: 2 * i + 2,
         };
-        let mut nodes: Vec<Node> = (0..steps).map(step).collect();
-        nodes.extend((0..=steps).map(|i| Node::Leaf { weights: vec![(i % 3, 1.0)] }));
+        let mut nodes: Vec<ForestNode> = (0..steps).map(step).collect();
+        nodes.extend((0..=steps).map(|i| ForestNode::Leaf { weights: vec![(i % 3, 1.0)] }));
         Tree { nodes }
     };
     let spec = ForestSpec {
         inputs: 7,
         outputs: 3,
         trees: vec![staircase(15), staircase(1023)],
-        aggregate: Aggregate::Sum,
+        aggregate: Combine::Sum,
         base: Vec::new(),
     };
     let forest = Forest::new(&spec).unwrap();

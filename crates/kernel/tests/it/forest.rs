@@ -2,13 +2,13 @@
 
 use proptest::prelude::*;
 use tamis_kernel::{
-    Aggregate, Comparison, EQUALS_MAX, EVENTS, Forest, ForestError, ForestSpec, Isa, Missing, Node,
+    BranchTest, Combine, EQUALS_MAX, EVENTS, Forest, ForestError, ForestNode, ForestSpec, Isa, Missing,
     TREES_MAX, Tree, TreeFault, WEIGHTS_MAX,
 };
 
 use crate::support::{available, bits};
 
-const COMPARISONS: [Comparison; 3] = [Comparison::LessOrEqual, Comparison::Less, Comparison::Equal];
+const COMPARISONS: [BranchTest; 3] = [BranchTest::LessOrEqual, BranchTest::Less, BranchTest::Equal];
 /// Few, so that inputs often equal thresholds.
 const VALUES: [f32; 9] = [-2.0, -1.0, -0.0, 0.0, 0.5, 1.0, f32::NEG_INFINITY, f32::INFINITY, f32::NAN];
 
@@ -41,7 +41,7 @@ impl Dice {
                 let leaf = self.leaf(outputs);
                 nodes.push(leaf);
             }
-            nodes[end] = Node::Branch {
+            nodes[end] = ForestNode::Branch {
                 input: self.below(inputs),
                 comparison: COMPARISONS[self.below(3)],
                 threshold: VALUES[self.below(8)],
@@ -53,10 +53,10 @@ impl Dice {
         Tree { nodes }
     }
 
-    fn leaf(&mut self, outputs: usize) -> Node {
+    fn leaf(&mut self, outputs: usize) -> ForestNode {
         let first = self.below(outputs + 1);
         let weights = (first..outputs).step_by(2).map(|output| (output, self.weight())).collect();
-        Node::Leaf { weights }
+        ForestNode::Leaf { weights }
     }
 }
 
@@ -70,14 +70,14 @@ fn leaf<'a>(tree: &'a Tree, row: &[f32]) -> &'a [(usize, f32)] {
     let mut at = 0;
     loop {
         match &tree.nodes[at] {
-            Node::Leaf { weights } => return weights,
-            &Node::Branch { input, comparison, threshold, missing, yes, no } => {
+            ForestNode::Leaf { weights } => return weights,
+            &ForestNode::Branch { input, comparison, threshold, missing, yes, no } => {
                 let x = row[input];
                 let holds = match comparison {
                     _ if x.is_nan() => missing == Missing::Yes,
-                    Comparison::LessOrEqual => x <= threshold,
-                    Comparison::Less => x < threshold,
-                    Comparison::Equal => x == threshold,
+                    BranchTest::LessOrEqual => x <= threshold,
+                    BranchTest::Less => x < threshold,
+                    BranchTest::Equal => x == threshold,
                 };
                 at = if holds { yes } else { no };
             }
@@ -94,10 +94,10 @@ fn naive(spec: &ForestSpec, row: &[f32]) -> Vec<f32> {
         }
     }
     let total = |given: Vec<f32>| match spec.aggregate {
-        Aggregate::Sum => given.iter().fold(0.0, |sum, weight| sum + weight),
-        Aggregate::Average => given.iter().fold(0.0, |sum, weight| sum + weight) / spec.trees.len() as f32,
-        Aggregate::Min => given.into_iter().reduce(f32::min).unwrap_or(0.0),
-        Aggregate::Max => given.into_iter().reduce(f32::max).unwrap_or(0.0),
+        Combine::Sum => given.iter().fold(0.0, |sum, weight| sum + weight),
+        Combine::Average => given.iter().fold(0.0, |sum, weight| sum + weight) / spec.trees.len() as f32,
+        Combine::Min => given.into_iter().reduce(f32::min).unwrap_or(0.0),
+        Combine::Max => given.into_iter().reduce(f32::max).unwrap_or(0.0),
     };
     let base = |output: usize| spec.base.get(output).copied().unwrap_or(0.0);
     given.into_iter().enumerate().map(|(output, given)| total(given) + base(output)).collect()
@@ -114,7 +114,7 @@ proptest! {
         sizes in prop::collection::vec(prop_oneof![1usize..6, 20usize..40, 60usize..200], 1..5),
         outputs in 1usize..5,
         inputs in 1usize..12,
-        aggregate in prop::sample::select(vec![Aggregate::Sum, Aggregate::Average, Aggregate::Min, Aggregate::Max]),
+        aggregate in prop::sample::select(vec![Combine::Sum, Combine::Average, Combine::Min, Combine::Max]),
         based in any::<bool>(),
         events in 1usize..70,
     ) {
@@ -153,17 +153,24 @@ fn by_tiles(forest: &Forest, rows: &[f32]) -> Vec<f32> {
 }
 
 /// A branch on input 0 at `threshold`.
-fn branch(threshold: f32, yes: usize, no: usize) -> Node {
-    Node::Branch { input: 0, comparison: Comparison::LessOrEqual, threshold, missing: Missing::No, yes, no }
+fn branch(threshold: f32, yes: usize, no: usize) -> ForestNode {
+    ForestNode::Branch {
+        input: 0,
+        comparison: BranchTest::LessOrEqual,
+        threshold,
+        missing: Missing::No,
+        yes,
+        no,
+    }
 }
 
-fn gives(weight: f32) -> Node {
-    Node::Leaf { weights: vec![(0, weight)] }
+fn gives(weight: f32) -> ForestNode {
+    ForestNode::Leaf { weights: vec![(0, weight)] }
 }
 
-fn forest(nodes: Vec<Node>) -> ForestSpec {
+fn forest(nodes: Vec<ForestNode>) -> ForestSpec {
     let trees = vec![Tree { nodes }];
-    ForestSpec { inputs: 1, outputs: 1, trees, aggregate: Aggregate::Sum, base: Vec::new() }
+    ForestSpec { inputs: 1, outputs: 1, trees, aggregate: Combine::Sum, base: Vec::new() }
 }
 
 /// Steps: leaf `i` for inputs in `i - 1 < x <= i`, one branch deeper each. `left` says which child goes on.
@@ -232,9 +239,9 @@ fn what_is_no_forest_is_refused() {
         wrong(TreeFault::Threshold { node: 0 })
     );
     assert_eq!(tree(vec![gives(f32::INFINITY)]), wrong(TreeFault::Weight { node: 0 }));
-    let twice = Node::Leaf { weights: vec![(0, 1.0), (0, 2.0)] };
+    let twice = ForestNode::Leaf { weights: vec![(0, 1.0), (0, 2.0)] };
     assert_eq!(tree(vec![twice]), wrong(TreeFault::Output { node: 0, output: 0, outputs: 1 }));
-    let beyond = Node::Leaf { weights: vec![(1, 1.0)] };
+    let beyond = ForestNode::Leaf { weights: vec![(1, 1.0)] };
     assert_eq!(tree(vec![beyond]), wrong(TreeFault::Output { node: 0, output: 1, outputs: 1 }));
 
     let good = forest(vec![branch(0.0, 1, 2), gives(1.0), gives(2.0)]);
@@ -249,9 +256,9 @@ fn what_is_no_forest_is_refused() {
     assert_eq!(changed(|spec| spec.base = vec![0.0; 2]), ForestError::Bases { found: 2, outputs: 1 });
     assert_eq!(changed(|spec| spec.base = vec![f32::NAN]), ForestError::Base(0));
     let mut spec = good.clone();
-    spec.trees[0].nodes[0] = Node::Branch {
+    spec.trees[0].nodes[0] = ForestNode::Branch {
         input: 1,
-        comparison: Comparison::Less,
+        comparison: BranchTest::Less,
         threshold: 0.0,
         missing: Missing::No,
         yes: 1,
@@ -273,8 +280,8 @@ fn limits_are_kept() {
 
     let mut spec = staircase(EQUALS_MAX + 1, false);
     for node in &mut spec.trees[0].nodes {
-        if let Node::Branch { comparison, .. } = node {
-            *comparison = Comparison::Equal;
+        if let ForestNode::Branch { comparison, .. } = node {
+            *comparison = BranchTest::Equal;
         }
     }
     assert_eq!(refused(&spec), ForestError::Equals);
@@ -282,6 +289,7 @@ fn limits_are_kept() {
     // One leaf gives to every output, so there is a place for every output at every leaf.
     let mut spec = staircase(WEIGHTS_MAX / 8192, false);
     spec.outputs = 8192;
-    *spec.trees[0].nodes.last_mut().unwrap() = Node::Leaf { weights: (0..8192).map(|i| (i, 1.0)).collect() };
+    *spec.trees[0].nodes.last_mut().unwrap() =
+        ForestNode::Leaf { weights: (0..8192).map(|i| (i, 1.0)).collect() };
     assert_eq!(refused(&spec), ForestError::Weights);
 }

@@ -5,7 +5,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tamis_kernel::{
-    Activation, Calibration, Chain, Column, EVENTS, HiddenBits, IntChain, IntColumn, IntInput, Isa, Lanes,
+    Activation, Chain, ChainRanges, Column, EVENTS, HiddenBits, IntChain, IntColumn, IntInput, Isa, Lanes,
     Layer, Map, Number, Pairs, Readout,
 };
 
@@ -150,7 +150,7 @@ proptest! {
         let (weight, bias) = (vec![0.5; inputs], vec![0.0]);
         let layer = Layer { inputs, outputs: 1, weight, bias, activation: Activation::None };
         let input = IntInput { low: i16::MIN, high: i16::MAX, scale: 1.0, offset: 0.0 };
-        let calibration = Calibration { inputs: vec![input; inputs], hidden: Vec::new() };
+        let calibration = ChainRanges { inputs: vec![input; inputs], hidden: Vec::new() };
         for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
             let layers = [layer.clone()];
             let chain = IntChain::with_isa(&layers, Readout::Outputs, &calibration, HiddenBits::Sixteen, isa).unwrap();

@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use tamis_kernel::{
-    Activation, Axis, Chain, ChainError, Conv, EVENTS, ImageLayer, Isa, Layer, LayerFault, Pool, Pooling,
-    Readout,
+    Activation, Chain, ChainError, Conv, EVENTS, ImageAxis, ImageLayer, Isa, Layer, LayerFault, Pool,
+    Pooling, Readout,
 };
 
 use crate::support::{available, bits};
@@ -49,22 +49,22 @@ impl Network {
     }
 }
 
-fn axis(numbers: &mut Numbers, size: usize, is_flat: bool) -> Axis {
+fn axis(numbers: &mut Numbers, size: usize, is_flat: bool) -> ImageAxis {
     if is_flat {
-        return Axis::FLAT;
+        return ImageAxis::FLAT;
     }
     let (kernel, dilation) = (1 + numbers.below(4), 1 + numbers.below(2));
     let span = (kernel - 1) * dilation + 1;
     let (before, behind) = (numbers.below(span), numbers.below(span));
     let stride = 1 + numbers.below(3);
     match (before + size + behind).checked_sub(span) {
-        Some(room) => Axis { size, kernel, stride, dilation, before, windows: room / stride + 1 },
-        None => Axis { size, windows: size, ..Axis::FLAT },
+        Some(room) => ImageAxis { size, kernel, stride, dilation, before, windows: room / stride + 1 },
+        None => ImageAxis { size, windows: size, ..ImageAxis::FLAT },
     }
 }
 
 /// Places of an axis that a window reads, with those of its kernel.
-fn reads(axis: &Axis, window: usize) -> Vec<(usize, usize)> {
+fn reads(axis: &ImageAxis, window: usize) -> Vec<(usize, usize)> {
     let place = |k: usize| (window * axis.stride + k * axis.dilation) as i64 - axis.before as i64;
     let on_image = |&(_, at): &(usize, i64)| (0..axis.size as i64).contains(&at);
     let reads = (0..axis.kernel).map(|k| (k, place(k))).filter(on_image);
@@ -89,7 +89,7 @@ fn network(seed: u64, activations: &[Activation]) -> Network {
                 for axis in axes.iter_mut().skip(2 - rank) {
                     let kernel = axis.size.min(2);
                     let windows = axis.size / kernel;
-                    *axis = Axis { size: axis.size, kernel, stride: kernel, windows, ..Axis::FLAT };
+                    *axis = ImageAxis { size: axis.size, kernel, stride: kernel, windows, ..ImageAxis::FLAT };
                 }
             }
             if axes.iter().any(|axis| (0..axis.windows).any(|window| reads(axis, window).is_empty())) {
@@ -349,7 +349,7 @@ proptest! {
     }
 }
 
-fn conv(axes: [Axis; 2], [channels, outputs]: [usize; 2], activation: Activation) -> ImageLayer {
+fn conv(axes: [ImageAxis; 2], [channels, outputs]: [usize; 2], activation: Activation) -> ImageLayer {
     let reads = channels * axes[0].kernel * axes[1].kernel;
     let mut numbers = Numbers::new(reads as u64);
     let weight = numbers.floats(outputs * reads, 0.5);
@@ -358,12 +358,13 @@ fn conv(axes: [Axis; 2], [channels, outputs]: [usize; 2], activation: Activation
 }
 
 fn halved(size: [usize; 2], channels: usize, kind: Pooling) -> ImageLayer {
-    let axes = size.map(|size| Axis { size, kernel: 2, stride: 2, windows: size / 2, ..Axis::FLAT });
+    let axes =
+        size.map(|size| ImageAxis { size, kernel: 2, stride: 2, windows: size / 2, ..ImageAxis::FLAT });
     ImageLayer::Pool(Pool { channels, axes, kind, activation: Activation::None })
 }
 
-fn kept(size: usize) -> Axis {
-    Axis { size, kernel: 3, before: 1, windows: size, ..Axis::FLAT }
+fn kept(size: usize) -> ImageAxis {
+    ImageAxis { size, kernel: 3, before: 1, windows: size, ..ImageAxis::FLAT }
 }
 
 fn dense(inputs: usize, outputs: usize) -> Layer {
@@ -441,9 +442,9 @@ fn what_does_not_fit_is_refused() {
             other => panic!("{other}"),
         }
     };
-    assert_eq!(refused(0, &|conv, _| conv.axes[0].stride = 0), LayerFault::Axis);
-    assert_eq!(refused(0, &|conv, _| conv.channels = 0), LayerFault::Axis);
-    assert_eq!(refused(0, &|conv, _| conv.axes[1].before = 1 << 16), LayerFault::Axis);
+    assert_eq!(refused(0, &|conv, _| conv.axes[0].stride = 0), LayerFault::ImageAxis);
+    assert_eq!(refused(0, &|conv, _| conv.channels = 0), LayerFault::ImageAxis);
+    assert_eq!(refused(0, &|conv, _| conv.axes[1].before = 1 << 16), LayerFault::ImageAxis);
     assert_eq!(refused(0, &|conv, _| conv.axes[0].size = 1 << 16), LayerFault::Image(1 << 18));
     assert_eq!(refused(0, &|conv, _| conv.axes[0].windows = 1 << 16), LayerFault::Image(3 << 18));
     assert_eq!(refused(0, &|conv, _| conv.activation = Activation::Softmax), LayerFault::Softmax);
@@ -466,10 +467,10 @@ fn what_does_not_fit_is_refused() {
         refused(1, &|_, pool| pool.activation = Activation::LeakyRelu(f32::NAN)),
         LayerFault::NotFinite
     );
-    let wide = Axis { size: 1, kernel: 2048, before: 2047, windows: 2048, ..Axis::FLAT };
+    let wide = ImageAxis { size: 1, kernel: 2048, before: 2047, windows: 2048, ..ImageAxis::FLAT };
     let line = ImageLayer::Pool(Pool {
         channels: 1,
-        axes: [Axis::FLAT, Axis { windows: 2049, ..wide }],
+        axes: [ImageAxis::FLAT, ImageAxis { windows: 2049, ..wide }],
         kind: Pooling::Max,
         activation: Activation::None,
     });

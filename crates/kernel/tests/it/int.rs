@@ -3,7 +3,7 @@
 //! That they give the bits of plain loops is tested in `src/int/tests.rs`, where the integers can be seen.
 
 use tamis_kernel::{
-    Activation, Calibration, Chain, ChainError, EVENTS, HiddenBits, IntChain, IntChainError, IntInput, Isa,
+    Activation, Chain, ChainError, ChainRanges, EVENTS, HiddenBits, IntChain, IntChainError, IntInput, Isa,
     Layer, LayerFault, Readout,
 };
 
@@ -62,15 +62,15 @@ fn reals(inputs: &[IntInput], rows: &[i16]) -> Vec<f32> {
     rows.iter().enumerate().map(real).collect()
 }
 
-fn calibration(layers: &[Layer]) -> Calibration {
+fn calibration(layers: &[Layer]) -> ChainRanges {
     let inputs = inputs(layers[0].inputs);
     let rows = reals(&inputs, &events(77, &inputs, 4096));
-    let hidden = Calibration::largest(layers, &rows)
+    let hidden = ChainRanges::largest(layers, &rows)
         .expect("a chain")
         .into_iter()
         .map(|largest| largest * 1.25)
         .collect();
-    Calibration { inputs, hidden }
+    ChainRanges { inputs, hidden }
 }
 
 fn run(chain: &IntChain, rows: &[i16]) -> Vec<f32> {
@@ -214,10 +214,10 @@ fn an_input_beyond_its_range_counts_as_the_end_of_it() {
 fn what_does_not_fit_is_refused() {
     let layers = layers(&[3, 4, 2], Activation::Relu, Activation::None);
     let good = calibration(&layers);
-    let refused = |layers: &[Layer], readout, calibration: &Calibration| {
+    let refused = |layers: &[Layer], readout, calibration: &ChainRanges| {
         IntChain::new(layers, readout, calibration, HiddenBits::Sixteen).unwrap_err()
     };
-    let broken = |change: fn(&mut Vec<Layer>, &mut Calibration)| {
+    let broken = |change: fn(&mut Vec<Layer>, &mut ChainRanges)| {
         let (mut layers, mut calibration) = (layers.clone(), good.clone());
         change(&mut layers, &mut calibration);
         refused(&layers, Readout::Outputs, &calibration)
@@ -235,7 +235,7 @@ fn what_does_not_fit_is_refused() {
     let wrong = IntChainError::Hidden { found: 0, wanted: 1 };
     assert_eq!(broken(|_, calibration| calibration.hidden.clear()), wrong);
     for largest in [-1.0, f32::INFINITY, f32::NAN] {
-        let calibration = Calibration { hidden: vec![largest], ..good.clone() };
+        let calibration = ChainRanges { hidden: vec![largest], ..good.clone() };
         assert_eq!(refused(&layers, Readout::Outputs, &calibration), IntChainError::Largest(0));
     }
     assert_eq!(

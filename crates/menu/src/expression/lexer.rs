@@ -1,7 +1,7 @@
 //! Text to tokens.
 
 use super::{Arithmetic, Binary, Comparison};
-use tamis_form::{Complaint, Fault, quoted};
+use tamis_form::{Complaint, MistakeKind, quoted};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Token<'a> {
@@ -110,7 +110,7 @@ fn strange(at: usize, rest: &str, first: char) -> Complaint {
     let mut buffer = [0; 4];
     Complaint::new(
         at,
-        Fault::Syntax,
+        MistakeKind::Syntax,
         format!("{} means nothing here{hint}", quoted(first.encode_utf8(&mut buffer))),
     )
 }

@@ -4,7 +4,7 @@ use super::lexer::{Token, tokens};
 use super::{Arithmetic, Binary, Expr, Function, Node, embedded};
 use crate::limits::{EXPRESSION_DEPTH_MAX, EXPRESSION_NODES_MAX};
 use tamis_form::PlacedStr;
-use tamis_form::{Complaint, Fault, quoted, suggestion};
+use tamis_form::{Complaint, MistakeKind, quoted, suggestion};
 
 /// Words that are operators elsewhere, and what to write here.
 const FOREIGN_WORDS: [(&str, &str); 3] = [("and", "&&"), ("or", "||"), ("not", "!")];
@@ -58,7 +58,7 @@ impl<'a> Parser<'a> {
         if token == Token::End {
             return Err(Complaint::new(
                 opened,
-                Fault::Syntax,
+                MistakeKind::Syntax,
                 format!("{} is missing for this one", wanted.describe()),
             ));
         }
@@ -78,7 +78,7 @@ impl<'a> Parser<'a> {
             {
                 let (first, second) = (operator.symbol(), next.symbol());
                 let message = format!("comparisons cannot be chained; write a {first} b && b {second} c");
-                return Err(Complaint::new(at, Fault::Syntax, message));
+                return Err(Complaint::new(at, MistakeKind::Syntax, message));
             }
             let depth = left.depth.max(right.depth);
             left = self.node(at, depth, Node::Binary(operator, Box::new(left), Box::new(right)))?;
@@ -117,7 +117,7 @@ impl<'a> Parser<'a> {
                 Ok(value) if value.is_finite() => self.node(at, 0, Node::Number(value)),
                 _ => Err(Complaint::new(
                     at,
-                    Fault::Syntax,
+                    MistakeKind::Syntax,
                     format!("{} is too large a number", quoted(digits)),
                 )),
             },
@@ -147,7 +147,7 @@ impl<'a> Parser<'a> {
         };
         let Some(index) = index else {
             let message = format!("an index is a whole number, as in {name}[0], not {}", token.describe());
-            return Err(Complaint::new(at.max(name_at), Fault::Syntax, message));
+            return Err(Complaint::new(at.max(name_at), MistakeKind::Syntax, message));
         };
         self.expect(Token::CloseIndex, opened)?;
         Ok(Some(index))
@@ -161,7 +161,11 @@ impl<'a> Parser<'a> {
             if hint.is_empty() {
                 hint = format!("; functions are {}", names.join(", "));
             }
-            return Err(Complaint::new(at, Fault::Unknown, format!("no function {}{hint}", quoted(name))));
+            return Err(Complaint::new(
+                at,
+                MistakeKind::Unknown,
+                format!("no function {}{hint}", quoted(name)),
+            ));
         };
         let mut arguments = vec![self.binary(1)?];
         while self.accept(Token::Comma) {
@@ -170,7 +174,7 @@ impl<'a> Parser<'a> {
         self.expect(Token::Close, opened)?;
         if arguments.len() > 1 && !function.is_variadic() {
             let message = format!("{name} takes one argument, not {}", arguments.len());
-            return Err(Complaint::new(at, Fault::Syntax, message));
+            return Err(Complaint::new(at, MistakeKind::Syntax, message));
         }
         let depth = arguments.iter().map(|argument| argument.depth).max().unwrap_or(0);
         self.node(at, depth, Node::Call(function, arguments))
@@ -182,7 +186,7 @@ impl<'a> Parser<'a> {
             let message = format!(
                 "the expression has more than {EXPRESSION_NODES_MAX} parts; split it into several lines"
             );
-            return Err(Complaint::new(at, Fault::Limit, message));
+            return Err(Complaint::new(at, MistakeKind::Limit, message));
         }
         let depth = depth_below + 1;
         if depth > EXPRESSION_DEPTH_MAX { Err(too_deep(at)) } else { Ok(Expr { at, node, depth }) }
@@ -195,7 +199,7 @@ impl<'a> Parser<'a> {
         };
         let hint = hint.map(|(_, ours)| format!("; write '{ours}'")).unwrap_or_default();
         let found = if self.tokens.len() == 1 { "nothing".into() } else { token.describe() };
-        Complaint::new(at, Fault::Syntax, format!("expected {wanted}, found {found}{hint}"))
+        Complaint::new(at, MistakeKind::Syntax, format!("expected {wanted}, found {found}{hint}"))
     }
 }
 
@@ -203,5 +207,5 @@ fn too_deep(at: usize) -> Complaint {
     let message = format!(
         "more than {EXPRESSION_DEPTH_MAX} operators inside one another; split the line or group with ( )"
     );
-    Complaint::new(at, Fault::Limit, message)
+    Complaint::new(at, MistakeKind::Limit, message)
 }

@@ -7,6 +7,6 @@ use crate::manifest::Manifest;
 
 pub(super) fn source(manifest: &Manifest, file: &[u8]) -> Result<Source, BundleFault> {
     let mut source = Source::from_onnx(file).map_err(BundleFault::Graph)?;
-    source.settle(manifest.width.unwrap_or_default());
+    source.close_axis(manifest.width.unwrap_or_default());
     Ok(source)
 }

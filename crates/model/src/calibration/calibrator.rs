@@ -55,7 +55,7 @@ impl Calibrator {
             let rows = self.rows.chunks_exact(self.features.width());
             let sound = rows.filter(|row| row.iter().all(|x| x.is_finite()));
             let sound: Vec<f32> = sound.flatten().copied().collect();
-            let largest = tamis_kernel::Calibration::largest(&self.layers, &sound).expect("a chain was read");
+            let largest = tamis_kernel::ChainRanges::largest(&self.layers, &sound).expect("a chain was read");
             self.hidden.iter_mut().zip(largest).for_each(|(all, new)| *all = all.max(new));
         }
     }

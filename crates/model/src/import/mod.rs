@@ -135,7 +135,7 @@ impl Import<'_> {
         self.fill_inputs(manifest)?;
         if source.is_open() {
             let width = self.columns(manifest)?;
-            source.settle(width);
+            source.close_axis(width);
             manifest.insert("width".into(), (width as i64).into());
         }
         let graph = Graph::new(&source).map_err(ImportError::Graph)?;

@@ -52,7 +52,7 @@ fn asked(
         menu: Arc::new(Menu::parse(menu, "a.toml").unwrap().compile(&schema, &[]).unwrap()),
         models: vec![Vec::new()],
         sinks: vec![sink(), sink()],
-        provenance: Provenance::default(),
+        stamp: Stamp::default(),
         limits: Limits::new(1, 64, schema.record_len()).unwrap(),
         pace: Pace::Flat,
         deadline: None,

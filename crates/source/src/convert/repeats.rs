@@ -101,7 +101,7 @@ impl Repeats {
     }
 
     /// Compares what was not compared yet. Nothing is added afterwards.
-    pub(super) fn settle(&mut self) {
+    pub(super) fn finish(&mut self) {
         self.compare();
         self.stretches.clear();
     }
@@ -169,7 +169,7 @@ mod tests {
         for (row, &(run, id)) in (2..).zip(ids) {
             repeats.add(run, id, row);
         }
-        repeats.settle();
+        repeats.finish();
         (repeats.rows, repeats.told("line"), repeats.uncompared())
     }
 

@@ -87,7 +87,7 @@ pub(super) fn convert<R: Rows>(
         }
     }
     framer.flush()?;
-    repeats.settle();
+    repeats.finish();
     if let Some(repeats) = repeats.told(R::CALLED) {
         return Err(ConvertError::Repeats { place: place.into(), repeats });
     }

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use tamis_event::record::RecordError;
-use tamis_store::{Defect, Ending, Reader, RecoverError, check, recover, summary};
+use tamis_store::{Ending, Flaw, Reader, RecoverError, check, recover, summary};
 
 use crate::sample::{ids, record, write_file};
 
@@ -48,14 +48,14 @@ fn every_changed_byte_is_found() {
             let in_attachment = attachments.iter().any(|range| range.contains(&at));
             if in_attachment {
                 let problems = check(&changed).unwrap().problems;
-                assert!(matches!(problems[0].defect, Defect::AttachmentCrc { .. }), "{problems:?}");
+                assert!(matches!(problems[0].flaw, Flaw::AttachmentCrc { .. }), "{problems:?}");
             }
             assert!(!clean, "byte {at} of {} changed by {mask:#04x} and nobody sees it", whole.len());
             read_all(&changed, 30);
         }
     }
     fs::write(&changed, [&whole[..], &[0]].concat()).unwrap();
-    assert_eq!(check(&changed).unwrap().problems[0].defect, Defect::Trailing);
+    assert_eq!(check(&changed).unwrap().problems[0].flaw, Flaw::Trailing);
 }
 
 #[test]
@@ -189,19 +189,19 @@ fn well_formed_lies_are_found() {
     writer.finish().unwrap();
     let report = check(&path).unwrap();
     let found: Vec<_> =
-        report.problems.iter().map(|problem| (problem.record, problem.defect.clone())).collect();
+        report.problems.iter().map(|problem| (problem.record, problem.flaw.clone())).collect();
     let (stored, computed) = match found[3].1 {
-        Defect::Record(RecordError::Crc { computed, stored }) => (stored, computed),
-        ref defect => panic!("{defect}"),
+        Flaw::Record(RecordError::Crc { computed, stored }) => (stored, computed),
+        ref flaw => panic!("{flaw}"),
     };
     let expected = [
-        (None, Defect::Channel { channel: other }),
-        (Some(2), Defect::Time { indexed: 101, record: 100 }),
-        (Some(3), Defect::Channel { channel: other }),
-        (Some(4), Defect::Record(RecordError::Crc { computed, stored })),
-        (Some(5), Defect::Sequence { before: 3, found: 3 }),
-        (Some(6), Defect::Sequence { before: 3, found: 5 }),
-        (Some(6), Defect::Record(RecordError::Short { bytes: 50, needed: 80 })),
+        (None, Flaw::Channel { channel: other }),
+        (Some(2), Flaw::Time { indexed: 101, record: 100 }),
+        (Some(3), Flaw::Channel { channel: other }),
+        (Some(4), Flaw::Record(RecordError::Crc { computed, stored })),
+        (Some(5), Flaw::Sequence { before: 3, found: 3 }),
+        (Some(6), Flaw::Sequence { before: 3, found: 5 }),
+        (Some(6), Flaw::Record(RecordError::Short { bytes: 50, needed: 80 })),
     ];
     assert_eq!(found, expected);
     assert_eq!((report.records, report.problem_count), (7, 7));
@@ -228,15 +228,15 @@ fn a_summary_that_lies_is_found() {
         fix_summary_crc(&mut bytes, start, footer + 16);
         fs::write(&lie, bytes).unwrap();
         let problems = check(&lie).unwrap().problems;
-        let lied = |defect: &Defect| matches!(defect, Defect::Count { what: found, .. } if *found == what);
-        assert!(problems.len() == 1 && lied(&problems[0].defect), "{problems:?}");
+        let lied = |flaw: &Flaw| matches!(flaw, Flaw::Count { what: found, .. } if *found == what);
+        assert!(problems.len() == 1 && lied(&problems[0].flaw), "{problems:?}");
     }
     let mut bytes = whole.clone();
     bytes[index] ^= 1;
     fix_summary_crc(&mut bytes, start, footer + 16);
     fs::write(&lie, bytes).unwrap();
     let problems = check(&lie).unwrap().problems;
-    assert!(problems.len() == 1 && matches!(problems[0].defect, Defect::Index { .. }), "{problems:?}");
+    assert!(problems.len() == 1 && matches!(problems[0].flaw, Flaw::Index { .. }), "{problems:?}");
 }
 
 fn fix_summary_crc(bytes: &mut [u8], start: usize, crc: usize) {

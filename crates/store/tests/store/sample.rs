@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use tamis_event::{Schema, record};
 use tamis_port::{Sink, Stored};
-use tamis_store::{Bundle, Durable, McapSink, Provenance, Reader, StreamPlan};
+use tamis_store::{Durable, McapSink, ModelArchive, Provenance, Reader, StreamPlan};
 
 pub const SCHEMA: &str = "name = \"l1\"\n[[field]]\nname = \"a\"\ndtype = \"i16\"\nlen = 58\n";
 pub const MENU: &str = "# a menu\n";
@@ -35,12 +35,12 @@ pub fn plan(folder: &Path, durable: Durable, rotate_bytes: u64) -> StreamPlan {
         schema: Schema::parse(SCHEMA.as_bytes()).unwrap(),
         menu: MENU.into(),
         models: vec![
-            Bundle {
+            ModelArchive {
                 name: "mlp".into(),
                 choice: 0,
                 tar: (0..300_u32).map(|i| ((i * i) >> 4) as u8).collect(),
             },
-            Bundle { name: "mlp".into(), choice: 1, tar: vec![1, 2, 3] },
+            ModelArchive { name: "mlp".into(), choice: 1, tar: vec![1, 2, 3] },
         ],
         metadata: BTreeMap::from([("version".into(), "1.2.3".into())]),
     };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tamis_ledger::Quantiles;
 use tamis_menu::Menu;
 use tamis_pipeline::{
-    Control, Cpus, Limits, ManualClock, MonotonicClock, Outcome, Pace, Pipeline, Provenance, Setup,
+    Control, Cpus, Limits, ManualClock, MonotonicClock, Outcome, Pace, Pipeline, Setup, Stamp,
 };
 use tamis_port::conformance;
 use tamis_port::{Sink, SinkError, SinkReport, Stored};
@@ -69,7 +69,7 @@ fn stalled_run(wrap: fn(OpenLoop) -> Box<dyn Source>) -> (Outcome, Arc<Backlog>)
         menu: Arc::new(menu),
         models: vec![Vec::new()],
         sinks: vec![Box::<Nowhere>::default(), Box::<Nowhere>::default()],
-        provenance: Provenance::default(),
+        stamp: Stamp::default(),
         limits: Limits::new(1, 64, 114).unwrap(),
         pace: Pace::Flat,
         deadline: None,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use tamis_app::NamedBundle;
 
-use super::{Entry, Group, Nest, Run};
+use super::{CommandEntry, Group, Nest, Run};
 
 /// The word above the commands.
 pub(super) struct Below;
@@ -13,7 +13,7 @@ impl Nest for Below {
     const NAME: &'static str = "model";
     const GROUP: Group = Group::Data;
     const ABOUT: &'static str = "Import models, look into them, check, compare and calibrate them";
-    const BELOW: &'static [Entry] = ALL;
+    const BELOW: &'static [CommandEntry] = ALL;
 }
 
 commands!(import, info, verify, compare, calibrate);

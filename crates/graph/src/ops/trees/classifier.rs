@@ -12,7 +12,7 @@
 //! refused.
 
 use crate::error::{Fault, refuse};
-use crate::forest::{Choice, Draft, Forest, Link, Named, Pair};
+use crate::forest::{ClassRule, Draft, Link, Named, Pair, TreeEnsemble};
 use crate::operator::{Built, Site};
 use crate::ops::link::{self, Labels, Table};
 use crate::ops::trees::{Trees, lists};
@@ -39,7 +39,7 @@ pub(in crate::ops) fn classifier(site: &mut Site<'_>) -> Result<Built, Fault> {
             }
             two_classes(draft, &given, link)?
         }
-        _ => draft.grow()?.finish(Pair::None, link, Some(Choice::Largest)),
+        _ => draft.grow()?.finish(Pair::None, link, Some(ClassRule::Largest)),
     };
     let outputs = vec![table.classes(labels.texts()), table.scores(forest.scores())];
     let forest = forest.with_labels(labels.numbers().map(<[i64]>::to_vec));
@@ -69,8 +69,8 @@ impl Given {
     }
 }
 
-fn two_classes(mut draft: Draft, given: &Given, link: Link) -> Result<Forest, Fault> {
-    let above = |output| Some(Choice::Above { output, threshold: given.threshold() });
+fn two_classes(mut draft: Draft, given: &Given, link: Link) -> Result<TreeEnsemble, Fault> {
+    let above = |output| Some(ClassRule::Above { output, threshold: given.threshold() });
     if draft.base.len() > 1 {
         refuse!(
             "has {} base values for two classes, of which ONNX Runtime leaves one out; export it with one or none",

@@ -14,7 +14,7 @@ mod single;
 use burn::tensor::{Bool, Int, Tensor};
 
 use crate::error::{Fault, refuse};
-use crate::forest::{Aggregate, Choice, Forest, Named, Pair, Test, TreeNode};
+use crate::forest::{Aggregate, ClassRule, Named, Pair, Test, TreeEnsemble, TreeNode};
 use crate::kernel_op::KernelOp;
 use crate::operator::{Built, Inputs, Operator, Site};
 use crate::ops::link::{self, Table};
@@ -67,7 +67,7 @@ const WEIGHTS_MAX: usize = 1 << 24;
 /// A forest with its tables among the inputs of the node.
 #[derive(Debug)]
 struct Trees {
-    forest: Forest,
+    forest: TreeEnsemble,
     table: Table,
     roots: usize,
     feature: usize,
@@ -103,7 +103,7 @@ fn code(test: Test) -> i64 {
 
 impl Trees {
     /// Writes the tables.
-    fn new(site: &mut Site<'_>, forest: Forest, table: Table) -> Result<Self, Fault> {
+    fn new(site: &mut Site<'_>, forest: TreeEnsemble, table: Table) -> Result<Self, Fault> {
         let count = forest.nodes().len();
         if count * forest.outputs() > WEIGHTS_MAX {
             refuse!(
@@ -140,7 +140,8 @@ impl Trees {
         let outputs = 0..forest.outputs();
         let weights = outputs.clone().map(|output| weights(&forest, output)).collect::<Vec<_>>();
         let name = |output| (forest.named(output) != Named::Always).then(|| names(&forest, output));
-        let named = forest.choice() == Some(Choice::Largest) && forest.base().iter().all(|&base| base == 0.0);
+        let named =
+            forest.choice() == Some(ClassRule::Largest) && forest.base().iter().all(|&base| base == 0.0);
         let names: Vec<_> = outputs.map(|output| if named { name(output) } else { None }).collect();
         let roots = forest.roots().iter().map(|&root| i64::from(root)).collect::<Vec<_>>();
         let mut ints = |values: Vec<i64>| site.add_constant(Constant::ints([values.len()], values));
@@ -236,16 +237,16 @@ impl Trees {
     fn choose(
         &self,
         inputs: &mut Inputs<'_>,
-        choice: Choice,
+        choice: ClassRule,
         outputs: &Tensor<2>,
         leaves: &Tensor<2, Int>,
     ) -> Tensor<2, Int> {
         match choice {
-            Choice::Above { output, threshold } => {
+            ClassRule::Above { output, threshold } => {
                 let output = outputs.clone().narrow(1, output as usize, 1);
                 as_ints(output.greater_scalar(threshold).int(), inputs.device)
             }
-            Choice::Largest => {
+            ClassRule::Largest => {
                 // A class to which no leaf gives anything is no choice.
                 let column = |(output, names): (usize, &Option<usize>)| {
                     let score = outputs.clone().narrow(1, output, 1);
@@ -282,16 +283,16 @@ impl Operator for Trees {
     }
 
     fn as_kernel(&self) -> Option<KernelOp> {
-        Some(KernelOp::Forest)
+        Some(KernelOp::TreeEnsemble)
     }
 
-    fn as_forest(&self) -> Option<&Forest> {
+    fn as_forest(&self) -> Option<&TreeEnsemble> {
         Some(&self.forest)
     }
 }
 
 /// The weight that every node gives to an output.
-fn weights(forest: &Forest, output: usize) -> Vec<f32> {
+fn weights(forest: &TreeEnsemble, output: usize) -> Vec<f32> {
     let nothing = match forest.aggregate() {
         Aggregate::Sum | Aggregate::Average => 0.0,
         Aggregate::Min => f32::MAX,
@@ -301,11 +302,11 @@ fn weights(forest: &Forest, output: usize) -> Vec<f32> {
 }
 
 /// 1 for every leaf that gives something to an output.
-fn names(forest: &Forest, output: usize) -> Vec<f32> {
+fn names(forest: &TreeEnsemble, output: usize) -> Vec<f32> {
     per_leaf(forest, output, 0.0, |_| 1.0)
 }
 
-fn per_leaf(forest: &Forest, output: usize, nothing: f32, found: impl Fn(f32) -> f32) -> Vec<f32> {
+fn per_leaf(forest: &TreeEnsemble, output: usize, nothing: f32, found: impl Fn(f32) -> f32) -> Vec<f32> {
     let of = |node: &TreeNode| match *node {
         TreeNode::Split { .. } => nothing,
         TreeNode::Leaf { from, to } => {

@@ -6,7 +6,7 @@ use tamis_event::record::RecordError;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages are the documentation")]
 #[non_exhaustive]
-pub enum Defect {
+pub enum Flaw {
     #[error("the file ends without a footer: it was never closed")]
     NotClosed,
     #[error("the file ends inside a record of {needed} bytes, {found} are there")]
@@ -63,6 +63,6 @@ pub enum Ending {
         /// Byte offset up to which it could be read.
         at: u64,
         /// What is there.
-        defect: Defect,
+        flaw: Flaw,
     },
 }
