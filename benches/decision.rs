@@ -23,7 +23,8 @@ fn decision(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("decision");
     for batch in [64, 2048, 8192] {
         let block = block(batch);
-        let (table, skip) = (ScoreTable::new(scores.len(), batch), vec![0; batch.div_ceil(64)]);
+        let table = ScoreTable::new(scores.len(), batch);
+        let skip = vec![0; batch.div_ceil(64)];
         let mut decider = Decider::new(compiled.clone(), batch);
         per_event(&mut group, "l1-anomaly menu", batch, batch as u64, || {
             decider.decide(black_box(&block), &table, &skip);

@@ -187,7 +187,8 @@ fn first_events(
     most: u64,
     mut progress: impl FnMut(SoFar),
 ) -> Result<Vec<(Block, usize)>, Failure> {
-    let (mut events, mut left) = (Vec::new(), most);
+    let mut events = Vec::new();
+    let mut left = most;
     while left > 0 {
         let mut block = blocks.block();
         if !blocks.next(&mut block)? {
@@ -274,7 +275,9 @@ impl EngineLoss {
 
 impl ScoreLoss {
     fn new(name: String, expected: &[f32], found: &[f32]) -> Self {
-        let (mut squares, mut max, mut largest) = (0.0, 0.0f64, 0.0f64);
+        let mut squares = 0.0;
+        let mut max = 0.0f64;
+        let mut largest = 0.0f64;
         let pairs = || expected.iter().zip(found).filter(|(expected, _)| expected.is_finite());
         for (&expected, &found) in pairs() {
             let difference = (f64::from(expected) - f64::from(found)).abs();

@@ -150,7 +150,8 @@ fn advice(doctor: &Doctor) -> Vec<String> {
             advice.push(format!("{}: cannot be looked at; name a folder", doctor.storage.folder.display()));
         }
         Some(free) if free < tamis_store::FREE_BYTES_MIN => {
-            let (folder, least) = (doctor.storage.folder.display(), tamis_store::FREE_BYTES_MIN);
+            let folder = doctor.storage.folder.display();
+            let least = tamis_store::FREE_BYTES_MIN;
             advice.push(format!("{folder}: {free} bytes free, a run needs {least}; free some space"));
         }
         Some(_) => {}

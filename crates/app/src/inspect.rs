@@ -225,9 +225,12 @@ pub fn cat(path: &Path, mut each: impl FnMut(Event) -> bool) -> Result<(Vec<Stri
     while let Some(frame) = frames.next()? {
         if let Frame::Events { header, payload, .. } = frame {
             for (k, record) in payload.chunks_exact(schema.record_len()).enumerate() {
-                let (run, segment, time_ns, source) =
-                    (header.run, header.segment, header.time_ns, header.source_id);
-                let (event, fields) = (header.first_event_id + k as u64, fields(&schema, record));
+                let run = header.run;
+                let segment = header.segment;
+                let time_ns = header.time_ns;
+                let source = header.source_id;
+                let event = header.first_event_id + k as u64;
+                let fields = fields(&schema, record);
                 if !each(Event { event, run, segment, time_ns, source, verdict: None, fields }) {
                     return Ok((Vec::new(), Exit::Done));
                 }
@@ -392,6 +395,8 @@ fn fields(schema: &Schema, record: &[u8]) -> Vec<(String, Vec<f64>)> {
 }
 
 fn field_info(field: &tamis_event::Field) -> FieldInfo {
-    let (name, unit, doc) = (field.name.clone(), field.unit.clone(), field.doc.clone());
+    let name = field.name.clone();
+    let unit = field.unit.clone();
+    let doc = field.doc.clone();
     FieldInfo { name, dtype: field.dtype.name(), elements: field.elements(), unit, doc }
 }

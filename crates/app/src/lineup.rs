@@ -70,7 +70,8 @@ impl Lineup {
                 _ => known.iter().position(|name| *name == wanted),
             };
             let Some(place) = place else {
-                let (path, known) = (path.display(), known.join(", "));
+                let path = path.display();
+                let known = known.join(", ");
                 let message = format!(
                     "{path}: there is no model '{wanted}' to replace; write NAME={path} with one of: {known}"
                 );
@@ -136,7 +137,8 @@ pub(crate) fn check_engine(engine: Engine) -> Result<(), Failure> {
     if engine == Engine::Auto {
         return Ok(());
     }
-    let (name, all) = (engine.to_string(), engines());
+    let name = engine.to_string();
+    let all = engines();
     let itself = all.iter().find(|known| known.name == name);
     // Without any device of its kind, what is missing is the same for all of them.
     let kind = all.iter().find(|known| known.name == engine.name() && known.found.is_err());

@@ -42,7 +42,8 @@ pub struct ModelEngine {
 
 impl ModelEngine {
     pub(crate) fn new(model: &str, choice: usize, bound: &Model) -> Self {
-        let (model, engine) = (model.to_owned(), bound.engine().to_string());
+        let model = model.to_owned();
+        let engine = bound.engine().to_string();
         Self { model, choice, engine, why_not_fused: bound.why_not_fused().map(Into::into) }
     }
 
@@ -253,7 +254,9 @@ fn bind_all(
 fn same_outputs(model: &str, choices: &[Bundle]) -> Result<(), Failure> {
     let wanted = choices[0].outputs();
     let Some(other) = choices.iter().find(|choice| choice.outputs() != wanted) else { return Ok(()) };
-    let (name, found, wanted) = (other.name(), other.outputs().join(", "), wanted.join(", "));
+    let name = other.name();
+    let found = other.outputs().join(", ");
+    let wanted = wanted.join(", ");
     let message = format!(
         "model '{model}': its fallback '{name}' gives the scores {found}, not {wanted}; a fallback must have the same outputs in the same order"
     );

@@ -118,7 +118,8 @@ impl StoredFile {
 
     /// Calls `each` for every record, in order, until it says `false`. Damage is passed over and told.
     pub(crate) fn read(mut self, mut each: impl FnMut(&About, Record<'_>) -> bool) -> Result<Read, Failure> {
-        let (mut read, mut found) = (Read::default(), 0);
+        let mut read = Read::default();
+        let mut found = 0;
         loop {
             match self.reader.next_record() {
                 Ok(Some(entry)) => match Record::parse(entry.record) {
@@ -210,7 +211,10 @@ pub fn recover(part: &Path, out: Option<&Path>) -> Result<Recovery, Failure> {
         };
         Failure::new(exit, error)
     })?;
-    let (file, records, bytes, lost_bytes) = (report.file, report.records, report.bytes, report.lost_bytes);
+    let file = report.file;
+    let records = report.records;
+    let bytes = report.bytes;
+    let lost_bytes = report.lost_bytes;
     // A torn end is what a killed process leaves. Anything else that is missing must be said.
     let mut problems: Vec<String> =
         report.problems.iter().map(|problem| format!("{}: {problem}", part.display())).collect();

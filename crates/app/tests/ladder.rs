@@ -257,7 +257,8 @@ fn forge_all(
     };
     // Beside the file, so that it goes away with it.
     let out = tempfile::tempdir_in(file.parent().unwrap()).unwrap().keep();
-    let (run_name, stream) = ("forged".to_string(), reader.stream().unwrap().to_string());
+    let run_name = "forged".to_string();
+    let stream = reader.stream().unwrap().to_string();
     let (durable, rotate_bytes) = (Durable::Close, u64::MAX);
     let plan =
         StreamPlan { folder: out, run_name, stream, durable, rotate_bytes, provenance: Arc::new(provenance) };

@@ -126,7 +126,9 @@ fn verdict(ledger: &Ledger) -> String {
     let kept = ledger.accepted + ledger.errored.total();
     match ledger.storage {
         Some(storage) if storage.stored + storage.failed != kept => {
-            let (stored, failed, kept) = (grouped(storage.stored), grouped(storage.failed), grouped(kept));
+            let stored = grouped(storage.stored);
+            let failed = grouped(storage.failed);
+            let kept = grouped(kept);
             format!("Storage DOES NOT BALANCE: {kept} events to store, {stored} stored, {failed} failed.")
         }
         Some(storage) if storage.failed > 0 => {

@@ -131,8 +131,10 @@ impl Block {
         let mut at = range.start;
         let mut k = self.starts.partition_point(|&start| start <= at).saturating_sub(1);
         while at < range.end {
-            let (span, start) = (&self.spans[k], self.starts[k]);
-            let (from, to) = (at - start, span.events.min(range.end - start));
+            let span = &self.spans[k];
+            let start = self.starts[k];
+            let from = at - start;
+            let to = span.events.min(range.end - start);
             each(at, span.first_id + from as u64, &span.bytes[from * self.stride..to * self.stride]);
             at = start + to;
             k += 1;

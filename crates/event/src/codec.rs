@@ -359,7 +359,8 @@ mod tests {
 
     /// Bytes that were summed for each byte of a stream.
     fn work(schema: &Schema, stream: &[u8]) -> usize {
-        let (mut scanner, mut at) = (Scanner::new(schema), 0);
+        let mut scanner = Scanner::new(schema);
+        let mut at = 0;
         SUMMED.set(0);
         while at < stream.len() {
             at += scanner.step(&stream[at..], true).consumed();
@@ -380,7 +381,8 @@ mod tests {
             if right { bytes } else { wrong.to_bytes().to_vec() }
         };
         let (long, short) = (frame(60_000, false), frame(1, false));
-        let (good, gap) = (frame(100, true), vec![0; 64]);
+        let good = frame(100, true);
+        let gap = vec![0; 64];
         let patterns: [&[&[u8]]; 6] = [
             &[&long],
             &[&long, &gap],

@@ -128,11 +128,13 @@ mod tests {
     #[test]
     fn a_number_is_the_decimal_that_stands_there() {
         for raw in (i16::MIN..=i16::MAX).step_by(7) {
-            let (sign, size) = (if raw < 0 { "-" } else { "" }, raw.unsigned_abs());
+            let sign = if raw < 0 { "-" } else { "" };
+            let size = raw.unsigned_abs();
             let one: f64 = format!("{sign}{}.{}", size / 10, size % 10).parse().expect("a number");
             assert_eq!(number(Dtype::I16, 0.1, 0.0, raw.into()), one);
             let milli = 5000 + i32::from(raw) * 3;
-            let (sign, size) = (if milli < 0 { "-" } else { "" }, milli.unsigned_abs());
+            let sign = if milli < 0 { "-" } else { "" };
+            let size = milli.unsigned_abs();
             let three: f64 = format!("{sign}{}.{:03}", size / 1000, size % 1000).parse().expect("a number");
             assert_eq!(number(Dtype::I16, 0.003, 5.0, raw.into()), three);
         }

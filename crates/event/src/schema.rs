@@ -350,8 +350,14 @@ impl Schema {
         if self.by_name.insert(name.clone(), self.fields.len()).is_some() {
             return Err(SchemaError::Twice { name });
         }
-        let (dtype, len, at) = (raw.dtype, raw.len, self.record_len);
-        let (scale, offset, unit, role, doc) = (raw.scale, raw.offset, raw.unit, raw.role, raw.doc);
+        let dtype = raw.dtype;
+        let len = raw.len;
+        let at = self.record_len;
+        let scale = raw.scale;
+        let offset = raw.offset;
+        let unit = raw.unit;
+        let role = raw.role;
+        let doc = raw.doc;
         let grid = Grid::of(Element { at, dtype, scale, offset });
         self.fields.push(Field { name, dtype, len, scale, offset, unit, role, doc, at, grid });
         self.record_len = bytes;

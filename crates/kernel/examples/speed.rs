@@ -166,7 +166,10 @@ struct Medians {
 
 fn turns(isa: Isa, mut by_rows: impl FnMut(), mut by_lanes: impl FnMut()) -> Medians {
     let turns = if isa == Isa::Portable { PORTABLE_TURNS } else { TURNS };
-    let (mut rows, mut lanes, mut rows_by_peak, mut lanes_by_peak) = (vec![], vec![], vec![], vec![]);
+    let mut rows = vec![];
+    let mut lanes = vec![];
+    let mut rows_by_peak = vec![];
+    let mut lanes_by_peak = vec![];
     let calls = (TURN_S / seconds(&mut by_rows)).ceil() as usize;
     let events = (calls * BATCH) as f64;
     for _ in 0..turns {
@@ -274,7 +277,8 @@ fn calorimeter() -> (Vec<ImageLayer>, Vec<Layer>) {
         })
     };
     let pool = |channels, height, width| {
-        let (axes, activation) = (axes(height, width, 2, 2, 0), Activation::None);
+        let axes = axes(height, width, 2, 2, 0);
+        let activation = Activation::None;
         ImageLayer::Pool(Pool { channels, axes, kind: Pooling::Max, activation })
     };
     let images = vec![conv(1, 8, 18, 14), pool(8, 18, 14), conv(8, 16, 9, 7), pool(16, 9, 7)];

@@ -152,7 +152,8 @@ impl Chain {
     /// If `tile` was made by another kernel.
     pub fn run_tile(&self, tile: &mut Tile, events: usize) {
         tile.assert_shape(self.inputs(), self.outputs());
-        let (rows, scores) = (&[][..], &mut [][..]);
+        let rows = &[][..];
+        let scores = &mut [][..];
         self.level.run(One { chain: self, tile, events: events.min(EVENTS), rows, scores });
     }
 
@@ -214,7 +215,8 @@ pub(crate) fn check(images: &[ImageLayer], layers: &[Layer], readout: Readout) -
             .map_err(|fault| ChainError::Layer { layer: index, fault })?;
         before = Some(layer.outputs);
     }
-    let (inputs, outputs) = (inputs(images, layers), layers[layers.len() - 1].outputs);
+    let inputs = inputs(images, layers);
+    let outputs = layers[layers.len() - 1].outputs;
     if readout == Readout::ReconstructionError && inputs != outputs {
         return Err(ChainError::Reconstruction { inputs, outputs });
     }

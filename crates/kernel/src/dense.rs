@@ -69,7 +69,8 @@ impl Dense {
     /// The outputs of the first `events` lanes of `x`, and of some lanes beyond.
     #[inline(always)]
     pub fn run<S: Simd>(&self, simd: S, x: &[Lanes], y: &mut [Lanes], events: usize) {
-        let (x, y) = (&x[..self.inputs], &mut y[..self.neurons.outputs]);
+        let x = &x[..self.inputs];
+        let y = &mut y[..self.neurons.outputs];
         self.neurons.run(simd, All(x), self.activation, y, events);
         passes::activate(simd, self.activation, y, events);
     }
@@ -161,7 +162,8 @@ struct Group {
 impl Neurons {
     /// Packs `weight`, `[output][input]`, in groups of at most so many neurons.
     pub fn pack(weight: &[f32], bias: &[f32], most: usize) -> Self {
-        let (outputs, inputs) = (bias.len(), weight.len() / bias.len());
+        let outputs = bias.len();
+        let inputs = weight.len() / bias.len();
         let count = outputs.div_ceil(most);
         let (mut groups, mut packed) = (Vec::new(), Vec::new());
         for group in 0..count {

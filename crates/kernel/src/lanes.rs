@@ -71,7 +71,8 @@ impl Tile {
 pub(crate) fn from_rows<S: Simd>(simd: S, rows: &[f32], lanes: &mut [Lanes]) {
     let inputs = lanes.len();
     let registers = rows.chunks_exact(S::LANES * inputs);
-    let (rest, mut first) = (registers.remainder(), 0);
+    let rest = registers.remainder();
+    let mut first = 0;
     for (register, rows) in registers.enumerate() {
         simd.turn(rows, lanes, register);
         first += S::LANES;

@@ -247,7 +247,8 @@ impl<R: Records> IntWork for Sift<'_, R> {
             records.ask(last, last + Sieve::EVENTS);
             for window in &sieve.windows {
                 for (register, first) in (first..last).step_by(S::LANES).enumerate() {
-                    let (tile, register) = (register * S::LANES / EVENTS, register % (EVENTS / S::LANES));
+                    let tile = register * S::LANES / EVENTS;
+                    let register = register % (EVENTS / S::LANES);
                     let turned = records.words(simd, window.at, first, last);
                     for (words, turned) in words.iter_mut().zip(turned) {
                         simd.store_pairs(&mut words[tile], register, turned);

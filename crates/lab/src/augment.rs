@@ -131,8 +131,8 @@ mod tests {
     /// Angles in different units turn together: what is between two objects stays.
     #[test]
     fn differences_stay() {
-        let (a, b) =
-            (Angle { column: 0, low: -180.0, turn: 360.0 }, Angle { column: 1, low: 0.0, turn: TAU });
+        let a = Angle { column: 0, low: -180.0, turn: 360.0 };
+        let b = Angle { column: 1, low: 0.0, turn: TAU };
         for step in -10..10 {
             let turns = f64::from(step) / 20.0;
             let (x, y) = (a.turned(50.0, turns), b.turned(1.0, turns));

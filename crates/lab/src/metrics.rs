@@ -45,7 +45,8 @@ mod tests {
 
     #[test]
     fn auc_is_the_fraction_of_pairs_in_order() {
-        let (signal, background) = ([0.1, 0.4, 0.4, 0.8, 0.9, -1.0], [0.4, 0.3, 0.8, -0.0, 0.0]);
+        let signal = [0.1, 0.4, 0.4, 0.8, 0.9, -1.0];
+        let background = [0.4, 0.3, 0.8, -0.0, 0.0];
         let mut sum = 0.0;
         for s in signal {
             sum += background

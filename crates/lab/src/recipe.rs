@@ -340,7 +340,8 @@ impl Shape<'_> {
 
     fn check_dense(&self, complaints: &mut Complaints) {
         let Self { table, layers, outputs, .. } = self;
-        let (names, last) = (&outputs.value, layers.value[layers.value.len() - 1]);
+        let names = &outputs.value;
+        let last = layers.value[layers.value.len() - 1];
         if names.len() < 2 || last != names.len() {
             let message = format!(
                 "a classifier has at least 2 outputs, one for every number of the last layer: {} outputs, but {last} numbers",

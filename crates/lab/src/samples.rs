@@ -100,7 +100,8 @@ pub(crate) fn inputs(recipe: &Recipe, file: &str, schema: &Schema) -> Result<Vec
         }
         inputs.push(elements);
     }
-    let (elements, width) = (inputs.iter().map(Vec::len).sum(), recipe.layers[0]);
+    let elements = inputs.iter().map(Vec::len).sum();
+    let width = recipe.layers[0];
     if elements != width {
         return Err(TrainError::Width { file: file.into(), elements, width });
     }
@@ -114,7 +115,8 @@ pub(crate) fn select(
     dataset: &Dataset,
 ) -> Result<(Rows, Vec<usize>), TrainError> {
     let Selection { file, label, max_events } = what;
-    let (schema, record) = (&dataset.schema, dataset.schema.record_len());
+    let schema = &dataset.schema;
+    let record = dataset.schema.record_len();
     if !dataset.events.len().is_multiple_of(record) {
         return Err(TrainError::Records { file: file.into(), bytes: dataset.events.len(), record });
     }
@@ -140,7 +142,8 @@ pub(crate) fn select(
     });
     match rows.values.iter().position(|value| !value.is_finite()) {
         Some(at) => {
-            let (event, input) = (places[at / elements.len()], at % elements.len());
+            let event = places[at / elements.len()];
+            let input = at % elements.len();
             Err(TrainError::NotFinite { file: file.into(), event, input })
         }
         None => Ok((rows, places)),

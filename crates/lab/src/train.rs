@@ -247,7 +247,8 @@ fn run_epochs(
             }
             sum += loss * chosen.len() as f64;
             seen += chosen.len();
-            let (epochs, batch) = (recipe.epochs, index + 1);
+            let epochs = recipe.epochs;
+            let batch = index + 1;
             progress(&TrainingProgress { epoch, epochs, batch, batches: per_epoch, loss: sum / seen as f64 });
         }
         losses.push(sum / seen as f64);
@@ -336,7 +337,8 @@ fn areas(recipe: &Recipe, kinds: &[Kind]) -> Vec<Auc> {
             }
         }
         Architecture::Autoencoder => {
-            let (output, held_out) = (&recipe.outputs[0], &kinds[0].scores[0]);
+            let output = &recipe.outputs[0];
+            let held_out = &kinds[0].scores[0];
             for kind in &kinds[1..] {
                 let value = auc(&kind.scores[0], held_out);
                 areas.extend(value.map(|value| Auc {

@@ -153,7 +153,8 @@ impl Tally {
         if in_flight != 0 {
             return Err(Imbalance::InFlight { received: self.received, ended: self.ended(), in_flight });
         }
-        let (decided, on_rungs) = (self.decided(), self.rungs.iter().sum());
+        let decided = self.decided();
+        let on_rungs = self.rungs.iter().sum();
         if decided != on_rungs {
             return Err(Imbalance::Rungs { decided, on_rungs });
         }

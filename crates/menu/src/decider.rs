@@ -169,9 +169,11 @@ impl Decider {
         assert!(passed.len() == words && kept.len() == words, "{words} words of line bits");
         passed.fill(0);
         kept.fill(0);
-        let (word, bit) = (event / LANES, event % LANES);
+        let word = event / LANES;
+        let bit = event % LANES;
         for line in 0..self.menu.lines().len() {
-            let (to_word, to_bit) = (line / 64, line % 64);
+            let to_word = line / 64;
+            let to_bit = line % 64;
             passed[to_word] |= (self.passed(line)[word] >> bit & 1) << to_bit;
             kept[to_word] |= (self.kept(line)[word] >> bit & 1) << to_bit;
         }
@@ -182,7 +184,8 @@ impl Decider {
     /// # Panics
     /// If the event is not in the last block.
     pub fn event_streams(&self, event: usize) -> u64 {
-        let (word, bit) = (event / LANES, event % LANES);
+        let word = event / LANES;
+        let bit = event % LANES;
         let lines = 0..self.menu.lines().len();
         let kept = lines.filter(|&line| self.kept(line)[word] >> bit & 1 == 1);
         kept.fold(0, |streams, line| streams | self.menu.stream_bits(line))

@@ -221,7 +221,8 @@ pub(crate) fn counted(masks: &[Bits], of: &[usize], low: u32, high: u32) -> Bits
             }
         }
     }
-    let (enough, too_many) = (at_least(digits, low), at_least(digits, high + 1));
+    let enough = at_least(digits, low);
+    let too_many = at_least(digits, high + 1);
     std::array::from_fn(|word| enough[word] & !too_many[word])
 }
 
@@ -231,7 +232,8 @@ const DIGITS: usize = OPERATIONS_MAX.ilog2() as usize + 2;
 /// The events whose number, given by its binary digits, is at least `limit`, which has no more digits.
 #[inline(always)]
 fn at_least(digits: &[Bits], limit: u32) -> Bits {
-    let (mut more, mut equal) = ([0; TILE_WORDS], [u64::MAX; TILE_WORDS]);
+    let mut more = [0; TILE_WORDS];
+    let mut equal = [u64::MAX; TILE_WORDS];
     for (k, digit) in digits.iter().enumerate().rev() {
         let bit = if limit >> k & 1 == 1 { u64::MAX } else { 0 };
         for word in 0..TILE_WORDS {

@@ -208,7 +208,8 @@ impl<'a> Lowering<'a> {
     }
 
     fn all_values(&mut self, arguments: &[Expr]) -> Lowered<Vec<Value>> {
-        let (mut values, mut first) = (Vec::with_capacity(arguments.len()), None);
+        let mut values = Vec::with_capacity(arguments.len());
+        let mut first = None;
         for argument in arguments {
             match self.value(argument) {
                 Ok(value) => values.push(value),

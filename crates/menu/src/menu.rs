@@ -170,7 +170,9 @@ fn read(text: &str, place: &str, complaints: &mut Complaints) -> Option<Menu> {
     table.complain(&MENU_KEYS, own, complaints);
     complaints.0.extend(about.0);
     let hash = Sha256::digest(text.as_bytes()).into();
-    let (place, text, streams) = (place.into(), text.into(), streams.known);
+    let place = place.into();
+    let text = text.into();
+    let streams = streams.known;
     Some(Menu { place, text, hash, name, doc, rate_hz, models, streams, lines, pass_through })
 }
 

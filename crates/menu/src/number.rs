@@ -357,7 +357,8 @@ fn choice(holds: bool, fails: bool) -> Option<bool> {
 /// decides every comparison with a whole number as well.
 fn on_grid(literal: f64, places: i32) -> f64 {
     let Some(Decimal { digits, places: own }) = Decimal::shortest(literal) else { return literal };
-    let (digits, shift) = (i128::from(digits), places - own);
+    let digits = i128::from(digits);
+    let shift = places - own;
     // A literal has up to 17 digits, so a shift beyond these bounds leaves nothing before the point, or more than a whole number can have.
     if shift >= 20 {
         return literal.signum() * if digits == 0 { 0.0 } else { f64::INFINITY };

@@ -34,7 +34,8 @@ pub(crate) fn window(element: Element, absolute: bool, comparison: Comparison, l
     let axis = Axis { element, range };
     let below = |x: f64| axis.first(|value| value >= x);
     let up_to = |x: f64| axis.first(|value| value > x);
-    let (all, none) = (axis.len(), 0);
+    let all = axis.len();
+    let none = 0;
     // Positions on the axis, the second one excluded.
     let (from, to, outside) = match (absolute, comparison) {
         (false, Comparison::Less) => (none, below(limit), false),
@@ -69,7 +70,8 @@ impl Axis {
 
     /// The first position whose physical value meets `reached`, which stays met from there on.
     fn first(&self, reached: impl Fn(f64) -> bool) -> i64 {
-        let (mut from, mut to) = (0, self.len());
+        let mut from = 0;
+        let mut to = self.len();
         while from < to {
             let middle = from + (to - from) / 2;
             let value = self.raw(middle) as f64 * self.element.scale + self.element.offset;

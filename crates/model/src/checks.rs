@@ -155,7 +155,9 @@ impl Bound {
             engine: Engine::Flex.to_string(),
             message,
         };
-        let (width, outputs, size) = (self.features.width(), self.outputs.len(), self.tiles[0]);
+        let width = self.features.width();
+        let outputs = self.outputs.len();
+        let size = self.tiles[0];
         let affordable = work_max(self.engine) / graph.multiply_adds().max(1);
         let rows = REFERENCE_ROWS.min(usize::try_from(affordable).unwrap_or(REFERENCE_ROWS)).max(1);
         let x = self.rows_of(&self.features.noise(rows));
@@ -179,7 +181,8 @@ impl Bound {
             })?;
             if let Some((row, output, computed, expected)) = worst {
                 let (model, engine) = (self.name.clone(), self.engine.to_string());
-                let (row, output) = (tile * size + row, self.outputs[output % outputs].clone());
+                let row = tile * size + row;
+                let output = self.outputs[output % outputs].clone();
                 let otherwise =
                     "the engine is refused on this machine, use --device flex and please report it";
                 let remedy = remedy(self.engine, otherwise);
@@ -247,7 +250,9 @@ impl Bound {
 
     /// Scores of rows, from large tiles filled up with zeros.
     fn score_rows(&self, rows: &[f32]) -> Result<Vec<f32>, BindError> {
-        let (width, outputs, size) = (self.features.width(), self.outputs.len(), self.tiles[0]);
+        let width = self.features.width();
+        let outputs = self.outputs.len();
+        let size = self.tiles[0];
         let mut scores = vec![f32::NAN; rows.len() / width * outputs];
         for (rows, scores) in rows.chunks(size * width).zip(scores.chunks_mut(size * outputs)) {
             let mut tile = rows.to_vec();

@@ -109,11 +109,13 @@ impl Model {
         let name = manifest.name.clone();
         let features = Features::new(manifest, schema, graph.input_numbers())?;
         if golden.inputs.len() != golden.rows * features.elements() {
-            let (elements, width) = (features.elements(), golden.inputs.len() / golden.rows);
+            let elements = features.elements();
+            let width = golden.inputs.len() / golden.rows;
             return Err(BindError::GoldenWidth { model: name, elements, width });
         }
         let fail = |engine: Engine| {
-            let (model, engine) = (manifest.name.clone(), engine.to_string());
+            let model = manifest.name.clone();
+            let engine = engine.to_string();
             |message| BindError::Engine { model, engine, message }
         };
         let network = Network::new(graph, engine, manifest, &features).map_err(fail(engine))?;
@@ -186,7 +188,8 @@ impl Model {
 
     /// Rows of floats, filled up with zeros.
     fn tile(&mut self, block: &Block, range: Range<usize>, size: usize) -> Vec<f32> {
-        let (bound, width) = (&self.bound, self.bound.features.width());
+        let bound = &self.bound;
+        let width = self.bound.features.width();
         let mut tile = self.spare.pop().unwrap_or_default();
         tile.resize(size * width, 0.0);
         block.for_each_run(range.clone(), |index, _, records| {
@@ -260,7 +263,8 @@ impl Classifier for Model {
     ) -> Result<(), ClassifierError> {
         // What an earlier call left behind when it failed.
         self.started.clear();
-        let (found, wanted) = (block.stride(), self.bound.features.stride());
+        let found = block.stride();
+        let wanted = self.bound.features.stride();
         if found != wanted {
             let name = &self.bound.name;
             let message = format!("model '{name}' was bound to events of {wanted} bytes, these have {found}");

@@ -132,7 +132,8 @@ impl Reader {
                     Link::Softmax => Activation::Softmax,
                     Link::SoftmaxZero | Link::Probit => return Ok(false),
                 };
-                let (weight, bias) = (turned(numbers(weight)?, inputs, outputs), or_zeros(bias, outputs)?);
+                let weight = turned(numbers(weight)?, inputs, outputs);
+                let bias = or_zeros(bias, outputs)?;
                 let mut layer = Layer { inputs, outputs, weight, bias, activation };
                 if let Some(scaling) = self.waiting.take() {
                     scaling.fold_into_next(&mut layer)?;
@@ -149,7 +150,8 @@ impl Reader {
             KernelOp::Normalize => return Ok(self.is_distribution()),
             _ if self.waiting.is_some() => return Ok(false),
             KernelOp::Conv { channels, axes, groups, outputs, weight, bias } if self.layers.is_empty() => {
-                let (weight, bias) = (numbers(weight)?.to_vec(), or_zeros(bias, outputs)?);
+                let weight = numbers(weight)?.to_vec();
+                let bias = or_zeros(bias, outputs)?;
                 let axes = axes.map(axis);
                 let conv = Conv { channels, axes, groups, outputs, weight, bias, activation };
                 self.images.push(ImageLayer::Conv(conv));
@@ -160,7 +162,8 @@ impl Reader {
             }
             KernelOp::AveragePool { channels, axes, borders } if self.layers.is_empty() => {
                 let counts = Axis::counts(&axes, borders).into_iter().map(|count| count as u32).collect();
-                let (axes, kind) = (axes.map(axis), Pooling::Average(counts));
+                let axes = axes.map(axis);
+                let kind = Pooling::Average(counts);
                 self.images.push(ImageLayer::Pool(Pool { channels, axes, kind, activation }));
             }
             KernelOp::Relu => return Ok(self.activate(Activation::Relu)),

@@ -104,7 +104,8 @@ pub(crate) fn check_inputs(manifest: &Manifest) -> Result<(), String> {
 /// The inputs as integers of a schema.
 fn cells(manifest: &Manifest, features: &Features) -> Result<Vec<IntCell>, String> {
     features.integers().map_err(|(input, dtype)| {
-        let (field, dtype) = (&manifest.inputs[input].field, Dtype::name(dtype));
+        let field = &manifest.inputs[input].field;
+        let dtype = Dtype::name(dtype);
         format!("input '{field}' is {dtype} in the schema, and 16 bits hold i8, u8 and i16; give the schema of the events if that is another one, or {REMEDY}")
     })
 }

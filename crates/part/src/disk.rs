@@ -30,7 +30,8 @@ pub trait Disk: Send + Sync {
 impl dyn Disk {
     /// An error if the folder is no longer where it was opened.
     pub fn check_place(&self) -> io::Result<()> {
-        let (path, place) = (self.path(), self.place()?);
+        let path = self.path();
+        let place = self.place()?;
         let what = match &place {
             Some(place) if place == path => return Ok(()),
             Some(place) => format!("moved to {}", place.display()),

@@ -128,7 +128,9 @@ impl Admission {
     }
 
     pub(crate) fn report(&mut self) -> AdmissionReport {
-        let (received, lag_ns, first_pass) = (self.received, self.lag_ns, self.first_pass);
+        let received = self.received;
+        let lag_ns = self.lag_ns;
+        let first_pass = self.first_pass;
         AdmissionReport { received, lag_ns, first_pass, error: self.input.take_error() }
     }
 
@@ -441,7 +443,8 @@ struct PassShift {
 impl PassShift {
     /// The id of this pass for a frame's first id. A frame whose ids would not fit any more keeps them.
     fn apply(&mut self, header: &FrameHeader) -> u64 {
-        let (first, last) = (header.first_event_id, header.first_event_id + (u64::from(header.n_events) - 1));
+        let first = header.first_event_id;
+        let last = header.first_event_id + (u64::from(header.n_events) - 1);
         let (low, high) = self.span.get_or_insert((first, last));
         if self.passes == 0 {
             (*low, *high) = (first.min(*low), last.max(*high));

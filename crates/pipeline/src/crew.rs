@@ -56,7 +56,9 @@ impl Crew<'_> {
         if !self.busy_poll.is_zero() {
             wake_on_time();
         }
-        let (bell, control, busy_poll) = (self.bell, self.control, self.busy_poll);
+        let bell = self.bell;
+        let control = self.control;
+        let busy_poll = self.busy_poll;
         run_to_end(&mut self, bell, control, busy_poll)
             .map_err(|message| format!("{}: {message}", self.culprit()))
     }
@@ -139,7 +141,8 @@ mod tests {
         let stage = |name, works, ms| Scripted { name, works, told: &told, sleep: Duration::from_millis(ms) };
         let (mut a, mut b) = (stage('a', works[0], 5), stage('b', works[1], 1));
         let stages: Vec<(String, &mut dyn Stage)> = vec![("a".into(), &mut a), ("b".into(), &mut b)];
-        let (bell, busy_poll) = (Bell::default(), Duration::ZERO);
+        let bell = Bell::default();
+        let busy_poll = Duration::ZERO;
         let mut crew = Crew { stages, bell: &bell, cpus: Vec::new(), busy_poll, feeds, control, at: 0 };
         assert_eq!((crew.name(), crew.sleep_max()), ("b".into(), Duration::from_millis(1)));
         let mut turns = Vec::new();
@@ -190,9 +193,12 @@ mod tests {
 
     #[test]
     fn a_panic_between_two_steps_is_that_of_the_crew() {
-        let (bell, control, mut stage) = (Bell::default(), Control::default(), Restless);
+        let bell = Bell::default();
+        let control = Control::default();
+        let mut stage = Restless;
         let stages: Vec<(String, &mut dyn Stage)> = vec![("restless".into(), &mut stage)];
-        let (cpus, busy_poll) = (Vec::new(), Duration::ZERO);
+        let cpus = Vec::new();
+        let busy_poll = Duration::ZERO;
         let crew = Crew { stages, bell: &bell, cpus, busy_poll, feeds: 1, control: &control, at: 0 };
         assert_eq!(crew.run(), Err("restless: no pause".into()));
         assert!(control.is_dead());

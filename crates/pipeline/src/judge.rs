@@ -101,7 +101,8 @@ impl Judge {
         }
         let faults = &self.scoring.faults;
         let undecided = ones(self.decider.undecided());
-        let (mut accepted, mut decided) = (ones(self.decider.kept_any()), events as u64 - undecided);
+        let mut accepted = ones(self.decider.kept_any());
+        let mut decided = events as u64 - undecided;
         let rungs = tally.rungs.iter_mut().zip(self.scoring.scored());
         rungs.for_each(|(counted, scored)| *counted += scored);
         if undecided > 0 {

@@ -95,7 +95,8 @@ impl Ladder {
             let outputs = choices.first().expect("a model has a choice").classifier.outputs().to_vec();
             let same = choices.iter().all(|choice| choice.classifier.outputs() == outputs);
             assert!(same, "every choice of a model gives the same scores");
-            let (first, outputs) = (columns, outputs.len());
+            let first = columns;
+            let outputs = outputs.len();
             columns += outputs;
             seated.push(Model { first, outputs, seats: choices.into_iter().map(Seat::new).collect() });
         }

@@ -145,7 +145,8 @@ impl Inbound {
         let at = self.find(place).unwrap_or_else(|| {
             assert!(self.used < PARTS_MAX, "a block of more than {PARTS_MAX} segments");
             if self.used == self.parts.len() {
-                let (block, arrivals) = (Block::new(self.stride), Tally::new(0, 0));
+                let block = Block::new(self.stride);
+                let arrivals = Tally::new(0, 0);
                 self.parts.push(Part { block, order: Vec::new(), arrivals });
             }
             self.parts[self.used].block.reset(place.0, place.1);
@@ -238,7 +239,8 @@ impl Outbound {
     /// Begins the books of a part with what arrived. Gives them, and where its records go.
     pub(crate) fn open(&mut self, part: &Part) -> (&mut Tally, &mut Vec<u8>, &mut Vec<Kept>) {
         if self.used == self.books.len() {
-            let (tally, streams) = (Tally::new(self.lines, self.rungs), vec![Share::default(); self.streams]);
+            let tally = Tally::new(self.lines, self.rungs);
+            let streams = vec![Share::default(); self.streams];
             self.books.push(SegmentBooks { run: 0, segment: 0, tally, streams });
         }
         let books = &mut self.books[self.used];

@@ -203,7 +203,9 @@ impl Pipeline {
         let sequencer_bell = Arc::<Bell>::default();
 
         let outputs = limits.outbound_blocks(sinks.len());
-        let (lines, rungs, streams) = (menu.lines().len(), menu.rungs(), sinks.len());
+        let lines = menu.lines().len();
+        let rungs = menu.rungs();
+        let streams = sinks.len();
         let judge = |models| Judge::new(models, menu.clone(), stamp, limits.batch());
         let judges: Vec<Judge> = models.into_iter().map(judge).collect();
         let record = judges[0].record_len(schema.record_len());
@@ -215,7 +217,8 @@ impl Pipeline {
             pool(outputs, &all_workers, || Outbound::new(lines, rungs, streams));
         let (to_workers, from_admission) = queue(limits.inbound_blocks(), &[], &all_workers);
         let (to_sequencer, from_workers) = queue(outputs, &[], &[&sequencer_bell]);
-        let (news, unread) = (mpsc::channel(), Arc::<AtomicUsize>::default());
+        let news = mpsc::channel();
+        let unread = Arc::<AtomicUsize>::default();
 
         // Only admission wakes its receivers at once: the rest is not in the way of a decision. A worker on its own thread needs no call for a block.
         let to_workers = to_workers.patient(if admits_apart { 1 } else { 2 });
@@ -275,13 +278,17 @@ impl Pipeline {
     /// Runs the stages on threads. `on_news` is called on this thread: with the books of each segment as it ends, and with `None` now and then.
     pub fn run_threads(mut self, mut on_news: impl FnMut(Option<SegmentBooks>)) -> Outcome {
         let start = self.clock.now_ns();
-        let (control, ended, unread) = (self.control.clone(), self.news.0.clone(), self.unread.clone());
+        let control = self.control.clone();
+        let ended = self.news.0.clone();
+        let unread = self.unread.clone();
         let news = std::mem::replace(&mut self.news.1, mpsc::channel().1);
-        let (mut panics, mut refused) = (Vec::new(), None);
+        let mut panics = Vec::new();
+        let mut refused = None;
         thread::scope(|scope| {
             let mut running = Vec::new();
             for crew in self.crews() {
-                let (ended, name) = (SaysEnded(ended.clone()), crew.name());
+                let ended = SaysEnded(ended.clone());
+                let name = crew.name();
                 let run = move || {
                     let _ended = ended;
                     crew.run()
@@ -330,7 +337,8 @@ impl Pipeline {
         let feeds = limits.inbound_blocks();
         let crew =
             |stages, bell, cpus, busy_poll| Crew { stages, bell, cpus, busy_poll, feeds, control, at: 0 };
-        let (mut crews, others) = (Vec::new(), cpus.of_others(limits.workers()));
+        let mut crews = Vec::new();
+        let others = cpus.of_others(limits.workers());
         let mut stages: Vec<(String, &mut dyn Stage)> = vec![("admission".into(), &mut admission.0)];
         if self.admits_apart {
             crews.push(crew(std::mem::take(&mut stages), &*admission.1, others.clone(), *busy_poll));
@@ -387,8 +395,9 @@ impl Pipeline {
         let SequencerReport { totals: mut tally, closes, imbalance } = self.sequencer.0.report();
         // The two sides of the equation come from the two ends of the pipeline.
         tally.received = admitted.received;
-        let (mut storage, mut latencies, mut streams) =
-            (Storage::default(), Latencies::default(), Vec::new());
+        let mut storage = Storage::default();
+        let mut latencies = Latencies::default();
+        let mut streams = Vec::new();
         let mut losses: Vec<DeviceLoss> = Vec::new();
         let mut failures: Vec<Undecided> = Vec::new();
         for (worker, _) in &mut self.workers {
@@ -449,7 +458,8 @@ fn chain(
     control: &Arc<Control>,
 ) -> (Sender<Outbound>, Vec<(Writer, Arc<Bell>)>) {
     let (outputs, per_wake) = (limits.outbound_blocks(sinks.len()), limits.outputs_per_wake(sinks.len()));
-    let (mut next, mut writers) = (pool, Vec::new());
+    let mut next = pool;
+    let mut writers = Vec::new();
     // The last writer ends the way of a block.
     let mut budget = Some(budget.clone());
     for (stream, (name, sink)) in sinks.into_iter().enumerate().rev() {

@@ -229,7 +229,9 @@ impl Scoring {
 
     fn lose(&mut self, block: &Block, Lost { model, rung, message }: Lost) {
         let (engine, stand_in) = self.ladder.lose(model, rung);
-        let (run, segment, event_id) = (block.run(), block.segment(), block.event(0).1);
+        let run = block.run();
+        let segment = block.segment();
+        let event_id = block.event(0).1;
         self.losses.push(DeviceLoss { model, engine, stand_in, run, segment, event_id, message });
     }
 }
@@ -244,7 +246,9 @@ impl Undecided {
 /// Keeps a failure if it is the first of its model and rung.
 fn tell(failures: &mut Vec<Undecided>, block: &Block, event: usize, failure: Undecided) {
     if failures.iter().all(|known| (known.model, known.rung) != (failure.model, failure.rung)) {
-        let (run, segment, event_id) = (block.run(), block.segment(), block.event(event).1);
+        let run = block.run();
+        let segment = block.segment();
+        let event_id = block.event(event).1;
         failures.push(Undecided { run, segment, event_id, ..failure });
     }
 }

@@ -166,7 +166,8 @@ impl Stage for Sequencer {
         let Some(writers) = &self.writers else {
             return Progress::Done;
         };
-        let (writers, slots) = (writers.clone(), self.waiting.len() as u64);
+        let writers = writers.clone();
+        let slots = self.waiting.len() as u64;
         let received = self.input.try_recv();
         let is_closed = matches!(received, Err(TryRecv::Closed));
         let mut worked = received.is_ok();

@@ -113,7 +113,8 @@ impl Worker {
     /// Decides the events of a segment. Afterwards an entry says how many events of the whole block arrived before its own.
     fn decide_part(&mut self, part: &Part, input: &Inbound, output: &mut Outbound) {
         let (tally, records, entries) = output.open(part);
-        let (block, before) = (&part.block, entries.len());
+        let block = &part.block;
+        let before = entries.len();
         if block.is_empty() {
             return;
         }
@@ -122,10 +123,12 @@ impl Worker {
             return;
         }
         let mut is_late = self.deadline_ns.map(|deadline_ns| {
-            let (clock, admitted_ns) = (&self.clock, input.admitted_ns);
+            let clock = &self.clock;
+            let admitted_ns = input.admitted_ns;
             move || clock.now_ns().saturating_sub(admitted_ns) > deadline_ns
         });
-        let (judge, written) = (&mut self.judge, records.len());
+        let judge = &mut self.judge;
+        let written = records.len();
         let decided = guarded(|| {
             #[cfg(test)]
             if let Some(upset) = self.upset {

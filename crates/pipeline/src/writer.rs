@@ -81,7 +81,8 @@ impl Writer {
     }
 
     fn store(&mut self, block: &Outbound) {
-        let (bit, mut taken) = (1 << self.stream, 0);
+        let bit = 1 << self.stream;
+        let mut taken = 0;
         for entry in block.entries.iter().filter(|entry| entry.streams & bit != 0) {
             let record = &block.records[entry.start..entry.start + entry.len];
             let stored = Stored { event_id: entry.event_id, time_ns: entry.time_ns, record };

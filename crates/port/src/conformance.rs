@@ -68,7 +68,10 @@ fn assert_same_bits(one: &[Vec<f32>], other: &[Vec<f32>], what: &str) {
 /// only between passes; after the end there is nothing; its bell, if it has one, rings when it has something again. Also if it is idle for longer
 /// than `patience`.
 pub fn source(source: &mut dyn Source, stream: &[u8], passes: u64, patience: Duration) {
-    let (mut at, mut pass, mut idle_since, mut is_announced) = (0, 1, None, false);
+    let mut at = 0;
+    let mut pass = 1;
+    let mut idle_since = None;
+    let mut is_announced = false;
     loop {
         let window = source.poll().unwrap_or_else(|error| panic!("pass {pass}, byte {at}: {error}"));
         if !matches!(window, Window::Idle) {
@@ -126,7 +129,8 @@ fn wait(bell: Option<Arc<Bell>>, is_announced: &mut bool, patience: Duration) {
 pub fn source_stops(source: &mut dyn Source, taken: &[u8], may_cut: bool, patience: Duration) {
     source.stop();
     source.stop();
-    let (mut at, since) = (0, Instant::now());
+    let mut at = 0;
+    let since = Instant::now();
     loop {
         match source.poll().unwrap_or_else(|error| panic!("stopped, byte {at}: {error}")) {
             Window::Bytes(bytes) => {

@@ -82,7 +82,8 @@ fn sleeping_ends_lose_nothing() {
         }
         drop(tx);
         for bell in &bells[2..] {
-            let (rx, seen) = (rx.clone(), &seen);
+            let rx = rx.clone();
+            let seen = &seen;
             scope.spawn(move || {
                 let mut open = true;
                 while open {

@@ -169,8 +169,11 @@ impl FaultPlan {
         let mut random = Random::new(self.seed, 0);
         let frames: Vec<Frame> = frames.iter().map(|bytes| self.poison(schema, bytes, &mut random)).collect();
         let arrivals = self.arrivals(&frames, &mut random);
-        let (mut bytes, mut truth) = (schema_frame.to_vec(), Truth::default());
-        let (mut arrived, mut newest, mut spare) = (Vec::new(), None, false);
+        let mut bytes = schema_frame.to_vec();
+        let mut truth = Truth::default();
+        let mut arrived = Vec::new();
+        let mut newest = None;
+        let mut spare = false;
         let mut place = (0, 0);
         for (k, arrival) in arrivals.iter().enumerate() {
             let frame = &frames[arrival.frame];
@@ -217,7 +220,8 @@ impl FaultPlan {
         if fields.is_empty() || !random.chance(self.rates.of(Fault::Poison)) {
             return frame;
         }
-        let (event, field) = (random.below(header.n_events as usize), fields[random.below(fields.len())]);
+        let event = random.below(header.n_events as usize);
+        let field = fields[random.below(fields.len())];
         let element = field.element(random.below(field.elements()));
         let mut nan = Vec::new();
         element.dtype.write(f64::NAN, &mut nan);
@@ -288,7 +292,8 @@ impl FaultPlan {
         out: &mut Vec<u8>,
     ) -> Option<(Defect, u64)> {
         let fault = Fault::ALL[Fault::DAMAGE].iter().find(|&&fault| random.chance(self.rates.of(fault)))?;
-        let (header, start) = (frame.header, out.len());
+        let header = frame.header;
+        let start = out.len();
         let payload_len = header.payload_len as usize;
         out.extend_from_slice(&frame.bytes);
         let mut flip = |bytes: Range<usize>| {
@@ -341,7 +346,8 @@ impl FaultPlan {
 
 /// How many bytes of the frame arrive, by rule R3; `None` if no place fits.
 fn cut(frame: &Frame, next_len: Option<usize>, random: &mut Random) -> Option<usize> {
-    let (len, end) = (frame.bytes.len(), HEADER_LEN + frame.header.payload_len as usize);
+    let len = frame.bytes.len();
+    let end = HEADER_LEN + frame.header.payload_len as usize;
     let first = next_len.map_or(HEADER_LEN, |next| HEADER_LEN.max((len + 1).saturating_sub(next)));
     if first >= end {
         return None;

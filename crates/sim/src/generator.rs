@@ -78,7 +78,9 @@ pub struct Generator {
 impl Generator {
     /// Checks the options and studies the schema.
     pub fn new(schema: &Schema, options: GenOptions) -> Result<Self, GenError> {
-        let (rate_hz, fraction, events) = (options.rate_hz, options.signal_fraction, options.frame_events);
+        let rate_hz = options.rate_hz;
+        let fraction = options.signal_fraction;
+        let events = options.frame_events;
         let most = EVENTS_PER_FRAME_MAX.min(PAYLOAD_BYTES_MAX / schema.record_len());
         if !(rate_hz > 0.0 && rate_hz.is_finite()) {
             return Err(GenError::Rate { rate_hz });
@@ -123,7 +125,8 @@ impl Generator {
         out: &mut Vec<u8>,
     ) -> u64 {
         let options = &self.options;
-        let (segment, within) = (index / self.frames_per_segment, index % self.frames_per_segment);
+        let segment = index / self.frames_per_segment;
+        let within = index % self.frames_per_segment;
         let within = within * options.frame_events as u64;
         let first = segment.saturating_mul(options.segment_events).saturating_add(within);
         let count = (options.frame_events as u64)

@@ -131,7 +131,8 @@ impl Shapes {
     /// Between two tabulated quantiles; ends at 3.7 standard deviations.
     fn unit_gaussian(&self, u: f64) -> f64 {
         let cell = u * (CELLS - 1) as f64;
-        let (k, part) = (cell as usize, cell.fract());
+        let k = cell as usize;
+        let part = cell.fract();
         self.gaussian[k] + part * (self.gaussian[k + 1] - self.gaussian[k])
     }
 

@@ -113,10 +113,14 @@ fn events_look_like_events() {
     let (generator, frames) = frames(options, 20_000);
     let schema = schema();
     let element = |address: &str| schema.resolve(&address.parse::<Address>().unwrap()).unwrap();
-    let (pt, eta, phi) = (element("jets.pt"), element("jets.eta"), element("jets.phi"));
+    let pt = element("jets.pt");
+    let eta = element("jets.eta");
+    let phi = element("jets.phi");
     let (met, label) = (element("met.pt")[0], element("truth.label")[0]);
-    let (mut by_class, mut hard_pairs, mut full, mut hard_met) =
-        ([0usize; 4], [0usize; 4], [0usize; 4], [0usize; 4]);
+    let mut by_class = [0usize; 4];
+    let mut hard_pairs = [0usize; 4];
+    let mut full = [0usize; 4];
+    let mut hard_met = [0usize; 4];
     let mut quadrants = [0usize; 4];
     for (id, record) in records(&frames) {
         let class = label.physical(&record) as usize;
@@ -175,11 +179,15 @@ struct Found {
 fn read(schema: &Schema, bytes: &[u8]) -> Found {
     let met = schema.resolve(&"met.pt".parse().unwrap()).ok().map(|elements| elements[0]);
     let mut segment = 0;
-    let (mut scanner, mut at, mut found, mut newest) = (Scanner::new(schema), 0, Found::default(), 0);
+    let mut scanner = Scanner::new(schema);
+    let mut at = 0;
+    let mut found = Found::default();
+    let mut newest = 0;
     loop {
         at += match scanner.step(&bytes[at..], true) {
             Step::Frame { header, payload, consumed } => {
-                let (first, n) = (header.first_event_id, u64::from(header.n_events));
+                let first = header.first_event_id;
+                let n = u64::from(header.n_events);
                 assert!(header.segment >= segment, "a late or repeated frame stays in its segment");
                 segment = header.segment;
                 if found.good.contains(&first) {
@@ -220,7 +228,8 @@ proptest! {
         let (generator, frames) = frames(options, events);
         let schema = schema();
         let faulted = FaultPlan::new(seed, FaultRates::all(rate)).apply(&schema, &generator.schema_frame(), &frames);
-        let (truth, found) = (faulted.truth, read(&schema, &faulted.bytes));
+        let truth = faulted.truth;
+        let found = read(&schema, &faulted.bytes);
 
         let defects: BTreeMap<_, _> = truth.defects.iter().map(|(d, l)| (format!("{d:?}"), (l.frames, l.events))).collect();
         prop_assert_eq!(&found.defects, &defects);
@@ -286,7 +295,8 @@ fn a_cut_is_never_made_good_by_the_next_frame() {
         let frames: Vec<Vec<u8>> = (0..200).map(frame).collect();
         let faulted =
             FaultPlan::new(1, FaultRates::none().with(Fault::Cut, 0.5)).apply(&schema, &[], &frames);
-        let (truth, found) = (faulted.truth, read(&schema, &faulted.bytes));
+        let truth = faulted.truth;
+        let found = read(&schema, &faulted.bytes);
         let torn = truth.defect(Defect::Torn);
         assert_eq!(torn.frames > 30, can_be_cut, "{torn:?}");
         assert_eq!(found.defects.values().map(|(frames, _)| frames).sum::<u64>(), torn.frames);

@@ -61,7 +61,8 @@ impl Pipe {
     pub(crate) fn new(reader: impl Read + Send + 'static, place: String) -> io::Result<Self> {
         let (sender, windows) = sync_channel(WINDOWS_AHEAD);
         let shared = Arc::new(Shared::default());
-        let (with_thread, thread) = (shared.clone(), std::thread::Builder::new().name("tamis-pipe".into()));
+        let with_thread = shared.clone();
+        let thread = std::thread::Builder::new().name("tamis-pipe".into());
         // Detached: nobody can interrupt a read from a pipe, and the end of the process must not wait for one.
         thread.spawn(move || {
             read_all(reader, &place, &with_thread, sender);

@@ -155,7 +155,8 @@ fn coding(head: &[u8], more: impl Read, place: &str) -> Result<Coding, OpenError
 
 /// The schema at the front of a stream, and the bytes that were read to find it.
 fn read_schema(reader: &mut dyn Read, place: &str) -> Result<(Schema, Vec<u8>), OpenError> {
-    let (mut bytes, mut at_end) = (Vec::new(), false);
+    let mut bytes = Vec::new();
+    let mut at_end = false;
     loop {
         match first_frame(&bytes, at_end, place)? {
             First::Schema(schema) => return Ok((schema, bytes)),

@@ -62,7 +62,8 @@ impl Chunk {
         if found != stated {
             return Err(Flaw::ChunkSize { stated, found });
         }
-        let (computed, stored) = (crc32fast::hash(&self.bytes), packed.crc);
+        let computed = crc32fast::hash(&self.bytes);
+        let stored = packed.crc;
         if stored != 0 && stored != computed {
             return Err(Flaw::ChunkCrc { stored, computed });
         }

@@ -13,7 +13,8 @@ const STRIDE: usize = 64 * 1024;
 
 /// The first landmark at or behind byte `at`, where `input` stands, in a file of `size` bytes.
 pub(crate) fn find(input: &mut impl Read, at: u64, size: u64) -> io::Result<Option<u64>> {
-    let (mut bytes, mut start) = (Vec::with_capacity(STRIDE + SIGHT), at);
+    let mut bytes = Vec::with_capacity(STRIDE + SIGHT);
+    let mut start = at;
     loop {
         let read = input.take(STRIDE as u64).read_to_end(&mut bytes)?;
         let is_last = read < STRIDE;

@@ -105,7 +105,9 @@ fn or_malformed<T>(opcode: u8, parsed: Option<T>) -> Result<T, Flaw> {
 pub(crate) fn schema(body: &[u8]) -> Result<Schema<'_>, Flaw> {
     let mut fields = Fields(body);
     let mut parse = || {
-        let (_id, name, _encoding) = (fields.u16()?, fields.text()?, fields.text()?);
+        let _id = fields.u16()?;
+        let name = fields.text()?;
+        let _encoding = fields.text()?;
         Some(Schema { name, text: fields.block()? })
     };
     or_malformed(op::SCHEMA, parse())
@@ -124,7 +126,9 @@ pub(crate) fn channel(body: &[u8]) -> Result<Channel<'_>, Flaw> {
 pub(crate) fn message(body: &[u8]) -> Result<(MessageFront, &[u8]), Flaw> {
     let mut fields = Fields(body);
     let mut parse = || {
-        let (channel, sequence, time_ns) = (fields.u16()?, fields.u32()?, fields.u64()?);
+        let channel = fields.u16()?;
+        let sequence = fields.u32()?;
+        let time_ns = fields.u64()?;
         Some((MessageFront { channel, sequence, time_ns }, body.get(MESSAGE_FRONT_LEN..)?))
     };
     or_malformed(op::MESSAGE, parse())
@@ -134,7 +138,9 @@ pub(crate) fn chunk(body: &[u8]) -> Result<PackedChunk<'_>, Flaw> {
     let mut fields = Fields(body);
     let mut parse = || {
         let (_start_time, _end_time) = (fields.u64()?, fields.u64()?);
-        let (unpacked_len, crc, compression) = (fields.u64()?, fields.u32()?, fields.text()?);
+        let unpacked_len = fields.u64()?;
+        let crc = fields.u32()?;
+        let compression = fields.text()?;
         let len = fields.u64()?;
         let data = fields.bytes(len)?;
         // More than that has a wrong length, and took some of the next record.
@@ -161,7 +167,9 @@ pub(crate) fn attachment(body: &[u8]) -> Result<Attachment, Flaw> {
     let mut fields = Fields(body);
     let mut parse = || {
         let (_log_time, _create_time) = (fields.u64()?, fields.u64()?);
-        let (name, media_type, len) = (fields.text()?, fields.text()?, fields.u64()?);
+        let name = fields.text()?;
+        let media_type = fields.text()?;
+        let len = fields.u64()?;
         let data = fields.bytes(len)?;
         let covered = body.len() - fields.0.len();
         let stored = fields.u32()?;
@@ -179,8 +187,12 @@ pub(crate) fn attachment(body: &[u8]) -> Result<Attachment, Flaw> {
 pub(crate) fn statistics(body: &[u8]) -> Result<Statistics, Flaw> {
     let mut fields = Fields(body);
     let mut parse = || {
-        let (messages, _schemas, _channels) = (fields.u64()?, fields.u16()?, fields.u32()?);
-        let (attachments, _metadata, chunks) = (fields.u32()?, fields.u32()?, fields.u32()?);
+        let messages = fields.u64()?;
+        let _schemas = fields.u16()?;
+        let _channels = fields.u32()?;
+        let attachments = fields.u32()?;
+        let _metadata = fields.u32()?;
+        let chunks = fields.u32()?;
         Some(Statistics { messages, attachments, chunks })
     };
     or_malformed(op::STATISTICS, parse())

@@ -57,7 +57,9 @@ impl Walk {
         let mut crc = crc32fast::Hasher::new();
         crc.update(&magic);
         let at = MAGIC.len() as u64;
-        let (body, doubted, again) = (Vec::new(), None, size);
+        let body = Vec::new();
+        let doubted = None;
+        let again = size;
         Ok(Some(Self { input, size, at, doubted, again, body, crc, footer_crc: None, ending: None }))
     }
 
@@ -79,7 +81,8 @@ impl Walk {
         if let Some(ending) = &self.ending {
             return Ok(Walked::End(ending.clone()));
         }
-        let (at, doubted) = (self.at, self.doubted.take());
+        let at = self.at;
+        let doubted = self.doubted.take();
         let torn = |flaw| Ending::Torn { at, flaw };
         // Holds if reading fails half-way.
         self.ending = Some(torn(Flaw::NotClosed));

@@ -165,7 +165,8 @@ pub(super) fn remarks(bench: &Bench, bounds: &Bounds<'_>, looked_for_rate: bool)
     {
         let (by, ns) = parts.slowest(cell.bed.workers, cell.admitted_apart);
         let verb = if by == "admission" || by == "writer" { "is" } else { "are" };
-        let (name, measured) = (&row.name, 1e9 / row.spread.median);
+        let name = &row.name;
+        let measured = 1e9 / row.spread.median;
         remarks.push(format!(
             "{by} {verb} the limit of {name}: {ns:.1} ns per event at best, {measured:.1} were measured"
         ));

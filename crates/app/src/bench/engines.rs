@@ -188,7 +188,8 @@ fn race(model: &Model, blocks: &[Block], threads: usize) -> Result<f64, Failure>
     let start = Barrier::new(threads);
     let run = |first: usize| {
         let mut model = model.clone();
-        let (start, mut events) = (&start, 0);
+        let start = &start;
+        let mut events = 0;
         // A clone has no memory yet. Whoever fails comes to the start all the same: the others wait there.
         let first_score = score(&mut model, &blocks[first % blocks.len()]);
         start.wait();

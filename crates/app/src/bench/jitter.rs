@@ -39,7 +39,8 @@ pub(crate) fn spin(threads: usize, cpus: &Cpus, time: Duration) -> Gaps {
 /// Does the same on so many threads at once. All are told the same start, at which each of them is there; that one runs later is part of what it
 /// sees.
 pub(crate) fn together<T: Send>(threads: usize, cpus: &Cpus, work: impl Fn(Instant) -> T + Sync) -> Vec<T> {
-    let (all_are_there, start) = (Barrier::new(threads), OnceLock::new());
+    let all_are_there = Barrier::new(threads);
+    let start = OnceLock::new();
     let run = |k: usize| {
         // It was checked before; a CPU that went away meanwhile costs precision.
         let _ = keep_on(cpus.of_worker(k));
@@ -54,7 +55,9 @@ pub(crate) fn together<T: Send>(threads: usize, cpus: &Cpus, work: impl Fn(Insta
 }
 
 fn spin_while(start: Instant, mut goes_on: impl FnMut() -> bool) -> Gaps {
-    let (mut last, mut max_ns, mut lost_ns) = (start, 0, 0);
+    let mut last = start;
+    let mut max_ns = 0;
+    let mut lost_ns = 0;
     while goes_on() {
         for _ in 0..READINGS {
             let now = Instant::now();

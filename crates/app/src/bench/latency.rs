@@ -196,12 +196,16 @@ fn run(
     let sleeper = jitter::sleeper();
     let frames = frames(workload, events_per_s, seconds);
     let done = workload.timed(bed, frames, events_per_s, schedule);
-    let (late, gaps) = (sleeper.end(), spinner.map_or(before, jitter::Witness::end));
+    let late = sleeper.end();
+    let gaps = spinner.map_or(before, jitter::Witness::end);
     let (report, backlog) = done?;
-    let (events, carried) = (report.ledger.received, report.latency_ns);
+    let events = report.ledger.received;
+    let carried = report.latency_ns;
     // What too few blocks carry is told as what it is at most.
     let or_max = |ns: Option<u64>| ns.or(carried.max).unwrap_or(0);
-    let (p50, p99, p999) = (or_max(carried.p50), or_max(carried.p99), or_max(carried.p999));
+    let p50 = or_max(carried.p50);
+    let p99 = or_max(carried.p99);
+    let p999 = or_max(carried.p999);
     let decision = Quantiles { p50, p99, p999, max: or_max(None) };
     Ok(Run { events, decision, backlog_ns: backlog.last_ns(), late, gaps })
 }

@@ -40,7 +40,8 @@ mod tests {
 
     #[test]
     fn work_takes_core_time_which_is_counted_finely() {
-        let (before, start) = (core_seconds(), Instant::now());
+        let before = core_seconds();
+        let start = Instant::now();
         let (mut used, mut steps) = (0.0, 0);
         while used < 0.05 && start.elapsed() < Duration::from_secs(10) {
             let now = core_seconds() - before;

@@ -345,7 +345,8 @@ impl Parts {
                 let is_for_latency = settings.wants(Section::Latency) && k == 0 && workers == most;
                 if settings.wants(Section::Speed) || is_for_latency {
                     let workload = Workload { stream: stream.clone(), rules: rules.clone() };
-                    let (name, bed) = (speed::topology(sources, workers), Bed { workers, ..bed.clone() });
+                    let name = speed::topology(sources, workers);
+                    let bed = Bed { workers, ..bed.clone() };
                     cells.push(Cell::new(Section::Speed, name, workload, bed));
                 }
             }
@@ -360,7 +361,8 @@ impl Parts {
     }
 
     fn steps(&self, settings: &BenchSettings) -> u64 {
-        let (cells, runs) = (self.cells.len(), settings.runs);
+        let cells = self.cells.len();
+        let runs = settings.runs;
         let first =
             usize::from(settings.wants(Section::Probes)) + usize::from(settings.wants(Section::Stages));
         let latency = if settings.wants(Section::Latency) { 1 + runs * latency::RUNS_PER_TURN } else { 0 };

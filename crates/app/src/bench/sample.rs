@@ -94,7 +94,8 @@ impl Sample {
         let stride = self.schema.record_len();
         let mut bytes = Vec::new();
         encode_schema(&self.schema, FrameMeta::default(), &mut bytes);
-        let (mut ends, mut events) = (vec![bytes.len()], 0);
+        let mut ends = vec![bytes.len()];
+        let mut events = 0;
         let mut next_ids: HashMap<(u16, u32), u64> = HashMap::new();
         for (mut meta, payload) in self.frames.iter().cloned() {
             let most = frame_events.unwrap_or(usize::MAX).saturating_mul(stride);

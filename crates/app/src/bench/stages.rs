@@ -157,7 +157,8 @@ impl<'a> Stages<'a> {
         let mut scores = vec![vec![0.0; self.batch]; columns];
         self.timed_blocks(|stages, k| {
             let Stages { models, blocks, .. } = stages;
-            let (block, events) = (&blocks[k], blocks[k].len());
+            let block = &blocks[k];
+            let events = blocks[k].len();
             let mut slices: Vec<&mut [f32]> = scores.iter_mut().map(|column| &mut column[..events]).collect();
             let (seconds, result) = timed(|| models[model].1.score(block, 0..events, &mut slices));
             result.or_fail(Exit::Input)?;
@@ -231,7 +232,8 @@ pub(crate) fn blocks(stream: &Stream, batch: usize) -> Result<Vec<Block>, Failur
     let stride = stream.schema.record_len();
     let recording = stream.recording(1)?;
     let mut reader = FrameReader::new(recording.source, &recording.schema);
-    let (mut blocks, mut bytes) = (Vec::new(), 0);
+    let mut blocks = Vec::new();
+    let mut bytes = 0;
     let mut open = Block::new(stride);
     while let Some(found) = reader.find_next() {
         let Found::Frame { header, mut payload, .. } = found else { continue };

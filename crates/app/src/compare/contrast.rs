@@ -250,7 +250,9 @@ impl Contrast {
             ));
         }
         if self.flipped_share > gates.flips {
-            let (flipped, share, most) = (self.flipped, self.flipped_share, gates.flips);
+            let flipped = self.flipped;
+            let share = self.flipped_share;
+            let most = gates.flips;
             misses.push(format!(
                 "{sides}: {flipped} events are decided otherwise, a share of {share:.2e}; at most {most:e} is allowed"
             ));

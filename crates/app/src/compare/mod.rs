@@ -172,7 +172,9 @@ pub fn compare_models(
         problems.push(lost);
         exit = if exit == Exit::Done { Exit::Losses } else { exit };
     }
-    let (corrupt, gates, exit) = (blocks.corrupt, settings.gates, exit.code());
+    let corrupt = blocks.corrupt;
+    let gates = settings.gates;
+    let exit = exit.code();
     Ok(Comparison { events, corrupt, reference, contrasts, gates, problems, exit })
 }
 

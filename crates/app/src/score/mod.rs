@@ -69,7 +69,8 @@ pub fn score(settings: &ScoreSettings, mut progress: impl FnMut(SoFar)) -> Resul
     let mut scorer = scorer(bound, blocks.batch());
     let scores = lineup.score_names();
     let begin = Instant::now();
-    let (mut block, mut errored) = (blocks.block(), Counts::<Errored>::default());
+    let mut block = blocks.block();
+    let mut errored = Counts::<Errored>::default();
     if !blocks.next(&mut block)? {
         return Err(blocks.empty(&settings.input));
     }
@@ -88,7 +89,8 @@ pub fn score(settings: &ScoreSettings, mut progress: impl FnMut(SoFar)) -> Resul
     let bytes = rows.finish()?;
     let mut problems = Vec::new();
     if errored.total() > 0 {
-        let (events, causes) = (errored.total(), blocks::causes(&errored));
+        let events = errored.total();
+        let causes = blocks::causes(&errored);
         problems.push(format!("{events} events have a score that is missing or not finite: {causes}"));
     }
     problems.extend(blocks::lost(&blocks.corrupt));

@@ -118,7 +118,10 @@ impl Run for Args {
             run: self.run,
             source_id: self.source_id,
         };
-        let (input, schema, out, overwrite) = (self.table, self.schema, self.out, self.overwrite);
+        let input = self.table;
+        let schema = self.schema;
+        let out = self.out;
+        let overwrite = self.overwrite;
         let (report, written) = tamis_app::convert(&ConvertSettings { input, schema, out, overwrite, options })?;
         let changes = &report.changes;
         let converted = Converted {

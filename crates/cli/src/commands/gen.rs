@@ -79,7 +79,10 @@ impl Run for Args {
         };
         let bar = progress::bar(Some(self.events), &progress::COUNT);
         bar.set_message("events");
-        let (schema, out, events, overwrite) = (self.schema, self.out, self.events, self.overwrite);
+        let schema = self.schema;
+        let out = self.out;
+        let events = self.events;
+        let overwrite = self.overwrite;
         let settings = GenSettings { schema, events, out, overwrite, options };
         let (generated, written) = tamis_app::generate(&settings, |events| bar.set_position(events))?;
         bar.finish_and_clear();

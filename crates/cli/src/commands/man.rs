@@ -37,7 +37,9 @@ impl Run for Args {
             write_all(&root, folder)?;
             return Ok(Exit::Done);
         }
-        let (mut command, mut examples, mut entries) = (&root, arguments::EXAMPLES, ALL);
+        let mut command = &root;
+        let mut examples = arguments::EXAMPLES;
+        let mut entries = ALL;
         for name in &self.command {
             command = below(command, name)?;
             let entry = entries.iter().find(|entry| entry.name == name);

@@ -9,7 +9,8 @@ fn damaged(damage: impl FnOnce(&mut Frames, usize, usize)) -> (i32, Value) {
     let lab = Lab::new();
     let mut frames = Frames::new();
     frames.push(0, &[1.0, 200.0, 2.0, 3.0]);
-    let (at, end) = (frames.push(4, &[1.0, 200.0, 2.0, 3.0]), frames.bytes.len());
+    let at = frames.push(4, &[1.0, 200.0, 2.0, 3.0]);
+    let end = frames.bytes.len();
     frames.push(8, &[1.0, 200.0, 2.0, 3.0]);
     damage(&mut frames, at, end);
     lab.write("in.tmf", &frames.bytes);

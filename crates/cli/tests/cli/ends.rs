@@ -220,7 +220,9 @@ fn too_few_open_files_are_a_refusal_of_the_system() {
 /// What the ledger of a killed run says: most stored, most durable, events in the lines of segments.
 fn ledger(lab: &Lab) -> (u64, u64, u64) {
     let text = std::fs::read_to_string(lab.path("out/g.ledger.jsonl")).unwrap();
-    let (mut stored, mut durable, mut segments) = (0, 0, 0);
+    let mut stored = 0;
+    let mut durable = 0;
+    let mut segments = 0;
     for line in text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()) {
         let streams = line["streams"].as_array().or(line["storage"].as_array()).unwrap();
         for stream in streams.iter().filter(|stream| stream["name"] == "physics") {

@@ -348,7 +348,8 @@ fn what_cannot_be_is_refused_with_a_remedy() {
     lab.write("damaged.tmf", damaged.bytes);
     lab.model("other", "y", 2.0);
     lab.sound_model("whole", "n", 2.0);
-    let (topo, score) = (sample("models/topo"), "score in.tmf --model twice --out s.npy");
+    let topo = sample("models/topo");
+    let score = "score in.tmf --model twice --out s.npy";
     #[rustfmt::skip]
     let cases: &[(&str, i32, &[&str])] = &[
         ("score in.tmf --model absent --out s.npy", 65, &["absent", "a model bundle is a folder with model.toml"]),

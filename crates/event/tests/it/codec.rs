@@ -18,8 +18,11 @@ struct Seen {
 
 /// Drives a scanner as a reader must, showing it more bytes in steps that `cuts` gives (in turn), and checks its contract on the way.
 fn scan(schema: &Schema, stream: &[u8], cuts: &[usize]) -> Seen {
-    let (mut scanner, mut seen) = (Scanner::new(schema), Seen::default());
-    let (mut at, mut shown, mut turn) = (0, 0, 0);
+    let mut scanner = Scanner::new(schema);
+    let mut seen = Seen::default();
+    let mut at = 0;
+    let mut shown = 0;
+    let mut turn = 0;
     loop {
         let at_end = shown == stream.len();
         let consumed = match scanner.step(&stream[at..shown], at_end) {
@@ -93,7 +96,8 @@ proptest! {
         cuts in prop::collection::vec(1usize..300, 1..4),
     ) {
         let schema = schema_of(5);
-        let (mut stream, wanted) = (schema_frame(&schema), stream_of(&schema, &payloads).1);
+        let mut stream = schema_frame(&schema);
+        let wanted = stream_of(&schema, &payloads).1;
         let mut spoiled = 0;
         for ((id, payload), garbage) in wanted.frames.iter().zip(&garbage) {
             stream.extend(garbage);
@@ -273,7 +277,8 @@ fn frames_with_recordings_inside(schema: &Schema) -> (Vec<u8>, Vec<usize>) {
         recording_inside(schema, 2, 0),
         vec![3; 600],
     ];
-    let (mut stream, mut starts) = (schema_frame(schema), Vec::new());
+    let mut stream = schema_frame(schema);
+    let mut starts = Vec::new();
     for (k, payload) in payloads.iter().enumerate() {
         starts.push(stream.len());
         stream.extend(frame(schema, 10_000 * k as u64, payload));
@@ -296,7 +301,8 @@ fn a_frame_inside_a_damaged_payload_is_never_taken() {
     let (stream, starts) = frames_with_recordings_inside(&schema);
     assert_eq!(ids_in(&schema, &stream, "whole"), [0, 10_000, 20_000, 30_000, 40_000]);
     for victim in [1, 3] {
-        let (start, end) = (starts[victim], starts[victim + 1]);
+        let start = starts[victim];
+        let end = starts[victim + 1];
         let payload_end = start + FrameHeader::read(&stream[start..]).unwrap().payload().end;
         // A wrong byte anywhere in the header or the payload; the frame behind it whole, or damaged, too.
         for at in start..end {
@@ -335,8 +341,9 @@ fn a_frame_inside_a_damaged_payload_is_never_taken() {
 #[test]
 fn the_frame_behind_a_cut_one_is_taken_if_it_reaches_further() {
     let schema = schema_of(1);
-    let (first, second, third) =
-        (frame(&schema, 0, &[1; 500]), frame(&schema, 500, &[2; 300]), frame(&schema, 800, &[3; 500]));
+    let first = frame(&schema, 0, &[1; 500]);
+    let second = frame(&schema, 500, &[2; 300]);
+    let third = frame(&schema, 800, &[3; 500]);
     let behind = |cut: usize, rest: &[u8]| {
         let stream = [&schema_frame(&schema), &first[..cut], &second, &third, rest].concat();
         let seen = scan(&schema, &stream, &[99]);

@@ -74,7 +74,9 @@ fn the_stream_means_what_the_spec_says() {
 fn every_cause_is_found_once_and_the_next_frame_survives() {
     let meaning: Table = DEFECTS_MEANING.parse().unwrap();
     let (schema, start) = read_schema(DEFECTS);
-    let (mut scanner, mut at, mut found) = (Scanner::new(&schema), start, Vec::new());
+    let mut scanner = Scanner::new(&schema);
+    let mut at = start;
+    let mut found = Vec::new();
     loop {
         match scanner.step(&DEFECTS[at..], true) {
             Step::Frame { header, consumed, .. } => {

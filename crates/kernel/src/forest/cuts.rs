@@ -146,7 +146,8 @@ fn left<S: Simd, const R: usize>(simd: S, cuts: &[Cut], rows: &[Lanes], first: u
     let mut bits = [simd.splat(f32::from_bits(u32::MAX)); R];
     for cut in cuts {
         let row = &rows[cut.row as usize];
-        let (threshold, keep) = (simd.splat(cut.threshold), simd.splat(f32::from_bits(cut.keep)));
+        let threshold = simd.splat(cut.threshold);
+        let keep = simd.splat(f32::from_bits(cut.keep));
         for (r, bits) in bits.iter_mut().enumerate() {
             *bits = simd.keep_unless_le(*bits, simd.load(row, first + r), threshold, keep);
         }

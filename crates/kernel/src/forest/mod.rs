@@ -106,7 +106,9 @@ impl Forest {
         let level = Level::new(isa).ok_or(ForestError::Lacks(isa))?;
         check(spec)?;
         let mut rows = RowsBuilder::new(spec.inputs);
-        let (mut cuts, mut walks, mut weights) = (Cuts::default(), Walks::default(), 0);
+        let mut cuts = Cuts::default();
+        let mut walks = Walks::default();
+        let mut weights = 0;
         let mut trees = Vec::new();
         for (index, tree) in spec.trees.iter().enumerate() {
             let wrong = |fault| ForestError::Tree { tree: index, fault };
@@ -121,7 +123,8 @@ impl Forest {
                 return Err(ForestError::Equals);
             }
             let given = given(tree, &flat, &outputs, spec);
-            let (count, leaves) = (outputs.len(), flat.leaves.len());
+            let count = outputs.len();
+            let leaves = flat.leaves.len();
             let weight = |leaf: usize, k: usize| given[leaf * count + k];
             let form =
                 if leaves <= cuts::LEAVES_MAX && leaves <= 1 + flat.depth * level.tuning().cuts_per_step {
@@ -199,7 +202,8 @@ impl Forest {
 
     #[inline(always)]
     fn finish<S: Simd>(&self, simd: S, scores: &mut [Lanes], events: usize) {
-        let (trees, nothing) = (self.trees.len() as f32, neutral(self.aggregate));
+        let trees = self.trees.len() as f32;
+        let nothing = neutral(self.aggregate);
         for (score, &base) in scores.iter_mut().zip(&self.base) {
             for sum in &mut score.0 {
                 let given = match self.aggregate {

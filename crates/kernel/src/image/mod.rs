@@ -165,7 +165,8 @@ impl TileLayer {
 
 /// Compiles layers that were checked.
 pub(crate) fn compile(image: &[ImageLayer], level: Level) -> Vec<TileLayer> {
-    let (mut steps, mut rest) = (Vec::new(), image);
+    let mut steps = Vec::new();
+    let mut rest = image;
     while let Some((layer, after)) = rest.split_first() {
         let order = if steps.is_empty() { Order::ByChannel } else { Order::ByPlace };
         rest = after;

@@ -51,7 +51,8 @@ impl ImageAxis {
 /// What each window reads of one channel: places of the image, row by row.
 pub(super) fn places([height, width]: &[ImageAxis; 2]) -> Vec<Vec<usize>> {
     let window = |window: usize| {
-        let (down, across) = (window / width.windows, window % width.windows);
+        let down = window / width.windows;
+        let across = window % width.windows;
         let row = move |(_, y)| width.reads(across).map(move |(_, x)| y * width.size + x);
         height.reads(down).flat_map(row).collect()
     };
@@ -107,7 +108,8 @@ impl Layout {
     /// What a window reads of the first `channels` channels: ascending pieces, as long as they can be.
     pub fn pieces(&self, channels: usize, window: usize) -> Place {
         let [height, width] = self.axes;
-        let (down, across) = (window / width.windows, window % width.windows);
+        let down = window / width.windows;
+        let across = window % width.windows;
         let taps = height.reads(down).flat_map(|(tap_y, y)| {
             width.reads(across).map(move |(tap_x, x)| (tap_y * width.kernel + tap_x, y * width.size + x))
         });

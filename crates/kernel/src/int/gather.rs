@@ -110,7 +110,8 @@ impl Window {
                 window.whole.push((from / 4, column.input / 2));
                 continue;
             }
-            let (pair, is_second) = (column.input / 2, !column.input.is_multiple_of(2));
+            let pair = column.input / 2;
+            let is_second = !column.input.is_multiple_of(2);
             let joins = std::mem::replace(&mut begun[pair], true);
             let place = Place::new(from, column.number);
             window.parts.push(Part { place, pair, is_second, joins });

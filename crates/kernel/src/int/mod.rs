@@ -154,7 +154,8 @@ impl IntChain {
         let pack =
             |(layer, scaled): (&Layer, _)| IntDense::pack(layer.inputs, layer.activation, scaled, level);
         let layers = layers.iter().zip(&scaled).map(pack).collect();
-        let (inputs, ranges) = (calibration.inputs.clone(), passes::Range::of(&calibration.inputs));
+        let inputs = calibration.inputs.clone();
+        let ranges = passes::Range::of(&calibration.inputs);
         Ok(Self { inputs, ranges, layers, readout, level })
     }
 
@@ -184,7 +185,8 @@ impl IntChain {
     /// Room for one thread to run it.
     pub fn tile(&self) -> IntTile {
         let (last, hidden) = self.layers.split_last().expect("a chain has a layer");
-        let (mut between, mut numbers) = ([0; 2], 0);
+        let mut between = [0; 2];
+        let mut numbers = 0;
         for (i, layer) in hidden.iter().enumerate() {
             between[i % 2] = between[i % 2].max(layer.lanes());
             numbers = numbers.max(if layer.needs_numbers() { layer.outputs } else { 0 });

@@ -100,11 +100,14 @@ pub(super) fn scale(
         offset: offset.into(),
     };
     let mut entries: Vec<Entry> = calibration.inputs.iter().map(entry).collect();
-    let (mut scaled, mut takes) = (Vec::new(), Packing::Pairs);
+    let mut scaled = Vec::new();
+    let mut takes = Packing::Pairs;
     for (index, layer) in layers.iter().enumerate() {
         let rows = layer.weight.chunks(layer.inputs).zip(&layer.bias);
         let sums: Vec<Sum> = rows.map(|(weight, &bias)| Sum::of(weight, bias, &entries, takes)).collect();
-        let (mut way, mut gives, mut out) = (Way::Numbers, Packing::Pairs, Entry::NONE);
+        let mut way = Way::Numbers;
+        let mut gives = Packing::Pairs;
+        let mut out = Entry::NONE;
         if let Some(next) = layers.get(index + 1) {
             (way, gives) = (Way::of(layer.activation, takes), bits.packing(layer.activation));
             out = hidden(layer.activation, way, &sums, next, gives, calibration.hidden[index]);

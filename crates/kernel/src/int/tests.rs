@@ -154,7 +154,8 @@ fn case() -> impl Strategy<Value = Case> {
             }
             let layers: Vec<Layer> = (0..=last)
                 .map(|i| {
-                    let (inputs, outputs) = (widths[i], widths[i + 1]);
+                    let inputs = widths[i];
+                    let outputs = widths[i + 1];
                     let mut weight = numbers(seed ^ i as u64, inputs * outputs);
                     let mut bias = numbers(!seed ^ i as u64, outputs);
                     for (n, (weight, bias)) in weight.chunks_mut(inputs).zip(&mut bias).enumerate() {
@@ -240,10 +241,12 @@ fn a_hidden_integer_is_the_nearest() {
         let layers = [layer(weight, bias), layer(1.0, 0.0)];
         let calibration = ChainRanges { inputs: inputs.clone(), hidden: vec![largest] };
         let scaled = scale(&layers, &calibration, HiddenBits::Sixteen).unwrap();
-        let (neuron, q) = (scaled[0].neurons[0], f64::from(scaled[0].range[1]));
+        let neuron = scaled[0].neurons[0];
+        let q = f64::from(scaled[0].range[1]);
         assert_eq!(scaled[0].range, [-i16::MAX, i16::MAX]);
         // In steps of the hidden integers.
-        let (unit, step) = (f64::from(1 << neuron.shift), f64::from(largest) / q);
+        let unit = f64::from(1 << neuron.shift);
+        let step = f64::from(largest) / q;
         let per_integer = f64::from(scaled[0].weight[0]) / unit;
         assert!((per_integer - f64::from(weight) * 0.5 / step).abs() <= 0.5 / unit);
         let rest = (f64::from(weight) * 3.0 + f64::from(bias)) / step;

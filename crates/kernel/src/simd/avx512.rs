@@ -362,7 +362,8 @@ fn columns(rows: &[__m256; 16]) -> [__m512; COLUMNS] {
     let low = _mm512_setr_epi32(0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27);
     let high = _mm512_setr_epi32(4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31);
     let pair = |row: usize| {
-        let (first, second) = (_mm256_castps_pd(rows[row]), _mm256_castps_pd(rows[row + 8]));
+        let first = _mm256_castps_pd(rows[row]);
+        let second = _mm256_castps_pd(rows[row + 8]);
         _mm512_castpd_ps(_mm512_insertf64x4::<1>(_mm512_castpd256_pd512(first), second))
     };
     let first = transposed([pair(0), pair(1), pair(2), pair(3)]);

@@ -250,7 +250,9 @@ impl IntSimd for Portable {
     fn clamp_pairs(self, a: V, low: V, high: V) -> V {
         let mut out = a;
         for lane in 0..LANES {
-            let (a, low, high) = (apart(a[lane]), apart(low[lane]), apart(high[lane]));
+            let a = apart(a[lane]);
+            let low = apart(low[lane]);
+            let high = apart(high[lane]);
             out[lane] = together([a[0].max(low[0]).min(high[0]), a[1].max(low[1]).min(high[1])]);
         }
         out

@@ -93,9 +93,13 @@ fn running_allocates_nothing() {
         base: Vec::new(),
     };
     let forest = Forest::new(&spec).unwrap();
-    let (mut of_chain, mut of_ints, mut of_forest) = (chain.tile(), ints.tile(), forest.tile());
+    let mut of_chain = chain.tile();
+    let mut of_ints = ints.tile();
+    let mut of_forest = forest.tile();
     let mut of_images = on_images.tile();
-    let (rows, int_rows, mut scores) = (vec![1.0; 7 * 1000], vec![1; 7 * 1000], vec![0.0; 3 * 1000]);
+    let rows = vec![1.0; 7 * 1000];
+    let int_rows = vec![1; 7 * 1000];
+    let mut scores = vec![0.0; 3 * 1000];
     let count = allocations(|| {
         chain.run(&mut of_chain, &rows, &mut scores);
         on_images.run(&mut of_images, &rows, &mut scores);

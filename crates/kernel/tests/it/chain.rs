@@ -18,7 +18,8 @@ fn oracle(layers: &[Layer], row: &[f32], readout: Readout) -> (Vec<f64>, f64) {
     let mut x: Vec<f64> = row.iter().map(|&x| x.into()).collect();
     let mut error = 0.0f64;
     for layer in layers {
-        let (mut sums, mut worst) = (Vec::new(), 0.0f64);
+        let mut sums = Vec::new();
+        let mut worst = 0.0f64;
         for (weight, &bias) in layer.weight.chunks(layer.inputs).zip(&layer.bias) {
             let products = weight.iter().zip(&x).map(|(&w, x)| f64::from(w) * x);
             let size: f64 = products.clone().map(f64::abs).sum::<f64>() + f64::from(bias).abs();

@@ -34,7 +34,8 @@ impl Dice {
         while ends.len() < leaves {
             let place = self.below(ends.len());
             let end = ends.swap_remove(place);
-            let (yes, no) = (nodes.len() + self.below(2), nodes.len());
+            let yes = nodes.len() + self.below(2);
+            let no = nodes.len();
             let (yes, no) = (yes, if yes == no { no + 1 } else { no });
             for _ in 0..2 {
                 ends.push(nodes.len());

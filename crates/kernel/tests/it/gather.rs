@@ -35,7 +35,8 @@ fn defined(column: &Column, record: &[u8]) -> f32 {
 
 /// A kernel that takes `inputs` numbers: gathering is planned for its instruction set.
 fn chain(inputs: usize, isa: Isa) -> Chain {
-    let (weight, bias) = (vec![0.0; inputs], vec![0.0]);
+    let weight = vec![0.0; inputs];
+    let bias = vec![0.0];
     let layer = Layer { inputs, outputs: 1, weight, bias, activation: Activation::None };
     Chain::with_isa(&[layer], Readout::Outputs, isa).unwrap()
 }
@@ -106,7 +107,8 @@ proptest! {
                 }
                 for (column, lanes) in columns.iter().zip(&lanes) {
                     for (event, record) in records.iter().enumerate() {
-                        let (got, want) = (lanes.0[event], defined(column, record));
+                        let got = lanes.0[event];
+                        let want = defined(column, record);
                         prop_assert!(
                             got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan(),
                             "{column:?} of event {event} on {}, way {way}: {got}, not {want}", isa.name()
@@ -147,7 +149,8 @@ proptest! {
         let records: Vec<&[u8]> = (0..events).map(|event| &bytes[event * record_len..]).collect();
         let exact: Vec<&[u8]> = records.iter().map(|record| &record[..record_len]).collect();
         let inputs = columns.len();
-        let (weight, bias) = (vec![0.5; inputs], vec![0.0]);
+        let weight = vec![0.5; inputs];
+        let bias = vec![0.0];
         let layer = Layer { inputs, outputs: 1, weight, bias, activation: Activation::None };
         let input = IntInput { low: i16::MIN, high: i16::MAX, scale: 1.0, offset: 0.0 };
         let calibration = ChainRanges { inputs: vec![input; inputs], hidden: Vec::new() };

@@ -75,7 +75,8 @@ fn reads(axis: &ImageAxis, window: usize) -> Vec<(usize, usize)> {
 fn network(seed: u64, activations: &[Activation]) -> Network {
     let mut numbers = Numbers::new(seed);
     let rank = 1 + numbers.below(2);
-    let (mut channels, mut size) = (1 + numbers.below(4), [1, 1 + numbers.below(9)]);
+    let mut channels = 1 + numbers.below(4);
+    let mut size = [1, 1 + numbers.below(9)];
     if rank == 2 {
         size[0] = 1 + numbers.below(9);
     }
@@ -393,7 +394,8 @@ fn a_nan_that_is_read_never_becomes_a_number() {
             let clean = Numbers::new(3).floats(EVENTS * 24, 2.0);
             let before = run(&chain, &clean);
             for at in 0..24 {
-                let (event, nan) = (at * 5 % EVENTS, if at % 2 == 0 { f32::NAN } else { -f32::NAN });
+                let event = at * 5 % EVENTS;
+                let nan = if at % 2 == 0 { f32::NAN } else { -f32::NAN };
                 let mut rows = clean.clone();
                 rows[event * 24 + at] = nan;
                 for (i, (clean, got)) in before.iter().zip(run(&chain, &rows)).enumerate() {

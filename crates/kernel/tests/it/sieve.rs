@@ -76,7 +76,8 @@ proptest! {
         for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
             let sieve = Sieve::with_isa(record_len, &cuts, &sums, isa);
             for way in 0..3 {
-                let (mut bits, mut found) = (vec![7; cuts.len() * groups], vec![[7; 64]; sums.len() * groups]);
+                let mut bits = vec![7; cuts.len() * groups];
+                let mut found = vec![[7; 64]; sums.len() * groups];
                 if way == 0 {
                     let into = Sifted { bits: &mut bits, sums: &mut found, groups, first: 1 };
                     sieve.sift_run(bytes, events, into);
@@ -88,7 +89,8 @@ proptest! {
                     }
                 }
                 for (event, record) in records.iter().enumerate() {
-                    let (group, lane) = (1 + event / 64, event % 64);
+                    let group = 1 + event / 64;
+                    let lane = event % 64;
                     for (k, cut) in cuts.iter().enumerate() {
                         let got = bits[k * groups + group] >> lane & 1 == 1;
                         let want = (cut.low..=cut.high).contains(&defined(cut.of, record));

@@ -36,7 +36,8 @@ impl Bundle {
         let layers = check_dense(graph).map_err(unfit)?;
         let features = Features::new(manifest, schema, graph.input_numbers())?;
         let hidden = vec![0.0; layers.len() - 1];
-        let (model, records) = (self.name().into(), Sha256::new());
+        let model = self.name().into();
+        let records = Sha256::new();
         Ok(Calibrator { model, features, layers, hidden, events: 0, records, rows: Vec::new() })
     }
 }

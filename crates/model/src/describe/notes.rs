@@ -18,7 +18,8 @@ impl Bundle {
 
     /// Do fields go in by their place, and not by name?
     fn by_position(&self) -> Option<String> {
-        let (names, fields) = (self.graph().inputs(), self.inputs());
+        let names = self.graph().inputs();
+        let fields = self.inputs();
         let field = |at: usize| fields[at].field.as_str();
         let same = names.len() == fields.len();
         if same && (0..names.len()).all(|at| means(&names[at].name, field(at))) {

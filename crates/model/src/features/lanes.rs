@@ -92,7 +92,8 @@ fn column(cell: &Cell) -> Option<Column> {
         Dtype::F32 => Number::F32,
         Dtype::U32 | Dtype::F16 => return None,
     };
-    let (mul, add) = (cell.element.scale * scale, (cell.element.offset - shift) * scale);
+    let mul = cell.element.scale * scale;
+    let add = (cell.element.offset - shift) * scale;
     let map = if cell.is_as_it_is() && (mul, add) != (1.0, 0.0) {
         tamis_kernel::Map::Physical { scale: mul, offset: add }
     } else {

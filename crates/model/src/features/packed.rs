@@ -27,7 +27,8 @@ impl Features {
         let odd = self.packed_stride() - self.width;
         for record in records.chunks_exact(self.stride) {
             for &Strip { dtype, at, ref mul, .. } in &self.strips {
-                let (bytes, len) = (&record[at..], mul.len());
+                let bytes = &record[at..];
+                let len = mul.len();
                 match dtype {
                     Dtype::U8 => integers.extend(bytes[..len].iter().map(|&byte| i16::from(byte))),
                     Dtype::I8 => integers.extend(bytes[..len].iter().map(|&byte| i16::from(byte as i8))),
@@ -80,7 +81,8 @@ mod tests {
 
     /// Inputs one after the other in a record, with a byte between some, so that strips end and nothing is aligned.
     fn features(dtypes: &[(Dtype, bool)]) -> Features {
-        let (mut at, mut cells) = (1, Vec::new());
+        let mut at = 1;
+        let mut cells = Vec::new();
         for (column, &(dtype, gap)) in dtypes.iter().enumerate() {
             at += usize::from(gap);
             let clip = column.is_multiple_of(3).then_some([-3.0, 3.0]);

@@ -127,7 +127,8 @@ impl Job<'_> {
     #[inline(always)]
     fn run<const SIZE: usize, T: Number>(self, number: impl Fn([u8; SIZE]) -> T) {
         let Strip { at, column, ref mul, ref add, ref physical, ref clip, .. } = *self.strip;
-        let (len, bytes) = (mul.len(), mul.len() * SIZE);
+        let len = mul.len();
+        let bytes = mul.len() * SIZE;
         let (mul, add) = (&mul[..len], &add[..len]);
         for (record, row) in
             self.records.chunks_exact(self.stride).zip(self.rows.chunks_exact_mut(self.width))

@@ -37,7 +37,9 @@ fn ints(list: impl IntoIterator<Item = usize>) -> Attribute {
 /// Windows as nobody draws them, but ONNX allows them.
 fn windows(numbers: &mut Numbers, rank: usize) -> Vec<(&'static str, Attribute)> {
     let mut list = |most: usize| ints((0..rank).map(|_| numbers.from(1, most + 1)));
-    let (kernel, strides, dilations) = (list(3), list(2), list(2));
+    let kernel = list(3);
+    let strides = list(2);
+    let dilations = list(2);
     let pads = ints((0..2 * rank).map(|_| numbers.below(2)));
     vec![("kernel_shape", kernel), ("strides", strides), ("dilations", dilations), ("pads", pads)]
 }

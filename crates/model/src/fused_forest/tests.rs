@@ -74,7 +74,8 @@ fn a_class_is_the_label_of_the_file_on_every_engine() {
 
 #[test]
 fn what_a_kernel_gives_must_be_what_the_graph_says() {
-    let (three, four) = (classifier(&[0, 1, 2]), classifier(&[0, 1, 2, 3]));
+    let three = classifier(&[0, 1, 2]);
+    let four = classifier(&[0, 1, 2, 3]);
     let fused = Fused::new(&three).unwrap();
     assert!(fused.clone().check_outputs(&three).is_ok());
     let refused = fused.check_outputs(&four).unwrap_err();

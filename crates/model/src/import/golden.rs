@@ -125,7 +125,8 @@ impl<'a> Chosen<'a> {
             return Ok(());
         }
         let numbers = scores(self.graph, self.features, inputs, rows).map_err(|message| {
-            let (model, engine) = (self.manifest.name.clone(), Engine::Flex.to_string());
+            let model = self.manifest.name.clone();
+            let engine = Engine::Flex.to_string();
             ImportError::Bind(BindError::Engine { model, engine, message })
         })?;
         let missing = self.graph.takes_missing_values();

@@ -52,7 +52,9 @@ fn records(schema: &Schema, count: i64) -> Vec<u8> {
 
 fn block(schema: &Schema, records: &[u8], spans: &[usize]) -> Block {
     let mut block = Block::new(schema.record_len());
-    let (mut rest, mut lengths, mut id) = (records, spans.iter().cycle(), 0);
+    let mut rest = records;
+    let mut lengths = spans.iter().cycle();
+    let mut id = 0;
     while !rest.is_empty() {
         let events = (*lengths.next().unwrap()).min(rest.len() / schema.record_len());
         let (bytes, more) = rest.split_at(events * schema.record_len());
@@ -63,7 +65,8 @@ fn block(schema: &Schema, records: &[u8], spans: &[usize]) -> Block {
 }
 
 fn calibrated(parts: &Parts) -> (Bundle, Calibration) {
-    let (bundle, schema) = (load(parts), schema());
+    let bundle = load(parts);
+    let schema = schema();
     let mut calibrator = bundle.calibrator(&schema).unwrap();
     let records = records(&schema, 500);
     // In pieces: how they come does not matter.
@@ -257,7 +260,8 @@ fn what_integers_cannot_run_is_refused_by_name() {
 
 #[test]
 fn events_that_say_nothing_do_not_calibrate() {
-    let (bundle, schema) = (load(&Parts::classifier()), schema());
+    let bundle = load(&Parts::classifier());
+    let schema = schema();
     let nothing = bundle.calibrator(&schema).unwrap().finish(2.0).unwrap_err();
     assert!(nothing.contains("hidden layer 0 over 0 events is 0; calibrate with events"), "{nothing}");
 }

@@ -20,7 +20,8 @@ fn bind(parts: &Parts) -> Model {
 /// Events as one block, cut into spans of these lengths (repeated).
 fn block(schema: &Schema, events: &[i64], spans: &[usize]) -> Block {
     let mut block = Block::new(schema.record_len());
-    let (mut at, mut lengths) = (0, spans.iter().cycle());
+    let mut at = 0;
+    let mut lengths = spans.iter().cycle();
     while at < events.len() {
         let count = (*lengths.next().unwrap()).min(events.len() - at);
         let bytes: Vec<u8> = events[at..at + count].iter().flat_map(|&e| record(schema, e)).collect();
@@ -104,7 +105,9 @@ fn another_schema_is_an_error_and_not_a_score() {
     let mut model = bind(&Parts::classifier());
     let mut block = Block::new(4);
     block.push(Span { source: 0, first_id: 0, time_ns: 0, events: 1, bytes: vec![0; 4].into() });
-    let (mut a, mut b, mut c) = ([0.0], [0.0], [0.0]);
+    let mut a = [0.0];
+    let mut b = [0.0];
+    let mut c = [0.0];
     let error = model.score(&block, 0..1, &mut [&mut a, &mut b, &mut c]).unwrap_err();
     assert_eq!(error.to_string(), "model 'topo' was bound to events of 22 bytes, these have 4");
 }

@@ -58,7 +58,9 @@ fn trees_chains_and_images_are_the_same_on_the_fused_kernels() {
         let schema = schema(rows.len() / events);
         let file = fs::read(&entry).unwrap();
         let golden = GoldenInputs::Noise;
-        let (template, inputs, outputs) = (None, None, None);
+        let template = None;
+        let inputs = None;
+        let outputs = None;
         let import = Import {
             file: &file,
             schema: &schema,

@@ -62,7 +62,8 @@ impl Columns {
             let feed = feed(schema, column, &header[column], &address)?;
             used.insert(column);
             if let Some(first) = by_offset.insert(feed.element.at, feed) {
-                let (first, second) = (first.name().into(), header[column].clone());
+                let first = first.name().into();
+                let second = header[column].clone();
                 return Err(ConvertError::FedTwice { element: address, first, second });
             }
         }

@@ -45,7 +45,9 @@ pub(super) fn csv(
     let header: Vec<String> = header.iter().map(|name| name.trim().into()).collect();
     let columns = Columns::bind(place, &header, schema, options)?;
     let width = header.len();
-    let (record, line, blank) = (ByteRecord::new(), 0, None);
+    let record = ByteRecord::new();
+    let line = 0;
+    let blank = None;
     convert(Lines { reader, place, width, record, line, blank }, place, &header, columns, options, writer)
 }
 

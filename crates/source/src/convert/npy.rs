@@ -86,7 +86,9 @@ fn names_of(header: &Header, schema: &Schema, options: &Options) -> Result<Vec<S
         ));
     }
     let names: Vec<String> = element_names(schema).map(|(_, name)| name).collect();
-    let (found, wanted, name) = (header.columns.len(), names.len(), schema.name());
+    let found = header.columns.len();
+    let wanted = names.len();
+    let name = schema.name();
     if found == wanted {
         return Ok(names);
     }

@@ -50,7 +50,9 @@ fn read_back(path: &Path, schema: &Schema) -> Frames {
     }
     let elements: Vec<_> =
         schema.fields().iter().flat_map(|f| (0..f.elements()).map(|k| f.element(k))).collect();
-    let (mut scanner, mut at, mut frames) = (Scanner::new(schema), 0, Frames::new());
+    let mut scanner = Scanner::new(schema);
+    let mut at = 0;
+    let mut frames = Frames::new();
     loop {
         at += match scanner.step(&bytes[at..], true) {
             Step::Frame { header, payload, consumed } => {

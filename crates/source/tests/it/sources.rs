@@ -121,7 +121,8 @@ fn a_stop_refuses_new_pushes_and_loses_none_that_was_taken() {
         let taken = AtomicU64::new(0);
         let received = std::thread::scope(|scope| {
             for _ in 0..2 {
-                let (pusher, taken) = (pusher.clone(), &taken);
+                let pusher = pusher.clone();
+                let taken = &taken;
                 scope.spawn(move || {
                     for _ in 0..10_000_000 {
                         match pusher.push(Bytes::from_static(&[7; 5])) {
@@ -160,16 +161,14 @@ fn a_cut_compressed_file_gives_its_beginning_and_then_the_reason() {
     for share in [0.1, 0.5, 0.99] {
         fs::write(&path, &whole[..(whole.len() as f64 * share) as usize]).unwrap();
         let mut recording = open(&path, 5).unwrap();
-        let (mut given, error) = (
-            Vec::new(),
-            loop {
-                match recording.source.poll() {
-                    Ok(Window::Bytes(_)) => {}
-                    Ok(other) => panic!("{other:?} in a file that was cut"),
-                    Err(error) => break error,
-                }
-            },
-        );
+        let mut given = Vec::new();
+        let error = loop {
+            match recording.source.poll() {
+                Ok(Window::Bytes(_)) => {}
+                Ok(other) => panic!("{other:?} in a file that was cut"),
+                Err(error) => break error,
+            }
+        };
         assert!(error.to_string().ends_with("the file was cut; get another copy"), "{error}");
         conformance::assert_ended(&mut *recording.source);
         let mut again = open(&path, 1).unwrap();

@@ -72,8 +72,8 @@ fn every_cut_keeps_the_whole_chunks() {
         chunks.map(|index| read.stream_chunk(&whole, index).unwrap().count() as u64).sum()
     };
     let edges = read.chunk_indexes.iter().flat_map(|index| {
-        let (start, end) =
-            (index.chunk_start_offset as usize, (index.chunk_start_offset + index.chunk_length) as usize);
+        let start = index.chunk_start_offset as usize;
+        let end = (index.chunk_start_offset + index.chunk_length) as usize;
         [start, start + 1, start + 9, start + 40, (start + end) / 2, end - 1, end, end + 1, end + 9]
     });
     let cuts = (0..400).step_by(23).chain(edges).chain((whole.len() - 700..whole.len()).step_by(13));

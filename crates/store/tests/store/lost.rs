@@ -65,7 +65,8 @@ fn a_lost_chunk_is_counted_wherever_it_stood() {
     let path = folder.path().join("changed.mcap");
     let chunks = &index.chunk_indexes;
     for which in [0, 1, chunks.len() - 1] {
-        let (chunk, start) = (&chunks[which], chunks[which].chunk_start_offset as usize);
+        let chunk = &chunks[which];
+        let start = chunks[which].chunk_start_offset as usize;
         let lost = index.stream_chunk(&bytes, chunk).unwrap().count() as u64;
         // Opcode, length, times, sizes, CRC, name of the compression, data.
         let length = chunk.chunk_length as usize;
@@ -100,8 +101,8 @@ fn an_end_that_a_closed_file_lost_is_known_by_its_first_record_and_its_gaps_only
     let lost = index.stream_chunk(&bytes, first).unwrap().count() as u64;
     let last = index.chunk_indexes.last().unwrap();
     // Without the first chunk and all that follows the last.
-    let (head, rest) =
-        (first.chunk_start_offset as usize, (first.chunk_start_offset + first.chunk_length) as usize);
+    let head = first.chunk_start_offset as usize;
+    let rest = (first.chunk_start_offset + first.chunk_length) as usize;
     let cut = [&bytes[..head], &bytes[rest..(last.chunk_start_offset + last.chunk_length) as usize]].concat();
     let path = folder.path().join("cut.mcap.part");
     fs::write(&path, cut).unwrap();
