@@ -164,7 +164,7 @@ impl StoredFile {
 fn bundles(reader: &Reader, menu: &Menu, place: &str) -> Result<Vec<(String, Vec<Bundle>)>, String> {
     let of = |model: &tamis_menu::ModelRef| {
         let choice = |choice: usize| {
-            let name = tamis_store::Bundle::attachment(&model.name, choice);
+            let name = tamis_store::ModelArchive::attachment(&model.name, choice);
             let tar = reader.attachments().iter().find(|attachment| attachment.name == name);
             let tar = tar.ok_or_else(|| format!("{place}: attachment {name} is lost"))?;
             Bundle::from_tar(&tar.data, &format!("{place}: {name}")).map_err(|error| error.to_string())

@@ -155,7 +155,12 @@ impl Field {
             at: self.at + index * self.dtype.size(),
             dtype: self.dtype,
             scale: self.scale,
-            offset: self.offset,
+            // Adding a negative zero leaves every float as it is, a negative zero included.
+            offset: if self.dtype.integer_range().is_none() && self.offset == 0.0 {
+                -0.0
+            } else {
+                self.offset
+            },
         }
     }
 }

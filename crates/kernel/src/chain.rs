@@ -3,7 +3,7 @@
 use crate::dense::{Activation, Dense};
 use crate::error::{ChainError, LayerFault};
 use crate::gather::{Column, Gather};
-use crate::image::{self, ImageLayer, Step};
+use crate::image::{self, ImageLayer, TileLayer};
 use crate::isa::{Isa, Level, Work};
 use crate::lanes::{EVENTS, Tile, from_rows, to_rows};
 use crate::passes;
@@ -42,7 +42,7 @@ pub enum Readout {
 #[derive(Clone, Debug)]
 pub struct Chain {
     inputs: usize,
-    steps: Vec<Step>,
+    steps: Vec<TileLayer>,
     readout: Readout,
     level: Level,
 }
@@ -83,7 +83,7 @@ impl Chain {
             let &Layer { inputs, ref weight, ref bias, activation, .. } = layer;
             let turned = image.filter(|_| index == 0).map(|image| image::by_place(weight, image));
             let weight = turned.as_ref().unwrap_or(weight);
-            steps.push(Step::Dense(Dense::pack(inputs, weight, bias, activation, level)));
+            steps.push(TileLayer::Dense(Dense::pack(inputs, weight, bias, activation, level)));
         }
         Ok(Self { inputs: inputs(images, layers), steps, readout, level })
     }
@@ -104,7 +104,7 @@ impl Chain {
     /// Multiply-adds per event in the layers. Of a convolution those that are done: none beyond the edges of an image, and none for what no window
     /// of the next layer reads.
     pub fn multiply_adds(&self) -> usize {
-        self.steps.iter().map(Step::multiply_adds).sum()
+        self.steps.iter().map(TileLayer::multiply_adds).sum()
     }
 
     /// The instruction set that it was compiled for.

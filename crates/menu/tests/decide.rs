@@ -93,8 +93,11 @@ fn events() -> impl Strategy<Value = Events> {
     let finite = prop::num::f32::NORMAL | prop::num::f32::ZERO | prop::num::f32::SUBNORMAL;
     let scores = prop_oneof![8 => -10.0_f32..10.0, 2 => (0..30_u8).prop_map(|tenth| f32::from(tenth) / 10.0), 1 => finite];
     let event = (
-        // Few different bytes, so that equality and edges happen.
-        prop::collection::vec(prop_oneof![Just(0), Just(1), Just(2), Just(255), any::<u8>()], stride),
+        // Few different bytes, so that equality and edges happen, negative zeros of an f16 among them.
+        prop::collection::vec(
+            prop_oneof![Just(0), Just(1), Just(2), Just(128), Just(255), any::<u8>()],
+            stride,
+        ),
         [scores.clone(), scores],
         prop::bool::weighted(0.1),
     );

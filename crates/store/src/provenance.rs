@@ -97,7 +97,7 @@ impl Head {
         ];
         for ModelArchive { name, choice, tar } in models {
             check_name(name)?;
-            let name = Bundle::attachment(name, *choice);
+            let name = ModelArchive::attachment(name, *choice);
             attachments.push(Attachment { name, media_type: TAR.into(), data: tar.clone() });
         }
         Ok(Self {

@@ -92,11 +92,7 @@ impl Conditions {
             events: main.stream.digest(),
             run,
             menu: main.rules.menu.name().into(),
-            rules: format!(
-                "{:016x} {:016x}",
-                main.rules.compiled.hash_prefix(),
-                main.rules.provenance.model_hash
-            ),
+            rules: format!("{:016x} {:016x}", main.rules.compiled.hash_prefix(), main.rules.stamp.model_hash),
             device: main.rules.device(),
             event_bytes: main.stream.schema.record_len(),
             frame_events: main.stream.events as f64 / main.stream.frames() as f64,

@@ -96,7 +96,7 @@ impl<'a> Stages<'a> {
             scorer: Scorer::new(boxed.collect(), batch),
             models,
             decider: Decider::new(rules.compiled.clone(), batch),
-            keeper: Judge::new(all.choices(), all.compiled.clone(), all.provenance, batch),
+            keeper: Judge::new(all.choices(), all.compiled.clone(), all.stamp, batch),
             sink: sink.or_fail(Exit::Storage)?,
             blocks: blocks(&workload.stream, batch)?,
             batch,
