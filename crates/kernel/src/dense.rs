@@ -198,15 +198,16 @@ impl Neurons {
             let (out, rest) = y.split_at_mut(group.neurons);
             y = rest;
             let group_of = Sums { packed: &self.packed[group.from..group.to], reads, activation };
+            // Only groups that fit the registers are compiled.
             match group.neurons {
                 1 => group_of.write::<S, 1>(simd, out, events),
                 2 => group_of.write::<S, 2>(simd, out, events),
                 3 => group_of.write::<S, 3>(simd, out, events),
                 4 => group_of.write::<S, 4>(simd, out, events),
-                5 => group_of.write::<S, 5>(simd, out, events),
-                6 => group_of.write::<S, 6>(simd, out, events),
-                7 => group_of.write::<S, 7>(simd, out, events),
-                GROUP_MAX => group_of.write::<S, GROUP_MAX>(simd, out, events),
+                5 if S::NEURONS >= 5 => group_of.write::<S, 5>(simd, out, events),
+                6 if S::NEURONS >= 6 => group_of.write::<S, 6>(simd, out, events),
+                7 if S::NEURONS >= 7 => group_of.write::<S, 7>(simd, out, events),
+                GROUP_MAX if S::NEURONS >= GROUP_MAX => group_of.write::<S, GROUP_MAX>(simd, out, events),
                 _ => unreachable!("groups are as large as the kernel was compiled for"),
             }
         }

@@ -150,11 +150,14 @@ impl IntDense {
         let x = &x[..self.takes.lanes(self.inputs)];
         let mut first = 0;
         for &group in &self.groups {
+            // Only groups that fit the registers are compiled.
             match group.pairs {
                 1 => self.group::<S, QUADS, 1>(simd, group, x, y, first, events),
                 2 => self.group::<S, QUADS, 2>(simd, group, x, y, first, events),
-                3 => self.group::<S, QUADS, 3>(simd, group, x, y, first, events),
-                GROUP_MAX => self.group::<S, QUADS, GROUP_MAX>(simd, group, x, y, first, events),
+                3 if S::NEURONS >= 2 * 3 => self.group::<S, QUADS, 3>(simd, group, x, y, first, events),
+                GROUP_MAX if S::NEURONS >= 2 * GROUP_MAX => {
+                    self.group::<S, QUADS, GROUP_MAX>(simd, group, x, y, first, events)
+                }
                 _ => unreachable!("groups are as large as the kernel was compiled for"),
             }
             first += group.pairs;
