@@ -17,7 +17,7 @@
 //! There are no closures in these loops: one that is not inlined is not compiled for the instruction set, and costs a factor of a hundred.
 
 use crate::isa::Level;
-use crate::lanes::Lanes;
+use crate::lanes::{Lanes, REGISTERS};
 use crate::passes;
 use crate::simd::Simd;
 
@@ -78,13 +78,8 @@ impl Dense {
 
 /// What the sums of some neurons are taken of.
 pub(crate) trait Reads: Copy {
-    /// The sums of `N` neurons, for `R` registers of events from register `first` on.
-    fn sums<S: Simd, const N: usize, const R: usize>(
-        self,
-        simd: S,
-        packed: &[f32],
-        first: usize,
-    ) -> [[S::V; R]; N];
+    /// The sums of `N` neurons, for [`REGISTERS`] registers of events from register `first` on.
+    fn sums<S: Simd, const N: usize>(self, simd: S, packed: &[f32], first: usize) -> [[S::V; REGISTERS]; N];
 }
 
 /// All of these numbers, in order.
@@ -93,13 +88,8 @@ struct All<'a>(&'a [Lanes]);
 
 impl Reads for All<'_> {
     #[inline(always)]
-    fn sums<S: Simd, const N: usize, const R: usize>(
-        self,
-        simd: S,
-        packed: &[f32],
-        first: usize,
-    ) -> [[S::V; R]; N] {
-        let (mut sums, weights) = begin::<S, N, R>(simd, packed);
+    fn sums<S: Simd, const N: usize>(self, simd: S, packed: &[f32], first: usize) -> [[S::V; REGISTERS]; N] {
+        let (mut sums, weights) = begin::<S, N>(simd, packed);
         add(simd, &mut sums, weights, self.0, first);
         sums
     }
@@ -107,35 +97,35 @@ impl Reads for All<'_> {
 
 /// The sums before anything is added, and the weights of what is to be.
 #[inline(always)]
-pub(crate) fn begin<S: Simd, const N: usize, const R: usize>(
+pub(crate) fn begin<S: Simd, const N: usize>(
     simd: S,
     packed: &[f32],
-) -> ([[S::V; R]; N], &[[f32; N]]) {
+) -> ([[S::V; REGISTERS]; N], &[[f32; N]]) {
     let (bias, weights) = packed.as_chunks::<N>().0.split_first().expect("the biases stand first");
-    let mut sums = [[simd.splat(0.0); R]; N];
+    let mut sums = [[simd.splat(0.0); REGISTERS]; N];
     for (sums, &bias) in sums.iter_mut().zip(bias) {
-        *sums = [simd.splat(bias); R];
+        *sums = [simd.splat(bias); REGISTERS];
     }
     (sums, weights)
 }
 
 /// Adds the products of some numbers with their weights.
 #[inline(always)]
-pub(crate) fn add<S: Simd, const N: usize, const R: usize>(
+pub(crate) fn add<S: Simd, const N: usize>(
     simd: S,
-    sums: &mut [[S::V; R]; N],
+    sums: &mut [[S::V; REGISTERS]; N],
     weights: &[[f32; N]],
     x: &[Lanes],
     first: usize,
 ) {
     for (weights, x) in weights.iter().zip(x) {
-        let mut events = [simd.splat(0.0); R];
+        let mut events = [simd.splat(0.0); REGISTERS];
         for (r, events) in events.iter_mut().enumerate() {
             *events = simd.load(x, first + r);
         }
         for n in 0..N {
             let weight = simd.splat(weights[n]);
-            for r in 0..R {
+            for r in 0..REGISTERS {
                 sums[n][r] = simd.fma(weight, events[r], sums[n][r]);
             }
         }
@@ -225,23 +215,18 @@ struct Sums<'a, R> {
 impl<R: Reads> Sums<'_, R> {
     #[inline(always)]
     fn write<S: Simd, const N: usize>(self, simd: S, y: &mut [Lanes], events: usize) {
-        let registers = events.div_ceil(S::LANES);
-        for pair in 0..registers / 2 {
-            let sums = self.reads.sums::<S, N, 2>(simd, self.packed, pair * 2);
-            self.finish(simd, sums, y, pair * 2);
-        }
-        if registers % 2 == 1 {
-            let sums = self.reads.sums::<S, N, 1>(simd, self.packed, registers - 1);
-            self.finish(simd, sums, y, registers - 1);
+        for first in (0..events.div_ceil(S::LANES)).step_by(REGISTERS) {
+            let sums = self.reads.sums::<S, N>(simd, self.packed, first);
+            self.finish(simd, sums, y, first);
         }
     }
 
     /// Activates what needs one operation, and stores.
     #[inline(always)]
-    fn finish<S: Simd, const N: usize, const COUNT: usize>(
+    fn finish<S: Simd, const N: usize>(
         self,
         simd: S,
-        mut sums: [[S::V; COUNT]; N],
+        mut sums: [[S::V; REGISTERS]; N],
         y: &mut [Lanes],
         first: usize,
     ) {

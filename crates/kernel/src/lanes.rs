@@ -14,6 +14,10 @@ use crate::simd::Simd;
 /// Events per tile.
 pub const EVENTS: usize = 32;
 
+/// Registers of events that are worked on at once. A tile has an even number of registers on every instruction set, so the second one may hold
+/// lanes beyond the events.
+pub(crate) const REGISTERS: usize = 2;
+
 /// One number of each event of a tile.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(C, align(64))]

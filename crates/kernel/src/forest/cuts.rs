@@ -17,7 +17,7 @@ use std::ops::Range;
 
 use super::Weigher;
 use super::flat::{Flat, FlatNode};
-use crate::lanes::Lanes;
+use crate::lanes::{Lanes, REGISTERS};
 use crate::simd::Simd;
 
 /// Leaves per word of bits.
@@ -91,17 +91,13 @@ impl Cuts {
         scores: &mut [Lanes],
         events: usize,
     ) {
-        let registers = events.div_ceil(S::LANES);
-        for pair in 0..registers / 2 {
-            self.registers::<S, 2>(simd, tree, weigher, rows, scores, pair * 2);
-        }
-        if registers % 2 == 1 {
-            self.registers::<S, 1>(simd, tree, weigher, rows, scores, registers - 1);
+        for first in (0..events.div_ceil(S::LANES)).step_by(REGISTERS) {
+            self.registers(simd, tree, weigher, rows, scores, first);
         }
     }
 
     #[inline(always)]
-    fn registers<S: Simd, const R: usize>(
+    fn registers<S: Simd>(
         &self,
         simd: S,
         tree: &CutTree,
@@ -112,26 +108,26 @@ impl Cuts {
     ) {
         let tables = &self.tables[tree.tables..][..tree.words.len() * weigher.outputs.len()];
         if let &[output] = weigher.outputs {
-            let mut given = [simd.splat(0.0); R];
+            let mut given = [simd.splat(0.0); REGISTERS];
             // The lowest bit of all is in the first word that has any; so the first has the last word.
             for (cuts, table) in tree.words.iter().zip(tables).rev() {
-                let bits = left::<S, R>(simd, &self.cuts[cuts.clone()], rows, first);
-                for r in 0..R {
+                let bits = left(simd, &self.cuts[cuts.clone()], rows, first);
+                for r in 0..REGISTERS {
                     given[r] = simd.pick(bits[r], table, given[r]);
                 }
             }
             weigher.give(simd, given, &mut scores[output as usize], first);
             return;
         }
-        let mut words = [[simd.splat(0.0); R]; WORDS_MAX];
+        let mut words = [[simd.splat(0.0); REGISTERS]; WORDS_MAX];
         for (bits, cuts) in words.iter_mut().zip(&tree.words) {
-            *bits = left::<S, R>(simd, &self.cuts[cuts.clone()], rows, first);
+            *bits = left(simd, &self.cuts[cuts.clone()], rows, first);
         }
         for (k, &output) in weigher.outputs.iter().enumerate() {
-            let mut given = [simd.splat(0.0); R];
+            let mut given = [simd.splat(0.0); REGISTERS];
             let tables = tables[k..].iter().step_by(weigher.outputs.len());
             for (bits, table) in words.iter().zip(tables).rev() {
-                for r in 0..R {
+                for r in 0..REGISTERS {
                     given[r] = simd.pick(bits[r], table, given[r]);
                 }
             }
@@ -140,10 +136,10 @@ impl Cuts {
     }
 }
 
-/// The leaves of a word that are left after all `cuts`, for `R` registers of events.
+/// The leaves of a word that are left after all `cuts`, for [`REGISTERS`] registers of events.
 #[inline(always)]
-fn left<S: Simd, const R: usize>(simd: S, cuts: &[Cut], rows: &[Lanes], first: usize) -> [S::V; R] {
-    let mut bits = [simd.splat(f32::from_bits(u32::MAX)); R];
+fn left<S: Simd>(simd: S, cuts: &[Cut], rows: &[Lanes], first: usize) -> [S::V; REGISTERS] {
+    let mut bits = [simd.splat(f32::from_bits(u32::MAX)); REGISTERS];
     for cut in cuts {
         let row = &rows[cut.row as usize];
         let threshold = simd.splat(cut.threshold);

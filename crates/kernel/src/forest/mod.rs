@@ -27,7 +27,7 @@ use walk::{WalkTree, Walks};
 use crate::chain::WIDTH_MAX;
 use crate::gather::{Column, Gather};
 use crate::isa::{Isa, Level, Work};
-use crate::lanes::{EVENTS, Lanes, Tile, from_rows, to_rows};
+use crate::lanes::{EVENTS, Lanes, REGISTERS, Tile, from_rows, to_rows};
 use crate::passes;
 use crate::simd::Simd;
 
@@ -76,7 +76,7 @@ struct Weigher<'a> {
 impl Weigher<'_> {
     /// Adds what a tree gives to one output, from register `first` on.
     #[inline(always)]
-    fn give<S: Simd, const R: usize>(&self, simd: S, given: [S::V; R], score: &mut Lanes, first: usize) {
+    fn give<S: Simd>(&self, simd: S, given: [S::V; REGISTERS], score: &mut Lanes, first: usize) {
         for (r, given) in given.into_iter().enumerate() {
             let sum = simd.load(score, first + r);
             let sum = match self.aggregate {

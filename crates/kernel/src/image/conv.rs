@@ -4,7 +4,7 @@ use super::Conv;
 use super::window::{Layout, Order, Piece, Place};
 use crate::dense::{Activation, Neurons, Reads, add, begin};
 use crate::isa::Level;
-use crate::lanes::Lanes;
+use crate::lanes::{Lanes, REGISTERS};
 use crate::passes;
 use crate::simd::Simd;
 
@@ -82,16 +82,11 @@ struct Window<'a> {
 impl Reads for Window<'_> {
     /// The largest of the sums of all places.
     #[inline(always)]
-    fn sums<S: Simd, const N: usize, const R: usize>(
-        self,
-        simd: S,
-        packed: &[f32],
-        first: usize,
-    ) -> [[S::V; R]; N] {
+    fn sums<S: Simd, const N: usize>(self, simd: S, packed: &[f32], first: usize) -> [[S::V; REGISTERS]; N] {
         let (place, others) = self.places.split_first().expect("a window has a place");
-        let mut largest = self.at::<S, N, R>(simd, packed, place, first);
+        let mut largest = self.at::<S, N>(simd, packed, place, first);
         for place in others {
-            let sums = self.at::<S, N, R>(simd, packed, place, first);
+            let sums = self.at::<S, N>(simd, packed, place, first);
             for (largest, &sum) in largest.as_flattened_mut().iter_mut().zip(sums.as_flattened()) {
                 *largest = passes::larger(simd, *largest, sum);
             }
@@ -103,14 +98,14 @@ impl Reads for Window<'_> {
 impl Window<'_> {
     /// The sums at one place.
     #[inline(always)]
-    fn at<S: Simd, const N: usize, const R: usize>(
+    fn at<S: Simd, const N: usize>(
         self,
         simd: S,
         packed: &[f32],
         place: &Place,
         first: usize,
-    ) -> [[S::V; R]; N] {
-        let (mut sums, weights) = begin::<S, N, R>(simd, packed);
+    ) -> [[S::V; REGISTERS]; N] {
+        let (mut sums, weights) = begin::<S, N>(simd, packed);
         for &Piece { input, weight, len } in place {
             let [input, weight, len] = [input, weight, len].map(|number| number as usize);
             add(simd, &mut sums, &weights[weight..][..len], &self.x[input..][..len], first);

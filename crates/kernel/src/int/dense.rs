@@ -17,7 +17,7 @@ use super::packing::{Packing, pair};
 use super::scale::{IntLayer, Neuron, Way};
 use crate::dense::Activation;
 use crate::isa::Level;
-use crate::lanes::Lanes;
+use crate::lanes::{Lanes, REGISTERS};
 use crate::passes;
 use crate::simd::IntSimd;
 
@@ -176,23 +176,18 @@ impl IntDense {
     ) {
         let packed = self.packed[group.at..][..P * x.len()].as_chunks().0;
         let neurons = self.neurons[first..].first_chunk().expect("as many as the group has neurons");
-        let registers = events.div_ceil(S::LANES);
-        for two in 0..registers / 2 {
-            let sums = sums::<S, QUADS, P, 2>(simd, packed, neurons, x, two * 2);
-            self.finish::<S, QUADS, P, 2>(simd, sums, neurons, y, first, two * 2);
-        }
-        if registers % 2 == 1 {
-            let sums = sums::<S, QUADS, P, 1>(simd, packed, neurons, x, registers - 1);
-            self.finish::<S, QUADS, P, 1>(simd, sums, neurons, y, first, registers - 1);
+        for register in (0..events.div_ceil(S::LANES)).step_by(REGISTERS) {
+            let sums = sums::<S, QUADS, P>(simd, packed, neurons, x, register);
+            self.finish::<S, QUADS, P>(simd, sums, neurons, y, first, register);
         }
     }
 
     /// Makes numbers of the sums, activates what needs one operation, and stores.
     #[inline(always)]
-    fn finish<S: IntSimd, const QUADS: bool, const P: usize, const R: usize>(
+    fn finish<S: IntSimd, const QUADS: bool, const P: usize>(
         &self,
         simd: S,
-        sums: [[[S::V; R]; 2]; P],
+        sums: [[[S::V; REGISTERS]; 2]; P],
         neurons: &[[Neuron; 2]; P],
         y: &mut Out<'_>,
         first: usize,
@@ -203,19 +198,13 @@ impl IntDense {
                 let y: &mut [Pairs; P] =
                     y[first..].first_chunk_mut().expect("as many as the group has neurons");
                 for (y, (neurons, sums)) in y.iter_mut().zip(neurons.iter().zip(&sums)) {
-                    self.store(simd, y, false, register, whole::<S, QUADS, R>(simd, neurons, sums));
+                    self.store(simd, y, false, register, whole::<S, QUADS>(simd, neurons, sums));
                 }
             }
             Out::Integers(y) => {
                 for (p, (neurons, sums)) in neurons.iter().zip(&sums).enumerate() {
                     let (lane, joins) = self.gives.place(first + p);
-                    self.store(
-                        simd,
-                        &mut y[lane],
-                        joins,
-                        register,
-                        whole::<S, QUADS, R>(simd, neurons, sums),
-                    );
+                    self.store(simd, &mut y[lane], joins, register, whole::<S, QUADS>(simd, neurons, sums));
                 }
             }
             Out::Numbers(y) => {
@@ -270,11 +259,11 @@ impl IntDense {
 /// Integers of the next layer from the sums of two neurons that need no more than that: a shift, and rounding behind quads ([`Way`]). Relu is done
 /// by the range, which begins at 0.
 #[inline(always)]
-fn whole<S: IntSimd, const QUADS: bool, const R: usize>(
+fn whole<S: IntSimd, const QUADS: bool>(
     simd: S,
     neurons: &[Neuron; 2],
-    sums: &[[S::V; R]; 2],
-) -> [[S::V; R]; 2] {
+    sums: &[[S::V; REGISTERS]; 2],
+) -> [[S::V; REGISTERS]; 2] {
     let mut out = *sums;
     for (neuron, sums) in neurons.iter().zip(&mut out) {
         let by = simd.splat_bits(neuron.shift);
@@ -290,28 +279,28 @@ fn whole<S: IntSimd, const QUADS: bool, const R: usize>(
     out
 }
 
-/// Sums of `P` pairs of neurons for `R` registers of events from register `first` on.
+/// Sums of `P` pairs of neurons for [`REGISTERS`] registers of events from register `first` on.
 #[inline(always)]
-fn sums<S: IntSimd, const QUADS: bool, const P: usize, const R: usize>(
+fn sums<S: IntSimd, const QUADS: bool, const P: usize>(
     simd: S,
     packed: &[[[u32; 2]; P]],
     neurons: &[[Neuron; 2]; P],
     x: &[Pairs],
     first: usize,
-) -> [[[S::V; R]; 2]; P] {
-    let mut sums = [[[simd.splat_bits(0); R]; 2]; P];
+) -> [[[S::V; REGISTERS]; 2]; P] {
+    let mut sums = [[[simd.splat_bits(0); REGISTERS]; 2]; P];
     for (sums, neuron) in sums.as_flattened_mut().iter_mut().zip(neurons.as_flattened()) {
-        *sums = [simd.splat_bits(neuron.start.cast_unsigned()); R];
+        *sums = [simd.splat_bits(neuron.start.cast_unsigned()); REGISTERS];
     }
     for (weights, x) in packed.iter().zip(x) {
-        let mut events = [simd.splat_bits(0); R];
+        let mut events = [simd.splat_bits(0); REGISTERS];
         for (r, events) in events.iter_mut().enumerate() {
             *events = simd.load_pairs(x, first + r);
         }
         for p in 0..P {
             for n in 0..2 {
                 let weight = simd.splat_bits(weights[p][n]);
-                for r in 0..R {
+                for r in 0..REGISTERS {
                     sums[p][n][r] = if QUADS {
                         simd.multiply_add_quads(events[r], weight, sums[p][n][r])
                     } else {
