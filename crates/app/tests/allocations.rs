@@ -1,4 +1,4 @@
-//! Once a run is under way, events cost no allocation: counted over a hundred million of them, with a real menu and a real model on real threads.
+//! Once a run is under way, events cost no allocation: counted over twenty million of them, with a real menu and a real model on real threads.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(unsafe_code, reason = "an allocator that counts has no other form")]
@@ -116,12 +116,12 @@ fn play(stream: &bytes::Bytes, passes: u64) -> (u64, u64) {
 }
 
 #[test]
-fn a_hundred_million_events_allocate_no_more_than_two() {
+fn twenty_million_events_allocate_no_more_than_two() {
     let schema = Schema::parse(&std::fs::read(sample("schemas/l1.toml")).unwrap()).unwrap();
     let stream = bytes::Bytes::from(recording(&schema));
     let (few, kept_of_few) = play(&stream, 2);
-    let (many, kept_of_many) = play(&stream, 100);
-    assert!(kept_of_few > 1_000 && kept_of_many > 10 * kept_of_few, "{kept_of_few} and {kept_of_many} kept");
+    let (many, kept_of_many) = play(&stream, 20);
+    assert!(kept_of_few > 1_000 && kept_of_many > 5 * kept_of_few, "{kept_of_few} and {kept_of_many} kept");
     // Buffers of records find their size by and by, and a thread may be interrupted before it has had its largest block.
-    assert!(many < few + 500, "{few} allocations for 2 million events, {many} for 100 million");
+    assert!(many < few + 500, "{few} allocations for 2 million events, {many} for 20 million");
 }
