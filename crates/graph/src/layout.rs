@@ -169,6 +169,9 @@ pub(crate) fn refuse_other_rows<'a>(kinds: impl Iterator<Item = &'a Type>) -> Re
 /// Refuses two values whose axes of events differ.
 pub(crate) fn refuse_meeting<T>(a: &Type, b: &Type) -> Result<T, Fault> {
     let [a, b] = [a, b].map(|kind| written(&kind.shape()));
+    if a == b {
+        refuse!("combines values of shape {a} whose rows are parts of the events in different orders");
+    }
     refuse!("combines values whose axes of events do not meet: {a} and {b}");
 }
 

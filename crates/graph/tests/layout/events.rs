@@ -198,6 +198,29 @@ fn values_meet_only_with_the_same_events_on_the_same_axis() {
             assert!(said, "{refusal}");
         }
     }
+    // As many axes, and other rows: those of the particles, and the events alone; then particle by particle, and event by event.
+    for (of_events, sentence) in [
+        (true, "do not meet: [batch * 2, 3] and [batch, 3]"),
+        (false, "values of shape [batch * 2, 3] whose rows are parts of the events in different orders"),
+    ] {
+        for operator in ["Add", "Equal", "Max", "Concat", "GatherElements"] {
+            let built = graph(&[2, 3], |source| {
+                let rows = merged(source, &[3]);
+                let other = if of_events {
+                    let first = source.constant("first", Constant::ints([], vec![0]));
+                    source.node("Gather", "one", &["x", &first], &[("axis", Attribute::Int(1))])
+                } else {
+                    let turned = source.node("Transpose", "turned", &["x"], &[("perm", ints(&[1, 0, 2]))]);
+                    let shape = source.constant("shape", Constant::ints([2], vec![-1, 3]));
+                    source.node("Reshape", "others", &[&turned, &shape], &[])
+                };
+                let y = source.node(operator, "y", &[&rows, &other], &[("axis", Attribute::Int(1))]);
+                source.node("Flatten", "z", &[&y], &[])
+            });
+            let refusal = built.map(|_| operator).unwrap_err();
+            assert!(refusal.place.contains(operator) && refusal.reason.contains(sentence), "{refusal}");
+        }
+    }
     let built = graph(&[2], |source| {
         let five = source.constant("five", Constant::floats([5, 2], vec![1.0; 10]));
         source.node("Add", "y", &["x", &five], &[])
