@@ -127,31 +127,39 @@ fn what_recurrent_layers_attention_and_picks_do_not_know_is_refused() {
     let texts = |words: &[&str]| Attribute::Texts(words.iter().map(|&word| word.to_owned()).collect());
     let x: &[usize] = &[5, 3];
     // With layout 1 the events stand in front.
-    let lstm: [(Vec<Constant>, Vec<(&str, Attribute)>, &str); 9] = [
-        (layer(), vec![], "goes along the axis of events (its layout is 0)"),
-        (layer(), vec![("layout", int(1)), ("clip", Attribute::Float(3.0))], "has an attribute 'clip'"),
-        (layer(), vec![("layout", int(1)), ("input_forget", int(1))], "couples the input and forget gates"),
-        (layer(), vec![("layout", int(1)), ("direction", text("sideways"))], "'direction' is 'sideways'"),
-        (layer(), vec![("layout", int(1)), ("direction", text("bidirectional"))], "has weights of shapes"),
-        (layer(), vec![("layout", int(1)), ("hidden_size", int(3))], "its weights are for 2"),
+    let lstm: [Hostile<'_>; 9] = [
+        (x, layer(), vec![], "goes along the axis of events (its layout is 0)"),
+        (x, layer(), vec![("layout", int(1)), ("clip", Attribute::Float(3.0))], "has an attribute 'clip'"),
         (
+            x,
+            layer(),
+            vec![("layout", int(1)), ("input_forget", int(1))],
+            "couples the input and forget gates",
+        ),
+        (x, layer(), vec![("layout", int(1)), ("direction", text("sideways"))], "'direction' is 'sideways'"),
+        (x, layer(), vec![("layout", int(1)), ("direction", text("bidirectional"))], "has weights of shapes"),
+        (x, layer(), vec![("layout", int(1)), ("hidden_size", int(3))], "its weights are for 2"),
+        (
+            x,
             layer(),
             vec![("layout", int(1)), ("activations", texts(&["Sigmoid", "Relu", "Tanh"]))],
             "only [\"Sigmoid\", \"Tanh\", \"Tanh\"] are supported",
         ),
         (
+            x,
             vec![wave(&[1, 8, 3]), wave(&[1, 8, 2]), wave(&[1, 8])],
             vec![("layout", int(1))],
             "has biases of shape [1, 8]",
         ),
         (
+            x,
             [layer(), vec![int64(&[1], &[5])]].concat(),
             vec![("layout", int(1))],
             "has sequences of different lengths",
         ),
     ];
-    for (constants, attributes, sentence) in lstm {
-        let refused = refusal(&node(x, "LSTM", &constants, &attributes, 21));
+    for (dims, constants, attributes, sentence) in lstm {
+        let refused = refusal(&node(dims, "LSTM", &constants, &attributes, 21));
         assert!(refused.reason.contains(sentence), "{refused}");
     }
     let picks: [Hostile<'_>; 8] = [
