@@ -59,7 +59,7 @@ class Plain:
             "jet-sum": jet_pt.sum(axis=1) >= 360,
             "missing-energy": met >= 100,
             "topo-leptons": scores[:, 1] > 0.9,
-            "topo-taus": (scores[:, 2] > 0.9) & ((met >= 30) | (jet_pt[:, 0] >= 60)),
+            "topo-taus": (scores[:, 2] > 80 * scores[:, 0]) & ((met >= 30) | (jet_pt[:, 0] >= 60)),
         }
 
 
@@ -106,7 +106,7 @@ class Tuned:
             "jet-sum": jets.sum(axis=1, dtype=np.int32) >= 720,
             "missing-energy": met >= 200,
             "topo-leptons": scores[:, 1] > 0.9,
-            "topo-taus": (scores[:, 2] > 0.9) & ((met >= 60) | (jets[:, 0] >= 120)),
+            "topo-taus": (scores[:, 2] > 80 * scores[:, 0]) & ((met >= 60) | (jets[:, 0] >= 120)),
         }
 
 

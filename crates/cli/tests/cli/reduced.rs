@@ -87,7 +87,7 @@ fn fewer_bits_are_compared_if_they_are_asked_for() {
     let document = json_of(&lab.tamis(&format!("{compare} --engines flex,int16,int8")).out);
     for (contrast, most) in [(0, 4), (1, 100)] {
         let accepted = &document["contrasts"][contrast]["accepted"];
-        assert!(accepted["reference"] == 677 && accepted["flips"].as_u64().unwrap() < most, "{accepted}");
+        assert!(accepted["reference"] == 667 && accepted["flips"].as_u64().unwrap() < most, "{accepted}");
     }
     let document = json_of(&lab.tamis(&compare).out);
     assert_eq!(
