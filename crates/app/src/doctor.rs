@@ -28,7 +28,7 @@ pub struct Doctor {
     /// Limits of this process.
     pub limits: ProcessLimits,
     /// The folder that runs would write to.
-    pub storage: Folder,
+    pub storage: FolderSpace,
     /// What should be better, one sentence each with what to do.
     pub advice: Vec<String>,
 }
@@ -88,7 +88,7 @@ pub struct ProcessLimits {
 
 /// A folder.
 #[derive(Clone, Debug, Serialize)]
-pub struct Folder {
+pub struct FolderSpace {
     /// Which one.
     pub folder: PathBuf,
     /// Bytes that are free for this user; absent if the folder cannot be looked at.
@@ -112,7 +112,7 @@ pub fn doctor(folder: &Path) -> Doctor {
         locked_bytes: limit(Resource::Memlock),
     };
     let space = rustix::fs::statvfs(folder).ok();
-    let storage = Folder {
+    let storage = FolderSpace {
         folder: folder.into(),
         free: space.as_ref().map(|space| space.f_bavail * space.f_frsize),
         total: space.as_ref().map(|space| space.f_blocks * space.f_frsize),

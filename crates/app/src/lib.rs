@@ -48,7 +48,7 @@ pub use compare::{
 };
 pub use complete::{is_ledger, verify_run};
 pub use convert::{ConvertSettings, GenSettings, convert, generate};
-pub use doctor::{Cpu, Doctor, EngineHealth, Folder, MemoryHealth, ProcessLimits, RunMemory, doctor};
+pub use doctor::{Cpu, Doctor, EngineHealth, FolderSpace, MemoryHealth, ProcessLimits, RunMemory, doctor};
 pub use exit::{Exit, Failure};
 pub use import::{ImportSettings, import};
 pub use inspect::{Event, Extent, FieldInfo, Info, Place, RecordingInfo, RecordsInfo, Verdict, cat, info};

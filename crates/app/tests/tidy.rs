@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -112,6 +112,29 @@ fn packages_stay_at_home() {
             }
         }
     }
+}
+
+/// The types that a crate shows at its top. What it takes over from another crate of ours is that one's.
+fn shown_types(lib: &str) -> BTreeSet<&str> {
+    let uses = lib.split("pub use ").skip(1).filter_map(|rest| rest.split(';').next());
+    let own = uses.filter(|path| !path.starts_with("tamis_"));
+    let words = own.flat_map(|path| path.split(|c: char| !c.is_alphanumeric() && c != '_'));
+    let is_type = |word: &&str| word.starts_with(char::is_uppercase) && word.contains(char::is_lowercase);
+    words.filter(is_type).collect()
+}
+
+#[test]
+fn a_noun_means_one_thing_in_all_crates() {
+    let mut homes: BTreeMap<String, String> = BTreeMap::new();
+    for name in manifests().into_keys() {
+        let Ok(lib) = fs::read_to_string(root().join("crates").join(&name).join("src/lib.rs")) else { continue };
+        for word in shown_types(&lib) {
+            if let Some(other) = homes.insert(word.to_owned(), name.clone()) {
+                panic!("'{word}' is a type of '{other}' and another one of '{name}'");
+            }
+        }
+    }
+    assert!(homes.len() > 200, "{} types", homes.len());
 }
 
 #[test]
