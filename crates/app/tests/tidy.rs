@@ -127,7 +127,9 @@ fn shown_types(lib: &str) -> BTreeSet<&str> {
 fn a_noun_means_one_thing_in_all_crates() {
     let mut homes: BTreeMap<String, String> = BTreeMap::new();
     for name in manifests().into_keys() {
-        let Ok(lib) = fs::read_to_string(root().join("crates").join(&name).join("src/lib.rs")) else { continue };
+        let Ok(lib) = fs::read_to_string(root().join("crates").join(&name).join("src/lib.rs")) else {
+            continue;
+        };
         for word in shown_types(&lib) {
             if let Some(other) = homes.insert(word.to_owned(), name.clone()) {
                 panic!("'{word}' is a type of '{other}' and another one of '{name}'");

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use burn::tensor::Device;
-use tamis_graph::{Graph, Program, Source};
+use tamis_graph::{Graph, Program, UncheckedGraph};
 use tamis_model::Bundle;
 
 /// Rows that a graph which was accepted is run with.
@@ -16,7 +16,7 @@ const WORK_MAX: u64 = 1 << 20;
 
 /// An ONNX file: read, checked, and, if it is accepted, run.
 pub fn onnx(bytes: &[u8]) {
-    let Ok(mut source) = Source::from_onnx(bytes) else { return };
+    let Ok(mut source) = UncheckedGraph::from_onnx(bytes) else { return };
     source.close_axis(8);
     let Ok(graph) = Graph::new(&source) else { return };
     let numbers = graph.input_numbers();

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::{env, fs, panic};
 
-use tamis_graph::{Constant, Data, Graph, OPERATORS, Program, Refusal, Source};
+use tamis_graph::{Constant, Data, Graph, OPERATORS, Program, Refusal, UncheckedGraph};
 
 /// Largest difference of floating-point numbers, of the larger of 1 and the size of the expected one.
 const TOLERANCE: f32 = 1e-5;
@@ -104,7 +104,7 @@ fn print(rows: &BTreeMap<(String, String), Row>) -> ExitCode {
 /// Runs one test folder; `None` if it is about an operator that is not in the list.
 fn run(test: &Path) -> Option<((String, String), Outcome)> {
     let bytes = fs::read(test.join("model.onnx")).ok()?;
-    let source = match Source::from_onnx_without_events(&bytes) {
+    let source = match UncheckedGraph::from_onnx_without_events(&bytes) {
         Ok(source) => source,
         Err(refusal) => {
             // Which operator it was about can only be guessed from the folder's name.
@@ -138,7 +138,7 @@ fn sort(refusal: &Refusal) -> Outcome {
 }
 
 /// Puts the inputs of the test into the graph (as constants where the graph must know them) and compares.
-fn compare(test: &Path, mut source: Source) -> Outcome {
+fn compare(test: &Path, mut source: UncheckedGraph) -> Outcome {
     let tolerance = if test.ends_with(ROUNDED.0) { ROUNDED.1 } else { TOLERANCE };
     for set in (0..).map(|set| test.join(format!("test_data_set_{set}"))).take_while(|set| set.is_dir()) {
         let read = |name: String| fs::read(set.join(name)).ok().map(|bytes| Constant::from_onnx(&bytes));
@@ -189,7 +189,7 @@ fn compare(test: &Path, mut source: Source) -> Outcome {
 }
 
 /// Builds the graph with every input open, or, where an operator must know one (a shape, axes), with the integers, then all, made constant.
-fn build(source: &Source, inputs: &[Constant]) -> Result<Graph, Refusal> {
+fn build(source: &UncheckedGraph, inputs: &[Constant]) -> Result<Graph, Refusal> {
     let open = Graph::new(source);
     let must_be_known = |refusal: &Refusal| refusal.reason.contains("must be a constant");
     let Err(refusal) = open else { return open };

@@ -21,7 +21,7 @@ use crate::kernel_op::KernelOp;
 use crate::layout::{self, EVENTS, Layout};
 use crate::operator::{Added, Inputs, Operand, Operator, Site};
 use crate::ops;
-use crate::source::{Constant, Data, Input, Node, Source};
+use crate::source::{Constant, Data, Input, Node, UncheckedGraph};
 use crate::value::{Type, Value};
 
 /// Most numbers of all constants together: as many as the largest bundle can hold.
@@ -103,7 +103,7 @@ pub struct StepInfo<'a> {
 
 impl Graph {
     /// Checks a source and folds what is constant.
-    pub fn new(source: &Source) -> Result<Self, Refusal> {
+    pub fn new(source: &UncheckedGraph) -> Result<Self, Refusal> {
         let needed = source.needed();
         let is_needed = |node: &Node| node.outputs.iter().any(|name| needed.contains(name.as_str()));
         let nodes: Vec<(usize, &Node)> =
@@ -194,7 +194,7 @@ impl Graph {
 }
 
 /// Refuses the first node whose operator is not supported, and names the operators of all others.
-fn refuse_unsupported(source: &Source, nodes: &[(usize, &Node)]) -> Result<(), Refusal> {
+fn refuse_unsupported(source: &UncheckedGraph, nodes: &[(usize, &Node)]) -> Result<(), Refusal> {
     let fault = |node: &Node| ops::find(node, source.opsets.get(&node.domain).copied()).err();
     let mut refused = nodes.iter().filter_map(|&(index, node)| Some((index, node, fault(node)?)));
     let Some((index, first, mut reason)) = refused.next() else { return Ok(()) };
@@ -209,7 +209,7 @@ fn refuse_unsupported(source: &Source, nodes: &[(usize, &Node)]) -> Result<(), R
 }
 
 /// `node 'dense/MatMul' (operator MatMul of ai.onnx, opset 13)`.
-fn place(source: &Source, node: &Node, index: usize) -> String {
+fn place(source: &UncheckedGraph, node: &Node, index: usize) -> String {
     let domain = if node.domain.is_empty() { "ai.onnx" } else { &node.domain };
     let opset =
         source.opsets.get(&node.domain).map_or("no opset".into(), |version| format!("opset {version}"));
@@ -224,7 +224,7 @@ struct Builder<'a> {
     /// Names of the values that somebody wants.
     needed: HashSet<&'a str>,
     steps: Vec<Step>,
-    source: &'a Source,
+    source: &'a UncheckedGraph,
     cpu: Device,
     constants: usize,
     /// Work of building that is left.
@@ -232,7 +232,7 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    fn new(source: &'a Source, needed: HashSet<&'a str>) -> Result<Self, Refusal> {
+    fn new(source: &'a UncheckedGraph, needed: HashSet<&'a str>) -> Result<Self, Refusal> {
         let mut builder = Self {
             values: Vec::new(),
             by_name: HashMap::new(),
@@ -443,7 +443,7 @@ impl<'a> Builder<'a> {
         unused.for_each(|(slot, _)| slot.constant = None);
     }
 
-    fn finish(mut self, source: &Source) -> Result<Graph, Refusal> {
+    fn finish(mut self, source: &UncheckedGraph) -> Result<Graph, Refusal> {
         let mut outputs = Vec::new();
         for name in &source.outputs {
             let refused = |reason: &str| Refusal::new(format!("output '{name}'"), reason);

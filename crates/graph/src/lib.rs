@@ -1,9 +1,9 @@
 //! Models as graphs of operators: read from ONNX or built by hand, checked once, run by burn on any device.
 //!
 //! ```text
-//!   ONNX bytes --Source::from_onnx--> Source --Graph::new--> Graph --Program::new(device)--> Program --start--> Pending --wait--> numbers
-//!   Source::node (an architecture) --'   names        types, order,       constants on         per batch
-//!                                                     constants folded    the device
+//!   ONNX bytes --from_onnx--> UncheckedGraph --Graph::new--> Graph --Program::new(device)--> Program --start--> Pending --wait--> numbers
+//!   an architecture --node--'                types, order,        constants on                       per batch
+//!                                            constants folded     the device
 //! ```
 //!
 //! * I1: what this program cannot compute exactly as ONNX defines it is refused by [`Graph::new`], by name; nothing is refused while events wait.
@@ -46,5 +46,5 @@ pub use onnx::{ONNX_BYTES_MAX, ONNX_FILE};
 pub use ops::{Axis, OPERATORS};
 pub use packed::{Affine, Unpack};
 pub use program::{Pending, Program};
-pub use source::{Attribute, Constant, Data, Input, Kind, Node, OPSET, Source};
+pub use source::{Attribute, Constant, Data, Input, Kind, Node, OPSET, UncheckedGraph};
 pub use value::Type;

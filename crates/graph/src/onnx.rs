@@ -1,4 +1,4 @@
-//! From the bytes of an ONNX file to a [`Source`].
+//! From the bytes of an ONNX file to a [`UncheckedGraph`].
 //!
 //! Invariants:
 //!
@@ -14,7 +14,7 @@ use prost::Message;
 use crate::error::{Fault, Refusal, refuse};
 use crate::forest::NODES_MAX;
 use crate::proto;
-use crate::source::{Attribute, Constant, Data, Input, Kind, Node, Source, needed};
+use crate::source::{Attribute, Constant, Data, Input, Kind, Node, UncheckedGraph, needed};
 
 /// The place of a refusal that concerns the file as a whole.
 pub const ONNX_FILE: &str = "the ONNX file";
@@ -55,7 +55,7 @@ const DATA_TYPES: [&str; 24] = [
     "float4e2m1",
 ];
 
-impl Source {
+impl UncheckedGraph {
     /// Reads an ONNX file. The first axis of every input is that of events.
     pub fn from_onnx(bytes: &[u8]) -> Result<Self, Refusal> {
         Self::read(bytes, true)

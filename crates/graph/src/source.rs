@@ -1,6 +1,6 @@
 //! A graph as it was written down: nodes with names, attributes, constant tensors. Nothing is checked here beyond what a type can hold.
 //!
-//! Two writers: the reader of ONNX files (`onnx.rs`), and whoever builds a network by hand with [`Source::node`].
+//! Two writers: the reader of ONNX files (`onnx.rs`), and whoever builds a network by hand with [`UncheckedGraph::node`].
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -150,7 +150,7 @@ pub struct Input {
 
 /// A graph before it is checked.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Source {
+pub struct UncheckedGraph {
     /// What is given for every event.
     pub inputs: Vec<Input>,
     /// Names of the values that are wanted, in order.
@@ -167,7 +167,7 @@ pub struct Source {
     pub batch: Option<usize>,
 }
 
-impl Source {
+impl UncheckedGraph {
     /// Names of the values that the outputs need, outputs and inputs of nodes among them; what else a file holds is left alone.
     pub(crate) fn needed(&self) -> HashSet<&str> {
         needed(&self.nodes, &self.outputs)
@@ -213,7 +213,7 @@ pub(crate) fn needed<'a>(nodes: &'a [Node], outputs: &'a [String]) -> HashSet<&'
 /// The set of ONNX operators that networks built by hand are written in.
 pub const OPSET: i64 = 21;
 
-impl Source {
+impl UncheckedGraph {
     /// An empty graph in the operators of ONNX opset [`OPSET`].
     pub fn new() -> Self {
         Self { opsets: BTreeMap::from([(String::new(), OPSET)]), events: true, ..Self::default() }

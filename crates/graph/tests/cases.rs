@@ -9,7 +9,7 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use safetensors::SafeTensors;
 use tamis_graph::{
-    Attribute, Constant, Elsewhere, Graph, KernelOp, Kind, Program, Source, with_external_data,
+    Attribute, Constant, Elsewhere, Graph, KernelOp, Kind, Program, UncheckedGraph, with_external_data,
 };
 
 fn folder() -> PathBuf {
@@ -46,7 +46,7 @@ fn beside(place: &Elsewhere) -> Result<Vec<u8>, String> {
 #[test]
 fn weights_in_another_file_are_read_once_and_bounded() {
     let file = fs::read(folder().join("external.onnx")).unwrap();
-    let refusal = Source::from_onnx(&file).map(drop).unwrap_err().to_string();
+    let refusal = UncheckedGraph::from_onnx(&file).map(drop).unwrap_err().to_string();
     assert!(refusal.contains("its numbers are in another file, which was not read"), "{refusal}");
     let mut places = Vec::new();
     let whole = with_external_data(&file, |place| {
@@ -91,7 +91,7 @@ fn every_case_has_the_right_numbers() {
         let (events, inputs) = side_by_side(&vectors, "input");
         let (_, expected) = side_by_side(&vectors, "output");
         let file = with_external_data(&fs::read(&path).unwrap(), beside).unwrap();
-        let graph = Source::from_onnx(&file).and_then(|source| Graph::new(&source));
+        let graph = UncheckedGraph::from_onnx(&file).and_then(|source| Graph::new(&source));
         let graph = match graph {
             Ok(graph) => graph,
             Err(refusal) => {
@@ -147,7 +147,7 @@ fn depends_on_neighbours(
 
 /// One node on `x`, of this width, with a constant beside it.
 fn node(width: usize, operator: &str, constant: Constant) -> Graph {
-    let mut source = Source::new();
+    let mut source = UncheckedGraph::new();
     source.input("x", [width]);
     source.constant("c", constant);
     source.node(operator, "y", &["x", "c"], &[]);
@@ -187,7 +187,7 @@ fn what_changes_nothing_is_nothing() {
 
 #[test]
 fn all_unsupported_operators_are_named_and_dead_ones_are_not() {
-    let mut source = Source::new();
+    let mut source = UncheckedGraph::new();
     source.input("x", [3]);
     for (operator, name, input) in
         [("Unheard", "a", "x"), ("Unseen", "b", "a"), ("Unheard", "c", "b"), ("Dead", "d", "x")]
@@ -198,7 +198,7 @@ fn all_unsupported_operators_are_named_and_dead_ones_are_not() {
     let refusal = Graph::new(&source).map(drop).unwrap_err().to_string();
     assert!(refusal.starts_with("node 'a' (operator Unheard of ai.onnx, opset 21)"), "{refusal}");
     assert!(refusal.ends_with("; not supported either: Unseen"), "{refusal}");
-    let mut random = Source::new();
+    let mut random = UncheckedGraph::new();
     random.input("x", [3]);
     random.node("RandomNormalLike", "r", &["x"], &[]);
     random.outputs.push("r".into());
@@ -214,7 +214,7 @@ fn an_infinity_masks_but_does_not_weigh() {
         Constant::floats(dims, values)
     };
     assert!(kernel(&node(3, "Add", infinite(3, &[3]))).is_some());
-    let mut source = Source::new();
+    let mut source = UncheckedGraph::new();
     source.input("x", [3]);
     source.constant("w", infinite(6, &[3, 2]));
     source.node("MatMul", "y", &["x", "w"], &[]);
@@ -225,7 +225,7 @@ fn an_infinity_masks_but_does_not_weigh() {
 
 #[test]
 fn an_input_of_integers_without_a_value_has_no_score() {
-    let mut source = Source::new();
+    let mut source = UncheckedGraph::new();
     source.input("x", [2]);
     source.inputs[0].kind = Kind::Int;
     source.node("Cast", "y", &["x"], &[("to", Attribute::Int(1))]);
@@ -238,7 +238,7 @@ fn an_input_of_integers_without_a_value_has_no_score() {
 
 #[test]
 fn used_inputs_are_followed_through_what_moves_numbers() {
-    let mut source = Source::new();
+    let mut source = UncheckedGraph::new();
     source.input("x", [2, 4]);
     source.constant("columns", Constant::ints([2], vec![3, 1]));
     source.node("Gather", "some", &["x", "columns"], &[("axis", Attribute::Int(2))]);

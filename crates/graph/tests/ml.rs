@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use safetensors::{Dtype, SafeTensors};
-use tamis_graph::{Attribute, Graph, Input, Kind, Node, Program, Refusal, Source, TreeNode};
+use tamis_graph::{Attribute, Graph, Input, Kind, Node, Program, Refusal, TreeNode, UncheckedGraph};
 
 /// Largest difference of scores, of the larger of 1 and the size of the expected one.
 const TOLERANCE: f32 = 1e-5;
@@ -40,7 +40,7 @@ fn cases(folder: &Path) -> Vec<Case> {
     paths.sort();
     assert!(!paths.is_empty(), "{} holds models", folder.display());
     let read = |path: PathBuf| {
-        let source = Source::from_onnx(&fs::read(&path).unwrap()).unwrap();
+        let source = UncheckedGraph::from_onnx(&fs::read(&path).unwrap()).unwrap();
         let graph =
             Arc::new(Graph::new(&source).unwrap_or_else(|refusal| panic!("{}: {refusal}", path.display())));
         let bytes = fs::read(path.with_extension("safetensors")).unwrap();
@@ -157,7 +157,7 @@ fn a_forest_says_what_its_graph_computes() {
 fn build(operator: &str, attributes: &[(&str, Attribute)]) -> Result<Graph, Refusal> {
     let outputs =
         if operator.ends_with("Classifier") { vec!["y0".into(), "y1".into()] } else { vec!["y0".to_owned()] };
-    Graph::new(&Source {
+    Graph::new(&UncheckedGraph {
         inputs: vec![Input { name: "x".into(), kind: Kind::Float, int32: false, dims: vec![3] }],
         outputs: outputs.clone(),
         nodes: vec![Node {
@@ -170,7 +170,7 @@ fn build(operator: &str, attributes: &[(&str, Attribute)]) -> Result<Graph, Refu
         }],
         opsets: [(String::new(), 17), ("ai.onnx.ml".into(), 3)].into(),
         events: true,
-        ..Source::default()
+        ..UncheckedGraph::default()
     })
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use proptest::prelude::*;
-use tamis_graph::{Affine, Graph, Program, Source, Unpack};
+use tamis_graph::{Affine, Graph, Program, UncheckedGraph, Unpack};
 
 /// `(integer + base) * mul + add`, clipped.
 fn by_hand(columns: &[Affine], integers: &[i16]) -> Vec<f32> {
@@ -47,7 +47,7 @@ proptest! {
         let expected = by_hand(&columns, &integers);
         prop_assert_eq!(bits(&unpack.numbers(integers.clone(), rows).unwrap()), bits(&expected));
         // And they are what a graph gets.
-        let mut source = Source::new();
+        let mut source = UncheckedGraph::new();
         let x = source.input("x", [columns.len()]);
         let y = source.node("Identity", "y", &[&x], &[]);
         source.outputs.push(y);

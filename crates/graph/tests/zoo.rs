@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use safetensors::{Dtype, SafeTensors};
-use tamis_graph::{Graph, Program, Source};
+use tamis_graph::{Graph, Program, UncheckedGraph};
 
 /// Largest difference, of the larger of 1 and the size of the expected number.
 const TOLERANCE: f32 = 1e-5;
@@ -62,8 +62,8 @@ fn every_model_agrees_with_onnx_runtime() {
         let vectors = SafeTensors::deserialize(&vectors).unwrap();
         let (events, inputs) = side_by_side(&vectors, "input");
         let (_, expected) = side_by_side(&vectors, "output");
-        let source =
-            Source::from_onnx(&fs::read(&path).unwrap()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let source = UncheckedGraph::from_onnx(&fs::read(&path).unwrap())
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
         let graph = Graph::new(&source).unwrap_or_else(|error| panic!("{name}: {error}"));
         let program = Program::new(Arc::new(graph), &Device::flex());
         let (computed, _) = program.start(inputs, events).wait(events).unwrap();
@@ -81,7 +81,10 @@ fn every_model_agrees_with_onnx_runtime() {
 fn what_cannot_be_computed_is_refused_by_name() {
     let refusal = |name: &str| {
         let bytes = fs::read(folder("refused").join(name)).unwrap();
-        Source::from_onnx(&bytes).and_then(|source| Graph::new(&source).map(drop)).unwrap_err().to_string()
+        UncheckedGraph::from_onnx(&bytes)
+            .and_then(|source| Graph::new(&source).map(drop))
+            .unwrap_err()
+            .to_string()
     };
     let expected = [
         (

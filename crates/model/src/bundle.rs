@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use tamis_event::Schema;
-use tamis_graph::{Data, Graph, Source};
+use tamis_graph::{Data, Graph, UncheckedGraph};
 use tamis_kernel::Isa;
 
 use crate::calibration::{self, Calibration};
@@ -334,7 +334,7 @@ pub(crate) fn network(manifest: &mut Manifest, weights: &[u8]) -> Result<Arc<Gra
 }
 
 /// Infinite constants mask what must not count; what is multiplied is checked by the graph. NaN has no place in a constant.
-fn refuse_nan(source: &Source) -> Result<(), BundleFault> {
+fn refuse_nan(source: &UncheckedGraph) -> Result<(), BundleFault> {
     for (name, constant) in &source.constants {
         let Data::Floats(values) = &constant.data else { continue };
         if let Some(index) = values.iter().position(|value| value.is_nan()) {

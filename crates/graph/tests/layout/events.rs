@@ -80,7 +80,7 @@ fn order(mut number: usize, axes: usize) -> Vec<usize> {
 /// A graph in the making beside the tensor that it must make.
 struct Both {
     whole: Whole,
-    source: Source,
+    source: UncheckedGraph,
     last: String,
 }
 
@@ -150,7 +150,7 @@ proptest! {
         let sizes = vec![events, 2, 3, 4];
         let axes = (0..4).map(|part| vec![part]).collect();
         let numbers = count(events * 24);
-        let mut source = Source::new();
+        let mut source = UncheckedGraph::new();
         let last = source.input("x", [2, 3, 4]);
         let mut both = Both { whole: Whole { sizes, axes, numbers: numbers.clone() }, source, last };
         steps.into_iter().for_each(|step| both.step(step));
@@ -162,7 +162,7 @@ proptest! {
 }
 
 /// `x` of this shape per event, with its events and this many other axes merged in front.
-fn merged(source: &mut Source, left: &[i64]) -> String {
+fn merged(source: &mut UncheckedGraph, left: &[i64]) -> String {
     let shape = source.constant("merged", Constant::ints([left.len() + 1], [&[-1], left].concat()));
     source.node("Reshape", "rows", &["x", &shape], &[])
 }
@@ -268,7 +268,7 @@ fn nothing_goes_along_the_events_where_they_are_now() {
 
 #[test]
 fn rows_of_an_event_count_as_many_times_and_are_no_layer_for_the_kernels() {
-    let build = |source: &mut Source| {
+    let build = |source: &mut UncheckedGraph| {
         let rows = merged(source, &[3]);
         let weights = source.constant("w", Constant::floats([3, 2], vec![1.0, 0.0, 1.0, 0.0, 1.0, -1.0]));
         let y = source.node("MatMul", "y", &[&rows, &weights], &[]);
@@ -291,7 +291,7 @@ fn rows_of_an_event_count_as_many_times_and_are_no_layer_for_the_kernels() {
 
 #[test]
 fn what_rows_leave_out_is_not_used_and_what_they_lose_is_lost_for_the_event() {
-    let cut = |source: &mut Source| {
+    let cut = |source: &mut UncheckedGraph| {
         let rows = merged(source, &[3]);
         let [from, to] = [1, 2].map(|at| source.constant(&format!("c{at}"), Constant::ints([1], vec![at])));
         let part = source.node("Slice", "part", &[&rows, &from, &to, &from], &[]);

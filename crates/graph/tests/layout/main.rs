@@ -9,15 +9,15 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use tamis_graph::{
-    Attribute, Constant, Data, Graph, KernelOp, Kind, Node, OPERATORS, Program, Refusal, Source,
+    Attribute, Constant, Data, Graph, KernelOp, Kind, Node, OPERATORS, Program, Refusal, UncheckedGraph,
 };
 
 /// A node on `x`: operator, its constant inputs, its attributes, and what comes of it.
 type Case<'a, T> = (&'a str, &'a [&'a [i64]], &'a [(&'a str, Attribute)], T);
 
 /// A graph with one input `x` of the given shape per event and one output.
-fn graph(dims: &[usize], build: impl FnOnce(&mut Source) -> String) -> Result<Graph, Refusal> {
-    let mut source = Source::new();
+fn graph(dims: &[usize], build: impl FnOnce(&mut UncheckedGraph) -> String) -> Result<Graph, Refusal> {
+    let mut source = UncheckedGraph::new();
     source.input("x", dims);
     let output = build(&mut source);
     source.outputs.push(output);
@@ -25,7 +25,12 @@ fn graph(dims: &[usize], build: impl FnOnce(&mut Source) -> String) -> Result<Gr
 }
 
 /// One node on `x`, with constant integers as its other inputs.
-fn one(source: &mut Source, operator: &str, ints: &[&[i64]], attributes: &[(&str, Attribute)]) -> String {
+fn one(
+    source: &mut UncheckedGraph,
+    operator: &str,
+    ints: &[&[i64]],
+    attributes: &[(&str, Attribute)],
+) -> String {
     let mut inputs = vec!["x".to_owned()];
     for (index, ints) in ints.iter().enumerate() {
         inputs.push(source.constant(&format!("c{index}"), Constant::ints([ints.len()], ints.to_vec())));
@@ -100,7 +105,7 @@ fn nothing_moves_or_mixes_the_axis_of_events() {
 }
 
 fn push(
-    source: &mut Source,
+    source: &mut UncheckedGraph,
     operator: &str,
     inputs: &[&str],
     outputs: Vec<String>,
@@ -200,7 +205,7 @@ fn values_without_numbers_are_constants_or_refused() {
         ("Shape", &[], &[], &[3]),
     ];
     for (operator, inputs, attributes, expected) in nodes {
-        let mut source = Source { events: false, ..Source::new() };
+        let mut source = UncheckedGraph { events: false, ..UncheckedGraph::new() };
         source.constant("x", Constant::floats([2, 3, 0], Vec::new()));
         let output = one(&mut source, operator, inputs, attributes);
         source.outputs.push(output);
@@ -209,7 +214,7 @@ fn values_without_numbers_are_constants_or_refused() {
         let values = Program::new(Arc::new(built), &Device::flex()).run_whole(&[]).unwrap();
         assert_eq!(values[0].len(), expected.iter().product::<usize>(), "{operator}");
     }
-    let mut source = Source { events: false, ..Source::new() };
+    let mut source = UncheckedGraph { events: false, ..UncheckedGraph::new() };
     source.constant("x", Constant::floats([0, 1 << 40, 1 << 40], Vec::new()));
     source.outputs.push("x".into());
     assert!(Graph::new(&source).unwrap_err().reason.contains("numbers are supported"));
@@ -240,7 +245,7 @@ fn split_parts_come_together_again_in_another_order() {
 
 #[test]
 fn entries_of_a_table_are_looked_up_and_what_is_outside_is_not_a_number() {
-    let mut source = Source::new();
+    let mut source = UncheckedGraph::new();
     source.input("x", [2]);
     source.inputs[0].kind = Kind::Int;
     source.constant("table", Constant::floats([3, 2], vec![0.0, 1.0, 10.0, 11.0, 20.0, 21.0]));
@@ -322,7 +327,7 @@ fn the_first_or_last_of_equal_numbers() {
 
 /// Folds one node on a constant.
 fn folded(operator: &str, constant: Constant, attributes: &[(&str, Attribute)]) -> Data {
-    let mut source = Source { events: false, ..Source::new() };
+    let mut source = UncheckedGraph { events: false, ..UncheckedGraph::new() };
     source.constant("c", constant);
     let output = source.node(operator, "y", &["c"], attributes);
     source.outputs.push(output);
@@ -359,7 +364,7 @@ fn casts() {
 fn integers_in_a_file_end_no_process() {
     assert_eq!(folded("ReduceMean", Constant::ints([2], vec![-4, -1]), &[]), Data::Ints(vec![-2]));
     for operator in ["ReduceSum", "ReduceProd", "ReduceSumSquare"] {
-        let mut source = Source { events: false, ..Source::new() };
+        let mut source = UncheckedGraph { events: false, ..UncheckedGraph::new() };
         source.constant("c", Constant::ints([3], vec![i64::MAX, 1, 5]));
         let output = source.node(operator, "y", &["c"], &[]);
         source.outputs.push(output);

@@ -37,7 +37,7 @@ fn a_shape_may_name_the_batch_in_many_ways() {
 
 #[test]
 fn what_only_changes_the_shape_is_free() {
-    let build = |source: &mut Source| {
+    let build = |source: &mut UncheckedGraph| {
         let shape = source.constant("shape", Constant::ints([4], vec![0, 1, 3, 2]));
         let axes = source.constant("axes", Constant::ints([1], vec![1]));
         let y = source.node("Reshape", "a", &["x", &shape], &[]);
@@ -153,17 +153,17 @@ fn file(operator: &str, key: &str, value: u8, dims: &[u8]) -> Vec<u8> {
 
 #[test]
 fn a_file_made_for_single_events_may_flatten_all_axes() {
-    let single = Source::from_onnx(&file("Flatten", "axis", 0, &[1, 2, 3])).unwrap();
+    let single = UncheckedGraph::from_onnx(&file("Flatten", "axis", 0, &[1, 2, 3])).unwrap();
     assert_eq!(single.batch, Some(1));
     let built = Graph::new(&single).unwrap();
     assert_eq!(dims(&built), [6]);
     assert_eq!(run(built, &count(12), 2), count(12));
     for batch in [0, 5] {
-        let other = Source::from_onnx(&file("Flatten", "axis", 0, &[batch, 2, 3])).unwrap();
+        let other = UncheckedGraph::from_onnx(&file("Flatten", "axis", 0, &[batch, 2, 3])).unwrap();
         assert_eq!(other.batch, (batch > 0).then_some(usize::from(batch)));
         assert!(Graph::new(&other).unwrap_err().reason.starts_with("has the shape [1, batch * 6]"));
     }
-    let squeezed = Source { batch: Some(1), ..Source::new() };
+    let squeezed = UncheckedGraph { batch: Some(1), ..UncheckedGraph::new() };
     let refusal = Graph::new(&{
         let mut source = squeezed;
         source.input("x", [1, 3]);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use proptest::prelude::*;
-use tamis_graph::{Attribute, Constant, Data, Graph, KernelOp, Program, Refusal, Source};
+use tamis_graph::{Attribute, Constant, Data, Graph, KernelOp, Program, Refusal, UncheckedGraph};
 
 type Attributes<'a> = &'a [(&'a str, Attribute)];
 
@@ -38,8 +38,8 @@ fn node(
     constants: &[Constant],
     attributes: Attributes<'_>,
     opset: i64,
-) -> Source {
-    let mut source = Source::new();
+) -> UncheckedGraph {
+    let mut source = UncheckedGraph::new();
     source.opsets.insert(String::new(), opset);
     let mut inputs = vec![source.input("x", dims)];
     for (index, constant) in constants.iter().enumerate() {
@@ -51,7 +51,7 @@ fn node(
     source
 }
 
-fn refusal(source: &Source) -> Refusal {
+fn refusal(source: &UncheckedGraph) -> Refusal {
     Graph::new(source).map(|_| "a graph").unwrap_err()
 }
 
@@ -259,7 +259,7 @@ fn borders_are_worked_out_as_the_model_asks() {
 }
 
 /// Every operator here, on an image of 2 channels of 3 x 4 per event.
-fn samples() -> Vec<(&'static str, Source)> {
+fn samples() -> Vec<(&'static str, UncheckedGraph)> {
     let dims = [2, 3, 4];
     let kernel = || ("kernel_shape", ints(&[2, 2]));
     let positive = |dims: &[usize]| {
@@ -315,7 +315,7 @@ fn every_event_stands_for_itself() {
 
 #[test]
 fn one_number_that_is_none_spoils_what_it_goes_into() {
-    let spoiled = |source: &Source| {
+    let spoiled = |source: &UncheckedGraph| {
         let mut x = floats(&wave(&[24])).to_vec();
         x[5] = f32::NAN;
         let y = run(Graph::new(source).unwrap(), &x, 1);

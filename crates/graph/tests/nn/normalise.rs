@@ -3,7 +3,12 @@
 use super::*;
 
 /// `x` through a layer, a batch normalisation and what the test adds.
-fn normalised(dims: &[usize], layer: &str, constants: &[Constant], more: impl FnOnce(&mut Source)) -> Source {
+fn normalised(
+    dims: &[usize],
+    layer: &str,
+    constants: &[Constant],
+    more: impl FnOnce(&mut UncheckedGraph),
+) -> UncheckedGraph {
     let mut source = node(dims, layer, constants, &[], 21);
     for (name, numbers) in [
         ("scale", [4.0, -1.0, 0.5]),

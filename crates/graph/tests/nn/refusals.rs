@@ -66,7 +66,7 @@ fn hostile_attributes_are_refused() {
 
 #[test]
 fn what_is_not_supported_is_refused_by_name() {
-    let mut open = Source::new();
+    let mut open = UncheckedGraph::new();
     open.input("x", [2, 5]);
     open.input("w", [2, 2, 3]);
     open.node("Conv", "y", &["x", "w"], &[]);

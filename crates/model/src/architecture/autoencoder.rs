@@ -1,7 +1,7 @@
 //! `autoencoder`: a chain that is as wide at the end as at the beginning. Its one score is the mean squared difference between the
 //! preprocessed inputs and what the chain makes of them.
 
-use tamis_graph::{Attribute, Constant, Source};
+use tamis_graph::{Attribute, Constant, UncheckedGraph};
 
 use super::chain;
 use crate::error::BundleFault;
@@ -22,9 +22,9 @@ pub(super) fn check(manifest: &Manifest) -> Result<(), BundleFault> {
     Ok(())
 }
 
-pub(super) fn source(manifest: &Manifest, file: &[u8]) -> Result<Source, BundleFault> {
+pub(super) fn source(manifest: &Manifest, file: &[u8]) -> Result<UncheckedGraph, BundleFault> {
     let mut weights = Weights::open(file)?;
-    let mut source = Source::new();
+    let mut source = UncheckedGraph::new();
     let x = source.input("x", [manifest.layers[0]]);
     let y = chain::layers(&mut source, &mut weights, manifest, &x)?;
     weights.finish()?;

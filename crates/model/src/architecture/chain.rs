@@ -1,6 +1,6 @@
 //! Dense layers in a row, as operators: what `dense` and `autoencoder` have in common.
 
-use tamis_graph::{Attribute, Source};
+use tamis_graph::{Attribute, UncheckedGraph};
 
 use crate::error::BundleFault;
 use crate::manifest::{Activation, Manifest, OutputActivation, bad, check_widths};
@@ -30,7 +30,7 @@ pub(super) fn check_outputs(manifest: &Manifest) -> Result<(), BundleFault> {
 }
 
 /// Adds the activation between layers to value `x`.
-pub(super) fn activation(source: &mut Source, manifest: &Manifest, name: &str, x: &str) -> String {
+pub(super) fn activation(source: &mut UncheckedGraph, manifest: &Manifest, name: &str, x: &str) -> String {
     let operator = match manifest.activation {
         Some(Activation::Tanh) => "Tanh",
         Some(Activation::Sigmoid) => "Sigmoid",
@@ -41,7 +41,7 @@ pub(super) fn activation(source: &mut Source, manifest: &Manifest, name: &str, x
 
 /// Adds one layer, `x W + b`, to value `x` with one row per event; the weight is stored `[out, in]`.
 pub(super) fn layer(
-    source: &mut Source,
+    source: &mut UncheckedGraph,
     weights: &mut Weights<'_>,
     name: &str,
     x: &str,
@@ -55,7 +55,7 @@ pub(super) fn layer(
 
 /// Adds the layers of the manifest to value `x`; activations between them, the output activation after the last.
 pub(super) fn layers(
-    source: &mut Source,
+    source: &mut UncheckedGraph,
     weights: &mut Weights<'_>,
     manifest: &Manifest,
     x: &str,

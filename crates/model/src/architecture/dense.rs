@@ -1,6 +1,6 @@
 //! `dense`: a multi-layer classifier. Score `k` is number `k` of the last layer.
 
-use tamis_graph::Source;
+use tamis_graph::UncheckedGraph;
 
 use super::chain;
 use crate::error::BundleFault;
@@ -12,9 +12,9 @@ pub(super) fn check(manifest: &Manifest) -> Result<(), BundleFault> {
     chain::check_outputs(manifest)
 }
 
-pub(super) fn source(manifest: &Manifest, file: &[u8]) -> Result<Source, BundleFault> {
+pub(super) fn source(manifest: &Manifest, file: &[u8]) -> Result<UncheckedGraph, BundleFault> {
     let mut weights = Weights::open(file)?;
-    let mut source = Source::new();
+    let mut source = UncheckedGraph::new();
     let x = source.input("x", [manifest.layers[0]]);
     let scores = chain::layers(&mut source, &mut weights, manifest, &x)?;
     weights.finish()?;

@@ -9,7 +9,7 @@ mod dense;
 mod onnx;
 
 use serde::{Deserialize, Serialize};
-use tamis_graph::Source;
+use tamis_graph::UncheckedGraph;
 
 use crate::error::BundleFault;
 use crate::manifest::{Manifest, bad};
@@ -46,7 +46,7 @@ impl Architecture {
     }
 
     /// The network as a graph, from the bytes of the weights file.
-    pub fn source(self, manifest: &Manifest, weights: &[u8]) -> Result<Source, BundleFault> {
+    pub fn source(self, manifest: &Manifest, weights: &[u8]) -> Result<UncheckedGraph, BundleFault> {
         match self {
             Self::Dense => dense::source(manifest, weights),
             Self::Autoencoder => autoencoder::source(manifest, weights),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tamis_graph::{Attribute, Constant, Graph, Source};
+use tamis_graph::{Attribute, Constant, Graph, UncheckedGraph};
 
 use super::dense;
 use crate::fused::Fused;
@@ -49,7 +49,7 @@ fn graph(seed: usize) -> Option<Graph> {
     let mut numbers = Numbers(seed as u64 * 0x9e37_79b9 + 1);
     let rank = numbers.from(1, 3);
     let mut channels = numbers.from(1, 4);
-    let mut source = Source::new();
+    let mut source = UncheckedGraph::new();
     let space: Vec<usize> = (0..rank).map(|_| numbers.from(3, 10)).collect();
     let mut x = source.input("x", [vec![channels], space].concat());
     for at in 0..numbers.from(1, 5) {
@@ -128,8 +128,8 @@ fn images_are_the_same_as_on_the_reference() {
 
 #[test]
 fn what_the_kernels_do_not_know_is_named() {
-    let graph = |change: &dyn Fn(&mut Source) -> String| {
-        let mut source = Source::new();
+    let graph = |change: &dyn Fn(&mut UncheckedGraph) -> String| {
+        let mut source = UncheckedGraph::new();
         source.input("x", [1, 4, 4]);
         let weight = Constant::floats([2, 1, 3, 3], vec![0.5; 18]);
         source.constant("w", weight);
@@ -138,16 +138,16 @@ fn what_the_kernels_do_not_know_is_named() {
         source.outputs = vec![change(&mut source)];
         Graph::new(&source).unwrap()
     };
-    let scored = |source: &mut Source, x: &str| {
+    let scored = |source: &mut UncheckedGraph, x: &str| {
         let flat = source.node("Flatten", "flat", &[x], &[]);
         source.node("MatMul", "y", &[&flat, "v"], &[])
     };
-    let refused = |change: &dyn Fn(&mut Source) -> String| Fused::new(&graph(change)).unwrap_err();
-    let elu = |source: &mut Source| {
+    let refused = |change: &dyn Fn(&mut UncheckedGraph) -> String| Fused::new(&graph(change)).unwrap_err();
+    let elu = |source: &mut UncheckedGraph| {
         source.node("Elu", "elu", &["conv"], &[]);
         scored(source, "elu")
     };
-    let swapped = |source: &mut Source| {
+    let swapped = |source: &mut UncheckedGraph| {
         let swap = [("perm", Attribute::Ints(vec![0, 2, 3, 1]))];
         source.node("Transpose", "swap", &["conv"], &swap);
         scored(source, "swap")
@@ -165,8 +165,8 @@ fn what_the_kernels_do_not_know_is_named() {
 }
 
 /// A dense layer of `outputs` neurons on four numbers, and what follows it.
-fn dense_layer(outputs: usize, follow: &dyn Fn(&mut Source) -> String) -> Graph {
-    let mut source = Source::new();
+fn dense_layer(outputs: usize, follow: &dyn Fn(&mut UncheckedGraph) -> String) -> Graph {
+    let mut source = UncheckedGraph::new();
     source.input("x", [4]);
     source.constant("w", Constant::floats([4, outputs], vec![0.5; 4 * outputs]));
     source.constant("row", Constant::floats([3], vec![1.0, 2.0, 4.0]));
@@ -177,7 +177,7 @@ fn dense_layer(outputs: usize, follow: &dyn Fn(&mut Source) -> String) -> Graph 
 
 #[test]
 fn a_number_that_is_spread_over_a_row_is_no_bias() {
-    let add = |source: &mut Source| source.node("Add", "add", &["y", "row"], &[]);
+    let add = |source: &mut UncheckedGraph| source.node("Add", "add", &["y", "row"], &[]);
     let refused = |graph: &Graph| Fused::new(graph).unwrap_err();
     // One number and a row of three are three numbers.
     let spread = dense_layer(1, &add);
@@ -195,7 +195,7 @@ fn a_number_that_is_spread_over_a_row_is_no_bias() {
 
 #[test]
 fn a_graph_that_computes_nothing_is_refused() {
-    let mut source = Source::new();
+    let mut source = UncheckedGraph::new();
     source.outputs = vec![source.input("x", [4])];
     let refused = Fused::new(&Graph::new(&source).unwrap()).unwrap_err();
     assert_eq!(refused, "it computes nothing, and the fused kernels need a dense layer at the end");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tamis_graph::{Attribute, Graph, Node, Source};
+use tamis_graph::{Attribute, Graph, Node, UncheckedGraph};
 
 use crate::fused::Fused;
 use crate::network::Network;
@@ -11,7 +11,7 @@ use crate::network::Network;
 /// A stump for each class: class `k` is given 1 where number `k` of the event is at most 0.5, and 0.25 where not.
 fn classifier(labels: &[i64]) -> Graph {
     let classes = labels.len() as i64;
-    let mut source = Source::new();
+    let mut source = UncheckedGraph::new();
     source.input("x", [labels.len()]);
     source.opsets.insert("ai.onnx.ml".into(), 3);
     let each = |of: &dyn Fn(i64) -> [i64; 3]| Attribute::Ints((0..classes).flat_map(of).collect());

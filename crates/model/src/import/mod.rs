@@ -12,7 +12,7 @@ mod golden;
 
 use sha2::{Digest, Sha256};
 use tamis_event::Schema;
-use tamis_graph::{Graph, Source};
+use tamis_graph::{Graph, UncheckedGraph};
 use toml::{Table, Value};
 
 pub(crate) use self::fields::means;
@@ -121,7 +121,7 @@ impl Import<'_> {
             return Err(ImportError::File { message });
         }
         let unreadable = "is no ONNX file; export the model as one (PyTorch: torch.onnx.export)";
-        let mut source = Source::from_onnx(self.file).map_err(|refusal| {
+        let mut source = UncheckedGraph::from_onnx(self.file).map_err(|refusal| {
             match refusal.place == tamis_graph::ONNX_FILE {
                 true => ImportError::File { message: format!("{unreadable}: {}", refusal.reason) },
                 false => ImportError::Graph(refusal),
