@@ -4,6 +4,7 @@
 //! and its files must hold what that says, to the event. Of a run that was killed everything must be there that the ledger called stored.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -64,8 +65,10 @@ struct SaidOfStream {
     last: Option<Last>,
     /// Most that was ever called stored.
     stored: u64,
-    /// Events by segment, where all of them are stored.
+    /// Events in all lines, and by segment and stretch of segments, where all of them are stored.
+    events: u64,
     segments: BTreeMap<Place, u64>,
+    stretches: Vec<(RangeInclusive<Place>, u64)>,
 }
 
 #[derive(Debug)]
@@ -95,12 +98,20 @@ impl Said {
                 last = Some(line);
                 continue;
             }
-            let place = (number_at(&line["run"]), number_at(&line["segment"]));
+            let is_one = line["from"].is_null();
+            let (from, to) = if is_one { (&line, &line) } else { (&line["from"], &line["to"]) };
+            let (from, to) = (place_at(from), place_at(to));
             for stream in items(&line["streams"]).chain(items(&line["storage"])) {
                 let of = said.streams.entry(word_at(&stream["name"])).or_default();
                 of.stored = of.stored.max(number_at(&stream["stored"]));
-                if stream["end"].as_u64().is_some_and(|end| end <= number_at(&stream["stored"])) {
-                    *of.segments.entry(place).or_default() += number_at(&stream["events"]);
+                let events = number_at(&stream["events"]);
+                of.events += events;
+                if stream["end"].as_u64().is_none_or(|end| end > number_at(&stream["stored"])) {
+                    continue;
+                }
+                match is_one {
+                    true => *of.segments.entry(from).or_default() += events,
+                    false => of.stretches.push((from..=to, events)),
                 }
             }
             for key in SUMMED {
@@ -118,8 +129,19 @@ impl Said {
                 }
                 for stream in items(&last["streams"]) {
                     let files = items(&stream["files"]).map(file_name_of).collect();
-                    let (events, bytes) = (number_at(&stream["events"]), number_at(&stream["bytes"]));
-                    let of = said.streams.entry(word_at(&stream["name"])).or_default();
+                    let [events, failed, bytes] =
+                        ["events", "failed", "bytes"].map(|key| number_at(&stream[key]));
+                    let name = word_at(&stream["name"]);
+                    let of = said.streams.entry(name.clone()).or_default();
+                    if of.events != events + failed {
+                        let given = of.events;
+                        run.damage(|| {
+                            format!(
+                                "stream {name}: the segments have {given}, the run has {}",
+                                events + failed
+                            )
+                        });
+                    }
                     of.last = Some(Last { events, bytes, files });
                 }
             }
@@ -224,13 +246,38 @@ fn count(stream: &str, said: &SaidOfStream, files: &[PathBuf], run: &mut Verific
         }
         _ => {}
     }
-    for (place, &stored) in &said.segments {
-        let there = found.get(place).copied().unwrap_or(0);
-        // A segment of a killed run may have more: its next line was not due yet.
-        if there < stored || (said.last.is_some() && there > stored) {
-            let (number, segment) = place;
+    by_segment(stream, said, &found, run);
+}
+
+/// Compares the segments of a stream with what was said of them.
+fn by_segment(stream: &str, said: &SaidOfStream, found: &BTreeMap<Place, u64>, run: &mut Verification) {
+    // A segment may have more than its lines say: in a killed run its next line was not due yet, and some may be in the line of a stretch.
+    let may_have_more = said.last.is_none() || !said.stretches.is_empty();
+    for (&(number, segment), &stored) in &said.segments {
+        let there = found.get(&(number, segment)).copied().unwrap_or(0);
+        if there < stored || (there > stored && !may_have_more) {
             run.damage(|| {
                 format!("stream {stream}, run {number}, segment {segment}: {there} events are there, the ledger has {stored}")
+            });
+        }
+    }
+    let mut sums = vec![0];
+    sums.extend(found.values().scan(0, |sum, events| {
+        *sum += events;
+        Some(*sum)
+    }));
+    let places: Vec<Place> = found.keys().copied().collect();
+    for (stretch, stored) in &said.stretches {
+        let (from, to) = (stretch.start(), stretch.end());
+        let first = places.partition_point(|place| place < from);
+        let end = places.partition_point(|place| place <= to);
+        let there = sums[end].saturating_sub(sums[first]);
+        if there < *stored {
+            run.damage(|| {
+                format!(
+                    "stream {stream}, run {}, segment {} to run {}, segment {}: {there} events are there, the ledger has {stored}",
+                    from.0, from.1, to.0, to.1
+                )
             });
         }
     }
@@ -259,6 +306,10 @@ fn others(folder: &Path, name: &str, said: &Said, known: &[(PathBuf, Verificatio
 
 fn items(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
+}
+
+fn place_at(value: &Value) -> Place {
+    (number_at(&value["run"]), number_at(&value["segment"]))
 }
 
 fn number_at(value: &Value) -> u64 {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   {"run":1,"segment":3,"ledger":{..},"lines":[..],"streams":[{"name":"physics","events":12,"end":340,"stored":352,"durable":300}]}
+//!   {"from":{"run":1,"segment":4},"to":{"run":2,"segment":7},"segments":50,"ledger":{..},"lines":[..],"streams":[..]}    where there is little room
 //!   {"storage":[{"name":"physics","stored":400,"durable":400}, ..]}                  now and then, when more has become durable
 //!   {"final":true, ..the report.. }
 //! ```
@@ -11,9 +12,13 @@
 //!   segment is durable when `durable` has reached its `end`.
 //! * I2: only what storage lost is in a line without being stored: it is written when the run ends, and says so.
 //! * I3: a segment of which frames come when its books were closed already, because others had begun, gets a further line; lines of one run and segment add up.
+//! * I4: the file has room for 1 MiB and a sixteenth of the bytes that arrived, and a line is begun only where there is room; only the end of the
+//!   run does not ask. What is due meanwhile is added up and shares a line. All lines together are the report, always.
+//! * I5: a line names those lines of the menu that counted something, and those streams that were given something.
 //!
-//! Lines are in the order in which segments were stored. At most [`WAITING_MAX`] wait; beyond that the oldest is written as it is, and its `stored`
-//! says that it is ahead.
+//! Lines are in the order in which segments were stored. At most [`WAITING_MAX`] books wait for storage; beyond that each two neighbours become one.
+
+mod books;
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -21,16 +26,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use tamis_ledger::LineTally;
 use tamis_menu::CompiledMenu;
 use tamis_part::LogFile;
 use tamis_pipeline::SegmentBooks;
 use tamis_store::{Claim, LEDGER, StreamProgress};
 
-use crate::{DOCUMENT_VERSION, Exit, Ledger, Report};
+use self::books::Books;
+use crate::{DOCUMENT_VERSION, Exit, Report};
 
-/// Segments that wait until they are stored.
+/// Books that wait until they are stored.
 const WAITING_MAX: usize = 4096;
+/// Room of the file in bytes: so many, and a share of those that arrived.
+const ROOM_MIN: u64 = 1 << 20;
+const ROOM_SHARE: u64 = 16;
 /// How often it is told what has become durable, at most.
 const STORAGE_EVERY: Duration = Duration::from_secs(1);
 
@@ -41,7 +49,12 @@ pub(crate) struct Journal {
     file: LogFile,
     menu: Arc<CompiledMenu>,
     streams: Vec<(String, Arc<StreamProgress>)>,
-    waiting: VecDeque<SegmentBooks>,
+    waiting: VecDeque<Books>,
+    /// Books that are stored and have no line yet.
+    due: Option<Books>,
+    /// Bytes that arrived, and those of the file.
+    received: u64,
+    written: u64,
     /// What was stored of each stream when the waiting ones were looked at last.
     looked: Vec<u64>,
     /// What was told of each stream, and when.
@@ -62,36 +75,6 @@ impl Stored {
         let durable = progress.durable();
         Self { stored: progress.stored().max(durable), durable }
     }
-}
-
-#[derive(Serialize)]
-struct SegmentLine<'a> {
-    tamis: &'static str,
-    schema: u32,
-    run: u32,
-    segment: u32,
-    ledger: Ledger,
-    lines: Vec<LineBooks<'a>>,
-    /// Those that the segment gave something to.
-    streams: Vec<StreamBooks<'a>>,
-}
-
-#[derive(Serialize)]
-struct LineBooks<'a> {
-    name: &'a str,
-    #[serde(flatten)]
-    counts: LineTally,
-}
-
-#[derive(Serialize)]
-struct StreamBooks<'a> {
-    name: &'a str,
-    /// Events of the segment.
-    events: u64,
-    /// Events of the stream up to the last of these.
-    end: u64,
-    #[serde(flatten)]
-    storage: Stored,
 }
 
 #[derive(Serialize)]
@@ -125,43 +108,43 @@ impl Journal {
         streams: Vec<(String, Arc<StreamProgress>)>,
     ) -> Self {
         let path = folder.join(format!("{}{LEDGER}", claim.name));
-        let (looked, told) =
-            (vec![0; streams.len()], (vec![Stored::default(); streams.len()], Instant::now()));
-        let (file, waiting) = (claim.ledger, VecDeque::new());
-        Self { path, file, menu, streams, waiting, looked, told, error: None }
+        let looked = vec![0; streams.len()];
+        let told = (vec![Stored::default(); streams.len()], Instant::now());
+        Self {
+            path,
+            file: claim.ledger,
+            menu,
+            streams,
+            waiting: VecDeque::new(),
+            due: None,
+            received: 0,
+            written: 0,
+            looked,
+            told,
+            error: None,
+        }
     }
 
     /// Takes in the books of a segment that has ended, and writes what is due. To be called now and then, with or without books.
     pub(crate) fn news(&mut self, books: Option<SegmentBooks>) {
-        let stored: Vec<u64> = self.streams.iter().map(|(_, progress)| progress.stored()).collect();
-        if stored != self.looked {
-            let all = std::mem::take(&mut self.waiting);
-            let (due, waiting) = all.into_iter().partition(|books| is_stored(books, &stored));
-            self.waiting = waiting;
-            let due: VecDeque<SegmentBooks> = due;
-            due.iter().for_each(|books| self.segment(books));
-            self.looked.clone_from(&stored);
-        }
-        match books {
-            Some(books) if is_stored(&books, &stored) => self.segment(&books),
-            Some(books) => self.waiting.push_back(books),
-            None => {}
-        }
-        if self.waiting.len() > WAITING_MAX
-            && let Some(books) = self.waiting.pop_front()
-        {
-            self.segment(&books);
-        }
-        if self.told.1.elapsed() >= STORAGE_EVERY {
+        if self.told.1.elapsed() >= STORAGE_EVERY && self.has_room() {
             self.storage();
         }
+        self.look();
+        if let Some(books) = books.map(Books::from) {
+            self.received += books.received_bytes();
+            if books.are_stored(&self.looked) {
+                self.add(books);
+            } else {
+                self.wait(books);
+            }
+        }
+        self.write_if_room();
     }
 
     /// Appends what is left and the final line, makes the file durable and gives the report back, with a problem more if that failed.
     pub(crate) fn finish(mut self, mut report: Report) -> Report {
-        let waiting = std::mem::take(&mut self.waiting);
-        waiting.iter().for_each(|books| self.segment(books));
-        self.storage();
+        self.close();
         self.append(&FinalLine { r#final: true, report: &report });
         if self.error.is_none() {
             self.error = self.file.finish().err();
@@ -173,21 +156,69 @@ impl Journal {
         report
     }
 
-    /// Appends the books of one segment.
-    fn segment(&mut self, books: &SegmentBooks) {
-        let (menu, streams) = (self.menu.clone(), self.streams.clone());
-        let names = menu.lines().iter().map(|line| line.name.as_str());
-        let lines = names.zip(&books.tally.lines).map(|(name, &counts)| LineBooks { name, counts }).collect();
-        let (run, segment, ledger) = (books.run, books.segment, Ledger::new(&books.tally, &menu, None));
-        let shares = streams.iter().zip(&books.streams).filter(|(_, share)| share.events > 0);
-        let streams = shares.map(|((name, progress), share)| StreamBooks {
-            name,
-            events: share.events,
-            end: share.end,
-            storage: Stored::of(progress),
-        });
-        let (tamis, schema, streams) = (env!("CARGO_PKG_VERSION"), DOCUMENT_VERSION, streams.collect());
-        self.append(&SegmentLine { tamis, schema, run, segment, ledger, lines, streams });
+    /// Appends everything but the final line.
+    fn close(&mut self) {
+        self.look();
+        self.write();
+        // What storage lost stays apart.
+        let lost = std::mem::take(&mut self.waiting);
+        lost.into_iter().for_each(|books| self.add(books));
+        self.write();
+        self.storage();
+    }
+
+    /// Looks which of the books that wait are stored by now.
+    fn look(&mut self) {
+        let stored: Vec<u64> = self.streams.iter().map(|(_, progress)| progress.stored()).collect();
+        if stored != self.looked {
+            let all = std::mem::take(&mut self.waiting);
+            let (due, waiting): (VecDeque<_>, _) =
+                all.into_iter().partition(|books| books.are_stored(&stored));
+            self.waiting = waiting;
+            self.looked = stored;
+            due.into_iter().for_each(|books| self.add(books));
+        }
+    }
+
+    /// Lets books wait until they are stored. If too many do, they wait in pairs: the older ones of a long wait have few lines, but no line is ahead
+    /// of its storage.
+    fn wait(&mut self, books: Books) {
+        self.waiting.push_back(books);
+        if self.waiting.len() > WAITING_MAX {
+            let mut singles = std::mem::take(&mut self.waiting).into_iter();
+            while let Some(mut books) = singles.next() {
+                singles.next().iter().for_each(|next| books.add(next));
+                self.waiting.push_back(books);
+            }
+        }
+    }
+
+    /// Adds books to what is due.
+    fn add(&mut self, books: Books) {
+        match &mut self.due {
+            Some(due) => due.add(&books),
+            None => self.due = Some(books),
+        }
+        self.write_if_room();
+    }
+
+    fn has_room(&self) -> bool {
+        self.written < ROOM_MIN + self.received / ROOM_SHARE
+    }
+
+    fn write_if_room(&mut self) {
+        if self.has_room() {
+            self.write();
+        }
+    }
+
+    /// Appends what is due.
+    fn write(&mut self) {
+        let Some(due) = self.due.take() else { return };
+        let menu = self.menu.clone();
+        let streams = self.streams.clone();
+        let storage = streams.iter().map(|(name, progress)| (name.as_str(), Stored::of(progress)));
+        self.append(&due.line(&menu, storage));
     }
 
     /// Appends how far storage is, if more is durable than was told.
@@ -208,14 +239,10 @@ impl Journal {
         if self.error.is_none() {
             let mut text = serde_json::to_vec(line).expect("plain data serialises");
             text.push(b'\n');
+            self.written += text.len() as u64;
             self.error = self.file.append(&text).err();
         }
     }
-}
-
-/// Is all stored that a segment gave to the streams?
-fn is_stored(books: &SegmentBooks, stored: &[u64]) -> bool {
-    books.streams.iter().zip(stored).all(|(share, &stored)| share.events == 0 || stored >= share.end)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::problems::{LostDevice, device_losses, problems};
 use crate::{Exit, Settings};
 
 /// Version of the JSON documents. It changes when a key changes its meaning or goes away.
-pub const DOCUMENT_VERSION: u32 = 4;
+pub const DOCUMENT_VERSION: u32 = 5;
 
 /// A pace is held if no frame is later than this, or than this share of the run.
 const LAG_MIN_NS: u64 = 20_000_000;

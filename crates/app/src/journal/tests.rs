@@ -8,8 +8,19 @@ use tamis_store::{Durable, McapSink, Provenance, StreamPlan};
 use super::*;
 
 const SCHEMA: &str = "name = \"t\"\n[[field]]\nname = \"a\"\ndtype = \"u8\"\n";
-const MENU: &str =
-    "name = \"m\"\n[[stream]]\nname = \"s\"\n[[line]]\nname = \"l\"\nwhen = \"a > 0\"\nstreams = [\"s\"]\n";
+const MENU: &str = r#"
+name = "m"
+[[stream]]
+name = "s"
+[[line]]
+name = "some"
+when = "a > 0"
+streams = ["s"]
+[[line]]
+name = "none"
+when = "a > 300"
+streams = ["s"]
+"#;
 
 struct Desk {
     folder: tempfile::TempDir,
@@ -62,8 +73,11 @@ impl Desk {
     }
 }
 
+/// Books of a segment that received 100 bytes.
 fn books(segment: u32, events: u64, end: u64) -> SegmentBooks {
-    let tally = Tally { received: events, accepted: events, ..Tally::new(1, 1) };
+    let mut tally = Tally { received: events, accepted: events, ..Tally::new(2, 1) };
+    tally.lines[0].passed = events;
+    tally.frames.bytes = 100;
     SegmentBooks { run: 1, segment, tally, streams: vec![Share { events, end }, Share::default()] }
 }
 
@@ -98,13 +112,69 @@ fn a_segment_has_its_line_when_it_is_stored() {
 }
 
 #[test]
-fn what_waits_is_bounded_and_says_that_it_is_ahead() {
+fn what_waits_is_bounded_and_never_ahead() {
+    let mut desk = Desk::new("every=1ms".parse().unwrap());
+    desk.tick(0);
+    let events = 3 * WAITING_MAX as u64;
+    for segment in 0..events {
+        desk.journal.news(Some(books(segment as u32, 1, segment + 1)));
+        assert!(desk.journal.waiting.len() <= WAITING_MAX && desk.lines().is_empty());
+    }
+    desk.store(events);
+    desk.tick(2_000_000);
+    desk.journal.close();
+    let mut lines = desk.lines();
+    lines.retain(|line| line["storage"].is_null());
+    assert!(lines.len() > WAITING_MAX / 4, "{}", lines.len());
+    let mut next = 0;
+    for line in &lines {
+        let (from, to) = if line["from"].is_null() { (line, line) } else { (&line["from"], &line["to"]) };
+        let count = line["segments"].as_u64().unwrap_or(1);
+        let share = &line["streams"][0];
+        let expected = (next, next + count - 1, count, next + count, true);
+        let number = |value: &Value| value.as_u64().unwrap();
+        let found = (
+            number(&from["segment"]),
+            number(&to["segment"]),
+            number(&share["events"]),
+            number(&share["end"]),
+        );
+        let is_stored = number(&share["stored"]) >= number(&share["end"]);
+        assert_eq!((found.0, found.1, found.2, found.3, is_stored), expected, "{line}");
+        next += count;
+    }
+    assert_eq!(next, events);
+}
+
+#[test]
+fn the_file_has_room_for_a_share_of_what_arrived_and_all_lines_together_are_the_run() {
     let mut desk = Desk::new(Durable::Never);
-    desk.store(1);
-    (0..WAITING_MAX as u32)
-        .for_each(|segment| desk.journal.news(Some(books(segment, 1, u64::from(segment) + 1))));
-    assert!(desk.lines().is_empty());
-    desk.journal.news(Some(books(9999, 1, 5000)));
+    let segments: u32 = 20_000;
+    // Every tenth segment gives an event, which is never stored.
+    for segment in 0..segments {
+        let events = u64::from(segment % 10 == 9);
+        desk.journal.news(Some(books(segment, events, u64::from(segment) / 10 + 1)));
+    }
+    let room = ROOM_MIN + u64::from(segments) * 100 / ROOM_SHARE;
+    let size = desk.journal.written;
+    assert!((room..room + 2000).contains(&size), "{size} bytes, room for {room}");
     let lines = desk.lines();
-    assert_eq!((segments(&lines), &lines[0]["streams"][0]["stored"]), (vec![0], &0.into()));
+    assert!(lines.iter().all(|line| line["streams"] == Value::Array(vec![])), "nothing is stored");
+    assert_eq!((&lines[0]["segment"], &lines[0]["lines"]), (&0.into(), &Value::Array(vec![])));
+    let last = lines.last().unwrap();
+    assert!(last["segments"].as_u64().unwrap() > 50 && last["segment"].is_null(), "{last}");
+    desk.journal.close();
+    let lines = desk.lines();
+    let sum = |of: &dyn Fn(&Value) -> Option<u64>| lines.iter().filter_map(of).sum::<u64>();
+    assert_eq!(sum(&|line| Some(line["segments"].as_u64().unwrap_or(1))), u64::from(segments));
+    assert_eq!(sum(&|line| line["ledger"]["frames"]["bytes"].as_u64()), u64::from(segments) * 100);
+    assert_eq!(sum(&|line| line["ledger"]["accepted"].as_u64()), u64::from(segments) / 10);
+    // What is not stored is apart, and says so.
+    let (lost, stored) = lines.split_last().unwrap();
+    assert!(stored.iter().all(|line| line["streams"] == Value::Array(vec![])));
+    let share = serde_json::json!([{"name": "s", "events": 2000, "end": 2000, "stored": 0, "durable": 0}]);
+    assert_eq!(
+        (&lost["streams"], &lost["lines"]),
+        (&share, &serde_json::json!([{"name": "some", "passed": 2000, "kept": 0}]))
+    );
 }

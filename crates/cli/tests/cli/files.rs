@@ -3,6 +3,7 @@
 use std::fs;
 
 use serde_json::{Value, json};
+use tamis_event::FrameMeta;
 
 use crate::support::{Frames, Lab, MODEL_MENU, Ran};
 
@@ -160,4 +161,51 @@ fn a_complete_run_is_good_and_anything_that_is_missing_is_named() {
             "{what}: {code} {err}"
         );
     }
+}
+
+#[test]
+fn many_small_segments_share_lines_and_what_is_missing_is_still_found() {
+    let (lab, mut frames, segments) = (Lab::new(), Frames::new(), 4000);
+    for segment in 0..segments {
+        let meta = FrameMeta { run: 1, segment, first_event_id: segment.into(), ..FrameMeta::default() };
+        frames.push_of(meta, &[if segment % 2 == 0 { 200.0 } else { 1.0 }]);
+    }
+    let received = frames.bytes.len() as u64;
+    lab.write("in.tmf", frames.bytes);
+    let (code, document) = lab.replay("in.tmf", "--durable never");
+    let ledger = lab.path("out/in.ledger.jsonl");
+    let text = fs::read_to_string(&ledger).unwrap();
+    let room = (1 << 20) + received / 16;
+    assert!((room..room + 10_000).contains(&(text.len() as u64)), "{} bytes, room for {room}", text.len());
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let (last, lines) = lines.split_last().unwrap();
+    let sum = |of: &dyn Fn(&Value) -> &Value| lines.iter().filter_map(|line| of(line).as_u64()).sum::<u64>();
+    let found = (
+        sum(&|line| &line["ledger"]["received"]),
+        sum(&|line| &line["ledger"]["accepted"]),
+        sum(&|line| &line["ledger"]["rejected"]),
+        sum(&|line| &line["ledger"]["frames"]["bytes"]),
+        sum(&|line| &line["lines"][0]["kept"]),
+        sum(&|line| &line["streams"][0]["events"]),
+    );
+    assert_eq!((code, found), (0, (4000, 2000, 2000, received, 2000, 2000)));
+    assert_eq!(last["ledger"], document["ledger"]);
+    let alone = lines.iter().filter(|line| line["segment"].is_u64()).count() as u64;
+    assert_eq!(alone + sum(&|line| &line["segments"]), u64::from(segments), "no segment counts twice");
+    assert!(alone > 1000, "{alone}");
+
+    let verify = || lab.tamis("verify out/in.ledger.jsonl");
+    assert_eq!(verify().code, Some(0), "{:?}", verify());
+    // One event more in a line that several segments share: not in the files, and not in the run.
+    let shared =
+        text.lines().rfind(|line| line.contains("\"from\":{") && line.contains("\"streams\":[{")).unwrap();
+    let events = |n: u64| format!("\"streams\":[{{\"name\":\"physics\",\"events\":{n},");
+    let n = serde_json::from_str::<Value>(shared).unwrap()["streams"][0]["events"].as_u64().unwrap();
+    fs::write(&ledger, text.replace(shared, &shared.replace(&events(n), &events(n + 1)))).unwrap();
+    let ran = verify();
+    let told = [
+        "the segments have 2001, the run has 2000",
+        &format!("{n} events are there, the ledger has {}", n + 1),
+    ];
+    assert!(ran.code == Some(76) && told.iter().all(|told| ran.err.contains(told)), "{ran:?}");
 }

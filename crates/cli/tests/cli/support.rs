@@ -203,8 +203,12 @@ impl Frames {
 
     /// Appends a frame with one event per value of `x`, ids from `first`, and says where it begins.
     pub fn push(&mut self, first: u64, values: &[f32]) -> usize {
+        self.push_of(FrameMeta { run: 1, first_event_id: first, ..FrameMeta::default() }, values)
+    }
+
+    /// The same with everything that a header says.
+    pub fn push_of(&mut self, meta: FrameMeta, values: &[f32]) -> usize {
         let at = self.bytes.len();
-        let meta = FrameMeta { run: 1, first_event_id: first, ..FrameMeta::default() };
         let payload: Vec<u8> = values.iter().flat_map(|x| [&x.to_le_bytes()[..], &[0; 2]].concat()).collect();
         encode_events(&self.schema, meta, &payload, &mut self.bytes);
         at

@@ -1,0 +1,124 @@
+//! The books that a line of the ledger file has: those of one segment, or of several.
+
+use serde::Serialize;
+use tamis_ledger::{LineTally, Tally};
+use tamis_menu::CompiledMenu;
+use tamis_pipeline::{SegmentBooks, Share};
+
+use super::Stored;
+use crate::{DOCUMENT_VERSION, Ledger};
+
+/// A segment and the run that it is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+struct Place {
+    run: u32,
+    segment: u32,
+}
+
+/// Books of segments that were stored one after the other, added up.
+#[derive(Debug)]
+pub(super) struct Books {
+    /// The lowest and the highest of the segments.
+    from: Place,
+    to: Place,
+    /// How many books were added.
+    count: u64,
+    tally: Tally,
+    streams: Vec<Share>,
+}
+
+impl From<SegmentBooks> for Books {
+    fn from(SegmentBooks { run, segment, tally, streams }: SegmentBooks) -> Self {
+        let place = Place { run, segment };
+        Self { from: place, to: place, count: 1, tally, streams }
+    }
+}
+
+impl Books {
+    /// Adds the books of other segments.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.from = self.from.min(other.from);
+        self.to = self.to.max(other.to);
+        self.count += other.count;
+        self.tally.merge(&other.tally);
+        for (own, other) in self.streams.iter_mut().zip(&other.streams) {
+            *own = Share { events: own.events + other.events, end: own.end.max(other.end) };
+        }
+    }
+
+    /// Bytes that arrived.
+    pub(super) fn received_bytes(&self) -> u64 {
+        self.tally.frames.bytes
+    }
+
+    /// Is everything stored that the segments gave to the streams?
+    pub(super) fn are_stored(&self, stored: &[u64]) -> bool {
+        self.streams.iter().zip(stored).all(|(share, &stored)| share.events == 0 || stored >= share.end)
+    }
+
+    /// The line of these books; `storage` says how far each stream is stored.
+    pub(super) fn line<'a>(
+        &self,
+        menu: &'a CompiledMenu,
+        storage: impl Iterator<Item = (&'a str, Stored)>,
+    ) -> BooksLine<'a> {
+        let names = menu.lines().iter().map(|line| line.name.as_str());
+        let lines = names.zip(&self.tally.lines).map(|(name, &counts)| LineBooks { name, counts });
+        let shares = self.streams.iter().zip(storage).map(|(share, (name, storage))| {
+            let &Share { events, end } = share;
+            StreamBooks { name, events, end, storage }
+        });
+        let whose = if self.from == self.to {
+            Whose::One(self.from)
+        } else {
+            Whose::Several { from: self.from, to: self.to, segments: self.count }
+        };
+        BooksLine {
+            tamis: env!("CARGO_PKG_VERSION"),
+            schema: DOCUMENT_VERSION,
+            whose,
+            ledger: Ledger::new(&self.tally, menu, None),
+            lines: lines.filter(|line| line.counts != LineTally::default()).collect(),
+            streams: shares.filter(|share| share.events > 0).collect(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct BooksLine<'a> {
+    tamis: &'static str,
+    schema: u32,
+    #[serde(flatten)]
+    whose: Whose,
+    ledger: Ledger,
+    /// Those that counted something.
+    lines: Vec<LineBooks<'a>>,
+    /// Those that were given something.
+    streams: Vec<StreamBooks<'a>>,
+}
+
+/// Whose books a line has.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Whose {
+    One(Place),
+    Several { from: Place, to: Place, segments: u64 },
+}
+
+#[derive(Serialize)]
+struct LineBooks<'a> {
+    name: &'a str,
+    #[serde(flatten)]
+    counts: LineTally,
+}
+
+#[derive(Serialize)]
+struct StreamBooks<'a> {
+    name: &'a str,
+    /// Events of the segments.
+    events: u64,
+    /// Events of the stream up to the last of these.
+    end: u64,
+    #[serde(flatten)]
+    storage: Stored,
+}
