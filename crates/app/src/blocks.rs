@@ -1,10 +1,12 @@
-//! A recording in blocks, as the pipeline makes them, outside a run.
+//! A recording in blocks, as the pipeline makes them, outside a run: the same events, each once (section 3.1 of `SPEC.md`).
 
+use std::collections::VecDeque;
 use std::path::Path;
 
-use tamis_event::{Block, Schema, Span};
-use tamis_ledger::{Cause, Corrupt, Counts};
-use tamis_pipeline::Limits;
+use bytes::Bytes;
+use tamis_event::{Block, FrameHeader, Schema, Span, flags};
+use tamis_ledger::{Corrupt, Counts, Cause};
+use tamis_pipeline::{FrameIds, IdBook, Limits};
 
 use crate::exit::OrFail;
 use crate::frames::{Frame, Frames};
@@ -13,7 +15,7 @@ use crate::{Exit, Failure};
 /// How far a recording was read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SoFar {
-    /// Good events.
+    /// Good events that did not come before.
     pub events: u64,
     /// Bytes of the stream.
     pub bytes: u64,
@@ -24,16 +26,19 @@ pub struct SoFar {
 /// Events per block.
 pub(crate) const BATCH: usize = 4096;
 
-/// The good events of a recording, in order, and what was lost.
+/// The good events of a recording that did not come before, in order, and what was lost.
 #[derive(Debug)]
 pub(crate) struct Blocks {
     frames: Frames,
     batch: usize,
+    ids: IdBook,
     /// What did not go into the last block any more.
-    waiting: Option<Waiting>,
+    waiting: VecDeque<Waiting>,
     pub(crate) so_far: SoFar,
-    /// Lost frames and stretches of bytes.
+    /// Lost frames and stretches of bytes; under [`Corrupt::Dup`] the events that came before.
     pub(crate) corrupt: Counts<Corrupt>,
+    /// Events whose ids are not remembered any more.
+    forgotten: u64,
 }
 
 #[derive(Debug)]
@@ -47,7 +52,8 @@ impl Blocks {
     pub(crate) fn new(frames: Frames) -> Result<Self, Failure> {
         let batch = Limits::new(1, BATCH, frames.schema().record_len()).or_fail(Exit::Settings)?.batch();
         let so_far = SoFar { total: frames.total, ..SoFar::default() };
-        Ok(Self { frames, batch, waiting: None, so_far, corrupt: Counts::default() })
+        let (ids, waiting, corrupt) = (IdBook::default(), VecDeque::new(), Counts::default());
+        Ok(Self { frames, batch, ids, waiting, so_far, corrupt, forgotten: 0 })
     }
 
     pub(crate) fn schema(&self) -> &Schema {
@@ -72,11 +78,13 @@ impl Blocks {
             if block.is_empty() {
                 block.reset(run, segment);
             } else if (block.run(), block.segment()) != (run, segment) {
-                self.waiting = Some(Waiting { run, segment, span });
+                self.waiting.push_front(Waiting { run, segment, span });
                 break;
             }
             let (first, rest) = cut(span, self.batch - block.len(), block.stride());
-            self.waiting = rest.map(|span| Waiting { run, segment, span });
+            if let Some(span) = rest {
+                self.waiting.push_front(Waiting { run, segment, span });
+            }
             block.push(first);
         }
         self.so_far.events += block.len() as u64;
@@ -92,29 +100,57 @@ impl Blocks {
         Failure::new(Exit::Input, format!("{}: {why}", path.display()))
     }
 
-    /// What waits, or the next good frame.
+    /// What is missing of the recording, one sentence each.
+    pub(crate) fn problems(&self) -> Vec<String> {
+        let forgotten = (self.forgotten > 0).then(|| {
+            format!(
+                "of {} events the ids are no longer known: if they came again, they are counted again",
+                self.forgotten
+            )
+        });
+        lost(&self.corrupt).into_iter().chain(forgotten).collect()
+    }
+
+    /// What waits, or the events of the next good frame that did not come before.
     fn next_span(&mut self) -> Result<Option<Waiting>, Failure> {
-        if let Some(waiting) = self.waiting.take() {
-            return Ok(Some(waiting));
-        }
-        while let Some(frame) = self.frames.next()? {
+        loop {
+            if let Some(waiting) = self.waiting.pop_front() {
+                return Ok(Some(waiting));
+            }
+            let Some(frame) = self.frames.next()? else { return Ok(None) };
             self.so_far.bytes += frame.bytes() as u64;
             match frame {
-                Frame::Events { header, payload, .. } => {
-                    let span = Span {
-                        source: header.source_id,
-                        first_id: header.first_event_id,
-                        time_ns: header.time_ns,
-                        events: header.n_events as usize,
-                        bytes: payload,
-                    };
-                    return Ok(Some(Waiting { run: header.run, segment: header.segment, span }));
-                }
+                Frame::Events { header, payload, .. } => self.admit(&header, &payload),
                 Frame::Lost { cause, .. } => self.corrupt.add(cause, 1),
                 Frame::Other { .. } => {}
             }
         }
-        Ok(None)
+    }
+
+    /// Lets the events of a good frame wait that did not come before.
+    fn admit(&mut self, header: &FrameHeader, payload: &Bytes) {
+        let stride = self.schema().record_len();
+        let admitted = self.ids.admit(FrameIds {
+            source: header.source_id,
+            run: header.run,
+            segment: header.segment,
+            first: header.first_event_id,
+            events: header.n_events,
+            sparse: header.flags & flags::SPARSE_IDS != 0,
+        });
+        self.corrupt.add(Corrupt::Dup, admitted.repeated.into());
+        self.forgotten += admitted.forgotten;
+        for &(from, to) in admitted.fresh {
+            let (from, to) = (from as usize, to as usize);
+            let span = Span {
+                source: header.source_id,
+                first_id: header.first_event_id + from as u64,
+                time_ns: header.time_ns,
+                events: to - from,
+                bytes: payload.slice(from * stride..to * stride),
+            };
+            self.waiting.push_back(Waiting { run: header.run, segment: header.segment, span });
+        }
     }
 }
 
@@ -135,9 +171,16 @@ pub(crate) fn causes<K: Cause>(counts: &Counts<K>) -> String {
     occurred.map(|(cause, n)| format!("{n} {}", cause.name())).collect::<Vec<_>>().join(", ")
 }
 
-/// What to say of lost frames; `None` if there are none.
+/// What to say of lost frames and of events that came before; `None` if there are none.
 pub(crate) fn lost(corrupt: &Counts<Corrupt>) -> Option<String> {
-    let lost = corrupt.total();
-    (lost > 0)
-        .then(|| format!("{lost} damaged frames or stretches of bytes have no events: {}", causes(corrupt)))
+    let repeated = corrupt.get(Corrupt::Dup);
+    let mut damaged = Counts::default();
+    corrupt.iter().filter(|&(cause, _)| cause != Corrupt::Dup).for_each(|(cause, n)| damaged.add(cause, n));
+    let damage = (damaged.total() > 0).then(|| {
+        let (frames, causes) = (damaged.total(), causes(&damaged));
+        format!("{frames} damaged frames or stretches of bytes have no events: {causes}")
+    });
+    let repeated = (repeated > 0).then(|| format!("{repeated} events came before and are left out"));
+    let all: Vec<String> = damage.into_iter().chain(repeated).collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }

@@ -17,7 +17,7 @@ use tamis_ledger::{Corrupt, Counts};
 use tamis_model::{Bundle, Calibration, Engine, Model, Tolerance};
 use tamis_port::Classifier;
 
-use crate::blocks::{self, Blocks, SoFar};
+use crate::blocks::{Blocks, SoFar};
 use crate::exit::OrFail;
 use crate::frames::Frames;
 use crate::models::load_bundle;
@@ -65,7 +65,7 @@ pub struct Calibrated {
     pub calibration: Calibration,
     /// Each engine of fewer bits against flex.
     pub engines: Vec<EngineLoss>,
-    /// Lost frames and stretches of bytes, by cause.
+    /// Lost frames and stretches of bytes by cause, and under `dup` the events that came before.
     pub corrupt: Counts<Corrupt>,
     /// What went wrong, one sentence each.
     pub problems: Vec<String>,
@@ -146,7 +146,7 @@ pub fn calibrate(settings: &CalibrateSettings, progress: impl FnMut(SoFar)) -> R
     for engine in Engine::REDUCED.into_iter().filter(|&engine| section.tolerance.of(engine).is_some()) {
         bundle.bind(blocks.schema(), engine).or_fail(Exit::Internal)?;
     }
-    let problems: Vec<String> = blocks::lost(&blocks.corrupt).into_iter().collect();
+    let problems = blocks.problems();
     let exit = if problems.is_empty() { Exit::Done } else { Exit::Losses };
     Ok(Calibrated {
         bundle: settings.out.clone(),

@@ -21,7 +21,7 @@ use tamis_menu::{CompiledMenu, Decider};
 use tamis_model::Engine;
 use tamis_pipeline::Scorer;
 
-use crate::blocks::{self, Blocks, SoFar};
+use crate::blocks::{Blocks, SoFar};
 use crate::exit::OrFail;
 use crate::frames::Frames;
 use crate::lineup::{Lineup, engines_found, lost_device};
@@ -67,7 +67,7 @@ impl Default for Gates {
 pub struct Comparison {
     /// Events that every side has scored.
     pub events: u64,
-    /// Lost frames and stretches of bytes, by cause.
+    /// Lost frames and stretches of bytes by cause, and under `dup` the events that came before.
     pub corrupt: Counts<Corrupt>,
     /// What the others are compared with.
     pub reference: Side,
@@ -168,10 +168,11 @@ pub fn compare_models(
     let mut problems: Vec<String> =
         contrasts.iter().flat_map(|contrast| contrast.misses(&reference.name, settings.gates)).collect();
     let mut exit = if problems.is_empty() { Exit::Done } else { Exit::Gate };
-    if let Some(lost) = blocks::lost(&blocks.corrupt) {
-        problems.push(lost);
-        exit = if exit == Exit::Done { Exit::Losses } else { exit };
+    let lost = blocks.problems();
+    if !lost.is_empty() && exit == Exit::Done {
+        exit = Exit::Losses;
     }
+    problems.extend(lost);
     let corrupt = blocks.corrupt;
     let gates = settings.gates;
     let exit = exit.code();

@@ -36,7 +36,7 @@ pub struct ScoreSettings {
 pub struct Scored {
     /// Where it is.
     pub path: String,
-    /// Rows: good events of the recording.
+    /// Rows: good events of the recording that did not come before.
     pub events: u64,
     /// Columns, `MODEL.OUTPUT`.
     pub scores: Vec<String>,
@@ -44,7 +44,7 @@ pub struct Scored {
     pub bytes: u64,
     /// Events with a score that is missing (NaN) or not finite, by cause.
     pub errored: Counts<Errored>,
-    /// Lost frames and stretches of bytes, by cause.
+    /// Lost frames and stretches of bytes by cause, and under `dup` the events that came before.
     pub corrupt: Counts<Corrupt>,
     /// What ran the models: a word if it was the same for all, else one for each of `models`.
     pub device: String,
@@ -93,7 +93,7 @@ pub fn score(settings: &ScoreSettings, mut progress: impl FnMut(SoFar)) -> Resul
         let causes = blocks::causes(&errored);
         problems.push(format!("{events} events have a score that is missing or not finite: {causes}"));
     }
-    problems.extend(blocks::lost(&blocks.corrupt));
+    problems.extend(blocks.problems());
     let exit = if problems.is_empty() { Exit::Done } else { Exit::Losses };
     Ok(Scored {
         path: settings.out.display().to_string(),

@@ -1,6 +1,7 @@
 //! Models without a run: scores as tables, a close look, checks, comparisons.
 
 use serde_json::{Value, json};
+use tamis_event::FrameMeta;
 
 use crate::support::{Frames, Lab, MODEL_MENU, sample};
 
@@ -104,6 +105,42 @@ fn what_has_no_score_is_counted_and_said() {
     assert_eq!((ran.code, &document["exit"], &document["corrupt"]["crc"]), (Some(75), &json!(75), &json!(1)));
     assert!(ran.err.contains("1 damaged frames") && ran.err.contains("1 crc"), "{}", ran.err);
     assert_eq!(std::fs::read_to_string(lab.path("s.csv")).unwrap(), "event,twice.score\n0,2.0\n2,6.0\n");
+}
+
+#[test]
+fn an_event_that_came_before_has_no_second_row() {
+    let lab = Lab::new();
+    lab.sound_model("twice", "x", 2.0);
+    let mut frames = Frames::new();
+    frames.push(0, &[1.0, 2.0, 3.0]);
+    frames.push(2, &[9.0, 4.0]);
+    frames.push(0, &[1.0, 2.0, 3.0]);
+    // The same ids in another segment are other events.
+    frames.push_of(FrameMeta { run: 1, segment: 1, ..FrameMeta::default() }, &[5.0]);
+    lab.write("in.tmf", frames.bytes);
+    let ran = lab.tamis("score in.tmf --model twice --out s.csv --json");
+    let document = json_of(&ran.out);
+    assert_eq!(
+        (ran.code, &document["events"], &document["corrupt"]["dup"]),
+        (Some(75), &json!(5), &json!(4))
+    );
+    assert!(ran.err.contains("4 events came before and are left out"), "{}", ran.err);
+    let table = std::fs::read_to_string(lab.path("s.csv")).unwrap();
+    assert_eq!(table, "event,twice.score\n0,2.0\n1,4.0\n2,6.0\n3,8.0\n0,10.0\n");
+    let ran = lab.tamis("model compare in.tmf --model twice --engines flex,fused --json");
+    let document = json_of(&ran.out);
+    assert_eq!(
+        (ran.code, &document["events"], &document["corrupt"]["dup"]),
+        (Some(75), &json!(5), &json!(4)),
+        "{ran:?}"
+    );
+    let (code, document) = lab.replay("in.tmf", "");
+    let ledger = &document["ledger"];
+    assert_eq!(
+        (code, &ledger["received"], &ledger["corrupt"]["dup"]),
+        (75, &json!(9), &json!(4)),
+        "as in a run"
+    );
 }
 
 #[test]
