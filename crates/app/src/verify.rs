@@ -1,6 +1,7 @@
 //! Checking stored files: every checksum, and every decision made again (`verify/decisions.rs`).
 
 mod decisions;
+mod judges;
 
 use std::path::Path;
 

@@ -316,6 +316,14 @@ fn verify_repeats_what_the_record_says_and_admits_what_it_cannot() {
     assert_eq!(outcome(&device), (Exit::Done, 0, errors, 0));
     let innocent = verify(&forge(error, &[], |header| header.guilty_model = 0)).unwrap();
     assert_eq!(outcome(&innocent), (Exit::Gate, 0, 0, errors));
+    // Nor a decision that panicked: there is none. In another stream such a record is wrong.
+    let panicked = |header: &mut RecordHeader| {
+        (header.fault, header.guilty_model) = (record::fault::PANIC, record::NO_MODEL);
+    };
+    let nobody = verify(&forge(error, &[], panicked)).unwrap();
+    assert_eq!(outcome(&nobody), (Exit::Done, 0, errors, 0));
+    assert!(nobody.notes.len() == 1 && nobody.notes[0].contains("panicked"), "{:?}", nobody.notes);
+    assert_eq!(outcome(&verify(&forge(physics, &[], panicked)).unwrap()), (Exit::Gate, 0, 0, stored));
 }
 
 #[test]
@@ -380,6 +388,42 @@ fn scores_with_other_last_bits_from_another_cpu_are_the_same_decision() {
         let same_cpu = verify(&forge_all(file, &[], |_, _, scores| nudge(scores))).unwrap();
         assert_eq!(outcome(&same_cpu), (Exit::Gate, 0, 0, 0, stored));
     }
+}
+
+/// As a program without the engine sees what a GPU decided; where there is one, it makes the decision itself.
+#[test]
+fn what_a_gpu_decided_is_checked_on_the_cpu_within_the_tolerance() {
+    let folder = tempfile::tempdir().unwrap();
+    let menu = sample("menus/l1-anomaly.toml");
+    let flex = |settings: &mut Settings| settings.engine = Engine::Flex;
+    let flex = run(&menu, &folder.path().join("flex"), flex).1["physics"].clone();
+    let stored = verify(&flex).unwrap().events;
+    let outcome = |found: &Verification| {
+        (found.exit(), found.reproduced + found.other_bits, found.unchecked, found.flipped, found.different)
+    };
+    let on_gpu = |change: &dyn Fn(&mut Vec<u64>, &mut Vec<f32>)| {
+        let words = [("engine", "gpu")];
+        let file = forge_all(&flex, &words, |header, passed, scores| {
+            (header.engine, header.unit) = (Engine::Gpu(0).code(), 0);
+            change(passed, scores);
+        });
+        verify(&file).unwrap()
+    };
+    let last_bit = |scores: &mut Vec<f32>| {
+        scores.iter_mut().for_each(|score| *score = f32::from_bits(score.to_bits() + 1));
+    };
+    let found = on_gpu(&|_, scores| last_bit(scores));
+    assert_eq!(outcome(&found), (Exit::Done, stored, 0, 0, 0), "{:?}", found.notes);
+    assert!(found.notes[0].contains("other bits: they were scored on gpu"), "{:?}", found.notes);
+    let flipped = on_gpu(&|passed, scores| {
+        passed[0] ^= 1;
+        last_bit(scores);
+    });
+    assert_eq!(outcome(&flipped), (Exit::Gate, 0, 0, stored, 0));
+    let farther = on_gpu(&|_, scores| scores[1] += 0.01);
+    assert_eq!(outcome(&farther), (Exit::Gate, 0, 0, 0, stored));
+    let lines = on_gpu(&|passed, _| passed[0] ^= 1);
+    assert_eq!((lines.exit(), lines.reproduced + lines.other_bits), (Exit::Gate, 0));
 }
 
 #[test]

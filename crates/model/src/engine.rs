@@ -173,7 +173,7 @@ impl Engine {
     }
 
     /// Number in a decision record (`SPEC.md` section 5 of the event crate).
-    pub fn code(self) -> u8 {
+    pub const fn code(self) -> u8 {
         match self {
             Self::Flex | Self::Auto => record::FLEX,
             Self::Gpu(_) => 2,

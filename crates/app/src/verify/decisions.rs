@@ -11,6 +11,9 @@
 //! An event is decided again by the engine that its record names, and must come to the same rung of the ladder and the same fault. Three things came
 //! in from outside and are taken from the record: that the event was late (`fault` 3: it is then decided as one that is late), that a stand-in
 //! scored it (`DEGRADED`: it is decided on the stand-in's engine), and, in the error stream, its place in its block.
+//!
+//! Where a device of the run is not here, the reference stands in for it: its scores have other bits, within the tolerance. Events of a block whose
+//! decision panicked have no decision that could be repeated; like those of a lost device they are counted as unchecked, with the reason.
 
 use std::collections::BTreeMap;
 
@@ -18,9 +21,10 @@ use bytes::Bytes;
 use tamis_event::record::{self, Record, RecordHeader};
 use tamis_event::{Block, Span};
 use tamis_model::{Engine, VectorUnit};
-use tamis_pipeline::{Judge, Kept};
+use tamis_pipeline::Kept;
 
 use super::Verification;
+use super::judges::{Judges, engines};
 use crate::Failure;
 use crate::models::{JUDGED_AT_ONCE, REFERENCE};
 use crate::stored::{About, StoredFile};
@@ -115,7 +119,7 @@ impl Again {
         // The error stream comes after those of the menu.
         let own = streams.iter().position(|stream| stream.name == about.stream).unwrap_or(streams.len());
         Self {
-            judges: Judges { reference: about.rules().judge(), other: None },
+            judges: Judges::new(about),
             own_stream: 1 << own,
             in_error_stream: own == streams.len(),
             tolerances: Tolerances::new(about),
@@ -155,12 +159,14 @@ impl Again {
         let mut is_late = common.is_late.then_some(|| true);
         records.clear();
         entries.clear();
+        let stands_in = judges.stands_in && !common.by_reference;
         let judge = judges.made(common.by_reference);
         judge.decide(block, is_late.as_mut().map(|is_late| is_late as _));
         judge.keep(block, records, entries);
         let mut entries = entries.iter().peekable();
         for (event, stored) in self.stored.drain(..).enumerate() {
             let stored = Record::parse(&stored).expect("it was read as a record");
+            let stands_in = stands_in && is_of_device(stored.header().engine);
             let entry = entries.next_if(|entry| entry.event == event);
             let difference = match entry {
                 None => Some("stored, but no line keeps it".into()),
@@ -168,7 +174,8 @@ impl Again {
                     Some("belongs to another stream".into())
                 }
                 Some(entry) => {
-                    difference(&stored, &records[entry.start..][..entry.len], self.in_error_stream)
+                    let again = &records[entry.start..][..entry.len];
+                    difference(&stored, again, self.in_error_stream, stands_in)
                         .map(|what| format!("the decision comes out differently: {what}"))
                 }
             };
@@ -181,12 +188,14 @@ impl Again {
             let (rung, scores) = judge.scores(event);
             let scores: Vec<f32> = scores.collect();
             let id = stored.header().event_id;
-            match self.tolerances.judge(&stored, rung, &scores) {
+            match self.tolerances.judge(&stored, rung, &scores, stands_in) {
                 None => {
                     verification.different += 1;
                     verification.tell(|| format!("event {id}: {difference}"));
                 }
-                Some(_) if is_of_stream && again.is_some_and(|again| same_lines(&stored, again)) => {
+                Some(_)
+                    if is_of_stream && again.is_some_and(|again| same_lines(&stored, again, stands_in)) =>
+                {
                     verification.other_bits += 1;
                     *self.other_bits.entry(made_on(stored.header())).or_default() += 1;
                 }
@@ -234,14 +243,20 @@ impl Tolerances {
         Self { rungs: (0..rungs).map(rung).collect() }
     }
 
-    /// If the machine explains that bits differ: the first score whose bits do, with what is stored and what it is now.
-    fn judge(&self, stored: &Record<'_>, rung: u8, scores: &[f32]) -> Option<(usize, f32, f32)> {
+    /// If the machine explains that bits differ: the first score whose bits do, with what is stored and what it is now. `stands_in`: the
+    /// reference scored now in place of a device.
+    fn judge(
+        &self,
+        stored: &Record<'_>,
+        rung: u8,
+        scores: &[f32],
+        stands_in: bool,
+    ) -> Option<(usize, f32, f32)> {
         let header = stored.header();
         let of_unit = header.unit != VectorUnit::of_this_cpu().code();
         let on_flex = matches!(header.engine, record::FLEX | record::SEVERAL_ENGINES);
-        // A record does not say which device it was.
-        let on_device = !on_flex && Engine::name_of(header.engine) == Some(Engine::Gpu(0).name());
-        if !(on_flex && of_unit || on_device) || header.rung != rung {
+        let on_device = header.engine == DEVICE;
+        if !(on_flex && of_unit || on_device || stands_in) || header.rung != rung {
             return None;
         }
         let tolerances = self.rungs.get(usize::from(rung))?;
@@ -261,12 +276,21 @@ impl Tolerances {
     }
 }
 
-/// Do two records of one event differ in nothing but the bits of their scores?
-fn same_lines(stored: &Record<'_>, again: &[u8]) -> bool {
+/// A device in a record, which does not say which one.
+const DEVICE: u8 = Engine::Gpu(0).code();
+
+/// May a device have scored this?
+fn is_of_device(engine: u8) -> bool {
+    matches!(engine, DEVICE | record::SEVERAL_ENGINES)
+}
+
+/// Do two records of one event differ in nothing but the bits of their scores, and in the engine if another stands in?
+fn same_lines(stored: &Record<'_>, again: &[u8], stands_in: bool) -> bool {
     let Ok(again) = Record::parse(again) else { return false };
     let same = |a: &RecordHeader, b: &RecordHeader| {
-        (a.menu_hash, a.model_hash, a.fault, a.engine, a.guilty_model)
-            == (b.menu_hash, b.model_hash, b.fault, b.engine, b.guilty_model)
+        (a.menu_hash, a.model_hash, a.fault, a.guilty_model)
+            == (b.menu_hash, b.model_hash, b.fault, b.guilty_model)
+            && (a.engine == b.engine || stands_in)
     };
     same(stored.header(), again.header())
         && stored.passed().eq(again.passed())
@@ -275,6 +299,9 @@ fn same_lines(stored: &Record<'_>, again: &[u8]) -> bool {
 
 /// What scored an event, in words.
 fn made_on(header: &RecordHeader) -> String {
+    if header.engine == record::SEVERAL_ENGINES {
+        return "several engines".into();
+    }
     match (VectorUnit::of_code(header.unit), Engine::name_of(header.engine)) {
         (Some(unit), _) => format!("{REFERENCE} on a CPU with {}", unit.name()),
         (None, Some(engine)) => engine.into(),
@@ -282,64 +309,14 @@ fn made_on(header: &RecordHeader) -> String {
     }
 }
 
-/// The engines that the run used, one for each choice of each model.
-fn engines(about: &About) -> Result<Vec<Engine>, String> {
-    let count = about.rules().bundles.iter().map(|(_, choices)| choices.len()).sum();
-    let words =
-        about.engine.split(',').map(|word| word.trim().parse::<Engine>().map_err(|error| error.to_string()));
-    let engines: Vec<Engine> = words.collect::<Result<_, _>>()?;
-    match &engines[..] {
-        &[all] => Ok(vec![all; count]),
-        each if each.len() == count => Ok(engines),
-        each => Err(format!("the file names {} engines for {count} models", each.len())),
-    }
-}
-
-/// Who can decide the events of a file again.
-struct Judges {
-    reference: Judge,
-    /// On the engines of the run, made when it is first needed; or why it cannot be made.
-    other: Option<Result<Judge, String>>,
-}
-
-impl Judges {
-    /// Is the judge for a record the reference? Or why there is none.
-    fn of(&mut self, about: &About, header: &RecordHeader) -> Result<bool, String> {
-        if header.fault == record::fault::DEVICE {
-            return Err("their device was lost, and nothing stood in for it".into());
-        }
-        if header.engine == 0 || header.engine == REFERENCE.code() {
-            return Ok(true);
-        }
-        if header.flags & record::DEGRADED != 0 {
-            return Err("after a device was lost, their models ran on several engines".into());
-        }
-        let other = self.other.get_or_insert_with(|| {
-            let engines = engines(about)?;
-            about.rules().judge_on(&engines, &about.schema).map_err(|failure| failure.message)
-        });
-        match other {
-            Ok(_) => Ok(false),
-            Err(reason) => Err(format!("they were made on {}: {reason}", about.engine)),
-        }
-    }
-
-    /// One that [`Judges::of`] named.
-    fn made(&mut self, reference: bool) -> &mut Judge {
-        match &mut self.other {
-            Some(Ok(other)) if !reference => other,
-            _ => &mut self.reference,
-        }
-    }
-}
-
-/// The first thing in which two records of one event differ, except for what came in from outside.
-fn difference(stored: &Record<'_>, again: &[u8], in_error_stream: bool) -> Option<String> {
+/// The first thing in which two records of one event differ, except for what came in from outside, and for the engine if another stands in.
+fn difference(stored: &Record<'_>, again: &[u8], in_error_stream: bool, stands_in: bool) -> Option<String> {
     let Ok(again) = Record::parse(again) else { return Some("the records have different forms".into()) };
     let a = *stored.header();
     let mut b = *again.header();
     // Equal bits are a reproduced decision, whatever computed them.
     b.unit = a.unit;
+    b.engine = if stands_in { a.engine } else { b.engine };
     b.flags = a.flags;
     b.crc = a.crc;
     if in_error_stream {
