@@ -74,9 +74,20 @@ pub struct IdBook {
     /// Scratch.
     lacking: Vec<(u64, u64)>,
     fresh: Vec<(u32, u32)>,
-    /// Changes what is looked at, for the test that tests the tests.
     #[cfg(test)]
-    pub(crate) fault: Option<fn(FrameIds) -> FrameIds>,
+    pub(crate) fault: Option<Fault>,
+}
+
+/// What is wrong with a book, for the tests that test the tests.
+#[cfg(test)]
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Fault {
+    /// It looks at something else.
+    Sees(fn(FrameIds) -> FrameIds),
+    /// It refuses all events of a frame of which one came before.
+    RefusesFrames,
+    /// It forgets first what was begun first.
+    ForgetsTheOldest,
 }
 
 impl Default for IdBook {
@@ -86,7 +97,7 @@ impl Default for IdBook {
 }
 
 impl IdBook {
-    fn with_memory(bytes_max: usize) -> Self {
+    pub(crate) fn with_memory(bytes_max: usize) -> Self {
         Self {
             books: Vec::new(),
             index: HashMap::new(),
@@ -112,13 +123,19 @@ impl IdBook {
     /// If there are none, or the last id exceeds `u64::MAX`; the codec has checked both.
     pub fn admit(&mut self, ids: FrameIds) -> Admitted<'_> {
         #[cfg(test)]
-        let ids = self.fault.map_or(ids, |fault| fault(ids));
+        let ids = if let Some(Fault::Sees(other)) = self.fault { other(ids) } else { ids };
         let length = u64::from(ids.events.checked_sub(1).expect("frames hold events"));
         ids.first.checked_add(length).expect("ids do not wrap");
         self.frames += 1;
         let frames = self.frames;
         let at = self.find(ids.source, ids.run);
         let book = &mut self.books[at];
+        #[cfg(test)]
+        let frames = if matches!(self.fault, Some(Fault::ForgetsTheOldest)) && book.used > 0 {
+            book.used
+        } else {
+            frames
+        };
         book.used = frames;
         let first = book.extended(ids.first, length, ids.sparse);
         let before = book.bytes;
@@ -126,6 +143,10 @@ impl IdBook {
         let missing = book.admit(ids.segment, (first, first + length), ids.sparse, &mut self.lacking);
         self.bytes = self.bytes + book.bytes - before;
         self.fresh.clear();
+        #[cfg(test)]
+        if matches!(self.fault, Some(Fault::RefusesFrames)) && self.lacking != [(first, first + length)] {
+            self.lacking.clear();
+        }
         let offsets = self.lacking.iter().map(|(from, to)| ((from - first) as u32, (to - first + 1) as u32));
         self.fresh.extend(offsets);
         let fresh: u32 = self.fresh.iter().map(|(from, to)| to - from).sum();

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tamis_event::{FrameMeta, encode_events, encode_schema};
 
 use super::*;
-use crate::ids::FrameIds;
+use crate::ids::{Fault, FrameIds, IdBook};
 
 /// Where an event belongs: source, run, segment.
 type Home = (u16, u32, u32);
@@ -150,16 +150,11 @@ fn stream(plan: &[Sent]) -> Vec<u8> {
     bytes
 }
 
-/// Runs a plan. What came out of it, with a fault in what identity looks at, and the lines of the ledger.
-fn found(
-    plan: &[Sent],
-    case: &Case,
-    seed: u64,
-    fault: Option<fn(FrameIds) -> FrameIds>,
-) -> (Expected, usize) {
+/// Runs a plan with this book of ids. What came out of it, and the lines of the ledger.
+fn found(plan: &[Sent], case: &Case, seed: u64, ids: IdBook) -> (Expected, Outcome, usize) {
     let bytes = stream(plan);
     let mut bench = bench(&bytes, case);
-    bench.pipeline.admission.0.ids.fault = fault;
+    bench.pipeline.admission.0.ids = ids;
     let budget = bench.pipeline.workers[0].0.budget.clone();
     let (outcome, segments, streams) = bench.seeded(seed);
     let (peak, most) = budget.peak();
@@ -182,7 +177,27 @@ fn found(
         sum.merge(tally);
     }
     assert_eq!(sum, outcome.tally);
-    (found, segments.len())
+    (found, outcome, segments.len())
+}
+
+/// A source that sends ids of before again, among so many others that a book with little memory forgets most of them.
+fn plan_of_many_sources() -> Vec<Sent> {
+    let sent = |home, first| Sent { home, first, events: 2, sparse: false };
+    let turn = |k: u32| {
+        let live = |k: u32| sent((0, 1, 0), 2 * u64::from(k));
+        [sent((1, k, 0), 0), live(k), live(k.saturating_sub(3))]
+    };
+    (0..400).flat_map(turn).collect()
+}
+
+/// Remembers about 90 sources.
+fn forgetful() -> IdBook {
+    IdBook::with_memory(1 << 14)
+}
+
+fn faulty(fault: Fault, mut ids: IdBook) -> IdBook {
+    ids.fault = Some(fault);
+    ids
 }
 
 fn case(seed: u64) -> Case {
@@ -195,17 +210,25 @@ fn every_event_is_decided_once_whatever_the_ids() {
     for seed in 0..200 {
         let plan = plan(seed);
         let expected = expected(&plan);
-        let (found, lines) = found(&plan, &case(seed), seed, None);
+        let (found, _, lines) = found(&plan, &case(seed), seed, IdBook::default());
         assert_eq!(found, expected, "seed {seed}");
         // A segment has a line, and as few more as it takes to learn how many come in turn.
         assert!(lines <= 2 * expected.places.len() + 4, "seed {seed}: {lines} lines");
     }
 }
 
-/// A test of the test: identity that looks at less than it should must be noticed.
+#[test]
+fn a_source_that_sends_is_not_forgotten_for_those_that_do_not() {
+    let plan = plan_of_many_sources();
+    let (found, outcome, _) = found(&plan, &case(1), 1, forgetful());
+    assert_eq!(found, expected(&plan));
+    assert!((400..800).contains(&outcome.tally.forgotten), "{}", outcome.tally.forgotten);
+}
+
+/// A test of the test: identity that looks at less than it should, or refuses or forgets too much, must be noticed.
 #[test]
 fn canary_identity_that_leaves_something_out() {
-    let faults: [fn(FrameIds) -> FrameIds; 6] = [
+    let sees: [fn(FrameIds) -> FrameIds; 6] = [
         |ids| FrameIds { source: 0, ..ids },
         |ids| FrameIds { run: 0, ..ids },
         |ids| FrameIds { segment: 0, ..ids },
@@ -214,13 +237,17 @@ fn canary_identity_that_leaves_something_out() {
         // A counter that does not go on after 32 bits.
         |ids| FrameIds { first: ids.first + (1 << 33), ..ids },
     ];
-    for (k, fault) in faults.into_iter().enumerate() {
+    let faults = sees.into_iter().map(Fault::Sees).chain([Fault::RefusesFrames]);
+    for (k, fault) in faults.enumerate() {
         let is_noticed = |seed| {
             let plan = plan(seed);
-            found(&plan, &case(seed), seed, Some(fault)).0 != expected(&plan)
+            found(&plan, &case(seed), seed, faulty(fault, IdBook::default())).0 != expected(&plan)
         };
         assert!((0..20).any(is_noticed), "fault {k} was not noticed");
     }
+    let plan = plan_of_many_sources();
+    let (found, ..) = found(&plan, &case(1), 1, faulty(Fault::ForgetsTheOldest, forgetful()));
+    assert!(found != expected(&plan), "forgetting a source that sends was not noticed");
 }
 
 /// So many segments that no block holds them all, and some that come in turn.
@@ -236,7 +263,7 @@ fn segments_in_turn_share_blocks_and_lines() {
     {
         let plan = turns(segments, frames);
         let case = Case { batch: 256, windows: vec![usize::MAX], ..Case::default() };
-        let (found, lines) = found(&plan, &case, segments, None);
+        let (found, _, lines) = found(&plan, &case, segments, IdBook::default());
         assert_eq!(found, expected(&plan), "{segments} segments");
         assert!(lines <= lines_max, "{segments} segments: {lines} lines");
         let (outcome, ..) = bench(&stream(&plan), &case).seeded(1);
