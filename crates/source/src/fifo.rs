@@ -131,7 +131,74 @@ fn read_all(mut reader: impl Read, place: &str, shared: &Shared, windows: SyncSe
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::{self, channel};
+    use std::thread::yield_now;
+
     use super::*;
+
+    /// Gives what it is sent, a byte at a time, and waits for it.
+    struct Fed(mpsc::Receiver<u8>);
+
+    impl Read for Fed {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            Ok(self.0.recv().map_or(0, |byte| {
+                buffer[0] = byte;
+                1
+            }))
+        }
+    }
+
+    fn fed_pipe() -> (mpsc::Sender<u8>, Pipe) {
+        let (feed, fed) = channel();
+        (feed, Pipe::new(Fed(fed), "pipe".into()).unwrap())
+    }
+
+    /// Everything up to the end.
+    fn rest_of(pipe: &mut Pipe) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        loop {
+            match pipe.poll().unwrap() {
+                Window::Bytes(window) => bytes.extend_from_slice(&window),
+                Window::End => return bytes,
+                Window::Idle | Window::Restart => yield_now(),
+            }
+        }
+    }
+
+    #[test]
+    fn a_stop_gives_all_that_was_counted_though_a_send_waits_for_room() {
+        for _ in 0..200 {
+            let (feed, mut pipe) = fed_pipe();
+            (0..100).for_each(|byte| feed.send(byte).unwrap());
+            // One more than there is room for.
+            while pipe.shared.made.load(Ordering::Acquire) <= WINDOWS_AHEAD as u64 {
+                yield_now();
+            }
+            pipe.stop();
+            assert!(rest_of(&mut pipe).into_iter().eq(0..=WINDOWS_AHEAD as u8));
+        }
+    }
+
+    #[test]
+    fn a_stop_does_not_wait_for_a_read_and_what_that_gives_later_was_not_taken() {
+        let (feed, mut pipe) = fed_pipe();
+        pipe.stop();
+        assert_eq!(rest_of(&mut pipe), []);
+        // Whatever the thread is still given, it ends.
+        while feed.send(8).is_ok() {
+            yield_now();
+        }
+        assert_eq!(rest_of(&mut pipe), []);
+    }
+
+    #[test]
+    fn a_pipe_that_is_dropped_ends_its_thread_with_the_next_read() {
+        let (feed, pipe) = fed_pipe();
+        drop(pipe);
+        while feed.send(8).is_ok() {
+            yield_now();
+        }
+    }
 
     /// Gives a byte at every third call, and would not wait in between.
     struct Stuttering(u8);
