@@ -1,0 +1,223 @@
+//! Any menu on any events, event by event and bit by bit.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use tamis_event::{Block, Dtype, Field, ScoreTable, Span};
+use tamis_menu::Decider;
+
+use crate::oracle::number::{self, Kind, Number};
+use crate::oracle::{self, Event, Names, Tree, Value};
+use crate::support::{RUN, SCORES, bit, compiled, schema};
+
+fn names() -> Names {
+    let schema = schema();
+    let (arrays, scalars): (Vec<_>, Vec<_>) = schema.fields().iter().partition(|field| field.len.is_some());
+    let scores = SCORES.map(String::from);
+    Names {
+        scalars: scalars.into_iter().map(|field| field.name.clone()).chain(scores).collect(),
+        arrays: arrays.into_iter().map(|field| (field.name.clone(), field.elements())).collect(),
+    }
+}
+
+/// Section 6 of `SPEC.md`, in arithmetic of 128 bits.
+fn keeps(name: &str, event_id: u64, n: u64) -> bool {
+    let times = |x: u64, y: u64| (u128::from(x) * u128::from(y)) as u64;
+    let fnv = name
+        .bytes()
+        .fold(0xCBF2_9CE4_8422_2325, |hash, byte| times(hash ^ u64::from(byte), 0x0100_0000_01B3));
+    let golden = 0x9E37_79B9_7F4A_7C15;
+    let seed = fnv ^ times(u64::from(RUN), golden);
+    let z = (u128::from(seed) + u128::from(times((u128::from(event_id) + 1) as u64, golden))) as u64;
+    let z = times(z ^ (z >> 30), 0xBF58_476D_1CE4_E5B9);
+    let z = times(z ^ (z >> 27), 0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31) <= u64::MAX / n
+}
+
+/// Events with everything that a decision may depend on.
+#[derive(Debug)]
+struct Events {
+    records: Vec<u8>,
+    scores: Vec<[f32; 2]>,
+    skip: Vec<bool>,
+    /// Events per span, events per block (in spans), and the id that each span leaves out.
+    spans: Vec<usize>,
+    blocks: Vec<usize>,
+}
+
+fn events() -> impl Strategy<Value = Events> {
+    let stride = schema().record_len();
+    let finite = prop::num::f32::NORMAL | prop::num::f32::ZERO | prop::num::f32::SUBNORMAL;
+    let scores = prop_oneof![8 => -10.0_f32..10.0, 2 => (0..30_u8).prop_map(|tenth| f32::from(tenth) / 10.0), 1 => finite];
+    let event = (
+        // Few different bytes, so that equality and edges happen, negative zeros of an f16 among them.
+        prop::collection::vec(
+            prop_oneof![Just(0), Just(1), Just(2), Just(128), Just(255), any::<u8>()],
+            stride,
+        ),
+        [scores.clone(), scores],
+        prop::bool::weighted(0.1),
+    );
+    let spans = prop::collection::vec(prop_oneof![4 => 0..6_usize, 1 => 0..300_usize], 1..8);
+    (spans, prop::collection::vec(1..4_usize, 8)).prop_flat_map(move |(spans, blocks)| {
+        let total = spans.iter().sum::<usize>();
+        let (spans, blocks) = (spans.clone(), blocks.clone());
+        prop::collection::vec(event.clone(), total).prop_map(move |all| Events {
+            records: all.iter().flat_map(|(bytes, ..)| bytes.clone()).collect(),
+            scores: all.iter().map(|(_, scores, _)| *scores).collect(),
+            skip: all.iter().map(|(.., skip)| *skip).collect(),
+            spans: spans.clone(),
+            blocks: blocks.clone(),
+        })
+    })
+}
+
+/// Decides the events block by block, and compares every bit with the oracle.
+fn check(trees: &[(Tree, u64)], events: &Events) {
+    let (schema, stride) = (schema(), schema().record_len());
+    let printed: Vec<_> = trees.iter().map(|(tree, prescale)| (tree.print(), *prescale)).collect();
+    let menu = match compiled(&printed) {
+        Ok(menu) => Arc::new(menu),
+        Err(errors) => {
+            // What is made of literals alone has no numbers for these.
+            let refused = |message: &str| {
+                ["this divides by zero", "the result is too large a number"].contains(&message)
+            };
+            assert!(errors.all().iter().all(|error| refused(error.message())), "{errors}");
+            return;
+        }
+    };
+    let capacity = events.skip.len().max(1);
+    let mut decider = Decider::new(Arc::clone(&menu), capacity);
+    let mut scores = ScoreTable::new(SCORES.len(), capacity);
+    let (mut spans, mut at, mut next_id) = (events.spans.iter(), 0, 1_000_000_u64);
+    for &spans_in_block in &events.blocks {
+        let first = at;
+        let mut block = Block::new(stride);
+        block.reset(RUN, 5);
+        let mut ids = Vec::new();
+        for &events_in_span in spans.by_ref().take(spans_in_block) {
+            let bytes = events.records[at * stride..(at + events_in_span) * stride].to_vec();
+            block.push(Span {
+                source: 0,
+                first_id: next_id,
+                time_ns: 0,
+                events: events_in_span,
+                bytes: bytes.into(),
+            });
+            ids.extend(next_id..next_id + events_in_span as u64);
+            next_id += events_in_span as u64 + 17;
+            at += events_in_span;
+        }
+        for (k, column) in scores.columns_mut(0, SCORES.len()).enumerate() {
+            column.iter_mut().zip(&events.scores[first..at]).for_each(|(to, from)| *to = from[k]);
+        }
+        let mut skip = vec![0_u64; block.len().div_ceil(64)];
+        (first..at)
+            .filter(|&k| events.skip[k])
+            .for_each(|k| skip[(k - first) / 64] |= 1 << ((k - first) % 64));
+        decider.decide(&block, &scores, &skip);
+        for (index, &id) in ids.iter().enumerate() {
+            let record = &events.records[(first + index) * stride..][..stride];
+            let scores = events.scores[first + index];
+            let values = |name: &str| match SCORES.iter().position(|score| *score == name) {
+                Some(k) => vec![number::float(scores[k].into(), Kind::Single)],
+                None => {
+                    let field = schema.field(name).unwrap();
+                    (0..field.elements()).map(|k| number_of(field, k, record)).collect()
+                }
+            };
+            let is_array = |name: &str| schema.field(name).is_ok_and(|field| field.len.is_some());
+            let is_vague = Cell::new(false);
+            let event = Event { values: &values, is_array: &is_array, is_vague: &is_vague };
+            check_event(trees, &printed, &event, (index, id, events.skip[first + index]), &decider);
+        }
+        check_tails(&decider, trees.len(), block.len());
+    }
+}
+
+/// What a field holds, by its dtype and the digits of its scale.
+fn number_of(field: &Field, index: usize, record: &[u8]) -> Number {
+    let Field { dtype, scale, offset, .. } = *field;
+    let raw = dtype.read(&record[field.at + index * dtype.size()..]);
+    let is_plain = scale == 1.0 && offset == 0.0;
+    match dtype.integer_range() {
+        // A scale of 16 digits.
+        Some(_) if field.name == "l.i16" => number::float(raw * scale, Kind::Double),
+        Some(range) => number::field(raw, range, scale, offset),
+        None if is_plain => number::float(raw, if dtype == Dtype::F16 { Kind::Half } else { Kind::Single }),
+        None => number::float(raw * scale + offset, Kind::FromSingle),
+    }
+}
+
+/// Does a line read a field that is a NaN?
+fn reads_nan(tree: &Tree, event: &Event<'_>) -> bool {
+    let mut found = false;
+    tree.for_each_name(&mut |name, index| {
+        let is_nan = |number: &Number| matches!(number, Number::Nan);
+        let numbers = (event.values)(name);
+        found |= index.map_or_else(|| numbers.iter().any(is_nan), |index| is_nan(&numbers[index]));
+    });
+    found
+}
+
+fn check_event(
+    trees: &[(Tree, u64)],
+    printed: &[(String, u64)],
+    event: &Event<'_>,
+    (index, id, skipped): (usize, u64, bool),
+    decider: &Decider,
+) {
+    let (mut any, mut words, mut streams) = (false, [0_u64; 2], 0_u64);
+    let conditions = trees.iter().map(|(tree, _)| match tree.value(event) {
+        Value::Flag(holds) => holds,
+        other => panic!("{other:?} is no condition"),
+    });
+    let conditions: Vec<Option<bool>> = conditions.collect();
+    let has_nan = trees.iter().any(|(tree, _)| reads_nan(tree, event));
+    if event.is_vague.get() && !has_nan {
+        return;
+    }
+    let undecided = !skipped && (has_nan || conditions.contains(&None));
+    assert_eq!(bit(decider.undecided(), index), undecided, "event {index}: {printed:?}");
+    for (line, (_, prescale)) in trees.iter().enumerate() {
+        let passed = conditions[line] == Some(true) && !skipped && !undecided;
+        let kept = passed && keeps(&format!("line-{line}"), id, *prescale);
+        assert_eq!(bit(decider.passed(line), index), passed, "event {index}: {}", printed[line].0);
+        assert_eq!(bit(decider.kept(line), index), kept, "event {index}, id {id}, prescale {prescale}");
+        any |= kept;
+        words[0] |= u64::from(passed) << line;
+        words[1] |= u64::from(kept) << line;
+        if kept {
+            streams |= if line % 3 == 0 { 0b11 } else { 0b01 };
+        }
+    }
+    assert_eq!(bit(decider.kept_any(), index), any);
+    let (mut passed, mut kept) = ([u64::MAX], [u64::MAX]);
+    decider.event_words(index, &mut passed, &mut kept);
+    assert_eq!([passed[0], kept[0]], words);
+    assert_eq!(decider.event_streams(index), streams);
+}
+
+/// No bit beyond the last event, in sets of just the right length.
+fn check_tails(decider: &Decider, lines: usize, events: usize) {
+    for line in 0..lines {
+        for set in [decider.passed(line), decider.kept(line), decider.kept_any()] {
+            assert_eq!(set.len(), events.div_ceil(64));
+            assert!((events..set.len() * 64).all(|index| !bit(set, index)));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn decisions_are_those_of_the_oracle(
+        trees in prop::collection::vec((oracle::condition(&names()), prop_oneof![Just(1), 1..5_u64]), 1..5),
+        events in events(),
+    ) {
+        check(&trees, &events);
+    }
+}

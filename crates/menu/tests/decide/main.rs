@@ -1,0 +1,11 @@
+//! Decisions against independent evaluators, for any expressions, any bytes and any way to cut the events into blocks and spans.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+
+mod any;
+mod arrays;
+mod blocks;
+mod cuts;
+mod oracle;
+mod support;
+mod unknown;

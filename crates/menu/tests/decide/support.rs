@@ -1,0 +1,92 @@
+//! A schema with everything, menus for it, and one line over single events.
+
+use std::sync::Arc;
+
+use tamis_event::{Block, Schema, ScoreTable, Span};
+use tamis_menu::{CompiledMenu, Decider, Menu, MenuErrors};
+
+/// Every type, scales of both signs, offsets; all arrays have 3 elements, so that they can be combined.
+pub const SCHEMA: &str = r#"
+name = "all"
+field = [
+    { name = "a.u8", dtype = "u8", scale = 0.5 },
+    { name = "b.i8", dtype = "i8", len = 3, scale = -0.25, offset = 1.0 },
+    { name = "c.u16", dtype = "u16", len = 3 },
+    { name = "d.i16", dtype = "i16", len = 3, scale = 0.0435 },
+    { name = "e.u32", dtype = "u32", scale = 0.1 },
+    { name = "f.i32", dtype = "i32", scale = 1e-3, offset = -7.5 },
+    { name = "g.f16", dtype = "f16", len = 3 },
+    { name = "h.f32", dtype = "f32", scale = 2.0 },
+    { name = "i.f32", dtype = "f32", len = 3 },
+    { name = "j.i16", dtype = "i16", len = 3, scale = 0.1 },
+    { name = "k.u8", dtype = "u8", scale = 0.01, offset = 0.5 },
+    { name = "l.i16", dtype = "i16", scale = 0.04363323129985824 },
+]
+"#;
+pub const SCORES: [&str; 2] = ["m.one", "m.two"];
+pub const RUN: u32 = 321_123;
+
+pub fn schema() -> Schema {
+    Schema::parse(SCHEMA.as_bytes()).unwrap()
+}
+
+pub fn compile(conditions: &[(String, u64)]) -> Arc<CompiledMenu> {
+    Arc::new(compiled(conditions).unwrap_or_else(|error| panic!("{error}")))
+}
+
+pub fn compiled(conditions: &[(String, u64)]) -> Result<CompiledMenu, MenuErrors> {
+    let mut text = String::from("name = 'test'\n[[stream]]\nname = 'even'\n[[stream]]\nname = 'third'\n");
+    for (line, (when, prescale)) in conditions.iter().enumerate() {
+        let streams = if line % 3 == 0 { "['third', 'even']" } else { "['even']" };
+        text += &format!(
+            "[[line]]\nname = 'line-{line}'\nwhen = '{when}'\nprescale = {prescale}\nstreams = {streams}\n"
+        );
+    }
+    Menu::parse(&text, "test.toml")?.compile(&schema(), &SCORES.map(String::from))
+}
+
+pub fn bit(bits: &[u64], index: usize) -> bool {
+    bits[index / 64] >> (index % 64) & 1 == 1
+}
+
+/// Decides `records`, one event each, with one cut.
+pub fn passes(schema: &str, when: &str, records: &[Vec<u8>]) -> Vec<bool> {
+    let events = records.len();
+    let decider = decided(schema, when, records);
+    assert!(decider.undecided().iter().all(|&word| word == 0), "{when} is not decided");
+    (0..events).map(|event| bit(decider.passed(0), event)).collect()
+}
+
+/// The same; `None` for an event that is not decided.
+pub fn verdicts(schema: &str, when: &str, records: &[Vec<u8>]) -> Vec<Option<bool>> {
+    let decider = decided(schema, when, records);
+    let verdict = |event| (!bit(decider.undecided(), event)).then(|| bit(decider.passed(0), event));
+    (0..records.len()).map(verdict).collect()
+}
+
+pub fn decided(schema: &str, when: &str, records: &[Vec<u8>]) -> Decider {
+    let schema = Schema::parse(schema.as_bytes()).unwrap();
+    let text =
+        format!("name = 't'\n[[stream]]\nname = 's'\n[[line]]\nname = 'l'\nstreams = ['s']\nwhen = '{when}'");
+    let menu = Menu::parse(&text, "t.toml").unwrap_or_else(|error| panic!("{error}"));
+    let menu = menu.compile(&schema, &[]).unwrap_or_else(|error| panic!("{error}"));
+    let mut block = Block::new(schema.record_len());
+    block.reset(1, 1);
+    let (events, bytes) = (records.len(), records.concat().into());
+    block.push(Span { source: 0, first_id: 0, time_ns: 0, events, bytes });
+    let mut decider = Decider::new(Arc::new(menu), events);
+    decider.decide(&block, &ScoreTable::new(0, 0), &vec![0; events.div_ceil(64)]);
+    decider
+}
+
+/// Operator, the operator with its sides exchanged, meaning.
+pub type Comparison = (&'static str, &'static str, fn(&f64, &f64) -> bool);
+
+pub const COMPARISONS: [Comparison; 6] = [
+    ("<", ">", f64::lt),
+    ("<=", ">=", f64::le),
+    (">", "<", f64::gt),
+    (">=", "<=", f64::ge),
+    ("==", "==", f64::eq),
+    ("!=", "!=", f64::ne),
+];
