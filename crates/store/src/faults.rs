@@ -8,12 +8,13 @@ use tamis_port::{Sink, SinkError, Stored};
 
 use crate::{Durable, McapSink, ModelArchive, Provenance, Reader, RecoverError, StreamPlan, recover};
 
-const EVENTS: u64 = 60;
+/// Records of a run: two are written at a tick, four fill a chunk, and then a file is full.
+const EVENTS: u64 = 13;
 const TICK_NS: u64 = 10_000_000;
 
 fn record_of(id: u64) -> Vec<u8> {
-    // Records of 60 kB that do not compress: chunks fill up between the ticks too.
-    let event: Vec<u8> = (0..15_000_u32)
+    // Records of 135 kB that do not compress: chunks fill up between the ticks too.
+    let event: Vec<u8> = (0..33_750_u32)
         .flat_map(|at| {
             (u64::from(at) + (id << 20)).wrapping_mul(0x9E37_79B9_7F4A_7C15).to_le_bytes()[4..].to_vec()
         })
@@ -26,8 +27,8 @@ fn record_of(id: u64) -> Vec<u8> {
 
 fn sink_on(memory: &MemoryDisk, durable: Durable) -> McapSink {
     let schema =
-        Schema::parse(b"name = \"t\"\n[[field]]\nname = \"a\"\ndtype = \"u8\"\nlen = 60000\n").unwrap();
-    let models = vec![ModelArchive { name: "m".into(), choice: 0, tar: vec![7; 5000] }];
+        Schema::parse(b"name = \"t\"\n[[field]]\nname = \"a\"\ndtype = \"u32\"\nlen = 33750\n").unwrap();
+    let models = vec![Bundle { name: "m".into(), choice: 0, tar: vec![7; 5000] }];
     let provenance =
         Arc::new(Provenance { schema, menu: "# menu".into(), models, metadata: BTreeMap::new() });
     let plan = StreamPlan {
@@ -35,7 +36,7 @@ fn sink_on(memory: &MemoryDisk, durable: Durable) -> McapSink {
         run_name: "r".into(),
         stream: "s".into(),
         durable,
-        rotate_bytes: 1_300_000,
+        rotate_bytes: 500_000,
         provenance,
     };
     McapSink::with_disk(plan, Arc::new(memory.clone())).unwrap()
@@ -47,7 +48,7 @@ fn run(memory: &MemoryDisk, durable: Durable, records: &[Vec<u8>]) -> (Result<()
     let mut result = Ok(());
     for (id, record) in (0..).zip(records) {
         let stored = Stored { event_id: id, time_ns: id * 25, record };
-        result = sink.write(stored).and_then(|()| if id % 7 == 3 { sink.tick(id * TICK_NS) } else { Ok(()) });
+        result = sink.write(stored).and_then(|()| if id % 6 == 1 { sink.tick(id * TICK_NS) } else { Ok(()) });
         if result.is_err() {
             break;
         }
