@@ -5,7 +5,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use tamis_event::{Block, FrameHeader, Schema, Span, flags};
-use tamis_ledger::{Corrupt, Counts, Cause};
+use tamis_ledger::{Cause, Corrupt, Counts};
 use tamis_pipeline::{FrameIds, IdBook, Limits};
 
 use crate::exit::OrFail;

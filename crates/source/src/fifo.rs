@@ -131,13 +131,13 @@ fn read_all(mut reader: impl Read, place: &str, shared: &Shared, windows: SyncSe
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::{self, channel};
+    use std::sync::mpsc::{Sender, channel};
     use std::thread::yield_now;
 
     use super::*;
 
     /// Gives what it is sent, a byte at a time, and waits for it.
-    struct Fed(mpsc::Receiver<u8>);
+    struct Fed(Receiver<u8>);
 
     impl Read for Fed {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -148,7 +148,7 @@ mod tests {
         }
     }
 
-    fn fed_pipe() -> (mpsc::Sender<u8>, Pipe) {
+    fn fed_pipe() -> (Sender<u8>, Pipe) {
         let (feed, fed) = channel();
         (feed, Pipe::new(Fed(fed), "pipe".into()).unwrap())
     }

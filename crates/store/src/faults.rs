@@ -28,7 +28,7 @@ fn record_of(id: u64) -> Vec<u8> {
 fn sink_on(memory: &MemoryDisk, durable: Durable) -> McapSink {
     let schema =
         Schema::parse(b"name = \"t\"\n[[field]]\nname = \"a\"\ndtype = \"u32\"\nlen = 33750\n").unwrap();
-    let models = vec![Bundle { name: "m".into(), choice: 0, tar: vec![7; 5000] }];
+    let models = vec![ModelArchive { name: "m".into(), choice: 0, tar: vec![7; 5000] }];
     let provenance =
         Arc::new(Provenance { schema, menu: "# menu".into(), models, metadata: BTreeMap::new() });
     let plan = StreamPlan {
@@ -36,7 +36,7 @@ fn sink_on(memory: &MemoryDisk, durable: Durable) -> McapSink {
         run_name: "r".into(),
         stream: "s".into(),
         durable,
-        rotate_bytes: 500_000,
+        rotate_bytes: 900_000,
         provenance,
     };
     McapSink::with_disk(plan, Arc::new(memory.clone())).unwrap()
