@@ -242,6 +242,137 @@ def as_frameworks_write_them():
          [constant("first", [0], np.int64), constant("two", [2], np.int64), constant("row", [[0.5, -0.5]])])
 
 
+def own_functions():
+    """Functions of the file's own: in each other, with attributes by reference and defaults, an input left out, an output that is an input."""
+    def reference(name, own, kind):
+        return onnx.AttributeProto(name=name, ref_attr_name=own, type=kind)
+
+    def function(name, inputs, outputs, nodes, attributes=(), defaults=(), overload=""):
+        made = helper.make_function("local", name, inputs.split(), outputs.split(), nodes, imports, list(attributes), list(defaults))
+        made.overload = overload
+        return made
+
+    imports = [helper.make_opsetid("", 21), helper.make_opsetid("local", 1)]
+    leaky = node("LeakyRelu", "a", "b")
+    leaky.attribute.append(reference("alpha", "slope", onnx.AttributeProto.FLOAT))
+    inner = node("Leaky", "a", "s", "local")
+    inner.attribute.append(reference("slope", "slope", onnx.AttributeProto.FLOAT))
+    elu = node("Elu", "a", "e")
+    elu.attribute.append(reference("alpha", "beta", onnx.AttributeProto.FLOAT))
+    body = [inner, elu, node("Mul", "s e", "m"), helper.make_node("Clip", ["m", "low"], ["b"])]
+    functions = [function("Leaky", "a", "b", [leaky], ["slope"]), function("Leaky", "a", "b", [node("Add", "a a", "b")], overload="twice"),
+                 function("Gated", "a low", "b a", body, ["slope"], [helper.make_attribute("beta", 1.5)]),
+                 function("Relu", "a", "b", [node("Neg", "a", "b")])]
+    twice = node("Leaky", "t", "u", "local")
+    twice.overload = "twice"
+    nodes = [node("Gated", "x floor", "s", "local", slope=0.25, beta=2.0), node("Gated", "s", "t same", "local", slope=0.5), twice,
+             node("Relu", "u", "v", "local")]
+    x = rng.normal(0, 2, (8, 3)).astype(np.float32)
+
+    def gated(a, slope, beta):
+        return np.where(a < 0, slope * a, a) * np.where(a < 0, beta * np.expm1(a), a)
+
+    s = np.maximum(gated(x.astype(np.float64), 0.25, 2), 0.125)
+    u = 2 * gated(s, 0.5, 1.5)
+    case("own_functions", nodes, [value("x", 3)], [value(name, 3) for name in ["s", "same", "u", "v"]], [x], [constant("floor", 0.125)],
+         [s, s, u, -u], functions=functions, imports=[helper.make_opsetid("local", 1)])
+
+
+def quantised():
+    def quantise(x, scale, zero, low, high):
+        return np.clip(np.rint(x / np.float32(scale)) + zero, low, high)
+
+    x = rng.normal(0, 3, (16, 4)).astype(np.float32)
+    x[0] = [0.125, -0.125, 0.375, 0.625]  # over 0.25: halves, which are rounded to even
+    x[1] = [1000, -1000, np.inf, -np.inf]
+    x[2, 1] = np.nan
+    w, axis = rng.integers(-128, 128, (4, 3)), np.float32([0.02, 0.05, 0.01])
+    nodes = [node("QuantizeLinear", "x quarter mid", "q"), node("Transpose", "q", "moved", perm=[0, 1]), node("DequantizeLinear", "moved quarter mid", "d"),
+             node("DequantizeLinear", "w axis zeros", "f", axis=-1), node("DequantizeLinear", "bias tiny", "b"), node("MatMul", "d f", "m"),
+             node("Add", "m b", "a"), node("QuantizeLinear", "a half minus", "r"), node("Cast", "r", "y", to=FLOAT),
+             node("QuantizeLinear", "x axes", "s", axis=1, output_dtype=TensorProto.INT16), node("DequantizeLinear", "s axes", "z", axis=1)]
+    zeros, axes = [3, -7, 0], np.float32([0.25, 0.5, 0.001, 2])
+    d = (quantise(x, 0.25, 128, 0, 255) - 128) * np.float32(0.25)
+    a = d @ ((w - zeros) * axis).astype(np.float32) + np.float32([1000, -2000, 3]) * np.float32(0.001)
+    y = quantise(a, 0.5, -3, -128, 127)
+    z = quantise(x, axes, 0, -32768, 32767) * axes
+    constants = [constant("quarter", 0.25), constant("mid", 128, np.uint8), constant("w", w, np.int8), constant("axis", axis),
+                 constant("zeros", zeros, np.int8), constant("bias", [1000, -2000, 3], np.int32), constant("tiny", 0.001), constant("half", 0.5),
+                 constant("minus", -3, np.int8), constant("axes", axes)]
+    case("quantised_numbers", nodes, [value("x", 4)], [value("q", 4, dtype=TensorProto.UINT8), value("y", 3), value("z", 4)], [x], constants,
+         [quantise(x, 0.25, 128, 0, 255), y, z], lost=[2])
+
+
+def in_double_precision():
+    """PyTorch asks in double precision whether a number is infinite."""
+    x = np.array([[1, np.inf, -np.inf], [2.5, -3, np.nan]], np.float32)
+    nodes = [node("Cast", "x", "d", to=TensorProto.DOUBLE), node("IsInf", "d", "i"), node("IsNaN", "d", "n"), node("Or", "i n", "bad"), node("Cast", "d", "f", to=FLOAT),
+             node("Where", "bad most f", "y")]
+    case("double_of_float", nodes, [value("x", 3)], [value("y", 3)], [x], [constant("most", 10)])
+
+
+def sums_and_images():
+    x, y = rng.normal(0, 1, (6, 3, 4)).astype(np.float32), rng.normal(0, 1, (6, 4, 2)).astype(np.float32)
+    w, square = rng.normal(0, 1, (4, 5)).astype(np.float32), rng.normal(0, 1, (6, 3, 3)).astype(np.float32)
+    equations = [("nij,njk->nik", "x y"), ("nij,jk->nki", "x w"), ("n...j,jk->n...k", "x w"), ("nij->nj", "x"), ("nii->ni", "s"), ("nij,njk,jl->nil", "x y w"),
+                 ("aij,jk", "x w"), ("nij,nij->n", "x x"), ("ij,nkj->nki", "r x"), ("nij,nlj->nil", "x e")]
+    e = rng.normal(0, 1, (6, 5, 1)).astype(np.float32)  # an axis of size 1 goes with any other
+    given = dict(x=x, y=y, w=w, s=square, e=e, r=rng.normal(0, 1, (3, 4)).astype(np.float32))
+    nodes = [node("Einsum", names, f"o{index}", equation=equation) for index, (equation, names) in enumerate(equations)]
+    expected = [np.einsum(equation, *(given[name].astype(np.float64) for name in names.split())) for equation, names in equations]
+    case("einsum", nodes, [value("x", 3, 4), value("y", 4, 2), value("s", 3, 3), value("e", 5, 1)],
+         [value(f"o{index}", *array.shape[1:]) for index, array in enumerate(expected)], [x, y, square, e],
+         [constant("w", w), constant("r", given["r"])], expected)
+    image = rng.normal(0, 1, (4, 4, 3, 5)).astype(np.float32)
+    line = rng.normal(0, 1, (4, 4, 5)).astype(np.float32)
+    kernels = [constant("k", rng.normal(0, 1, (4, 3, 2, 3))), constant("g", rng.normal(0, 1, (4, 1, 3, 3))), constant("l", rng.normal(0, 1, (4, 2, 3))),
+               constant("b", [0.5, -0.5, 2])]
+    uses = [("x k b", dict(strides=[2, 3])), ("x k", dict(strides=[2, 2], pads=[0, 1, 1, 0], output_padding=[1, 1])), ("x g", dict(group=2, dilations=[2, 1], pads=[1] * 4)),
+            ("x k", dict(strides=[2, 2], auto_pad="SAME_UPPER")), ("x k b", dict(strides=[3, 2], output_shape=[7, 10])), ("y l", dict(strides=[2], output_padding=[1])),
+            ("x k b", dict(strides=[3, 3], output_padding=[2, 2]))]
+    nodes = [node("ConvTranspose", names, f"o{index}", **attributes) for index, (names, attributes) in enumerate(uses)]
+    shapes = images_of(nodes, [value("x", 4, 3, 5), value("y", 4, 5)], kernels, [image, line])
+    case("conv_transpose", nodes, [value("x", 4, 3, 5), value("y", 4, 5)], [value(f"o{index}", *shape) for index, shape in enumerate(shapes)], [image, line], kernels)
+    constants = [constant("up", [1, 1, 2, 3]), constant("odd", [1, 1, 1.7, 0.6]), constant("two", [7, 2], np.int64),
+                 constant("empty", [])]
+    modes = ["half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel", "half_pixel_symmetric"]
+    uses = [(f"x|| {scales}", dict(mode=mode, coordinate_transformation_mode=places)) for mode in ["nearest", "linear"] for places in modes for scales in ["up", "odd"]]
+    uses += [("x|| up", dict(nearest_mode=way, coordinate_transformation_mode="asymmetric")) for way in ["floor", "ceil", "round_prefer_ceil"]]
+    uses += [("x|||two", dict(mode="linear", axes=[2, 3])), ("x||| two", dict(axes=[-1, 1]))]
+    nodes = [helper.make_node("Resize", [name.strip() for name in names.split("|")], [f"o{index}"], **attributes) for index, (names, attributes) in enumerate(uses)]
+    nodes += [node("Shape", "x", "shape", end=2), node("Concat", "shape two", "wanted", axis=0), node("Resize", "x empty empty wanted", "torch", mode="linear",
+                                                                                                  coordinate_transformation_mode="align_corners")]
+    names = [f"o{index}" for index in range(len(uses))] + ["torch"]
+    shapes = images_of(nodes, [value("x", 4, 3, 5)], constants, [image], names)
+    case("resize", nodes, [value("x", 4, 3, 5)], [value(name, *shape) for name, shape in zip(names, shapes, strict=True)], [image], constants)
+    upsample = node("Upsample", "x up", "y", mode="linear")
+    case("upsample", [upsample, node("Upsample", "x up", "z")], [value("x", 4, 3, 5)], [value("y", 4, 6, 15), value("z", 4, 6, 15)], [image], constants[:1], opset=9)
+    a, b = rng.normal(0, 9, (2, 8, 3)).astype(np.float32)
+    a[0], b[0] = [1e9, -1e9, 7], [0.7, 0.7, np.inf]
+    a[1, 0], b[1, 1], a[1, 2] = np.nan, 0, np.inf
+    case("mod_of_floats", [node("Mod", "a b", "y", fmod=1), node("Mod", "a row", "z", fmod=1)], [value("a", 3), value("b", 3)], [value("y", 3), value("z", 3)],
+         [a, b], [constant("row", [6.2831855])], [np.fmod(a, b), np.fmod(a, np.float32(6.2831855))])
+    x, mean = large(6, 0.0).reshape(8, 2, 3), 1e-3
+    square = (x.astype(np.float64) ** 2).mean(2, keepdims=True)
+    both = (x.astype(np.float64) ** 2).mean((1, 2), keepdims=True)
+    case("rms_norm", [node("RMSNormalization", "x scale", "y", epsilon=mean), node("RMSNormalization", "x all", "z", axis=1), node("RMSNormalization", "x one", "w")],
+         [value("x", 2, 3)], [value(name, 2, 3) for name in "yzw"], [x], [constant("scale", [1, 2, -1]), constant("all", [[1, 2, 3], [4, 5, 6]]), constant("one", [2])],
+         [x / np.sqrt(square + mean) * [1, 2, -1], x / np.sqrt(both + 1e-5) * [[1, 2, 3], [4, 5, 6]], x / np.sqrt(square + 1e-5) * 2], opset=23)
+    x = rng.normal(0, 1, (8, 4)).astype(np.float32)
+    case("gemm_of_three", [node("Gemm", "x w", "c"), node("Gemm", "x w c", "y", beta=0.5, alpha=2.0), node("ReduceSum", "x axis", "sum"), node("Gemm", "x w sum", "z")],
+         [value("x", 4)], [value("y", 3), value("z", 3)], [x], [constant("w", rng.normal(0, 1, (4, 3))), constant("axis", [1], np.int64)])
+
+
+def images_of(nodes, inputs, constants, rows, names=None):
+    """Shapes per event of what nodes make."""
+    names = names or [made for node in nodes for made in node.output]
+    graph = helper.make_graph(nodes, "shapes", inputs, [helper.make_tensor_value_info(name, FLOAT, None) for name in names], constants)
+    file = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10).SerializeToString()
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    given = {info.name: array for info, array in zip(inputs, rows, strict=True)}
+    return [array.shape[1:] for array in session.run(None, given)]
+
+
 def external():
     """The weights of a model in a file beside it."""
     weights = rng.normal(0, 1, (4, 3)).astype(np.float32)
@@ -378,6 +509,6 @@ def attention():
 
 if __name__ == "__main__":
     for part in [offsets, integers, missing, functions_of_numbers, ends_and_dead_ends, as_frameworks_write_them, external, events_elsewhere, picks,
-                 recurrent, attention]:
+                 recurrent, attention, own_functions, quantised, in_double_precision, sums_and_images]:
         part()
     print(f"{len(list(OUT.glob('*.onnx')))} graphs, {sum(path.stat().st_size for path in OUT.iterdir()) / 1e3:.0f} kB in {OUT}")

@@ -39,7 +39,7 @@ enum Level {
 const ATTRIBUTE: Level = Level::Message(&[(5, Level::Tensor)]);
 const NODE: Level = Level::Message(&[(5, ATTRIBUTE)]);
 const GRAPH: Level = Level::Message(&[(1, NODE), (5, Level::Tensor)]);
-const MODEL: Level = Level::Message(&[(7, GRAPH), (25, Level::Message(&[(7, NODE)]))]);
+const MODEL: Level = Level::Message(&[(7, GRAPH), (25, Level::Message(&[(7, NODE), (11, ATTRIBUTE)]))]);
 
 /// The fields of a tensor that say where its numbers are.
 #[derive(Clone, PartialEq, Message)]

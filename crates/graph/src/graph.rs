@@ -9,7 +9,7 @@
 //!
 //! Cost: building runs the constant steps on the CPU; memory is bounded by the caps of `value.rs` times the number of steps.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use burn::tensor::Device;
 
@@ -193,16 +193,22 @@ impl Graph {
     }
 }
 
-/// Refuses the first node whose operator is not supported, and names the operators of all others.
+/// Refuses the first node whose operator is not supported, and names the operators of all others, with how many nodes use them.
 fn refuse_unsupported(source: &UncheckedGraph, nodes: &[(usize, &Node)]) -> Result<(), Refusal> {
     let fault = |node: &Node| ops::find(node, source.opsets.get(&node.domain).copied()).err();
     let mut refused = nodes.iter().filter_map(|&(index, node)| Some((index, node, fault(node)?)));
     let Some((index, first, mut reason)) = refused.next() else { return Ok(()) };
-    let mut others: Vec<&str> = refused.map(|(_, node, _)| node.operator.as_str()).collect();
-    others.sort_unstable();
-    others.dedup();
-    others.retain(|other| *other != first.operator);
+    let mut others: BTreeMap<&str, usize> = BTreeMap::new();
+    refused.for_each(|(_, node, _)| *others.entry(&node.operator).or_default() += 1);
+    if let Some(more) = others.remove(first.operator.as_str()) {
+        reason += &format!("; {} nodes use it", more + 1);
+    }
+    let counted = |(operator, nodes): (&str, usize)| match nodes {
+        1 => operator.to_string(),
+        _ => format!("{operator} ({nodes} nodes)"),
+    };
     if !others.is_empty() {
+        let others: Vec<String> = others.into_iter().map(counted).collect();
         reason += &format!("; not supported either: {}", others.join(", "));
     }
     Err(Refusal::new(place(source, first, index), reason))
@@ -245,7 +251,8 @@ impl<'a> Builder<'a> {
         };
         let front = source.events.then_some(Layout::FRONT);
         for input in &source.inputs {
-            let kind = Type { int32: input.int32, ..Type::new(input.kind, front, input.dims.clone()) };
+            let Input { kind, int32, narrow, ref dims, .. } = *input;
+            let kind = Type { int32, narrow, ..Type::new(kind, front, dims.clone()) };
             let place = || format!("input '{}'", input.name);
             if source.events && input.dims.contains(&0) {
                 let reason = "its shape is open beyond the first axis, that of events; at most one size may be, and the number of inputs must \
@@ -269,7 +276,7 @@ impl<'a> Builder<'a> {
     }
 
     fn constant(&mut self, constant: Constant) -> Result<Slot, Fault> {
-        let kind = Type { int32: constant.int32, ..Type::new(constant.kind(), None, constant.dims.clone()) };
+        let kind = Type::of(&constant);
         kind.check()?;
         self.constants += constant.len();
         if self.constants > CONSTANTS_MAX {
@@ -391,6 +398,7 @@ impl<'a> Builder<'a> {
                 continue;
             }
             constant.int32 = kind.int32;
+            constant.narrow = kind.narrow;
             let shape = kind.shape
                 && matches!(&constant.data, Data::Ints(values) if values.iter().any(|&value| value >= EVENTS));
             let slot = self.constant(constant)?;

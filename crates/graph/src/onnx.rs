@@ -5,7 +5,8 @@
 //! * I1: no length inside the file decides an allocation; the messages are counted before they are decoded.
 //! * I2: the first axis of every input is the axis of events, whatever size the file gives it: exporters often write down the batch that
 //!   they were shown.
-//! * I3: initializers that are also listed as inputs (files before IR version 4) are constants.
+//! * I3: integers of 8 and 16 bits say so ([`Narrow`]), and are values that have this range: what a file says beyond it is refused.
+//! * I4: initializers that are also listed as inputs (files before IR version 4) are constants.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -13,20 +14,23 @@ use prost::Message;
 
 use crate::error::{Fault, Refusal, refuse};
 use crate::forest::NODES_MAX;
+use crate::functions;
 use crate::proto;
-use crate::source::{Attribute, Constant, Data, Input, Kind, Node, UncheckedGraph, needed};
+use crate::source::{Attribute, Constant, Data, Input, Kind, Narrow, Node, UncheckedGraph, needed};
 
 /// The place of a refusal that concerns the file as a whole.
 pub const ONNX_FILE: &str = "the ONNX file";
 /// Most bytes of a file.
 pub const ONNX_BYTES_MAX: usize = 64 << 20;
 /// Most messages in a file: nodes, tensors, attributes. A network of the field has some hundred; each takes a few hundred bytes of memory.
-const MESSAGES_MAX: usize = 200_000;
+pub(crate) const MESSAGES_MAX: usize = 200_000;
 /// Most names and words in lists, 50 bytes of memory each. Every node of a forest has one.
-const STRINGS_MAX: usize = 2 * NODES_MAX;
+pub(crate) const STRINGS_MAX: usize = 2 * NODES_MAX;
 
 /// `TensorProto.DataType` of integers of 32 bits.
 pub(crate) const INT32: i32 = 6;
+/// `TensorProto.DataType` of double precision.
+pub(crate) const DOUBLE: i32 = 11;
 /// `TensorProto.DataType` by name, for messages; the index is the number in the file.
 const DATA_TYPES: [&str; 24] = [
     "undefined",
@@ -85,7 +89,9 @@ impl UncheckedGraph {
             return Err(whole("has sparse weights; export them dense".into()));
         }
         let opsets = model.opset_import.into_iter().map(|opset| (domain(opset.domain), opset.version));
-        let nodes: Vec<Node> = graph.node.into_iter().map(node).collect();
+        let mut opsets = opsets.collect();
+        let nodes = functions::write_out(graph.node, model.functions, &mut opsets)?;
+        let nodes: Vec<Node> = nodes.into_iter().map(node).collect();
         for output in graph.output.iter().filter(|output| !is_map(&nodes, &output.name)) {
             tensor_type(output).map_err(|fault| Refusal::new(format!("output '{}'", output.name), fault))?;
         }
@@ -95,15 +101,14 @@ impl UncheckedGraph {
         let mut constants = BTreeMap::new();
         for tensor in graph.initializer.into_iter().filter(|tensor| needed.contains(tensor.name.as_str())) {
             let name = tensor.name.clone();
-            let read = if is_quantised(&nodes, &name) { attribute_tensor(tensor) } else { constant(tensor) };
-            let read = read.map_err(|fault| Refusal::new(format!("tensor '{name}'"), fault))?;
+            let read = constant(tensor).map_err(|fault| Refusal::new(format!("tensor '{name}'"), fault))?;
             constants.insert(name, read);
         }
         let given = graph.input.into_iter().filter(|input| !listed.contains(&input.name));
         let given: Vec<_> = given.collect();
         let batch = if events { batch(&given) } else { None };
         let inputs = given.into_iter().map(|info| input(info, events)).collect::<Result<_, _>>()?;
-        Ok(Self { inputs, outputs, constants, nodes, opsets: opsets.collect(), events, batch })
+        Ok(Self { inputs, outputs, constants, nodes, opsets, events, batch })
     }
 }
 
@@ -117,7 +122,7 @@ impl Constant {
 }
 
 /// The ONNX operators have two names.
-fn domain(name: String) -> String {
+pub(crate) fn domain(name: String) -> String {
     if name == "ai.onnx" { String::new() } else { name }
 }
 
@@ -134,12 +139,15 @@ fn node(node: proto::Node) -> Node {
 
 fn attribute(attribute: proto::Attribute) -> Attribute {
     let texts = |list: Vec<Vec<u8>>| list.iter().map(|text| String::from_utf8_lossy(text).into()).collect();
-    let proto::Attribute { f, i, s, t, floats, ints, strings, r#type: kind, .. } = attribute;
+    let proto::Attribute { f, i, s, t, floats, ints, strings, r#type: kind, ref_attr_name, .. } = attribute;
+    if !ref_attr_name.is_empty() {
+        return Attribute::Other(format!("'{ref_attr_name}' of a function, outside of one"));
+    }
     match kind {
         1 => Attribute::Float(f.unwrap_or_default()),
         2 => Attribute::Int(i.unwrap_or_default()),
         3 => Attribute::Text(String::from_utf8_lossy(&s.unwrap_or_default()).into()),
-        4 => match attribute_tensor(*t.unwrap_or_default()) {
+        4 => match constant(*t.unwrap_or_default()) {
             Ok(tensor) => Attribute::Tensor(tensor),
             Err(fault) => Attribute::Other(fault),
         },
@@ -176,8 +184,9 @@ fn batch(inputs: &[proto::ValueInfo]) -> Option<usize> {
 fn input(info: proto::ValueInfo, events: bool) -> Result<Input, Refusal> {
     let refused = |fault: Fault| Refusal::new(format!("input '{}'", info.name), fault);
     let tensor = tensor_type(&info).map_err(refused)?;
-    let kind = kind(tensor.elem_type).map_err(refused)?;
-    let int32 = tensor.elem_type == INT32;
+    let narrow = narrow(tensor.elem_type).filter(|_| !events);
+    let kind = if narrow.is_some() { Kind::Int } else { kind(tensor.elem_type).map_err(refused)? };
+    let int32 = tensor.elem_type == INT32 || narrow.is_some();
     let open = "its shape is open; export the model with the shape of its inputs";
     let shape = tensor.shape.as_ref().ok_or_else(|| refused(open.into()))?;
     let first = usize::from(events);
@@ -197,7 +206,7 @@ fn input(info: proto::ValueInfo, events: bool) -> Result<Input, Refusal> {
         // 0 is a size that is left open, to be settled before a graph is made of it.
         dims.push(dim.value.and_then(|size| usize::try_from(size).ok()).unwrap_or(0));
     }
-    Ok(Input { name: info.name, kind, int32, dims })
+    Ok(Input { name: info.name, kind, int32, narrow, dims })
 }
 
 fn tensor_type(info: &proto::ValueInfo) -> Result<&proto::TensorType, Fault> {
@@ -208,6 +217,17 @@ fn tensor_type(info: &proto::ValueInfo) -> Result<&proto::TensorType, Fault> {
         );
     }
     kind.tensor.as_ref().ok_or_else(|| "is not a tensor".into())
+}
+
+/// Integers of 8 and 16 bits.
+pub(crate) fn narrow(data_type: i32) -> Option<Narrow> {
+    match data_type {
+        2 => Some(Narrow::Uint8),
+        3 => Some(Narrow::Int8),
+        4 => Some(Narrow::Uint16),
+        5 => Some(Narrow::Int16),
+        _ => None,
+    }
 }
 
 /// The kind of an ONNX data type, or a sentence with its name.
@@ -229,7 +249,9 @@ pub(crate) fn kind(data_type: i32) -> Result<Kind, Fault> {
 }
 
 fn constant(tensor: proto::Tensor) -> Result<Constant, Fault> {
-    let kind = kind(tensor.data_type)?;
+    let narrow = narrow(tensor.data_type);
+    let kind = if narrow.is_some() { Kind::Int } else { kind(tensor.data_type)? };
+    let int32 = tensor.data_type == INT32 || narrow.is_some();
     if tensor.data_location == 1 {
         refuse!(
             "its numbers are in another file, which was not read; import the model with that file beside it"
@@ -245,47 +267,29 @@ fn constant(tensor: proto::Tensor) -> Result<Constant, Fault> {
     let data = match (kind, tensor.raw_data) {
         (Kind::Float, None) => Data::Floats(tensor.float_data),
         (Kind::Float, Some(raw)) => Data::Floats(numbers(&raw, f32::from_le_bytes)?),
-        (Kind::Int, None) if tensor.data_type == INT32 => {
-            Data::Ints(tensor.int32_data.into_iter().map(i64::from).collect())
-        }
+        (Kind::Int, None) if int32 => Data::Ints(tensor.int32_data.into_iter().map(i64::from).collect()),
         (Kind::Int, None) => Data::Ints(tensor.int64_data),
-        (Kind::Int, Some(raw)) if tensor.data_type == INT32 => {
-            Data::Ints(numbers(&raw, |bytes| i64::from(i32::from_le_bytes(bytes)))?)
-        }
-        (Kind::Int, Some(raw)) => Data::Ints(numbers(&raw, i64::from_le_bytes)?),
+        (Kind::Int, Some(raw)) => Data::Ints(match narrow {
+            Some(Narrow::Uint8) => raw.into_iter().map(i64::from).collect(),
+            Some(Narrow::Int8) => raw.into_iter().map(|byte| i64::from(byte as i8)).collect(),
+            Some(Narrow::Uint16) => numbers(&raw, |bytes| i64::from(u16::from_le_bytes(bytes)))?,
+            Some(Narrow::Int16) => numbers(&raw, |bytes| i64::from(i16::from_le_bytes(bytes)))?,
+            None if int32 => numbers(&raw, |bytes| i64::from(i32::from_le_bytes(bytes)))?,
+            None => numbers(&raw, i64::from_le_bytes)?,
+        }),
         (Kind::Bool, None) => Data::Bools(tensor.int32_data.into_iter().map(|number| number != 0).collect()),
         (Kind::Bool, Some(raw)) => Data::Bools(raw.into_iter().map(|byte| byte != 0).collect()),
     };
     if data.len() != size {
         refuse!("has {} numbers, its shape {dims:?} says {size}", data.len());
     }
-    Ok(Constant { dims, data, int32: tensor.data_type == INT32 })
-}
-
-/// Is this constant read by `DequantizeLinear` alone?
-fn is_quantised(nodes: &[Node], name: &str) -> bool {
-    let mut readers = nodes.iter().filter(|node| node.inputs.iter().any(|input| input == name)).peekable();
-    readers.peek().is_some() && readers.all(|node| node.operator == "DequantizeLinear")
-}
-
-/// Attributes (`nodes_modes` of `TreeEnsemble`) and quantised weights may hold integers of 8 and 16 bits; other values may not, for arithmetic
-/// on them would wrap around there.
-fn attribute_tensor(mut tensor: proto::Tensor) -> Result<Constant, Fault> {
-    let narrow = |raw: Vec<u8>, data_type: i32| -> Result<Vec<i32>, Fault> {
-        match data_type {
-            2 => Ok(raw.into_iter().map(i32::from).collect()),
-            3 => Ok(raw.into_iter().map(|byte| i32::from(byte as i8)).collect()),
-            4 => numbers(&raw, |bytes| i32::from(u16::from_le_bytes(bytes))),
-            _ => numbers(&raw, |bytes| i32::from(i16::from_le_bytes(bytes))),
+    if let (Some(narrow), Data::Ints(values)) = (narrow, &data) {
+        let [low, high] = narrow.bounds().map(i64::from);
+        if let Some(value) = values.iter().find(|value| !(low..=high).contains(value)) {
+            refuse!("holds {value}, which is no {narrow}");
         }
-    };
-    if (2..=5).contains(&tensor.data_type) && tensor.data_location != 1 {
-        if let Some(raw) = tensor.raw_data.take() {
-            tensor.int32_data = narrow(raw, tensor.data_type)?;
-        }
-        tensor.data_type = INT32;
     }
-    constant(tensor)
+    Ok(Constant { dims, data, int32, narrow })
 }
 
 fn numbers<T, const SIZE: usize>(raw: &[u8], number: impl Fn([u8; SIZE]) -> T) -> Result<Vec<T>, Fault> {

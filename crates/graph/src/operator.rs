@@ -191,19 +191,29 @@ impl<'a> Site<'a> {
 
     /// Type of input `index`; its events stand in front.
     pub fn input(&self, index: usize) -> Result<&Type, Fault> {
-        let found = self.anywhere(index)?;
-        if found.events.is_some_and(|layout| layout.at > 0) {
+        in_front(index, self.anywhere(index)?)
+    }
+
+    /// The same for operators that follow the axis of events wherever it stands ([`crate::layout`]).
+    pub fn anywhere(&self, index: usize) -> Result<&Type, Fault> {
+        let found = self.stored(index)?;
+        if let Some(narrow) = found.narrow {
             refuse!(
-                "its input {index} has the shape {}, and this operator is supported with the axis of events in front only; export the model \
-                 with the batch axis in front",
-                written(&found.shape())
+                "its input {index} has data type {narrow}, which only QuantizeLinear, DequantizeLinear, Cast and operators that move \
+                 numbers take; export the model with DequantizeLinear and QuantizeLinear around every other operator, or in single precision"
+            );
+        }
+        if found.double {
+            refuse!(
+                "its input {index} has data type double, which only Cast, IsInf, IsNaN and operators that move numbers take; export the \
+                 model in single precision"
             );
         }
         Ok(found)
     }
 
-    /// The same for operators that follow the axis of events wherever it stands ([`crate::layout`]).
-    pub fn anywhere(&self, index: usize) -> Result<&Type, Fault> {
+    /// The same for operators that take numbers however the file stores them: with 8 or 16 bits, and in double precision.
+    pub fn stored(&self, index: usize) -> Result<&Type, Fault> {
         let found = self.anything(index)?;
         if found.shape {
             refuse!(
@@ -211,6 +221,11 @@ impl<'a> Site<'a> {
             );
         }
         Ok(found)
+    }
+
+    /// The same with the events in front.
+    pub fn stored_in_front(&self, index: usize) -> Result<&Type, Fault> {
+        in_front(index, self.stored(index)?)
     }
 
     /// The same for operators that only move numbers: it may be the shape of a value with events ([`crate::layout::EVENTS`]).
@@ -256,7 +271,8 @@ impl<'a> Site<'a> {
         self.anywhere(index)?;
         let Some(constant) = self.constant(index) else {
             refuse!(
-                "its input {index} ({what}) is computed from the event; it must be a constant: export the model with fixed shapes"
+                "its input {index} ({what}) is computed from the event; it must be a constant: export the model with fixed shapes and \
+                 trained weights"
             );
         };
         Ok(constant)
@@ -400,6 +416,17 @@ impl<'a> Site<'a> {
             None => Ok(self.added),
         }
     }
+}
+
+fn in_front(index: usize, found: &Type) -> Result<&Type, Fault> {
+    if found.events.is_some_and(|layout| layout.at > 0) {
+        refuse!(
+            "its input {index} has the shape {}, and this operator is supported with the axis of events in front only; export the model \
+             with the batch axis in front",
+            written(&found.shape())
+        );
+    }
+    Ok(found)
 }
 
 fn of_kind(index: usize, found: &Type, kind: Kind) -> Result<&Type, Fault> {

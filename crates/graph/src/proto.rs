@@ -1,6 +1,6 @@
 //! The protobuf messages of an ONNX file: the fields that this program reads, and no others.
 //!
-//! Field numbers are those of `onnx.proto` (ONNX IR version 13). Sub-graphs, functions, training information and text for people are not
+//! Field numbers are those of `onnx.proto` (ONNX IR version 13). Sub-graphs, training information and text for people are not
 //! declared: prost skips them. What they mean for a graph is refused by name where a node needs them.
 //!
 //! An empty message takes two bytes in a file and a few hundred in memory, so messages and strings are counted ([`count`]) before any is decoded.
@@ -14,6 +14,33 @@ pub struct Model {
     pub graph: Option<Graph>,
     #[prost(message, repeated, tag = "8")]
     pub opset_import: Vec<Opset>,
+    #[prost(message, repeated, tag = "25")]
+    pub functions: Vec<Function>,
+}
+
+/// An operator of the file's own: what it does, in nodes.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Function {
+    #[prost(string, tag = "1")]
+    pub name: String,
+    #[prost(string, repeated, tag = "4")]
+    pub input: Vec<String>,
+    #[prost(string, repeated, tag = "5")]
+    pub output: Vec<String>,
+    /// Names of attributes without a default.
+    #[prost(string, repeated, tag = "6")]
+    pub attribute: Vec<String>,
+    #[prost(message, repeated, tag = "7")]
+    pub node: Vec<Node>,
+    #[prost(message, repeated, tag = "9")]
+    pub opset_import: Vec<Opset>,
+    #[prost(string, tag = "10")]
+    pub domain: String,
+    /// Attributes with their defaults.
+    #[prost(message, repeated, tag = "11")]
+    pub attribute_proto: Vec<Attribute>,
+    #[prost(string, tag = "13")]
+    pub overload: String,
 }
 
 /// Version of one domain of operators.
@@ -54,6 +81,9 @@ pub struct Node {
     pub attribute: Vec<Attribute>,
     #[prost(string, tag = "7")]
     pub domain: String,
+    /// Which of several functions of one name.
+    #[prost(string, tag = "8")]
+    pub overload: String,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -77,6 +107,9 @@ pub struct Attribute {
     /// `AttributeProto.AttributeType`; 0 in very old files.
     #[prost(int32, tag = "20")]
     pub r#type: i32,
+    /// In a function: the attribute of the call that stands here.
+    #[prost(string, tag = "21")]
+    pub ref_attr_name: String,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -164,7 +197,9 @@ const TYPE: Nested = Nested::Message(&[(1, &TENSOR_TYPE), (4, &EMPTY), (5, &EMPT
 const VALUE_INFO: Nested = Nested::Message(&[(2, &TYPE)]);
 const GRAPH: Nested =
     Nested::Message(&[(1, &NODE), (5, &TENSOR), (11, &VALUE_INFO), (12, &VALUE_INFO), (15, &EMPTY)]);
-const MODEL: Nested = Nested::Message(&[(7, &GRAPH), (8, &EMPTY)]);
+const FUNCTION: Nested =
+    Nested::Message(&[(4, &STRING), (5, &STRING), (6, &STRING), (7, &NODE), (9, &EMPTY), (11, &ATTRIBUTE)]);
+const MODEL: Nested = Nested::Message(&[(7, &GRAPH), (8, &EMPTY), (25, &FUNCTION)]);
 
 /// What decoding a model would make.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

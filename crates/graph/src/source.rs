@@ -3,6 +3,7 @@
 //! Two writers: the reader of ONNX files (`onnx.rs`), and whoever builds a network by hand with [`UncheckedGraph::node`].
 
 use std::collections::{BTreeMap, HashSet};
+use std::fmt;
 
 /// A constant tensor on the host, row-major.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,6 +14,41 @@ pub struct Constant {
     pub data: Data,
     /// Have its integers 32 bits? Then arithmetic on them wraps around there.
     pub int32: bool,
+    /// Have its integers fewer bits yet?
+    pub narrow: Option<Narrow>,
+}
+
+/// Integers of 8 or 16 bits, as quantised numbers are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Narrow {
+    Uint8,
+    Int8,
+    Uint16,
+    Int16,
+}
+
+impl fmt::Display for Narrow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Uint8 => "uint8",
+            Self::Int8 => "int8",
+            Self::Uint16 => "uint16",
+            Self::Int16 => "int16",
+        })
+    }
+}
+
+impl Narrow {
+    /// The smallest and the largest.
+    pub fn bounds(self) -> [i32; 2] {
+        match self {
+            Self::Uint8 => [0, 255],
+            Self::Int8 => [-128, 127],
+            Self::Uint16 => [0, 65_535],
+            Self::Int16 => [-32_768, 32_767],
+        }
+    }
 }
 
 /// Numbers of one kind.
@@ -43,7 +79,7 @@ impl Constant {
 
     fn new(dims: Vec<usize>, data: Data) -> Self {
         assert_eq!(dims.iter().product::<usize>(), data.len(), "as many numbers as the shape says");
-        Self { dims, data, int32: false }
+        Self { dims, data, int32: false, narrow: None }
     }
 
     /// A tensor of no numbers.
@@ -53,7 +89,7 @@ impl Constant {
             Kind::Int => Data::Ints(Vec::new()),
             Kind::Bool => Data::Bools(Vec::new()),
         };
-        Self { dims: dims.to_vec(), data, int32: false }
+        Self { dims: dims.to_vec(), data, int32: false, narrow: None }
     }
 
     /// Kind of the numbers.
@@ -144,6 +180,8 @@ pub struct Input {
     pub kind: Kind,
     /// Have its integers 32 bits?
     pub int32: bool,
+    /// Have they fewer yet? Only in tests of single operators.
+    pub narrow: Option<Narrow>,
     /// Shape per event.
     pub dims: Vec<usize>,
 }
@@ -221,7 +259,8 @@ impl UncheckedGraph {
 
     /// Adds an input of floating-point numbers and gives its name back.
     pub fn input(&mut self, name: &str, dims: impl Into<Vec<usize>>) -> String {
-        self.inputs.push(Input { name: name.into(), kind: Kind::Float, int32: false, dims: dims.into() });
+        let dims = dims.into();
+        self.inputs.push(Input { name: name.into(), kind: Kind::Float, int32: false, narrow: None, dims });
         name.into()
     }
 

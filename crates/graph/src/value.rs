@@ -15,7 +15,7 @@ use burn::tensor::{Bool, DType, Device, Int, IntDType, Tensor, TensorData};
 
 use crate::error::{Fault, refuse};
 use crate::layout::{EVENTS_AXIS, Layout, refuse_meeting};
-use crate::source::{Constant, Data, Kind};
+use crate::source::{Constant, Data, Kind, Narrow};
 
 /// Most axes of a value.
 pub(crate) const RANK_MAX: usize = 6;
@@ -40,11 +40,30 @@ pub struct Type {
     pub(crate) shape: bool,
     /// Have its integers 32 bits? Then arithmetic on them wraps around there ([`wrapped`]).
     pub(crate) int32: bool,
+    /// Have its integers fewer bits yet? Few operators take such a value: arithmetic would wrap around there.
+    pub(crate) narrow: Option<Narrow>,
+    /// Does the file have it in double precision? Its numbers are single all the same, so only operators take it that do not round.
+    pub(crate) double: bool,
 }
 
 impl Type {
     pub(crate) fn new(kind: Kind, events: Option<Layout>, dims: impl Into<Vec<usize>>) -> Self {
-        Self { kind, events, dims: dims.into(), labels: None, shape: false, int32: false }
+        Self {
+            kind,
+            events,
+            dims: dims.into(),
+            labels: None,
+            shape: false,
+            int32: false,
+            narrow: None,
+            double: false,
+        }
+    }
+
+    /// The type of a constant.
+    pub(crate) fn of(constant: &Constant) -> Self {
+        let Constant { ref dims, int32, narrow, .. } = *constant;
+        Self { int32, narrow, ..Self::new(constant.kind(), None, dims.clone()) }
     }
 
     /// The same with another shape per event.
@@ -113,7 +132,7 @@ impl Value {
         if data.len() != dims.iter().product::<usize>() {
             refuse!("gave {} numbers for shape {dims:?}", data.len());
         }
-        Ok(Constant { dims: dims.to_vec(), data, int32: false })
+        Ok(Constant { dims: dims.to_vec(), data, int32: false, narrow: None })
     }
 }
 

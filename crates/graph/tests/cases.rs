@@ -189,15 +189,23 @@ fn what_changes_nothing_is_nothing() {
 fn all_unsupported_operators_are_named_and_dead_ones_are_not() {
     let mut source = UncheckedGraph::new();
     source.input("x", [3]);
-    for (operator, name, input) in
-        [("Unheard", "a", "x"), ("Unseen", "b", "a"), ("Unheard", "c", "b"), ("Dead", "d", "x")]
-    {
+    for (operator, name, input) in [
+        ("Unheard", "a", "x"),
+        ("Unsung", "b", "a"),
+        ("Unheard", "c", "b"),
+        ("Dead", "d", "x"),
+        ("Unseen", "e", "c"),
+        ("Unseen", "f", "e"),
+    ] {
         source.node(operator, name, &[input], &[]);
     }
-    source.outputs.push("c".into());
+    source.outputs.push("f".into());
     let refusal = Graph::new(&source).map(drop).unwrap_err().to_string();
     assert!(refusal.starts_with("node 'a' (operator Unheard of ai.onnx, opset 21)"), "{refusal}");
-    assert!(refusal.ends_with("; not supported either: Unseen"), "{refusal}");
+    assert!(
+        refusal.ends_with("; 2 nodes use it; not supported either: Unseen (2 nodes), Unsung"),
+        "{refusal}"
+    );
     let mut random = UncheckedGraph::new();
     random.input("x", [3]);
     random.node("RandomNormalLike", "r", &["x"], &[]);

@@ -158,7 +158,13 @@ fn build(operator: &str, attributes: &[(&str, Attribute)]) -> Result<Graph, Refu
     let outputs =
         if operator.ends_with("Classifier") { vec!["y0".into(), "y1".into()] } else { vec!["y0".to_owned()] };
     Graph::new(&UncheckedGraph {
-        inputs: vec![Input { name: "x".into(), kind: Kind::Float, int32: false, dims: vec![3] }],
+        inputs: vec![Input {
+            name: "x".into(),
+            kind: Kind::Float,
+            int32: false,
+            narrow: None,
+            dims: vec![3],
+        }],
         outputs: outputs.clone(),
         nodes: vec![Node {
             domain: "ai.onnx.ml".into(),

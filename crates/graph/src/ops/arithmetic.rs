@@ -2,7 +2,7 @@
 //!
 //! Most of them combine rows with rows or rows with one constant row; those work on the rows as they are. The others are spread out.
 
-use burn::tensor::kind::Numeric;
+use burn::tensor::kind::{Numeric, Ordered};
 use burn::tensor::{Int, Tensor};
 
 use crate::error::{Fault, refuse};
@@ -161,7 +161,7 @@ impl Operator for Arithmetic {
     }
 }
 
-/// What is left of a division of integers.
+/// What is left of a division into whole parts.
 #[derive(Debug)]
 struct Modulo {
     meeting: Meeting,
@@ -169,38 +169,52 @@ struct Modulo {
     as_in_c: bool,
 }
 
-/// `Mod`, of integers; something modulo 0 is 0.
+/// `Mod`. An integer modulo 0 is 0; a floating-point number modulo 0 is not one. ONNX knows the latter with the sign of C only.
 pub(super) fn modulo(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(2, 2)?;
     let as_in_c = site.flag("fmod", false)?;
-    site.anywhere_of(0, Kind::Int)?;
-    site.anywhere_of(1, Kind::Int)?;
-    let (meeting, output) = meet(site, Kind::Int)?;
+    let kind = site.anywhere(0)?.kind;
+    site.anywhere_of(1, kind)?;
+    if kind == Kind::Bool || kind == Kind::Float && !as_in_c {
+        refuse!(
+            "works on {kind:?} with 'fmod' of {}; integers, or floats with 'fmod' of 1, are supported",
+            u8::from(as_in_c)
+        );
+    }
+    let (meeting, output) = meet(site, kind)?;
     Built::one(Modulo { meeting, as_in_c }, output)
 }
 
 impl Operator for Modulo {
     fn run(&self, inputs: &mut Inputs<'_>) -> Vec<Value> {
-        let (a, b) = (inputs.int(0), inputs.int(1));
-        vec![Value::Int(match self.meeting {
-            Meeting::Rows => self.apply(a, b),
-            Meeting::Spread([x, y]) => rows(self.apply(spread(a, x), spread(b, y))),
-        })]
+        vec![match (inputs.take(0), inputs.take(1)) {
+            (Value::Float(a), Value::Float(b)) => Value::Float(match self.meeting {
+                Meeting::Rows => left_as_in_c(a, b),
+                Meeting::Spread([x, y]) => rows(left_as_in_c(spread(a, x), spread(b, y))),
+            }),
+            (Value::Int(a), Value::Int(b)) => Value::Int(match self.meeting {
+                Meeting::Rows => self.of_integers(a, b),
+                Meeting::Spread([x, y]) => rows(self.of_integers(spread(a, x), spread(b, y))),
+            }),
+            (a, b) => unreachable!("kinds were checked: {a:?}, {b:?}"),
+        }]
     }
 }
 
 impl Modulo {
-    fn apply<const D: usize>(&self, a: Tensor<D, Int>, b: Tensor<D, Int>) -> Tensor<D, Int> {
+    fn of_integers<const D: usize>(&self, a: Tensor<D, Int>, b: Tensor<D, Int>) -> Tensor<D, Int> {
         // Everything is a multiple of 1.
         let b = b.clone().mask_fill(b.equal_scalar(0), 1);
-        if !self.as_in_c {
-            return a.remainder(b);
-        }
-        let left = a.clone().abs().remainder(b.abs());
-        let shape: [usize; D] = left.dims();
-        let below = a.lower_scalar(0).expand(shape);
-        left.clone().mask_where(below, left.neg())
+        if self.as_in_c { left_as_in_c(a, b) } else { a.remainder(b) }
     }
+}
+
+/// What is left, with the sign of the dividend.
+fn left_as_in_c<const D: usize, K: Numeric + Ordered>(a: Tensor<D, K>, b: Tensor<D, K>) -> Tensor<D, K> {
+    let left = a.clone().abs().remainder(b.abs());
+    let shape: [usize; D] = left.dims();
+    let below = a.lower_scalar(0).expand(shape);
+    left.clone().mask_where(below, left.neg())
 }
 
 /// A divisor that ends no process: what is divided by 0 is divided by the largest number instead, which gives 0.

@@ -35,7 +35,10 @@ pub(super) fn concat(site: &mut Site<'_>) -> Result<Built, Fault> {
     for (index, operand) in operands.iter().enumerate() {
         let refused =
             || format!("puts values of shapes {:?} and {:?} side by side", model.dims, operand.dims);
-        if operand.kind != model.kind || operand.labels != model.labels {
+        let same = |a: &Type, b: &Type| {
+            (a.kind, &a.labels, a.narrow, a.double) == (b.kind, &b.labels, b.narrow, b.double)
+        };
+        if !same(operand, model) {
             refuse!("puts values of different kinds side by side");
         }
         if operand.shape && (0..count).any(|other| !site.is_known(other)) {

@@ -1,6 +1,6 @@
 //! Cast: numbers of another kind.
 //!
-//! To integers: truncated toward zero; what does not fit is undefined in ONNX, and the nearest integer here; an event in which a NaN becomes an
+//! To double precision: the numbers stay single. To integers: truncated toward zero; what does not fit is undefined in ONNX, and the nearest integer here; an event in which a NaN becomes an
 //! integer has no score. Integers of 64 bits that become some of 32 bits wrap around. To truth values: whatever is not 0 is true, what is not a number included.
 
 use crate::error::{Fault, refuse};
@@ -23,15 +23,17 @@ pub(super) fn cast(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.ignore(&["round_mode", "saturate"]);
     let Some(to) = site.int("to")? else { refuse!("does not say to which data type") };
     let to = i32::try_from(to).unwrap_or(0);
-    let (to, int32) = (onnx::kind(to)?, to == onnx::INT32);
     let x = site.anything(0)?.clone();
+    // Exporters cast to double and ask whether the number is infinite.
+    let double = to == onnx::DOUBLE && x.kind == Kind::Float;
+    let (to, int32) = (if double { Kind::Float } else { onnx::kind(to)? }, to == onnx::INT32);
     if x.labels.is_some() {
         refuse!("makes numbers of text; export the model with integer labels");
     }
     if x.kind == to && (x.int32 || !int32) {
-        return Built::one(Same, Type { int32, ..x });
+        return Built::one(Same, Type { int32, narrow: None, double, ..x });
     }
-    let output = Type { kind: to, int32, ..site.anywhere(0)?.clone() };
+    let output = Type { kind: to, int32, narrow: None, double, ..site.stored(0)?.clone() };
     Built::one(Cast { to, int32 }, output)
 }
 

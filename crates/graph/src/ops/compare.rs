@@ -180,8 +180,11 @@ pub(super) fn special(site: &mut Site<'_>) -> Result<Built, Fault> {
         },
         other => refuse!("'{other}' asks nothing of a number"),
     };
-    let x = site.anywhere_of(0, Kind::Float)?;
-    Built::one(question, Type { kind: Kind::Bool, ..x.clone() })
+    let x = site.stored(0)?;
+    if x.kind != Kind::Float {
+        refuse!("asks about a value of kind {:?}; only Float is supported", x.kind);
+    }
+    Built::one(question, Type { kind: Kind::Bool, double: false, ..x.clone() })
 }
 
 impl Operator for Special {

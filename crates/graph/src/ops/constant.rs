@@ -40,7 +40,7 @@ pub(super) fn constant(site: &mut Site<'_>) -> Result<Built, Fault> {
             "must have one value: a tensor of numbers, or numbers; text and sparse tensors are not supported"
         );
     };
-    let kind = Type { int32: constant.int32, ..Type::new(constant.kind(), None, constant.dims.clone()) };
+    let kind = Type::of(constant);
     known(site, constant.clone(), kind)
 }
 
@@ -94,7 +94,7 @@ pub(super) fn of_shape(site: &mut Site<'_>) -> Result<Built, Fault> {
         Some(other) => refuse!("fills a shape with {} numbers; one is expected", other.len()),
         None => Constant::floats([1], vec![0.0]),
     };
-    let kind = Type { int32: number.int32, ..Type::new(number.kind(), events, dims.clone()) };
+    let kind = Type { events, ..Type::of(&number).with_dims(dims.clone()) };
     kind.check()?;
     let count = kind.numbers();
     let data = match number.data {
@@ -102,7 +102,7 @@ pub(super) fn of_shape(site: &mut Site<'_>) -> Result<Built, Fault> {
         Data::Ints(number) => Data::Ints(vec![number[0]; count]),
         Data::Bools(number) => Data::Bools(vec![number[0]; count]),
     };
-    let constant = Constant { dims, data, int32: number.int32 };
+    let constant = Constant { dims, data, int32: number.int32, narrow: number.narrow };
     if events.is_none() {
         return known(site, constant, kind);
     }
@@ -140,7 +140,7 @@ pub(super) fn range(site: &mut Site<'_>) -> Result<Built, Fault> {
         }
         _ => refuse!("{NO_RANGE}"),
     };
-    let constant = Constant { dims: vec![data.len()], data, int32 };
+    let constant = Constant { dims: vec![data.len()], data, int32, narrow: None };
     let kind = Type { int32, ..Type::new(constant.kind(), None, constant.dims.clone()) };
     site.types_only();
     known(site, constant, kind)

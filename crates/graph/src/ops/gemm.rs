@@ -76,13 +76,44 @@ pub(super) fn gemm(site: &mut Site<'_>) -> Result<Built, Fault> {
     if a.dims != [inputs] {
         refuse!("multiplies rows of {} numbers by a matrix of {inputs} rows", a.numbers());
     }
-    let bias = match site.has(2) {
-        false => None,
-        true => Some(bias(site.known(2, "C")?, outputs, beta)?),
+    let output = a.with_dims([outputs]);
+    let dense = |site: &mut Site<'_>, bias| {
+        let weight = site.replace(1, weight);
+        Dense { inputs, outputs, rows: 1, weight, bias }
     };
-    let weight = site.replace(1, weight);
+    if site.has(2) && !site.is_known(2) {
+        let c = site.input_of(2, Kind::Float)?;
+        if Broadcast::new(c, &output)?.dims != output.dims {
+            refuse!("adds a value of shape {:?} to rows of {outputs} numbers", c.dims);
+        }
+        return Built::one(DenseAnd { dense: dense(site, None), summand: 2, factor: beta }, output);
+    }
+    let bias = site.has(2).then(|| bias(site.known(2, "C")?, outputs, beta)).transpose()?;
     let bias = bias.map(|bias| site.replace(2, bias));
-    Built::one(Dense { inputs, outputs, rows: 1, weight, bias }, a.with_dims([outputs]))
+    Built::one(dense(site, bias), output)
+}
+
+/// Rows times a constant matrix, plus a row of the event's own, times a factor.
+#[derive(Debug)]
+struct DenseAnd {
+    dense: Dense,
+    summand: usize,
+    factor: f32,
+}
+
+impl Operator for DenseAnd {
+    fn run(&self, inputs: &mut Inputs<'_>) -> Vec<Value> {
+        let summand = inputs.float(self.summand).mul_scalar(self.factor);
+        let product = self.dense.run(inputs).swap_remove(0);
+        vec![match product {
+            Value::Float(product) => Value::Float(product + summand),
+            other => other,
+        }]
+    }
+
+    fn multiply_adds(&self) -> u64 {
+        self.dense.multiply_adds()
+    }
 }
 
 /// Constant input `index` as `[rows, columns]`, turned if asked for, times `factor`.

@@ -8,6 +8,8 @@ mod cast;
 mod compare;
 mod constant;
 mod conv;
+mod conv_transpose;
+mod einsum;
 mod features;
 mod gemm;
 mod labels;
@@ -22,6 +24,7 @@ mod recurrent;
 mod reduce;
 mod regroup;
 mod reshape;
+mod resize;
 mod several;
 mod sizes;
 mod softmax;
@@ -98,6 +101,7 @@ const ALL: &[(&str, &str, Build)] = &[
     // Numbers of another kind.
     ("", "Cast", cast::cast),
     ("", "DequantizeLinear", quantised::dequantise),
+    ("", "QuantizeLinear", quantised::quantise),
     // Questions and answers.
     ("", "And", compare::join),
     ("", "Equal", compare::compare),
@@ -117,6 +121,7 @@ const ALL: &[(&str, &str, Build)] = &[
     ("", "Range", constant::range),
     ("", "Shape", constant::shape),
     // Matrix products.
+    ("", "Einsum", einsum::einsum),
     ("", "Gemm", gemm::gemm),
     ("", "MatMul", gemm::matmul),
     // Parts of an axis.
@@ -168,14 +173,18 @@ const ALL: &[(&str, &str, Build)] = &[
     // Windows on images.
     ("", "AveragePool", pool::average_pool),
     ("", "Conv", conv::conv),
+    ("", "ConvTranspose", conv_transpose::conv_transpose),
     ("", "GlobalAveragePool", pool::global_pool),
     ("", "GlobalMaxPool", pool::global_pool),
     ("", "MaxPool", pool::max_pool),
+    ("", "Resize", resize::resize),
+    ("", "Upsample", resize::upsample),
     // Normalisation.
     ("", "BatchNormalization", norm::batch_normalization),
     ("", "GroupNormalization", norm::group_normalization),
     ("", "InstanceNormalization", norm::instance_normalization),
     ("", "LayerNormalization", norm::layer_normalization),
+    ("", "RMSNormalization", norm::rms_normalization),
     // Along an axis.
     ("", "Hardmax", softmax::softmax),
     ("", "LogSoftmax", softmax::softmax),
@@ -231,6 +240,10 @@ fn remedy(node: &Node) -> &'static str {
             | "RandomUniformLike",
         ) => {
             "it makes random numbers, with which an event would get another score each time; export the mean that is sampled around"
+        }
+        (_, "ConvInteger" | "DynamicQuantizeLinear" | "MatMulInteger" | "QLinearConv" | "QLinearMatMul") => {
+            "it multiplies integers; quantise the model with QuantizeLinear and DequantizeLinear instead (ONNX Runtime: quantize_static with \
+             QuantFormat.QDQ)"
         }
         ("" | ML, _) => {
             "replace it in the model by operators that are (the list: crates/graph/CONFORMANCE.md)"

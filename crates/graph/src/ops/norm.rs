@@ -167,9 +167,8 @@ impl Operator for Stretches {
     }
 }
 
-/// `LayerNormalization`, with the mean and the inverse spread as outputs for whoever wants them.
-pub(super) fn layer_normalization(site: &mut Site<'_>) -> Result<Built, Fault> {
-    site.inputs_between(2, 3)?;
+/// Where the stretches of `LayerNormalization` and `RMSNormalization` begin: the value, and the first axis of a stretch.
+fn stretches(site: &Site<'_>) -> Result<(Type, usize), Fault> {
     if !site.flag("stash_type", true)? {
         refuse!("has an attribute 'stash_type' of 0; only 1 (32-bit statistics) is supported");
     }
@@ -178,20 +177,67 @@ pub(super) fn layer_normalization(site: &mut Site<'_>) -> Result<Built, Fault> {
     if x.events.is_some_and(|layout| axis < layout.at) {
         refuse!("{EVENTS_AXIS}");
     }
-    let (outer, inner) = x.dims.split_at(axis);
-    let (count, numbers) = (outer.iter().product(), inner.iter().product());
-    if numbers == 0 {
+    if x.dims[axis..].contains(&0) {
         refuse!("its input 0 has shape {:?}, without a number", x.dims);
     }
+    Ok((x, axis))
+}
+
+/// `LayerNormalization`, with the mean and the inverse spread as outputs for whoever wants them.
+pub(super) fn layer_normalization(site: &mut Site<'_>) -> Result<Built, Fault> {
+    site.inputs_between(2, 3)?;
+    let (x, axis) = stretches(site)?;
+    let [count, numbers] = [&x.dims[..axis], &x.dims[axis..]].map(|dims| dims.iter().product());
     let factors = list(site, 1, "Scale", numbers)?;
     let summands = if site.has(2) { list(site, 2, "B", numbers)? } else { vec![0.0; numbers] };
-    let mut dims = outer.to_vec();
-    dims.resize(x.dims.len(), 1);
+    let mut dims = x.dims.clone();
+    dims[axis..].fill(1);
     let statistic = x.with_dims(dims);
     let epsilon = epsilon(site)?;
     let scaling = Channels::new(site, [count, numbers, 1], None, factors, summands);
     let operator = Box::new(Stretches { count, numbers, epsilon, scaling });
     Ok(Built { operator, outputs: vec![x, statistic.clone(), statistic] })
+}
+
+/// Divides stretches of a row by the root of their mean square, then scales.
+#[derive(Debug)]
+struct RootMeanSquare {
+    /// How many stretches a row has, and numbers in each.
+    count: usize,
+    numbers: usize,
+    epsilon: f32,
+    factors: usize,
+}
+
+impl Operator for RootMeanSquare {
+    fn run(&self, inputs: &mut Inputs<'_>) -> Vec<Value> {
+        let x = inputs.float(0);
+        let shape = x.dims();
+        let x = x.reshape([shape[0] * self.count, self.numbers]);
+        let size = (x.clone() * x.clone()).mean_dim(1).add_scalar(self.epsilon).sqrt();
+        vec![Value::Float((x / size * inputs.float(self.factors)).reshape(shape))]
+    }
+}
+
+/// `RMSNormalization`: the mean stays on.
+pub(super) fn rms_normalization(site: &mut Site<'_>) -> Result<Built, Fault> {
+    site.inputs_between(2, 2)?;
+    site.outputs_at_most(1)?;
+    let (x, axis) = stretches(site)?;
+    let [count, numbers] = [&x.dims[..axis], &x.dims[axis..]].map(|dims| dims.iter().product());
+    let scale = site.known(1, "scale")?;
+    let factors = if scale.len() == 1 {
+        vec![list(site, 1, "scale", 1)?[0]; numbers]
+    } else {
+        let long = |dims: &[usize]| dims.iter().copied().skip_while(|&dim| dim == 1).collect::<Vec<_>>();
+        if long(&scale.dims) != long(&x.dims[axis..]) {
+            refuse!("has factors of shape {:?} for numbers of shape {:?}", scale.dims, &x.dims[axis..]);
+        }
+        list(site, 1, "scale", numbers)?
+    };
+    let epsilon = epsilon(site)?;
+    let factors = site.replace(1, Constant::floats([numbers], factors));
+    Built::one(RootMeanSquare { count, numbers, epsilon, factors }, x)
 }
 
 /// `InstanceNormalization`: every channel of every image by itself.

@@ -16,7 +16,7 @@ use crate::value::{Type, Value, each};
 
 /// Part of one axis of a value.
 #[derive(Debug)]
-struct Part {
+pub(super) struct Part {
     /// Numbers of the axes before (those of one event), size of the axis, numbers of the axes after.
     around: [usize; 3],
     wanted: Wanted,
@@ -36,7 +36,7 @@ pub(super) fn around(dims: &[usize], axis: usize) -> [usize; 3] {
 
 impl Part {
     /// These indices along an axis, all below its size; what cannot be said as a range becomes a constant of the node.
-    fn of(site: &mut Site<'_>, dims: &[usize], axis: usize, indices: &[usize]) -> Self {
+    pub(super) fn of(site: &mut Site<'_>, dims: &[usize], axis: usize, indices: &[usize]) -> Self {
         let first = indices.first().copied().unwrap_or(0);
         let is_range = indices.iter().enumerate().all(|(count, &index)| index == first + count);
         let wanted = if is_range {
@@ -97,7 +97,7 @@ impl Operator for Parts {
     }
 }
 
-fn parts(parts: Vec<Part>, output: Type) -> Result<Built, Fault> {
+pub(super) fn parts(parts: Vec<Part>, output: Type) -> Result<Built, Fault> {
     if parts.iter().all(Part::is_whole) { Built::one(Same, output) } else { Built::one(Parts(parts), output) }
 }
 

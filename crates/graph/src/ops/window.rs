@@ -269,7 +269,7 @@ impl Axis {
 }
 
 /// A list of `count` integers, each at least `least`.
-fn numbers(
+pub(super) fn numbers(
     site: &Site<'_>,
     key: &'static str,
     count: usize,

@@ -353,11 +353,18 @@ fn casts() {
     let whole = || Constant::ints([3], vec![-5, 0, 1 << 40]);
     assert_eq!(folded("Cast", whole(), &to(1)), Data::Floats(vec![-5.0, 0.0, (1u64 << 40) as f32]));
     assert_eq!(folded("Cast", whole(), &to(9)), Data::Bools(vec![true, false, true]));
-    let truths = || Constant { dims: vec![2], data: Data::Bools(vec![true, false]), int32: false };
+    let truths =
+        || Constant { dims: vec![2], data: Data::Bools(vec![true, false]), int32: false, narrow: None };
     assert_eq!(folded("Cast", truths(), &to(1)), Data::Floats(vec![1.0, 0.0]));
     assert_eq!(folded("Cast", truths(), &to(6)), Data::Ints(vec![1, 0]));
-    let refusal = graph(&[2], |source| one(source, "Cast", &[], &to(11))).unwrap_err();
-    assert!(refusal.reason.contains("data type double is not supported"), "{refusal}");
+    let refusal = graph(&[2], |source| one(source, "Cast", &[], &to(10))).unwrap_err();
+    assert!(refusal.reason.contains("data type float16 is not supported"), "{refusal}");
+    // In double precision nothing is computed.
+    let refusal = graph(&[2], |source| {
+        let double = source.node("Cast", "d", &["x"], &to(11));
+        source.node("Sqrt", "y", &[&double], &[])
+    });
+    assert!(refusal.unwrap_err().reason.contains("its input 0 has data type double, which only Cast"));
 }
 
 #[test]

@@ -4,12 +4,13 @@
 
 mod normalise;
 mod refusals;
+mod sums;
 
 use std::sync::Arc;
 
 use burn::tensor::Device;
 use proptest::prelude::*;
-use tamis_graph::{Attribute, Constant, Data, Graph, KernelOp, Program, Refusal, UncheckedGraph};
+use tamis_graph::{Attribute, Constant, Data, Graph, KernelOp, Narrow, Program, Refusal, UncheckedGraph};
 
 type Attributes<'a> = &'a [(&'a str, Attribute)];
 
@@ -258,6 +259,16 @@ fn borders_are_worked_out_as_the_model_asks() {
     assert_eq!(pool(2, &behind), [0.0]);
 }
 
+/// Resize of `x` by these scales.
+fn resize(dims: &[usize], scales: &[f32], attributes: Attributes<'_>) -> UncheckedGraph {
+    let mut source = UncheckedGraph::new();
+    source.input("x", dims);
+    source.constant("scales", Constant::floats([scales.len()], scales.to_vec()));
+    let output = source.node("Resize", "y", &["x", "", "scales"], attributes);
+    source.outputs.push(output);
+    source
+}
+
 /// Every operator here, on an image of 2 channels of 3 x 4 per event.
 fn samples() -> Vec<(&'static str, UncheckedGraph)> {
     let dims = [2, 3, 4];
@@ -275,6 +286,8 @@ fn samples() -> Vec<(&'static str, UncheckedGraph)> {
         sample("AveragePool", &[], &[kernel(), ("pads", ints(&[0, 1, 1, 0]))]),
         sample("BatchNormalization", &statistics, &[]),
         sample("Conv", &[wave(&[3, 2, 2, 2]), wave(&[3])], &[("pads", ints(&[1, 0, 0, 1]))]),
+        sample("ConvTranspose", &[wave(&[2, 3, 2, 2]), wave(&[3])], &[]),
+        sample("Einsum", &[wave(&[2, 3])], &[("equation", text("nchw,cd->ndhw"))]),
         sample("GlobalAveragePool", &[], &[]),
         sample("GlobalMaxPool", &[], &[]),
         sample("GroupNormalization", &[two(), two()], &[("num_groups", int(1))]),
@@ -283,6 +296,9 @@ fn samples() -> Vec<(&'static str, UncheckedGraph)> {
         sample("LayerNormalization", &[wave(&[3, 4]), wave(&[3, 4])], &[("axis", int(2))]),
         sample("LogSoftmax", &[], &[("axis", int(2))]),
         sample("MaxPool", &[], &[kernel(), ("pads", ints(&[0, 1, 1, 0]))]),
+        sample("QuantizeLinear", &[Constant::floats([3], vec![0.5, 0.25, 1.0])], &[("axis", int(2))]),
+        sample("RMSNormalization", &[wave(&[3, 4])], &[("axis", int(2))]),
+        ("Resize", resize(&dims, &[1.0, 1.0, 2.0, 2.0], &[("mode", text("linear"))])),
         sample("Softmax", &[], &[]),
     ]
 }
@@ -326,13 +342,20 @@ fn one_number_that_is_none_spoils_what_it_goes_into() {
             "BatchNormalization" => vec![5],
             "GlobalAveragePool" | "GlobalMaxPool" => vec![0],
             "GroupNormalization" => (0..24).collect(),
-            "InstanceNormalization" | "LayerNormalization" => (0..12).collect(),
+            "InstanceNormalization" | "LayerNormalization" | "RMSNormalization" => (0..12).collect(),
+            // Integers cannot carry it: the event has no score.
+            "QuantizeLinear" => (0..24).collect(),
             "Softmax" => (4..8).collect(),
             "LogSoftmax" => vec![1, 5, 9],
             "Hardmax" => vec![5, 17],
             "AveragePool" | "MaxPool" => vec![1, 2, 5, 6],
             // The borders make an image of 4 x 5 of one of 3 x 4, and 3 x 4 windows on it.
             "Conv" => [0, 12, 24].iter().flat_map(|channel| [4, 5, 8, 9].map(|at| channel + at)).collect(),
+            "ConvTranspose" => {
+                [0, 20, 40].iter().flat_map(|channel| [6, 7, 11, 12].map(|at| channel + at)).collect()
+            }
+            "Einsum" => vec![5, 17, 29],
+            "Resize" => (1..5).flat_map(|row| (1..5).map(move |column| row * 8 + column)).collect(),
             other => panic!("{other}"),
         };
         assert_eq!(spoiled(&source), expected, "{operator}");
@@ -350,6 +373,26 @@ fn no_operator_mixes_events() {
     }
     let refused = refusal(&node(&[4], "LayerNormalization", &[wave(&[4])], &[("axis", int(0))], 21));
     assert!(refused.reason.contains(along), "{refused}");
+    let refused = refusal(&resize(&[4], &[2.0, 1.0], &[]));
+    assert!(refused.reason.contains(along), "{refused}");
+    let equation = |text: &str, constant: &[usize]| {
+        refusal(&node(
+            &[3, 4],
+            "Einsum",
+            &[wave(constant)],
+            &[("equation", Attribute::Text(text.into()))],
+            21,
+        ))
+    };
+    for (text, constant) in [
+        ("nij,jk->ik", &[4, 2][..]),
+        ("nij,jn->ni", &[4, 3]),
+        ("nin,ij->nj", &[3, 4]),
+        ("nij,jk->kni", &[4, 2]),
+    ] {
+        let refused = equation(text, constant);
+        assert!(refused.reason.contains("would depend on its neighbours"), "{text}: {refused}");
+    }
     // Before opset 13 everything behind the axis is one, and the axis is the first of the event.
     let flat = Graph::new(&node(&[2, 3], "Softmax", &[], &[], 11)).unwrap();
     let y = run(flat, &[0.0; 12], 2);

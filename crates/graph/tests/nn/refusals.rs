@@ -204,3 +204,113 @@ fn what_recurrent_layers_attention_and_picks_do_not_know_is_refused() {
     let apart = node(&[2, 5, 3], "Attention", &[wave(&[1, 2, 5, 3]), wave(&[1, 2, 5, 3])], &[], 23);
     assert!(refusal(&apart).reason.contains("its inputs Q, K and V do not fit"));
 }
+
+#[test]
+fn images_are_made_larger_within_bounds() {
+    let max = i64::MAX;
+    let image: &[usize] = &[2, 5, 5];
+    let weights = || vec![wave(&[2, 3, 3, 3])];
+    let transposed: [Hostile<'_>; 12] = [
+        (image, vec![wave(&[2, 3, 3])], vec![], "has weights of shape [2, 3, 3]"),
+        (image, vec![wave(&[3, 2, 3, 3])], vec![], "has weights for 3 channels; its input has 2"),
+        (image, weights(), vec![("group", int(0))], "'group' must divide 2 channels"),
+        (image, weights(), vec![("group", int(3))], "'group' must divide 2 channels"),
+        (image, vec![wave(&[2, 3, 3, 3]), wave(&[2])], vec![], "adds a value of shape [2] to 3 channels"),
+        (image, weights(), vec![("strides", ints(&[1 << 24, 1]))], "makes an axis of 5 too long"),
+        (image, weights(), vec![("dilations", ints(&[1 << 24, 1]))], "makes an axis of 5 too long"),
+        (image, weights(), vec![("strides", ints(&[max, 1]))], "'strides' holds 9223372036854775807"),
+        (image, weights(), vec![("strides", ints(&[1 << 19, 1 << 19]))], "numbers"),
+        (image, weights(), vec![("output_padding", ints(&[1 << 24, 1 << 24]))], "numbers"),
+        (image, weights(), vec![("pads", ints(&[4, 0, 4, 0]))], "cuts 4 and 4 off an axis of 7"),
+        (
+            image,
+            weights(),
+            vec![("output_shape", ints(&[8, 5]))],
+            "makes 7 numbers along an axis, where 8 are wanted",
+        ),
+    ];
+    for (dims, constants, attributes, sentence) in transposed {
+        let refused = refusal(&node(dims, "ConvTranspose", &constants, &attributes, 21));
+        assert!(refused.reason.contains(sentence), "{refused}");
+    }
+    let scaled =
+        |scales: &[f32], attributes: Attributes<'_>| refusal(&resize(image, scales, attributes)).reason;
+    for scale in [0.0, -1.0, 0.1, f32::NAN, f32::INFINITY, 1e30] {
+        assert!(scaled(&[1.0, 1.0, scale, 1.0], &[]).starts_with("scales an axis of 5 by"), "{scale}");
+    }
+    assert!(scaled(&[1.0, 1.0, 2000.0, 2000.0], &[]).contains("at most 4194304 numbers"));
+    // What grows on the way and shrinks again counts, too.
+    assert!(scaled(&[1.0, 4e5, 0.2, 0.2], &[]).contains("at most 4194304 numbers"));
+    assert!(scaled(&[2.0, 2.0], &[]).contains("has 2 scales or sizes for 4 axes"));
+    assert!(scaled(&[2.0; 2], &[("axes", ints(&[2, -2]))]).contains("names an axis twice"));
+    assert!(
+        scaled(&[1.0, 1.0, 2.0, 2.0], &[("mode", text("cubic"))])
+            .contains("only nearest and linear are supported")
+    );
+    let crop = [("coordinate_transformation_mode", text("tf_crop_and_resize"))];
+    assert!(scaled(&[1.0, 1.0, 2.0, 2.0], &crop).contains("'tf_crop_and_resize', which is not supported"));
+    assert!(scaled(&[1.0, 1.0, 0.5, 0.5], &[("antialias", int(1))]).contains("smaller with 'antialias'"));
+    let policy = [("keep_aspect_ratio_policy", text("not_larger"))];
+    assert!(scaled(&[1.0, 1.0, 2.0, 2.0], &policy).contains("only stretch is supported"));
+}
+
+#[test]
+fn equations_and_quantisation_that_mean_harm_are_refused() {
+    let equation = |text: &str| {
+        let attributes = [("equation", Attribute::Text(text.into()))];
+        refusal(&node(&[3, 4], "Einsum", &[wave(&[4, 2])], &attributes, 21)).reason
+    };
+    for (text, sentence) in [
+        ("", "has 2 inputs, its equation '' 1"),
+        ("nij,jk,kl->nil", "its equation 'nij,jk,kl->nil' 3"),
+        ("nij,jkl->nikl", "has letters 'jkl' for a value with 2 axes"),
+        ("n...ijkl,jk->ni", "has letters 'n...ijkl' for a value with 3 axes"),
+        ("nij,ik->nk", "has a letter for axes of 3 and 4, which do not fit"),
+        ("nij,jk->nil", "has 'l' in its result, which no value has"),
+        ("nij,jk->nii", "has a letter twice in its result"),
+        ("n.j,jk->nk", "has '.' in its equation"),
+        ("n...j,jk->nk", "has '...' in its equation"),
+    ] {
+        assert!(equation(text).contains(sentence), "{text}: {}", equation(text));
+    }
+    // 32 letters in one value of the way, from values that are small.
+    let mut outer = UncheckedGraph::new();
+    outer.input("x", [2]);
+    outer.constant("c", wave(&[2, 2, 2]));
+    let terms = ["na", "bcd", "efg", "hij"].join(",");
+    outer.node(
+        "Einsum",
+        "y",
+        &["x", "c", "c", "c"],
+        &[("equation", Attribute::Text(format!("{terms}->nabcdefghij")))],
+    );
+    outer.outputs.push("y".into());
+    assert!(refusal(&outer).reason.contains("makes a value with 7 axes"), "{}", refusal(&outer));
+
+    let scale = || Constant::floats([], vec![0.5]);
+    let quantise = |constants: &[Constant], attributes: Attributes<'_>| {
+        refusal(&node(&[3], "QuantizeLinear", constants, attributes, 21)).reason
+    };
+    let zero = |narrow: Option<Narrow>| Constant { narrow, int32: true, ..Constant::ints([], vec![0]) };
+    assert!(quantise(&[wave(&[2])], &[]).contains("has 2 scales for an axis of 3"));
+    assert!(quantise(&[wave(&[3, 1])], &[]).contains("has scales of shape [3, 1]"));
+    assert!(
+        quantise(&[scale(), zero(None)], &[])
+            .contains("zero points of type int32; 1 of type uint8 are expected")
+    );
+    let int8 = [scale(), zero(Some(Narrow::Int8))];
+    assert!(
+        quantise(&int8, &[("output_dtype", int(2))]).contains("zero points of type int8; 1 of type uint8")
+    );
+    assert!(quantise(&int8, &[("output_dtype", int(17))]).contains("makes data type number 17"));
+    assert!(quantise(&int8, &[("block_size", int(2))]).contains("for blocks of an axis"));
+    assert!(quantise(&int8, &[("precision", int(10))]).contains("only float is supported"));
+    // Integers of 8 bits move, and nothing is computed with them.
+    let mut moved = node(&[3], "QuantizeLinear", &int8, &[], 21);
+    moved.node("Concat", "z", &["y", "y"], &[("axis", int(1))]);
+    moved.outputs = vec!["z".into()];
+    assert_eq!(run(Graph::new(&moved).unwrap(), &[0.25, 0.75, 100.0], 1), [0.0, 2.0, 127.0, 0.0, 2.0, 127.0]);
+    moved.node("Add", "sum", &["z", "z"], &[]);
+    moved.outputs = vec!["sum".into()];
+    assert!(refusal(&moved).reason.contains("its input 0 has data type int8"), "{}", refusal(&moved));
+}
