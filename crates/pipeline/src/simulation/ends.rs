@@ -83,10 +83,11 @@ fn torn() -> Vec<u8> {
 /// Steps after which a run of a small stream has hung.
 const STEPS_MAX: usize = 20_000;
 
-/// Runs a stream in which everything is kept, with memory for two blocks. Does the run end?
+/// Runs a stream in which everything is kept, with memory for two blocks: a few large ones among many that are small, and find memory where a
+/// large one does not. Does the run end?
 fn ends(bytes: &[u8], seed: u64, is_faulty: bool) -> bool {
-    let case =
-        Case { workers: 2 + seed as usize % 3, batch: 20, windows: vec![usize::MAX], ..Case::default() };
+    let windows = [vec![30_000], vec![800; 40]].concat();
+    let case = Case { workers: 2 + seed as usize % 3, batch: 256, windows, ..Case::default() };
     let Bench { pipeline, .. } = bench(bytes, &case);
     pipeline.workers[0].0.budget.fault.store(is_faulty, std::sync::atomic::Ordering::Relaxed);
     let mut steps = 0;
@@ -104,9 +105,9 @@ fn ends(bytes: &[u8], seed: u64, is_faulty: bool) -> bool {
 #[test]
 fn little_memory_ends_no_run_as_long_as_some_is_kept_for_the_block_whose_turn_it_is() {
     panics_quietly();
-    let Faulted { bytes, .. } = faulted_of(1, 0.0, 600);
-    assert!((0..60).all(|seed| ends(&bytes, seed, false)));
-    assert!((0..60).any(|seed| !ends(&bytes, seed, true)), "a budget without its reserve was not noticed");
+    let Faulted { bytes, .. } = faulted_of(1, 0.0, 8_000);
+    assert!((0..30).all(|seed| ends(&bytes, seed, false)));
+    assert!((0..30).any(|seed| !ends(&bytes, seed, true)), "a budget without its reserve was not noticed");
 }
 
 /// Runs a stream and stops it after so many steps; how many steps it took in all, and what it came to.
