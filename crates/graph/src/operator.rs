@@ -14,6 +14,8 @@
 //!   the type of its output ([`crate::layout`]).
 //! * I4: constants that `run` needs on the device are inputs like others ([`Site::add_constant`]): they are brought there once.
 
+mod attributes;
+
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -24,7 +26,7 @@ use crate::error::{Fault, refuse};
 use crate::forest::TreeEnsemble;
 use crate::kernel_op::{KernelOp, Linear, Scaling};
 use crate::layout::written;
-use crate::source::{Attribute, Constant, Data, Kind, Node};
+use crate::source::{Constant, Data, Kind, Node};
 use crate::value::{Type, Value};
 
 /// A part of a graph that computes.
@@ -325,89 +327,6 @@ impl<'a> Site<'a> {
         self.replaced.contains(&index)
     }
 
-    fn attribute(&self, key: &'a str) -> Option<&'a Attribute> {
-        self.read.borrow_mut().insert(key);
-        self.node.attributes.get(key)
-    }
-
-    /// An integer attribute.
-    pub fn int(&self, key: &'a str) -> Result<Option<i64>, Fault> {
-        match self.attribute(key) {
-            None => Ok(None),
-            Some(Attribute::Int(value)) => Ok(Some(*value)),
-            Some(other) => Err(wrong(key, other, "an integer")),
-        }
-    }
-
-    /// A 0-or-1 attribute.
-    pub fn flag(&self, key: &'a str, default: bool) -> Result<bool, Fault> {
-        Ok(self.int(key)?.map_or(default, |value| value != 0))
-    }
-
-    /// A floating-point attribute.
-    pub fn float(&self, key: &'a str, default: f32) -> Result<f32, Fault> {
-        Ok(self.optional_float(key)?.unwrap_or(default))
-    }
-
-    /// The same; `None` if it is not there.
-    pub fn optional_float(&self, key: &'a str) -> Result<Option<f32>, Fault> {
-        match self.attribute(key) {
-            None => Ok(None),
-            Some(Attribute::Float(value)) => Ok(Some(*value)),
-            Some(other) => Err(wrong(key, other, "a number")),
-        }
-    }
-
-    /// A text attribute.
-    pub fn text(&self, key: &'a str, default: &'a str) -> Result<&'a str, Fault> {
-        match self.attribute(key) {
-            None => Ok(default),
-            Some(Attribute::Text(value)) => Ok(value),
-            Some(other) => Err(wrong(key, other, "a text")),
-        }
-    }
-
-    /// A list of integers; `None` if it is not there.
-    pub fn ints(&self, key: &'a str) -> Result<Option<&'a [i64]>, Fault> {
-        match self.attribute(key) {
-            None => Ok(None),
-            Some(Attribute::Ints(values)) => Ok(Some(values)),
-            Some(other) => Err(wrong(key, other, "a list of integers")),
-        }
-    }
-
-    /// A list of numbers; `None` if it is not there.
-    pub fn floats(&self, key: &'a str) -> Result<Option<&'a [f32]>, Fault> {
-        match self.attribute(key) {
-            None => Ok(None),
-            Some(Attribute::Floats(values)) => Ok(Some(values)),
-            Some(other) => Err(wrong(key, other, "a list of numbers")),
-        }
-    }
-
-    /// A list of texts; `None` if it is not there.
-    pub fn texts(&self, key: &'a str) -> Result<Option<&'a [String]>, Fault> {
-        match self.attribute(key) {
-            None => Ok(None),
-            Some(Attribute::Texts(values)) => Ok(Some(values)),
-            Some(other) => Err(wrong(key, other, "a list of texts")),
-        }
-    }
-
-    /// A tensor attribute.
-    pub fn tensor(&self, key: &'a str) -> Result<Option<&'a Constant>, Fault> {
-        match self.attribute(key) {
-            None => Ok(None),
-            Some(Attribute::Tensor(value)) => Ok(Some(value)),
-            Some(other) => Err(wrong(key, other, "a tensor")),
-        }
-    }
-
-    /// Marks attributes as read that change nothing here (training, hints to an optimiser).
-    pub fn ignore(&self, keys: &[&'a str]) {
-        self.read.borrow_mut().extend(keys);
-    }
-
     /// Refuses attributes that nobody has read. Gives what was added.
     pub fn finish(self) -> Result<Vec<Added>, Fault> {
         let read = self.read.into_inner();
@@ -434,20 +353,6 @@ fn of_kind(index: usize, found: &Type, kind: Kind) -> Result<&Type, Fault> {
         refuse!("its input {index} is of kind {:?}; only {kind:?} is supported", found.kind);
     }
     Ok(found)
-}
-
-fn wrong(key: &str, found: &Attribute, wanted: &str) -> Fault {
-    let found = match found {
-        Attribute::Other(what) => return format!("its attribute '{key}' cannot be used: {what}"),
-        Attribute::Float(_) => "a number",
-        Attribute::Int(_) => "an integer",
-        Attribute::Text(_) => "a text",
-        Attribute::Tensor(_) => "a tensor",
-        Attribute::Floats(_) => "a list of numbers",
-        Attribute::Ints(_) => "a list of integers",
-        Attribute::Texts(_) => "a list of texts",
-    };
-    format!("its attribute '{key}' is {found}, must be {wanted}")
 }
 
 /// The values that go into a running operator: those of the node, then the constants it added. Each is taken once.

@@ -332,7 +332,7 @@ impl Scratch {
                 },
             ),
             Instruction::Truth { into, value } => {
-                self.masks[into] = [if value { u64::MAX } else { 0 }; TILE_WORDS]
+                self.masks[into] = [if value { u64::MAX } else { 0 }; TILE_WORDS];
             }
             Instruction::Within { into, cut } => self.masks[into] = self.found.passing(cut),
             Instruction::Counted { into, ref of, low, high } => {

@@ -156,7 +156,7 @@ impl IntDense {
                 2 => self.group::<S, QUADS, 2>(simd, group, x, y, first, events),
                 3 if S::NEURONS >= 2 * 3 => self.group::<S, QUADS, 3>(simd, group, x, y, first, events),
                 GROUP_MAX if S::NEURONS >= 2 * GROUP_MAX => {
-                    self.group::<S, QUADS, GROUP_MAX>(simd, group, x, y, first, events)
+                    self.group::<S, QUADS, GROUP_MAX>(simd, group, x, y, first, events);
                 }
                 _ => unreachable!("groups are as large as the kernel was compiled for"),
             }
