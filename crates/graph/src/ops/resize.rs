@@ -99,6 +99,12 @@ pub(super) fn resize(site: &mut Site<'_>) -> Result<Built, Fault> {
         (false, true) => by_sizes(site, &x, axes, site.known_shape(at + 1)?)?,
         _ => refuse!("must have either scales or sizes"),
     };
+    let is_whole = |axis: &Axis| axis.old as f32 * axis.scale == axis.new as f32;
+    if given(site, at) && matches!(places, Places::AlignCorners) && !axes.iter().all(is_whole) {
+        refuse!(
+            "aligns corners by scales that make no whole sizes, which ONNX leaves open; export with sizes"
+        );
+    }
     if site.flag("antialias", false)? && axes.iter().any(|axis| axis.scale < 1.0) {
         refuse!("makes an image smaller with 'antialias', which is not supported");
     }

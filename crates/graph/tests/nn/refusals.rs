@@ -249,6 +249,8 @@ fn images_are_made_larger_within_bounds() {
     );
     let crop = [("coordinate_transformation_mode", text("tf_crop_and_resize"))];
     assert!(scaled(&[1.0, 1.0, 2.0, 2.0], &crop).contains("'tf_crop_and_resize', which is not supported"));
+    let corners = [("coordinate_transformation_mode", text("align_corners"))];
+    assert!(scaled(&[1.0, 1.0, 1.5, 2.0], &corners).contains("scales that make no whole sizes"));
     assert!(scaled(&[1.0, 1.0, 0.5, 0.5], &[("antialias", int(1))]).contains("smaller with 'antialias'"));
     let policy = [("keep_aspect_ratio_policy", text("not_larger"))];
     assert!(scaled(&[1.0, 1.0, 2.0, 2.0], &policy).contains("only stretch is supported"));
