@@ -76,6 +76,11 @@ pub(crate) trait Operator: fmt::Debug + Send + Sync {
     }
 }
 
+/// The product of these factors, as far as 64 bits go: what [`Operator::multiply_adds`] says of loops in loops.
+pub(crate) fn product(factors: &[usize]) -> u64 {
+    factors.iter().fold(1, |product, &factor| product.saturating_mul(factor as u64))
+}
+
 /// The result of building a node.
 pub(crate) struct Built {
     pub operator: Box<dyn Operator>,

@@ -9,7 +9,7 @@
 use burn::tensor::{Bool, Tensor, activation};
 
 use crate::error::{Fault, refuse};
-use crate::operator::{Built, Inputs, Operator, Site};
+use crate::operator::{Built, Inputs, Operator, Site, product};
 use crate::source::Kind;
 use crate::value::Value;
 
@@ -195,7 +195,6 @@ impl Operator for Attention {
 
     fn multiply_adds(&self) -> u64 {
         let Self { q, k, v, .. } = *self;
-        let factors = [q.batch, q.heads, q.rows, k.rows, q.width + v.width];
-        factors.iter().fold(1u64, |product, &factor| product.saturating_mul(factor as u64))
+        product(&[q.batch, q.heads, q.rows, k.rows, q.width + v.width])
     }
 }

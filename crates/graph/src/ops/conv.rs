@@ -9,7 +9,7 @@ use crate::operator::{Built, Inputs, Operator, Site};
 use crate::source::Kind;
 use crate::value::{NUMBERS_MAX, Value};
 
-use super::window::Windows;
+use super::window::{Windows, bias};
 
 /// Windows for which burn gathers what they read at once.
 const TILE: usize = 512;
@@ -56,13 +56,7 @@ pub(super) fn conv(site: &mut Site<'_>) -> Result<Built, Fault> {
             "has weights for {per_group} channels per group; its input has {channels} in {groups} groups"
         );
     }
-    if site.has(2) {
-        site.input_of(2, Kind::Float)?;
-        let bias = site.known(2, "B")?;
-        if bias.dims != [outputs] {
-            refuse!("adds a value of shape {:?} to {outputs} channels", bias.dims);
-        }
-    }
+    let bias = bias(site, outputs)?;
     let output = windows.output(&x, outputs);
     output.check()?;
     let multiply_adds = windows.work([windows.batch, outputs, per_group].into_iter())?;
@@ -70,7 +64,6 @@ pub(super) fn conv(site: &mut Site<'_>) -> Result<Built, Fault> {
     if per_group * windows.kernel() > NUMBERS_MAX / tile {
         refuse!("has windows of {} numbers, which is too many", per_group * windows.kernel());
     }
-    let bias = site.has(2).then_some(2);
     Built::one(Conv { windows, groups, outputs, weight: 1, bias, multiply_adds }, output)
 }
 

@@ -17,10 +17,7 @@ use crate::operator::{Built, Inputs, Operator, Site};
 use crate::source::Kind;
 use crate::value::{EVENT_NUMBERS_MAX, NUMBERS_MAX, Value};
 
-use super::window::{images, numbers};
-
-/// Most multiplications of one step per event.
-const WORK_MAX: usize = 1 << 32;
+use super::window::{bias, images, numbers, work};
 
 /// One axis.
 #[derive(Clone, Copy, Debug)]
@@ -155,14 +152,9 @@ pub(super) fn conv_transpose(site: &mut Site<'_>) -> Result<Built, Fault> {
     }
     let axes = axes(site, space, kernel)?;
     let Some(outputs) = per_group.checked_mul(groups) else { refuse!("makes too many channels") };
-    if site.has(2) {
-        site.input_of(2, Kind::Float)?;
-        let bias = site.known(2, "B")?;
-        if bias.dims != [outputs] {
-            refuse!("adds a value of shape {:?} to {outputs} channels", bias.dims);
-        }
-    }
-    let multiply_adds = work(&axes, [batch, channels, per_group])?;
+    let bias = bias(site, outputs)?;
+    let windows = axes.iter().flat_map(|axis| [axis.size, axis.kernel]);
+    let multiply_adds = work([batch, channels, per_group].into_iter().chain(windows))?;
     // What stands in memory before it is cut.
     let whole = axes
         .iter()
@@ -175,23 +167,10 @@ pub(super) fn conv_transpose(site: &mut Site<'_>) -> Result<Built, Fault> {
     let dims: Vec<usize> = x.dims[..front].iter().copied().chain([outputs]).chain(made).collect();
     let output = x.with_dims(dims);
     output.check()?;
-    let bias = site.has(2).then_some(2);
     Built::one(
         ConvTranspose { batch, channels, groups, outputs, axes, weight: 1, bias, multiply_adds },
         output,
     )
-}
-
-/// Multiplications per row.
-fn work(axes: &[Axis; 2], factors: [usize; 3]) -> Result<u64, Fault> {
-    let windows = axes.iter().flat_map(|axis| [axis.size, axis.kernel]);
-    let work = factors.into_iter().chain(windows).try_fold(1usize, usize::checked_mul);
-    match work {
-        Some(work) if work <= WORK_MAX => Ok(work as u64),
-        _ => Err(format!(
-            "needs more than {WORK_MAX} multiplications per event; use a smaller kernel or image"
-        )),
-    }
 }
 
 impl Operator for ConvTranspose {

@@ -17,7 +17,7 @@ use burn::tensor::Tensor;
 
 use crate::error::{Fault, refuse};
 use crate::layout::Layout;
-use crate::operator::{Built, Inputs, Operator, Site};
+use crate::operator::{Built, Inputs, Operator, Site, product};
 use crate::source::{Constant, Kind};
 use crate::value::{AXES, Type, Value, axes, rows, spread};
 
@@ -329,8 +329,7 @@ impl Product {
     }
 
     fn multiply_adds(&self) -> u64 {
-        let factors = [self.batch, self.rows, self.inner, self.columns];
-        factors.into_iter().fold(1, |product, factor| product.saturating_mul(factor as u64))
+        product(&[self.batch, self.rows, self.inner, self.columns])
     }
 
     fn run(&self, left: Tensor<2>, right: Tensor<2>) -> Tensor<2> {

@@ -8,7 +8,7 @@ use crate::error::{Fault, refuse};
 use crate::forest::Link;
 use crate::kernel_op::{KernelOp, Linear};
 use crate::layout::EVENTS_AXIS;
-use crate::operator::{Built, Inputs, Operator, Site};
+use crate::operator::{Built, Inputs, Operator, Site, product};
 use crate::source::{Constant, Data, Kind};
 use crate::value::{AXES, Broadcast, Type, Value, rows, spread};
 
@@ -256,15 +256,7 @@ pub(super) fn matmul(site: &mut Site<'_>) -> Result<Built, Fault> {
     let mut dims = joint.dims;
     dims.extend([m, n].into_iter().zip([a_vector, b_vector]).filter(|&(_, gone)| !gone).map(|(dim, _)| dim));
     let output = Type::new(Kind::Float, joint.events, dims);
-    Built::one(
-        Product {
-            operands: joint.operands,
-            multiply_adds: [m, k, n]
-                .iter()
-                .fold(batches as u64, |product, &size| product.saturating_mul(size as u64)),
-        },
-        output,
-    )
+    Built::one(Product { operands: joint.operands, multiply_adds: product(&[batches, m, k, n]) }, output)
 }
 
 fn dense_rows(site: &mut Site<'_>, a: &Type) -> Result<Built, Fault> {

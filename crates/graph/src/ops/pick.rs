@@ -8,7 +8,7 @@ use burn::tensor::kind::{Basic, Numeric, Ordered};
 use burn::tensor::{Bool, Device, Int, Tensor};
 
 use crate::error::{Fault, refuse};
-use crate::operator::{Built, Inputs, Operator, Site};
+use crate::operator::{Built, Inputs, Operator, Site, product};
 use crate::ops::part::around;
 use crate::source::Kind;
 use crate::value::{AXES, Type, Value, as_ints, each, ints, rows, spread};
@@ -78,8 +78,8 @@ impl Operator for TopK {
 
     /// Comparisons, rather; they cost as much.
     fn multiply_adds(&self) -> u64 {
-        let work = self.around.iter().try_fold(self.count, |work, &size| work.checked_mul(size));
-        work.map_or(u64::MAX, |work| work as u64)
+        let [before, on, after] = self.around;
+        product(&[self.count, before, on, after])
     }
 }
 

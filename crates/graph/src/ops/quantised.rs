@@ -12,6 +12,7 @@ use burn::tensor::{Int, Tensor};
 use crate::error::{Fault, refuse};
 use crate::onnx;
 use crate::operator::{Built, Inputs, Operator, Site};
+use crate::ops::part::around;
 use crate::source::{Kind, Narrow};
 use crate::value::{Type, Value, truncated};
 
@@ -52,7 +53,7 @@ impl Scales {
                 if x.dims[axis] != entries {
                     refuse!("has {entries} scales for an axis of {}", x.dims[axis]);
                 }
-                [x.dims[..axis].iter().product(), entries, x.dims[axis + 1..].iter().product()]
+                around(&x.dims, axis)
             }
         };
         if has_zero {

@@ -12,7 +12,7 @@ use burn::tensor::{Tensor, activation};
 
 use crate::error::{Fault, refuse};
 use crate::layout::Layout;
-use crate::operator::{Built, Inputs, Operator, Site};
+use crate::operator::{Built, Inputs, Operator, Site, product};
 use crate::source::{Constant, Data, Kind};
 use crate::value::{Type, Value};
 
@@ -312,9 +312,8 @@ impl Operator for Recurrent {
 
     fn multiply_adds(&self) -> u64 {
         let Sequences { batch, steps, inputs } = self.sequences;
-        let factors = [batch.unwrap_or(1), steps, self.backwards.len(), self.cell.gates(), self.hidden];
-        let product = factors.iter().fold(1u64, |product, &factor| product.saturating_mul(factor as u64));
-        product.saturating_mul((inputs + self.hidden) as u64)
+        let width = inputs + self.hidden;
+        product(&[batch.unwrap_or(1), steps, self.backwards.len(), self.cell.gates(), self.hidden, width])
     }
 }
 

@@ -17,6 +17,7 @@ use burn::tensor::ops::PadMode;
 
 use crate::error::{Fault, refuse};
 use crate::operator::Site;
+use crate::source::Kind;
 use crate::value::{NUMBERS_MAX, Type};
 
 /// Most numbers that all windows of one step read per event: seconds of a core. No trigger has them.
@@ -53,6 +54,29 @@ pub(super) struct Windows {
     rank: usize,
     /// Do the rows stand for events?
     events: bool,
+}
+
+/// The product of these factors: multiplications per event.
+pub(super) fn work(mut factors: impl Iterator<Item = usize>) -> Result<u64, Fault> {
+    match factors.try_fold(1usize, usize::checked_mul) {
+        Some(work) if work <= WORK_MAX => Ok(work as u64),
+        _ => Err(format!(
+            "needs more than {WORK_MAX} multiplications per event; use a smaller kernel or image"
+        )),
+    }
+}
+
+/// The bias of a convolution with so many output channels: input 2, if it is there.
+pub(super) fn bias(site: &Site<'_>, outputs: usize) -> Result<Option<usize>, Fault> {
+    if !site.has(2) {
+        return Ok(None);
+    }
+    site.input_of(2, Kind::Float)?;
+    let bias = site.known(2, "B")?;
+    if bias.dims != [outputs] {
+        refuse!("adds a value of shape {:?} to {outputs} channels", bias.dims);
+    }
+    Ok(Some(2))
 }
 
 /// The images of a value: how many per row, channels, and the axes behind.
@@ -131,14 +155,7 @@ impl Windows {
 
     /// The product of some factors and of what one pass of the windows over one image of one channel reads.
     pub fn work(&self, factors: impl Iterator<Item = usize>) -> Result<u64, Fault> {
-        let windows = self.axes.iter().flat_map(|axis| [axis.kernel, axis.windows]);
-        let work = factors.chain(windows).try_fold(1usize, usize::checked_mul);
-        match work {
-            Some(work) if work <= WORK_MAX => Ok(work as u64),
-            _ => Err(format!(
-                "needs more than {WORK_MAX} multiplications per event; use a smaller kernel or image"
-            )),
-        }
+        work(factors.chain(self.axes.iter().flat_map(|axis| [axis.kernel, axis.windows])))
     }
 
     /// The type of what the windows make: one number per window and channel.
