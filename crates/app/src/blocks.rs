@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 
 use bytes::Bytes;
-use tamis_event::{Block, FrameHeader, Schema, Span, flags};
+use tamis_event::{Block, FrameHeader, Schema, Span};
 use tamis_ledger::{Cause, Corrupt, Counts};
 use tamis_pipeline::{FrameIds, IdBook, Limits};
 
@@ -130,14 +130,7 @@ impl Blocks {
     /// Lets the events of a good frame wait that did not come before.
     fn admit(&mut self, header: &FrameHeader, payload: &Bytes) {
         let stride = self.schema().record_len();
-        let admitted = self.ids.admit(FrameIds {
-            source: header.source_id,
-            run: header.run,
-            segment: header.segment,
-            first: header.first_event_id,
-            events: header.n_events,
-            sparse: header.flags & flags::SPARSE_IDS != 0,
-        });
+        let admitted = self.ids.admit(FrameIds::from(header));
         self.corrupt.add(Corrupt::Dup, admitted.repeated.into());
         self.forgotten += admitted.forgotten;
         for &(from, to) in admitted.fresh {

@@ -276,14 +276,7 @@ impl Admission {
     /// Takes the events of a good frame that did not come before.
     fn admit(&mut self, header: FrameHeader, payload: Bytes, bytes: usize) -> Next {
         let first_id = self.shift.apply(&header);
-        let admitted = self.ids.admit(FrameIds {
-            source: header.source_id,
-            run: header.run,
-            segment: header.segment,
-            first: header.first_event_id,
-            events: header.n_events,
-            sparse: header.flags & tamis_event::flags::SPARSE_IDS != 0,
-        });
+        let admitted = self.ids.admit(FrameIds::from(&header));
         let (missing, forgotten) = (admitted.missing, admitted.forgotten);
         let repeated = u64::from(admitted.repeated);
         let stretch = |&(from, to): &(u32, u32)| (from as usize, to as usize);

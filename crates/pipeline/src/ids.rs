@@ -16,6 +16,8 @@ mod set;
 
 use std::collections::{BTreeMap, HashMap};
 
+use tamis_event::{FrameHeader, flags};
+
 use self::set::IdSet;
 
 /// Most memory for ids.
@@ -44,6 +46,19 @@ pub struct FrameIds {
     pub events: u32,
     /// Are they labels?
     pub sparse: bool,
+}
+
+impl From<&FrameHeader> for FrameIds {
+    fn from(header: &FrameHeader) -> Self {
+        Self {
+            source: header.source_id,
+            run: header.run,
+            segment: header.segment,
+            first: header.first_event_id,
+            events: header.n_events,
+            sparse: header.flags & flags::SPARSE_IDS != 0,
+        }
+    }
 }
 
 /// What the ids of a frame say.
