@@ -2,7 +2,7 @@
 
 use tamis_event::{Grid, Schema};
 
-use crate::oracle::number::{self, Kind, Number};
+use crate::oracle::number::{self, Digits, Kind, Number};
 use crate::support::{COMPARISONS, passes};
 
 #[test]
@@ -52,7 +52,7 @@ fn sums_are_those_from_left_to_right() {
             let number = |record: &Vec<u8>, k: usize| {
                 let raw = field.dtype.read(&record[k * field.dtype.size()..]);
                 match field.dtype.integer_range() {
-                    Some(range) if has_grid => number::field(raw, range, scale, offset),
+                    Some(range) if has_grid => Digits::new(range, scale, offset).number(raw),
                     _ => number::float(raw * scale + offset, Kind::Double),
                 }
             };

@@ -44,14 +44,29 @@ pub fn literal(value: f64) -> Number {
     Number::Decimal { digits, places, reach: (digits as f64).abs(), is_constant: true }
 }
 
-/// A raw integer of a field, with scale and offset as they stand in the schema.
-pub fn field(raw: f64, (least, most): (i64, i64), scale: f64, offset: f64) -> Number {
-    let ((scale, p), (offset, q)) = (digits_of(&scale.to_string()), digits_of(&offset.to_string()));
-    let places = p.max(q);
-    let (scale, offset) = (scale * 10_i128.pow(places - p), offset * 10_i128.pow(places - q));
-    let most = i128::from(least.abs().max(most));
-    let reach = (most * scale.abs() + offset.abs()) as f64;
-    Number::Decimal { digits: raw as i128 * scale + offset, places, reach, is_constant: false }
+/// What an integer field can show: raw integers times `scale` plus `offset`, both in units of `10^-places`.
+#[derive(Clone, Copy, Debug)]
+pub struct Digits {
+    scale: i128,
+    offset: i128,
+    places: u32,
+    reach: f64,
+}
+
+impl Digits {
+    /// Scale and offset as they stand in the schema.
+    pub fn new((least, most): (i64, i64), scale: f64, offset: f64) -> Self {
+        let ((scale, p), (offset, q)) = (digits_of(&scale.to_string()), digits_of(&offset.to_string()));
+        let places = p.max(q);
+        let (scale, offset) = (scale * 10_i128.pow(places - p), offset * 10_i128.pow(places - q));
+        let most = i128::from(least.abs().max(most));
+        Self { scale, offset, places, reach: (most * scale.abs() + offset.abs()) as f64 }
+    }
+
+    pub fn number(self, raw: f64) -> Number {
+        let digits = raw as i128 * self.scale + self.offset;
+        Number::Decimal { digits, places: self.places, reach: self.reach, is_constant: false }
+    }
 }
 
 pub fn float(value: f64, kind: Kind) -> Number {
