@@ -12,14 +12,15 @@ use crate::program::Program;
 use crate::threshold::{Threshold, thresholds};
 use tamis_form::{Complaint, Complaints, Mistake, MistakeKind};
 
-/// A menu that is ready to decide: names are places, conditions are a program. Immutable and shared by all workers.
+/// A menu that is ready to decide: names are resolved to offsets and columns, conditions are compiled to a program. Immutable and shared by all
+/// workers.
 #[derive(Debug)]
 pub struct CompiledMenu {
     lines: Vec<LineInfo>,
     streams: Vec<StreamInfo>,
     /// Bit `s` of `stream_bits[line]`: stream `s` gets the line's events.
     stream_bits: Vec<u64>,
-    /// `None` for a line that keeps all it passes.
+    /// `None` for a line that keeps every event it passes.
     prescales: Vec<Option<Lottery>>,
     model_rungs: usize,
     pass_through: Option<PassThrough>,
@@ -33,7 +34,7 @@ pub struct CompiledMenu {
 }
 
 impl Menu {
-    /// Binds the menu to the fields of a schema and to scores by their full names (`anomaly.score`), in the order of their columns.
+    /// Binds the menu to the fields of a schema and to scores, given by their full names (`anomaly.score`) in column order.
     pub fn compile(&self, schema: &Schema, scores: &[String]) -> Result<CompiledMenu, MenuErrors> {
         let wrong = |complaints| MenuErrors::new(self.place(), self.text(), Complaints(complaints), None);
         if let Some(twice) = (1..scores.len()).find(|&k| scores[..k].contains(&scores[k])) {
@@ -66,7 +67,7 @@ impl Menu {
         })
     }
 
-    /// The conditions of all lines with what they are warned of, or everything that is wrong with them.
+    /// The conditions of all lines and their warnings, or every mistake in them.
     fn lower(&self, to: &mut Lowering<'_>) -> Result<(Vec<NodeId>, Vec<Complaint>), Vec<Complaint>> {
         let mut complaints = Complaints::default();
         let (mut conditions, mut warnings) = (Vec::new(), Vec::new());
@@ -80,7 +81,7 @@ impl Menu {
         if complaints.0.is_empty() { Ok((conditions, warnings)) } else { Err(complaints.0) }
     }
 
-    /// What is wrong with the conditions, whatever the models give.
+    /// Mistakes in the conditions that do not depend on which scores the models give.
     pub(crate) fn errors_with(&self, schema: &Schema) -> Vec<Mistake> {
         let mut lowering = Lowering::new(schema, Scores::Of(self.models()));
         let complaints = self.lower(&mut lowering).err().unwrap_or_default();
@@ -89,37 +90,37 @@ impl Menu {
 }
 
 impl CompiledMenu {
-    /// The lines, in the order of the file.
+    /// The lines, in file order.
     pub fn lines(&self) -> &[LineInfo] {
         &self.lines
     }
 
-    /// The streams, in the order of the file.
+    /// The streams, in file order.
     pub fn streams(&self) -> &[StreamInfo] {
         &self.streams
     }
 
-    /// Rungs of the ladder that models score: 1, and the most fallbacks that a model has.
+    /// Number of rungs on which models score: 1 plus the largest number of fallbacks of any model.
     pub fn model_rungs(&self) -> usize {
         self.model_rungs
     }
 
-    /// The last rung, behind those of the models, if the menu has one.
+    /// The last rung, after those of the models, if the menu has a `[fallback]`.
     pub fn pass_through(&self) -> Option<&PassThrough> {
         self.pass_through.as_ref()
     }
 
-    /// All rungs that can decide an event.
+    /// Number of rungs that can decide an event: those of the models, and the last one if there is one.
     pub fn rungs(&self) -> usize {
         self.model_rungs + usize::from(self.pass_through.is_some())
     }
 
-    /// Where a line compares a score with a number; empty if it reads none, or only in arithmetic.
+    /// The comparisons of a score with a number in a line; empty if the line reads no score, or only inside arithmetic.
     pub fn thresholds(&self, line: usize) -> &[Threshold] {
         &self.thresholds[line]
     }
 
-    /// What is probably not meant: lines that the ranges of fields let pass every event, or none.
+    /// Probable slips: lines that pass every event, or none, because of the ranges of their fields.
     pub fn warnings(&self) -> &[Mistake] {
         &self.warnings
     }
@@ -146,17 +147,17 @@ impl CompiledMenu {
         self.stream_bits[line]
     }
 
-    /// Does anything depend on the event id?
+    /// Does anything depend on the event id, that is, is there a prescale or a random line?
     pub(crate) fn draws(&self) -> bool {
         self.program.draws || self.prescales.iter().any(Option::is_some)
     }
 
-    /// Bytes of the records that it reads.
+    /// Bytes per record that the menu reads.
     pub(crate) fn record_len(&self) -> usize {
         self.record_len
     }
 
-    /// Score columns that it may read.
+    /// Number of score columns that the menu may read.
     pub(crate) fn scores(&self) -> usize {
         self.scores
     }

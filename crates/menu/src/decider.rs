@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   block   | tile 0 (256 events) | tile 1 | ... |
-//!              | the sieve: cuts on integers to bits, in one pass over the records
+//!              | the sieve: turns cuts on integers into bits, in one pass over the records
 //!              | for every step of the program: one kernel over the tile
 //!              v
 //!           condition of line k --and not skip--> passed[k] --prescale by hash--> kept[k] --or--> kept_any
@@ -13,8 +13,8 @@
 //!
 //! Threads: a [`Decider`] is the scratch memory of one worker.
 //!
-//! Cost: no allocation after [`Decider::new`]. The 13 lines of `l1.toml` take 17 ns per event with AVX2 (Zen 3, 2026-11-27, beside other
-//! programs), where a pass over the records for every number took 37.
+//! Cost: no allocation after [`Decider::new`]. The 13 lines of `l1.toml` take 17 ns per event with AVX2 (Zen 3, 2026-11-27, with other
+//! programs running); one pass over the records per number took 37 ns.
 
 use std::mem;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ use crate::lottery::{self, Lottery};
 use crate::pieces::{Cursor, Found, Piece};
 use crate::program::{Instruction, Operand};
 
-/// Events of a tile up to which each is drawn by itself, instead of all of them together.
+/// In a tile with at most this many events to draw, each is drawn by itself, otherwise all together.
 const DRAWN_ONE_BY_ONE_MAX: usize = TILE / 4;
 
 /// Decides blocks of events by one menu.
@@ -41,14 +41,14 @@ pub struct Decider {
     verdicts: Verdicts,
 }
 
-/// Registers of the program.
+/// Registers of the program, and the memory of the sieve.
 #[derive(Debug)]
 struct Scratch {
     found: Found,
-    /// In vectors, which can be taken out for a moment without an allocation.
+    /// Each in a `Vec`, which can be taken out for a moment without an allocation.
     columns: Vec<Vec<Lanes>>,
     masks: Vec<Bits>,
-    /// Of each event of the tile, what its hashes start from.
+    /// The position of each event of the tile in the hash sequence ([`lottery::position`]).
     positions: Box<[[u64; LANES]; TILE_WORDS]>,
     /// Stretches of the tile that are contiguous in memory; at most one per event.
     pieces: Vec<Piece>,
@@ -57,9 +57,9 @@ struct Scratch {
 /// The bits of the last block.
 #[derive(Debug)]
 struct Verdicts {
-    /// Words of one set that are in use.
+    /// Words in use per set.
     words: usize,
-    /// Words of one set.
+    /// Words allocated per set.
     stride: usize,
     /// One set per line.
     passed: Vec<u64>,
@@ -68,7 +68,7 @@ struct Verdicts {
     undecided: Vec<u64>,
 }
 
-/// Some events of a block that are decided together.
+/// Up to [`TILE`] consecutive events of a block, decided together.
 #[derive(Clone, Copy)]
 struct Tile {
     /// Index in the block of the first event; a multiple of 64.
@@ -81,7 +81,7 @@ impl Tile {
         self.events.div_ceil(LANES)
     }
 
-    /// The events that exist and are not in `skip`, which has the bits of the whole block.
+    /// The events of the tile that exist and are not in `skip`, the bits of the whole block.
     fn decided(self, skip: &[u64]) -> Bits {
         let mut decided = [0; TILE_WORDS];
         for (word, decided) in decided.iter_mut().enumerate().take(self.words()) {
@@ -117,10 +117,10 @@ impl Decider {
         Self { menu, capacity, vectors: Vectors::best(), scratch, verdicts }
     }
 
-    /// Decides every event of `block`, except those with their bit in `skip` (bit `i % 64` of word `i / 64` is event `i`): they get no bits.
+    /// Decides every event of `block`, except those whose bit is set in `skip` (bit `i % 64` of word `i / 64` is event `i`): they get no bits.
     ///
     /// # Panics
-    /// If the block holds more events than the decider's capacity or other records than those of the menu's schema, or if `scores` or `skip`
+    /// If the block holds more events than the decider's capacity or records of another length than the menu's schema, or if `scores` or `skip`
     /// are too small for it: the caller made all of them for the same menu.
     pub fn decide(&mut self, block: &Block, scores: &ScoreTable, skip: &[u64]) {
         let Self { menu, capacity, vectors, scratch, verdicts } = self;
@@ -139,7 +139,7 @@ impl Decider {
         vectors.run(Tiles { menu, scratch, verdicts, block, scores, skip });
     }
 
-    /// Bit `i` = event `i` of the last block met the condition of the line. As many words as the block needs.
+    /// Bit `i` = event `i` of the last block met the condition of the line. One word per 64 events of the block.
     pub fn passed(&self, line: usize) -> &[u64] {
         self.verdicts.set(&self.verdicts.passed, line)
     }
@@ -154,7 +154,7 @@ impl Decider {
         &self.verdicts.kept_any[..self.verdicts.words]
     }
 
-    /// Bit `i` = event `i` is not decided, because a field that a line reads is a NaN, or a line depends on a number that has become one. It has
+    /// Bit `i` = event `i` is not decided, because a field that a line reads is NaN, or a line depends on a number that became NaN. It has
     /// no other bits.
     pub fn undecided(&self) -> &[u64] {
         &self.verdicts.undecided[..self.verdicts.words]
@@ -192,7 +192,7 @@ impl Decider {
     }
 }
 
-/// All tiles of a block; compiled for every instruction set that is worth it, with the loops that it calls.
+/// The loop over all tiles of a block, compiled with everything it inlines once per instruction set worth having.
 struct Tiles<'a> {
     menu: &'a CompiledMenu,
     scratch: &'a mut Scratch,
@@ -246,14 +246,14 @@ impl Verdicts {
         &sets[line * self.stride..][..self.words]
     }
 
-    /// Notes the events of a tile that no line decides.
+    /// Marks the events of a tile that no line decides.
     #[inline(always)]
     fn leave(&mut self, tile: Tile, undecided: Bits) {
         let first = tile.start / LANES;
         self.undecided[first..first + tile.words()].copy_from_slice(&undecided[..tile.words()]);
     }
 
-    /// Enters the verdict of a line on a tile.
+    /// Stores the verdict of a line on a tile.
     #[inline(always)]
     fn enter(&mut self, tile: Tile, line: usize, passed: Bits, kept: Bits) {
         let first = tile.start / LANES;
@@ -354,7 +354,7 @@ impl Scratch {
         }
     }
 
-    /// Those of the events `among` that a lottery draws.
+    /// The events in `among` that a lottery draws.
     #[inline(always)]
     fn draw(&self, lottery: Lottery, run: u32, among: Bits) -> Bits {
         let seed = lottery.seed(run);

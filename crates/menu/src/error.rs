@@ -11,7 +11,7 @@ use crate::menu::Menu;
 #[derive(Debug)]
 pub struct MenuErrors {
     mistakes: Mistakes,
-    /// What could be read of the menu: its conditions can still be checked against a schema.
+    /// The part of the menu that could be read: its conditions can still be checked against a schema.
     readable: Option<Box<Menu>>,
 }
 
@@ -20,7 +20,8 @@ impl MenuErrors {
         Self { mistakes: Mistakes::new(place, text, complaints), readable: readable.map(Box::new) }
     }
 
-    /// Adds what is wrong with the conditions that could be read, if the menu could not. Scores are not checked: nobody knows yet which there are.
+    /// If the menu could not be read completely, adds the mistakes in the conditions that could. Scores are not checked: which exist is not known
+    /// yet.
     #[must_use]
     pub fn with_schema(self, schema: &Schema) -> Self {
         let Self { mistakes, readable } = self;

@@ -1,19 +1,19 @@
-//! Conditions that may be unknown, because a number in them has become a NaN.
+//! Conditions that may be unknown, because a number in them became NaN.
 //!
-//! The logic is that of Kleene: `false && unknown` is false, `true || unknown` is true, and anything else with an unknown condition is unknown.
-//! So `b > 0 && a / b > 2` is false where both are 0, and not unknown.
+//! They follow Kleene's three-valued logic: `false && unknown` is false, `true || unknown` is true, and anything else with an unknown condition is
+//! unknown. So `b > 0 && a / b > 2` is false where both are 0, and not unknown.
 //!
 //! * I1: a flag never both holds and is unknown.
-//! * I2: what cannot be unknown costs nothing.
+//! * I2: a condition that cannot be unknown costs nothing extra.
 
 use crate::graph::{Graph, NodeId, TooLarge};
 
 /// A condition of an expression.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Flag {
-    /// Where it holds.
+    /// True where the condition holds.
     pub(crate) id: NodeId,
-    /// Where nobody can say; `None` if that cannot be.
+    /// True where the condition is unknown; `None` if it never is.
     pub(crate) unknown: Option<NodeId>,
 }
 
@@ -26,7 +26,7 @@ impl Flag {
 }
 
 impl Graph {
-    /// Where one of two things holds that need not exist; `None` if neither ever does.
+    /// The union of two optional conditions; `None` if both are absent.
     pub(crate) fn either(&mut self, a: Option<NodeId>, b: Option<NodeId>) -> Made<Option<NodeId>> {
         let both = match (a, b) {
             (Some(a), Some(b)) => Some(self.or(a, b)?),
@@ -57,7 +57,7 @@ impl Graph {
         Ok(Flag { id: self.not(possible)?, ..a })
     }
 
-    /// Where the condition holds or may hold.
+    /// True where the condition holds or is unknown.
     fn possible(&mut self, a: Flag) -> Made<NodeId> {
         match a.unknown {
             Some(unknown) => self.or(a.id, unknown),

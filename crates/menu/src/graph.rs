@@ -29,7 +29,7 @@ impl NodeId {
     }
 }
 
-/// What an operation makes for every event.
+/// What an operation yields for every event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sort {
     /// An f64.
@@ -43,25 +43,25 @@ pub(crate) enum Sort {
 pub(crate) enum Node {
     /// The bits of an f64.
     Number(u64),
-    /// The element at a place of [`Graph::element`]: raw value * scale + offset. What unit that is in, [`crate::number`] knows.
+    /// The element at this index of [`Graph::element`]: raw value * scale + offset. [`crate::number`] keeps track of its unit.
     Load(usize),
-    /// The sum of elements of at most 16 bits with the same scale and no offset; their places.
+    /// The sum of elements of at most 16 bits with the same scale and no offset; their indices.
     Total(Box<[usize]>),
     /// A score column.
     Score(usize),
     Absolute(NodeId),
     Negate(NodeId),
-    /// Rounded to f32.
+    /// The number rounded to f32.
     Single(NodeId),
     Combine(Arithmetic, NodeId, NodeId),
-    /// How many of these hold.
+    /// How many of these conditions hold.
     Count(Box<[NodeId]>),
 
     Truth(bool),
-    /// The raw value of an element in an interval, ends included; the place again.
+    /// Is the raw value of the element at this index in the interval, ends included?
     Within(usize, i32, i32),
     Compare(Comparison, NodeId, NodeId),
-    /// How many of these hold is in an interval, ends included.
+    /// Is the number of these conditions that hold in the interval, ends included?
     Counted(Box<[NodeId]>, u32, u32),
     And(NodeId, NodeId),
     Or(NodeId, NodeId),
@@ -112,22 +112,22 @@ impl Node {
     }
 }
 
-/// Terms of a [`Node::Total`]: as many numbers of 16 bits fit an i32.
+/// Most terms of a [`Node::Total`]: the sum of this many 16-bit numbers fits an i32.
 const TERMS_MAX: usize = 1 << 13;
 
-/// More operations than [`OPERATIONS_MAX`].
+/// The menu needs more than [`OPERATIONS_MAX`] operations.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TooLarge;
 
 type Made = Result<NodeId, TooLarge>;
 
-/// See the module.
+/// The operations of a menu, each stored once.
 #[derive(Debug, Default)]
 pub(crate) struct Graph {
     nodes: Vec<Node>,
     ids: HashMap<Node, NodeId>,
     elements: Vec<Element>,
-    /// Byte offset in a record to the place in `elements`.
+    /// Byte offset in a record to index in `elements`.
     element_at: HashMap<usize, usize>,
 }
 
@@ -137,7 +137,7 @@ impl Graph {
         &self.nodes
     }
 
-    /// The element at a place that a node names.
+    /// The element at an index that a node holds.
     pub(crate) fn element(&self, place: usize) -> Element {
         self.elements[place]
     }
@@ -223,7 +223,7 @@ impl Graph {
         }
     }
 
-    /// The places of items whose sum of raw values fits an i32: elements of at most 16 bits, with the same scale and no offset.
+    /// The indices of the elements that `items` load, if the sum of their raw values fits an i32: at most 16 bits, the same scale and no offset.
     pub(crate) fn exact(&self, items: &[NodeId]) -> Option<Box<[usize]>> {
         let place = |id: &NodeId| match self.nodes[id.index()] {
             Node::Load(place) => Some(place),
@@ -248,7 +248,7 @@ impl Graph {
         }
     }
 
-    /// `a op limit`: an interval of a raw value or of a count if it is one, else the `plain` comparison.
+    /// `a op limit`: an interval of a raw value or of a count where possible, else the `plain` comparison.
     fn cut(&mut self, comparison: Comparison, a: NodeId, limit: f64, plain: Node) -> Made {
         if let Node::Count(of) = &self.nodes[a.index()] {
             return self.counted(comparison, of.clone(), limit);

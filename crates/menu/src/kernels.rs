@@ -1,7 +1,7 @@
-//! The inner loops: one operation on the numbers or bits of a tile.
+//! The inner loops: each performs one operation on the numbers or bits of a tile.
 //!
 //! Free functions over slices without state, so that each can be measured, tested and replaced alone. A loop has no branch that depends on
-//! an event; what an operation does is chosen once per tile.
+//! an event; the operation is chosen once per tile.
 
 use std::hint::black_box;
 
@@ -13,13 +13,13 @@ use crate::lottery::Lottery;
 
 /// Events per mask word.
 pub(crate) const LANES: usize = 64;
-/// Mask words per tile. A step is chosen once per tile, and its columns are to stay in the first-level cache: half as many words make the
-/// verdict on a level-1 menu 10 % slower, twice as many hardly faster.
+/// Mask words per tile. A step is dispatched once per tile, and its columns should stay in the L1 cache: half as many words make the
+/// decision of a level-1 menu 10 % slower, twice as many hardly faster.
 pub(crate) const TILE_WORDS: usize = 4;
 /// Events per tile.
 pub(crate) const TILE: usize = TILE_WORDS * LANES;
 
-/// Numbers of the events of one mask word.
+/// One number per event of a mask word.
 pub(crate) type Lanes = [f64; LANES];
 /// Bit `i % 64` of word `i / 64` belongs to event `i` of the tile.
 pub(crate) type Bits = [u64; TILE_WORDS];
@@ -80,7 +80,7 @@ pub(crate) fn physical(out: &mut [f64], raws: &[[i32; LANES]; TILE_WORDS], scale
     }
 }
 
-/// Scores to the numbers of the menu. Exact.
+/// Widens scores from f32 to f64, exactly.
 #[inline(always)]
 pub(crate) fn widen(out: &mut [f64], scores: &[f32]) {
     for (out, &score) in out.iter_mut().zip(scores) {
@@ -98,7 +98,7 @@ pub(crate) fn negate(out: &mut [Lanes; TILE_WORDS], of: &[Lanes; TILE_WORDS]) {
     each(out, of, |x| -x);
 }
 
-/// Rounds to f32.
+/// Rounds every number to f32.
 #[inline(always)]
 pub(crate) fn single(out: &mut [Lanes; TILE_WORDS], of: &[Lanes; TILE_WORDS]) {
     each(out, of, |x| f64::from(x as f32));
@@ -117,7 +117,7 @@ pub(crate) fn combine(out: &mut [Lanes; TILE_WORDS], arithmetic: Arithmetic, a: 
     }
 }
 
-/// The events for which `a op b`.
+/// The events for which `a op b` holds.
 #[inline(always)]
 pub(crate) fn compare(comparison: Comparison, a: Input<'_>, b: Input<'_>) -> Bits {
     match comparison {
@@ -170,7 +170,7 @@ fn test(a: Input<'_>, b: Input<'_>, f: impl Fn(f64, f64) -> bool) -> Bits {
     }
 }
 
-/// Bit `lane` of word `word` = `holds(word, lane)`. First a byte per event, which the compiler vectorises; then the bytes to bits.
+/// Bit `lane` of word `word` = `holds(word, lane)`. First makes a byte per event, which the compiler vectorises; then packs the bytes into bits.
 #[inline(always)]
 fn gather(holds: impl Fn(usize, usize) -> bool) -> Bits {
     let mut bytes = [[0_u8; LANES]; TILE_WORDS];
@@ -179,7 +179,7 @@ fn gather(holds: impl Fn(usize, usize) -> bool) -> Bits {
             *byte = u8::from(holds(word, lane));
         }
     }
-    // The optimiser would merge the two loops into shifts of single events, ten times as slow. Should it see through this, nothing is wrong.
+    // Otherwise the optimiser merges the two loops into shifts of single events, ten times as slow. This affects speed only, never the result.
     let bytes = black_box(&bytes);
     let mut bits = [0; TILE_WORDS];
     for (bits, bytes) in bits.iter_mut().zip(bytes) {
@@ -188,7 +188,7 @@ fn gather(holds: impl Fn(usize, usize) -> bool) -> Bits {
     bits
 }
 
-/// Bytes that are 0 or 1 to bits.
+/// Packs bytes that are 0 or 1 into bits.
 #[inline(always)]
 fn pack(bytes: &[u8; LANES]) -> u64 {
     let (eights, _) = bytes.as_chunks::<8>();
@@ -207,10 +207,10 @@ pub(crate) fn drawn(lottery: Lottery, seed: u64, positions: &[[u64; LANES]; TILE
     gather(|word, lane| lottery.draws(seed, positions[word][lane]))
 }
 
-/// The events for which the number of masks `of` that have their bit is from `low` to `high`.
+/// The events whose bit is set in `low` to `high` (inclusive) of the masks `of`.
 #[inline(always)]
 pub(crate) fn counted(masks: &[Bits], of: &[usize], low: u32, high: u32) -> Bits {
-    // Bit `k` of the number, for every event; one more than the number can have, for `high + 1`.
+    // `digits[k]` is bit `k` of the number, for every event; one digit more than the number needs, for `high + 1`.
     let mut digits = [[0; TILE_WORDS]; DIGITS];
     let digits = &mut digits[..of.len().ilog2() as usize + 2];
     for &mask in of {
@@ -226,10 +226,10 @@ pub(crate) fn counted(masks: &[Bits], of: &[usize], low: u32, high: u32) -> Bits
     std::array::from_fn(|word| enough[word] & !too_many[word])
 }
 
-/// Digits of [`counted`] at most.
+/// Most binary digits that [`counted`] needs.
 const DIGITS: usize = OPERATIONS_MAX.ilog2() as usize + 2;
 
-/// The events whose number, given by its binary digits, is at least `limit`, which has no more digits.
+/// The events whose number, given by its binary digits, is at least `limit`. `limit` has no more digits than that.
 #[inline(always)]
 fn at_least(digits: &[Bits], limit: u32) -> Bits {
     let mut more = [0; TILE_WORDS];
@@ -244,12 +244,12 @@ fn at_least(digits: &[Bits], limit: u32) -> Bits {
     std::array::from_fn(|word| more[word] | equal[word])
 }
 
-/// `out[i]` = how many of the masks `of` have bit `i`.
+/// `out[i]` = how many of the masks `of` have bit `i` set.
 #[inline(always)]
 pub(crate) fn count(out: &mut [Lanes; TILE_WORDS], masks: &[Bits], of: &[usize]) {
     for (word, lanes) in out.iter_mut().enumerate() {
         *lanes = [0.0; LANES];
-        // The sums are bytes, so they take 255 masks at a time.
+        // The sums are bytes, so at most 255 masks are added at a time.
         for some in of.chunks(255) {
             let mut sums = [0_u64; LANES / 8];
             for &mask in some {
@@ -265,7 +265,7 @@ pub(crate) fn count(out: &mut [Lanes; TILE_WORDS], masks: &[Bits], of: &[usize])
     }
 }
 
-/// The lowest eight bits, one in each byte.
+/// Spreads the lowest eight bits, one to each byte.
 #[inline(always)]
 fn spread(bits: u64) -> u64 {
     // Byte i keeps bit i of its copy of the eight bits; adding 0x7f.. carries any kept bit to the top of its byte.

@@ -1,6 +1,6 @@
 //! Menus: which events to keep.
 //!
-//! A menu is a TOML file of lines. A line is a condition on the fields of an event and on model scores, a prescale, and the streams that get
+//! A menu is a TOML file of lines. A line has a condition on the fields of an event and on model scores, a prescale, and the streams that get
 //! its events. A menu is parsed without a schema, compiled against one, and then decides blocks of events:
 //!
 //! ```text
@@ -13,17 +13,17 @@
 //! * I1: a decision is a pure function of the event's bytes, its id, its scores, its run and the menu: the same bits for any size of block
 //!   and any place in it.
 //! * I2: nothing here knows where scores come from, what time it is, or what a file is.
-//! * I3: a menu that cannot be used is refused with the place (`menus/l1.toml:14:9`), the reason and a remedy; nothing panics on a text.
+//! * I3: a menu that cannot be used is refused with the place (`menus/l1.toml:14:9`), the reason and a remedy; no input text causes a panic.
 //! * I4: deciding allocates nothing.
 //!
-//! Numbers are those that people see. An integer field with scale 0.1 holds 0.3, not 0.30000000000000004: sums, differences, products, `abs`,
+//! Numbers behave as people read them. An integer field with scale 0.1 holds 0.3, not 0.30000000000000004: sums, differences, products, `abs`,
 //! `min`, `max`, `count` and comparisons of integer fields and literals are exact decimals, as long as an f64 can hold them; a quotient is
-//! rounded once. An f32 field or a score is compared in f32, so `x >= 0.3` keeps what was stored as 0.3; arithmetic on it is done in f64 before.
+//! rounded once. An f32 field or a score is compared in f32, so `x >= 0.3` keeps a value stored as 0.3; arithmetic on it is done in f64 first.
 //! The rules are in [`number.rs`](../src/tamis_menu/number.rs.html).
 //!
-//! A comparison with a NaN is neither true nor false. In an event where a float field that any line reads is a NaN no line decides, and the
-//! event is [undecided](Decider::undecided). The same holds if a line depends on a number that became a NaN: 0 / 0, or infinities that cancel.
-//! `b > 0 && a / b > 2` does not depend on it where `b` is 0. Infinities are compared like any number, and `1 / 0` is one.
+//! A comparison with a NaN is neither true nor false. If any line reads a float field that is NaN in an event, no line decides that event: it
+//! is [undecided](Decider::undecided). The same holds if a line depends on a number that became NaN: 0 / 0, or infinities that cancel.
+//! `b > 0 && a / b > 2` does not depend on the quotient where `b` is 0. Infinities compare like any other number, and `1 / 0` is infinite.
 //!
 //! A model may name fallbacks, cheaper bundles with the same outputs, and a menu may have a table `[fallback]`. Together they are a **ladder**:
 //!
@@ -34,7 +34,7 @@
 //!   last rung     `[fallback]`: one event in `pass_through`, by hash; without the table, the error stream
 //! ```
 //!
-//! The menu says what the rungs are; whoever scores climbs them.
+//! The menu only defines the rungs; the caller that scores events climbs them.
 //!
 //! Threads: a [`CompiledMenu`] is immutable and shared; a [`Decider`] belongs to one worker.
 

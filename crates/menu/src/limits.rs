@@ -1,4 +1,4 @@
-//! Every limit of a menu, in one place. A file beyond one of them is refused with the place and the limit.
+//! Every limit of a menu. A file that exceeds one is refused with the place and the limit.
 
 /// Bytes of a menu file.
 pub const FILE_BYTES_MAX: usize = 1 << 20;
@@ -16,7 +16,7 @@ pub const NAME_BYTES_MAX: usize = 64;
 pub const PRESCALE_MAX: u64 = i64::MAX as u64;
 /// Operators, numbers, names and functions of one expression.
 pub const EXPRESSION_NODES_MAX: usize = 4096;
-/// Nesting of one expression; a chain `a && b && c` nests once per operator. Bounds the recursion of everything that walks it.
+/// Nesting of one expression; a chain `a && b && c` nests once per operator. Bounds the recursion of every walk over the tree.
 pub const EXPRESSION_DEPTH_MAX: usize = 128;
-/// Operations of a compiled menu, after arrays became one operation per element. Bounds the scratch memory of a worker (2 KiB each).
+/// Operations of a compiled menu, where an operation on an array counts once per element. Bounds the scratch memory of a worker (2 KiB each).
 pub const OPERATIONS_MAX: usize = 16_384;

@@ -1,12 +1,12 @@
 //! Prescales and random lines: a verdict by hash (`SPEC.md` section 6 of `tamis-event`).
 //!
-//! The verdict depends on the name of the line, the run and the event id alone: never on a counter, a clock or a floating-point number. So a
+//! The verdict depends only on the name of the line, the run and the event id: never on a counter, a clock or a floating-point number. So a
 //! replay, another number of workers and another order of arrival give the same verdict.
 
 /// 2^64 divided by the golden ratio: the step of the `SplitMix64` generator.
 pub(crate) const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// One chance in `n` for every event, under a name.
+/// Draws one event in `n` by hash, independently for every name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Lottery {
     name_hash: u64,
@@ -15,13 +15,15 @@ pub(crate) struct Lottery {
 }
 
 impl Lottery {
+    /// Draws one event in `n` for the line called `name`.
+    ///
     /// # Panics
     /// If `n` is 0.
     pub(crate) fn new(name: &str, n: u64) -> Self {
         Self { name_hash: fnv1a64(name.as_bytes()), limit: u64::MAX / n }
     }
 
-    /// The seed of one run.
+    /// The seed of the hash for one run.
     pub(crate) fn seed(self, run: u32) -> u64 {
         self.name_hash ^ u64::from(run).wrapping_mul(STEP)
     }
@@ -32,7 +34,7 @@ impl Lottery {
         finish(seed.wrapping_add(position)) <= self.limit
     }
 
-    /// Of the events in `among` (bit `i` is the event with `positions[i]`), those that are drawn.
+    /// The events in `among` that are drawn (bit `i` is the event at `positions[i]`).
     pub(crate) fn draw(self, seed: u64, positions: &[u64; 64], among: u64) -> u64 {
         let mut drawn = 0;
         let mut left = among;

@@ -1,6 +1,6 @@
-//! Expressions to operations: names become record elements and score columns, types are checked, arrays become one operation per element.
+//! Lowers expressions to operations: resolves names to record elements and score columns, checks types, expands arrays element by element.
 //!
-//! A line reads a field if its condition names it, whatever else the condition says. In an event where such a field is a NaN no line decides.
+//! A line reads every field that its condition names, whatever else the condition says. Where such a field is NaN, no line decides the event.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -23,20 +23,20 @@ pub(crate) struct Lowering<'a> {
     scores: Scores<'a>,
     columns: HashMap<&'a str, usize>,
     graph: Graph,
-    /// Where a field is a NaN, or a line is unknown.
+    /// True where a field is NaN, or a line is unknown.
     undecided: BTreeSet<NodeId>,
-    /// What is wrong besides what is returned: an expression can have several mistakes.
+    /// Mistakes besides the one that is returned: an expression can have several.
     complaints: Vec<Complaint>,
-    /// Comparisons of the current line that the range of a field decides: where, how, and what the range is.
+    /// Comparisons of the current line that the ranges of fields settle: offset, outcome, and a description of the range.
     settled: Vec<(usize, bool, String)>,
 }
 
-/// What is known of scores.
+/// What is known about the scores.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Scores<'a> {
     /// Their full names, in the order of their columns.
     Known(&'a [String]),
-    /// Only the models that give them. Whatever a line calls theirs is taken for one, and the graph is good for checks alone.
+    /// Only the models that give them. Any name of the form `MODEL.x` counts as a score, and the graph serves for checks alone.
     Of(&'a [ModelRef]),
 }
 
@@ -63,7 +63,7 @@ enum Value {
 
 struct Array<T> {
     items: Vec<T>,
-    /// The field that makes it an array: what a message talks about.
+    /// The field that makes it an array, for messages.
     field: String,
     at: usize,
 }
@@ -117,24 +117,24 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    /// The graph, and where in it no line may decide; `None` if that cannot be.
+    /// The graph, and the node that is true for events that no line may decide; `None` if there can be none.
     pub(crate) fn finish(self) -> Lowered<(Graph, Option<NodeId>)> {
         let Self { mut graph, undecided, .. } = self;
         let root = undecided.into_iter().try_fold(None, |root, id| graph.either(root, Some(id)));
         Ok((graph, root.map_err(too_large(0))?))
     }
 
-    /// What was found wrong besides the errors that were returned.
+    /// The mistakes found besides those that were returned as errors.
     pub(crate) fn complaints(&mut self) -> Vec<Complaint> {
         std::mem::take(&mut self.complaints)
     }
 
-    /// A draw for every event.
+    /// Adds a draw for every event.
     pub(crate) fn draw(&mut self, at: usize, lottery: Lottery) -> Lowered<NodeId> {
         self.graph.draw(lottery).map_err(too_large(at))
     }
 
-    /// True for every event.
+    /// Adds a condition that is true for every event.
     pub(crate) fn always(&mut self, at: usize) -> Lowered<NodeId> {
         self.graph.truth(true).map_err(too_large(at))
     }
@@ -158,7 +158,7 @@ impl<'a> Lowering<'a> {
 
     fn warning(&self, condition: NodeId) -> Option<Complaint> {
         let holds = self.graph.as_truth(condition)?;
-        // Behind a '!' it is the other answer that decides.
+        // Under a '!', it is a comparison with the opposite outcome that settles the line.
         let (at, _, range) =
             self.settled.iter().find(|(_, settled, _)| *settled == holds).or(self.settled.first())?;
         let what = if holds { "passes every event" } else { "can never pass" };
@@ -195,7 +195,7 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    /// Two operands. If both are wrong, both are told.
+    /// Lowers two operands. If both are wrong, both mistakes are reported.
     fn values(&mut self, operands: [&Expr; 2]) -> Lowered<[Value; 2]> {
         match operands.map(|operand| self.value(operand)) {
             [Ok(a), Ok(b)] => Ok([a, b]),
@@ -370,7 +370,7 @@ impl<'a> Lowering<'a> {
         self.fold(at, arithmetic, &items)
     }
 
-    /// From left to right.
+    /// Combines the items from left to right.
     fn fold(&mut self, at: usize, arithmetic: Arithmetic, items: &[Number]) -> Lowered<Value> {
         let (&first, rest) = items.split_first().expect("an array of a schema has an element");
         let folded =

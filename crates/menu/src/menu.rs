@@ -14,7 +14,7 @@ use crate::pass_through::PassThrough;
 use tamis_form::{Complaint, Complaints, MistakeKind, quoted, suggestion};
 use tamis_form::{PlacedStr, Table};
 
-/// The stream of events that could not be decided. No line may write to it.
+/// Name of the stream for events that could not be decided. No line may write to it.
 pub const ERROR_STREAM: &str = "error";
 const MENU_KEYS: [&str; 7] = ["name", "doc", "rate", "model", "stream", "line", "fallback"];
 const LINE_KEYS: [&str; 5] = ["name", "doc", "kind", "prescale", "streams"];
@@ -27,25 +27,25 @@ pub struct ModelRef {
     pub name: String,
     /// Its bundle, as a path relative to the folder of the menu file.
     pub bundle: String,
-    /// Bundles with the same outputs to use, in this order, for an event that could not be scored with the one before; relative likewise.
+    /// Bundles with the same outputs, tried in this order for an event that the one before could not score; paths as for `bundle`.
     pub fallback: Vec<String>,
 }
 
-/// What a stream is.
+/// A stream: its name and purpose.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamInfo {
-    /// Unique name, `[A-Za-z0-9_-]`, at most 64 bytes: fit to name a file.
+    /// Unique name, `[A-Za-z0-9_-]`, at most 64 bytes, so it can name a file.
     pub name: String,
-    /// What it is for.
+    /// What the stream is for, in the menu's words.
     pub doc: String,
 }
 
-/// What a line is.
+/// A line without its condition: name, kind, prescale and streams.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LineInfo {
     /// Unique name, `[A-Za-z0-9_-]`, at most 64 bytes.
     pub name: String,
-    /// What it is for.
+    /// What the line is for, in the menu's words.
     pub doc: String,
     /// `cut`, `random` or `pass-through`.
     pub kind: &'static str,
@@ -55,7 +55,7 @@ pub struct LineInfo {
     pub streams: Vec<usize>,
 }
 
-/// A menu as it was written, immutable. Identified by the hash of its text.
+/// A parsed menu, immutable and identified by the hash of its text.
 #[derive(Debug)]
 pub struct Menu {
     place: String,
@@ -77,7 +77,7 @@ pub(crate) struct Line {
 }
 
 impl Menu {
-    /// Parses a menu. `place` is what errors call the text, usually the path of the file.
+    /// Parses a menu. Errors refer to the text as `place`, usually the path of the file.
     pub fn parse(text: &str, place: &str) -> Result<Self, MenuErrors> {
         let mut complaints = Complaints::default();
         let menu = read(text, place, &mut complaints);
@@ -87,7 +87,7 @@ impl Menu {
         }
     }
 
-    /// Short name.
+    /// The short name of the menu.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -107,17 +107,17 @@ impl Menu {
         self.hash
     }
 
-    /// The input rate, in Hz, that line rates are quoted at.
+    /// The input rate in Hz at which line rates are quoted.
     pub fn rate_hz(&self) -> Option<f64> {
         self.rate_hz
     }
 
-    /// The models, in the order of the file.
+    /// The models, in file order.
     pub fn models(&self) -> &[ModelRef] {
         &self.models
     }
 
-    /// What becomes of events that no model could score; `None`: they go to the error stream.
+    /// What happens to events that no model could score; with `None` they go to the error stream.
     pub fn pass_through(&self) -> Option<&PassThrough> {
         self.pass_through.as_ref()
     }
@@ -140,7 +140,7 @@ impl Menu {
     }
 }
 
-/// Reads a menu as far as it can be read.
+/// Reads as much of a menu as it can; `None` if no menu can be made of it.
 fn read(text: &str, place: &str, complaints: &mut Complaints) -> Option<Menu> {
     if text.len() > FILE_BYTES_MAX {
         let message = format!("the menu has {} bytes, at most {FILE_BYTES_MAX} (1 MiB)", text.len());
@@ -185,7 +185,7 @@ fn read_models(menu: &Table<'_>, complaints: &mut Complaints) -> Vec<ModelRef> {
         let bundle = about.take(table.required("bundle", "\"../models/anomaly\""));
         let fallback = about.take(fallback_of(&table));
         table.complain(&["name", "bundle", "fallback"], about, complaints);
-        // A model without a right bundle is still one that lines can name.
+        // Lines can still name a model whose bundle is wrong.
         if let Some(name) = name {
             let bundle = bundle.map(|bundle| bundle.value.into()).unwrap_or_default();
             models.push(ModelRef { name, bundle, fallback: fallback.unwrap_or_default() });
@@ -261,10 +261,10 @@ fn no_kind(word: &PlacedStr<'_>) -> Complaint {
     )
 }
 
-/// The streams of a menu.
+/// The streams that could be read.
 pub(crate) struct Streams {
     known: Vec<StreamInfo>,
-    /// Is none missing because it could not be read?
+    /// Could every stream be read?
     are_all: bool,
 }
 
@@ -322,7 +322,7 @@ fn rate_of(rate: &PlacedStr<'_>) -> Result<f64, Complaint> {
     })
 }
 
-/// Names of one sort: well formed and unique.
+/// Checks the names of one kind of thing: well formed and unique.
 struct Names {
     what: &'static str,
     taken: HashSet<String>,

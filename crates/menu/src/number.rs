@@ -1,4 +1,4 @@
-//! Numbers of an expression, and how they are compared: as decimals where they are decimals, in f32 where they come from an f32.
+//! Numbers of an expression and their comparison: exact decimals if made of integers and literals, f32 if they come from an f32.
 //!
 //! ```text
 //!   a.pt[0] + a.pt[1] >= 0.3       i16 with scale 0.1      raw + raw >= 3             whole numbers of tenths, exact
@@ -7,12 +7,12 @@
 //!   2 * x >= 0.6                   f32                     f32(2 * x) >= f32(0.6)     computed in f64, compared in f32
 //! ```
 //!
-//! * I1: a number of integer fields and literals, made with `+ - * abs min max sum count`, is a whole number over a power of ten, as long as
-//!   that is exact in f64. Comparisons of such numbers are those of the decimals that people see, for any literal, also between two values.
-//! * I2: an f32 or a score is compared in f32, so a literal is equal to the number that it is stored as. An f16 is compared with a literal in f16.
+//! * I1: a number made of integer fields and literals with `+ - * abs min max sum count`, is a whole number over a power of ten, as long as
+//!   that is exact in f64. Such numbers compare as the decimals that people see, with any literal and with each other.
+//! * I2: an f32 or a score is compared in f32, so a literal equals the number it would be stored as. An f16 is compared with a literal in f16.
 //! * I3: a whole number has no negative zero: a quotient has the sign that its decimals have.
-//! * I4: [`Number::nan`] holds for the events in which the number has become a NaN on the way: 0 / 0, or infinities that cancel. That a field
-//!   is a NaN is found elsewhere ([`crate::lowering`]).
+//! * I4: [`Number::nan`] is true for events in which arithmetic made the number NaN: 0 / 0, or infinities that cancel. Fields
+//!   that are NaN are found elsewhere ([`crate::lowering`]).
 
 use tamis_event::{Decimal, Dtype, EXACT_MAX, Element, Grid, PLACES_MAX};
 
@@ -20,7 +20,7 @@ use crate::expression::{Arithmetic, Comparison};
 use crate::flag::Flag;
 use crate::graph::{Graph, Node, NodeId, TooLarge};
 
-/// What a node holds of a number.
+/// The form in which a node holds a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     /// The number times ten to the power of `places`: a whole number, exact.
@@ -41,7 +41,7 @@ pub(crate) struct Number {
     /// Bounds of what the node holds.
     low: f64,
     high: f64,
-    /// Where it became a NaN; `None` if it cannot.
+    /// True where arithmetic made it NaN; `None` if that cannot happen.
     pub(crate) nan: Option<NodeId>,
 }
 
@@ -57,7 +57,7 @@ impl Number {
         (self.low / unit, self.high / unit)
     }
 
-    /// Is it made of literals alone? A count can be the same for every event, too, because of the ranges of fields.
+    /// Is it made of literals alone? (A count too can be the same for every event, because of the ranges of fields.)
     pub(crate) fn is_literal(self) -> bool {
         self.low.to_bits() == self.high.to_bits()
     }
@@ -82,7 +82,7 @@ fn power(places: i32) -> f64 {
 }
 
 impl Graph {
-    /// The number of an element.
+    /// The value of an element.
     pub(crate) fn field(&mut self, element: Element) -> Made<Number> {
         let raw = element.dtype.integer_range().map(|(least, most)| (least as f64, most as f64));
         if let (Some((least, most)), Some(Grid { scale, offset, places })) = (raw, Grid::of(element)) {
@@ -106,7 +106,7 @@ impl Graph {
         Ok(Number { id, form, low, high, nan: None })
     }
 
-    /// A score, which is finite: an event without one is not decided by lines.
+    /// A score. It is finite: an event without a finite score is not decided by lines.
     pub(crate) fn score_number(&mut self, column: usize) -> Made<Number> {
         let most = f64::from(f32::MAX);
         Ok(Number { id: self.score(column)?, form: Form::Single, low: -most, high: most, nan: None })
@@ -165,7 +165,7 @@ impl Graph {
             return Ok(Number { id, form: x.form, low, high, nan });
         }
         let single = a.is_single() || b.is_single();
-        // A quotient of whole numbers is one of their digits, rounded once.
+        // A quotient of whole numbers is the quotient of their digits, rounded once.
         let aligned = if arithmetic == Arithmetic::Div { self.aligned(a, b)? } else { None };
         let (x, y) = match aligned {
             Some(pair) => pair,
@@ -182,7 +182,7 @@ impl Graph {
         Ok(Number { id, form: Form::Rounded { single }, low, high, nan })
     }
 
-    /// The sum of numbers, from left to right, or all at once where that is exact.
+    /// The sum of numbers: in one operation where that is exact, else from left to right.
     pub(crate) fn sum(&mut self, items: &[Number]) -> Made<Number> {
         let (&first, rest) = items.split_first().expect("an array of a schema has an element");
         if let Form::Whole { places } = first.form
@@ -197,7 +197,7 @@ impl Graph {
         rest.iter().try_fold(first, |so_far, &item| self.calculate(Arithmetic::Add, so_far, item))
     }
 
-    /// How many of the conditions hold.
+    /// The number of conditions that hold.
     pub(crate) fn count_of(&mut self, flags: &[Flag]) -> Made<Number> {
         let id = self.count(&flags.iter().map(|flag| flag.id).collect::<Vec<_>>())?;
         let mut nan = None;
@@ -207,7 +207,7 @@ impl Graph {
         Ok(Number { id, form: Form::Whole { places: 0 }, low: 0.0, high: flags.len() as f64, nan })
     }
 
-    /// `a op b`.
+    /// The condition `a op b`.
     pub(crate) fn compared(&mut self, comparison: Comparison, a: Number, b: Number) -> Made<Flag> {
         let holds = self.holds(comparison, a, b)?;
         match self.either(a.nan, b.nan)? {
@@ -244,7 +244,7 @@ impl Graph {
         self.settled_or(comparison, x, y)
     }
 
-    /// The comparison of two nodes in the same unit; a constant if their ranges leave no choice.
+    /// The comparison of two nodes in the same unit; a constant if their ranges settle it.
     fn settled_or(&mut self, comparison: Comparison, a: Number, b: Number) -> Made<NodeId> {
         let settled = match comparison {
             Comparison::Less => choice(a.high < b.low, a.low >= b.high),
@@ -260,7 +260,7 @@ impl Graph {
         }
     }
 
-    /// Sum, difference, product, minimum or maximum of whole numbers, if it is one.
+    /// Sum, difference, product, minimum or maximum of whole numbers, if the result is a whole number too.
     fn whole(&mut self, arithmetic: Arithmetic, a: Number, b: Number) -> Made<Option<Number>> {
         let (Form::Whole { places: p }, Form::Whole { places: q }) = (a.form, b.form) else {
             return Ok(None);
@@ -286,7 +286,7 @@ impl Graph {
         Ok(Number::whole(id, places, bounds))
     }
 
-    /// Two whole numbers with the same number of places, if both are exact with it.
+    /// Two whole numbers with the same number of places, if both stay exact.
     fn aligned(&mut self, a: Number, b: Number) -> Made<Option<(Number, Number)>> {
         let (Form::Whole { places: p }, Form::Whole { places: q }) = (a.form, b.form) else {
             return Ok(None);
@@ -312,7 +312,7 @@ impl Graph {
         Ok(Number::whole(id, to, bounds))
     }
 
-    /// The number itself, as an f64.
+    /// The number in its own unit, as an f64.
     fn plain(&mut self, a: Number) -> Made<Number> {
         let Form::Whole { places } = a.form else { return Ok(a) };
         let unit = self.number(power(places))?;
@@ -321,7 +321,7 @@ impl Graph {
         Ok(Number { id, form: Form::Rounded { single: false }, low, high, ..a })
     }
 
-    /// Two numbers that are values of the same floating type, or one that is and a literal.
+    /// The two numbers as values of one floating type, if both are of it, or one is and the other is a literal.
     fn on_one_grid(&mut self, a: Number, b: Number) -> Made<Option<(Number, Number)>> {
         let is_grid = |number: Number| matches!(number.form, Form::Half | Form::Single);
         if is_grid(a) && a.form == b.form {
@@ -353,13 +353,13 @@ fn choice(holds: bool, fails: bool) -> Option<bool> {
     (holds || fails).then_some(holds)
 }
 
-/// `literal` times ten to the power of `places`: the whole number that it is, or some number between the two whole numbers beside it, which
-/// decides every comparison with a whole number as well.
+/// `literal` times ten to the power of `places`: a whole number if it is one, else some number between its two whole neighbours, which
+/// gives the same outcome in every comparison with a whole number.
 fn on_grid(literal: f64, places: i32) -> f64 {
     let Some(Decimal { digits, places: own }) = Decimal::shortest(literal) else { return literal };
     let digits = i128::from(digits);
     let shift = places - own;
-    // A literal has up to 17 digits, so a shift beyond these bounds leaves nothing before the point, or more than a whole number can have.
+    // A literal has up to 17 digits, so a shift beyond these bounds leaves no digit before the point, or more than a whole number can hold.
     if shift >= 20 {
         return literal.signum() * if digits == 0 { 0.0 } else { f64::INFINITY };
     }
@@ -383,7 +383,7 @@ fn nearest(form: Form, value: f64) -> f64 {
     }
 }
 
-/// Can the result be a NaN if neither operand is? 0 / 0, 0 times an infinity, and infinities that cancel.
+/// Can the result be NaN if neither operand is? That takes 0 / 0, 0 times an infinity, or infinities that cancel.
 fn may_make_nan(arithmetic: Arithmetic, a: Number, b: Number) -> bool {
     let is_unbounded = |x: Number| x.low.is_infinite() || x.high.is_infinite();
     let has_zero = |x: Number| x.low <= 0.0 && x.high >= 0.0;

@@ -1,7 +1,7 @@
 //! `[fallback]`: the last rung of the ladder, for events that no model could score.
 //!
-//! One event in `pass_through` is kept, by hash like a prescale; the others are rejected. So an event that the lines never saw has a verdict
-//! that depends on nothing but its run and id.
+//! One event in `pass_through` is kept, by hash like a prescale; the others are rejected. So an event that no line decided has a verdict
+//! that depends only on its run and id.
 
 use crate::limits::PRESCALE_MAX;
 use crate::lottery::{Lottery, position};
@@ -9,10 +9,10 @@ use crate::menu::Streams;
 use tamis_form::Complaints;
 use tamis_form::Table;
 
-/// Name that the hash starts from; no line can have it.
+/// The name that seeds the hash; no line can have it.
 const LOTTERY_NAME: &str = "#fallback";
 
-/// What becomes of an event that no model could score.
+/// What happens to an event that no model could score.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PassThrough {
     every: u64,

@@ -1,9 +1,9 @@
-//! From the records of a tile, which are wherever their frames are, through the sieve.
+//! Passes the records of a tile, which lie wherever their frames are, through the sieve.
 //!
 //! ```text
 //!   tile      | 64 events | 64 events | 64 events | 64 events |
 //!   pieces    |--- end of one frame ---|--- beginning of the next ---|
-//!   sifted    |     as they are        | together |  as they are    |
+//!   sifted    |        in place        | gathered |    in place     |
 //! ```
 
 use std::ops::Range;
@@ -14,7 +14,7 @@ use tamis_kernel::{Sieve, Sifted};
 use crate::kernels::{Bits, LANES, TILE_WORDS};
 use crate::program::Program;
 
-/// The events `at..at + events` of a tile are the records of `span` from its record `from` on.
+/// The events `at..at + events` of a tile are the records of `span` from record `from` on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Piece {
     at: usize,
@@ -24,12 +24,12 @@ pub(crate) struct Piece {
 }
 
 impl Piece {
-    /// Its events in the tile.
+    /// The range of its events in the tile.
     pub(crate) fn tile(self) -> Range<usize> {
         self.at..self.at + self.events
     }
 
-    /// Its records, and those of the span that follow.
+    /// The bytes from its first record to the end of the span.
     pub(crate) fn records(self, block: &Block) -> &[u8] {
         self.records_from(block, self.at)
     }
@@ -39,7 +39,7 @@ impl Piece {
         block.spans()[self.span].first_id.wrapping_add(self.from as u64)
     }
 
-    /// The same from event `at` of the tile on.
+    /// The bytes from event `at` of the tile to the end of the span.
     fn records_from(self, block: &Block, at: usize) -> &[u8] {
         &block.spans()[self.span].bytes[(self.from + at - self.at) * block.stride()..]
     }
@@ -53,7 +53,7 @@ pub(crate) struct Cursor {
 }
 
 impl Cursor {
-    /// The pieces of the next `events` events, in order and each with at least one; at most one per event.
+    /// Replaces `pieces` by those of the next `events` events, in order; each holds at least one event.
     pub(crate) fn cut(&mut self, block: &Block, events: usize, pieces: &mut Vec<Piece>) {
         pieces.clear();
         let mut at = 0;
@@ -73,10 +73,10 @@ impl Cursor {
     }
 }
 
-// A word of bits is what the sieve tests together.
+// The sieve tests one mask word of events at a time.
 const _: () = assert!(LANES == Sieve::EVENTS);
 
-/// What the sieve finds in the records of a tile: a column per cut and per sum.
+/// The results of the sieve for a tile: a mask per cut and a column per sum.
 #[derive(Debug)]
 pub(crate) struct Found {
     bits: Vec<u64>,
@@ -94,13 +94,13 @@ impl Found {
         self.bits.as_chunks().0[cut]
     }
 
-    /// A sum of raw values, or one raw value, of the events.
+    /// A sum of raw values, or a single raw value, per event.
     #[inline(always)]
     pub(crate) fn sum(&self, sum: usize) -> &[[i32; LANES]; TILE_WORDS] {
         &self.sums.as_chunks().0[sum]
     }
 
-    /// Sifts the events of `pieces`: those of one piece as they are, and a word at a time where pieces meet.
+    /// Sifts the events of `pieces`: in place within a piece, gathered into one word where pieces meet.
     pub(crate) fn sift(&mut self, program: &Program, block: &Block, pieces: &[Piece]) {
         let Some(end) = pieces.last().map(|piece| piece.tile().end) else { return };
         let (mut at, mut first) = (0, 0);

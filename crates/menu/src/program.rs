@@ -1,10 +1,10 @@
-//! The graph of a menu as straight lists of steps over tiles of events, one list per line.
+//! The graph of a menu as straight-line lists of steps over tiles of events, one list per line.
 //!
 //! A step reads and writes registers: a **column** holds an f64 per event of the tile, a **mask** a bit. Steps come in the order in which the
-//! lines need them, so a register is free again soon and the scratch memory stays in the cache.
+//! lines need them, so registers are freed early and the scratch memory stays in the cache.
 //!
-//! Before the steps of a tile its records go through a **sieve**, once for all lines: every cut on an integer is a bit per event then, and sums
-//! of integers, or single ones, that steps compute with stand in columns of their own.
+//! Before the steps of a tile, its records go through a **sieve**, once for all lines: it turns every cut on an integer into a bit per event, and
+//! puts sums of integers, and single integers that steps compute with, into columns of their own.
 //!
 //! * I1: a register is written before it is read.
 //! * I2: a step never writes a register that it reads.
@@ -22,8 +22,8 @@ pub(crate) type Column = usize;
 /// Index of a mask register.
 pub(crate) type Mask = usize;
 
-/// Sums up to which the sieve takes along single integers that steps compute with. Further ones are read by the steps that need them, each in a
-/// pass of its own: what nobody needs for long would fill the cache.
+/// While there are fewer sums than this, single integers that steps compute with go through the sieve too. Further ones are loaded by the steps that
+/// need them, each in a pass of its own: columns that stay unread for long would fill the cache.
 const SUMS_MAX: usize = 64;
 
 /// A number per event, or the same number for all.
@@ -33,7 +33,7 @@ pub(crate) enum Operand {
     Constant(f64),
 }
 
-/// One operation on a whole tile. Cuts and sums are those of the sieve, by their index.
+/// One operation on a whole tile. Cuts and sums are indices into the results of the sieve.
 #[derive(Clone, Debug)]
 pub(crate) enum Instruction {
     Load { into: Column, element: Element },
@@ -54,18 +54,18 @@ pub(crate) enum Instruction {
     Draw { into: Mask, lottery: Lottery },
 }
 
-/// What is left to do for a line after the lines before it.
+/// The steps of a line that the lines before it have not done already.
 #[derive(Debug)]
 pub(crate) struct Section {
     pub(crate) steps: Vec<Instruction>,
-    /// Where the line's condition is after these steps, until the next section runs.
+    /// The mask that holds the line's condition after these steps, until the next section runs.
     pub(crate) condition: Mask,
 }
 
-/// See the module.
+/// The steps of a menu, and the sieve that runs before them.
 #[derive(Debug)]
 pub(crate) struct Program {
-    /// Finds the events that no line may decide, because a number is not one; `None` if that cannot be.
+    /// Finds the events that no line may decide because of a NaN; `None` if there can be none.
     pub(crate) undecided: Option<Section>,
     /// One per line.
     pub(crate) sections: Vec<Section>,
@@ -74,12 +74,12 @@ pub(crate) struct Program {
     pub(crate) sums: usize,
     pub(crate) columns: usize,
     pub(crate) masks: usize,
-    /// Does a step draw?
+    /// Does any step draw events by hash?
     pub(crate) draws: bool,
 }
 
 impl Program {
-    /// The program that finds first `undecided`, then `conditions[k]` of every line `k`, from records of `record_len` bytes.
+    /// The program that computes first `undecided`, then `conditions[k]` of every line `k`, from records of `record_len` bytes.
     pub(crate) fn new(
         graph: &Graph,
         undecided: Option<NodeId>,
@@ -120,7 +120,7 @@ impl Program {
     }
 }
 
-/// How many steps read each node. A node that no root needs has none, although others may name it.
+/// How many steps read each node. A node that no root needs has no readers, although other unneeded nodes may name it.
 fn readers(graph: &Graph, roots: &[NodeId]) -> Vec<usize> {
     let mut readers = vec![0; graph.nodes().len()];
     for root in roots {
@@ -135,7 +135,7 @@ fn readers(graph: &Graph, roots: &[NodeId]) -> Vec<usize> {
     readers
 }
 
-/// Registers of one sort.
+/// Allocates the registers of one sort.
 #[derive(Default)]
 struct Registers {
     made: usize,
@@ -154,9 +154,9 @@ impl Registers {
 struct Scheduler<'a> {
     graph: &'a Graph,
     steps: Vec<Instruction>,
-    /// Where the value of a node is, once it is computed.
+    /// The register of each node, once its value is computed.
     registers: Vec<Option<usize>>,
-    /// Steps to come that read a node.
+    /// How many later steps read each node.
     readers: Vec<usize>,
     cuts: Vec<Cut>,
     sums: Vec<Vec<Integer>>,
@@ -165,7 +165,7 @@ struct Scheduler<'a> {
 }
 
 impl Scheduler<'_> {
-    /// Emits the steps that compute `root` and were not emitted yet, operands first. Without recursion: a sum is as deep as its array is long.
+    /// Emits the steps for `root` that were not emitted yet, operands first. It does not recurse, since a sum is as deep as its array is long.
     fn need(&mut self, root: NodeId) {
         let mut stack = vec![(root, false)];
         while let Some((id, operands_done)) = stack.pop() {
@@ -237,7 +237,7 @@ impl Scheduler<'_> {
         self.physical(into, terms, self.graph.element(places[0]))
     }
 
-    /// The sum of `terms`, by the scale and offset of `element`.
+    /// Sums `terms` in the sieve and scales the result as `element`.
     fn physical(&mut self, into: Column, terms: Vec<Integer>, element: Element) -> Instruction {
         self.sums.push(terms);
         let Element { scale, offset, .. } = element;
@@ -268,7 +268,7 @@ impl Scheduler<'_> {
         }
     }
 
-    /// One reader less; after the last one the register is free. The node stays known: nobody asks for it again.
+    /// Counts one reader of a node as done; after the last one its register is free. The entry may stay, since nothing reads the node again.
     fn release(&mut self, id: NodeId) {
         let left = &mut self.readers[id.index()];
         *left -= 1;
@@ -279,7 +279,7 @@ impl Scheduler<'_> {
     }
 }
 
-/// The element as the sieve knows it; of the types of [`crate::window::raw_range`] that is all.
+/// The element as an input of the sieve, which takes every type that [`crate::window::raw_range`] accepts.
 fn integer(Element { at, dtype, .. }: Element) -> Option<Integer> {
     let number = match dtype {
         Dtype::U8 => Number::U8,

@@ -1,4 +1,4 @@
-//! Where a line cuts on a score: what a small change of the score can change.
+//! Where a line cuts on a score, and so where a small change of the score can change its decision.
 
 use crate::expression::Comparison;
 use crate::graph::{Graph, Node, NodeId};
@@ -8,24 +8,24 @@ use crate::graph::{Graph, Node, NodeId};
 pub struct Threshold {
     /// Column of the score.
     pub score: usize,
-    /// The number, as it is written.
+    /// The number as written.
     pub value: f64,
     comparison: Comparison,
 }
 
 impl Threshold {
-    /// Does the comparison hold for this value of the score? As the menu decides: in f32.
+    /// Does the comparison hold for this score? Compares in f32, as the menu does.
     pub fn holds(&self, score: f32) -> bool {
         self.comparison.holds(score.into(), f64::from(self.value as f32))
     }
 
-    /// The comparison, as it is written with the score on the left: `<`, `<=`, `>`, `>=`, `==` or `!=`.
+    /// The comparison operator with the score on the left: `<`, `<=`, `>`, `>=`, `==` or `!=`.
     pub fn symbol(&self) -> &'static str {
         self.comparison.symbol()
     }
 }
 
-/// The comparisons of a bare score with a number in the condition `root`, each once. A score inside of arithmetic has no threshold of its own.
+/// The comparisons of a bare score with a number in the condition `root`, each once. A score inside arithmetic has no threshold of its own.
 pub(crate) fn thresholds(graph: &Graph, root: NodeId) -> Vec<Threshold> {
     let mut needed = vec![false; root.index() + 1];
     needed[root.index()] = true;
@@ -53,7 +53,7 @@ pub(crate) fn thresholds(graph: &Graph, root: NodeId) -> Vec<Threshold> {
     found
 }
 
-/// The shortest decimal of an f32 that stands in an f64.
+/// The shortest decimal of an f32 whose value is held in an f64.
 fn written(bits: u64) -> f64 {
     let value = f64::from_bits(bits);
     (value as f32).to_string().parse().unwrap_or(value)

@@ -1,15 +1,15 @@
 //! A cut on one integer field is an interval of its raw values.
 //!
-//! `muons.pt[0] >= 22` with a scale of 0.5 holds exactly for raw values from 44 on. So the decide loop compares the integers as they stand in
-//! the record and computes no physical value at all. That is exact, not approximate: the physical value, as rounded in f64, never falls while
-//! the raw value rises (or never rises, for a negative scale), so the edge of the interval is found by bisection with the very formula that it
+//! `muons.pt[0] >= 22` with a scale of 0.5 holds exactly for raw values from 44 on. So the decide loop compares the integers as stored in
+//! the record and computes no physical value. That is exact: the physical value, as rounded in f64, never falls as
+//! the raw value rises (or never rises, for a negative scale), so bisection finds the edge of the interval with the very formula that it
 //! replaces.
 
 use tamis_event::Element;
 
 use crate::expression::Comparison;
 
-/// Raw values from `low` to `high`, both included; outside the interval instead if `outside`. Empty if `low > high`.
+/// Raw values from `low` to `high`, both included; with `outside`, the values outside that interval. The interval is empty if `low > high`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Window {
     pub(crate) low: i32,
@@ -17,7 +17,7 @@ pub(crate) struct Window {
     pub(crate) outside: bool,
 }
 
-/// Smallest and largest raw value, if the type is an integer that fits an i32.
+/// Smallest and largest raw value, if the type is an integer type that fits in an i32.
 pub(crate) fn raw_range(element: Element) -> Option<(i64, i64)> {
     let fits = |value: i64| i32::try_from(value).is_ok();
     element.dtype.integer_range().filter(|&(least, most)| fits(least) && fits(most))
@@ -25,7 +25,7 @@ pub(crate) fn raw_range(element: Element) -> Option<(i64, i64)> {
 
 /// The raw values of `element` for which `value op limit`, where `value` is the physical value or (`absolute`) its absolute value.
 ///
-/// `None` if they are no such interval: other types of field, a limit that is NaN, or `abs(x) == c`.
+/// `None` if they do not form such an interval: other field types, a NaN limit, or `abs(x) == c`.
 pub(crate) fn window(element: Element, absolute: bool, comparison: Comparison, limit: f64) -> Option<Window> {
     let range = raw_range(element)?;
     if limit.is_nan() {
@@ -36,7 +36,7 @@ pub(crate) fn window(element: Element, absolute: bool, comparison: Comparison, l
     let up_to = |x: f64| axis.first(|value| value > x);
     let all = axis.len();
     let none = 0;
-    // Positions on the axis, the second one excluded.
+    // Positions on the axis; `to` is excluded.
     let (from, to, outside) = match (absolute, comparison) {
         (false, Comparison::Less) => (none, below(limit), false),
         (false, Comparison::LessEqual) => (none, up_to(limit), false),
@@ -53,7 +53,7 @@ pub(crate) fn window(element: Element, absolute: bool, comparison: Comparison, l
     Some(axis.window(from, to, outside))
 }
 
-/// The raw values in the order of rising physical values.
+/// The raw values in order of increasing physical value.
 struct Axis {
     element: Element,
     range: (i64, i64),
@@ -68,7 +68,7 @@ impl Axis {
         if self.element.scale > 0.0 { self.range.0 + position } else { self.range.1 - position }
     }
 
-    /// The first position whose physical value meets `reached`, which stays met from there on.
+    /// The first position whose physical value satisfies `reached`, which must then hold for all later ones.
     fn first(&self, reached: impl Fn(f64) -> bool) -> i64 {
         let mut from = 0;
         let mut to = self.len();

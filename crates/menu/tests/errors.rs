@@ -1,4 +1,4 @@
-//! What a wrong menu is told: the exact words and the exact place. Read these tables as the specification of the messages.
+//! The messages for wrong menus: exact words and exact place. These tables specify the messages.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
@@ -158,14 +158,14 @@ fn wrong_expressions_are_told_what_and_where() {
 #[test]
 fn wrong_files_are_told_what_and_where() {
     for (text, expected) in FILES {
-        // Some lack other things as well.
+        // Some menus have other mistakes as well.
         let errors = errors_of(&expand(text));
         let told = |error: &Mistake| format!("{}:{}: {}", error.line(), error.column(), error.message());
         assert!(errors.all().iter().any(|error| told(error) == *expected), "{expected}\n{errors}");
     }
 }
 
-/// Five tables with a mistake each, and more than one in some of them, also in one expression.
+/// Five tables with at least one mistake each, some with several, even within one expression.
 #[test]
 fn every_mistake_is_told_at_once_in_the_order_of_the_file() {
     let text = "name = 'l 1'

@@ -1,4 +1,4 @@
-//! The menu that ships with the samples, and what a menu says of itself.
+//! The menu that ships with the samples, and what a menu reports about itself.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
@@ -90,7 +90,7 @@ fn a_threshold_holds_as_the_menu_decides() {
         "name = 'x'\n[[stream]]\nname = 's'\n[[line]]\nname = 'l'\nstreams = ['s']\nwhen = '0.1 < m.a'";
     let menu = Menu::parse(text, "x.toml").unwrap().compile(&schema, &["m.a".into()]).unwrap();
     let threshold = menu.thresholds(0)[0];
-    // The f32 nearest to 0.1 is 0.1, though the f64 nearest to 0.1 is beneath it.
+    // The f32 nearest to 0.1 is 0.1, though the f64 nearest to 0.1 is below it.
     assert_eq!(threshold.value, 0.1);
     assert!(threshold.holds(0.1_f32.next_up()) && !threshold.holds(0.1) && !threshold.holds(f32::NAN));
 }

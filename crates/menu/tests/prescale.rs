@@ -1,6 +1,6 @@
 //! Prescales and random lines give the verdicts of `SPEC.md` section 6, forever.
 //!
-//! The expected ids come from a Python program with nothing but that section (integers, `& (2**64 - 1)`, `//`):
+//! The expected ids come from a Python program written from that section alone (integers, `& (2**64 - 1)`, `//`):
 //!
 //! ```python
 //! M = 2**64 - 1
@@ -26,7 +26,7 @@ use std::sync::Arc;
 use tamis_event::{Block, Schema, ScoreTable, Span};
 use tamis_menu::{Decider, Menu};
 
-/// Ids of the events `first_id..first_id + events` that the only line of a menu passes, and those that it keeps.
+/// Ids among `first_id..first_id + events` that the only line of a menu passes, and those that it keeps.
 fn verdicts(line: &str, run: u32, first_id: u64, events: usize) -> (Vec<u64>, Vec<u64>) {
     let text = format!("name = 't'\n[[stream]]\nname = 's'\n[[line]]\nstreams = ['s']\n{line}");
     let schema = Schema::parse(b"name = 's'\n[[field]]\nname = 'x'\ndtype = 'u8'").unwrap();

@@ -1,4 +1,4 @@
-//! Nothing panics on a text, whatever it is, and what an error points at is in the text.
+//! No text causes a panic, and every error points into the text.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 

@@ -1,11 +1,11 @@
-//! Where each byte of an expression stands in the menu file.
+//! Maps each byte of an expression to its offset in the menu file.
 //!
 //! An expression is the value of a TOML string. Its decoded text differs from the bytes in the file by quotation marks, escapes and folded
-//! lines, so an error needs the way back.
+//! lines, so an error needs this map to point into the file.
 
-/// For every byte of `decoded`, and its end, the offset in the file of what it was written as.
+/// For every byte of `decoded`, and for its end, the offset in the file of the text that encodes it.
 ///
-/// `raw` is the TOML string with its quotation marks, `start` its offset in the file. Should the two not agree, everything points at the
+/// `raw` is the TOML string with its quotation marks, `start` its offset in the file. If `raw` and `decoded` disagree, everything points at the
 /// start of the string: a vague place is better than a wrong one.
 pub(super) fn offsets(raw: &str, start: usize, decoded: &str) -> Vec<usize> {
     let quote = ["\"\"\"", "'''", "\"", "'"].into_iter().find(|quote| raw.starts_with(quote)).unwrap_or("");
@@ -31,7 +31,7 @@ pub(super) fn offsets(raw: &str, start: usize, decoded: &str) -> Vec<usize> {
     offsets
 }
 
-/// Bytes of a backslash at the end of a line with all the blank that it removes.
+/// Length in bytes of a backslash at the end of a line and all the white space that it removes.
 fn folded_line(rest: &str) -> Option<usize> {
     let blank = rest.strip_prefix('\\')?;
     let after = blank.trim_start_matches([' ', '\t', '\r', '\n']);
@@ -39,7 +39,7 @@ fn folded_line(rest: &str) -> Option<usize> {
     removed.contains('\n').then_some(1 + removed.len())
 }
 
-/// Bytes of the escape at the front, which stands for one character.
+/// Length in bytes of the escape at the front, which stands for one character.
 fn escape_len(rest: &str) -> Option<usize> {
     Some(match rest.strip_prefix('\\')?.chars().next()? {
         'x' => 4,

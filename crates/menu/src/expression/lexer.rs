@@ -1,11 +1,11 @@
-//! Text to tokens.
+//! The lexer: text to tokens.
 
 use super::{Arithmetic, Binary, Comparison};
 use tamis_form::{Complaint, MistakeKind, quoted};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Token<'a> {
-    /// Digits as written: an index wants an integer, an operand a number.
+    /// The digits as written: an index needs an integer, an operand a number.
     Number(&'a str),
     /// `word { "." word }`
     Name(&'a str),
@@ -20,7 +20,7 @@ pub(super) enum Token<'a> {
 }
 
 impl Token<'_> {
-    /// How a message names it.
+    /// What messages call the token.
     pub(super) fn describe(self) -> String {
         match self {
             Self::Number(text) | Self::Name(text) => quoted(text),
@@ -63,7 +63,7 @@ const SYMBOLS: [(&str, Token<'static>); 18] = {
     ]
 };
 
-/// What people of other languages write, and what to write here.
+/// Symbols of other languages, and what to write instead.
 const FOREIGN: [(&str, &str); 7] = [
     ("=", "=="),
     ("&", "&&"),

@@ -22,7 +22,7 @@ pub(crate) use parser::parse;
 pub(crate) struct Expr {
     pub(crate) at: usize,
     pub(crate) node: Node,
-    /// Nodes on the longest path down, this one included: at most [`crate::limits::EXPRESSION_DEPTH_MAX`].
+    /// Nodes on the longest path down, including this one: at most [`crate::limits::EXPRESSION_DEPTH_MAX`].
     depth: usize,
 }
 
@@ -46,7 +46,7 @@ pub(crate) enum Binary {
 }
 
 impl Binary {
-    /// How tightly it binds.
+    /// How tightly the operator binds.
     fn precedence(self) -> u8 {
         match self {
             Self::Or => 1,
@@ -57,7 +57,7 @@ impl Binary {
         }
     }
 
-    /// As it is written.
+    /// The operator as it is written.
     pub(crate) fn symbol(self) -> &'static str {
         match self {
             Self::Or => "||",
@@ -68,7 +68,7 @@ impl Binary {
     }
 }
 
-/// Two numbers to a truth value, as IEEE 754 has it: with a NaN only `!=` holds.
+/// Compares two numbers as IEEE 754 does: with a NaN only `!=` holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Comparison {
     Less,
@@ -93,7 +93,7 @@ impl Comparison {
         }
     }
 
-    /// The comparison with its sides exchanged: `x op y` is `y op.mirrored() x`.
+    /// The comparison with its sides swapped: `x op y` is `y op.mirrored() x`.
     pub(crate) fn mirrored(self) -> Self {
         match self {
             Self::Less => Self::Greater,
@@ -116,7 +116,7 @@ impl Comparison {
     }
 }
 
-/// Two numbers to a number.
+/// An operation that makes one number of two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Arithmetic {
     Add,
@@ -128,7 +128,7 @@ pub(crate) enum Arithmetic {
 }
 
 impl Arithmetic {
-    /// IEEE 754 in f64. `Min` and `Max` ignore a NaN beside a number; of two equal operands they give the second, so that even the sign of
+    /// IEEE 754 in f64. `Min` and `Max` of a NaN and a number give the number; of two equal operands they give the second, so even the sign of
     /// a zero is the same on every machine (`f64::min` leaves that open).
     #[inline(always)]
     pub(crate) fn apply(self, x: f64, y: f64) -> f64 {
@@ -159,7 +159,7 @@ fn prefer(first: bool, x: f64, y: f64) -> f64 {
     if first | y.is_nan() { x } else { y }
 }
 
-/// Functions.
+/// The functions of the language.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Function {
     Abs,
@@ -182,7 +182,7 @@ impl Function {
         }
     }
 
-    /// Does it take more than one argument?
+    /// Can the function take more than one argument?
     fn is_variadic(self) -> bool {
         matches!(self, Self::Min | Self::Max)
     }

@@ -1,4 +1,4 @@
-//! Tokens to tree: precedence climbing, with bounds on size and depth.
+//! The parser: tokens to tree by precedence climbing, with bounds on size and depth.
 
 use super::lexer::{Token, tokens};
 use super::{Arithmetic, Binary, Expr, Function, Node, embedded};
@@ -6,7 +6,7 @@ use crate::limits::{EXPRESSION_DEPTH_MAX, EXPRESSION_NODES_MAX};
 use tamis_form::PlacedStr;
 use tamis_form::{Complaint, MistakeKind, quoted, suggestion};
 
-/// Words that are operators elsewhere, and what to write here.
+/// Words that are operators in other languages, and what to write instead.
 const FOREIGN_WORDS: [(&str, &str); 3] = [("and", "&&"), ("or", "||"), ("not", "!")];
 
 /// Parses the expression in a TOML string of the menu file `text`.
@@ -22,7 +22,7 @@ pub(crate) fn parse(text: &str, source: &PlacedStr<'_>) -> Result<Expr, Complain
 }
 
 struct Parser<'a> {
-    /// With their offsets in the file; the last is [`Token::End`].
+    /// The tokens with their offsets in the file; the last is [`Token::End`].
     tokens: Vec<(usize, Token<'a>)>,
     next: usize,
     nodes: usize,
@@ -34,7 +34,7 @@ impl<'a> Parser<'a> {
         self.tokens[self.next]
     }
 
-    /// The next token; the end is never passed.
+    /// Takes the next token; never moves past the end.
     fn take(&mut self) -> (usize, Token<'a>) {
         let token = self.peek();
         self.next = (self.next + 1).min(self.tokens.len() - 1);
@@ -86,7 +86,7 @@ impl<'a> Parser<'a> {
         Ok(left)
     }
 
-    /// Every recursion of the parser passes here, so this is where nesting is bounded.
+    /// Parses an operand with its prefix operators. Every recursion of the parser passes here, so this is where nesting is bounded.
     fn unary(&mut self) -> Result<Expr, Complaint> {
         let (at, token) = self.peek();
         self.nesting += 1;

@@ -1,4 +1,4 @@
-//! Kinds of lines. One file per kind, and one word in [`KINDS`].
+//! Kinds of lines. A kind is one file here and one entry in [`KINDS`].
 
 mod cut;
 mod pass_through;
@@ -11,19 +11,19 @@ use crate::lowering::Lowering;
 use tamis_form::Complaint;
 use tamis_form::Table;
 
-/// What a kind says of itself.
+/// Describes a kind of line.
 pub(crate) struct Kind {
     /// `kind = "..."` in a menu.
     pub(crate) word: &'static str,
     /// What messages call such a line.
     pub(crate) title: &'static str,
-    /// Keys of a line besides those that every line has.
+    /// The keys of such a line besides those that every line has.
     pub(crate) keys: &'static [&'static str],
     /// Reads these keys.
     pub(crate) read: Read,
 }
 
-/// Table of a line and text of the menu to the condition of the line.
+/// Makes the condition of a line from its table and the text of the menu.
 type Read = fn(&Table<'_>, &str) -> Result<Box<dyn Condition>, Complaint>;
 
 /// Every kind; the first is the default.
@@ -31,7 +31,7 @@ pub(crate) const KINDS: [Kind; 3] = [cut::KIND, random::KIND, pass_through::KIND
 
 /// When a line passes an event, before its prescale.
 pub(crate) trait Condition: Debug + Send + Sync {
-    /// Adds what is needed to decide the line called `name`, and gives the truth value, and a warning if that is the same for every event though
-    /// it should not be.
+    /// Adds the operations that decide the line called `name` to the graph. Returns its truth value, and a warning if that is the same for every
+    /// event though it should not be.
     fn lower(&self, name: &str, to: &mut Lowering<'_>) -> Result<(NodeId, Option<Complaint>), Complaint>;
 }

@@ -1,4 +1,4 @@
-//! `kind = "pass-through"`: passes every event; its prescale says how many are kept.
+//! `kind = "pass-through"`: passes every event; its prescale determines how many are kept.
 
 use super::{Condition, Kind};
 use crate::graph::NodeId;

@@ -1,4 +1,4 @@
-//! Any menu on any events, event by event and bit by bit.
+//! Random menus on random events, checked event by event and bit by bit.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -22,7 +22,7 @@ fn names() -> Names {
     }
 }
 
-/// Section 6 of `SPEC.md`, in arithmetic of 128 bits.
+/// Section 6 of `SPEC.md`, in 128-bit arithmetic.
 fn keeps(name: &str, event_id: u64, n: u64) -> bool {
     let times = |x: u64, y: u64| (u128::from(x) * u128::from(y)) as u64;
     let fnv = name
@@ -42,12 +42,13 @@ struct Events {
     records: Vec<u8>,
     scores: Vec<[f32; 2]>,
     skip: Vec<bool>,
-    /// Events per span, events per block (in spans), and the id that each span leaves out.
+    /// Events per span.
     spans: Vec<usize>,
+    /// Spans per block.
     blocks: Vec<usize>,
 }
 
-/// Often one of those at which types and flags change. One draw, since most of the time goes into drawing bytes.
+/// Often a byte at an edge of a type. Takes one draw, since most of the time goes into drawing bytes.
 fn byte(drawn: u16) -> u8 {
     [0, 1, 2, 128, 255, (drawn >> 8) as u8][usize::from(drawn % 6)]
 }
@@ -57,7 +58,7 @@ fn events() -> impl Strategy<Value = Events> {
     let finite = prop::num::f32::NORMAL | prop::num::f32::ZERO | prop::num::f32::SUBNORMAL;
     let scores = prop_oneof![8 => -10.0_f32..10.0, 2 => (0..30_u8).prop_map(|tenth| f32::from(tenth) / 10.0), 1 => finite];
     let event = (
-        // Few different bytes, so that equality and edges happen, negative zeros of an f16 among them.
+        // Few distinct bytes, so that equalities and edge values occur, negative zeros of an f16 among them.
         prop::collection::vec(any::<u16>().prop_map(byte), stride),
         [scores.clone(), scores],
         prop::bool::weighted(0.1),
@@ -83,7 +84,7 @@ fn check(trees: &[(Tree, u64)], events: &Events) {
     let menu = match compiled(&printed) {
         Ok(menu) => Arc::new(menu),
         Err(errors) => {
-            // What is made of literals alone has no numbers for these.
+            // Expressions of literals alone are refused if they have no finite value.
             let refused = |message: &str| {
                 ["this divides by zero", "the result is too large a number"].contains(&message)
             };
@@ -142,7 +143,7 @@ fn check(trees: &[(Tree, u64)], events: &Events) {
 /// A field of the schema, and how its numbers come out of a record.
 struct Column {
     field: Field,
-    /// Of an integer, unless its scale has too many digits for one.
+    /// For an integer field, unless its scale has too many digits.
     digits: Option<Digits>,
 }
 
@@ -175,7 +176,7 @@ impl Column {
     }
 }
 
-/// Does a line read a field that is a NaN?
+/// Does the condition read a field that is NaN?
 fn reads_nan(tree: &Tree, event: &Event<'_>) -> bool {
     let mut found = false;
     tree.for_each_name(&mut |name, index| {
@@ -224,7 +225,7 @@ fn check_event(
     assert_eq!(decider.event_streams(index), streams);
 }
 
-/// No bit beyond the last event, in sets of just the right length.
+/// Checks that the sets have the right length and no bit beyond the last event.
 fn check_tails(decider: &Decider, lines: usize, events: usize) {
     for line in 0..lines {
         for set in [decider.passed(line), decider.kept(line), decider.kept_any()] {

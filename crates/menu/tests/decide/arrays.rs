@@ -23,7 +23,7 @@ fn long_arrays_count_and_sum_every_element() {
 
 #[test]
 fn sums_are_those_from_left_to_right() {
-    // Exact ones, some that are nearly, and those that are not; more elements than are taken along before the steps.
+    // Exact calibrations, nearly exact ones, and inexact ones; more elements than the sieve takes.
     let short = f64::from(f32::from_bits(0x3eff_ffff));
     let calibrations = [
         (0.5, 0.0),

@@ -1,10 +1,10 @@
-//! Comparisons of single values: exact, and as the values are shown.
+//! Comparisons of single values: exact, as the values are displayed.
 
 use tamis_event::Schema;
 
 use crate::support::{COMPARISONS, passes};
 
-/// Twenty million comparisons would be no better: every value of one decimal that fits, against every literal beside it.
+/// Every seventh tenth from -40 to 40 and the half step above it as literals, against every value with one decimal.
 #[test]
 fn values_of_one_decimal_are_cut_as_they_are_shown() {
     let raws = -400..400_i16;
@@ -14,14 +14,14 @@ fn values_of_one_decimal_are_cut_as_they_are_shown() {
     let schemas = [("i16", "scale = 0.1", &integers), ("f32", "", &floats)];
     for (dtype, scale, records) in schemas {
         let schema = format!("name = 's'\n[[field]]\nname = 'x'\ndtype = '{dtype}'\n{scale}");
-        // In hundredths, as awk has them: the shown text is a number with one decimal.
+        // Computed in hundredths: the displayed value has one decimal.
         for limit in (-400..400_i32).step_by(7).flat_map(|tenth| [10 * tenth, 10 * tenth + 5]) {
             let text =
                 format!("{}{}.{:02}", if limit < 0 { "-" } else { "" }, limit.abs() / 100, limit.abs() % 100);
             for (operator, mirrored, reference) in COMPARISONS {
                 let holds = |raw: i16| reference(&f64::from(i32::from(raw) * 10), &limit.into());
                 let expected: Vec<bool> = raws.clone().map(holds).collect();
-                // By the sieve, in either order, and by the steps.
+                // Decided by the sieve, in either order of the sides, and by the steps.
                 for when in [
                     format!("x {operator} {text}"),
                     format!("{text} {mirrored} x"),

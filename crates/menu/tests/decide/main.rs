@@ -1,4 +1,4 @@
-//! Decisions against independent evaluators, for any expressions, any bytes and any way to cut the events into blocks and spans.
+//! Checks decisions against independent evaluators, for any expressions, any bytes and any division of the events into blocks and spans.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 

@@ -1,4 +1,4 @@
-//! A schema with everything, menus for it, and one line over single events.
+//! A schema with every type, menus for it, and helpers that run one line over single events.
 
 use std::sync::Arc;
 
@@ -57,7 +57,7 @@ pub fn passes(schema: &str, when: &str, records: &[Vec<u8>]) -> Vec<bool> {
     (0..events).map(|event| bit(decider.passed(0), event)).collect()
 }
 
-/// The same; `None` for an event that is not decided.
+/// Like [`passes`], with `None` for an event that is not decided.
 pub fn verdicts(schema: &str, when: &str, records: &[Vec<u8>]) -> Vec<Option<bool>> {
     let decider = decided(schema, when, records);
     let verdict = |event| (!bit(decider.undecided(), event)).then(|| bit(decider.passed(0), event));
@@ -79,7 +79,7 @@ pub fn decided(schema: &str, when: &str, records: &[Vec<u8>]) -> Decider {
     decider
 }
 
-/// Operator, the operator with its sides exchanged, meaning.
+/// The operator, the operator with its sides swapped, and its meaning.
 pub type Comparison = (&'static str, &'static str, fn(&f64, &f64) -> bool);
 
 pub const COMPARISONS: [Comparison; 6] = [

@@ -1,4 +1,4 @@
-//! Numbers that are none: whether a line is decided all the same.
+//! NaN operands: whether a line is decided all the same.
 
 use crate::support::verdicts;
 
@@ -16,7 +16,7 @@ fn a_nan_in_a_field_that_a_line_reads_is_no_verdict() {
         ("max(x) == 3", [open, no, yes, yes]),
         ("count(x > 1) == 1", [open, no, yes, yes]),
         ("x[1] > 1 || x[0] > 1", [open, yes, yes, yes]),
-        // Nobody reads x[0].
+        // No line reads x[0].
         ("x[1] > 1", [yes, yes, yes, yes]),
         // Infinities that cancel, and zero times infinity.
         ("x[0] - x[0] == 0", [open, open, open, yes]),

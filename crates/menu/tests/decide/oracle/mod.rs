@@ -7,7 +7,7 @@ use std::cell::Cell;
 use number::Number;
 use proptest::prelude::*;
 
-/// An expression, untyped; the strategies below only make well-typed ones.
+/// An expression, untyped; the strategies below make only well-typed ones.
 #[derive(Clone, Debug)]
 pub enum Tree {
     Number(f64),
@@ -20,7 +20,7 @@ pub enum Tree {
     Call(&'static str, Vec<Tree>),
 }
 
-/// What a subexpression is for one event. A condition on what has become a NaN is `None`.
+/// The value of a subexpression for one event. A condition on a number that became NaN is `None`.
 #[derive(Clone, Debug)]
 pub enum Value {
     Number(Number),
@@ -34,7 +34,7 @@ pub struct Event<'a> {
     /// The numbers of a field, or a score.
     pub values: &'a dyn Fn(&str) -> Vec<Number>,
     pub is_array: &'a dyn Fn(&str) -> bool,
-    /// Was a comparison so close, after digits were lost, that either answer is right?
+    /// Was a comparison so close, after a loss of digits, that either answer is right?
     pub is_vague: &'a Cell<bool>,
 }
 
@@ -49,7 +49,7 @@ fn precedence(operator: &str) -> u8 {
 }
 
 impl Tree {
-    /// As text, with only the parentheses that are needed.
+    /// The tree as text, with only the necessary parentheses.
     pub fn print(&self) -> String {
         let bracket = |tree: &Self, least: u8| match tree {
             Self::Binary(operator, ..) if precedence(operator) < least => format!("({})", tree.print()),
@@ -94,7 +94,7 @@ impl Tree {
         }
     }
 
-    /// Calls `each` for every field or score that it names, with the element.
+    /// Calls `each` with every field or score that the tree names, and the index if there is one.
     pub fn for_each_name(&self, each: &mut dyn FnMut(&str, Option<usize>)) {
         match self {
             Self::Number(_) => {}
@@ -214,7 +214,7 @@ fn fold(name: &str, numbers: impl Iterator<Item = Number>) -> Value {
 pub struct Names {
     /// Scalar fields and scores.
     pub scalars: Vec<String>,
-    /// With their lengths.
+    /// Array fields with their lengths.
     pub arrays: Vec<(String, usize)>,
 }
 
@@ -292,7 +292,7 @@ fn array_flags(names: &Names) -> BoxedStrategy<Tree> {
     flags(pair(COMPARISONS, array(names), prop_oneof![constant(), array(names)]))
 }
 
-/// A condition on one event.
+/// Conditions, well typed.
 pub fn condition(names: &Names) -> BoxedStrategy<Tree> {
     flags(pair(COMPARISONS, number(names), prop_oneof![2 => constant(), 1 => number(names)]))
 }

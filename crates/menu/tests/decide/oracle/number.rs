@@ -2,13 +2,13 @@
 
 use tamis_event::Dtype;
 
-/// Digits that an f64 holds.
+/// 2^53: up to here an f64 holds every whole number.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// A number of an expression for one event.
 #[derive(Clone, Copy, Debug)]
 pub enum Number {
-    /// `digits / 10^places`. `reach` is what `digits` can be at most in any event, by the types of the fields.
+    /// `digits / 10^places`. `reach` bounds `digits` in any event, by the types of the fields.
     Decimal {
         digits: i128,
         places: u32,
@@ -20,7 +20,7 @@ pub enum Number {
         kind: Kind,
         is_vague: bool,
     },
-    /// Is a NaN, or has become one.
+    /// Is NaN, or became NaN.
     Nan,
 }
 
@@ -28,7 +28,7 @@ pub enum Number {
 pub enum Kind {
     Half,
     Single,
-    /// Computed in f64, from an f32 or an f16 among others.
+    /// Computed in f64 from operands of which one was an f32 or f16.
     FromSingle,
     Double,
 }
@@ -44,7 +44,7 @@ pub fn literal(value: f64) -> Number {
     Number::Decimal { digits, places, reach: (digits as f64).abs(), is_constant: true }
 }
 
-/// What an integer field can show: raw integers times `scale` plus `offset`, both in units of `10^-places`.
+/// The decimals of an integer field: raw integers times `scale` plus `offset`, both in units of `10^-places`.
 #[derive(Clone, Copy, Debug)]
 pub struct Digits {
     scale: i128,
@@ -54,7 +54,7 @@ pub struct Digits {
 }
 
 impl Digits {
-    /// Scale and offset as they stand in the schema.
+    /// Takes range, scale and offset from the schema.
     pub fn new((least, most): (i64, i64), scale: f64, offset: f64) -> Self {
         let ((scale, p), (offset, q)) = (digits_of(&scale.to_string()), digits_of(&offset.to_string()));
         let places = p.max(q);
@@ -86,10 +86,10 @@ impl Number {
         matches!(self, Self::Decimal { is_constant: true, .. })
     }
 
-    /// As an f64, and whether it may be another one where digits are lost.
+    /// The number as an f64, and whether lost digits may make it differ.
     pub fn plain(self) -> (f64, bool) {
         match self {
-            // The text of a decimal is read with one rounding.
+            // Parsing the text of a decimal rounds once.
             Self::Decimal { digits, places, reach, is_constant } => {
                 (format!("{digits}e-{places}").parse().unwrap(), !is_constant && reach > EXACT)
             }
@@ -128,14 +128,14 @@ impl Number {
         }
         let kind = if a.is_single() || b.is_single() { Kind::FromSingle } else { Kind::Double };
         if let ("/", Some((x, y, reach, _))) = (operator, aligned(a, b)) {
-            // One rounding, of the quotient of the digits.
+            // The quotient of the digits is rounded once.
             return computed(x as f64 / y as f64, kind, most(reach) > EXACT);
         }
         let ((x, vague_x), (y, vague_y)) = (a.plain(), b.plain());
         computed(apply(operator, x, y), kind, vague_x || vague_y || reach_of(a).max(reach_of(b)) > EXACT)
     }
 
-    /// Does `a op b` hold? `None`: one is no number. The second answer: it may be the other way round, because digits were lost.
+    /// Does `a op b` hold? `None` if one is NaN. The second value says that lost digits may reverse the answer.
     #[expect(clippy::float_cmp, reason = "exact equality is what the menu asks for")]
     pub fn compared(operator: &str, a: Self, b: Self) -> (Option<bool>, bool) {
         if matches!(a, Self::Nan) || matches!(b, Self::Nan) {
@@ -190,7 +190,7 @@ fn reach_of(number: Number) -> f64 {
     }
 }
 
-/// Both with the same places: their digits, what these reach, and the places.
+/// Both with the same places: their digits, the bounds of these, and the places.
 fn aligned(a: Number, b: Number) -> Option<(i128, i128, [f64; 2], u32)> {
     let (
         Number::Decimal { digits: x, places: p, reach: r, .. },
@@ -209,7 +209,7 @@ fn most([x, y]: [f64; 2]) -> f64 {
     x.max(y)
 }
 
-/// Exact, where an f64 holds it whatever the event.
+/// The exact result, where an f64 holds it in every event.
 fn decimal(operator: &str, a: Number, b: Number) -> Option<Number> {
     let is_constant = a.is_constant() && b.is_constant();
     let (digits, places, reach) = if operator == "*" {
@@ -234,7 +234,7 @@ fn decimal(operator: &str, a: Number, b: Number) -> Option<Number> {
     (reach <= EXACT && places <= 22).then_some(Number::Decimal { digits, places, reach, is_constant })
 }
 
-/// Two values of one floating type, or one and the value of it that is nearest to a constant.
+/// Two values of one floating type, or one such value and a constant rounded to its type.
 fn on_one_grid(a: Number, b: Number) -> Option<(f64, f64, Kind)> {
     let grid = |number| match number {
         Number::Float { value, kind: kind @ (Kind::Half | Kind::Single), .. } => Some((value, kind)),
