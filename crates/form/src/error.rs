@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-/// Characters of a source line that an error shows.
+/// Most characters of a source line that an error shows.
 const EXCERPT_CHARS: usize = 160;
-/// Characters of a name from the file that a message repeats.
+/// Most characters of a name from the file that a message repeats.
 const QUOTED_CHARS: usize = 80;
 
 /// The kind of mistake.
@@ -12,19 +12,19 @@ const QUOTED_CHARS: usize = 80;
 pub enum MistakeKind {
     /// Not TOML.
     Toml,
-    /// A key that is missing or that does not exist.
+    /// A missing or unknown key.
     Key,
     /// A value of the wrong type, out of range, or a name that is not allowed or taken.
     Value,
-    /// Larger than a limit.
+    /// Something beyond a limit.
     Limit,
-    /// Not an expression.
+    /// A syntax error in an expression.
     Syntax,
     /// Operands that do not fit their operator or function.
     Type,
     /// A name of something that does not exist.
     Unknown,
-    /// Simulation truth where only data may be.
+    /// Simulation truth where only data is allowed.
     Truth,
 }
 
@@ -43,7 +43,7 @@ pub struct Mistake {
 }
 
 impl Mistake {
-    /// The mistake that a complaint about `text` is; `place` is what the file is called.
+    /// Turns a complaint about `text` into a mistake; `place` is the name of the file in messages.
     pub fn new(place: &str, text: &str, complaint: Complaint) -> Self {
         let mut at = complaint.at.min(text.len());
         while !text.is_char_boundary(at) {
@@ -83,30 +83,30 @@ impl Mistake {
     }
 }
 
-/// Every mistake that was found in a file, in its order: at least one, and at most 20 of them.
+/// The mistakes that were found in a file, in file order; the first 20 are kept and the others counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistakes {
     told: Vec<Mistake>,
-    /// Those that are left out.
+    /// The number of mistakes left out.
     more: usize,
 }
 
-/// Mistakes that are told at once.
+/// Most mistakes that are reported at once.
 const MISTAKES_MAX: usize = 20;
 
 impl Mistakes {
-    /// The mistakes that the complaints about `text` are; `place` is what the file is called.
+    /// Turns complaints about `text` into mistakes; `place` is the name of the file in messages.
     pub fn new(place: &str, text: &str, complaints: Complaints) -> Self {
         let mistakes = complaints.0.into_iter().map(|complaint| Mistake::new(place, text, complaint));
         Self { told: mistakes.collect(), more: 0 }.sorted()
     }
 
-    /// The mistakes.
+    /// The mistakes, at most 20, in file order.
     pub fn all(&self) -> &[Mistake] {
         &self.told
     }
 
-    /// Adds others about the same file.
+    /// Adds other mistakes about the same file.
     #[must_use]
     pub fn and(mut self, others: impl IntoIterator<Item = Mistake>) -> Self {
         self.told.extend(others);
@@ -139,12 +139,12 @@ impl fmt::Display for Mistakes {
 
 impl std::error::Error for Mistakes {}
 
-/// Complaints on the way: each one is kept, and reading goes on.
+/// Collects complaints while reading goes on.
 #[derive(Debug, Default)]
 pub struct Complaints(pub Vec<Complaint>);
 
 impl Complaints {
-    /// The value, or a complaint more.
+    /// Returns the value, or keeps the complaint and returns `None`.
     pub fn take<T>(&mut self, result: Result<T, Complaint>) -> Option<T> {
         result.map_err(|complaint| self.0.push(complaint)).ok()
     }
@@ -155,7 +155,7 @@ impl Complaints {
     }
 }
 
-/// The line of the file with a caret below the mistake; empty for an empty line.
+/// The source line with a caret below the mistake; nothing for an empty line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Excerpt {
     shown: String,
@@ -181,10 +181,10 @@ impl fmt::Display for Excerpt {
     }
 }
 
-/// A mistake at a byte of the text, before it knows its line and column.
+/// A mistake at a byte of the text, before line and column are known.
 #[derive(Clone, Debug)]
 pub struct Complaint {
-    /// The byte.
+    /// Byte offset in the text.
     pub at: usize,
     /// The kind of mistake.
     pub fault: MistakeKind,
@@ -199,7 +199,7 @@ impl Complaint {
     }
 }
 
-/// `name` in quotation marks, cut to a sane length, without characters that would disturb a terminal.
+/// `name` in quotation marks, shortened to 80 characters, without characters that would disturb a terminal.
 pub fn quoted(name: &str) -> String {
     let short: String = name.chars().take(QUOTED_CHARS).collect();
     let dots = if short.len() < name.len() { "..." } else { "" };

@@ -1,12 +1,12 @@
-//! Forms: TOML files that people write (menus, recipes), read so that every mistake is told at once, with its place and a remedy.
+//! Forms: TOML files that people write (menus, recipes), read so that all mistakes are reported at once, each with its place and a remedy.
 //!
 //! ```text
 //!   text --Table--> keys and values with their places --the reader of the form--> what they mean
 //!                                                   \\--> Complaints --Mistakes::new--> place:line:column: message, source line, caret
 //! ```
 //!
-//! * I1: reading goes on behind a mistake; what follows from another mistake is not told.
-//! * I2: a message is in the words of the form, never in those of a program.
+//! * I1: reading continues after a mistake; mistakes that only follow from another one are not reported.
+//! * I2: messages use the words of the form, never those of the program.
 
 mod error;
 mod table;

@@ -1,6 +1,6 @@
 //! Reading TOML tables so that every complaint knows its place.
 //!
-//! A thin layer over the parser's own document, because the alternative, deserialising into structs, loses the places of keys and words its
+//! A thin layer over the parser's own document: the alternative, deserialising into structs, loses the places of keys and words its
 //! messages for programmers.
 
 use std::ops::Range;
@@ -13,7 +13,7 @@ use crate::error::{Complaint, Complaints, MistakeKind, quoted, suggestion};
 /// A value and the byte of the text where it starts.
 #[derive(Clone, Debug)]
 pub struct Placed<T> {
-    /// The byte.
+    /// Byte offset in the text.
     pub at: usize,
     /// The value.
     pub value: T,
@@ -22,43 +22,43 @@ pub struct Placed<T> {
 /// A string and where it stands in the text, with its quotation marks.
 #[derive(Clone, Debug)]
 pub struct PlacedStr<'a> {
-    /// Its bytes in the file.
+    /// Its byte range in the file.
     pub span: Range<usize>,
-    /// What it says.
+    /// The decoded text.
     pub value: &'a str,
 }
 
 /// One table of the file.
 #[derive(Debug)]
 pub struct Table<'a> {
-    /// What it is, as in "a line".
+    /// What messages call the table, as in "a line".
     owner: &'static str,
     at: usize,
     entries: &'a DeTable<'a>,
 }
 
 impl<'a> Table<'a> {
-    /// The table of a whole file, as messages call it.
+    /// The table of a whole file; messages call it `owner`.
     pub fn new(owner: &'static str, table: &'a Spanned<DeTable<'a>>) -> Self {
         Self { owner, at: table.span().start, entries: table.get_ref() }
     }
 
-    /// The same table under a more telling name.
+    /// The same table under another name for messages.
     pub fn called(self, owner: &'static str) -> Self {
         Self { owner, ..self }
     }
 
-    /// What it is, as in "a line".
+    /// What messages call the table, as in "a line".
     pub fn owner(&self) -> &'static str {
         self.owner
     }
 
-    /// Where the table starts.
+    /// Byte offset in the text where the table starts.
     pub fn at(&self) -> usize {
         self.at
     }
 
-    /// What is wrong with keys that are not in `known`. Called first: a misspelt key should not be reported as a missing one.
+    /// Complaints about keys that are not in `known`.
     pub fn strange(&self, known: &[&str]) -> Vec<Complaint> {
         let strange = self.entries.keys().filter(|key| !known.contains(&key.get_ref().as_ref()));
         let complaint = |key: &Spanned<_>| {
@@ -73,7 +73,7 @@ impl<'a> Table<'a> {
         strange.map(complaint).collect()
     }
 
-    /// Adds the complaints about one table: about its keys, or about what is missing, which may be a misspelt key.
+    /// Adds the complaints about one table. If it has unknown keys, complaints about missing ones are left out: an unknown key may be a misspelt one.
     pub fn complain(&self, known: &[&str], about: Complaints, to: &mut Complaints) {
         let strange = self.strange(known);
         let is_told = |complaint: &Complaint| strange.is_empty() || complaint.fault != MistakeKind::Key;
@@ -81,17 +81,17 @@ impl<'a> Table<'a> {
         to.0.extend(strange);
     }
 
-    /// The string at `key`, if there is one.
+    /// The string at `key`, if the key is there. An error if the value is no string.
     pub fn string(&self, key: &str) -> Result<Option<PlacedStr<'a>>, Complaint> {
         self.entries.get(key).map(|value| as_string(key, value)).transpose()
     }
 
-    /// The string at `key`; `example` shows what is missing.
+    /// The string at `key`. An error if the key is missing; `example` is a value for the message.
     pub fn required(&self, key: &str, example: &str) -> Result<PlacedStr<'a>, Complaint> {
         self.string(key)?.ok_or_else(|| self.missing(key, example))
     }
 
-    /// The text at `key`, or an empty one.
+    /// The string at `key`, or an empty one if the key is missing.
     pub fn text(&self, key: &str) -> Result<String, Complaint> {
         Ok(self.string(key)?.map(|s| s.value.into()).unwrap_or_default())
     }
@@ -134,7 +134,7 @@ impl<'a> Table<'a> {
         number.map(|value| Some(Placed { at, value })).ok_or_else(wrong)
     }
 
-    /// Is `key` true? False without it.
+    /// Is `key` true? A missing key counts as false.
     pub fn flag(&self, key: &str) -> Result<bool, Complaint> {
         match self.entries.get(key).map(|value| (value.span().start, value.get_ref())) {
             None => Ok(false),
@@ -159,7 +159,7 @@ impl<'a> Table<'a> {
         Ok(Some(Placed { at, value }))
     }
 
-    /// The one of `words` that stands at `key`, by its index, if the key is there; `what` is what the words are.
+    /// The index in `words` of the string at `key`, if the key is there; `what` is what messages call the words.
     pub fn word(&self, key: &str, what: &str, words: &[&str]) -> Result<Option<usize>, Complaint> {
         let Some(word) = self.string(key)? else { return Ok(None) };
         one_of(&word, what, words.iter().copied()).map(Some)
@@ -178,7 +178,7 @@ impl<'a> Table<'a> {
         Ok(Some(Placed { at, value: strings }))
     }
 
-    /// The table `[key]`, if there is one; `owner` is what it is called.
+    /// The table `[key]`, if there is one; `owner` is what messages call it.
     pub fn table(&self, key: &str, owner: &'static str) -> Result<Option<Table<'a>>, Complaint> {
         let Some(value) = self.entries.get(key) else { return Ok(None) };
         let at = value.span().start;
@@ -191,7 +191,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// The table `key = { ... }`, if there is one; `owner` is what it is called, `example` shows what it looks like.
+    /// The table `key = { ... }`, if there is one; messages call it `owner` and show `example`.
     pub fn inline(
         &self,
         key: &str,
@@ -209,18 +209,18 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Where `key` stands, if it does.
+    /// Byte offset of `key`, if it is there.
     pub fn place_of(&self, key: &str) -> Option<usize> {
         self.entries.iter().find(|(name, _)| name.get_ref() == key).map(|(name, _)| name.span().start)
     }
 
-    /// The complaint that there is no table `[[key]]`; `example` is one of its keys.
+    /// The complaint that there is no table `[[key]]`; `example` is one of its keys with a value.
     pub fn missing_tables(&self, key: &str, example: &str) -> Complaint {
         let message = format!("{} needs at least one [[{key}]], for example with {example}", self.owner);
         Complaint::new(self.at, MistakeKind::Key, message)
     }
 
-    /// The tables `[[key]]`, at most `max`; `owner` is what one of them is called.
+    /// The tables `[[key]]`, at most `max` of them; messages call one of them `owner`.
     pub fn tables(&self, key: &str, owner: &'static str, max: usize) -> Result<Vec<Table<'a>>, Complaint> {
         let Some(value) = self.entries.get(key) else { return Ok(Vec::new()) };
         let wrong = |at| {
@@ -259,7 +259,7 @@ fn as_string<'a>(key: &str, value: &'a Spanned<DeValue<'a>>) -> Result<PlacedStr
     }
 }
 
-/// The index of a word among those that it may be; `what` is what they are.
+/// The index of `word` in the allowed words; `what` is what messages call them.
 pub fn one_of<'w>(
     word: &PlacedStr<'_>,
     what: &str,
@@ -294,7 +294,7 @@ fn as_number(key: &str, value: &Spanned<DeValue<'_>>) -> Result<Placed<f64>, Com
     number.map(|value| Placed { at, value }).ok_or_else(wrong)
 }
 
-/// A number as it is written, or the type of anything else.
+/// A number as written, or the type of any other value.
 fn shown(value: &DeValue<'_>) -> String {
     match value {
         DeValue::Integer(digits) => digits.to_string(),
