@@ -1,4 +1,4 @@
-//! When frames or events are due: schedules for paced replay and benchmarks.
+//! Schedules of frames or events, for paced replay and benchmarks.
 
 use crate::random::Random;
 
@@ -7,20 +7,20 @@ use crate::random::Random;
 pub enum Schedule {
     /// One every 1 / rate.
     Uniform,
-    /// Independent arrivals: exponential distances.
+    /// Independent arrivals with exponential distances.
     Poisson,
-    /// `length` arrivals at `factor` times the mean rate, then silence until the mean is met again.
+    /// `length` arrivals at `factor` times the mean rate, then silence until the mean rate is restored.
     Bursts {
         /// Arrivals per burst, at least 1.
         length: u64,
-        /// Rate within a burst over the mean rate, at least 1.
+        /// Rate within a burst divided by the mean rate, at least 1.
         factor: f64,
     },
 }
 
-/// Intended times of arrival in ns from 0, never falling, without end.
+/// An endless iterator of intended arrival times in ns from 0, never decreasing.
 ///
-/// Intended: a consumer that is late compares with these and so sees its queueing delay.
+/// A late consumer compares with these times and so sees its queueing delay.
 #[derive(Clone, Debug)]
 pub struct Arrivals {
     random: Random,
@@ -31,7 +31,7 @@ pub struct Arrivals {
 }
 
 impl Arrivals {
-    /// A schedule with a mean of `rate_hz`.
+    /// A schedule with a mean rate of `rate_hz`.
     ///
     /// # Panics
     /// If the rate is not positive, or a burst has no arrivals or is slower than the mean.

@@ -1,19 +1,19 @@
 //! Injected faults, each with exactly one right answer.
 //!
 //! ```text
-//!  frames --drop, duplicate, delay--> order of arrival --damage one, spare the next--> bytes
+//!  frames --drop, duplicate, delay--> arrival order --damage one, spare the next--> bytes
 //! ```
 //!
-//! A cause is only unambiguous if the bytes around a fault are known. Hence:
+//! The cause of a fault is unambiguous only if the bytes around it are known. Hence:
 //!
-//! * R1: the frame after a damaged frame, and the frame after inserted bytes, is whole. Two lost headers in a row would be one stretch.
-//! * R2: bytes are inserted only behind a whole frame: behind a payload with a wrong checksum they would turn `crc` into `torn`.
-//! * R3: a cut takes fewer bytes than the payload of the next frame has, less what padding could make up for, so that one reaches beyond where the
-//!   cut one claims to end, and no frame starts there; the first byte that is lost differs from the one that takes its place, so the checksum is
-//!   that of other bytes.
+//! * R1: the frame after a damaged frame, and the frame after inserted bytes, is whole. Two lost headers in a row would count as one stretch.
+//! * R2: bytes are inserted only behind a whole frame: after a payload with a wrong checksum they would turn `crc` into `torn`.
+//! * R3: a cut removes fewer bytes than the payload of the next frame has, minus possible padding, so the next frame reaches beyond the claimed end
+//!   of the cut frame and no frame starts there. The first lost byte differs from the byte that takes its place, so the checksum covers different
+//!   bytes.
 //! * R4: inserted garbage holds no `T`, so that no magic word forms in it or at its end.
-//! * R5: a frame that arrives twice is whole both times; a late frame stays in its segment, at most `window` frames behind.
-//! * R6: a lie about lengths or schema carries a right header checksum; a flipped header bit lies behind the version field.
+//! * R5: a frame that arrives twice is whole both times. A late frame stays in its segment and is at most `window` frames late.
+//! * R6: a false length or schema carries a correct header checksum; a flipped header bit lies after the version field.
 
 use std::ops::Range;
 
@@ -25,7 +25,7 @@ use crate::truth::Truth;
 /// One kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fault {
-    /// A bit of the header flips, behind the version field: `header`.
+    /// A bit of the header after the version field flips: `header`.
     HeaderBit,
     /// A bit of the payload flips: `crc`.
     PayloadBit,
@@ -33,17 +33,17 @@ pub enum Fault {
     Cut,
     /// The magic word is wrong: `magic`.
     Magic,
-    /// A version of the future: `version`.
+    /// The version is of the future: `version`.
     Version,
-    /// Sizes that contradict each other (0, too small, one more event, a wider record), under a right checksum: `length`.
+    /// Sizes contradict each other (0, too small, one more event, a wider record), under a correct checksum: `length`.
     Length,
-    /// A payload of 2^31 bytes, under a right checksum: `oversize`.
+    /// The header claims a payload of 2^31 bytes, under a correct checksum: `oversize`.
     Oversize,
-    /// A schema that nobody announced: `schema`.
+    /// The frame names a schema that was never announced: `schema`.
     UnknownSchema,
-    /// An additional frame without events: `zero`.
+    /// An extra frame without events: `zero`.
     Empty,
-    /// Additional random bytes between two frames: `magic`.
+    /// Extra random bytes between two frames: `magic`.
     Garbage,
     /// The frame arrives again.
     Duplicate,
@@ -51,12 +51,12 @@ pub enum Fault {
     Drop,
     /// The frame arrives after later ones.
     Delay,
-    /// A NaN in a data field; the frame is good. Nothing happens if the schema has no floating-point data field.
+    /// A data field holds a NaN; the frame is good. No effect if the schema has no floating-point data field.
     Poison,
 }
 
 impl Fault {
-    /// Every kind.
+    /// Every kind of fault.
     pub const ALL: [Self; 14] = [
         Self::HeaderBit,
         Self::PayloadBit,
@@ -73,11 +73,11 @@ impl Fault {
         Self::Delay,
         Self::Poison,
     ];
-    /// Those that destroy a frame in place.
+    /// The faults that destroy a frame in place.
     const DAMAGE: Range<usize> = 0..8;
 }
 
-/// Probability of each fault, per frame.
+/// Probability of each fault per frame.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FaultRates {
     rates: [f64; Fault::ALL.len()],
@@ -85,7 +85,7 @@ pub struct FaultRates {
 }
 
 impl FaultRates {
-    /// No fault at all, and late frames at most 8 behind.
+    /// No faults; a delay, once enabled, is at most 8 frames.
     pub fn none() -> Self {
         Self { rates: [0.0; Fault::ALL.len()], window: 8 }
     }
@@ -101,7 +101,7 @@ impl FaultRates {
         self
     }
 
-    /// Sets by how many frames a late or repeated frame may be behind.
+    /// Sets by how many frames a late or repeated frame may be delayed at most.
     pub fn window(mut self, frames: usize) -> Self {
         self.window = frames;
         self
@@ -115,20 +115,20 @@ impl FaultRates {
 /// A damaged stream and what a reader must make of it.
 #[derive(Clone, Debug)]
 pub struct Faulted {
-    /// Schema frame and what became of the event frames.
+    /// The schema frame, then the event frames with their faults.
     pub bytes: Vec<u8>,
     /// The expected ledger.
     pub truth: Truth,
 }
 
-/// Faults that are a function of a seed.
+/// Injects faults as a function of a seed.
 #[derive(Clone, Debug)]
 pub struct FaultPlan {
     seed: u64,
     rates: FaultRates,
 }
 
-/// A frame on its way.
+/// An event frame, its header, and the id of the event that got a NaN.
 struct Frame {
     bytes: Vec<u8>,
     header: FrameHeader,
@@ -156,12 +156,13 @@ struct Arrival {
 }
 
 impl FaultPlan {
-    /// Faults at these rates.
+    /// A plan with these rates.
     pub fn new(seed: u64, rates: FaultRates) -> Self {
         Self { seed, rates }
     }
 
-    /// Damages good event frames of one schema, run and source, given in the order of their dense ids.
+    /// Damages good event frames of one schema, run and source, given in the order of their dense ids, and returns the bytes with their expected
+    /// ledger.
     ///
     /// # Panics
     /// If an element of `frames` is not one frame.
@@ -233,7 +234,7 @@ impl FaultPlan {
         frame
     }
 
-    /// The order of arrival. A frame that is delayed by `n` comes right behind the one that is `n` later.
+    /// The frames in arrival order. A frame delayed by `n` arrives right after the frame `n` places later.
     fn arrivals(&self, frames: &[Frame], random: &mut Random) -> Vec<Arrival> {
         let mut arrivals = Vec::new();
         for (k, frame) in frames.iter().enumerate() {
@@ -255,7 +256,7 @@ impl FaultPlan {
         arrivals.into_iter().map(|(_, arrival)| arrival).collect()
     }
 
-    /// Perhaps puts something between two frames.
+    /// Maybe inserts bytes or an empty frame before `next`. Returns whether it did.
     fn insert(
         &self,
         next: &Frame,
@@ -283,7 +284,7 @@ impl FaultPlan {
         false
     }
 
-    /// Perhaps writes a destroyed frame. Returns the cause and the events that its header still announces.
+    /// Maybe writes a destroyed frame. Returns the cause and the number of events that its header still announces.
     fn damage(
         &self,
         frame: &Frame,
@@ -344,7 +345,7 @@ impl FaultPlan {
     }
 }
 
-/// How many bytes of the frame arrive, by rule R3; `None` if no place fits.
+/// How many bytes of the frame to keep, by rule R3; `None` if no place fits.
 fn cut(frame: &Frame, next_len: Option<usize>, random: &mut Random) -> Option<usize> {
     let len = frame.bytes.len();
     let end = HEADER_LEN + frame.header.payload_len as usize;

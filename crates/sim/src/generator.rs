@@ -6,15 +6,15 @@ use tamis_event::{EVENTS_PER_FRAME_MAX, FrameMeta, PAYLOAD_BYTES_MAX, Schema, en
 use crate::random::Random;
 use crate::shape::{SIGNAL_CLASSES, Scratch, Shapes};
 
-/// Frames made in parallel before they are handed over, per thread.
+/// Frames per thread that are made in parallel before they are handed over.
 const FRAMES_PER_THREAD: usize = 4;
 
-/// What to generate.
+/// The properties of a sample.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GenOptions {
     /// Two samples with the same seed and schema are equal, byte for byte.
     pub seed: u64,
-    /// Events per second of detector time: their distance in `time_ns`.
+    /// Events per second of detector time, which sets their distance in `time_ns`.
     pub rate_hz: f64,
     /// Share of events that carry a signal, 0 to 1.
     pub signal_fraction: f64,
@@ -43,7 +43,7 @@ impl Default for GenOptions {
     }
 }
 
-/// Why nothing can be generated.
+/// Options that cannot be used.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages are the documentation")]
 pub enum GenError {
@@ -60,13 +60,13 @@ pub enum GenError {
 /// What [`Generator::generate`] made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Generated {
-    /// Events, ids from 0.
+    /// Number of events; their ids start at 0.
     pub events: u64,
-    /// Event frames.
+    /// Number of event frames.
     pub frames: u64,
 }
 
-/// Makes frames of one schema. Cheap to share between threads; every frame can be made by itself.
+/// Makes frames of one schema. Cheap to share between threads; every frame can be made on its own.
 #[derive(Clone, Debug)]
 pub struct Generator {
     schema: Schema,
@@ -76,7 +76,7 @@ pub struct Generator {
 }
 
 impl Generator {
-    /// Checks the options and studies the schema.
+    /// Checks the options and chooses a distribution for every field of the schema.
     pub fn new(schema: &Schema, options: GenOptions) -> Result<Self, GenError> {
         let rate_hz = options.rate_hz;
         let fraction = options.signal_fraction;
@@ -98,19 +98,19 @@ impl Generator {
         Ok(Self { schema: schema.clone(), options, shapes: Shapes::new(schema), frames_per_segment })
     }
 
-    /// The frame that a stream starts with.
+    /// The schema frame that starts a stream.
     pub fn schema_frame(&self) -> Vec<u8> {
         let mut out = Vec::new();
         encode_schema(&self.schema, FrameMeta::default(), &mut out);
         out
     }
 
-    /// The signal class of an event: 0 is noise, else 1 to [`SIGNAL_CLASSES`].
+    /// The signal class of an event: 0 for noise, else 1 to [`SIGNAL_CLASSES`].
     pub fn class(&self, event_id: u64) -> u8 {
         draw_class(&mut Random::new(self.options.seed, event_id), self.options.signal_fraction)
     }
 
-    /// Appends frame `index` of a sample of `events` events to `out` and returns how many events it holds: 0 past the end.
+    /// Appends frame `index` of a sample of `events` events to `out` and returns how many events it holds; 0 past the end.
     pub fn frame(&self, index: u64, events: u64, out: &mut Vec<u8>) -> u64 {
         let mut scratch = Scratch::default();
         self.frame_with(index, events, &mut scratch, &mut Vec::new(), out)
@@ -154,7 +154,7 @@ impl Generator {
         count
     }
 
-    /// Makes a sample of `events` events and hands its frames over in order, one call per frame; the schema frame is not among them.
+    /// Makes a sample of `events` events and hands its frames over in order, one call per frame; without the schema frame.
     ///
     /// Memory: a few frames per thread, whatever the size of the sample.
     pub fn generate<E>(

@@ -1,4 +1,4 @@
-//! A seeded detector that needs no physics generator: events of any schema, times of arrival, and faults with their expected ledger.
+//! A seeded detector that needs no physics generator: events of any schema, arrival times, and faults with their expected ledger.
 //!
 //! ```text
 //!   Schema + GenOptions --Generator--> encoded frames --FaultPlan--> damaged byte stream
@@ -8,11 +8,11 @@
 //!
 //! Invariants:
 //!
-//! * I1: everything is a function of its seed: the number of threads, the frame size and the machine change nothing.
-//! * I2: an event is a function of (schema, seed, event id) alone, so any part of a sample can be made again by itself.
-//! * I3: every injected fault has exactly one cause in the terms of `SPEC.md` section 3 (see [`FaultPlan`]).
+//! * I1: everything is a function of its seed; the number of threads, the frame size and the machine change nothing.
+//! * I2: an event is a function of (schema, seed, event id) alone, so any part of a sample can be made again on its own.
+//! * I3: every injected fault has exactly one cause in terms of `SPEC.md` section 3 (see [`FaultPlan`]).
 //!
-//! Threads: [`Generator::generate`] makes batches of frames in the rayon pool of the caller. Cost: about 25 ns per number of an event.
+//! Threads: [`Generator::generate`] makes batches of frames in the caller's rayon pool. Cost: about 25 ns per number of an event.
 
 mod arrivals;
 mod faults;

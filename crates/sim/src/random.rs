@@ -1,4 +1,4 @@
-//! Random numbers that are a function of (seed, stream): no shared state, so threads cannot change them.
+//! Random numbers as a function of (seed, stream), without shared state, so threads cannot change them.
 
 /// A `SplitMix64` stream (Steele, Lea, Flood 2014).
 #[derive(Clone, Debug)]
@@ -7,7 +7,7 @@ pub(crate) struct Random(u64);
 const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 
 impl Random {
-    /// Stream number `stream` of `seed`. Streams of one seed start at unrelated points.
+    /// Stream `stream` of `seed`. Streams of one seed start at unrelated points.
     pub(crate) fn new(seed: u64, stream: u64) -> Self {
         Self(mix(mix(seed.wrapping_add(STEP)) ^ stream.wrapping_mul(STEP)))
     }

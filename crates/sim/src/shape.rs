@@ -1,4 +1,4 @@
-//! Which numbers a field gets: the distribution that its name and unit suggest.
+//! Chooses the distribution of a field from its name and unit.
 //!
 //! ```text
 //!   pt, et, energy ...   falling exponentially, zero-suppressed, ordered within an array
@@ -6,8 +6,8 @@
 //!   truth                0 or the signal class           anything else   Gaussian noise within the type's range
 //! ```
 //!
-//! Fields of one object (`jets.pt`, `jets.eta`, `jets.phi`) share their front and length; where the ordered one is 0 there is no object, and
-//! all of them are 0. Signals act on the random number behind a falling quantity, so that they sit in its tail whatever its scale.
+//! Fields of one object (`jets.pt`, `jets.eta`, `jets.phi`) share a prefix and a length; where the ordered one is 0 there is no object, and
+//! all of them are 0. Signals act on the random number behind a falling quantity, so they lie in its tail whatever its scale.
 
 use std::f64::consts::TAU;
 
@@ -15,20 +15,20 @@ use tamis_event::{Dtype, Field, Role, Schema};
 
 use crate::random::Random;
 
-/// Injected signals: 1 a pair of hard objects, 2 many objects, 3 hard scalar quantities (missing energy and sums).
+/// Number of signal classes: 1 is a pair of hard objects, 2 many objects, 3 hard scalar quantities (missing energy and sums).
 pub const SIGNAL_CLASSES: u8 = 3;
 
 const FALLING: [&str; 9] = ["pt", "et", "e", "energy", "ht", "mass", "m", "adc", "amplitude"];
-/// Objects below this share of the mean are absent, as after zero suppression.
+/// Objects below this fraction of the mean are absent, as after zero suppression.
 const THRESHOLD: f64 = 0.5;
-/// Cells of the tabulated Gaussian.
+/// Points of the tabulated Gaussian.
 const CELLS: usize = 4096;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Shape {
     /// Exponential with this physical mean.
     Falling { mean: f64 },
-    /// Flat between two physical values.
+    /// Flat from 0 to this physical value.
     Flat { width: f64 },
     /// Gaussian in physical units.
     Gaussian { centre: f64, sigma: f64 },
@@ -38,7 +38,7 @@ enum Shape {
     Zero,
 }
 
-/// One field and what fills it.
+/// How one field is filled.
 #[derive(Clone, Debug)]
 struct Plan {
     dtype: Dtype,
@@ -47,7 +47,7 @@ struct Plan {
     offset: f64,
     shape: Shape,
     is_array: bool,
-    /// Which presence pattern the field writes (falling arrays) or follows (their companions).
+    /// Index of the presence pattern that the field writes (falling arrays) or follows (their companions).
     object: Option<usize>,
 }
 
@@ -55,19 +55,19 @@ struct Plan {
 #[derive(Clone, Debug)]
 pub(crate) struct Shapes {
     plans: Vec<Plan>,
-    /// Plans in the order of filling: those that decide which objects exist come first.
+    /// Plans in filling order: those that decide which objects exist come first.
     order: Vec<usize>,
     offsets: Vec<usize>,
-    /// Quantiles of the unit Gaussian at `(k + 0.5) / CELLS`.
+    /// Quantiles of the standard Gaussian at `(k + 0.5) / CELLS`.
     gaussian: Vec<f64>,
     objects: usize,
 }
 
-/// Memory that is reused from event to event.
+/// Scratch memory, reused from event to event.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     values: Vec<f64>,
-    /// Elements present, per object.
+    /// Number of elements present, per object.
     present: Vec<usize>,
     raw: Vec<u8>,
 }
@@ -102,7 +102,7 @@ impl Shapes {
         }
     }
 
-    /// Writes one record; `record` is as long as the schema says. `class` 0 is noise.
+    /// Writes one record of the schema's length to `record`. `class` 0 is noise.
     pub(crate) fn fill(&self, random: &mut Random, class: u8, scratch: &mut Scratch, record: &mut [u8]) {
         scratch.present.clear();
         scratch.present.resize(self.objects, usize::MAX);
@@ -128,7 +128,7 @@ impl Shapes {
         }
     }
 
-    /// Between two tabulated quantiles; ends at 3.7 standard deviations.
+    /// Interpolates between two tabulated quantiles; the tails end at 3.7 standard deviations.
     fn unit_gaussian(&self, u: f64) -> f64 {
         let cell = u * (CELLS - 1) as f64;
         let k = cell as usize;
@@ -155,11 +155,11 @@ impl Shapes {
 }
 
 impl Plan {
-    /// The stored number for a physical value, held within the type's range.
+    /// The stored number for a physical value, clamped to the type's range.
     fn raw(&self, physical: f64) -> f64 {
         let raw = (physical - self.offset) / self.scale;
         match self.dtype.integer_range() {
-            // An angle is binned: rounding would make the last bin of the circle half as wide and one too many.
+            // An angle is binned: rounding would add a bin and make the first and last half as wide.
             Some((low, high)) if matches!(self.shape, Shape::Flat { .. }) => {
                 raw.floor().clamp(low as f64, high as f64)
             }
@@ -170,7 +170,7 @@ impl Plan {
     }
 }
 
-/// How much of the tail probability a signal leaves: 1 changes nothing.
+/// The factor by which a signal reduces the tail probability; 1 changes nothing.
 fn tail_factor(class: u8, is_array: bool, index: usize) -> f64 {
     match (class, is_array) {
         (1, true) if index < 2 => 1e-4,
@@ -200,7 +200,7 @@ fn shape_of(field: &Field) -> Shape {
             _ => 1.0,
         };
         let mean = if field.len.is_some() { 5.0 } else { 12.0 } * unit;
-        // A unit that is not given (counts of a digitiser) must not end in the last bin.
+        // Without a known unit (counts of a digitiser) the values must not pile up in the last bin.
         return Shape::Falling { mean: range.map_or(mean, |(_, high)| mean.min(high / 50.0)) };
     }
     match (word, range) {

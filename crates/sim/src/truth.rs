@@ -5,12 +5,12 @@ use std::ops::Range;
 
 use tamis_event::Defect;
 
-/// Frames and the events that they announced.
+/// Frames, and the events that they announced.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Loss {
-    /// Frames, or stretches of bytes that are none.
+    /// Frames, or stretches of bytes that are no frame.
     pub frames: u64,
-    /// Events by their headers; 0 where the header itself cannot be trusted.
+    /// Events according to the headers; 0 where the header itself cannot be trusted.
     pub events: u64,
 }
 
@@ -30,15 +30,15 @@ pub struct Truth {
     pub events: u64,
     /// What a scanner must find, in no particular order; causes that do not occur are left out.
     pub defects: Vec<(Defect, Loss)>,
-    /// Units lost in each run and segment, those of duplicates too: where the header was right in its own, else where the last right one was.
+    /// Units lost per (run, segment), duplicates included: that of the frame's own header if it was right, else that of the last right one.
     pub lost_in: BTreeMap<(u32, u32), u64>,
-    /// Good frames that arrive again.
+    /// Good frames that arrived again.
     pub duplicates: Loss,
-    /// Good frames that arrive after one with a larger first id.
+    /// Good frames that arrived after one with a larger first id.
     pub reordered: u64,
     /// Ids that must reach a decision: sorted, disjoint, not adjacent.
     pub survivors: Vec<Range<u64>>,
-    /// Ids between the first and the last survivor that never arrive well: the gaps that a reader of dense ids can see.
+    /// Ids between the first and the last survivor that never arrive intact: the gaps that a reader of dense ids can see.
     pub missing: Vec<Range<u64>>,
     /// Survivors with a NaN in a data field, in order.
     pub poison: Vec<u64>,
@@ -64,7 +64,7 @@ impl Truth {
         }
     }
 
-    /// Derives survivors and gaps from the ids of the good frames.
+    /// Fills in survivors and gaps from the ids of the good frames.
     pub(crate) fn settle(&mut self, mut arrived: Vec<Range<u64>>) {
         arrived.sort_by_key(|ids| ids.start);
         for ids in arrived {

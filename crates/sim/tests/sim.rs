@@ -1,4 +1,4 @@
-//! The synthetic detector keeps its promises: the same bytes from the same seed, physics that looks like physics, and a truth about faults
+//! The synthetic detector keeps its promises: the same bytes from the same seed, plausible physics, and a truth about faults
 //! that a scanner confirms.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
@@ -165,7 +165,7 @@ fn impossible_options_are_refused() {
     assert!(matches!(refused(GenOptions { segment_events: 0, ..good() }), GenError::SegmentEvents));
 }
 
-/// What a plain reader finds: scanner, then a set of ids.
+/// What a plain reader finds with a scanner and a set of ids.
 #[derive(Debug, Default, PartialEq)]
 struct Found {
     defects: BTreeMap<String, (u64, u64)>,
@@ -279,7 +279,7 @@ fn every_fault_happens_and_alone_has_one_cause() {
     }
 }
 
-/// The byte that takes the place of a lost one is the `T` of the next magic word: a cut must not hide behind it.
+/// The byte that takes the place of a lost one is the `T` of the next magic word: a cut must not go unnoticed because of it.
 #[test]
 fn a_cut_is_never_made_good_by_the_next_frame() {
     let schema =
