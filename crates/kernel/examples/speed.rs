@@ -1,11 +1,11 @@
-//! How fast the kernels are, and how near to what the multiply-add units of one core can do.
+//! Measures how fast the kernels are, and how near to the peak of one core's multiply-add units.
 //!
 //! ```text
 //! cargo run --release -p tamis-kernel --example speed
 //! ```
 //!
-//! Probe and kernel take turns, a fraction of a millisecond each, so that both see the same clock and the same neighbours. What is printed
-//! are medians over all turns; "rows" includes turning rows into lanes and scores into rows, "lanes" is for callers that write lanes.
+//! Probe and kernel take turns, a fraction of a millisecond each, so that both see the same clock and the same load. The figures
+//! printed are medians over all turns; "rows" includes turning rows into lanes and scores into rows, "lanes" is for callers that write lanes.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -17,11 +17,11 @@ use tamis_kernel::{
 };
 
 const TURNS: usize = 201;
-/// A portable turn takes long.
+/// Fewer turns, since a portable one takes long.
 const PORTABLE_TURNS: usize = 11;
 const PROBE_ROUNDS: usize = 20_000;
 const BATCH: usize = 256;
-/// Short beside the time slices of a busy system.
+/// Short compared with the time slices of a busy system.
 const TURN_S: f64 = 2e-4;
 
 fn main() {
@@ -77,7 +77,7 @@ fn main() {
     Isa::ALL.into_iter().filter(|isa| isa.is_available()).for_each(gathering);
 }
 
-/// From records of 57 numbers of 16 bits to the inputs of a tile; one number in three has bounds.
+/// Gathers the inputs of a tile from records of 57 16-bit numbers; one number in three has bounds.
 fn gathering(isa: Isa) {
     let (inputs, record_len) = (57, 114);
     let layers = layers(&[inputs, 1], Activation::None);
@@ -107,8 +107,8 @@ fn gathering(isa: Isa) {
     println!("{:<26} {:>8} {float_ns:>22.1} {pair_ns:>6.1}", "", isa.name());
 }
 
-/// A chain in floats and in integers of both kinds in turns, in lanes, beside what the core can do. In 8 bits there is no peak to compare with:
-/// the first layer has 16.
+/// Times a chain in floats and in both kinds of integers in turns, in lanes, against the peak of the core. In 8 bits there is no peak to compare
+/// with: the first layer has 16 bits.
 fn integers(isa: Isa, (name, widths, last, readout): Network) {
     let layers = layers(widths, last);
     let input = IntInput { low: -2048, high: 2047, scale: 1.0 / 4096.0, offset: 0.0 };
@@ -156,7 +156,7 @@ fn integers(isa: Isa, (name, widths, last, readout): Network) {
     );
 }
 
-/// Medians: seconds per event by rows and by lanes, and each over the seconds of one multiply-add at peak.
+/// Medians of the seconds per event by rows and by lanes, and of each divided by the seconds of one multiply-add at peak.
 struct Medians {
     rows: f64,
     lanes: f64,
@@ -211,7 +211,7 @@ fn print(name: &str, isa: Isa, medians: &Medians, multiply_adds: Option<usize>) 
 
 type Network = (&'static str, &'static [usize], Activation, Readout);
 
-/// Wide enough for 8 bits to count.
+/// Wide enough for 8 bits to make a difference.
 const WIDE: Network = ("57-512-256-3", &[57, 512, 256, 3], Activation::Softmax, Readout::Outputs);
 
 fn networks() -> [Network; 5] {
@@ -230,12 +230,12 @@ fn networks() -> [Network; 5] {
     ]
 }
 
-/// 16 bits that are nothing special for each `i`.
+/// 16 pseudorandom bits for each `i`.
 fn number_bits(i: usize) -> u16 {
     (i.wrapping_mul(2_654_435_761) >> 7) as u16
 }
 
-/// A number in -0.5..0.5 for each `i`.
+/// A pseudorandom number in -0.5..0.5 for each `i`.
 fn number(i: usize) -> f32 {
     f32::from(number_bits(i)) / 65_536.0 - 0.5
 }
@@ -256,7 +256,7 @@ fn layers(widths: &[usize], last: Activation) -> Vec<Layer> {
     widths.windows(2).enumerate().map(layer).collect()
 }
 
-/// An image of 18 by 14 towers: twice a convolution of 3 by 3 and the maxima of 2 by 2, with 8 and 16 channels; then 192-32-3.
+/// An image of 18 by 14 towers: twice a 3-by-3 convolution and 2-by-2 max pooling, with 8 and 16 channels; then 192-32-3.
 fn calorimeter() -> (Vec<ImageLayer>, Vec<Layer>) {
     let axes = |height, width, kernel, stride, before| {
         let axis = |size: usize| {

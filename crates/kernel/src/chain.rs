@@ -1,4 +1,4 @@
-//! A chain of dense layers, perhaps behind layers on images, compiled once, run on tiles of 32 events.
+//! A chain of dense layers, optionally preceded by layers on images, compiled once and run on tiles of 32 events.
 
 use crate::dense::{Activation, Dense};
 use crate::error::{ChainError, LayerFault};
@@ -9,36 +9,36 @@ use crate::lanes::{EVENTS, Tile, from_rows, to_rows};
 use crate::passes;
 use crate::simd::Simd;
 
-/// Numbers of a layer, at most.
+/// Most inputs or outputs of a layer.
 pub const WIDTH_MAX: usize = 8192;
-/// Layers of a chain, at most.
+/// Most layers of a chain.
 pub const LAYERS_MAX: usize = 256;
 
 /// A dense layer: `activation(weight x + bias)`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layer {
-    /// Numbers it takes.
+    /// Number of inputs.
     pub inputs: usize,
-    /// Numbers it gives.
+    /// Number of outputs.
     pub outputs: usize,
-    /// `[output][input]`, one row after the other.
+    /// `[output][input]`, row-major.
     pub weight: Vec<f32>,
     /// One per output.
     pub bias: Vec<f32>,
-    /// What happens to the sums.
+    /// The activation applied to the sums.
     pub activation: Activation,
 }
 
-/// What becomes of the last layer.
+/// How scores are made from the last layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readout {
-    /// Each of its numbers is a score.
+    /// Each output of the last layer is a score.
     Outputs,
-    /// One score: the mean squared difference between the inputs of the chain and the last layer. For autoencoders.
+    /// One score: the mean squared difference between the inputs of the chain and the outputs of the last layer. For autoencoders.
     ReconstructionError,
 }
 
-/// A compiled chain of layers, the first of which may be layers on images. It does not change, and threads can share it; each brings its own [`Tile`].
+/// A compiled chain of layers, the first of which may be layers on images. Immutable and shared by threads; each brings its own [`Tile`].
 #[derive(Clone, Debug)]
 pub struct Chain {
     inputs: usize,
@@ -56,7 +56,7 @@ impl Chain {
         Self::with_isa(layers, readout, Isa::best())
     }
 
-    /// Compiles `layers` for `isa`. The scores are the same, bit for bit.
+    /// Compiles `layers` for `isa`. The scores are bit-identical for every `isa`.
     ///
     /// # Errors
     /// As [`Chain::new`], and if this CPU lacks `isa`.
@@ -64,8 +64,8 @@ impl Chain {
         Self::on_images(&[], layers, readout, isa)
     }
 
-    /// Compiles layers on images and the dense layers behind them, whose first takes all numbers of the last image: channel by channel, each row
-    /// by row. The inputs stand in that order too.
+    /// Compiles layers on images and the dense layers after them, the first of which takes all numbers of the last image: channel by channel, each
+    /// row by row. The inputs of the chain have that order too.
     ///
     /// # Errors
     /// As [`Chain::with_isa`].
@@ -88,7 +88,7 @@ impl Chain {
         Ok(Self { inputs: inputs(images, layers), steps, readout, level })
     }
 
-    /// Numbers per event that the chain takes.
+    /// Inputs per event.
     pub fn inputs(&self) -> usize {
         self.inputs
     }
@@ -101,20 +101,20 @@ impl Chain {
         }
     }
 
-    /// Multiply-adds per event in the layers. Of a convolution those that are done: none beyond the edges of an image, and none for what no window
-    /// of the next layer reads.
+    /// Multiply-adds per event in the layers. For a convolution, only those that are done: none beyond the edges of an image, and none for places
+    /// that no window of a joined pooling reads.
     pub fn multiply_adds(&self) -> usize {
         self.steps.iter().map(TileLayer::multiply_adds).sum()
     }
 
-    /// The instruction set that it was compiled for.
+    /// The instruction set that the chain was compiled for.
     pub fn isa(&self) -> Isa {
         self.level.isa()
     }
 
-    /// Room for one thread to run it.
+    /// The memory that one thread needs to run the chain.
     pub fn tile(&self) -> Tile {
-        // Layers write to two buffers in turn; the last one writes scores, unless they are made of what it writes.
+        // Layers write to two buffers in turn; the last one writes the scores, unless scores are computed from its outputs.
         let count = match self.readout {
             Readout::Outputs => self.steps.len() - 1,
             Readout::ReconstructionError => self.steps.len(),
@@ -126,7 +126,7 @@ impl Chain {
         Tile::new(self.inputs(), 0, between, self.outputs())
     }
 
-    /// Plans how the inputs come from records of `record_len` bytes. Inputs that no column names are left to the caller.
+    /// Plans how to gather the inputs from records of `record_len` bytes. The caller fills in inputs that no column names.
     ///
     /// # Panics
     /// If a column does not lie within the record.
@@ -134,7 +134,7 @@ impl Chain {
         Gather::new(self.level, record_len, self.inputs(), columns)
     }
 
-    /// Scores `rows`, `[event][input]`, into `scores`, `[event][score]`, for any number of events.
+    /// Scores any number of events: `rows` are `[event][input]`, `scores` are `[event][score]`.
     ///
     /// # Panics
     /// If the lengths do not fit, or `tile` was made by another kernel.
@@ -146,7 +146,7 @@ impl Chain {
         }
     }
 
-    /// Scores the first `events` events of `tile`, whose inputs the caller has written. The scores stand in [`Tile::scores`].
+    /// Scores the first `events` events of `tile`, whose inputs the caller has written. The scores are in [`Tile::scores`].
     ///
     /// # Panics
     /// If `tile` was made by another kernel.
@@ -175,14 +175,14 @@ impl Chain {
     }
 }
 
-/// One tile. Both doors come here, so that there is one piece of code per instruction set.
+/// The work on one tile. Both entry points come here, so the code is compiled once per instruction set.
 struct One<'a> {
     chain: &'a Chain,
     tile: &'a mut Tile,
     events: usize,
-    /// The inputs; empty, if they stand in the tile.
+    /// The inputs; empty if they are in the tile already.
     rows: &'a [f32],
-    /// Where scores go; empty, if they stay in the tile.
+    /// Where the scores go; empty if they stay in the tile.
     scores: &'a mut [f32],
 }
 
@@ -196,7 +196,7 @@ impl Work for One<'_> {
     }
 }
 
-/// Are these the layers of a chain?
+/// Checks that the layers form a chain.
 pub(crate) fn check(images: &[ImageLayer], layers: &[Layer], readout: Readout) -> Result<(), ChainError> {
     if images.len() > LAYERS_MAX {
         return Err(ChainError::Layers(images.len()));

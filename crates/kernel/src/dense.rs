@@ -4,30 +4,31 @@
 //!                 group of 8 neurons                  sums: 8 neurons x 2 registers of events = 16 registers
 //!   input 0   w w w w w w w w   x  [ 16 events ][ 16 events ]
 //!   input 1   w w w w w w w w   x  [ 16 events ][ 16 events ]      sum[n][r] = fma(w[n], x[r], sum[n][r])
-//!   ...       packed side by side    from the first-level cache
+//!   ...       packed side by side    from the L1 cache
 //! ```
 //!
-//! Each step reads two registers of events and eight weights for sixteen multiply-adds, so the multiply-adds are the limit, not the loads.
+//! Each step reads two registers of events and eight weights for sixteen multiply-adds, so it is limited by multiply-adds, not by loads.
 //!
-//! A dense layer does this once, on all of its inputs; a convolution (`crate::image`) in each of its windows, on what the window reads.
+//! A dense layer does this once, on all of its inputs; a convolution (`crate::image`) does it in each of its windows, on the inputs that the window
+//! reads.
 //!
 //! * I1: a sum starts with the bias and adds inputs in ascending order, one fused multiply-add each. So it is the same for every group size,
 //!   every number of events and every instruction set.
 //!
-//! There are no closures in these loops: one that is not inlined is not compiled for the instruction set, and costs a factor of a hundred.
+//! These loops contain no closures: a closure that is not inlined is not compiled for the instruction set, which costs a factor of a hundred.
 
 use crate::isa::Level;
 use crate::lanes::{Lanes, REGISTERS};
 use crate::passes;
 use crate::simd::Simd;
 
-/// Neurons of the largest group of any instruction set.
+/// Neurons in the largest group of any instruction set.
 const GROUP_MAX: usize = 8;
 
-/// What happens to the sums of a layer.
+/// The activation of a layer: what is applied to its sums.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Activation {
-    /// Nothing.
+    /// The identity.
     None,
     /// `x < 0 ? 0 : x`.
     Relu,
@@ -37,11 +38,11 @@ pub enum Activation {
     Tanh,
     /// `1 / (1 + e^-x)`.
     Sigmoid,
-    /// `e^x` over the sum of `e^x` of all outputs; for the last layer only.
+    /// `e^x` divided by the sum of `e^x` over all outputs; for the last layer only.
     Softmax,
 }
 
-/// A layer as the inner loop wants it.
+/// A layer, packed for the inner loop.
 #[derive(Clone, Debug)]
 pub(crate) struct Dense {
     inputs: usize,
@@ -56,17 +57,17 @@ impl Dense {
         Self { inputs, neurons, activation }
     }
 
-    /// Numbers that it gives.
+    /// Number of outputs.
     pub fn outputs(&self) -> usize {
         self.neurons.outputs
     }
 
-    /// Per event.
+    /// Multiply-adds per event.
     pub fn multiply_adds(&self) -> usize {
         self.inputs * self.neurons.outputs
     }
 
-    /// The outputs of the first `events` lanes of `x`, and of some lanes beyond.
+    /// Writes to `y` the outputs of the first `events` lanes of `x`, and of some lanes beyond.
     #[inline(always)]
     pub fn run<S: Simd>(&self, simd: S, x: &[Lanes], y: &mut [Lanes], events: usize) {
         let x = &x[..self.inputs];
@@ -76,13 +77,13 @@ impl Dense {
     }
 }
 
-/// What the sums of some neurons are taken of.
+/// The inputs that the sums of some neurons read.
 pub(crate) trait Reads: Copy {
     /// The sums of `N` neurons, for [`REGISTERS`] registers of events from register `first` on.
     fn sums<S: Simd, const N: usize>(self, simd: S, packed: &[f32], first: usize) -> [[S::V; REGISTERS]; N];
 }
 
-/// All of these numbers, in order.
+/// All of these inputs, in order.
 #[derive(Clone, Copy, Debug)]
 struct All<'a>(&'a [Lanes]);
 
@@ -95,7 +96,7 @@ impl Reads for All<'_> {
     }
 }
 
-/// The sums before anything is added, and the weights of what is to be.
+/// The initial sums, which are the biases, and the weights that follow them.
 #[inline(always)]
 pub(crate) fn begin<S: Simd, const N: usize>(
     simd: S,
@@ -109,7 +110,7 @@ pub(crate) fn begin<S: Simd, const N: usize>(
     (sums, weights)
 }
 
-/// Adds the products of some numbers with their weights.
+/// Adds the products of some inputs with their weights.
 #[inline(always)]
 pub(crate) fn add<S: Simd, const N: usize>(
     simd: S,
@@ -137,27 +138,27 @@ pub(crate) fn add<S: Simd, const N: usize>(
 pub(crate) struct Neurons {
     outputs: usize,
     groups: Vec<Group>,
-    /// By group: the biases of its neurons, then for each input its weights to them.
+    /// Per group: the biases of its neurons, then the weights of each input to them.
     packed: Vec<f32>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Group {
     neurons: usize,
-    /// What it has of `packed`.
+    /// Its range of `packed`.
     from: usize,
     to: usize,
 }
 
 impl Neurons {
-    /// Packs `weight`, `[output][input]`, in groups of at most so many neurons.
+    /// Packs `weight`, `[output][input]`, in groups of at most `most` neurons.
     pub fn pack(weight: &[f32], bias: &[f32], most: usize) -> Self {
         let outputs = bias.len();
         let inputs = weight.len() / bias.len();
         let count = outputs.div_ceil(most);
         let (mut groups, mut packed) = (Vec::new(), Vec::new());
         for group in 0..count {
-            // Of nearly equal size: a group of one or two would leave the multiply-add units waiting for the sum before.
+            // Groups have nearly equal sizes: in a group of one or two neurons, the multiply-add units would wait for the previous sum.
             let neurons = group * outputs / count..(group + 1) * outputs / count;
             let from = packed.len();
             packed.extend_from_slice(&bias[neurons.clone()]);
@@ -169,12 +170,12 @@ impl Neurons {
         Self { outputs, groups, packed }
     }
 
-    /// How many there are.
+    /// Number of neurons.
     pub fn outputs(&self) -> usize {
         self.outputs
     }
 
-    /// Writes what the sums become, except for activations that go over the whole layer once it is there.
+    /// Writes the activated sums, except for activations that need the whole layer: those are applied afterwards.
     #[inline(always)]
     pub fn run<S: Simd>(
         &self,
@@ -204,7 +205,7 @@ impl Neurons {
     }
 }
 
-/// The sums of one group.
+/// Computes the sums of one group.
 #[derive(Clone, Copy, Debug)]
 struct Sums<'a, R> {
     packed: &'a [f32],
@@ -221,7 +222,7 @@ impl<R: Reads> Sums<'_, R> {
         }
     }
 
-    /// Activates what needs one operation, and stores.
+    /// Applies activations that need one operation, and stores.
     #[inline(always)]
     fn finish<S: Simd, const N: usize>(
         self,

@@ -8,12 +8,12 @@ use crate::isa::Isa;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChainError {
     /// The CPU does not have the instruction set.
-    #[error("this CPU lacks {}; take one that Isa::is_available says it has", .0.name())]
+    #[error("this CPU lacks {}; choose one for which Isa::is_available is true", .0.name())]
     Lacks(Isa),
-    /// None, or too many.
+    /// No layers, or too many.
     #[error("a chain has 1 to {LAYERS_MAX} layers, not {0}")]
     Layers(usize),
-    /// A layer that is wrong by itself or does not fit the one before.
+    /// A layer that is invalid or does not fit the one before.
     #[error("layer {layer}: {fault}")]
     Layer {
         /// Its index.
@@ -21,7 +21,7 @@ pub enum ChainError {
         /// What is wrong.
         fault: LayerFault,
     },
-    /// The same for a layer on images.
+    /// A layer on images that is invalid or does not fit the one before.
     #[error("layer {layer} on images: {fault}")]
     Image {
         /// Its index.
@@ -29,12 +29,12 @@ pub enum ChainError {
         /// What is wrong.
         fault: LayerFault,
     },
-    /// A reconstruction of another width than what it reconstructs.
+    /// A reconstruction whose width differs from that of the inputs.
     #[error("a reconstruction is as wide as the inputs, but there are {inputs} inputs and {outputs} outputs")]
     Reconstruction {
-        /// Of the first layer.
+        /// Inputs of the first layer.
         inputs: usize,
-        /// Of the last layer.
+        /// Outputs of the last layer.
         outputs: usize,
     },
 }
@@ -42,18 +42,18 @@ pub enum ChainError {
 /// What is wrong with a layer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LayerFault {
-    /// No numbers, or too many.
+    /// No inputs or outputs, or too many.
     #[error("a layer takes and gives 1 to {WIDTH_MAX} numbers, not {0}")]
     Width(usize),
-    /// The layer before gives another count of numbers.
+    /// A number of inputs that differs from the outputs of the layer before.
     #[error("it takes {inputs} numbers, but the layer before gives {before}")]
     Inputs {
         /// Outputs of the layer before.
         before: usize,
-        /// Inputs of this one.
+        /// Inputs of this layer.
         inputs: usize,
     },
-    /// Not one weight per input and output.
+    /// A number of weights other than one per input and output.
     #[error("it has {found} weights instead of outputs x inputs = {wanted}")]
     Weights {
         /// How many there are.
@@ -61,7 +61,7 @@ pub enum LayerFault {
         /// How many there should be.
         wanted: usize,
     },
-    /// Not one bias per output.
+    /// A number of biases other than one per output.
     #[error("it has {found} biases instead of one per output, {wanted}; give zeros if it has none")]
     Biases {
         /// How many there are.
@@ -75,37 +75,37 @@ pub enum LayerFault {
     /// A NaN or an infinity in weights, biases or alpha.
     #[error("a weight, a bias or alpha is not finite")]
     NotFinite,
-    /// A number of an axis, or of channels, that is 0 or too large.
+    /// A property of an axis, or a number of channels, that is 0 or too large.
     #[error("its channels and the numbers of its axes are between 1 and {IMAGE_MAX}")]
     ImageAxis,
-    /// Too many numbers.
+    /// An image with too many numbers.
     #[error("an image has at most {IMAGE_MAX} numbers, not {0}")]
     Image(usize),
-    /// The layer before gives another image.
+    /// An image that differs from the one that the layer before gives.
     #[error("it takes {image:?} channels and places, but the layer before gives {before:?}")]
     Shape {
         /// Channels and places of the layer before.
         before: [usize; 2],
-        /// Channels and places that this one takes.
+        /// Channels and places that this layer takes.
         image: [usize; 2],
     },
-    /// Channels that cannot be divided.
+    /// Channels that do not divide into the groups.
     #[error("{channels} channels and {outputs} outputs do not divide into {groups} groups")]
     Groups {
         /// Channels that it takes.
         channels: usize,
         /// Channels that it gives.
         outputs: usize,
-        /// Into how many groups they are divided.
+        /// Number of groups.
         groups: usize,
     },
-    /// Too much to read.
+    /// Windows that read too many numbers together.
     #[error("its windows read {0} numbers together; at most {READS_MAX} are possible")]
     Reads(usize),
-    /// A pooling of nothing.
-    #[error("a window of it reads nothing of the image")]
+    /// A window that lies beyond the image.
+    #[error("one of its windows reads nothing of the image")]
     EmptyWindow,
-    /// An average that does not say what it is over.
+    /// An average without a positive count for every window.
     #[error("an average has a count above 0 for each of its {wanted} windows")]
     Counts {
         /// How many there should be.

@@ -1,4 +1,4 @@
-//! From the records of events to the lanes that kernels work on, without rows in between.
+//! Gathers lanes for kernels straight from the records of events, without rows in between.
 //!
 //! ```text
 //!   record of event 0   | i16 i16 | i16 i16 | ... 32 bytes: a window of 8 words |        words of 16 events, turned:
@@ -9,24 +9,24 @@
 //!                                                        lanes of column c:  clip(number * mul + add)
 //! ```
 //!
-//! * I1: as everywhere in this crate, the bits of a column are a function of the event's bytes alone, on every instruction set.
-//! * I2: a value that is no number stays one: it is neither clipped nor lost.
-//! * I3: no byte outside the slices that the caller gave is read.
+//! * I1: as everywhere in this crate, the bits of a column are a function of the event's bytes alone on every instruction set.
+//! * I2: a NaN stays a NaN: it is neither clipped nor lost.
+//! * I3: no byte outside the caller's slices is read.
 //!
-//! Cost: 57 numbers of 16 bits, a third of them with bounds, take 4.6 ns per event with AVX-512 (Zen 5, 2026-11-25; `examples/speed.rs`) from
-//! records that follow each other, and twice as much from records that do not. Most of it is the vector units': shifts, a conversion and a
+//! Cost: 57 16-bit numbers, a third of them with bounds, take 4.6 ns per event with AVX-512 (Zen 5, 2026-11-25; `examples/speed.rs`) from
+//! contiguous records, and twice as much from scattered ones. Most of it is vector work: shifts, a conversion and a
 //! multiply-add per number.
 
 use crate::isa::{Level, Work};
 use crate::lanes::{EVENTS, Lanes};
 use crate::simd::{Simd, WINDOW, prefetch};
 
-/// Bytes of a record up to which the next tile is asked for as a whole. Of longer ones little is read, and they would fill the cache.
+/// Longest record for which the whole next tile is prefetched. Of longer records little is read, and they would fill the cache.
 const AHEAD_RECORD_MAX: usize = 512;
 /// Words of a window.
 pub(crate) const WORDS: usize = WINDOW / 4;
 
-/// How a number stands in a record: little-endian, at any offset.
+/// The type of a number in a record: little-endian, at any offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the types of Rust")]
 pub enum Number {
@@ -39,7 +39,7 @@ pub enum Number {
 }
 
 impl Number {
-    /// Bytes.
+    /// Size in bytes.
     pub fn size(self) -> usize {
         match self {
             Self::U8 | Self::I8 => 1,
@@ -49,44 +49,44 @@ impl Number {
     }
 }
 
-/// What becomes of a number.
+/// How a number is converted.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Map {
-    /// `number * mul + add`, rounded once, and then no less than `low` and no more than `high`.
+    /// `number * mul + add`, rounded once, then clipped to `low..=high`.
     Affine {
         /// Factor.
         mul: f32,
-        /// What is added.
+        /// Summand.
         add: f32,
-        /// Bounds; infinite where there are none.
+        /// `[low, high]`; infinite where there is no bound.
         clip: [f32; 2],
     },
-    /// `number * scale + offset` in double precision, rounded to single at the end: what a framework was trained with that never saw the
+    /// `number * scale + offset` in double precision, rounded to single at the end: the value that a framework was trained with that never saw the
     /// integers.
     Physical {
         /// Factor.
         scale: f64,
-        /// What is added.
+        /// Summand.
         offset: f64,
     },
 }
 
-/// One column of a tile: where its number stands in the record and what becomes of it.
+/// One input of a tile: where its number is in the record and how it is converted.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Column {
-    /// Which of the tile's inputs it is.
+    /// Index of the tile's input.
     pub input: usize,
-    /// Bytes from the start of the record.
+    /// Byte offset in the record.
     pub at: usize,
     /// Its type.
     pub number: Number,
-    /// What becomes of it.
+    /// Its conversion.
     pub map: Map,
 }
 
 const UNBOUNDED: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
 
-/// Columns, ready to be gathered from records of one layout. It does not change, and threads can share it.
+/// Columns, ready to be gathered from records of one layout. Immutable and shared by threads.
 #[derive(Clone, Debug)]
 pub struct Gather {
     level: Level,
@@ -95,23 +95,23 @@ pub struct Gather {
     inputs: usize,
 }
 
-/// 32 bytes of a record, and the columns whose numbers stand in them.
+/// 32 bytes of a record, and the columns whose numbers lie in them.
 #[derive(Clone, Debug)]
 struct Window {
     at: usize,
-    /// The usual case, with loops of its own: two signed numbers of 16 bits that share a word and are neighbours among the inputs too.
+    /// The usual case, with loops of its own: two signed 16-bit numbers that share a word and are adjacent inputs.
     free: Vec<Pair>,
-    /// Those of which one has bounds.
+    /// Such pairs of which at least one number has bounds.
     clipped: Vec<Pair>,
-    /// Any other.
+    /// All other columns.
     others: Vec<Other>,
 }
 
-/// Two neighbours, of which one stands in the low half of a word and the other in the high half.
+/// Two adjacent inputs, one in the low half of a word and the other in the high half.
 #[derive(Clone, Copy, Debug)]
 struct Pair {
     word: usize,
-    /// The first of the two.
+    /// The first of the two inputs.
     input: usize,
     picks: [Pick; 2],
 }
@@ -132,10 +132,10 @@ struct Other {
     column: Column,
 }
 
-/// Where an integer stands in a window. Shifts take it out of its word: to the left and then to the right, and what stands around it is gone.
+/// Where an integer is in a window. A shift to the left and one to the right extract it from its word.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
-    /// Of the window.
+    /// Index of the word in the window.
     pub word: usize,
     left: i32,
     right: i32,
@@ -143,7 +143,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// That of a number `from` bytes from the start of its window.
+    /// The place of a number `from` bytes from the start of its window.
     pub(crate) fn new(from: usize, number: Number) -> Self {
         let size = number.size();
         let [left, right] = [4 - from % 4 - size, 4 - size].map(|bytes| bytes as i32 * 8);
@@ -151,7 +151,7 @@ impl Place {
         Self { word: from / 4, left, right, is_signed }
     }
 
-    /// The integer, from its word.
+    /// Extracts the integer from its word.
     #[inline(always)]
     pub(crate) fn integer<S: Simd>(&self, simd: S, word: S::V) -> S::V {
         let moved = simd.shift_left(word, self.left);
@@ -167,15 +167,15 @@ impl Gather {
     /// Plans columns of records of `record_len` bytes for the instruction set of a kernel.
     ///
     /// # Panics
-    /// If a column does not lie within the record: the caller has resolved it in the schema of the records.
+    /// If a column does not lie within the record: the caller takes it from the schema of the records.
     pub(crate) fn new(level: Level, record_len: usize, inputs: usize, columns: &[Column]) -> Self {
         let windows = windows(record_len, columns, |column| (column.at, column.number.size()));
         let windows = windows.into_iter().map(|(at, columns)| Window::new(at, &columns)).collect();
         Self { level, windows, record_len, inputs }
     }
 
-    /// Writes the columns of up to 32 events into `lanes`, event `e` from the record that `records[e]` begins with. A slice may be longer than
-    /// its record; what follows has no influence. Lanes beyond the last event get anything.
+    /// Writes the columns of up to 32 events into `lanes`, event `e` from the record at the start of `records[e]`. A slice may be longer than
+    /// its record; the rest has no effect. Lanes beyond the last event get arbitrary values.
     ///
     /// # Panics
     /// If there are more than 32 events, a slice is shorter than a record, or `lanes` are those of another kernel.
@@ -185,8 +185,8 @@ impl Gather {
         self.level.run(Fill { gather: self, records: Scattered(records), events: records.len(), lanes });
     }
 
-    /// The same for records that follow each other. `bytes` may go on behind the last one, which is faster: records that were not used yet are
-    /// asked for while a kernel computes.
+    /// The same for contiguous records. `bytes` may go on after the last one, which is faster: the records that follow are
+    /// prefetched while a kernel computes.
     ///
     /// # Panics
     /// As [`Gather::fill`].
@@ -204,7 +204,7 @@ impl Gather {
     }
 }
 
-/// Cuts the columns that are wanted into windows of the record; `place` is a column's offset and size. The columns of each are in order.
+/// Distributes the columns over windows of the record; `place` gives a column's offset and size. The columns of a window are in order of offset.
 ///
 /// # Panics
 /// If a column does not lie within the record.
@@ -213,7 +213,7 @@ pub(crate) fn windows<C: Copy>(
     columns: &[C],
     place: impl Fn(&C) -> (usize, usize),
 ) -> Vec<(usize, Vec<C>)> {
-    // Within one word of the window that begins at `at`.
+    // Does the column lie within one word of the window that begins at `at`?
     let fits = |column: &C, at: usize| {
         let (from, size) = place(column);
         from >= at && from - at + size <= WINDOW && (from - at) % 4 + size <= 4
@@ -224,7 +224,7 @@ pub(crate) fn windows<C: Copy>(
     while let Some((first, size)) = rest.first().map(&place) {
         assert!(first + size <= record_len, "a number of {size} bytes at {first} in {record_len} bytes");
         let (mine, others): (Vec<C>, Vec<C>) = rest.iter().partition(|column| fits(column, first));
-        // As far back as the columns allow: a window that ends with its record needs no bytes behind it.
+        // The window begins early if its columns allow: one that ends with the record needs no bytes after it.
         let back = record_len.saturating_sub(WINDOW);
         let at = if back < first && mine.iter().all(|column| fits(column, back)) { back } else { first };
         windows.push((at, mine));
@@ -233,7 +233,7 @@ pub(crate) fn windows<C: Copy>(
     windows
 }
 
-/// Asks for the records of the next tile, while a kernel computes on this one.
+/// Prefetches the records of the next tile while a kernel computes on this one.
 pub(crate) fn ask_ahead(bytes: &[u8], events: usize, record_len: usize) {
     if record_len <= AHEAD_RECORD_MAX {
         let next = &bytes[events * record_len..];
@@ -259,7 +259,7 @@ impl Window {
         window
     }
 
-    /// Writes its columns from its words.
+    /// Writes the columns of the window from its words.
     #[inline(always)]
     fn write<S: Simd>(&self, simd: S, words: &[S::V; WORDS], lanes: &mut [Lanes], register: usize) {
         for pair in &self.free {
@@ -274,7 +274,7 @@ impl Window {
     }
 }
 
-/// Two columns of the window at `at` as a pair, if they are one.
+/// Two columns of the window at `at` as a pair, if they form one.
 fn pair(at: usize, first: &Column, second: &Column) -> Option<Pair> {
     let (
         Map::Affine { mul, add, clip: [low, high] },
@@ -312,7 +312,7 @@ impl Pick {
         if !CLIPPED {
             return x;
         }
-        // Operands in this order: of a bound and a NaN, both keep the NaN (I2).
+        // The operands have this order because both operations then keep a NaN (I2).
         simd.min(simd.splat(self.high), simd.max(simd.splat(self.low), x))
     }
 }
@@ -337,16 +337,16 @@ impl Other {
     }
 }
 
-/// Where the records of a tile are.
+/// Access to the records of a tile.
 pub(crate) trait Records: Copy {
-    /// Words of the windows at `at` in the records from event `first` on, up to event `events`; of the lanes beyond, anything.
+    /// Words of the windows at `at` in the records from event `first` on, up to event `events`; lanes beyond have arbitrary values.
     fn words<S: Simd>(self, simd: S, at: usize, first: usize, events: usize) -> [S::V; WORDS];
 
-    /// Asks for the records from event `first` on, up to event `events`, before they are needed.
+    /// Prefetches the records from event `first` on, up to event `events`.
     fn ask(self, first: usize, events: usize);
 }
 
-/// Windows that are copied together first.
+/// The words of windows that are first copied side by side.
 #[inline(always)]
 fn copied<'a, S: Simd>(simd: S, windows: impl Iterator<Item = &'a [u8]>) -> [S::V; WORDS] {
     let mut copy = [[0; WINDOW]; EVENTS];
@@ -359,7 +359,7 @@ fn copied<'a, S: Simd>(simd: S, windows: impl Iterator<Item = &'a [u8]>) -> [S::
     simd.turn_words(copy.as_flattened(), WINDOW)
 }
 
-/// Anywhere.
+/// Records anywhere in memory.
 #[derive(Clone, Copy)]
 pub(crate) struct Scattered<'a>(pub &'a [&'a [u8]]);
 
@@ -369,12 +369,12 @@ impl Records for Scattered<'_> {
         copied(simd, self.0[first..events].iter().map(|record| &record[at..]).take(S::LANES))
     }
 
-    /// They may be anywhere.
+    /// Scattered records are not prefetched.
     #[inline(always)]
     fn ask(self, _: usize, _: usize) {}
 }
 
-/// One after the other.
+/// Contiguous records.
 #[derive(Clone, Copy)]
 pub(crate) struct Run<'a> {
     pub bytes: &'a [u8],

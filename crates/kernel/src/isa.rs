@@ -1,4 +1,4 @@
-//! Instruction sets: what the CPU has, and the one door from a choice to code that was compiled for it.
+//! Instruction sets: detection, and the single entry point to code that was compiled for one.
 
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512, Vnni};
@@ -7,11 +7,11 @@ use crate::simd::{IntSimd, Portable, Simd};
 /// An instruction set that kernels are compiled for. All give the same bits; they differ in speed only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Isa {
-    /// AVX-512F: 16 events per register. Integer kernels also need BW and VNNI, and do without AVX-512 where these are missing.
+    /// AVX-512F: 16 events per register. Integer kernels also need BW and VNNI, and use AVX2 where these are missing.
     Avx512,
     /// AVX2 and FMA: 8 events per register.
     Avx2,
-    /// Nothing beyond what the target promises. On x86-64 each fused multiply-add is a call, and a chain takes about a hundred
+    /// Nothing beyond what the target guarantees. On x86-64 each fused multiply-add is a call, and a chain takes about a hundred
     /// times as long as with AVX2; in integers it takes 25 times as long, and forests take twice as long.
     Portable,
 }
@@ -20,17 +20,17 @@ impl Isa {
     /// Every instruction set, the fastest first.
     pub const ALL: [Self; 3] = [Self::Avx512, Self::Avx2, Self::Portable];
 
-    /// Does this CPU have it?
+    /// Does this CPU have the instruction set?
     pub fn is_available(self) -> bool {
         Level::new(self).is_some()
     }
 
-    /// The fastest that this CPU has.
+    /// The fastest instruction set of this CPU.
     pub fn best() -> Self {
         Self::ALL.into_iter().find(|isa| isa.is_available()).unwrap_or(Self::Portable)
     }
 
-    /// Its name in settings and reports.
+    /// The name in settings and reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Avx512 => "avx512",
@@ -40,10 +40,10 @@ impl Isa {
     }
 }
 
-/// An instruction set that this CPU was seen to have: it holds the proof.
+/// An instruction set that this CPU has; the value is the proof.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Level {
-    /// And what it has beside it.
+    /// AVX-512F, and its integer extensions if the CPU has them.
     #[cfg(target_arch = "x86_64")]
     Avx512 {
         floats: Avx512,
@@ -56,25 +56,25 @@ pub(crate) enum Level {
 
 /// Work that is compiled once for each instruction set.
 pub(crate) trait Work {
-    /// Does it. Implementations are `#[inline(always)]`, and so is what they call: only what is inlined into [`Level::run`] is compiled for the
+    /// Does the work. Implementations and everything they call are `#[inline(always)]`: only code inlined into [`Level::run`] is compiled for the
     /// instruction set.
     fn run<S: Simd>(self, simd: S);
 }
 
 /// [`Work`] on integers.
 pub(crate) trait IntWork {
-    /// As [`Work::run`], inlined into [`Level::run_int`].
+    /// Like [`Work::run`], but inlined into [`Level::run_int`].
     fn run<S: IntSimd>(self, simd: S);
 }
 
 /// Plain loops for the compiler to vectorise, compiled once for each instruction set.
 pub trait Loops {
-    /// Runs them. Implementations are `#[inline(always)]`, and so is what they call: only what is inlined into [`Vectors::run`] is compiled for
-    /// the instruction set. The results must not depend on it, and do not: Rust neither reorders nor fuses operations on floats.
+    /// Runs the loops. Implementations and everything they call are `#[inline(always)]`: only code inlined into [`Vectors::run`] is compiled for
+    /// the instruction set. The results do not depend on it: Rust neither reorders nor fuses operations on floats.
     fn run(self);
 }
 
-/// The instruction set for [`Loops`]: the best one of this CPU.
+/// Runs [`Loops`] with the best instruction set of this CPU.
 #[derive(Clone, Copy, Debug)]
 pub struct Vectors(Level);
 
@@ -84,14 +84,14 @@ impl Vectors {
         Self(Level::new(Isa::best()).expect("the best is available"))
     }
 
-    /// Runs `loops` with it.
+    /// Runs `loops` with this instruction set.
     #[inline]
     pub fn run(self, loops: impl Loops) {
         self.0.run_int(Plain(loops));
     }
 }
 
-/// Loops as work that needs nothing of its instruction set.
+/// Loops as work that uses no operation of the instruction set directly.
 struct Plain<L>(L);
 
 impl<L: Loops> IntWork for Plain<L> {
@@ -101,7 +101,7 @@ impl<L: Loops> IntWork for Plain<L> {
     }
 }
 
-/// What suits an instruction set.
+/// Parameters that suit an instruction set.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tuning {
     /// [`Simd::NEURONS`].
@@ -130,19 +130,19 @@ impl Level {
         }
     }
 
-    /// Every level that this CPU has, also those that another is better than.
+    /// Every level that this CPU has, including inferior ones.
     #[cfg(test)]
     pub fn all() -> Vec<Self> {
         let levels = Isa::ALL.into_iter().filter_map(Self::new);
         #[cfg(target_arch = "x86_64")]
         let levels = levels.chain(Avx512::detect().map(|floats| {
-            // As on a CPU that has nothing beside it.
+            // As on a CPU without the integer extensions.
             Self::Avx512 { floats, integers: None }
         }));
         levels.collect()
     }
 
-    /// Which one it is.
+    /// The instruction set.
     pub fn isa(self) -> Isa {
         match self {
             #[cfg(target_arch = "x86_64")]
@@ -153,7 +153,7 @@ impl Level {
         }
     }
 
-    /// What suits it when models are compiled.
+    /// The parameters for compiling models.
     pub fn tuning(self) -> Tuning {
         match self {
             #[cfg(target_arch = "x86_64")]
@@ -164,7 +164,7 @@ impl Level {
         }
     }
 
-    /// The level for integer kernels: this one, or AVX2 where AVX-512 has too little.
+    /// The level for integer kernels: this one, or AVX2 where AVX-512 lacks the integer extensions.
     pub fn for_integers(self) -> Self {
         match self {
             #[cfg(target_arch = "x86_64")]
@@ -191,7 +191,7 @@ impl Level {
         }
     }
 
-    /// Runs `work` with the integers of this instruction set, those of AVX2 where AVX-512 has too little.
+    /// Runs integer `work` with this instruction set, or with AVX2 where AVX-512 lacks the integer extensions.
     #[inline]
     #[cfg_attr(
         target_arch = "x86_64",

@@ -1,20 +1,20 @@
-//! The layout that kernels work on: one number of 32 events side by side.
+//! The layout that kernels work on: the same number of 32 events side by side.
 //!
 //! ```text
-//!   rows, as callers have them          lanes, as kernels want them
+//!   rows, for callers                   lanes, for kernels
 //!   event 0: a b c ...                  a: event 0, 1, 2, ... 31     one cache line or two per number
 //!   event 1: a b c ...      <------>    b: event 0, 1, 2, ... 31
 //!   ...                                 ...
 //! ```
 //!
-//! A lane never sees its neighbours. Lanes beyond the last event hold anything, and nobody reads what becomes of them.
+//! Lanes do not influence each other. Lanes beyond the last event hold arbitrary values, and their results are never read.
 
 use crate::simd::Simd;
 
 /// Events per tile.
 pub const EVENTS: usize = 32;
 
-/// Registers of events that are worked on at once. A tile has an even number of registers on every instruction set, so the second one may hold
+/// Registers of events that are processed at once. A tile has an even number of registers on every instruction set, so the second one may hold
 /// lanes beyond the events.
 pub(crate) const REGISTERS: usize = 2;
 
@@ -28,12 +28,12 @@ impl Lanes {
     pub const ZERO: Self = Self([0.0; EVENTS]);
 }
 
-/// What one thread needs to run a kernel: room for the inputs of a tile, for what lies between, and for its scores.
+/// The memory that one thread needs to run a kernel: inputs, intermediate numbers and scores of a tile.
 ///
-/// Made by the kernel that it fits. Nothing is allocated after that.
+/// The kernel makes it. Nothing is allocated after that.
 #[derive(Clone, Debug)]
 pub struct Tile {
-    /// The inputs, and behind them what a kernel makes of them.
+    /// The inputs, followed by the rows that a kernel derives from them.
     pub(crate) rows: Box<[Lanes]>,
     inputs: usize,
     pub(crate) between: [Box<[Lanes]>; 2],
@@ -41,7 +41,7 @@ pub struct Tile {
 }
 
 impl Tile {
-    /// Room for `inputs`, `derived` rows that are made of them, and so on.
+    /// Allocates memory for `inputs`, `derived` rows, two intermediate buffers and `scores`.
     pub(crate) fn new(inputs: usize, derived: usize, between: [usize; 2], scores: usize) -> Self {
         let room = |numbers| vec![Lanes::ZERO; numbers].into_boxed_slice();
         Self { rows: room(inputs + derived), inputs, between: between.map(room), scores: room(scores) }
@@ -88,10 +88,10 @@ pub(crate) fn from_rows<S: Simd>(simd: S, rows: &[f32], lanes: &mut [Lanes]) {
     }
 }
 
-/// Turns lanes into as many rows as `rows` has room for.
+/// Turns lanes into rows, as many as `rows` can hold.
 #[inline(always)]
 pub(crate) fn to_rows(lanes: &[Lanes], rows: &mut [f32]) {
-    // A width that the compiler knows makes this a few shuffles.
+    // With a width known at compile time this becomes a few shuffles.
     match lanes.len() {
         1 => to_rows_of::<1>(lanes, rows),
         2 => to_rows_of::<2>(lanes, rows),

@@ -1,16 +1,16 @@
-//! Fused CPU kernels: chains of dense layers ([`Chain`], and [`IntChain`] in integers), perhaps with convolutions and poolings in front
-//! ([`ImageLayer`]), and boosted trees or random forests ([`Forest`]), on many events at once; and cuts on the integers of their records
+//! Fused CPU kernels: chains of dense layers ([`Chain`], and [`IntChain`] in integers), optionally preceded by convolutions and poolings
+//! ([`ImageLayer`]), and boosted trees or random forests ([`Forest`]), on many events at once; and cuts on the integers of event records
 //! ([`Sieve`]).
 //!
-//! Promise: a score is a function of its event and the model alone. It is the same, bit for bit, for any number of events, any neighbours, any
-//! place among them, and on every CPU: each lane of a register is another event, and each event goes through the same operations, fused
+//! Promise: a score is a function of its event and the model alone. It is the same, bit for bit, for any number of events, any neighbours and any
+//! place among them, and on every CPU: each lane of a register is a different event, and each event goes through the same operations, fused
 //! multiply-adds included, in the same order. Running a kernel allocates nothing, takes no lock and makes no system call.
 //!
 //! Limits of the promise: the floating-point environment must be the one that Rust assumes (round to nearest, nothing flushed to zero); the
-//! bits of a score are not those of another library, which adds in another order.
+//! bits of a score differ from those of other libraries, which add in another order.
 //!
 //! ```text
-//!   Chain::new, Forest::new              once: checked, packed for the instruction set that this CPU has
+//!   Chain::new, Forest::new              once: checks, and packs for the instruction set of this CPU
 //!          |
 //!        run(rows)                       any number of events, as rows
 //!          |          32 events: a tile
@@ -24,22 +24,22 @@
 //!   records --Sieve--> a bit per event and cut, sums of integers
 //! ```
 //!
-//! Words. *Lane*: the place of an event in a register. *Lanes* ([`Lanes`]): one number of the 32 events of a tile. *Tile* ([`Tile`]): what one
-//! thread needs to run a kernel on 32 events; for the dense networks of this field it stays in the first-level cache, for images in the second.
+//! Terms. *Lane*: the place of an event in a register. *Lanes* ([`Lanes`]): the same number of the 32 events of a tile. *Tile* ([`Tile`]): the memory
+//! that one thread needs to run a kernel on 32 events; for the dense networks of this field it stays in the L1 cache, for images in L2.
 //!
-//! * I1: every instruction set gives the same bits; [`Isa`] chooses speed and nothing else.
-//! * I2: a NaN among the inputs of a chain makes all its scores NaN, and every NaN that a kernel gives is [`f32::NAN`]. On images that holds for
-//!   inputs that are read: strides may leave some out. An infinity is arithmetic as usual: `relu(-inf)` is 0. To a forest a NaN is a missing
-//!   value, for which each branch has an answer. Integers have neither.
-//! * I3: kernels do not change after construction and can be shared by threads; a tile belongs to one.
+//! * I1: every instruction set gives the same bits; [`Isa`] affects only speed.
+//! * I2: a NaN among the inputs of a chain makes all its scores NaN, and every NaN that a kernel gives is [`f32::NAN`]. On images this holds for
+//!   inputs that are read: strides may skip some. Infinities follow the usual arithmetic: `relu(-inf)` is 0. To a forest a NaN is a missing
+//!   value, which each branch handles explicitly. Integers have neither.
+//! * I3: kernels are immutable and can be shared by threads; a tile belongs to one thread.
 //!
-//! Cost (AMD EPYC, Zen 5, 2026-11-25; `examples/speed.rs` prints it for this machine). A chain takes its multiply-adds at 87 to 98 % of what the
+//! Cost (AMD EPYC, Zen 5, 2026-11-25; `examples/speed.rs` prints it for this machine). A chain does its multiply-adds at 87 to 98 % of what the
 //! core can do ([`multiply_adds`] measures that), and in integers it is 1.6 to 2 times as fast; turning rows into lanes costs 0.06 ns per number
-//! on top, which callers that write lanes save. A network with two convolutions reached 80 % in lanes (AVX2, 2026-11-27). A forest of 100 trees
-//! of 64 leaves takes 150 ns. An event that is alone takes as long as 16.
+//! on top, which callers that write lanes avoid. A network with two convolutions reached 80 % in lanes (AVX2, 2026-11-27). A forest of 100 trees
+//! of 64 leaves takes 150 ns. A single event takes as long as 16.
 //!
-//! `unsafe` stands in `simd/` (intrinsics, loads and stores of arrays) and in `isa.rs` (the call into code that was compiled for an instruction
-//! set), and nowhere else.
+//! `unsafe` is confined to `simd/` (intrinsics, loads and stores of arrays) and `isa.rs` (the call into code compiled for an instruction
+//! set).
 
 mod chain;
 mod dense;

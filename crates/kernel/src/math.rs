@@ -6,24 +6,24 @@
 //! | [`sigmoid`] | 2.5 ulp | results of at least `f32::MIN_POSITIVE`; else below 1.2e-38 |
 //! | [`tanh`] | 2.5 ulp | everywhere |
 //!
-//! An ulp is the distance of the floats around the exact result. The bounds were checked for all 2^32 floats (worst: 1.081, 2.481, 2.457), and are
-//! tested over a dense sweep of them.
+//! An ulp is the distance between the floats around the exact result. The bounds were checked for all 2^32 floats (worst: 1.081, 2.481, 2.457), and
+//! are tested on a dense sweep of them.
 //!
 //! * I1: NaN gives NaN; infinities give the limits.
 
 use crate::simd::Simd;
 
-/// Adding it rounds a float below 2^22 to an integer, which then stands in the low bits of the sum.
+/// Adding this rounds a float below 2^22 to an integer, which is then in the low bits of the sum.
 const ROUND: f32 = 12_582_912.0;
 /// ln 2 in two parts.
 const LN_2: [f32; 2] = [std::f32::consts::LN_2, -1.904_654_2e-9];
-/// `(e^r - 1 - r) / r^2` for `|r| <= ln 2 / 2`, interpolated at Chebyshev's nodes; it makes an error of 1.1e-8 in `e^r`.
+/// `(e^r - 1 - r) / r^2` for `|r| <= ln 2 / 2`, interpolated at Chebyshev nodes; its error in `e^r` is 1.1e-8.
 const POLYNOMIAL: [f32; 5] = [0.5, 0.166_665_76, 0.041_666_552, 0.008_363_247, 0.001_392_626_8];
 
-/// From here on `exp` is infinite, and zero below its negative with some room for what lies beneath the normal numbers.
+/// From here up `exp` is infinite; from `EXP_MIN` down it is zero. The range between includes subnormal results.
 const EXP_MAX: f32 = 89.0;
 const EXP_MIN: f32 = -104.0;
-/// From here on `tanh(x / 2)` is 1.
+/// At this and above, `tanh(x / 2)` is 1.
 const TANH_MAX: f32 = 20.0;
 
 /// `x = k ln 2 + r`: `k` as an integer and `e^r - 1`.
@@ -53,7 +53,7 @@ fn power_of_two<S: Simd>(simd: S, k: S::V) -> S::V {
 pub(crate) fn exp<S: Simd>(simd: S, x: S::V) -> S::V {
     let x = simd.min(simd.splat(EXP_MAX), simd.max(simd.splat(EXP_MIN), x));
     let (k, rest) = reduced(simd, x);
-    // In two steps, as 2^128 and what lies beneath the normal numbers have no exponent of their own.
+    // In two steps, as 2^128 and subnormal numbers have no exponent of their own.
     let half = simd.shift_right(k, 1);
     let first = power_of_two(simd, half);
     let second = power_of_two(simd, simd.sub_int(k, half));
@@ -68,7 +68,7 @@ pub(crate) fn sigmoid<S: Simd>(simd: S, x: S::V) -> S::V {
     simd.div(one, simd.add(one, e))
 }
 
-/// `tanh x`, from `e^2|x| - 1`, which is exact to the last bits also where `x` is small.
+/// `tanh x`, from `e^2|x| - 1`, which is accurate to the last bits even for small `x`.
 #[inline(always)]
 pub(crate) fn tanh<S: Simd>(simd: S, x: S::V) -> S::V {
     let sign = simd.and(x, simd.splat(-0.0));

@@ -1,11 +1,11 @@
-//! Passes over all numbers of a tile, for what cannot be done while a layer is still in registers: it needs many operations, or all outputs.
+//! Passes over all numbers of a tile, for operations that cannot be done while a layer is in registers: they take many steps or need all outputs.
 
 use crate::dense::Activation;
 use crate::lanes::Lanes;
 use crate::math;
 use crate::simd::Simd;
 
-/// What an activation does while numbers are in registers; nothing, if it takes many operations or all outputs.
+/// Applies an activation to numbers in registers; does nothing if it takes many operations or needs all outputs.
 #[inline(always)]
 pub(crate) fn activate_registers<S: Simd>(simd: S, activation: Activation, numbers: &mut [S::V]) {
     match activation {
@@ -25,7 +25,7 @@ pub(crate) fn activate_registers<S: Simd>(simd: S, activation: Activation, numbe
     }
 }
 
-/// What an activation does once a whole layer is there; nothing, if it is done while the sums are in registers.
+/// Applies an activation to a whole layer in memory; does nothing if it was applied in registers.
 #[inline(always)]
 pub(crate) fn activate<S: Simd>(simd: S, activation: Activation, y: &mut [Lanes], events: usize) {
     match activation {
@@ -36,10 +36,10 @@ pub(crate) fn activate<S: Simd>(simd: S, activation: Activation, y: &mut [Lanes]
     }
 }
 
-/// The larger of two numbers; no number if either is none.
+/// The larger of two numbers; NaN if either is NaN.
 #[inline(always)]
 pub(crate) fn larger<S: Simd>(simd: S, a: S::V, b: S::V) -> S::V {
-    // Of a number and a NaN, each maximum gives its second operand; two that agree stay as they are.
+    // If one operand is NaN, each maximum gives its second operand, so the union of the bits is NaN; two equal results stay unchanged.
     simd.or(simd.max(a, b), simd.max(b, a))
 }
 
@@ -65,7 +65,7 @@ pub(crate) fn sigmoid<S: Simd>(simd: S, y: &mut [Lanes], events: usize) {
     }
 }
 
-/// Softmax over all of `y`, in place. The largest becomes 1 before the division, so that nothing overflows.
+/// Softmax over all of `y`, in place. The largest exponential is 1 before the division, so nothing overflows.
 #[inline(always)]
 pub(crate) fn softmax<S: Simd>(simd: S, y: &mut [Lanes], events: usize) {
     for register in 0..events.div_ceil(S::LANES) {
@@ -86,7 +86,7 @@ pub(crate) fn softmax<S: Simd>(simd: S, y: &mut [Lanes], events: usize) {
     }
 }
 
-/// Partial sums of the squared error: one alone would make each addition wait for the one before.
+/// Partial sums of the squared error: with a single one, each addition would wait for the one before.
 const PARTIAL: usize = 4;
 
 /// Mean of `(y - x)^2` over all numbers of an event: squares in ascending order into four sums in turn, which are then added in pairs.
@@ -105,7 +105,7 @@ pub(crate) fn mean_squared_error<S: Simd>(simd: S, x: &[Lanes], y: &[Lanes], out
     }
 }
 
-/// Makes every NaN the same NaN, so that scores can be compared bit by bit.
+/// Replaces every NaN by the same NaN, so that scores can be compared bit by bit.
 #[inline(always)]
 pub(crate) fn one_nan<S: Simd>(simd: S, scores: &mut [Lanes], events: usize) {
     for lanes in scores {

@@ -1,29 +1,29 @@
-//! What the multiply-add units of a core can do at most: the yardstick for the kernels.
+//! Measures the peak rate of the multiply-add units of a core: the yardstick for the kernels.
 
 use std::hint::black_box;
 
 use crate::isa::{IntWork, Isa, Level, Work};
 use crate::simd::{IntSimd, Simd};
 
-/// Sums that do not wait for each other: at least latency times units of any CPU so far, and fewer than registers.
+/// Independent sums: at least latency times units of any CPU so far, and fewer than registers.
 const SUMS: usize = 12;
 
-/// Does `rounds` rounds of multiply-adds on registers alone, and says how many numbers were multiplied and added; none if this CPU lacks `isa`.
-/// The caller takes the time.
+/// Does `rounds` rounds of multiply-adds in registers and returns how many numbers were multiplied and added; `None` if this CPU lacks `isa`.
+/// The caller measures the time.
 pub fn multiply_adds(isa: Isa, rounds: usize) -> Option<usize> {
     let mut done = 0;
     Level::new(isa)?.run(Probe { rounds, done: &mut done });
     Some(done)
 }
 
-/// As [`multiply_adds`], with integers of 16 bits whose sums have 32.
+/// Like [`multiply_adds`], with 16-bit integers and 32-bit accumulators.
 pub fn multiply_adds_i16(isa: Isa, rounds: usize) -> Option<usize> {
     let mut done = 0;
     Level::new(isa)?.run_int(Probe { rounds, done: &mut done });
     Some(done)
 }
 
-/// As [`multiply_adds`], with integers of 8 bits whose sums have 32.
+/// Like [`multiply_adds`], with 8-bit integers and 32-bit accumulators.
 pub fn multiply_adds_i8(isa: Isa, rounds: usize) -> Option<usize> {
     let mut done = 0;
     Level::new(isa)?.run_int(ProbeOfQuads(Probe { rounds, done: &mut done }));
@@ -75,7 +75,7 @@ impl Probe<'_> {
         let mut sums = [start; SUMS];
         for _ in 0..self.rounds {
             for sum in &mut sums {
-                // Nothing that could be taken out of the loop.
+                // The operands depend on the sum, so nothing can be hoisted out of the loop.
                 *sum = if QUADS {
                     simd.multiply_add_quads(factor, *sum, *sum)
                 } else {

@@ -1,18 +1,18 @@
-//! Cuts on the integers of records: straight from the records to one bit per event and cut, and to sums of integers where numbers are wanted.
+//! Cuts on the integers of records: from the records straight to one bit per event and cut, and to sums of integers where numbers are needed.
 //!
 //! ```text
 //!   records of 64 events --windows, turned--> words of 64 events
-//!                                               | the first or second halves of a word, packed: one number of 16 bits of 64 events
+//!                                               | the first or second halves of a word, packed: one 16-bit number of 64 events
 //!                                               v
 //!                                             number - low <= high - low ?      64 bits, bit e is event e
 //! ```
 //!
-//! * I1: the bits are those of the comparison, on every instruction set. One comparison tests both bounds: `number - low`, without a sign, wraps
-//!   to something large for a number below `low`.
-//! * I2: no byte outside the slices that the caller gave is read.
-//! * I3: bits and sums of events that do not exist are anything.
+//! * I1: the bits are those of the comparison, on every instruction set. One comparison tests both bounds: `number - low`, as an unsigned integer,
+//!   wraps to a large value for a number below `low`.
+//! * I2: no byte outside the caller's slices is read.
+//! * I3: bits and sums of events that do not exist are arbitrary.
 //!
-//! Cost: see the menu's decide loop, of which this is half. A record is read once, and the next ones are asked for ahead.
+//! Cost: half of the menu's decide loop; see there. A record is read once, and the next ones are prefetched.
 
 use std::ops::Range;
 
@@ -25,13 +25,13 @@ use crate::simd::IntSimd;
 /// An integer of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Integer {
-    /// Bytes from the start of the record.
+    /// Byte offset in the record.
     pub at: usize,
     /// Its type; not [`Number::F32`].
     pub number: Number,
 }
 
-/// An integer from `low` to `high`, both included and both of its type.
+/// A cut that passes integers from `low` to `high`, both included and both in the range of the type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the sentence above")]
 pub struct Cut {
@@ -40,7 +40,7 @@ pub struct Cut {
     pub high: i32,
 }
 
-/// Cuts on the integers of records of one layout, and sums of them. It does not change, and threads can share it.
+/// Cuts on the integers of records of one layout, and sums of them. Immutable and shared by threads.
 #[derive(Clone, Debug)]
 pub struct Sieve {
     level: Level,
@@ -59,18 +59,18 @@ pub struct Sifted<'a> {
     pub bits: &'a mut [u64],
     /// One column per sum.
     pub sums: &'a mut [[i32; Sieve::EVENTS]],
-    /// Groups of a column.
+    /// Groups per column.
     pub groups: usize,
-    /// The group to begin with.
+    /// The first group to write.
     pub first: usize,
 }
 
-/// One word of each event of a group.
+/// The same word of each event of a group.
 type Words = [Pairs; GROUP];
-/// Tiles of a group.
+/// Tiles per group.
 const GROUP: usize = Sieve::EVENTS / EVENTS;
 
-/// 32 bytes of a record and what is asked of them.
+/// 32 bytes of a record, and the tests and terms that read them.
 #[derive(Clone, Debug, Default)]
 struct Window {
     at: usize,
@@ -84,11 +84,11 @@ struct Window {
 struct Term {
     place: Place,
     sum: usize,
-    /// Is something there already?
+    /// Was a term of the sum written already?
     joins: bool,
 }
 
-/// Tests of a number of 16 bits that is one half of a word.
+/// The tests of a 16-bit number that is one half of a word.
 #[derive(Clone, Debug)]
 struct Short {
     word: usize,
@@ -96,30 +96,30 @@ struct Short {
     tests: Range<usize>,
 }
 
-/// Tests of any other number.
+/// The tests of any other number.
 #[derive(Clone, Debug)]
 struct Other {
     place: Place,
     tests: Range<usize>,
 }
 
-/// A cut as [the module](self) says: whether `number - low <= span`.
+/// A cut as one comparison ([module](self), I1): `number - low <= span`.
 #[derive(Clone, Copy, Debug)]
 struct Test {
     low: i32,
     span: u32,
-    /// Which of the cuts it is.
+    /// Index of the cut.
     cut: usize,
 }
 
 impl Sieve {
-    /// Events of a group: what is tested together.
+    /// Events per group, which are tested together.
     pub const EVENTS: usize = 64;
 
-    /// Plans for records of `record_len` bytes. Of each sum the terms are given.
+    /// Plans cuts and sums for records of `record_len` bytes; each sum is given by its terms.
     ///
     /// # Panics
-    /// If an integer does not lie within the record or is none, or bounds are not in order or not of its type: the caller has resolved them in
+    /// If an integer does not lie within the record or is an `f32`, or bounds are not in order or beyond its type: the caller takes them from
     /// the schema of the records.
     pub fn new(record_len: usize, cuts: &[Cut], sums: &[Vec<Integer>]) -> Self {
         Self::with_isa(record_len, cuts, sums, Isa::best())
@@ -152,8 +152,8 @@ impl Sieve {
         Self { level, windows, tests: plan.tests, record_len, cuts: cuts.len(), sums: sums.len() }
     }
 
-    /// Tests up to 64 events, event `e` by the record that `records[e]` begins with. A slice may be longer than its record; what follows has no
-    /// influence.
+    /// Tests up to 64 events, event `e` by the record at the start of `records[e]`. A slice may be longer than its record; the rest has no
+    /// effect.
     ///
     /// # Panics
     /// If there are more than 64 events, a slice is shorter than a record, or there is no room for the results.
@@ -163,7 +163,7 @@ impl Sieve {
         self.run(Scattered(records), records.len(), into);
     }
 
-    /// The same for any number of events whose records follow each other. `bytes` may go on behind the last one, which is faster.
+    /// The same for any number of events with contiguous records. `bytes` may go on after the last one, which is faster.
     ///
     /// # Panics
     /// As [`Sieve::sift`].
@@ -180,15 +180,15 @@ impl Sieve {
     }
 }
 
-/// A sieve in the making.
+/// The state of planning a sieve.
 struct Plan {
     tests: Vec<Test>,
-    /// Sums that have a term.
+    /// Which sums have a term already.
     begun: Vec<bool>,
 }
 
 impl Plan {
-    /// Adds what is asked of one integer to its window.
+    /// Adds the tests and terms of one integer to its window.
     fn add<'a>(
         &mut self,
         window: &mut Window,

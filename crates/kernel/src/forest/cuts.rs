@@ -1,15 +1,15 @@
-//! Small trees: every branch is looked at for all events at once, and none is followed.
+//! Small trees: every branch is evaluated for all events at once, and none is followed.
 //!
 //! ```text
 //!            x <= 3 ?                 bit      0  1  2      leaves from left to right
 //!           /        \                start    1  1  1
-//!       y <= 1 ?    leaf 2            x > 3:   0  0  .      what lies on yes cannot be the end
+//!       y <= 1 ?    leaf 2            x > 3:   0  0  .      the leaves on the yes side are excluded
 //!      /       \                      y > 1:   0  .  .
-//!   leaf 0   leaf 1                   the end is the lowest bit that is left
+//!   leaf 0   leaf 1                   the event's leaf is the lowest bit left
 //! ```
 //!
-//! An event needs no branch of its own, so a register of events shares each comparison, and inputs are read side by side instead of gathered.
-//! A branch that lies on no event's way costs as much as any other: this pays for trees of few leaves.
+//! No event follows a path of its own, so a register of events shares each comparison, and inputs are loaded side by side instead of gathered.
+//! A branch that lies on no event's path costs as much as any other, so this pays off for trees with few leaves.
 //!
 //! The method is that of `QuickScorer` (Lucchese et al., SIGIR 2015), without its early exit, which a register full of events rarely allows.
 
@@ -22,12 +22,12 @@ use crate::simd::Simd;
 
 /// Leaves per word of bits.
 const WORD: usize = 32;
-/// Words of a tree, at most.
+/// Most words of a tree.
 const WORDS_MAX: usize = 4;
-/// Leaves of a tree, at most.
+/// Most leaves of a tree.
 pub(super) const LEAVES_MAX: usize = WORD * WORDS_MAX;
 
-/// A branch: where `row <= threshold` does not hold, only the leaves in `keep` can be the end.
+/// A branch: where `row <= threshold` does not hold, only the leaves in `keep` remain.
 #[derive(Clone, Copy, Debug)]
 struct Cut {
     threshold: f32,
@@ -42,17 +42,18 @@ pub(super) struct Cuts {
     tables: Vec<[f32; WORD]>,
 }
 
-/// One of them.
+/// One tree of [`Cuts`].
 #[derive(Clone, Debug)]
 pub(super) struct CutTree {
     /// The cuts of each word of leaves.
     words: Vec<Range<usize>>,
-    /// The first table: of each word and then of each output of the tree, what the leaves give.
+    /// Index of the first table. There is a table of leaf weights for each word and, within it, each output of the tree.
     tables: usize,
 }
 
 impl Cuts {
-    /// Adds a tree of at most [`LEAVES_MAX`] leaves that gives to `outputs` outputs; `weight(leaf, k)` is what a leaf gives to the `k`-th.
+    /// Adds a tree of at most [`LEAVES_MAX`] leaves that contributes to `outputs` outputs; `weight(leaf, k)` is the contribution of a leaf to the
+    /// `k`-th.
     pub fn add(&mut self, tree: &Flat, outputs: usize, weight: impl Fn(usize, usize) -> f32) -> CutTree {
         let count = tree.leaves.len().div_ceil(WORD);
         assert!(count <= WORDS_MAX, "more leaves than bits");
@@ -80,7 +81,7 @@ impl Cuts {
         CutTree { words, tables }
     }
 
-    /// Adds what `tree` gives to `scores`, for the first `events` lanes and some beyond.
+    /// Adds the contributions of `tree` to `scores`, for the first `events` lanes and some beyond.
     #[inline(always)]
     pub fn run<S: Simd>(
         &self,
@@ -109,7 +110,7 @@ impl Cuts {
         let tables = &self.tables[tree.tables..][..tree.words.len() * weigher.outputs.len()];
         if let &[output] = weigher.outputs {
             let mut given = [simd.splat(0.0); REGISTERS];
-            // The lowest bit of all is in the first word that has any; so the first has the last word.
+            // The lowest bit overall is in the first word with any bit set, so that word is applied last and overrides the others.
             for (cuts, table) in tree.words.iter().zip(tables).rev() {
                 let bits = left(simd, &self.cuts[cuts.clone()], rows, first);
                 for r in 0..REGISTERS {
@@ -136,7 +137,7 @@ impl Cuts {
     }
 }
 
-/// The leaves of a word that are left after all `cuts`, for [`REGISTERS`] registers of events.
+/// The leaves of a word that remain after all `cuts`, for [`REGISTERS`] registers of events.
 #[inline(always)]
 fn left<S: Simd>(simd: S, cuts: &[Cut], rows: &[Lanes], first: usize) -> [S::V; REGISTERS] {
     let mut bits = [simd.splat(f32::from_bits(u32::MAX)); REGISTERS];

@@ -8,24 +8,24 @@ use crate::isa::Isa;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ForestError {
     /// The CPU does not have the instruction set.
-    #[error("this CPU lacks {}; take one that Isa::is_available says it has", .0.name())]
+    #[error("this CPU lacks {}; choose one for which Isa::is_available is true", .0.name())]
     Lacks(Isa),
     /// No inputs or outputs, or too many.
     #[error("a forest takes and gives 1 to {WIDTH_MAX} numbers, not {0}")]
     Width(usize),
-    /// None, or too many.
+    /// No trees, or too many.
     #[error("a forest has 1 to {TREES_MAX} trees, not {0}")]
     Trees(usize),
     /// Too many nodes in all trees together.
     #[error("all trees together have {0} nodes; at most {NODES_MAX} are allowed")]
     Nodes(usize),
-    /// Too many weights, counting each output of a tree at each of its leaves.
+    /// Too many weights, counted as outputs of a tree times its leaves.
     #[error("all leaves together have more than {WEIGHTS_MAX} weights")]
     Weights,
     /// Too many different tests for equality.
     #[error("more than {EQUALS_MAX} different tests with == and !=")]
     Equals,
-    /// Not one base value per output.
+    /// A number of base values other than one per output or none.
     #[error("there are {found} base values for {outputs} outputs; give one for each, or none at all")]
     Bases {
         /// How many there are.
@@ -36,7 +36,7 @@ pub enum ForestError {
     /// A base value that is NaN or infinite.
     #[error("the base value of output {0} is not finite")]
     Base(usize),
-    /// A tree that is wrong.
+    /// An invalid tree.
     #[error("tree {tree}: {fault}")]
     Tree {
         /// Its index.
@@ -50,19 +50,19 @@ pub enum ForestError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TreeFault {
     /// No root.
-    #[error("it has no nodes; a tree that always says the same is one leaf")]
+    #[error("it has no nodes; a tree with a constant score is one leaf")]
     Empty,
     /// A branch on an input that does not exist.
     #[error("node {node} looks at input {input}, but there are {inputs}, counted from 0")]
     Input {
         /// Index of the node.
         node: usize,
-        /// What it asks for.
+        /// The input that it names.
         input: usize,
         /// How many there are.
         inputs: usize,
     },
-    /// A threshold that nothing can be compared with.
+    /// A threshold that is NaN.
     #[error("the threshold of node {node} is not a number")]
     Threshold {
         /// Index of the node.
@@ -78,16 +78,16 @@ pub enum TreeFault {
         /// How many there are.
         nodes: usize,
     },
-    /// Two ways to a node, or a way in a circle.
+    /// Two paths to a node, or a cycle.
     #[error(
-        "two ways lead to node {node}; in a tree each node has one parent, and the root, node 0, has none"
+        "two paths lead to node {node}; in a tree each node has one parent, and the root, node 0, has none"
     )]
     Shared {
         /// Index of the node.
         node: usize,
     },
-    /// A leaf that gives to an output that does not exist, or twice to one.
-    #[error("leaf {node} gives to output {output} twice, or there are only {outputs}, counted from 0")]
+    /// A leaf that contributes to an output that does not exist, or twice to one output.
+    #[error("leaf {node} has output {output} twice, or there are only {outputs}, counted from 0")]
     Output {
         /// Index of the node.
         node: usize,

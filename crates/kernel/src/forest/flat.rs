@@ -1,4 +1,4 @@
-//! A tree in one line: parents before children, what follows on yes before what follows on no.
+//! A tree as a list: parents before children, the yes subtree before the no subtree.
 
 use std::ops::Range;
 
@@ -6,30 +6,30 @@ use super::error::TreeFault;
 use super::rules::RowsBuilder;
 use super::spec::{ForestNode, Tree};
 
-/// A tree whose branches are rules. Node 0 is the root, and what follows on yes stands right behind its branch.
+/// A tree whose branches are rules. Node 0 is the root, and the yes child of a branch follows it directly.
 #[derive(Clone, Debug)]
 pub(super) struct Flat {
     pub nodes: Vec<FlatNode>,
-    /// The nodes of the tree that the leaves were, from left to right.
+    /// The original node index of each leaf, from left to right.
     pub leaves: Vec<usize>,
-    /// Branches on the longest way.
+    /// Branches on the longest path.
     pub depth: usize,
 }
 
 #[derive(Clone, Debug)]
 pub(super) enum FlatNode {
-    /// `row <= threshold`: the next node; else node `no`. `left` are the leaves that can be reached on yes.
+    /// Goes to the next node if `row <= threshold`, else to node `no`. `left` are the leaves of the yes subtree.
     Branch { row: u32, threshold: f32, no: usize, left: Range<usize> },
     /// Number of the leaf, from left to right.
     Leaf(usize),
 }
 
 impl Flat {
-    /// Follows every way from the root of `tree`, which was checked node by node.
+    /// Walks every path from the root of `tree`, whose nodes were checked one by one.
     pub fn new(tree: &Tree, rows: &mut RowsBuilder) -> Result<Self, TreeFault> {
         let mut flat = Self { nodes: Vec::new(), leaves: Vec::new(), depth: 0 };
         let mut seen = vec![false; tree.nodes.len()];
-        // Nodes still to be visited, their depth, and the branch that leads to them on no.
+        // Nodes to be visited, their depth, and the branch of which they are the no child.
         let mut waiting = vec![(0, 0, None)];
         while let Some((node, depth, parent)) = waiting.pop() {
             if std::mem::replace(&mut seen[node], true) {
@@ -58,7 +58,7 @@ impl Flat {
         Ok(flat)
     }
 
-    /// The next node is what follows on no of `parent`, so all leaves on its left are known.
+    /// The next node is the no child of `parent`, so all leaves of the yes subtree are known.
     fn right_begins(&mut self, parent: usize) {
         let (next, leaves) = (self.nodes.len(), self.leaves.len());
         if let FlatNode::Branch { no, left, .. } = &mut self.nodes[parent] {

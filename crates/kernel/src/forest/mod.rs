@@ -1,12 +1,12 @@
-//! Boosted trees and random forests, compiled once, run on tiles of 32 events.
+//! Boosted trees and random forests, compiled once and run on tiles of 32 events.
 //!
 //! ```text
-//!   ForestSpec --checked--> rules --small tree--> cuts: all branches, no way     \
+//!   ForestSpec --checked--> rules --small tree--> cuts: all branches, no path    \
 //!   (ONNX's meaning)        `x <= t`               (a register of events at once) > the leaf of each event --> outputs
-//!                              `------large tree--> walk: one way per event      /
+//!                              `------large tree--> walk: one path per event     /
 //! ```
 //!
-//! * I1: outputs add up in the order of the trees, in `f32`, whatever the form of a tree; so scores are the same bits everywhere.
+//! * I1: outputs add up in the order of the trees, in `f32`, whatever the form of a tree, so scores are bit-identical everywhere.
 //! * I2: an event is in exactly one leaf of each tree.
 
 mod cuts;
@@ -31,16 +31,16 @@ use crate::lanes::{EVENTS, Lanes, REGISTERS, Tile, from_rows, to_rows};
 use crate::passes;
 use crate::simd::Simd;
 
-/// Trees of a forest, at most.
+/// Most trees of a forest.
 pub const TREES_MAX: usize = 1 << 16;
-/// Nodes of all trees together, at most.
+/// Most nodes of all trees together.
 pub const NODES_MAX: usize = 1 << 24;
-/// Weights of all leaves together, at most.
+/// Most weights of all leaves together.
 pub const WEIGHTS_MAX: usize = 1 << 26;
-/// Different tests with `==`, at most.
+/// Most distinct tests with `==`.
 pub const EQUALS_MAX: usize = 1 << 14;
 
-/// A compiled forest. It does not change, and threads can share it; each brings its own [`Tile`].
+/// A compiled forest. Immutable and shared by threads; each brings its own [`Tile`].
 #[derive(Clone, Debug)]
 pub struct Forest {
     level: Level,
@@ -55,7 +55,7 @@ pub struct Forest {
 
 #[derive(Clone, Debug)]
 struct Compiled {
-    /// Outputs that it gives to.
+    /// Outputs that the tree contributes to.
     outputs: Vec<u32>,
     form: Form,
 }
@@ -66,7 +66,7 @@ enum Form {
     Walk(WalkTree),
 }
 
-/// Where what a tree gives goes.
+/// Adds the contributions of a tree to its outputs.
 #[derive(Clone, Copy, Debug)]
 struct Weigher<'a> {
     outputs: &'a [u32],
@@ -74,7 +74,7 @@ struct Weigher<'a> {
 }
 
 impl Weigher<'_> {
-    /// Adds what a tree gives to one output, from register `first` on.
+    /// Adds the contribution of a tree to one output, from register `first` on.
     #[inline(always)]
     fn give<S: Simd>(&self, simd: S, given: [S::V; REGISTERS], score: &mut Lanes, first: usize) {
         for (r, given) in given.into_iter().enumerate() {
@@ -93,12 +93,12 @@ impl Forest {
     /// Compiles `spec` for the fastest instruction set of this CPU.
     ///
     /// # Errors
-    /// If a tree is not one, names an input or output that does not exist, holds a number that cannot be used, or a limit is exceeded.
+    /// If a tree is invalid (see [`TreeFault`]), a number cannot be used, or a limit is exceeded.
     pub fn new(spec: &ForestSpec) -> Result<Self, ForestError> {
         Self::with_isa(spec, Isa::best())
     }
 
-    /// Compiles `spec` for `isa`. The scores are the same, bit for bit.
+    /// Compiles `spec` for `isa`. The scores are bit-identical for every `isa`.
     ///
     /// # Errors
     /// As [`Forest::new`], and if this CPU lacks `isa`.
@@ -139,7 +139,7 @@ impl Forest {
         Ok(Self { level, rows: rows.finish(), inputs, trees, cuts, walks, aggregate, base })
     }
 
-    /// Numbers per event that the forest takes.
+    /// Inputs per event.
     pub fn inputs(&self) -> usize {
         self.inputs
     }
@@ -149,17 +149,17 @@ impl Forest {
         self.base.len()
     }
 
-    /// The instruction set that it was compiled for.
+    /// The instruction set that the forest was compiled for.
     pub fn isa(&self) -> Isa {
         self.level.isa()
     }
 
-    /// Room for one thread to run it.
+    /// The memory that one thread needs to run the forest.
     pub fn tile(&self) -> Tile {
         Tile::new(self.inputs, self.rows.derived(), [0; 2], self.outputs())
     }
 
-    /// Plans how the inputs come from records of `record_len` bytes. Inputs that no column names are left to the caller.
+    /// Plans how to gather the inputs from records of `record_len` bytes. The caller fills in inputs that no column names.
     ///
     /// # Panics
     /// If a column does not lie within the record.
@@ -167,7 +167,7 @@ impl Forest {
         Gather::new(self.level, record_len, self.inputs(), columns)
     }
 
-    /// Scores `rows`, `[event][input]`, into `scores`, `[event][score]`, for any number of events.
+    /// Scores any number of events: `rows` are `[event][input]`, `scores` are `[event][score]`.
     ///
     /// # Panics
     /// If the lengths do not fit, or `tile` was made by another kernel.
@@ -176,7 +176,7 @@ impl Forest {
         self.level.run(RunRows { forest: self, tile, rows, scores });
     }
 
-    /// Scores the first `events` events of `tile`, whose inputs the caller has written. The scores stand in [`Tile::scores`].
+    /// Scores the first `events` events of `tile`, whose inputs the caller has written. The scores are in [`Tile::scores`].
     ///
     /// # Panics
     /// If `tile` was made by another kernel.
@@ -257,7 +257,7 @@ impl Work for RunTile<'_> {
     }
 }
 
-/// What changes nothing: what a leaf gives that gives nothing.
+/// The neutral element: the contribution of a leaf without a weight for an output.
 fn neutral(aggregate: Combine) -> f32 {
     match aggregate {
         Combine::Sum | Combine::Average => 0.0,
@@ -266,7 +266,7 @@ fn neutral(aggregate: Combine) -> f32 {
     }
 }
 
-/// The outputs that the leaves of `tree` give to, in ascending order.
+/// The outputs that the leaves of `tree` contribute to, in ascending order.
 fn touched(tree: &Tree, outputs: usize) -> Vec<u32> {
     let mut touched = vec![false; outputs];
     for node in &tree.nodes {
@@ -277,7 +277,7 @@ fn touched(tree: &Tree, outputs: usize) -> Vec<u32> {
     (0..outputs).filter(|&output| touched[output]).map(|output| output as u32).collect()
 }
 
-/// What each leaf gives to each of `outputs`.
+/// The contribution of each leaf to each of `outputs`.
 fn given(tree: &Tree, flat: &Flat, outputs: &[u32], spec: &ForestSpec) -> Vec<f32> {
     let mut given = vec![neutral(spec.aggregate); flat.leaves.len() * outputs.len()];
     for (leaf, &node) in flat.leaves.iter().enumerate() {

@@ -1,20 +1,20 @@
-//! One rule for every branch: is a row at most a threshold? Never if the row is NaN.
+//! Reduces every branch to one rule: is a row at most a threshold? A NaN never is.
 //!
-//! So the loops over events need neither the kind of comparison nor where missing values go. What makes it possible:
+//! So the loops over events need not know the comparison, nor where missing values go. The reductions:
 //!
 //! * `x < t` is `x <= t'`, where `t'` is the next float below `t`;
-//! * `x >= t` is `-x <= -t`, on a row that holds the input with its sign changed;
-//! * "at most `t`, or missing" is "not above `t`": the rule for above, its children exchanged;
-//! * `x == t` becomes a row of its own, 0 where it holds and 1 where not.
+//! * `x >= t` is `-x <= -t`, on a row that holds the negated input;
+//! * "at most `t`, or missing" is "not above `t`": the rule for above, with its children swapped;
+//! * `x == t` becomes a row of its own, 0 where it holds and 1 where it does not.
 //!
-//! Rows are counted on from the inputs, and are filled once per tile.
+//! These rows are numbered after the inputs and filled once per tile.
 
 use std::collections::HashMap;
 
 use super::spec::{BranchTest, Missing};
 use crate::lanes::Lanes;
 
-/// `row <= threshold`; where `exchanged`, what follows is the other way round.
+/// `row <= threshold`; with `exchanged`, the children are swapped.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Rule {
     pub row: u32,
@@ -22,10 +22,10 @@ pub(super) struct Rule {
     pub exchanged: bool,
 }
 
-/// A row that is made of an input.
+/// A row computed from an input.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Derived {
-    /// The input with its sign changed.
+    /// The negated input.
     Negated { input: usize },
     /// 0 where the input equals `value`, or is missing and `missing` says so; else 1.
     Equal { input: usize, value: f32, missing: Missing },
@@ -39,12 +39,12 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    /// How many rows there are beside the inputs.
+    /// Number of derived rows.
     pub fn derived(&self) -> usize {
         self.derived.len()
     }
 
-    /// Fills the derived rows from the inputs, which stand before them.
+    /// Fills the derived rows from the inputs, which precede them.
     #[inline(always)]
     pub fn fill(&self, rows: &mut [Lanes]) {
         let (inputs, derived) = rows.split_at_mut(self.inputs);
@@ -79,7 +79,7 @@ impl RowsBuilder {
         Self { rows: Rows { inputs, derived: Vec::new() }, negated: HashMap::new(), equal: HashMap::new() }
     }
 
-    /// Different tests for equality so far.
+    /// Number of distinct tests for equality so far.
     pub fn equals(&self) -> usize {
         self.equal.len()
     }
@@ -121,7 +121,7 @@ impl Rows {
     }
 }
 
-/// The threshold `u` for which `x <= u` says the same as `x < threshold`: NaN, which no `x` is below, if there is none.
+/// The threshold `u` for which `x <= u` is equivalent to `x < threshold`; NaN, which no `x` satisfies, if there is none.
 fn below(threshold: f32) -> f32 {
     if threshold == f32::NEG_INFINITY { f32::NAN } else { threshold.next_down() }
 }

@@ -1,26 +1,26 @@
-//! What a forest is made of, as plain data. The meaning is that of `TreeEnsemble` in ONNX.
+//! The description of a forest as plain data, with the semantics of `TreeEnsemble` in ONNX.
 
 use super::error::TreeFault;
 
 /// Boosted trees or a random forest.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ForestSpec {
-    /// Numbers per event that it takes.
+    /// Inputs per event.
     pub inputs: usize,
     /// Scores per event.
     pub outputs: usize,
-    /// In the order in which what they say is added up.
+    /// The trees, in the order in which their contributions are added up.
     pub trees: Vec<Tree>,
-    /// What becomes of the weights that the trees give to an output.
+    /// How the contributions of the trees to an output are combined.
     pub aggregate: Combine,
-    /// Added to each output after that; as many as there are outputs, or none at all for zeros.
+    /// Added to each output after that: one value per output, or an empty list for zeros.
     pub base: Vec<f32>,
 }
 
 /// A decision tree. Its root is node 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tree {
-    /// In any order. Nodes that no way leads to are ignored.
+    /// The nodes, in any order. Unreachable nodes are ignored.
     pub nodes: Vec<ForestNode>,
 }
 
@@ -31,20 +31,20 @@ pub enum ForestNode {
     Branch {
         /// Index of the input.
         input: usize,
-        /// How it is compared.
+        /// The comparison.
         comparison: BranchTest,
-        /// With what; not NaN.
+        /// The right side of the comparison; not NaN.
         threshold: f32,
-        /// Where an input goes that is NaN, which is how a missing value is written.
+        /// Where a NaN input goes, which stands for a missing value.
         missing: Missing,
-        /// Index of a node of this tree.
+        /// Index of the node that follows if the comparison holds.
         yes: usize,
-        /// Index of a node of this tree.
+        /// Index of the node that follows otherwise.
         no: usize,
     },
-    /// The end: outputs with the weights that they get.
+    /// The end of a path: outputs with their weights.
     Leaf {
-        /// Outputs, each at most once, and weights.
+        /// Pairs of output and weight; each output at most once.
         weights: Vec<(usize, f32)>,
     },
 }
@@ -60,7 +60,7 @@ pub enum BranchTest {
     Equal,
 }
 
-/// Where a missing value goes, whatever the comparison.
+/// The branch that a missing value takes, whatever the comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Missing {
     /// To the node `yes`.
@@ -69,12 +69,12 @@ pub enum Missing {
     No,
 }
 
-/// What becomes of the weights that an output gets from the trees, in the order of the trees, in `f32`.
+/// How the weights that the trees contribute to an output are combined, in the order of the trees, in `f32`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Combine {
     /// Their sum.
     Sum,
-    /// Their sum over the number of trees, those that gave nothing included.
+    /// Their sum divided by the number of all trees, including those that contribute nothing.
     Average,
     /// The smallest; zero if there is none.
     Min,
@@ -83,9 +83,9 @@ pub enum Combine {
 }
 
 impl Tree {
-    /// Checks what can be seen in each node by itself.
+    /// Checks each node on its own.
     pub(super) fn check(&self, inputs: usize, outputs: usize) -> Result<(), TreeFault> {
-        // The leaf that was the last to give to each output.
+        // For each output, the last leaf that contributed to it.
         let mut giver = vec![usize::MAX; outputs];
         if self.nodes.is_empty() {
             return Err(TreeFault::Empty);

@@ -1,7 +1,7 @@
-//! Large trees: 16 events walk down at the same time, each on its own way.
+//! Large trees: 16 events walk down at the same time, each on its own path.
 //!
-//! A step of one event must wait for the memory that the step before pointed to; sixteen that do not wait for each other fill that time. There
-//! is no branch to mispredict: all take as many steps as the deepest leaf needs, and one that has arrived steps on the spot.
+//! Each step of an event waits for the memory that the step before pointed to; sixteen independent events fill that time. There
+//! is no branch to mispredict: all take as many steps as the deepest leaf needs, and an event that has arrived stays on its leaf.
 
 use std::hint::select_unpredictable;
 
@@ -12,10 +12,10 @@ use crate::lanes::{EVENTS, Lanes};
 
 /// Events that walk together.
 const GROUP: usize = 16;
-/// Steps after which it is asked whether all have arrived: most trees are not deeper.
+/// Steps between checks whether all events have arrived; most trees are no deeper.
 const STRIDE: usize = 12;
 
-/// A node: on to `child` if `row <= threshold`, else to the node behind it. At a leaf the threshold is NaN and `child` stands before it.
+/// A node: goes on to `child` if `row <= threshold`, else to `child + 1`. At a leaf the threshold is NaN and `child + 1` is the leaf itself.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(16))]
 struct Step {
@@ -25,15 +25,15 @@ struct Step {
     leaf: u32,
 }
 
-/// Trees to walk on.
+/// Trees laid out for walking.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Walks {
     steps: Vec<Step>,
-    /// By leaf, what it gives to the outputs of its tree.
+    /// `[leaf][output]`: the contributions to the outputs of the tree.
     weights: Vec<f32>,
 }
 
-/// One of them.
+/// One tree of [`Walks`].
 #[derive(Clone, Debug)]
 pub(super) struct WalkTree {
     steps: std::ops::Range<usize>,
@@ -42,10 +42,10 @@ pub(super) struct WalkTree {
 }
 
 impl Walks {
-    /// Adds a tree that gives to `outputs` outputs; `weight(leaf, k)` is what a leaf gives to the `k`-th.
+    /// Adds a tree that contributes to `outputs` outputs; `weight(leaf, k)` is the contribution of a leaf to the `k`-th.
     pub fn add(&mut self, tree: &Flat, outputs: usize, weight: impl Fn(usize, usize) -> f32) -> WalkTree {
         let (start, weights) = (self.steps.len(), self.weights.len());
-        // Level by level, the two that follow a branch side by side.
+        // Level by level, with the two children of a branch side by side.
         let mut order = vec![0];
         let mut at = 0;
         while let Some(&node) = order.get(at) {
@@ -71,7 +71,7 @@ impl Walks {
         WalkTree { steps: start..self.steps.len(), weights, depth: tree.depth }
     }
 
-    /// Adds what `tree` gives to `scores`, for the first `events` lanes and some beyond.
+    /// Adds the contributions of `tree` to `scores`, for the first `events` lanes and some beyond.
     #[inline(always)]
     pub fn run(
         &self,
@@ -102,7 +102,7 @@ impl Walks {
     }
 }
 
-/// Where the events of a group end.
+/// The leaves at which the events of a group end.
 #[inline(always)]
 fn walk(steps: &[Step], depth: usize, rows: &[Lanes], group: usize) -> [u32; GROUP] {
     let mut left = depth.saturating_sub(STRIDE);
@@ -119,7 +119,7 @@ fn walk(steps: &[Step], depth: usize, rows: &[Lanes], group: usize) -> [u32; GRO
     at
 }
 
-/// Where they are after `count` steps.
+/// The nodes of the events after `count` more steps.
 #[inline(always)]
 fn stride(steps: &[Step], mut at: [u32; GROUP], count: usize, rows: &[Lanes], group: usize) -> [u32; GROUP] {
     for _ in 0..count {

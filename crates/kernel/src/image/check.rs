@@ -1,15 +1,15 @@
-//! Are these layers that fit each other?
+//! Checks layers on images, and that they fit each other.
 
 use super::{Conv, IMAGE_MAX, ImageAxis, ImageLayer, Pool, Pooling, READS_MAX, places};
 use crate::chain::WIDTH_MAX;
 use crate::dense::Activation;
 use crate::error::LayerFault;
 
-/// Checks a layer behind an image of some channels and places, if there is one.
+/// Checks a layer; `before` are channels and places of the image before it, if there is one.
 pub(crate) fn check(layer: &ImageLayer, before: Option<[usize; 2]>) -> Result<(), LayerFault> {
     let mut numbers = layer.axes().iter().flat_map(|axis| {
         let &ImageAxis { size, kernel, stride, dilation, before, windows } = axis;
-        // In front of the image there may be nothing.
+        // `before` may be 0.
         [size, kernel, stride, dilation, before + 1, windows]
     });
     let channels = layer.channels();

@@ -1,4 +1,4 @@
-//! A convolution as a tile runs it: the sums of `crate::dense` in many windows, with the same weights.
+//! A convolution on a tile: the sums of `crate::dense` in many windows, with the same weights.
 
 use super::Conv;
 use super::window::{Layout, Order, Piece, Place};
@@ -8,20 +8,20 @@ use crate::lanes::{Lanes, REGISTERS};
 use crate::passes;
 use crate::simd::Simd;
 
-/// A convolution, perhaps with the maxima that follow it.
+/// A convolution, optionally joined with the max pooling that follows it.
 #[derive(Clone, Debug)]
 pub(crate) struct ConvSums {
-    /// By number of the image that it gives, the places whose sums the number is the largest of.
+    /// For each place of the output image, the places whose sums it is the maximum of.
     windows: Vec<Box<[Place]>>,
-    /// The neurons of each group of channels: those of all groups stand side by side.
+    /// The neurons of each group of channels; the outputs of all groups lie side by side.
     groups: Vec<Neurons>,
-    /// How much further the channels of a group begin than those of the one before.
+    /// Distance between the first rows of adjacent groups.
     apart: usize,
     activation: Activation,
 }
 
 impl ConvSums {
-    /// The sums of `windows`, each of some of the places that the convolution gives.
+    /// Compiles a convolution whose output is, for each of `windows`, the maximum over those of its places.
     pub fn new(
         conv: &Conv,
         windows: &[Vec<usize>],
@@ -41,7 +41,7 @@ impl ConvSums {
         Self { windows, groups, apart: layout.row(per_group, 0), activation }
     }
 
-    /// Numbers that it gives.
+    /// Number of outputs.
     pub fn outputs(&self) -> usize {
         self.windows.len() * self.channels()
     }
@@ -50,13 +50,13 @@ impl ConvSums {
         self.groups.len() * self.groups[0].outputs()
     }
 
-    /// Per event.
+    /// Multiply-adds per event.
     pub fn multiply_adds(&self) -> usize {
         let pieces = self.windows.iter().flatten().flatten();
         pieces.map(|piece| piece.len as usize).sum::<usize>() * self.channels()
     }
 
-    /// The outputs of the first `events` lanes of `x`, and of some lanes beyond.
+    /// Writes to `y` the outputs of the first `events` lanes of `x`, and of some lanes beyond.
     #[inline(always)]
     pub fn run<S: Simd>(&self, simd: S, x: &[Lanes], y: &mut [Lanes], events: usize) {
         let all = &mut y[..self.outputs()];
@@ -72,7 +72,7 @@ impl ConvSums {
     }
 }
 
-/// What one number is made of.
+/// The inputs and places that one output place is computed from.
 #[derive(Clone, Copy, Debug)]
 struct Window<'a> {
     x: &'a [Lanes],
@@ -80,7 +80,7 @@ struct Window<'a> {
 }
 
 impl Reads for Window<'_> {
-    /// The largest of the sums of all places.
+    /// The maximum of the sums over all places.
     #[inline(always)]
     fn sums<S: Simd, const N: usize>(self, simd: S, packed: &[f32], first: usize) -> [[S::V; REGISTERS]; N] {
         let (place, others) = self.places.split_first().expect("a window has a place");

@@ -1,22 +1,22 @@
-//! Layers on images, in front of the dense ones of a [`Chain`](crate::Chain): convolution and pooling over one or two axes.
+//! Layers on images, before the dense layers of a [`Chain`](crate::Chain): convolution and pooling over one or two axes.
 //!
 //! ```text
 //!   inputs, by channel             images between, by place           inputs of the first dense layer
-//!   c0: p0 p1 p2 ...   --layer-->  p0: c0 c1 c2 ...    --layer--> ... its weights are turned, not the image
+//!   c0: p0 p1 p2 ...   --layer-->  p0: c0 c1 c2 ...    --layer--> ... its weights are reordered, not the image
 //!   c1: p0 p1 p2 ...               p1: c0 c1 c2 ...
 //! ```
 //!
-//! All channels of a place stand side by side. So a window of three by three places is three pieces of numbers that follow each other, a
-//! convolution is a dense layer on few pieces (`crate::dense`), and what it writes for a place follows each other too.
+//! All channels of a place lie side by side. So a window of three by three places is three contiguous pieces, a
+//! convolution is a dense layer on few pieces (`crate::dense`), and its outputs for a place are contiguous too.
 //!
-//! * I1: a sum adds the numbers of its window in the order in which they stand: by row, place, channel; of the inputs by channel, row, place.
-//! * I2: what lies beyond the edge of an image is not read, and nothing is added for it: weights are finite, so zeros would add zeros. An average
-//!   is a sum times the reciprocal of what it counts.
-//! * I3: a maximum of numbers of which one is a NaN is a NaN.
-//! * I4: where a maximum over windows that share no number follows a convolution, only the maxima are stored, and the activation comes after them:
-//!   for one that never falls that is the same, up to the rounding of `tanh` and `e^x`. Places that no window reads are not computed.
+//! * I1: a sum adds the numbers of its window in memory order: by row, place, channel; for the inputs by channel, row, place.
+//! * I2: nothing is read or added beyond the edge of an image: weights are finite, so zeros would add zeros. An average
+//!   is a sum times the reciprocal of its count.
+//! * I3: the maximum of numbers that include a NaN is NaN.
+//! * I4: if max pooling over disjoint windows follows a convolution, only the maxima are stored, and the activation is applied after them:
+//!   for a non-decreasing activation the result is the same, up to the rounding of `tanh` and `e^x`. Places that no window reads are not computed.
 //!
-//! Cost: as for dense layers, in multiply-adds that are done: those beyond the edges and those that nobody reads are saved.
+//! Cost: as for dense layers, per multiply-add that is done: those beyond the edges and those for unread places are saved.
 
 mod check;
 mod conv;
@@ -36,9 +36,9 @@ use crate::lanes::Lanes;
 use crate::simd::Simd;
 use window::places;
 
-/// Numbers of an image, at most.
+/// Most numbers of an image.
 pub const IMAGE_MAX: usize = 1 << 16;
-/// Numbers that all windows of a layer read together, at most.
+/// Most numbers that all windows of a layer read together.
 pub const READS_MAX: usize = 1 << 22;
 
 /// A layer that takes and gives images of several channels.
@@ -46,48 +46,48 @@ pub const READS_MAX: usize = 1 << 22;
 pub enum ImageLayer {
     /// Weighted sums of windows.
     Conv(Conv),
-    /// One number per channel and window.
+    /// One number per channel and window: maximum or average.
     Pool(Pool),
 }
 
-/// A convolution: the neurons of a dense layer, in every window.
+/// A convolution: the same neurons applied in every window.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Conv {
-    /// Channels that it takes.
+    /// Number of input channels.
     pub channels: usize,
     /// Height and width; an image of one axis has height 1.
     pub axes: [ImageAxis; 2],
-    /// Sets of channels that are convolved by themselves.
+    /// Number of groups of channels that are convolved separately.
     pub groups: usize,
-    /// Channels that it gives.
+    /// Number of output channels.
     pub outputs: usize,
     /// `[output][channel of its group][row][place]`.
     pub weight: Vec<f32>,
     /// One per output.
     pub bias: Vec<f32>,
-    /// What happens to the sums.
+    /// The activation applied to the sums.
     pub activation: Activation,
 }
 
-/// A pooling: each channel by itself.
+/// A pooling of each channel separately.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pool {
-    /// Channels that it takes and gives.
+    /// Number of input and output channels.
     pub channels: usize,
     /// Height and width; an image of one axis has height 1.
     pub axes: [ImageAxis; 2],
-    /// What becomes of the numbers of a window.
+    /// How the numbers of a window are reduced.
     pub kind: Pooling,
-    /// What happens to that.
+    /// The activation applied to the result.
     pub activation: Activation,
 }
 
-/// What becomes of the numbers of a window.
+/// How the numbers of a window are reduced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pooling {
-    /// The largest.
+    /// Their maximum.
     Max,
-    /// Their sum over what the window counts: one count per window, row by row.
+    /// Their sum divided by the count of the window: one count per window, row by row.
     Average(Vec<u32>),
 }
 
@@ -113,19 +113,19 @@ impl ImageLayer {
         }
     }
 
-    /// Numbers that it takes.
+    /// Number of inputs.
     pub(crate) fn inputs(&self) -> usize {
         self.channels() * self.axes().iter().map(|axis| axis.size).product::<usize>()
     }
 
-    /// Channels and places that it gives.
+    /// Channels and places of its output.
     pub(crate) fn image(&self) -> [usize; 2] {
         let channels = if let Self::Conv(conv) = self { conv.outputs } else { self.channels() };
         [channels, self.axes().iter().map(|axis| axis.windows).product()]
     }
 }
 
-/// A layer as a tile runs it.
+/// A layer, compiled to run on a tile.
 #[derive(Clone, Debug)]
 pub(crate) enum TileLayer {
     Conv(ConvSums),
@@ -134,7 +134,7 @@ pub(crate) enum TileLayer {
 }
 
 impl TileLayer {
-    /// Numbers that it gives.
+    /// Number of outputs.
     pub fn outputs(&self) -> usize {
         match self {
             Self::Conv(conv) => conv.outputs(),
@@ -143,7 +143,7 @@ impl TileLayer {
         }
     }
 
-    /// Per event.
+    /// Multiply-adds per event.
     pub fn multiply_adds(&self) -> usize {
         match self {
             Self::Conv(conv) => conv.multiply_adds(),
@@ -152,7 +152,7 @@ impl TileLayer {
         }
     }
 
-    /// The outputs of the first `events` lanes of `x`, and of some lanes beyond.
+    /// Writes to `y` the outputs of the first `events` lanes of `x`, and of some lanes beyond.
     #[inline(always)]
     pub fn run<S: Simd>(&self, simd: S, x: &[Lanes], y: &mut [Lanes], events: usize) {
         match self {
@@ -163,7 +163,7 @@ impl TileLayer {
     }
 }
 
-/// Compiles layers that were checked.
+/// Compiles checked layers.
 pub(crate) fn compile(image: &[ImageLayer], level: Level) -> Vec<TileLayer> {
     let mut steps = Vec::new();
     let mut rest = image;
@@ -173,7 +173,7 @@ pub(crate) fn compile(image: &[ImageLayer], level: Level) -> Vec<TileLayer> {
         steps.push(match (layer, after) {
             (ImageLayer::Conv(conv), [ImageLayer::Pool(pool), after @ ..]) if is_joined(conv, pool) => {
                 rest = after;
-                // Of the two activations, at least one is none.
+                // At least one of the two activations is the identity.
                 let activation =
                     if conv.activation == Activation::None { pool.activation } else { conv.activation };
                 TileLayer::Conv(ConvSums::new(conv, &places(&pool.axes), activation, order, level))
@@ -188,7 +188,7 @@ pub(crate) fn compile(image: &[ImageLayer], level: Level) -> Vec<TileLayer> {
     steps
 }
 
-/// Can the maxima be taken of the sums before they are stored (I4)?
+/// Can the maxima be taken before the sums are stored (I4)?
 fn is_joined(conv: &Conv, pool: &Pool) -> bool {
     let rises = match conv.activation {
         Activation::None => return pool.is_apart(),
@@ -200,14 +200,14 @@ fn is_joined(conv: &Conv, pool: &Pool) -> bool {
 }
 
 impl Pool {
-    /// Is it a maximum over windows that share no number?
+    /// Is it a maximum over disjoint windows?
     fn is_apart(&self) -> bool {
         self.kind == Pooling::Max
             && self.axes.iter().all(|axis| axis.dilation == 1 && axis.stride >= axis.kernel)
     }
 }
 
-/// Weights of a dense layer, `[output][channel][place]`, for an image that stands by place.
+/// Weights of a dense layer, `[output][channel][place]`, reordered for an image stored by place.
 pub(crate) fn by_place(weight: &[f32], [channels, places]: [usize; 2]) -> Vec<f32> {
     let turn = |row: &[f32]| -> Vec<f32> {
         (0..row.len()).map(|at| row[at % channels * places + at / channels]).collect()

@@ -1,4 +1,4 @@
-//! A pooling by itself, as a pass over an image.
+//! A pooling that is not joined to a convolution, as a pass over an image.
 
 use super::window::{Layout, Order, places};
 use super::{Pool, Pooling};
@@ -7,11 +7,11 @@ use crate::lanes::Lanes;
 use crate::passes;
 use crate::simd::Simd;
 
-/// A pooling as a tile runs it.
+/// A pooling, compiled to run on a tile.
 #[derive(Clone, Debug)]
 pub(crate) struct PoolPass {
     channels: usize,
-    /// How much further a channel is than the one before.
+    /// Distance between the rows of adjacent channels.
     apart: usize,
     windows: Vec<Window>,
     is_max: bool,
@@ -20,9 +20,9 @@ pub(crate) struct PoolPass {
 
 #[derive(Clone, Debug)]
 struct Window {
-    /// Where the numbers of the first channel are.
+    /// The rows of the window in the first channel.
     rows: Box<[usize]>,
-    /// What their sum is multiplied by.
+    /// The factor of the sum: 1 over the count.
     share: f32,
 }
 
@@ -46,7 +46,7 @@ impl PoolPass {
         }
     }
 
-    /// Numbers that it gives.
+    /// Number of outputs.
     pub fn outputs(&self) -> usize {
         self.windows.len() * self.channels
     }
@@ -69,7 +69,7 @@ impl PoolPass {
 }
 
 impl Window {
-    /// The largest of its numbers, or their sum times its share.
+    /// The maximum of its numbers, or their sum times its share.
     #[inline(always)]
     fn reduced<S: Simd>(&self, simd: S, is_max: bool, x: &[Lanes], register: usize) -> S::V {
         let (&first, others) = self.rows.split_first().expect("a window has numbers");

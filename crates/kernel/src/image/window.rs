@@ -1,13 +1,13 @@
-//! Which numbers the windows of a layer read.
+//! Finds the numbers that the windows of a layer read.
 //!
 //! ```text
 //!   before        size
 //!   |-----|-------------------|
-//!   [k . k . k]                     window 0: kernel 3, dilation 2; two of its numbers lie in front of the image
-//!         [k . k . k]               window 1, a stride further
+//!   [k . k . k]                     window 0: kernel 3, dilation 2; two of its numbers lie before the image
+//!         [k . k . k]               window 1, one stride further
 //! ```
 
-/// Numbers that follow each other, and so do their weights.
+/// A run of contiguous inputs with contiguous weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Piece {
     pub input: u32,
@@ -15,31 +15,31 @@ pub(super) struct Piece {
     pub len: u32,
 }
 
-/// What a sum at one place reads.
+/// The pieces that a sum at one place reads.
 pub(super) type Place = Box<[Piece]>;
 
 /// Windows along one axis of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ImageAxis {
-    /// Numbers of the image.
+    /// Size of the image along the axis.
     pub size: usize,
-    /// Numbers that a window reads, those beyond the image included.
+    /// Numbers that a window covers, including those beyond the image.
     pub kernel: usize,
-    /// How much further a window begins than the one before.
+    /// Distance between the beginnings of adjacent windows.
     pub stride: usize,
-    /// How much further a number of a window is than the one before; 1 if they follow each other.
+    /// Distance between adjacent numbers of a window; 1 if they are contiguous.
     pub dilation: usize,
-    /// How far in front of the image the first window begins.
+    /// How far before the image the first window begins.
     pub before: usize,
-    /// How many windows there are.
+    /// Number of windows.
     pub windows: usize,
 }
 
 impl ImageAxis {
-    /// An axis that is as long as one number: height of an image that has none.
+    /// An axis of one number: the height of a one-dimensional image.
     pub const FLAT: Self = Self { size: 1, kernel: 1, stride: 1, dilation: 1, before: 0, windows: 1 };
 
-    /// What a window reads of the image: which of its numbers that is, and where on the image.
+    /// The numbers of the image that a window reads: index in the window, index in the image.
     pub(super) fn reads(self, window: usize) -> impl Iterator<Item = (usize, usize)> {
         let place = move |tap: usize| (window * self.stride + tap * self.dilation).checked_sub(self.before);
         (0..self.kernel)
@@ -48,7 +48,7 @@ impl ImageAxis {
     }
 }
 
-/// What each window reads of one channel: places of the image, row by row.
+/// The places of the image that each window reads, row by row.
 pub(super) fn places([height, width]: &[ImageAxis; 2]) -> Vec<Vec<usize>> {
     let window = |window: usize| {
         let down = window / width.windows;
@@ -59,16 +59,16 @@ pub(super) fn places([height, width]: &[ImageAxis; 2]) -> Vec<Vec<usize>> {
     (0..height.windows * width.windows).map(window).collect()
 }
 
-/// In which order an image stands.
+/// The memory order of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
-    /// All places of a channel, then the next channel: as callers have it.
+    /// All places of a channel, then the next channel: the order of the caller's inputs.
     ByChannel,
     /// All channels of a place, then the next place.
     ByPlace,
 }
 
-/// How an image stands that windows read.
+/// The layout of an image that windows read.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Layout {
     pub channels: usize,
@@ -77,7 +77,7 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// Where the number of a channel at a place is.
+    /// The row of a channel at a place.
     pub fn row(&self, channel: usize, place: usize) -> usize {
         match self.order {
             Order::ByChannel => channel * self.axes[0].size * self.axes[1].size + place,
@@ -85,7 +85,7 @@ impl Layout {
         }
     }
 
-    /// Where its weight is among those of an output, once they are [`turned`](Self::turned); with `channels` that the output reads.
+    /// Index of a weight among the [`turned`](Self::turned) weights of an output that reads `channels` channels.
     fn weight(&self, channels: usize, channel: usize, tap: usize) -> usize {
         match self.order {
             Order::ByChannel => channel * self.axes[0].kernel * self.axes[1].kernel + tap,
@@ -93,7 +93,7 @@ impl Layout {
         }
     }
 
-    /// Weights `[..][channel][tap]` in the order in which the numbers stand.
+    /// Weights `[..][channel][tap]`, reordered to match the image.
     pub fn turned(&self, channels: usize, weight: &[f32]) -> Vec<f32> {
         let taps = self.axes[0].kernel * self.axes[1].kernel;
         let mut turned = vec![0.0; weight.len()];
@@ -105,7 +105,7 @@ impl Layout {
         turned
     }
 
-    /// What a window reads of the first `channels` channels: ascending pieces, as long as they can be.
+    /// The pieces that a window reads of the first `channels` channels: ascending and as long as possible.
     pub fn pieces(&self, channels: usize, window: usize) -> Place {
         let [height, width] = self.axes;
         let down = window / width.windows;

@@ -4,13 +4,13 @@
 //!                 group of 4 pairs of neurons         sums: 8 neurons x 2 registers of events = 16 registers
 //!   inputs 0, 1   ww ww ww ww ww ww ww ww   x  [ 16 events ][ 16 events ]
 //!   inputs 2, 3   ww ww ww ww ww ww ww ww   x  [ 16 events ][ 16 events ]      sum[n][r] += w0[n] x0[r] + w1[n] x1[r]
-//!   ...           packed side by side           from the first-level cache
+//!   ...           packed side by side           from the L1 cache
 //! ```
 //!
-//! As in [`crate::dense`], but one instruction multiplies and adds two inputs, or four where they have 8 bits ([`Packing`]). Two neurons that are
-//! neighbours become a pair of inputs of the next layer, or half of a quad; a neuron of zeros stands beside an odd last one.
+//! As in [`crate::dense`], but one instruction multiplies and adds two inputs, or four 8-bit ones ([`Packing`]). Two adjacent
+//! neurons become a pair of inputs of the next layer, or half of a quad; an odd last neuron is paired with a neuron of zeros.
 //!
-//! * I1: sums are exact; what follows is the same fused operations in the same order on every instruction set.
+//! * I1: sums are exact; the operations after them are the same, in the same order, on every instruction set.
 
 use super::Pairs;
 use super::packing::{Packing, pair};
@@ -21,38 +21,38 @@ use crate::lanes::{Lanes, REGISTERS};
 use crate::passes;
 use crate::simd::IntSimd;
 
-/// Pairs of neurons of the largest group of any instruction set.
+/// Pairs of neurons in the largest group of any instruction set.
 const GROUP_MAX: usize = 4;
 
-/// A layer as the inner loop wants it.
+/// A layer, packed for the inner loop.
 #[derive(Clone, Debug)]
 pub(super) struct IntDense {
     pub outputs: usize,
     inputs: usize,
     activation: Activation,
     way: Way,
-    /// How the inputs share their lanes, and how what becomes of them does.
+    /// How the inputs share their lanes, and how the outputs do.
     takes: Packing,
     gives: Packing,
     groups: Vec<Group>,
-    /// By group: for each lane of inputs its weights to the neurons.
+    /// Per group: for each lane of inputs, its weights to the neurons.
     packed: Vec<[u32; 2]>,
     neurons: Vec<[Neuron; 2]>,
     per_step: f32,
-    /// Pairs of what the next layer can take.
+    /// The range of the next layer's integers, as pairs.
     low: u32,
     high: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Group {
-    /// Pairs of neurons.
+    /// Number of pairs of neurons.
     pairs: usize,
-    /// Where it begins in `packed`.
+    /// Index of its first entry in `packed`.
     at: usize,
 }
 
-/// Where a layer puts its numbers.
+/// Where a layer writes its outputs.
 pub(super) enum Out<'a> {
     /// As integers, for the next layer.
     Integers(&'a mut [Pairs]),
@@ -72,7 +72,7 @@ impl IntDense {
         let count = pairs.div_ceil(level.tuning().neurons / 2);
         let (mut groups, mut packed) = (Vec::new(), Vec::new());
         for group in 0..count {
-            // Of nearly equal size, as in `crate::dense`.
+            // Groups have nearly equal sizes, as in `crate::dense`.
             let of_group = group * pairs / count..(group + 1) * pairs / count;
             groups.push(Group { pairs: of_group.len(), at: packed.len() });
             for x in 0..layer.takes.lanes(inputs) {
@@ -96,22 +96,22 @@ impl IntDense {
         }
     }
 
-    /// Of the layer, those of the zeros beside odd numbers not counted.
+    /// Multiply-adds per event, without those of padding.
     pub fn multiply_adds(&self) -> usize {
         self.inputs * self.outputs
     }
 
-    /// Lanes that its integers take.
+    /// Number of lanes of its integer outputs.
     pub fn lanes(&self) -> usize {
         self.gives.lanes(self.outputs)
     }
 
-    /// Must its floats be in memory on the way to integers?
+    /// Must its floats be stored before they become integers?
     pub fn needs_numbers(&self) -> bool {
         self.way == Way::Numbers
     }
 
-    /// The integers that the next layer takes, for the first `events` lanes of `x` and some beyond. `numbers` is room for floats.
+    /// Writes to `y` the integers for the next layer, for the first `events` lanes of `x` and some beyond. `numbers` is scratch memory for floats.
     #[inline(always)]
     pub fn run<S: IntSimd>(
         &self,
@@ -129,7 +129,7 @@ impl IntDense {
         }
     }
 
-    /// The numbers that it gives, as floats; one more, of no meaning, if their number is odd.
+    /// Writes the outputs to `y` as floats, with one meaningless number more if there are an odd number of outputs.
     #[inline(always)]
     pub fn numbers<S: IntSimd>(&self, simd: S, x: &[Pairs], y: &mut [Lanes], events: usize) {
         self.groups(simd, x, &mut Out::Numbers(y), events);
@@ -182,7 +182,7 @@ impl IntDense {
         }
     }
 
-    /// Makes numbers of the sums, activates what needs one operation, and stores.
+    /// Requantises the sums, or turns them into floats and applies activations that need one operation, and stores.
     #[inline(always)]
     fn finish<S: IntSimd, const QUADS: bool, const P: usize>(
         &self,
@@ -221,7 +221,7 @@ impl IntDense {
         }
     }
 
-    /// Makes integers of floats that are activated.
+    /// Rounds activated floats to integers.
     #[inline(always)]
     fn round<S: IntSimd>(&self, simd: S, numbers: &[Lanes], y: &mut [Pairs], events: usize) {
         let per_step = simd.splat(self.per_step);
@@ -235,7 +235,7 @@ impl IntDense {
         }
     }
 
-    /// Puts the integers of two neurons into their lane for the next layer, within their range: as a pair, or as one that joins another to a quad.
+    /// Clamps the integers of two neurons and stores them in their lane for the next layer: as a pair, or as one that completes a quad.
     #[inline(always)]
     fn store<S: IntSimd, const R: usize>(
         &self,
@@ -256,8 +256,8 @@ impl IntDense {
     }
 }
 
-/// Integers of the next layer from the sums of two neurons that need no more than that: a shift, and rounding behind quads ([`Way`]). Relu is done
-/// by the range, which begins at 0.
+/// Requantises the sums of two neurons for the next layer: by a shift, or after quads by scale, bias and rounding ([`Way`]). The clamp to the
+/// range, which begins at 0, does the relu.
 #[inline(always)]
 fn whole<S: IntSimd, const QUADS: bool>(
     simd: S,

@@ -1,11 +1,11 @@
-//! From the records of events to pairs, without rows in between: what [`crate::Gather`] is for lanes.
+//! Gathers pairs straight from the records of events, without rows in between, as [`crate::Gather`] does for lanes.
 //!
-//! A word of a record that holds two neighbouring inputs is a pair already, and is moved as it is. Other numbers are taken out of their words
+//! A word of a record that holds two adjacent inputs is already a pair and is copied unchanged. Other numbers are extracted from their words
 //! and put side by side.
 //!
-//! * I1: no byte outside the slices that the caller gave is read.
+//! * I1: no byte outside the caller's slices is read.
 //!
-//! Cost: 57 numbers of 16 bits take 2.9 ns per event with AVX-512 (Zen 5, 2026-11-25), from records that follow each other.
+//! Cost: 57 16-bit numbers take 2.9 ns per event with AVX-512 (Zen 5, 2026-11-25), from contiguous records.
 
 use super::tile::Pairs;
 use crate::gather::{self, Number, Place, Records, Run, Scattered, WORDS};
@@ -13,18 +13,18 @@ use crate::isa::{IntWork, Level};
 use crate::lanes::EVENTS;
 use crate::simd::IntSimd;
 
-/// One input of an integer chain: where its number stands in the record. Its type has at most 16 bits and fits `i16`.
+/// One input of an integer chain and where its number is in the record. Its type fits `i16`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IntColumn {
-    /// Which of the chain's inputs it is.
+    /// Index of the chain's input.
     pub input: usize,
-    /// Bytes from the start of the record.
+    /// Byte offset in the record.
     pub at: usize,
     /// Its type: [`Number::I16`], [`Number::I8`] or [`Number::U8`].
     pub number: Number,
 }
 
-/// Columns, ready to be gathered from records of one layout. It does not change, and threads can share it.
+/// Columns, ready to be gathered from records of one layout. Immutable and shared by threads.
 #[derive(Clone, Debug)]
 pub struct IntGather {
     level: Level,
@@ -36,18 +36,18 @@ pub struct IntGather {
 #[derive(Clone, Debug)]
 struct Window {
     at: usize,
-    /// Words that are pairs: the word and the pair.
+    /// Words that are pairs: index of the word and of the pair.
     whole: Vec<(usize, usize)>,
     parts: Vec<Part>,
 }
 
-/// A number that is put into one half of a pair.
+/// A number that goes into one half of a pair.
 #[derive(Clone, Copy, Debug)]
 struct Part {
     place: Place,
     pair: usize,
     is_second: bool,
-    /// Is the other half there already?
+    /// Is the other half written already?
     joins: bool,
 }
 
@@ -55,7 +55,7 @@ impl IntGather {
     /// Plans columns of records of `record_len` bytes for a chain of `inputs` inputs.
     ///
     /// # Panics
-    /// If a column does not lie within the record, or its type does not fit `i16`: the caller has looked at the schema.
+    /// If a column does not lie within the record, or its type does not fit `i16`: the caller takes it from the schema.
     pub(super) fn new(level: Level, record_len: usize, inputs: usize, columns: &[IntColumn]) -> Self {
         let fits = |column: &IntColumn| matches!(column.number, Number::I16 | Number::I8 | Number::U8);
         assert!(columns.iter().all(fits), "integers that fit 16 bits");
@@ -67,8 +67,8 @@ impl IntGather {
         Self { level, windows, record_len, pairs }
     }
 
-    /// Writes the inputs of up to 32 events into `pairs`, event `e` from the record that `records[e]` begins with. A slice may be longer than
-    /// its record; what follows has no influence. Pairs beyond the last event get anything.
+    /// Writes the inputs of up to 32 events into `pairs`, event `e` from the record at the start of `records[e]`. A slice may be longer than
+    /// its record; the rest has no effect. Pairs beyond the last event get arbitrary values.
     ///
     /// # Panics
     /// If there are more than 32 events, a slice is shorter than a record, or `pairs` are those of another chain.
@@ -77,7 +77,7 @@ impl IntGather {
         self.run(Scattered(records), records.len(), pairs);
     }
 
-    /// The same for records that follow each other. `bytes` may go on behind the last one, which is faster.
+    /// The same for contiguous records. `bytes` may go on after the last one, which is faster.
     ///
     /// # Panics
     /// As [`IntGather::fill`].

@@ -1,36 +1,36 @@
-//! Chains of dense layers in integers ([`IntChain`]): one instruction multiplies and adds twice as many of 16 bits as of floats, and four times as
-//! many of 8 bits ([`HiddenBits`]).
+//! Chains of dense layers in integers ([`IntChain`]): one instruction multiplies and adds twice as many 16-bit integers as floats, and four times as
+//! many 8-bit ones ([`HiddenBits`]).
 //!
-//! Promise: that of the crate, the same bits on every CPU included. Scores are near those of [`Chain`], not equal to them.
+//! Promise: as for the whole crate, including the same bits on every CPU. Scores are near those of [`Chain`], not equal to them.
 //!
 //! ```text
-//!   record: a b c d ...        two fields of 16 bits are a lane of 32
+//!   record: a b c d ...        two 16-bit fields are a 32-bit lane
 //!      |
 //!   pairs --clamp--> layer --shift, clamp--> pairs --> ... --> layer --scale, bias, activation--> scores
 //!                      |  sums in 32 bits, exact                 sums become floats
 //!                      '--shift, clamp, join--> quads --> layer --scale, bias, round, clamp, join--> quads --> ...
 //! ```
 //!
-//! * I1: an input beyond its range counts as the end of it, and a hidden number beyond what calibration saw as the last integer that there is.
+//! * I1: an input beyond its range is clamped to it, and a hidden number beyond what calibration saw saturates at the largest integer.
 //!   So no input makes a sum overflow.
-//! * I2: scores are finite, unless the numbers of the last layer are so large that they overflow as floats.
+//! * I2: scores are finite, unless the last layer's numbers overflow as floats.
 //!
 //! Threads: as for [`Chain`].
 //!
-//! Cost (Zen 5, 2026-11-25; `examples/speed.rs`): 57-32-16-3 takes 11.2 ns in place of 18.9, 252-256-128-1 takes 350 ns in place of 690. Between
-//! layers a sum takes a shift, and half of pack, shuffle and clamp; by way of floats 57-32-16-3 would take 8 % longer. Clamping the inputs takes
-//! 0.4 ns of the 11.2, and nothing where their ranges are those of 16 bits.
+//! Cost (Zen 5, 2026-11-25; `examples/speed.rs`): 57-32-16-3 takes 11.2 ns instead of 18.9, 252-256-128-1 takes 350 ns instead of 690. Between
+//! layers, a sum costs a shift and half of a pack, shuffle and clamp; via floats 57-32-16-3 would take 8 % longer. Clamping the inputs takes
+//! 0.4 ns of the 11.2, and nothing where their ranges are all 16 bits.
 //!
-//! Of the two, 16 bits are the first choice: with the sample network `topo` (trained weights, 50,000 sample events, a cut that keeps 500 of them)
-//! they changed no verdict, and 8 bits behind a first layer of 16 changed 19 (rms of the scores: 2e-4 and 4e-3). 8 bits are for hidden layers that
-//! are so wide that they take nearly all of the time, and for networks that were trained to bear them. With AVX2, which has three instructions for
-//! four products of 8 bits and four for as many of 16, 57-512-256-3 is 1.2 times as fast as in 16 bits (1.7 times as fast as in floats), and
-//! 57-32-16-3 no faster at all (Zen 3, 2026-11-27). VNNI has one instruction and two: 1.6 times as fast (3.1), and no faster to speak of (Xeon, the same day; from
-//! records it was a fifth slower in one run).
+//! Of the two widths, 16 bits are the first choice: with the sample network `topo` (trained weights, 50,000 sample events, a cut that keeps 500 of
+//! them) they changed no verdict, and 8 bits after a 16-bit first layer changed 19 (rms of the scores: 2e-4 and 4e-3). 8 bits suit hidden layers that
+//! are so wide that they take nearly all of the time, and networks trained for them. With AVX2, which needs three instructions for four 8-bit
+//! products and four for as many 16-bit ones, 57-512-256-3 is 1.2 times as fast as in 16 bits (1.7 times as fast as in floats), and 57-32-16-3 no
+//! faster at all (Zen 3, 2026-11-27). VNNI needs one and two: 1.6 times as fast (3.1), and hardly faster (Xeon, the same day; from records it was a
+//! fifth slower in one run).
 //!
 //! Left out (Zen 5, the same network):
 //!
-//! * 8 bits in the first layer: its inputs have up to 16, and 64 verdicts would change.
+//! * 8 bits in the first layer: its inputs have up to 16 bits, and 64 verdicts would change.
 
 mod dense;
 mod error;
@@ -54,36 +54,36 @@ use crate::isa::{IntWork, Isa, Level};
 use crate::lanes::{EVENTS, to_rows};
 use crate::simd::IntSimd;
 
-/// An input of an integer chain: an integer of the event record, which means `scale * integer + offset`.
+/// An input of an integer chain: an integer of the event record that stands for `scale * integer + offset`.
 ///
-/// Its range is the one that a model clips to, or that the field can have: what lies beyond the values of a sample is an anomaly, and a
-/// reconstruction error that sees the end of a range in its place is too small.
+/// Its range is the one that a model clips to, or the full range of the field, never that of a sample: a value beyond the sample is an anomaly, and a
+/// reconstruction error that sees it clamped is too small.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct IntInput {
-    /// The smallest that counts; smaller ones count as this.
+    /// Lower end of the range; smaller values are clamped to it.
     pub low: i16,
-    /// The largest that counts; larger ones count as this. The nearer the ends, the finer the weights.
+    /// Upper end of the range; larger values are clamped to it. A narrower range gives finer weights.
     pub high: i16,
-    /// What a step of one means to the first layer.
+    /// The input of the first layer per unit of the integer.
     pub scale: f32,
-    /// What zero means to the first layer.
+    /// The input of the first layer at integer zero.
     pub offset: f32,
 }
 
-/// What is known of the numbers of a chain before it is put into integers.
+/// The ranges of a chain's numbers, needed to compile it to integers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ChainRanges {
     /// One per input.
     pub inputs: Vec<IntInput>,
-    /// The largest absolute value to be expected of each hidden layer, after its activation. [`ChainRanges::largest`] finds it.
+    /// The largest expected absolute value of each hidden layer after its activation; [`ChainRanges::largest`] finds it.
     pub hidden: Vec<f32>,
 }
 
 impl ChainRanges {
-    /// The largest absolute value of each hidden layer over `rows`, `[event][input]`, as the first layer takes them.
+    /// The largest absolute value of each hidden layer over `rows`, the inputs of the first layer as `[event][input]`.
     ///
     /// # Errors
-    /// If `layers` are no chain.
+    /// If `layers` do not form a chain.
     ///
     /// # Panics
     /// If `rows` are not whole rows.
@@ -99,10 +99,10 @@ impl ChainRanges {
     }
 }
 
-/// A chain of dense layers, compiled to integers. It does not change, and threads can share it; each brings its own [`IntTile`].
+/// A chain of dense layers, compiled to integers. Immutable and shared by threads; each brings its own [`IntTile`].
 ///
-/// It takes the layers of a [`Chain`] and the integers of event records: scale and offset of an input go into the weights. Hidden layers of none
-/// and relu are the fastest; the others pass through floats in memory.
+/// It takes the layers of a [`Chain`] and the integers of event records: scale and offset of an input go into the weights. Hidden layers with no
+/// activation or relu are the fastest; the others pass through floats in memory.
 #[derive(Clone, Debug)]
 pub struct IntChain {
     inputs: Vec<IntInput>,
@@ -116,7 +116,7 @@ impl IntChain {
     /// Compiles `layers`, those of a [`Chain`], for the fastest instruction set of this CPU.
     ///
     /// # Errors
-    /// If they are no chain, if the calibration does not fit them, or if scales go beyond `f32`.
+    /// If they do not form a chain, the calibration does not fit them, or a scale is beyond `f32`.
     pub fn new(
         layers: &[Layer],
         readout: Readout,
@@ -126,7 +126,7 @@ impl IntChain {
         Self::with_isa(layers, readout, calibration, bits, Isa::best())
     }
 
-    /// Compiles `layers` for `isa`. The scores are the same, bit for bit.
+    /// Compiles `layers` for `isa`. The scores are bit-identical for every `isa`.
     ///
     /// # Errors
     /// As [`IntChain::new`], and if this CPU lacks `isa`.
@@ -159,7 +159,7 @@ impl IntChain {
         Ok(Self { inputs, ranges, layers, readout, level })
     }
 
-    /// Numbers per event that the chain takes.
+    /// Inputs per event.
     pub fn inputs(&self) -> usize {
         self.inputs.len()
     }
@@ -177,12 +177,12 @@ impl IntChain {
         self.layers.iter().map(IntDense::multiply_adds).sum()
     }
 
-    /// The instruction set that it was compiled for: AVX2 where AVX-512 lacks what integers need.
+    /// The instruction set that the chain was compiled for: AVX2 where AVX-512 lacks what integers need.
     pub fn isa(&self) -> Isa {
         self.level.isa()
     }
 
-    /// Room for one thread to run it.
+    /// The memory that one thread needs to run the chain.
     pub fn tile(&self) -> IntTile {
         let (last, hidden) = self.layers.split_last().expect("a chain has a layer");
         let mut between = [0; 2];
@@ -197,7 +197,7 @@ impl IntChain {
         IntTile::new(self.inputs(), between, numbers, self.outputs())
     }
 
-    /// Plans how the inputs come from records of `record_len` bytes. Inputs that no column names are left to the caller.
+    /// Plans how to gather the inputs from records of `record_len` bytes. The caller fills in inputs that no column names.
     ///
     /// # Panics
     /// If a column does not lie within the record, or its type does not fit `i16`.
@@ -205,7 +205,7 @@ impl IntChain {
         IntGather::new(self.level, record_len, self.inputs(), columns)
     }
 
-    /// Scores `rows`, `[event][input]`, into `scores`, `[event][score]`, for any number of events.
+    /// Scores any number of events: `rows` are `[event][input]`, `scores` are `[event][score]`.
     ///
     /// # Panics
     /// If the lengths do not fit, or `tile` was made by another chain.
@@ -221,7 +221,7 @@ impl IntChain {
         }
     }
 
-    /// Scores the first `events` events of `tile`, whose inputs the caller has written. The scores stand in [`IntTile::scores`].
+    /// Scores the first `events` events of `tile`, whose inputs the caller has written. The scores are in [`IntTile::scores`].
     ///
     /// # Panics
     /// If `tile` was made by another chain.

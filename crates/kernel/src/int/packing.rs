@@ -1,32 +1,32 @@
-//! How integers share a lane of 32 bits, and how many bits that leaves them.
+//! How integers share a 32-bit lane, and how many bits that leaves them.
 //!
 //! ```text
 //!   bits    0        8        16       24
-//!   pair    a                 b                  two of 16 bits, with a sign
-//!   quad    a        c        b        d         a b and c d were pairs: the second is moved by 8 bits, and both are joined
+//!   pair    a                 b                  two signed 16-bit integers
+//!   quad    a        c        b        d         a b and c d were pairs: the second is shifted by 8 bits and joined to the first
 //! ```
 //!
-//! * I1: numbers of a quad that are inputs lie in `0..=127`, its weights in `-127..=127`. So two products add up to less than 2^15, and
-//!   an instruction that adds them up in 16 bits cuts nothing off.
+//! * I1: the inputs in a quad lie in `0..=127`, its weights in `-127..=127`. So two products add up to less than 2^15, and
+//!   an instruction that adds them up in 16 bits loses nothing.
 
 use crate::dense::Activation;
 
-/// Bits of the numbers between layers.
+/// Width of the integers between layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HiddenBits {
-    /// 16 for each, as for the inputs.
+    /// 16 bits each, as for the inputs.
     Sixteen,
-    /// 8 for each that is never negative, and for the weights that meet it: those of relu, sigmoid and softmax. 16 for all others.
+    /// 8 bits for each that is never negative (after relu, sigmoid or softmax) and for the weights that multiply it; 16 for all others.
     Eight,
 }
 
 impl HiddenBits {
-    /// What the numbers of a hidden layer with this activation get.
+    /// The width of the integers of a hidden layer with this activation.
     pub fn of(self, activation: Activation) -> Self {
         if is_never_negative(activation) { self } else { Self::Sixteen }
     }
 
-    /// How the numbers of a hidden layer share their lanes.
+    /// How the integers of a hidden layer share their lanes.
     pub(super) fn packing(self, activation: Activation) -> Packing {
         match self.of(activation) {
             Self::Sixteen => Packing::Pairs,
@@ -35,7 +35,7 @@ impl HiddenBits {
     }
 }
 
-/// Are all numbers that an activation gives at least 0?
+/// Are all outputs of the activation at least 0?
 pub(super) fn is_never_negative(activation: Activation) -> bool {
     matches!(activation, Activation::Relu | Activation::Sigmoid | Activation::Softmax)
 }
@@ -43,14 +43,14 @@ pub(super) fn is_never_negative(activation: Activation) -> bool {
 /// How integers share a lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Packing {
-    /// Two of 16 bits.
+    /// Two 16-bit integers.
     Pairs,
-    /// Four of 8 bits.
+    /// Four 8-bit integers.
     Quads,
 }
 
 impl Packing {
-    /// Numbers in a lane.
+    /// Integers per lane.
     pub fn per_lane(self) -> usize {
         match self {
             Self::Pairs => 2,
@@ -58,12 +58,12 @@ impl Packing {
         }
     }
 
-    /// Lanes of so many numbers.
+    /// Number of lanes for `numbers` integers.
     pub fn lanes(self, numbers: usize) -> usize {
         numbers.div_ceil(self.per_lane())
     }
 
-    /// The largest number between layers, and the largest weight that meets one.
+    /// The largest integer between layers, and the largest weight that multiplies one.
     pub fn largest(self) -> i16 {
         match self {
             Self::Pairs => i16::MAX,
@@ -71,7 +71,7 @@ impl Packing {
         }
     }
 
-    /// The bits of the weights that meet lane `lane` of the inputs.
+    /// The bits of the weights that multiply lane `lane` of the inputs.
     pub fn weights(self, lane: usize, weight: impl Fn(usize) -> i16) -> u32 {
         let first = lane * self.per_lane();
         match self {
@@ -83,7 +83,7 @@ impl Packing {
         }
     }
 
-    /// The lane that holds pair `pair` of the numbers of a layer, and whether it joins one there.
+    /// The lane that holds pair `pair` of a layer's integers, and whether the pair joins one already there.
     #[inline(always)]
     pub fn place(self, pair: usize) -> (usize, bool) {
         match self {
@@ -93,7 +93,7 @@ impl Packing {
     }
 }
 
-/// A pair as a lane holds it.
+/// A pair as the bits of a lane.
 pub(super) fn pair([first, second]: [i16; 2]) -> u32 {
     u32::from(first.cast_unsigned()) | u32::from(second.cast_unsigned()) << 16
 }

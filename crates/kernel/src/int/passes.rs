@@ -5,7 +5,7 @@ use super::{IntInput, Pairs};
 use crate::lanes::Lanes;
 use crate::simd::IntSimd;
 
-/// Two inputs that share a lane, or the last one alone.
+/// The ranges of two inputs that share a lane, or of the last one alone.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Range {
     low: u32,
@@ -15,7 +15,7 @@ pub(super) struct Range {
 impl Range {
     const OPEN: [i16; 2] = [i16::MIN, i16::MAX];
 
-    /// The ranges of `inputs` by pairs; none where every integer counts.
+    /// The ranges of `inputs` by pairs; `None` where both are all 16 bits.
     pub fn of(inputs: &[IntInput]) -> Box<[Option<Self>]> {
         let range = |inputs: &[IntInput]| {
             let ends = [0, 1].map(|i| inputs.get(i).map_or(Self::OPEN, |input| [input.low, input.high]));
@@ -27,7 +27,7 @@ impl Range {
     }
 }
 
-/// Moves every input into its range.
+/// Clamps every input to its range.
 #[inline(always)]
 pub(super) fn clamp<S: IntSimd>(simd: S, ranges: &[Option<Range>], x: &mut [Pairs], events: usize) {
     for (x, range) in x.iter_mut().zip(ranges) {
@@ -41,7 +41,7 @@ pub(super) fn clamp<S: IntSimd>(simd: S, ranges: &[Option<Range>], x: &mut [Pair
     }
 }
 
-/// Partial sums of the squared error: one alone would make each addition wait for the one before.
+/// Partial sums of the squared error: with a single one, each addition would wait for the one before.
 const PARTIAL: usize = 4;
 
 /// Mean of `(y - (scale x + offset))^2` over all inputs of an event: squares in ascending order into four sums in turn, which are then added

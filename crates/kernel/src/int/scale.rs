@@ -1,20 +1,21 @@
-//! How real numbers become integers: the scales of a chain, chosen once.
+//! Quantisation: chooses the scales of a chain, once.
 //!
 //! ```text
 //!   integers x of a layer       sums, exact, in i32                 integers of the next layer, clamped to low..=high
 //!   low..=high, each means  --> start + w_q x,  w_q = w / s  -----> sum >> shift                               none, relu
-//!   step x + offset             s per neuron                  |---> sum * scale + bias, rounded                none, relu, behind 8 bits
+//!   step x + offset             s per neuron                  |---> sum * scale + bias, rounded                none, relu, after 8 bits
 //!                                                             '---> activation(sum * scale + bias), rounded    others
 //! ```
 //!
-//! * I1: whatever the inputs within their ranges, a sum lies within 32 bits once it is complete, and sums that wrap on the way come back: so the
-//!   order of additions does not matter, nor how many are made at once.
-//! * I2: a hidden layer of 16 bits uses as many integers, `0..=q` or `-q..=q`, as leave its weights as many again: with a larger `q` the sums of
-//!   the next layer would have to do with coarser weights, with a smaller one with coarser activations. In 8 bits `q` is 127, and so is the
-//!   largest weight that meets it: 8192 such products are far from the end of 32 bits.
-//! * I3: where a shift makes integers of sums, `s` is the step of the next layer over a power of two, so there is no other rounding: weights lose
-//!   one bit at most to this, and half of the integers' step stands in `start`. Weights of 8 bits have no bit to lose.
-//! * I4: what is rounded to an integer lies between -2^31 and 2^31.
+//! * I1: for any inputs within their ranges, a complete sum fits in 32 bits, and partial sums that wrap come back: so neither the
+//!   order of additions matters nor how many are made at once.
+//! * I2: a 16-bit hidden layer uses the integers `0..=q` or `-q..=q`, with `q` such that the weights after it have about as many: with a larger `q`
+//!   the next layer's weights would be coarser, with a smaller one its activations would be. In 8 bits `q` is 127, and so is the
+//!   largest weight that multiplies it: 8192 such products are far from overflowing 32 bits.
+//! * I3: where a shift requantises sums, `s` is the step of the next layer divided by a power of two, so there is no other rounding: weights lose
+//!   at most one bit to this, and `start` includes half a step for rounding. 8-bit weights have no bit to lose, so they are requantised by scale and
+//!   bias.
+//! * I4: every float that is rounded to an integer lies between -2^31 and 2^31.
 
 use super::packing::{HiddenBits, Packing, is_never_negative};
 use super::{ChainRanges, IntChainError, IntInput};
@@ -27,24 +28,24 @@ pub(super) struct IntLayer {
     /// `[output][input]`.
     pub weight: Vec<i16>,
     pub neurons: Vec<Neuron>,
-    /// Floats times this are integers of the next layer.
+    /// Factor from floats to integers of the next layer.
     pub per_step: f32,
-    /// The integers of the next layer.
+    /// Smallest and largest integer of the next layer.
     pub range: [i16; 2],
     pub way: Way,
     pub takes: Packing,
     pub gives: Packing,
 }
 
-/// The way from a sum to an integer of the next layer.
+/// How a sum is requantised to an integer of the next layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
-    /// [`Neuron::shift`].
+    /// By [`Neuron::shift`].
     Shift,
-    /// [`Neuron::scale`] and [`Neuron::bias`] give it in steps of the next layer, as a float that is rounded.
+    /// By [`Neuron::scale`] and [`Neuron::bias`] to a float in steps of the next layer, which is rounded.
     Round,
-    /// The same give a float to which the activation is applied; times [`IntLayer::per_step`] it is rounded. So is what has no next layer, but for
-    /// the rounding.
+    /// By the same to a float, to which the activation is applied; times [`IntLayer::per_step`] it is rounded. The last layer stops before
+    /// that factor.
     Numbers,
 }
 
@@ -58,22 +59,22 @@ impl Way {
     }
 }
 
-/// From integers to a sum, and from a sum to a number.
+/// The constants of a neuron: start of its sum and requantisation.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Neuron {
-    /// What the sum begins with.
+    /// Initial value of the sum.
     pub start: i32,
-    /// To the right, for what becomes an integer.
+    /// Right shift to an integer ([`Way::Shift`]).
     pub shift: u32,
-    /// For what becomes a float.
+    /// Factor to a float (other ways).
     pub scale: f32,
     pub bias: f32,
 }
 
-/// Larger shifts would leave nothing of a sum that is worth the room for half of a step.
+/// Largest shift. A larger one would add no useful precision for the headroom that half a step takes.
 const SHIFT_MAX: u32 = 24;
 
-/// Integers that enter a layer, and what they mean.
+/// The integers of one input of a layer and their meaning, `step * integer + offset`.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     low: i16,
@@ -83,11 +84,11 @@ struct Entry {
 }
 
 impl Entry {
-    /// Behind the last layer.
+    /// After the last layer.
     const NONE: Self = Self { low: 0, high: 0, step: 1.0, offset: 0.0 };
 }
 
-/// Scales `layers`, which were checked, as the calibration was.
+/// Quantises `layers`. Layers and calibration were checked.
 pub(super) fn scale(
     layers: &[Layer],
     calibration: &ChainRanges,
@@ -128,13 +129,13 @@ pub(super) fn scale(
     Ok(scaled)
 }
 
-/// A sum of a neuron in real numbers: weights per integer, and what is added to them.
+/// The sum of a neuron in real numbers: weights per integer step, and bias.
 struct Sum {
     weight: Vec<f64>,
     bias: f64,
-    /// No scale can be finer (I1).
+    /// The finest scale that keeps I1.
     finest: f64,
-    /// No input makes a larger sum, but for the sign.
+    /// The largest absolute sum for any inputs.
     reach: f64,
 }
 
@@ -147,14 +148,14 @@ impl Sum {
         let largest = weight.iter().map(|weight| weight.abs()).fold(0.0, f64::max);
         let [below, above] = extremes(&weight, entries);
         let reach = above.max(-below) + bias.abs();
-        // Rounding adds half of each integer to a sum at most, and one to what it begins with.
+        // Rounded weights change a sum by at most half of each integer; the start adds half a step and its own rounding.
         let half = |entry: &Entry| f64::from(entry.low).abs().max(f64::from(entry.high).abs()) / 2.0;
         let rounding = entries.iter().map(half).sum::<f64>() + f64::from(1 << (SHIFT_MAX - 1)) + 1.0;
         let finest = (largest / f64::from(takes.largest())).max(reach / (f64::from(i32::MAX) - rounding));
         Self { weight, bias, finest, reach }
     }
 
-    /// Appends the weights. `step` is that of the next layer.
+    /// Appends the quantised weights. `step` is that of the next layer.
     fn quantise(&self, way: Way, step: f64, entries: &[Entry], weights: &mut Vec<i16>) -> Neuron {
         let mut neuron = Neuron::default();
         let mut scale = if self.finest > 0.0 { self.finest } else { 1.0 };
@@ -207,7 +208,7 @@ fn hidden(
         Packing::Quads => gives.largest().into(),
     };
     let coarsest = |values: fn(&Sum) -> f64| sums.iter().map(values).fold(0.0, f64::max);
-    // What is rounded stays below 2^31, with room for the rounding of floats.
+    // Values to be rounded stay below 2^31, with a margin for the rounding of floats.
     let reach = || coarsest(|sum| sum.reach) / f64::from(1 << 30);
     let mut largest = f64::from(largest);
     let step = match activation {
@@ -215,7 +216,7 @@ fn hidden(
         Activation::None | Activation::Relu => reach(),
         Activation::LeakyRelu(alpha) => reach() * f64::from(alpha).abs().max(1.0),
         Activation::Tanh | Activation::Sigmoid | Activation::Softmax => {
-            // They give nothing larger, whatever the margin of the calibration.
+            // Their outputs are at most 1, whatever the margin of the calibration.
             largest = largest.min(1.0);
             1.0 / f64::from(1 << 30)
         }
@@ -225,7 +226,7 @@ fn hidden(
     Entry { low: (f64::from(unit.low) * q) as i16, high: q as i16, step, offset: 0.0 }
 }
 
-/// The largest sum that a neuron makes of inputs that are `unit` at most, over its largest weight.
+/// The largest sum of any neuron for inputs within `unit`, divided by the neuron's largest weight.
 fn spread(layer: &Layer, unit: Entry) -> f64 {
     let entries = vec![unit; layer.inputs];
     let mut spread = 0.0f64;

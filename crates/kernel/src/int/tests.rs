@@ -1,4 +1,4 @@
-//! Integer chains against plain loops in 64 bits: the same bits, with sums that must fit into 32.
+//! Integer chains against plain 64-bit loops: the same bits, with sums that must fit in 32 bits.
 
 use proptest::prelude::*;
 
@@ -9,7 +9,7 @@ use crate::chain::{Chain, Layer, Readout};
 use crate::dense::Activation;
 use crate::isa::{Isa, Level};
 
-/// Numbers that are nothing special, from a counter.
+/// Pseudorandom numbers.
 fn numbers(seed: u64, count: usize) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = || {
@@ -21,7 +21,7 @@ fn numbers(seed: u64, count: usize) -> Vec<f32> {
     (0..count).map(|_| next()).collect()
 }
 
-/// `activation` of `numbers`, through a chain of floats that does nothing else: adding -0 leaves every float as it is.
+/// `activation` of `numbers`, through a chain of floats that does nothing else: adding -0 leaves every float unchanged.
 fn activated(activation: Activation, numbers: &[f32]) -> Vec<f32> {
     let n = numbers.len();
     let whole = activation == Activation::Softmax;
@@ -34,7 +34,7 @@ fn activated(activation: Activation, numbers: &[f32]) -> Vec<f32> {
     scores
 }
 
-/// A layer in the documented words: sums in 64 bits, which must fit into 32.
+/// A layer as documented: sums in 64 bits, which must fit in 32.
 fn sums(layer: &IntLayer, x: &[i64]) -> Vec<i64> {
     let sum = |(neuron, weight): (&super::scale::Neuron, &[i16])| {
         let products = weight.iter().zip(x).map(|(&weight, x)| i64::from(weight) * x);
@@ -127,7 +127,7 @@ fn input() -> impl Strategy<Value = IntInput> {
     })
 }
 
-/// Weights of one neuron of a layer: nothing special, none at all, all the same, or one that dwarfs the others.
+/// Weights of one neuron of a layer: pseudorandom, all zero, all equal, or one that dwarfs the others.
 fn shaped(kind: u8, weight: &mut [f32], bias: &mut f32) {
     match kind {
         0 => weight.fill(0.0),
@@ -180,7 +180,7 @@ fn case() -> impl Strategy<Value = Case> {
         })
 }
 
-/// Events that drive each neuron of the first layer to its ends.
+/// Events that drive each neuron of the first layer to its extremes.
 fn corners(layers: &[Layer], scaled: &IntLayer, inputs: &[IntInput]) -> Vec<i16> {
     let mut rows = Vec::new();
     for weight in scaled.weight.chunks(layers[0].inputs) {
@@ -314,7 +314,7 @@ fn eight_bits_are_those_that_are_never_negative_and_what_meets_them() {
             (pairs, pairs, Way::Numbers)
         ]
     );
-    // Every layer uses the integers that it has; no tanh is beyond 1, whatever the calibration says.
+    // Every layer uses its full range of weights; no tanh is beyond 1, whatever the calibration says.
     for layer in &scaled {
         assert!(layer.weight.iter().map(|weight| weight.abs()).max() > Some(layer.takes.largest() / 2));
     }
@@ -333,7 +333,7 @@ fn a_number_of_eight_bits_is_the_nearest() {
     };
     let layers = [Activation::Relu, Activation::Relu, Activation::None].map(identity);
     let input = IntInput { low: -10, high: 100, scale: 1.0, offset: 0.0 };
-    // A step of 1 between the layers.
+    // The step between the layers is 1.
     let calibration = ChainRanges { inputs: vec![input; 2], hidden: vec![127.0; 2] };
     let chain = IntChain::new(&layers, Readout::Outputs, &calibration, HiddenBits::Eight).unwrap();
     for x in -10..=100i16 {
@@ -351,7 +351,7 @@ fn a_number_of_eight_bits_is_the_nearest() {
 
 #[test]
 fn the_widest_layer_of_eight_bits_is_exact() {
-    // Every product at its end: 8192 times 127 by 127, and by -127.
+    // Every product is extreme: 8192 times 127 by 127, and by -127.
     let layer = |inputs, outputs, sign: fn(usize) -> f32, activation| Layer {
         inputs,
         outputs,

@@ -4,12 +4,12 @@
 //!   rows                                pairs
 //!   event 0: a b c d e                  a b: event 0: a b, event 1: a b, ... event 31: a b      one cache line or two
 //!   event 1: a b c d e      ------>     c d: event 0: c d, event 1: c d, ... event 31: c d
-//!   ...                                 e -: an odd last number stands alone; what stands beside it is nothing
+//!   ...                                 e -: an odd last number stands alone; its other half is ignored
 //! ```
 //!
-//! On a little-endian CPU a pair lies in memory as in a record of little-endian fields of 16 bits, so a caller can move both at once.
+//! On a little-endian CPU a pair has the same bytes as two little-endian 16-bit fields of a record, so a caller can copy both at once.
 //!
-//! Between layers each half of a pair may hold two numbers of 8 bits; then the pair is a quad ([`super::packing`]).
+//! Between layers each half of a pair may hold two 8-bit numbers; then the pair is a quad ([`super::packing`]).
 
 use crate::lanes::{EVENTS, Lanes};
 
@@ -23,20 +23,20 @@ impl Pairs {
     pub const ZERO: Self = Self([[0; 2]; EVENTS]);
 }
 
-/// What one thread needs to run an integer chain. Made by the chain that it fits; nothing is allocated after that.
+/// The memory that one thread needs to run an integer chain. The chain makes it; nothing is allocated after that.
 #[derive(Clone, Debug)]
 pub struct IntTile {
     pub(super) inputs: Box<[Pairs]>,
     pub(super) between: [Box<[Pairs]>; 2],
-    /// What a layer gives as floats that are not scores.
+    /// Floats of a layer on their way to integers.
     pub(super) numbers: Box<[Lanes]>,
-    /// And one more if their number is odd: neurons come in pairs.
+    /// Padded to an even number, since neurons come in pairs.
     pub(super) scores: Box<[Lanes]>,
     outputs: usize,
 }
 
 impl IntTile {
-    /// Room for so many numbers of each kind; `between` counts lanes.
+    /// Allocates memory for so many numbers of each kind; `between` counts lanes.
     pub(super) fn new(inputs: usize, between: [usize; 2], numbers: usize, outputs: usize) -> Self {
         let pairs = |lanes: usize| vec![Pairs::ZERO; lanes].into_boxed_slice();
         let floats = |numbers: usize| vec![Lanes::ZERO; numbers.next_multiple_of(2)].into_boxed_slice();
@@ -49,8 +49,8 @@ impl IntTile {
         }
     }
 
-    /// The inputs of the events, to be written before the kernel runs: inputs `2 k` and `2 k + 1` are `[k].0[event]`. The kernel leaves each as
-    /// it counts it: not beyond its range.
+    /// The inputs of the events, to be written before the kernel runs: inputs `2 k` and `2 k + 1` are `[k].0[event]`. The kernel clamps them in
+    /// place.
     pub fn inputs_mut(&mut self) -> &mut [Pairs] {
         &mut self.inputs
     }

@@ -237,7 +237,7 @@ impl IntSimd for Avx2 {
             _mm256_castsi256_ps(_mm256_srav_epi32(_mm256_castps_si256(a), _mm256_castps_si256(by)))
         };
         pair(a, b) => {
-            // Each half: four numbers of `a`, then four of `b`.
+            // In each half: four numbers of `a`, then four of `b`.
             let packed = _mm256_packs_epi32(_mm256_castps_si256(a), _mm256_castps_si256(b));
             let order = _mm_set_epi32(0x0f0e_0706, 0x0d0c_0504, 0x0b0a_0302, 0x0908_0100);
             let order = _mm256_broadcastsi128_si256(order);
@@ -246,7 +246,7 @@ impl IntSimd for Avx2 {
     }
 }
 
-/// Packing works in halves of a register, so the events stand in fours, in this order: 0 2 1 3 in the first register, 4 6 5 7 in the second.
+/// Packing works on halves of a register, so the groups of four events have this order: 0 2 1 3 in the first register, 4 6 5 7 in the second.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 fn shorts(pairs: &Pairs, is_second: bool) -> [__m256i; 2] {
@@ -271,7 +271,7 @@ fn shorts_within(shorts: [__m256i; 2], low: u16, span: u16) -> u32 {
         let above = _mm256_sub_epi16(numbers, low);
         _mm256_cmpeq_epi16(above, _mm256_min_epu16(above, span))
     };
-    // Packed once more, the fours stand in the order 0 2 4 6 1 3 5 7.
+    // Packed once more, the groups of four have the order 0 2 4 6 1 3 5 7.
     let bytes = _mm256_packs_epi16(within(shorts[0]), within(shorts[1]));
     let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
     _mm256_movemask_epi8(_mm256_permutevar8x32_epi32(bytes, order)).cast_unsigned()
@@ -282,10 +282,10 @@ fn shorts_within(shorts: [__m256i; 2], low: u16, span: u16) -> u32 {
 fn pick(bits: __m256, table: &[f32; 32], otherwise: __m256) -> __m256 {
     let bits = _mm256_castps_si256(bits);
     let lowest = _mm256_and_si256(bits, _mm256_sub_epi32(_mm256_setzero_si256(), bits));
-    // The exponent of a power of two is the number of its bit, plus 127; bit 31 looks negative.
+    // The exponent of a power of two is the index of its bit plus 127; bit 31 gives a negative float.
     let exponent = _mm256_srli_epi32::<23>(_mm256_castps_si256(_mm256_cvtepi32_ps(lowest)));
     let index = _mm256_sub_epi32(exponent, _mm256_set1_epi32(127));
-    // Each lookup heeds the low three bits; bits 3 and 4, moved to the sign, choose among the four. A gather would be one instruction, but a
+    // Each lookup uses the low three bits; bits 3 and 4, shifted to the sign, choose among the four. A gather would be one instruction, but a
     // slow one on CPUs whose microcode guards it.
     let quarters = table.as_chunks::<8>().0;
     let look = |quarter: usize| {
@@ -301,7 +301,7 @@ fn pick(bits: __m256, table: &[f32; 32], otherwise: __m256) -> __m256 {
     _mm256_blendv_ps(_mm256_blendv_ps(low, high, bit_4), otherwise, none)
 }
 
-/// Numbers of a row that are turned at once.
+/// Numbers of a row that are transposed at once.
 const COLUMNS: usize = 4;
 
 #[inline]
@@ -310,7 +310,7 @@ fn turn(rows: &[f32], lanes: &mut [Lanes], register: usize) {
     let width = lanes.len();
     assert!(width >= COLUMNS && rows.len() == 8 * width);
     for at in (0..width).step_by(COLUMNS) {
-        // The last columns overlap those before if the width is not a multiple.
+        // The last columns overlap the ones before if the width is no multiple of `COLUMNS`.
         let at = at.min(width - COLUMNS);
         let mut halves = [_mm_setzero_ps(); 8];
         for (row, half) in halves.iter_mut().enumerate() {
@@ -339,7 +339,7 @@ fn turn_words(bytes: &[u8], stride: usize) -> [__m256; WINDOW / 4] {
     words
 }
 
-/// Row `r` goes to half `r / 4` of register `r % 4`; then each half is a matrix of 4 by 4 that is transposed by itself.
+/// Row `r` goes to half `r / 4` of register `r % 4`; then each half is a 4-by-4 matrix that is transposed separately.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 fn columns(rows: &[__m128; 8]) -> [__m256; COLUMNS] {
@@ -347,7 +347,7 @@ fn columns(rows: &[__m128; 8]) -> [__m256; COLUMNS] {
     transposed([pair(0), pair(1), pair(2), pair(3)])
 }
 
-/// Transposes each half of four registers as a matrix of 4 by 4.
+/// Transposes each half of four registers as a 4-by-4 matrix.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 fn transposed(r: [__m256; 4]) -> [__m256; 4] {

@@ -1,4 +1,4 @@
-//! AVX-512F: 16 lanes, 32 registers, weights broadcast by the operand of the multiply-add itself. With BW and VNNI also for integers: VNNI
+//! AVX-512F: 16 lanes, 32 registers, weights broadcast by the multiply-add's own operand. With BW and VNNI also for integers: VNNI
 //! multiplies and adds pairs, or quads, in one instruction, at the rate of `f32`.
 
 #![allow(
@@ -14,14 +14,14 @@ use super::{Avx2, IntSimd, Simd, WINDOW, turn_each};
 use crate::int::Pairs;
 use crate::lanes::{EVENTS, Lanes};
 
-/// The proof that this CPU has AVX-512F, and what `With` stands for.
+/// The proof that this CPU has AVX-512F, and the extensions that `With` stands for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Avx512<With = Alone>(Avx2, PhantomData<With>);
 
-/// What a CPU can have beside AVX-512F.
+/// Extensions that a CPU may have besides AVX-512F.
 pub(crate) trait Beside: Copy + fmt::Debug {}
 
-/// Nothing.
+/// No extensions.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Alone;
 
@@ -42,7 +42,7 @@ impl Avx512 {
         self.0
     }
 
-    /// For integers, if this CPU has what they need.
+    /// The same with the extensions for integers, if this CPU has them.
     pub fn vnni(self) -> Option<Avx512<Vnni>> {
         let has = is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vnni");
         has.then_some(Avx512(self.0, PhantomData))
@@ -274,7 +274,7 @@ impl IntSimd for Avx512<Vnni> {
             _mm512_castsi512_ps(_mm512_srav_epi32(_mm512_castps_si512(a), _mm512_castps_si512(by)))
         };
         pair(a, b) => {
-            // Each quarter: four numbers of `a`, then four of `b`.
+            // In each quarter: four numbers of `a`, then four of `b`.
             let packed = _mm512_packs_epi32(_mm512_castps_si512(a), _mm512_castps_si512(b));
             let order = _mm512_set4_epi32(0x0f0e_0706, 0x0d0c_0504, 0x0b0a_0302, 0x0908_0100);
             _mm512_castsi512_ps(_mm512_shuffle_epi8(packed, order))
@@ -285,7 +285,7 @@ impl IntSimd for Avx512<Vnni> {
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
 fn shorts(pairs: &Pairs, is_second: bool) -> __m512i {
-    /// Which numbers are the first of their pairs: 0 to 31 are of the first register, 32 to 63 of the second.
+    /// Indices of the numbers that are first in their pairs: 0 to 31 are in the first register, 32 to 63 in the second.
     const FIRST: [i16; EVENTS] = {
         let mut order = [0; EVENTS];
         let mut event = 0;
@@ -310,7 +310,7 @@ fn shorts(pairs: &Pairs, is_second: bool) -> __m512i {
 fn pick(bits: __m512, table: &[f32; 32], otherwise: __m512) -> __m512 {
     let bits = _mm512_castps_si512(bits);
     let lowest = _mm512_and_si512(bits, _mm512_sub_epi32(_mm512_setzero_si512(), bits));
-    // The exponent of a power of two is the number of its bit, plus 127; bit 31 looks negative. The lookup heeds the low five bits alone.
+    // The exponent of a power of two is the index of its bit plus 127; bit 31 gives a negative float. The lookup uses only the low five bits.
     let exponent = _mm512_srli_epi32::<23>(_mm512_castps_si512(_mm512_cvtepi32_ps(lowest)));
     let index = _mm512_sub_epi32(exponent, _mm512_set1_epi32(127));
     // SAFETY: the table has the 16 and 16 floats that are read.
@@ -319,7 +319,7 @@ fn pick(bits: __m512, table: &[f32; 32], otherwise: __m512) -> __m512 {
     _mm512_mask_mov_ps(otherwise, _mm512_test_epi32_mask(bits, bits), found)
 }
 
-/// Numbers of a row that are turned at once.
+/// Numbers of a row that are transposed at once.
 const COLUMNS: usize = 8;
 
 #[inline]
@@ -328,7 +328,7 @@ fn turn(rows: &[f32], lanes: &mut [Lanes], register: usize) {
     let width = lanes.len();
     assert!(width >= COLUMNS && rows.len() == 16 * width);
     for at in (0..width).step_by(COLUMNS) {
-        // The last columns overlap those before if the width is not a multiple.
+        // The last columns overlap the ones before if the width is no multiple of `COLUMNS`.
         let at = at.min(width - COLUMNS);
         let mut halves = [_mm256_setzero_ps(); 16];
         for (row, half) in halves.iter_mut().enumerate() {
@@ -353,12 +353,12 @@ fn turn_words(bytes: &[u8], stride: usize) -> [__m512; COLUMNS] {
     columns(&halves)
 }
 
-/// Row `r` goes to half `r / 8` of register `r % 8`. Each quarter of two such groups of four is then a matrix of 4 by 4 that is transposed by
-/// itself, and at last the quarters find their places. Half as many shuffles as the plain transposition of 16 by 16.
+/// Row `r` goes to half `r / 8` of register `r % 8`. Each quarter of two such groups of four is then a 4-by-4 matrix that is transposed
+/// separately, and finally the quarters move to their places. This takes half as many shuffles as a plain 16-by-16 transposition.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn columns(rows: &[__m256; 16]) -> [__m512; COLUMNS] {
-    // Where the quarters of a column come from: 0 to 15 are of the group of rows 0 to 3 and 8 to 11, 16 to 31 of the other.
+    // Where the quarters of a column come from: 0 to 15 are in the group of rows 0 to 3 and 8 to 11, 16 to 31 in the other.
     let low = _mm512_setr_epi32(0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27);
     let high = _mm512_setr_epi32(4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31);
     let pair = |row: usize| {
@@ -376,7 +376,7 @@ fn columns(rows: &[__m256; 16]) -> [__m512; COLUMNS] {
     columns
 }
 
-/// Transposes each quarter of four registers as a matrix of 4 by 4.
+/// Transposes each quarter of four registers as a 4-by-4 matrix.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn transposed(r: [__m512; 4]) -> [__m512; 4] {

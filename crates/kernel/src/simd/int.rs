@@ -1,5 +1,5 @@
-//! What integer kernels need beyond [`Simd`]: registers whose lanes hold two 16-bit integers of an event, a *pair*, four of 8
-//! bits, a *quad*, or one 32-bit integer.
+//! The operations that integer kernels need beyond [`Simd`], on registers whose lanes hold two 16-bit integers of an event (a *pair*), four 8-bit
+//! ones (a *quad*) or one 32-bit integer.
 //!
 //! * I1: every operation gives the same bits on every instruction set.
 //! * I2: no operation mixes lanes.
@@ -8,9 +8,9 @@ use super::Simd;
 use crate::int::Pairs;
 use crate::lanes::EVENTS;
 
-/// An instruction set with integers. Registers are those of [`Simd`], which see the bits only.
+/// An instruction set with integers. Registers are those of [`Simd`], used as plain bits.
 pub(crate) trait IntSimd: Simd {
-    /// 16 bits of each event of a tile, in whatever order suits [`IntSimd::shorts_within`].
+    /// One 16-bit number of each event of a tile, in whatever order suits [`IntSimd::shorts_within`].
     type Shorts: Copy;
 
     /// Register `register` of `from`.
@@ -22,8 +22,8 @@ pub(crate) trait IntSimd: Simd {
 
     /// `sum + a.first * b.first + a.second * b.second` as 32-bit integers, wrapping.
     fn multiply_add_pairs(self, a: Self::V, b: Self::V, sum: Self::V) -> Self::V;
-    /// `sum` and the four products of the bytes of `a` and `b` as 32-bit integers, wrapping. Those of `a` are at most 127, those of `b` have a sign: so
-    /// two products fit into 16 bits, where AVX2 adds them up before it widens them.
+    /// `sum` and the four products of the bytes of `a` and `b` as 32-bit integers, wrapping. Those of `a` are unsigned and at most 127, those of `b`
+    /// are signed, so two products fit into 16 bits, where AVX2 adds them up before it widens them.
     fn multiply_add_quads(self, a: Self::V, b: Self::V, sum: Self::V) -> Self::V;
     /// `min(max(a, low), high)` of each integer of a pair.
     fn clamp_pairs(self, a: Self::V, low: Self::V, high: Self::V) -> Self::V;
@@ -31,14 +31,14 @@ pub(crate) trait IntSimd: Simd {
     fn nearest(self, a: Self::V) -> Self::V;
     /// `a >> by` in each lane, as a signed 32-bit integer, by less than 32.
     fn shift_right_by(self, a: Self::V, by: Self::V) -> Self::V;
-    /// A pair of two 32-bit integers; of one beyond 16 bits the nearest that has 16.
+    /// Packs two 32-bit integers into a pair, saturating at 16 bits.
     fn pair(self, a: Self::V, b: Self::V) -> Self::V;
 
     /// The first or the second half of every pair.
     fn shorts(self, pairs: &Pairs, is_second: bool) -> Self::Shorts;
-    /// Bit `e`: that of event `e` less `low`, wrapping, is at most `span`, both without a sign.
+    /// Bit `e` = the number of event `e` minus `low`, wrapping, is at most `span` as an unsigned integer.
     fn shorts_within(self, shorts: Self::Shorts, low: u16, span: u16) -> u32;
-    /// Bit `lane`: `a - low`, wrapping, is at most `span`, without a sign.
+    /// Bit `lane` = `a - low`, wrapping, is at most `span` as an unsigned integer.
     fn within(self, a: Self::V, low: i32, span: u32) -> u32;
     /// Register `register` of `from`, as 32-bit integers.
     fn load_integers(self, from: &[i32; EVENTS], register: usize) -> Self::V;
@@ -54,7 +54,7 @@ mod tests {
 
     const OPERATIONS: usize = 10;
 
-    /// Every operation on the same operands: result `i` is that of operation `i`.
+    /// Applies every operation to the same operands: result `i` is that of operation `i`.
     struct Each<'a>([Pairs; 3], &'a mut [Pairs; OPERATIONS]);
 
     impl IntWork for Each<'_> {
@@ -63,7 +63,7 @@ mod tests {
             for register in 0..EVENTS / S::LANES {
                 let [a, b, c] = self.0.map(|pairs| simd.load_pairs(&pairs, register));
                 let float = simd.to_float(a);
-                // Below 2^31, with halves.
+                // Below 2^31, and with fractions of a half.
                 let small = simd.mul(float, simd.splat(0.5));
                 let bytes = simd.and(a, simd.splat_bits(0x7f7f_7f7f));
                 let results = [
@@ -85,7 +85,7 @@ mod tests {
         }
     }
 
-    /// The same in plain words, for one lane of a register with this index.
+    /// The same in plain Rust, for one lane of the register with this index.
     fn plainly([a, b, c]: [[i16; 2]; 3], register: usize) -> [[i16; 2]; OPERATIONS] {
         let whole = |[low, high]: [i16; 2]| i32::from(high) << 16 | i32::from(low.cast_unsigned());
         let apart = |whole: i64| [whole as i16, (whole >> 16) as i16];
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn every_operation_is_what_it_says_on_every_instruction_set() {
-        // Also read as bytes: 0x7f7f and 0x8080 are the ends of what quads hold.
+        // Also read as bytes: 0x7f7f and 0x8080 are the extremes of a quad.
         const VALUES: [i16; 14] =
             [0, 1, -1, 2, -3, 255, -256, 12_345, -23_456, 32_766, -0x7f80, i16::MIN, 0x7f7f, i16::MAX];
         for level in Level::all() {

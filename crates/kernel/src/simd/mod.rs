@@ -1,11 +1,11 @@
-//! What the kernels need of an instruction set: a register of floats, each lane another event.
+//! The operations that kernels need from an instruction set: a register of floats, each lane a different event.
 //!
 //! A type that implements [`Simd`] is a proof: its values exist only on CPUs that have its instructions. So every operation is a safe method,
 //! and kernels are written once, as generic functions over `S: Simd`.
 //!
-//! * I1: for every operation each lane of the result is the same function of the same lanes of the operands on every instruction set, bit for
+//! * I1: in every operation, each lane of the result is the same function of the same lanes of the operands on every instruction set, bit for
 //!   bit, except for sign and payload of a NaN. [`Simd::one_nan`] makes all NaNs equal.
-//! * I2: no operation mixes lanes, except [`Simd::turn`], which only moves.
+//! * I2: no operation mixes lanes, except [`Simd::turn`] and [`Simd::turn_words`], which only move data.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -25,7 +25,7 @@ pub(crate) use portable::Portable;
 
 use crate::lanes::Lanes;
 
-/// [`Simd::turn`] one number at a time: for what is too narrow for anything better.
+/// [`Simd::turn`] one number at a time, for rows too narrow for anything better.
 #[inline(always)]
 fn turn_each<S: Simd>(rows: &[f32], lanes: &mut [Lanes], register: usize) {
     for (row, numbers) in rows.chunks_exact(lanes.len()).enumerate() {
@@ -35,19 +35,19 @@ fn turn_each<S: Simd>(rows: &[f32], lanes: &mut [Lanes], register: usize) {
     }
 }
 
-/// Bytes that are turned at once by [`Simd::turn_words`].
+/// Bytes per window that [`Simd::turn_words`] turns at once.
 pub(crate) const WINDOW: usize = 32;
 
-/// An instruction set; see the module.
+/// An instruction set; a value proves that the CPU has it.
 pub(crate) trait Simd: Copy + fmt::Debug {
-    /// A register of floats. Integer operations see the bits of the same lanes as `i32`.
+    /// A register of floats. Integer operations treat the bits of each lane as an `i32`.
     type V: Copy;
 
     /// Floats per register. Divides [`crate::lanes::EVENTS`].
     const LANES: usize;
-    /// Neurons of a full group: two registers of events each must stay in registers as sums.
+    /// Neurons of a full group: their sums, two registers each, must stay in registers.
     const NEURONS: usize;
-    /// Cuts through a tree that take as long as one step of a walk down (see [`crate::forest`]), measured. None: always walk.
+    /// Cuts through a tree that take as long as one step of a walk down (see [`crate::forest`]), measured. 0: always walk.
     const CUTS_PER_STEP: usize;
 
     /// `value` in every lane.
@@ -56,9 +56,9 @@ pub(crate) trait Simd: Copy + fmt::Debug {
     fn load(self, from: &Lanes, register: usize) -> Self::V;
     /// Stores into register `register` of `to`.
     fn store(self, to: &mut Lanes, register: usize, v: Self::V);
-    /// Turns `LANES` rows of `lanes.len()` numbers: number `i` of row `r` goes to lane `r` of register `register` of `lanes[i]`.
+    /// Transposes `LANES` rows of `lanes.len()` numbers: number `i` of row `r` goes to lane `r` of register `register` of `lanes[i]`.
     fn turn(self, rows: &[f32], lanes: &mut [Lanes], register: usize);
-    /// Turns the words of `LANES` windows that begin `stride` bytes apart: word `i` of window `r` goes to lane `r` of register `i`.
+    /// Transposes the words of `LANES` windows that begin `stride` bytes apart: word `i` of window `r` goes to lane `r` of register `i`.
     ///
     /// # Panics
     /// If `bytes` ends before the last window.
@@ -74,13 +74,13 @@ pub(crate) trait Simd: Copy + fmt::Debug {
     fn mul(self, a: Self::V, b: Self::V) -> Self::V;
     /// `a / b`.
     fn div(self, a: Self::V, b: Self::V) -> Self::V;
-    /// `a > b ? a : b`: so `b` if either is NaN.
+    /// `a > b ? a : b`, so `b` if either is NaN.
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
-    /// `a < b ? a : b`: so `b` if either is NaN.
+    /// `a < b ? a : b`, so `b` if either is NaN.
     fn min(self, a: Self::V, b: Self::V) -> Self::V;
-    /// `a < 0 ? b : a`: so `a` if it is NaN.
+    /// `a < 0 ? b : a`, so `a` if it is NaN.
     fn replace_negative(self, a: Self::V, b: Self::V) -> Self::V;
-    /// The one NaN, `f32::NAN`, for every NaN.
+    /// Replaces every NaN by `f32::NAN`.
     fn one_nan(self, a: Self::V) -> Self::V;
 
     /// Bits `a & b`.
@@ -107,20 +107,20 @@ pub(crate) trait Simd: Copy + fmt::Debug {
     fn second(self, a: Self::V) -> Self::V {
         self.shift_right(a, 16)
     }
-    /// The float nearest to a signed integer, of two the even one.
+    /// The float nearest to a signed integer, ties to even.
     fn to_float(self, a: Self::V) -> Self::V;
-    /// A signed integer `* scale + offset` in double precision, each rounded, and rounded to single.
+    /// A signed integer `* scale + offset` in double precision, each operation rounded, then rounded to single.
     fn physical(self, a: Self::V, scale: f64, offset: f64) -> Self::V;
     /// The same for a float.
     fn physical_float(self, a: Self::V, scale: f64, offset: f64) -> Self::V;
 
-    /// `x <= threshold ? bits : bits & keep`: so `bits & keep` if `x` is NaN.
+    /// `x <= threshold ? bits : bits & keep`, so `bits & keep` if `x` is NaN.
     fn keep_unless_le(self, bits: Self::V, x: Self::V, threshold: Self::V, keep: Self::V) -> Self::V;
     /// `table[i]`, where `i` is the lowest set bit of `bits`; `otherwise` if no bit is set.
     fn pick(self, bits: Self::V, table: &[f32; 32], otherwise: Self::V) -> Self::V;
 }
 
-/// Asks the caches for these bytes, which are read soon.
+/// Prefetches these bytes, which are read soon.
 #[inline(always)]
 #[cfg_attr(
     target_arch = "x86_64",
@@ -143,7 +143,7 @@ mod tests {
     use crate::isa::{Isa, Level, Work};
     use crate::lanes::EVENTS;
 
-    /// Edges of the floats, and numbers that are nothing special; also read as integers.
+    /// Edge cases of the floats and ordinary numbers; also read as integers.
     const VALUES: [u32; 16] = [
         0x0000_0000,
         0x8000_0000,
@@ -164,7 +164,7 @@ mod tests {
     ];
     const OPERATIONS: usize = 21;
 
-    /// Every operation on the same operands: result `i` is that of operation `i`.
+    /// Applies every operation to the same operands: result `i` is that of operation `i`.
     struct Each<'a>([Lanes; 4], &'a mut [Lanes; OPERATIONS]);
 
     impl Work for Each<'_> {
@@ -323,7 +323,7 @@ mod tests {
         let table: [f32; 32] = std::array::from_fn(|i| i as f32);
         for level in Isa::ALL.into_iter().filter_map(Level::new) {
             for above in [0, u32::MAX, 0x5555_5555, 0x8000_0000] {
-                // Lane `i` has bit `i` and some above it; the last is tried without any, too.
+                // Lane `i` has bit `i` and some above it; the last lane is also tried with no bit set.
                 let bits = std::array::from_fn(|bit| f32::from_bits((1 << bit) | (above << bit)));
                 let mut got = Lanes::ZERO;
                 level.run(Pick(Lanes(bits), &table, &mut got));

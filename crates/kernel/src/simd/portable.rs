@@ -1,4 +1,4 @@
-//! Plain Rust: what every other instruction set is compared with.
+//! Plain Rust: the reference for every other instruction set.
 
 use std::hint::select_unpredictable;
 
@@ -101,7 +101,7 @@ impl Simd for Portable {
 
     #[inline(always)]
     fn one_nan(self, a: V) -> V {
-        // By its bits: what a float operation makes of a NaN is not fixed.
+        // On the bits, because the NaN that a float operation gives is not fixed.
         let nan = f32::INFINITY.to_bits().cast_signed();
         each_int(a, a, |a, _| if a & i32::MAX > nan { f32::NAN.to_bits().cast_signed() } else { a })
     }
@@ -172,7 +172,7 @@ impl Simd for Portable {
     fn keep_unless_le(self, bits: V, x: V, threshold: V, keep: V) -> V {
         let mut out = bits;
         for lane in 0..LANES {
-            // Without a branch, as nobody can foresee it.
+            // Without a branch, which would be unpredictable.
             let mask = select_unpredictable(x[lane] <= threshold[lane], u32::MAX, keep[lane].to_bits());
             out[lane] = f32::from_bits(bits[lane].to_bits() & mask);
         }

@@ -1,4 +1,4 @@
-//! Chains against plain loops: the same bits for what is exact, an `f64` oracle for the rest; and the promises of the crate.
+//! Chains against plain loops: the same bits where operations are exact, an `f64` oracle for the rest; and the promises of the crate.
 
 use proptest::prelude::*;
 use tamis_kernel::{Activation, Chain, ChainError, EVENTS, Isa, Layer, LayerFault, Readout, Tile};
@@ -157,7 +157,7 @@ proptest! {
     }
 }
 
-/// Through the door for callers that write lanes, with garbage in the lanes that are not used.
+/// Scores through the entry point for callers that write lanes, with garbage in unused lanes.
 fn by_tiles(chain: &Chain, rows: &[f32]) -> Vec<f32> {
     let mut tile = chain.tile();
     let mut scores = Vec::new();

@@ -1,9 +1,9 @@
-//! Dense layers, and what they give in plain loops.
+//! Dense layers, and their outputs in plain loops.
 
 use proptest::prelude::*;
 use tamis_kernel::{Activation, Layer};
 
-/// Numbers that are nothing special, from a counter.
+/// Pseudorandom numbers.
 pub fn numbers(seed: u64, count: usize, scale: f32) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = || {

@@ -1,4 +1,4 @@
-//! Forests against a walk that does what the words say, one event and one tree at a time.
+//! Forests against a literal walk, one event and one tree at a time.
 
 use proptest::prelude::*;
 use tamis_kernel::{
@@ -9,7 +9,7 @@ use tamis_kernel::{
 use crate::support::{available, bits};
 
 const COMPARISONS: [BranchTest; 3] = [BranchTest::LessOrEqual, BranchTest::Less, BranchTest::Equal];
-/// Few, so that inputs often equal thresholds.
+/// Few values, so that inputs often equal thresholds.
 const VALUES: [f32; 9] = [-2.0, -1.0, -0.0, 0.0, 0.5, 1.0, f32::NEG_INFINITY, f32::INFINITY, f32::NAN];
 
 /// A repeatable source of choices.
@@ -27,7 +27,7 @@ impl Dice {
         self.below(2_000_001) as f32 / 1e6 - 1.0
     }
 
-    /// A tree of `leaves` leaves that grew at random places, so of any depth.
+    /// A tree of `leaves` leaves, grown at random places and so of any depth.
     fn tree(&mut self, leaves: usize, inputs: usize, outputs: usize) -> Tree {
         let mut nodes = vec![self.leaf(outputs)];
         let mut ends = vec![0];
@@ -174,13 +174,13 @@ fn forest(nodes: Vec<ForestNode>) -> ForestSpec {
     ForestSpec { inputs: 1, outputs: 1, trees, aggregate: Combine::Sum, base: Vec::new() }
 }
 
-/// Steps: leaf `i` for inputs in `i - 1 < x <= i`, one branch deeper each. `left` says which child goes on.
+/// Steps: leaf `i` for inputs in `i - 1 < x <= i`, one branch deeper each. `left` says which child continues the staircase.
 fn staircase(steps: usize, left: bool) -> ForestSpec {
     let mut nodes = Vec::new();
     for step in 0..steps {
         let (leaf, next) = (2 * step + 1, 2 * step + 2);
         if left {
-            // From the top: what is not above goes on.
+            // From the top: inputs that are not above the threshold go on.
             nodes.extend([branch((steps - step - 1) as f32, next, leaf), gives((steps - step) as f32)]);
         } else {
             nodes.extend([branch(step as f32, leaf, next), gives(step as f32)]);
@@ -287,7 +287,7 @@ fn limits_are_kept() {
     }
     assert_eq!(refused(&spec), ForestError::Equals);
 
-    // One leaf gives to every output, so there is a place for every output at every leaf.
+    // One leaf contributes to every output, so every leaf has a weight for every output.
     let mut spec = staircase(WEIGHTS_MAX / 8192, false);
     spec.outputs = 8192;
     *spec.trees[0].nodes.last_mut().unwrap() =

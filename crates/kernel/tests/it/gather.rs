@@ -33,7 +33,7 @@ fn defined(column: &Column, record: &[u8]) -> f32 {
     }
 }
 
-/// A kernel that takes `inputs` numbers: gathering is planned for its instruction set.
+/// A kernel with `inputs` inputs: gathering is planned for its instruction set.
 fn chain(inputs: usize, isa: Isa) -> Chain {
     let weight = vec![0.0; inputs];
     let bias = vec![0.0];
@@ -71,7 +71,7 @@ fn layout() -> impl Strategy<Value = (usize, Vec<Column>)> {
             )
         })
     });
-    // As detectors have them: one number after the other.
+    // The layout of detectors: one number after the other.
     let packed = (0usize..7, vec(map(), 1..70), 0usize..5).prop_map(|(before, maps, behind)| {
         let record_len = before + maps.len() * 2 + behind;
         let column = |(input, map)| Column { input, at: before + input * 2, number: Number::I16, map };
@@ -88,7 +88,7 @@ proptest! {
         seed in any::<u32>(),
         behind in 0usize..40,
     ) {
-        // Edges of the types among bytes that are nothing special; `behind` bytes follow the last record.
+        // Edge values of the types among pseudorandom bytes; `behind` bytes follow the last record.
         let byte = |i: usize| {
             let x = (i as u32).wrapping_mul(2_654_435_761) ^ seed;
             if x.is_multiple_of(3) { [0x00, 0xff, 0x7f, 0x80][(x >> 8) as usize % 4] } else { (x >> 16) as u8 }
@@ -120,7 +120,7 @@ proptest! {
     }
 }
 
-/// Columns of integers that fit 16 bits, packed or anywhere.
+/// Columns of integers that fit in 16 bits, packed or anywhere.
 fn int_layout() -> impl Strategy<Value = (usize, Vec<IntColumn>)> {
     let number = prop_oneof![Just(Number::I16), Just(Number::I16), Just(Number::I8), Just(Number::U8)];
     let scattered = (2usize..150).prop_flat_map(move |record_len| {

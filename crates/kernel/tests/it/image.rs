@@ -1,4 +1,4 @@
-//! Layers on images against plain loops: the same bits where everything is exact, double precision for the rest; and the promises of the crate.
+//! Layers on images against plain loops: the same bits where operations are exact, double precision for the rest; and the promises of the crate.
 
 use proptest::prelude::*;
 use tamis_kernel::{
@@ -8,7 +8,7 @@ use tamis_kernel::{
 
 use crate::support::{available, bits};
 
-/// Numbers that are nothing special, one after the other.
+/// A sequence of pseudorandom numbers.
 struct Numbers(u64);
 
 impl Numbers {
@@ -36,7 +36,7 @@ impl Numbers {
     }
 }
 
-/// A network: images of so many channels first, then dense layers.
+/// A network: layers on images first, then dense layers.
 #[derive(Clone, Debug)]
 struct Network {
     images: Vec<ImageLayer>,
@@ -63,7 +63,7 @@ fn axis(numbers: &mut Numbers, size: usize, is_flat: bool) -> ImageAxis {
     }
 }
 
-/// Places of an axis that a window reads, with those of its kernel.
+/// The places of an axis that a window reads, each with its index in the kernel.
 fn reads(axis: &ImageAxis, window: usize) -> Vec<(usize, usize)> {
     let place = |k: usize| (window * axis.stride + k * axis.dilation) as i64 - axis.before as i64;
     let on_image = |&(_, at): &(usize, i64)| (0..axis.size as i64).contains(&at);
@@ -85,7 +85,7 @@ fn network(seed: u64, activations: &[Activation]) -> Network {
         let activation = numbers.one_of(activations);
         let mut axes = [axis(&mut numbers, size[0], rank == 1), axis(&mut numbers, size[1], false)];
         if numbers.below(2) == 0 {
-            // As most poolings are.
+            // The most common pooling.
             if numbers.below(2) == 0 {
                 for axis in axes.iter_mut().skip(2 - rank) {
                     let kernel = axis.size.min(2);
@@ -125,13 +125,13 @@ fn network(seed: u64, activations: &[Activation]) -> Network {
     Network { images, layers }
 }
 
-/// Arithmetic of some precision.
+/// Arithmetic in a given precision.
 trait Real: Copy + From<f32> + PartialOrd {
     fn mul_add(self, by: Self, more: Self) -> Self;
     fn plus(self, other: Self) -> Self;
-    /// Shorter floats round it, longer ones do not.
+    /// 1 over `count`, rounded in `f32` only.
     fn share(self, count: u32) -> Self;
-    /// Of two zeros the negative one; no number if either is none.
+    /// The larger of two. In `f32`, of two zeros the negative one, and NaN if either is NaN.
     fn larger(self, other: Self) -> Self;
     fn activated(self, activation: Activation) -> Self;
 }
@@ -252,7 +252,7 @@ fn forward<T: Real>(layer: &ImageLayer, is_first: bool, x: &[T]) -> Vec<T> {
     y
 }
 
-/// The scores of one event, and of its images the last with its channels.
+/// The scores of one event.
 fn scores<T: Real>(network: &Network, row: &[f32]) -> Vec<T> {
     let mut x: Vec<T> = row.iter().map(|&x| x.into()).collect();
     let mut channels = 1;
@@ -263,7 +263,7 @@ fn scores<T: Real>(network: &Network, row: &[f32]) -> Vec<T> {
     }
     for (index, layer) in network.layers.iter().enumerate() {
         let places = x.len() / channels;
-        // By place, channel on the way from the last image.
+        // The first dense layer adds by place, then channel.
         let order: Vec<usize> = if index == 0 && !network.images.is_empty() {
             (0..x.len()).map(|at| at % channels * places + at / channels).collect()
         } else {
@@ -374,7 +374,7 @@ fn dense(inputs: usize, outputs: usize) -> Layer {
     Layer { inputs, outputs, weight, bias: vec![0.1; outputs], activation: Activation::Softmax }
 }
 
-/// Two convolutions and a pooling of each kind on an image of 6 by 4.
+/// Two convolutions and a pooling of each kind on a 6-by-4 image.
 fn small(activation: Activation) -> Network {
     let images = vec![
         conv([kept(6), kept(4)], [1, 3], activation),
@@ -382,7 +382,7 @@ fn small(activation: Activation) -> Network {
         conv([kept(3), kept(2)], [3, 5], activation),
         halved([3, 2], 5, Pooling::Average(vec![4])),
     ];
-    // The last row of three is in no window of two.
+    // The last of three rows is in no window of two.
     Network { images, layers: vec![dense(5, 2)] }
 }
 
@@ -414,11 +414,11 @@ fn a_nan_that_is_read_never_becomes_a_number() {
 #[test]
 fn only_what_is_read_is_computed() {
     let chain = small(Activation::Relu).chain(Isa::best());
-    // Windows of 6 by 4 with the edges cut off; then those of 3 by 2, all; and 5 by 2.
+    // The windows of a 6-by-4 image without what lies beyond its edges, all those of a 3-by-2 image, and a dense layer of 5 by 2.
     let first = (6 * 3 - 2) * (4 * 3 - 2) * 3;
     let second = (3 * 3 - 2) * (2 * 3 - 2) * 3 * 5;
     assert_eq!(chain.multiply_adds(), first + second + 10);
-    // Behind a maximum the last row of three is not needed.
+    // Where a maximum follows, the last of three rows is not needed.
     let mut network = small(Activation::Relu);
     network.images[3] = halved([3, 2], 5, Pooling::Max);
     assert_eq!(network.chain(Isa::best()).multiply_adds(), first + (2 * 3 - 1) * (2 * 3 - 2) * 3 * 5 + 10);

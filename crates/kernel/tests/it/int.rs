@@ -1,6 +1,6 @@
-//! Integer chains as callers see them: near the chain of floats, the same for any batch and place, and refused where they cannot be.
+//! Integer chains as callers see them: near the chain of floats, the same for any batch and place, and refused where they are impossible.
 //!
-//! That they give the bits of plain loops is tested in `src/int/tests.rs`, where the integers can be seen.
+//! `src/int/tests.rs`, which sees the integers, tests that they give the bits of plain loops.
 
 use tamis_kernel::{
     Activation, Chain, ChainError, ChainRanges, EVENTS, HiddenBits, IntChain, IntChainError, IntInput, Isa,
@@ -9,7 +9,7 @@ use tamis_kernel::{
 
 use crate::support::{available, bits as bits_of};
 
-/// Numbers in -1..1 that are nothing special, from a counter.
+/// Pseudorandom numbers in -1..1.
 fn numbers(seed: u64, count: usize) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = || {
@@ -34,7 +34,7 @@ fn layers(widths: &[usize], hidden: Activation, last: Activation) -> Vec<Layer> 
     widths.windows(2).enumerate().map(layer).collect()
 }
 
-/// Objects of a trigger: a momentum in quarters of a unit, of which small ones are frequent, and two angles.
+/// Objects of a trigger: a momentum in quarters of a unit, mostly small, and two angles.
 fn inputs(count: usize) -> Vec<IntInput> {
     let momentum = IntInput { low: 0, high: 1023, scale: 1.0 / 128.0, offset: -0.5 };
     let eta = IntInput { low: -127, high: 127, scale: 1.0 / 73.0, offset: 0.0 };
@@ -79,7 +79,7 @@ fn run(chain: &IntChain, rows: &[i16]) -> Vec<f32> {
     scores
 }
 
-/// Root mean square and largest difference between the scores of floats and of integers, over the spread of those of floats.
+/// Root mean square and largest difference between the scores of floats and of integers, divided by the spread of the float scores.
 fn off(
     bits: HiddenBits,
     widths: &[usize],
@@ -116,7 +116,7 @@ fn scores_are_near_those_of_floats() {
         (&[57, 32, 16, 3], None, None, Readout::Outputs),
         (&[57, 3], Relu, Tanh, Readout::Outputs),
     ] {
-        // 8 bits stand behind relu and sigmoid only.
+        // Of these activations, 8 bits follow only relu and sigmoid.
         let eight =
             if matches!(hidden, Relu | Sigmoid) && widths.len() > 2 { [5e-2, 0.3] } else { [1e-3, 4e-3] };
         for (bits, most) in [(HiddenBits::Sixteen, [1e-3, 4e-3]), (HiddenBits::Eight, eight)] {
@@ -156,7 +156,7 @@ fn scores_depend_neither_on_batch_and_place_nor_on_neighbours() {
     }
 }
 
-/// Through the door for callers that write pairs, with garbage where no input is.
+/// Scores through the entry point for callers that write pairs, with garbage where there is no input.
 fn by_tiles(chain: &IntChain, rows: &[i16]) -> Vec<f32> {
     let mut tile = chain.tile();
     let mut scores = Vec::new();

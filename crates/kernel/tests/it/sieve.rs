@@ -9,7 +9,7 @@ use tamis_kernel::{Cut, Integer, Isa, Number, Sieve, Sifted};
 
 const NUMBERS: [Number; 5] = [Number::U8, Number::I8, Number::U16, Number::I16, Number::I32];
 
-/// The integer by the definition.
+/// The integer, read by definition.
 fn defined(Integer { at, number }: Integer, record: &[u8]) -> i32 {
     let bytes = &record[at..][..number.size()];
     match number {
@@ -22,13 +22,13 @@ fn defined(Integer { at, number }: Integer, record: &[u8]) -> i32 {
     }
 }
 
-/// A cut whose bounds are `a` and `b`, brought into the range of the type: often its ends.
+/// A cut with bounds `a` and `b`, truncated to the type.
 fn cut(of: Integer, a: i32, b: i32) -> Cut {
     let [a, b] = [a, b].map(|bound| defined(Integer { at: 0, ..of }, &bound.to_le_bytes()));
     Cut { of, low: a.min(b), high: a.max(b) }
 }
 
-/// Length of a record, cuts, and the terms of sums.
+/// Record length, cuts, and the terms of sums.
 type Layout = (usize, Vec<Cut>, Vec<Vec<Integer>>);
 
 fn layout() -> impl Strategy<Value = Layout> {
@@ -40,7 +40,7 @@ fn layout() -> impl Strategy<Value = Layout> {
         });
         (Just(record_len), vec(integer, 1..30))
     });
-    // As detectors have them: one number after the other.
+    // The layout of detectors: one number after the other.
     let packed = (0usize..7, 1usize..70, 0usize..5).prop_map(|(before, count, behind)| {
         let integer = |k| Integer { at: before + k * 2, number: Number::I16 };
         (before + count * 2 + behind, (0..count).map(integer).collect::<Vec<_>>())
@@ -62,7 +62,7 @@ proptest! {
         before in 0usize..5,
         behind in 0usize..40,
     ) {
-        // Edges of the types among bytes that are nothing special; `behind` bytes follow the last record.
+        // Edge values of the types among pseudorandom bytes; `behind` bytes follow the last record.
         let byte = |i: usize| {
             let x = (i as u32).wrapping_mul(2_654_435_761) ^ seed;
             if x.is_multiple_of(3) { [0x00, 0xff, 0x7f, 0x80][(x >> 8) as usize % 4] } else { (x >> 16) as u8 }
@@ -71,7 +71,7 @@ proptest! {
         let bytes = &memory[before..];
         let records: Vec<&[u8]> = (0..events).map(|event| &bytes[event * record_len..]).collect();
         let exact: Vec<&[u8]> = records.iter().map(|record| &record[..record_len]).collect();
-        // A group more than is needed, and one that comes before.
+        // One group more than needed at the end, and one before the first.
         let groups = events.div_ceil(Sieve::EVENTS) + 2;
         for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
             let sieve = Sieve::with_isa(record_len, &cuts, &sums, isa);

@@ -1,4 +1,4 @@
-//! What the tests of all kernels need.
+//! Helpers for the tests of all kernels.
 
 use tamis_kernel::Isa;
 
