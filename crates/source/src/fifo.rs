@@ -1,4 +1,4 @@
-//! Standard input and other pipes: a thread reads, because a read may wait for ever and a source must not.
+//! Standard input and other pipes: a separate thread reads, because a read may block for ever and a source must not.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -13,17 +13,17 @@ use tamis_ring::Bell;
 use crate::pool::Pool;
 use crate::zst::broken;
 
-/// Small: what arrived is handed on at once, and a pipe gives 64 KiB at a time.
+/// Small, because data is handed on as soon as it arrives, and a pipe gives 64 KiB at a time.
 const BUFFER_BYTES: usize = 256 << 10;
-/// Windows that were read and not yet polled; then the writer of the pipe has to wait.
+/// Most windows that were read but not polled; beyond them the writer of the pipe has to wait (back-pressure).
 const WINDOWS_AHEAD: usize = 16;
 
 type Message = Result<Bytes, SourceError>;
 
-/// How long a reader that would not wait is left alone.
+/// Pause before a non-blocking reader is tried again.
 const AGAIN: Duration = Duration::from_millis(1);
 
-/// Waits for bytes where the pipe itself would not: whoever shares it may have told it so (`O_NONBLOCK`).
+/// Waits for bytes even if the pipe does not block: another process that shares it may have set `O_NONBLOCK`.
 pub(crate) struct Patient<R>(pub(crate) R);
 
 impl<R: Read> Read for Patient<R> {
@@ -37,22 +37,22 @@ impl<R: Read> Read for Patient<R> {
     }
 }
 
-/// What the reader thread and the source tell each other besides the windows.
+/// The state that the reader thread and the source share besides the windows.
 #[derive(Default)]
 struct Shared {
-    /// Read no more.
+    /// Asks the thread to stop reading.
     stop: AtomicBool,
-    /// Messages that the thread made, sent or about to be sent.
+    /// Number of messages that the thread has sent or is about to send.
     made: AtomicU64,
     /// Rung when a message is sent, and at the end.
     bell: Arc<Bell>,
 }
 
-/// The end of the reader thread that is polled. When it is dropped the thread ends with its next read.
+/// The polled end of the reader thread. When it is dropped, the thread ends after its next read.
 pub(crate) struct Pipe {
     windows: Option<Receiver<Message>>,
     shared: Arc<Shared>,
-    /// Messages received.
+    /// Number of messages received.
     received: u64,
     stopped: bool,
 }
@@ -63,7 +63,7 @@ impl Pipe {
         let shared = Arc::new(Shared::default());
         let with_thread = shared.clone();
         let thread = std::thread::Builder::new().name("tamis-pipe".into());
-        // Detached: nobody can interrupt a read from a pipe, and the end of the process must not wait for one.
+        // Detached: a read from a pipe cannot be interrupted, and the process must not wait for one to end.
         thread.spawn(move || {
             read_all(reader, &place, &with_thread, sender);
             with_thread.bell.ring();
@@ -83,8 +83,8 @@ impl Source for Pipe {
                 }
                 message.map(Window::Bytes)
             }
-            // SYNC: pairs with the release in `read_all`. What a read gives that is not counted there yet was not taken, like the bytes that
-            // the pipe still holds.
+            // SYNC: pairs with the release in `read_all`. Bytes of a read that is not counted yet do not belong to the stream, like the bytes that
+            // are still in the pipe.
             Err(TryRecvError::Empty)
                 if !self.stopped || self.received < self.shared.made.load(Ordering::Acquire) =>
             {
@@ -107,7 +107,7 @@ impl Source for Pipe {
     }
 }
 
-/// Takes the sending end, so that it is gone when this returns.
+/// Reads until the end, an error or a stop. Owns the sending end, so that it is dropped on return.
 #[expect(clippy::needless_pass_by_value, reason = "dropped at the end")]
 fn read_all(mut reader: impl Read, place: &str, shared: &Shared, windows: SyncSender<Message>) {
     let pool = Pool::new(BUFFER_BYTES, WINDOWS_AHEAD);
@@ -120,7 +120,7 @@ fn read_all(mut reader: impl Read, place: &str, shared: &Shared, windows: SyncSe
             Err(error) => Err(broken(place, &error)),
         };
         let last = message.is_err();
-        // SYNC: before the send, so that the source never believes that it has everything while a send waits for room.
+        // SYNC: counted before the send, so that the source never concludes that it has everything while a send is blocked.
         shared.made.fetch_add(1, Ordering::Release);
         if windows.send(message).is_err() || last {
             return;
@@ -136,7 +136,7 @@ mod tests {
 
     use super::*;
 
-    /// Gives what it is sent, a byte at a time, and waits for it.
+    /// A reader that yields the bytes it is sent, one at a time, and blocks for each.
     struct Fed(Receiver<u8>);
 
     impl Read for Fed {
@@ -153,7 +153,7 @@ mod tests {
         (feed, Pipe::new(Fed(fed), "pipe".into()).unwrap())
     }
 
-    /// Everything up to the end.
+    /// Reads everything up to the end.
     fn rest_of(pipe: &mut Pipe) -> Vec<u8> {
         let mut bytes = Vec::new();
         loop {
@@ -170,7 +170,7 @@ mod tests {
         for _ in 0..200 {
             let (feed, mut pipe) = fed_pipe();
             (0..100).for_each(|byte| feed.send(byte).unwrap());
-            // One more than there is room for.
+            // Waits until there is one message more than fits.
             while pipe.shared.made.load(Ordering::Acquire) <= WINDOWS_AHEAD as u64 {
                 yield_now();
             }
@@ -184,7 +184,7 @@ mod tests {
         let (feed, mut pipe) = fed_pipe();
         pipe.stop();
         assert_eq!(rest_of(&mut pipe), []);
-        // Whatever the thread is still given, it ends.
+        // The thread ends although it is given more bytes.
         while feed.send(8).is_ok() {
             yield_now();
         }
@@ -200,7 +200,7 @@ mod tests {
         }
     }
 
-    /// Gives a byte at every third call, and would not wait in between.
+    /// A non-blocking reader that yields a byte at every third call.
     struct Stuttering(u8);
 
     impl Read for Stuttering {

@@ -1,8 +1,8 @@
-//! A recording in a file, plain or compressed: read into buffers that come back, once per pass.
+//! A recording in a file, plain or compressed: read into reused buffers, once per pass.
 //!
-//! Bytes are read, not mapped: a frame is checked and decided from the same bytes, whatever happens to the file meanwhile, and a file that is cut, or
-//! a disk that fails, is an error and not the end of the process. The copy costs what the page faults of a map cost: reading and summing 114 bytes took
-//! 38 ns, 41 with a map, and 23 in the later passes over a map that is kept (a busy virtual machine, 2026-11-30).
+//! Bytes are read, not mapped: a frame is checked and decided from the same bytes, whatever happens to the file meanwhile, and a truncated file or
+//! a failing disk is an error, not the end of the process. The copy costs as much as the page faults of a mapping: reading and summing 114 bytes took
+//! 38 ns, 41 with a mapping, and 23 in later passes over the same mapping (a busy virtual machine, 2026-11-30).
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -13,10 +13,10 @@ use tamis_port::{Source, SourceError, Window};
 use crate::pool::Pool;
 use crate::zst::{broken, decoder};
 
-/// Idle buffers that are kept: as many as a pipeline usually holds.
+/// Most idle buffers that are kept: as many as a pipeline usually holds.
 const BUFFERS_KEPT: usize = 16;
 
-/// How the bytes stand in the file.
+/// The encoding of the bytes in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Coding {
     Plain,
@@ -24,8 +24,8 @@ pub(crate) enum Coding {
 }
 
 impl Coding {
-    /// A stop request is seen between two buffers. What is decompressed, at 0.5 to 1 GB/s, fills a huge page in 2 to 4 ms; what is copied should still
-    /// be in a cache when it is summed.
+    /// Size of a buffer. Stop requests are seen between buffers. Decompression, at 0.5 to 1 GB/s, fills a huge page in 2 to 4 ms; a copy should still
+    /// be in the cache when it is checksummed.
     fn buffer_bytes(self) -> usize {
         match self {
             Self::Plain => 1 << 20,
@@ -44,13 +44,13 @@ impl Coding {
     }
 }
 
-/// See the module's doc.
+/// A source that reads a file, plain or compressed.
 pub(crate) struct Recorded {
     file: File,
     coding: Coding,
     place: String,
     pool: Pool,
-    /// Passes after this one.
+    /// Number of passes after this one.
     more: u64,
     state: State,
     opened: Stamp,
@@ -60,14 +60,14 @@ enum State {
     /// A pass begins.
     Start,
     Reading(Box<dyn Read + Send>),
-    /// What was read was handed on; this comes next.
+    /// The last bytes were handed on; this error comes next.
     Broken(SourceError),
-    /// Nothing more is read; is the file still the one that was opened?
+    /// Reading has stopped; it remains to check that the file did not change.
     Last,
     Ended,
 }
 
-/// What shows that a file was changed.
+/// Size and modification time, by which a change of the file is detected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stamp {
     bytes: u64,
@@ -113,7 +113,7 @@ impl Recorded {
         }
     }
 
-    /// An error if the file is not the one any more that was opened.
+    /// Fails if the file changed since it was opened.
     fn check(&self) -> Result<(), SourceError> {
         let now = Stamp::of(&self.file).map_err(|error| broken(&self.place, &error))?;
         if now == self.opened {

@@ -1,20 +1,20 @@
-//! What a file is, by its first bytes: so that a file in the wrong place is called what it is.
+//! Recognises files by their first bytes, so that messages can say what a file in the wrong place is.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-/// Bytes that are looked at.
+/// Number of bytes that are examined.
 pub(crate) const HEAD_BYTES: u64 = 4096;
 
-/// What a file is.
+/// A kind of file, recognised by its first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileKind {
-    /// Nothing.
+    /// An empty file.
     Empty,
     /// A stream of frames.
     Recording,
-    /// Anything that was compressed with zstd.
+    /// Anything compressed with zstd.
     Zstd,
     /// Stored events, or another MCAP file.
     Mcap,
@@ -34,25 +34,25 @@ pub enum FileKind {
     Manifest,
     /// JSON, be it a ledger or a model of another framework.
     Json,
-    /// Any other text.
+    /// Any other UTF-8 text.
     Text,
-    /// Text in 16 bits.
+    /// Text in UTF-16.
     Utf16,
-    /// A folder in one file: a bundle, perhaps.
+    /// A tar archive, perhaps of a bundle.
     Tar,
-    /// Weights.
+    /// Weights in safetensors format.
     Safetensors,
-    /// What Python's `pickle` made, `PyTorch` included.
+    /// Output of Python's `pickle`, `PyTorch` files included.
     Pickle,
-    /// A format that Tamis does not read, and that has a name.
+    /// A known format that Tamis does not read, as a noun.
     Foreign(&'static str),
-    /// Anything packed that another program unpacks, and that program.
+    /// A packed format, as a noun, and the command that unpacks it.
     Packed(&'static str, &'static str),
     /// Something else.
     Unknown,
 }
 
-/// First bytes of formats that are told by these alone.
+/// First bytes of formats that are recognised by these alone.
 const MAGIC: [(&[u8], FileKind); 21] = [
     (b"TAMF", FileKind::Recording),
     (b"\x28\xB5\x2F\xFD", FileKind::Zstd),
@@ -78,12 +78,12 @@ const MAGIC: [(&[u8], FileKind); 21] = [
 ];
 
 impl FileKind {
-    /// By the first bytes of a file; a few thousand are enough.
+    /// The kind of a file with these first bytes; a few thousand are enough.
     pub fn of(head: &[u8]) -> Self {
         if head.is_empty() {
             return Self::Empty;
         }
-        // A text may begin with a word that is also the mark of a format.
+        // A text may begin with a word that is also the magic of a format.
         let text = as_text(head);
         let marked = MAGIC.iter().find(|(magic, _)| head.starts_with(magic));
         if let Some((magic, kind)) = marked
@@ -91,7 +91,7 @@ impl FileKind {
         {
             return *kind;
         }
-        // A skippable frame may stand before the first one that has content.
+        // A skippable frame may precede the first one with content.
         if matches!(head, [0x50..=0x5F, 0x2A, 0x4D, 0x18, ..]) {
             return Self::Zstd;
         }
@@ -114,14 +114,14 @@ impl FileKind {
         }
     }
 
-    /// Of a file; [`Self::Unknown`] if it cannot be read.
+    /// The kind of the file at `path`; [`Self::Unknown`] if it cannot be read.
     pub fn of_file(path: &Path) -> Self {
         let mut head = Vec::new();
         let read = File::open(path).and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head));
         read.map_or(Self::Unknown, |_| Self::of(&head))
     }
 
-    /// `a menu`.
+    /// The kind as a noun for messages, such as `a menu`.
     pub fn noun(self) -> String {
         match self {
             Self::Empty => "an empty file",
@@ -148,7 +148,7 @@ impl FileKind {
         .into()
     }
 
-    /// What to do with such a file, where it is not what is asked for.
+    /// What to do with such a file where another kind is expected.
     pub fn remedy(self) -> String {
         match self {
             Self::Empty => "get another copy of it",
@@ -172,7 +172,7 @@ impl FileKind {
         .into()
     }
 
-    /// What to do with such a file where a table is asked for.
+    /// What to do with such a file where a table is expected.
     pub(crate) fn remedy_as_table(self) -> String {
         match self {
             Self::Packed(_, unpack) => {
@@ -189,7 +189,7 @@ impl FileKind {
     }
 }
 
-/// The head as text, if it is one. A character may be cut at the end.
+/// The head as text, if it is UTF-8; its last character may be cut.
 fn as_text(head: &[u8]) -> Option<&str> {
     let text = match std::str::from_utf8(head) {
         Ok(text) => text,
@@ -216,14 +216,14 @@ fn kind_of_text(text: &str) -> FileKind {
     }
 }
 
-/// Every other byte of a text of Latin letters is 0 in UTF-16.
+/// Is it UTF-16? Every other byte of a Latin text is then 0.
 fn is_wide(head: &[u8]) -> bool {
     let zeros = |from: usize| head.iter().skip(from).step_by(2).filter(|&&byte| byte == 0).count();
     let half = head.len() / 2;
     half >= 4 && ((zeros(0) == 0 && zeros(1) == half) || (zeros(1) == 0 && zeros(0) >= half))
 }
 
-/// A zip, by the name of its first entry.
+/// The kind of a zip file, by the name of its first entry.
 fn zipped(head: &[u8]) -> FileKind {
     let length = head.get(26..28).map_or(0, |bytes| usize::from(u16::from_le_bytes([bytes[0], bytes[1]])));
     let name = head.get(30..30 + length).unwrap_or_default();
@@ -282,7 +282,7 @@ mod tests {
         for (head, kind) in table {
             assert_eq!(FileKind::of(head), kind, "{head:?}");
         }
-        // A character that the head cuts is no reason to doubt the text.
+        // A character that is cut at the end of the head does not make the text invalid.
         assert_eq!(FileKind::of(&"µ,x".as_bytes()[..1]), FileKind::Unknown);
         assert_eq!(FileKind::of(&"x,µ".as_bytes()[..3]), FileKind::Table);
     }

@@ -1,7 +1,7 @@
-//! Where frames come from, and how other data becomes frames.
+//! Sources of frames, and conversion of other data to frames.
 //!
-//! Promise: a source hands on the bytes of its stream, all of them, in order and unchanged, and nothing else; it neither finds nor checks
-//! frames. It never knows a menu, a model or a file of results.
+//! Promise: a source hands on all bytes of its stream, in order and unchanged, and nothing else; it neither finds nor checks
+//! frames. It knows nothing of menus, models or output files.
 //!
 //! ```text
 //!   x.tmf      --read into reused buffers--------.
@@ -12,12 +12,12 @@
 //!   CSV, .npy  --convert--> TmfWriter --> x.tmf, x.tmf.zst
 //! ```
 //!
-//! * I1: the kind of a file is told by its first bytes, never by its name; [`FileKind`] calls any file what it is, for messages.
-//! * I2: no memory is reserved because a file says so: the zstd window is at most 2^23 bytes, whatever a frame header claims.
+//! * I1: the first bytes of a file decide its kind, never its name; [`FileKind`] names the kind of any file in messages.
+//! * I2: no memory is reserved on the word of a file: the zstd window is at most 2^23 bytes, whatever a frame header claims.
 //! * I3: [`Window::Restart`](tamis_port::Window::Restart) comes only between two passes over the whole stream.
-//! * I4: a file that is written has another name until it is whole.
+//! * I4: a file has a temporary name until it is completely written.
 //!
-//! Threads: a source belongs to the thread that polls it. Only a pipe has a thread of its own, because a read from a pipe may wait for ever.
+//! Threads: a source belongs to the thread that polls it. Only a pipe has a thread of its own, because a read from a pipe may block for ever.
 
 pub mod convert;
 mod fifo;

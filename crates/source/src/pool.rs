@@ -1,6 +1,6 @@
-//! Buffers that come back: steady reading allocates nothing and touches no new page.
+//! A pool of reused buffers: steady reading allocates nothing and touches no new page.
 //!
-//! Each is memory of its own from the system, so it begins at a page, and one of 2 MiB is a huge page where the system has them (`MADV_HUGEPAGE`). Its
+//! Each buffer is a mapping of its own, so it is page-aligned, and one of 2 MiB is a huge page where the system has them (`MADV_HUGEPAGE`). Its
 //! pages come from the memory node of the thread that reads into it first.
 
 use std::io;
@@ -9,7 +9,7 @@ use bytes::Bytes;
 use memmap2::MmapMut;
 use tamis_ring::{Receiver, Sender, queue};
 
-/// Lends buffers of one size. At most `keep` idle ones are kept; how many are out at a time is the borrower's limit.
+/// Lends buffers of one size. At most `keep` idle ones are kept; the borrower limits how many are out at a time.
 pub(crate) struct Pool {
     bytes: usize,
     idle: Receiver<MmapMut>,
@@ -22,7 +22,7 @@ impl Pool {
         Self { bytes, idle, home }
     }
 
-    /// An error if the system has no more memory.
+    /// Lends a buffer. Fails if the system has no more memory.
     pub(crate) fn take(&self) -> io::Result<Buffer> {
         let memory = self.idle.try_recv().or_else(|_| self.make())?;
         Ok(Buffer { memory: Some(memory), len: 0, home: self.home.clone() })
@@ -30,23 +30,23 @@ impl Pool {
 
     fn make(&self) -> io::Result<MmapMut> {
         let memory = MmapMut::map_anon(self.bytes)?;
-        // A system that does not know the advice gives small pages.
+        // A system without huge pages ignores the advice.
         #[cfg(target_os = "linux")]
         let _ = memory.advise(memmap2::Advice::HugePage);
         Ok(memory)
     }
 }
 
-/// A lent buffer; goes home when the last view of it is dropped.
+/// A lent buffer, which returns to the pool when the last view of it is dropped.
 pub(crate) struct Buffer {
-    /// Until it is dropped.
+    /// `Some` until it is dropped.
     memory: Option<MmapMut>,
     len: usize,
     home: Sender<MmapMut>,
 }
 
 impl Buffer {
-    /// The whole buffer, to be written.
+    /// The whole buffer, for writing.
     pub(crate) fn space(&mut self) -> &mut [u8] {
         self.memory.as_deref_mut().unwrap_or_default()
     }
@@ -66,7 +66,7 @@ impl AsRef<[u8]> for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        // A full or orphaned queue hands it back: then it is freed here.
+        // A full or orphaned queue hands the memory back, and it is freed here.
         let _ = self.memory.take().map(|memory| self.home.try_send(memory));
     }
 }
@@ -88,7 +88,7 @@ mod tests {
         let part = first.slice(1..);
         let place = first.as_ptr();
         drop(first);
-        // A view is left: the next buffer is a new one, and writing to it is not seen.
+        // A view remains, so the next buffer is a new one, and writes to it are not seen.
         let third = fill(3);
         assert_eq!((&part[..], &second[..], &third[..]), (&[1, 1][..], &[2; 3][..], &[3; 3][..]));
         drop(part);

@@ -10,10 +10,10 @@ use tamis_ring::{Bell, Receiver, Sender, TryRecv, TrySend, queue};
 
 use crate::Recording;
 
-/// Why bytes were not taken; they come back unchanged.
+/// Why bytes were refused; they are returned unchanged.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PushError {
-    /// As many pushes wait as the queue holds: the trigger is busy. Try again later, or count the frame as dead time.
+    /// The queue is full: the trigger is busy. Try again later, or count the frame as dead time.
     #[error("the trigger is busy: the queue of pushed frames is full")]
     Full(Bytes),
     /// The run is over.
@@ -21,15 +21,15 @@ pub enum PushError {
     Closed(Bytes),
 }
 
-/// What lets a stop take effect between two pushes and never within one.
+/// Makes a stop take effect between pushes, never within one.
 #[derive(Debug, Default)]
 struct Gate {
     closed: AtomicBool,
-    /// Pushes that have begun and not ended.
+    /// Number of pushes in progress.
     pushing: AtomicUsize,
 }
 
-/// Hands frames to a run. Clones feed the same run; it ends when the last one is dropped.
+/// Hands frames to a run. Clones feed the same run, which ends when the last one is dropped.
 #[derive(Clone, Debug)]
 pub struct Pusher {
     queue: Sender<Bytes>,
@@ -37,11 +37,11 @@ pub struct Pusher {
 }
 
 impl Pusher {
-    /// Hands over bytes of the stream: whole frames, several frames, or parts of one if a single pusher feeds the run. Never waits,
-    /// never copies. A schema frame is allowed and not needed. `Ok` means that the run will account for the bytes.
+    /// Hands over bytes of the stream: whole frames, several frames, or parts of one if a single pusher feeds the run. Never blocks,
+    /// never copies. A schema frame is allowed but not needed. `Ok` means that the run will account for the bytes.
     pub fn push(&self, bytes: Bytes) -> Result<(), PushError> {
-        // SYNC: this add and the load of `closed` against the store of `closed` and the load of `pushing` in the source: sequentially
-        // consistent, so that either this push sees the gate closed, or the source sees this push and waits for its end.
+        // SYNC: this add and the load of `closed` are sequentially consistent with the store of `closed` and the load of `pushing` in the
+        // source, so that either this push sees the gate closed, or the source sees this push and waits for its end.
         self.gate.pushing.fetch_add(1, Ordering::SeqCst);
         let pushed = if self.gate.closed.load(Ordering::SeqCst) {
             Err(PushError::Closed(bytes))
@@ -66,7 +66,7 @@ struct Pushed {
 
 impl Source for Pushed {
     fn poll(&mut self) -> Result<Window, SourceError> {
-        // Read before the queue: what was pushed by then is in it.
+        // Read before the queue, which then contains everything pushed so far.
         let no_more = self.stopped && self.gate.pushing.load(Ordering::SeqCst) == 0;
         Ok(match self.queue.try_recv() {
             Ok(bytes) => Window::Bytes(bytes),
@@ -85,7 +85,7 @@ impl Source for Pushed {
     }
 }
 
-/// A recording that consists of what is pushed; at most `capacity` pushes wait.
+/// A recording of the pushed bytes; at most `capacity` pushes wait.
 ///
 /// # Panics
 /// If `capacity` is 0.

@@ -1,4 +1,4 @@
-//! Opening a recording: which kind it is, and the schema that it starts with.
+//! Opens a recording: finds its kind and reads the schema that it starts with.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -14,20 +14,20 @@ use crate::kinds::{FileKind, HEAD_BYTES};
 use crate::windows::Windows;
 use crate::zst::decoder;
 
-/// A stream of frames that is ready to be replayed, and what was learned when it was opened.
+/// A stream of frames, ready to be replayed, with the properties found when it was opened.
 pub struct Recording {
     /// Schema of its events.
     pub schema: Schema,
-    /// The bytes, from the first.
+    /// The source of its bytes, from the first.
     pub source: Box<dyn Source>,
     /// File or other origin, for messages.
     pub place: String,
-    /// Bytes over all passes, if known before they were read.
+    /// Bytes over all passes, if known in advance.
     pub bytes: Option<u64>,
 }
 
 impl OpenError {
-    /// Did the system lack something, and not the recording? Threads, or open files (`ENFILE`, `EMFILE`).
+    /// Is a lack of system resources the cause, not the recording: threads, or open files (`ENFILE`, `EMFILE`)?
     pub fn is_of_resources(&self) -> bool {
         match self {
             Self::NoThread { .. } => true,
@@ -72,7 +72,7 @@ pub enum OpenError {
 /// Opens a file, or standard input if `path` is `-`.
 ///
 /// With `passes` above 1 the stream is replayed again, with
-/// [`Window::Restart`](tamis_port::Window::Restart) in between; not from a pipe.
+/// [`Window::Restart`](tamis_port::Window::Restart) in between; a pipe allows only one pass.
 pub fn open(path: &Path, passes: u64) -> Result<Recording, OpenError> {
     if path == Path::new("-") {
         return open_pipe(io::stdin(), "standard input".into(), passes);
@@ -95,7 +95,7 @@ pub fn open(path: &Path, passes: u64) -> Result<Recording, OpenError> {
     let coding = coding(&head, &file, &place)?;
     check_passes(passes, &place)?;
     let (schema, _) = read_schema(&mut coding.stream(&file).map_err(unreadable)?, &place)?;
-    // How long a stream is is known when it was decompressed.
+    // The length of a compressed stream is unknown until it is decompressed.
     let bytes = if coding == Coding::Plain { about.len().checked_mul(passes) } else { None };
     let source = Recorded::new(file, coding, place.clone(), passes).map_err(unreadable)?;
     Ok(Recording { schema, source: Box::new(source), place, bytes })
@@ -137,7 +137,7 @@ fn check_passes(passes: u64, place: &str) -> Result<(), OpenError> {
     if passes == 0 { Err(OpenError::NoPass { place: place.into() }) } else { Ok(()) }
 }
 
-/// How a recording is packed, by its first bytes. If it is none, more of it says what it is.
+/// The coding of a recording, by its first bytes. If it is no recording, `more` of it tells what it is.
 fn coding(head: &[u8], more: impl Read, place: &str) -> Result<Coding, OpenError> {
     match head {
         [] => Err(OpenError::Empty { place: place.into() }),
@@ -146,14 +146,14 @@ fn coding(head: &[u8], more: impl Read, place: &str) -> Result<Coding, OpenError
         [0x28, 0xB5, 0x2F, 0xFD] | [0x50..=0x5F, 0x2A, 0x4D, 0x18] => Ok(Coding::Zstd),
         _ => {
             let mut head = head.to_vec();
-            // What cannot be read is not looked at.
+            // If the rest cannot be read, the first bytes must do.
             let _ = more.take(HEAD_BYTES).read_to_end(&mut head);
             Err(OpenError::NotARecording { place: place.into(), kind: FileKind::of(&head) })
         }
     }
 }
 
-/// The schema at the front of a stream, and the bytes that were read to find it.
+/// Reads the schema at the front of a stream. Returns it and all bytes that were read.
 fn read_schema(reader: &mut dyn Read, place: &str) -> Result<(Schema, Vec<u8>), OpenError> {
     let mut bytes = Vec::new();
     let mut at_end = false;

@@ -3,14 +3,14 @@
 use bytes::Bytes;
 use tamis_port::{Source, SourceError, Window};
 
-/// Large, because a frame that is cut between two windows must be copied together; not the whole, so that a stop request is seen.
+/// Large, because a frame that crosses two windows must be copied; not the whole stream, so that stop requests are seen.
 const WINDOW_BYTES: usize = 64 << 20;
 
-/// The same bytes, once per pass. No copy: every window refers to the whole.
+/// Serves the same bytes once per pass, without copies: every window refers to the whole.
 pub(crate) struct Windows {
     bytes: Bytes,
     at: usize,
-    /// Passes after this one; `None` after the end.
+    /// Number of passes after this one; `None` after the end.
     more: Option<u64>,
 }
 

@@ -1,4 +1,4 @@
-//! Writing frame files.
+//! Writes frame files.
 
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ pub struct Written {
 
 /// Writes a stream of one schema to a file, compressed if its name ends in `.tmf.zst`. The schema frame comes first.
 ///
-/// The file is called `NAME.part` until [`Self::finish`]; without it, the part is removed.
+/// The file is called `NAME.part` until [`Self::finish`]; without that, the part is removed.
 #[derive(Debug)]
 pub struct TmfWriter {
     path: PathBuf,
@@ -61,7 +61,7 @@ impl std::fmt::Debug for Output {
 }
 
 impl TmfWriter {
-    /// Creates the file. An existing one is replaced only if `overwrite` says so, and only when the new one is whole.
+    /// Creates the file. An existing file is replaced only with `overwrite`, and only once the new one is complete.
     pub fn create(path: &Path, schema: &Schema, overwrite: bool) -> Result<Self, WriteError> {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let compressed = name.ends_with(".tmf.zst");
@@ -91,7 +91,7 @@ impl TmfWriter {
         &self.schema
     }
 
-    /// Writes one event frame that is already encoded.
+    /// Writes one encoded event frame.
     pub fn write_frame(&mut self, frame: &[u8]) -> Result<(), WriteError> {
         self.frames += 1;
         self.write(frame)

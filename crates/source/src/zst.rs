@@ -1,4 +1,4 @@
-//! Compressed streams, decompressed while they are read.
+//! Decompresses streams while they are read.
 
 use std::io::{self, BufReader, Read};
 
@@ -15,13 +15,13 @@ pub(crate) fn decoder<R: Read>(reader: R) -> io::Result<Decoder<'static, BufRead
     Ok(decoder)
 }
 
-/// What went wrong with a stream in the middle of it.
+/// The error for a stream that cannot be read.
 pub(crate) fn broken(place: &str, error: &io::Error) -> SourceError {
     let message = match error.kind() {
         io::ErrorKind::UnexpectedEof => {
             "the compressed stream ends in the middle: the file was cut; get another copy".into()
         }
-        _ => format!("cannot be read on: {error}"),
+        _ => format!("cannot be read any further: {error}"),
     };
     SourceError { place: place.into(), message }
 }

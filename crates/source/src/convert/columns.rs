@@ -1,4 +1,4 @@
-//! Which column feeds which number of a record.
+//! Decides which column feeds which number of a record.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,10 +7,10 @@ use tamis_event::{Address, Role, Schema};
 use super::values::{Changes, Feed};
 use super::{ConvertError, Ids, Options};
 
-/// Names in a message; a table may have a hundred thousand columns.
+/// Most names in a message; a table may have a hundred thousand columns.
 const NAMED: usize = 12;
 
-/// The plan for a table: feeds in record order, so that a record is written front to back.
+/// The plan for a table. Its feeds are in record order, so a record is written front to back.
 #[derive(Debug)]
 pub(super) struct Columns {
     pub(super) feeds: Vec<Feed>,
@@ -27,7 +27,7 @@ impl Columns {
         schema: &Schema,
         options: &Options,
     ) -> Result<Self, ConvertError> {
-        // Of columns of one name the first is meant.
+        // If several columns have one name, the first is meant.
         let by_name: HashMap<&str, usize> =
             header.iter().enumerate().rev().map(|(k, name)| (name.as_str(), k)).collect();
         let find = |name: &String| {
@@ -49,7 +49,7 @@ impl Columns {
         if let Some(column) = &options.label_column {
             wanted.push((find(column)?, label_field(schema)?));
         }
-        // An explicit order for a column replaces what its name says.
+        // An explicit mapping of a column overrides its name.
         let mapped: HashSet<usize> = wanted.iter().map(|&(index, _)| index).collect();
         let fields: HashSet<&str> = schema.fields().iter().map(|field| field.name.as_str()).collect();
         let free = (0..header.len()).filter(|k| !mapped.contains(k) && event != Some(*k) && run != Some(*k));
@@ -75,14 +75,14 @@ impl Columns {
         Ok(Self { feeds, event, run, ignored })
     }
 
-    /// What changed, by column.
+    /// The changes of values, by column.
     pub(super) fn changes(&self) -> Vec<Changes> {
         let changes = self.feeds.iter().map(|feed| &feed.changes);
         changes.filter(|changes| !changes.is_empty()).cloned().collect()
     }
 }
 
-/// The columns of event ids and of runs that are to be read.
+/// The columns to read event ids and runs from.
 fn id_columns(
     header: &[String],
     schema: &Schema,
@@ -105,7 +105,7 @@ fn id_columns(
 
 fn resolves(schema: &Schema, fields: &HashSet<&str>, name: &str) -> bool {
     name.parse::<Address>().is_ok_and(|address| {
-        // Asking the schema for a field that it has not is slow: it looks for the nearest one.
+        // Asking the schema for a field that it lacks is slow, because it searches for the nearest name.
         fields.contains(address.field.as_str()) && schema.resolve(&address).is_ok()
     })
 }
@@ -166,7 +166,7 @@ fn check_complete(
     Err(ConvertError::Unfed { place: place.into(), missing, unused })
 }
 
-/// Why the first line cannot be what names the columns.
+/// Why the first line cannot be the header.
 fn no_header(header: &[String]) -> Option<String> {
     let first = header.first()?;
     if header.iter().all(|name| name.parse::<f64>().is_ok()) {
@@ -194,12 +194,12 @@ fn shown(name: &str) -> String {
     if name.is_empty() { "(no name)".into() } else { name.into() }
 }
 
-/// A column in a list, also if it has no name.
+/// The name of a column for a list, even if it has none.
 fn called(index: usize, name: &str) -> String {
     if name.is_empty() { format!("column {} (no name)", index + 1) } else { name.into() }
 }
 
-/// The first of them, and how many more there are.
+/// The first names, and how many more there are.
 fn some_of(names: impl Iterator<Item = String>, count: usize) -> String {
     let first = names.take(NAMED).collect::<Vec<_>>().join(", ");
     if count > NAMED { format!("{first} and {} more", count - NAMED) } else { first }

@@ -10,14 +10,14 @@ use super::rows::{Rows, convert};
 use super::{ConvertError, ConvertReport, Options};
 use crate::TmfWriter;
 
-/// Longest first line: what is longer has no lines.
+/// Longest first line: anything longer has no lines.
 const HEADER_BYTES_MAX: u64 = 16 << 20;
-/// What may stand between columns.
+/// The possible separators of columns.
 const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
-/// Relative distance of two texts' values that are the same number, after a few steps of arithmetic.
+/// Relative difference up to which the values of two texts count as the same number, after a few steps of arithmetic.
 const NOISE: f64 = 1e-12;
 
-/// Converts a table; see [`super::table`]. Columns are separated by what the header has first of comma, semicolon, tab and bar.
+/// Converts a table; see [`super::table`]. The separator is the first of comma, semicolon, tab and bar that the header contains.
 pub(super) fn csv(
     reader: impl Read,
     place: &str,
@@ -33,8 +33,8 @@ pub(super) fn csv(
         return Err(ConvertError::Empty { place: place.into() });
     }
     let separator = separator(&front);
-    // With "\n" alone as the end of a line, and one at the end of the text in any case, the line after a row is where the reader stands. The
-    // "\r" of other systems is white space at the end of the last cell.
+    // Only "\n" ends a line, and one is appended to the text in any case, so after a row the reader is at the beginning of the next line. The
+    // "\r" of other systems counts as white space at the end of the last cell.
     let mut reader = ReaderBuilder::new()
         .buffer_capacity(1 << 18)
         .delimiter(separator)
@@ -56,7 +56,7 @@ struct Lines<'a, R> {
     place: &'a str,
     width: usize,
     record: ByteRecord,
-    /// Where the row ends.
+    /// The line in which the row ends.
     line: u64,
     /// The first blank line since the last row.
     blank: Option<u64>,
@@ -89,12 +89,12 @@ impl<R: Read> Rows for Lines<'_, R> {
                 continue;
             }
             if self.width == 1 {
-                // A line without any byte is passed over by the reader itself: the row then ends at a later line than it was asked for at.
+                // The reader itself skips empty lines: the row then spans more lines than its text has.
                 let lines = end.line() - begin.line();
                 if lines > 1 && !self.record[0].contains(&b'\n') {
                     self.blank.get_or_insert(begin.line());
                 }
-                // Quotes around nothing make a cell of it.
+                // A pair of quotes is an empty cell, not a blank line.
                 let unquoted = self.record[0].len() as u64 + lines;
                 if is_blank && end.byte() - begin.byte() == unquoted {
                     self.blank.get_or_insert(self.line);
@@ -132,7 +132,7 @@ impl<R: Read> Rows for Lines<'_, R> {
 
     fn whole(&self, column: usize) -> Option<i128> {
         let text = self.cell(column)?;
-        // Other programs write `5.0` if a column has a gap somewhere. 2^53: above it, not every whole number is an f64.
+        // Other programs write `5.0` if the column has a gap somewhere. Above 2^53, not every whole number is an f64.
         let float =
             || text.parse::<f64>().ok().filter(|x| x.fract() == 0.0 && x.abs() <= 9_007_199_254_740_992.0);
         text.parse().ok().or_else(|| float().map(|x| x as i128))
@@ -147,7 +147,7 @@ impl<R: Read> Rows for Lines<'_, R> {
     }
 }
 
-/// The bytes of the table up to the end of its first line that is not blank. Blank lines before it keep their ends alone.
+/// The bytes of the table up to the end of its first non-blank line. Blank lines before it are reduced to their line ends.
 fn front(reader: &mut impl BufRead) -> Result<Vec<u8>, String> {
     let mut front = Vec::new();
     loop {
@@ -166,7 +166,7 @@ fn front(reader: &mut impl BufRead) -> Result<Vec<u8>, String> {
     }
 }
 
-/// The first separator outside quotes: a comma if there is one, else any other.
+/// The separator: the first of [`SEPARATORS`] that occurs outside quotes, or else a comma.
 fn separator(header: &[u8]) -> u8 {
     let mut quoted = false;
     let mut found = [false; SEPARATORS.len()];
@@ -178,13 +178,13 @@ fn separator(header: &[u8]) -> u8 {
     SEPARATORS.into_iter().zip(found).find(|&(_, is)| is).map_or(b',', |(separator, _)| separator)
 }
 
-/// The reader's own words begin with "CSV error"; say what to look at.
+/// Words an error of the reader for users; its own message begins with "CSV error".
 fn explain(error: &csv::Error) -> String {
     match error.kind() {
         csv::ErrorKind::Utf8 { .. } => {
             "line 1, the names of the columns, is not UTF-8 text; save the table as UTF-8".into()
         }
-        csv::ErrorKind::Io(error) => format!("cannot be read on: {error}"),
+        csv::ErrorKind::Io(error) => format!("cannot be read any further: {error}"),
         _ => format!("cannot be read: {error}"),
     }
 }

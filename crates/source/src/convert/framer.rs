@@ -1,13 +1,13 @@
-//! Events to frames: as many as follow one another, up to an orbit.
+//! Groups events into frames of consecutive ids, at most an orbit each.
 
 use tamis_event::{FrameMeta, PAYLOAD_BYTES_MAX};
 
 use crate::{TmfWriter, WriteError};
 
-/// Events per frame: the crossings of an LHC orbit.
+/// Most events per frame: the crossings of an LHC orbit.
 const EVENTS_PER_FRAME: usize = 3564;
 
-/// Collects records and writes a frame whenever the next one does not follow.
+/// Collects records and writes a frame whenever the next id does not follow or the frame is full.
 pub(super) struct Framer<'a> {
     writer: &'a mut TmfWriter,
     payload: Vec<u8>,
@@ -16,19 +16,19 @@ pub(super) struct Framer<'a> {
     most: usize,
     pub(super) events: u64,
     pub(super) frames: u64,
-    /// Stretches of events of one run.
+    /// Number of stretches of events of one run.
     pub(super) run_stretches: u64,
 }
 
 impl<'a> Framer<'a> {
-    /// `labelled`: ids come from the table; gaps between them are no losses.
+    /// With `labelled`, ids come from the table and gaps between them are no losses.
     pub(super) fn new(writer: &'a mut TmfWriter, source_id: u16, labelled: bool) -> Self {
         let most = EVENTS_PER_FRAME.min(PAYLOAD_BYTES_MAX / writer.schema().record_len());
         let meta = FrameMeta { source_id, sparse_ids: labelled, ..FrameMeta::default() };
         Self { writer, payload: Vec::new(), meta, in_frame: 0, most, events: 0, frames: 0, run_stretches: 0 }
     }
 
-    /// The memory to append the record of this event to.
+    /// Returns the buffer to which the record of this event must be appended.
     pub(super) fn next(&mut self, run: u32, id: u64) -> Result<&mut Vec<u8>, WriteError> {
         let same_run = run == self.meta.run && self.events > 0;
         self.run_stretches += u64::from(!same_run);
@@ -44,7 +44,7 @@ impl<'a> Framer<'a> {
         Ok(&mut self.payload)
     }
 
-    /// Writes what was collected.
+    /// Writes the collected records as a frame, if there are any.
     pub(super) fn flush(&mut self) -> Result<(), WriteError> {
         if self.in_frame > 0 {
             self.writer.write_events(self.meta, &self.payload)?;

@@ -1,4 +1,4 @@
-//! Other data to frames: CSV tables and `NumPy` arrays.
+//! Converts other data to frames: CSV tables and `NumPy` arrays.
 //!
 //! ```text
 //!   header --Columns: which column feeds which number--.
@@ -6,18 +6,18 @@
 //!      '--ids--> Repeats: does an id come twice?
 //! ```
 //!
-//! Values in the input are physical; what is stored is `(value - offset) / scale`, rounded to the nearest whole number (ties to even) for an
+//! Values in the input are physical; the stored number is `(value - offset) / scale`, rounded to the nearest whole number (ties to even) for an
 //! integer type.
 //!
-//! * I1: every number of a record is fed by exactly one column; nothing is made up.
-//! * I2: a value that does not fit is an error that names file, row and column, or is clamped and counted; never wrapped. A NaN never
+//! * I1: every number of a record is fed by exactly one column; nothing is invented.
+//! * I2: a value that does not fit is an error that names file, row and column, or is clamped and counted, but never wraps. A NaN never
 //!   becomes an integer.
-//! * I3: what is stored as another value than it had, as a NaN or as an infinity is counted by column ([`Changes`]).
-//! * I4: no row is left out. An empty cell is an error, and a blank line is one where it could be an empty cell: in a table of one column,
+//! * I3: values that are stored inexactly, as a NaN or as an infinity are counted by column ([`Changes`]).
+//! * I4: no row is left out. An empty cell is an error, and so is a blank line that could be an empty cell: in a table of one column,
 //!   before its last row.
 //! * I5: two rows of a run never share an event id: a second one is an error that names both rows.
 //!
-//! Memory: one frame, one row, at most 192 MiB of ids (`repeats.rs`), and an array in Fortran order as a whole.
+//! Memory: one frame, one row, at most 192 MiB of ids (`repeats.rs`), and the whole array if it is in Fortran order.
 
 mod columns;
 mod csv;
@@ -38,7 +38,7 @@ pub use values::Changes;
 use crate::kinds::{FileKind, HEAD_BYTES};
 use crate::{TmfWriter, WriteError, zst};
 
-/// Where event ids come from.
+/// The origin of event ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ids {
     /// From the column of event ids. They are labels: gaps between them are no losses.
@@ -49,14 +49,14 @@ pub enum Ids {
     Ignore,
 }
 
-/// How a table is read.
+/// Options for reading a table.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// `(column, field)`: this column feeds this field (`met.pt`) or element (`jets.pt[3]`). Other columns feed what they are named after.
+    /// `(column, field)`: this column feeds this field (`met.pt`) or element (`jets.pt[3]`). Other columns feed the field or element of their name.
     pub map: Vec<(String, String)>,
     /// Where event ids come from; default: [`Ids::Label`] if there is a column of event ids, else [`Ids::Number`].
     pub ids: Option<Ids>,
-    /// Column of event ids; default: `event`, in capitals or not, if that is not a field.
+    /// Column of event ids; default: `event` in any case, if that is not a field.
     pub event_column: Option<String>,
     /// Column of run numbers; default: `run`, likewise. Without one, every event has [`Self::run`].
     pub run_column: Option<String>,
@@ -66,35 +66,35 @@ pub struct Options {
     pub saturate: bool,
     /// Run number without a run column.
     pub run: u32,
-    /// Source that the frames claim to come from.
+    /// Source id of the frames.
     pub source_id: u16,
 }
 
-/// What became of a table.
+/// The outcome of a conversion.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConvertReport {
-    /// Rows, one event each.
+    /// Number of rows, one event each.
     pub events: u64,
     /// Frames written.
     pub frames: u64,
-    /// Stretches of rows of one run.
+    /// Number of stretches of rows of one run.
     pub run_stretches: u64,
     /// Columns that feed nothing.
     pub ignored: Vec<String>,
-    /// What changed on the way, by column; columns without any change are left out.
+    /// Changes of values, by column; columns without any are left out.
     pub changes: Vec<Changes>,
-    /// The column that event ids come from; without one, rows are numbered.
+    /// The column of the event ids; `None` if rows are numbered.
     pub id_column: Option<String>,
-    /// Rows whose ids were not compared with those of all rows before, because there were too many.
+    /// Number of rows whose ids were not compared with those of all rows before, because there were too many.
     pub uncompared: u64,
 }
 
-/// Where in a table a value stands.
+/// The place of a value in a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cell {
     /// File.
     pub place: String,
-    /// `line 5` of a text (the header is line 1), `row 5` of an array (from 0).
+    /// `line 5` of a text (the header is line 1) or `row 5` of an array (from 0).
     pub row: String,
     /// Name of the column.
     pub column: String,
@@ -152,10 +152,10 @@ pub enum ConvertError {
     Write(#[from] WriteError),
 }
 
-/// Converts a table, whatever its form: CSV or `.npy`, either of them compressed with zstd or not. The first bytes tell. `place` names it in
-/// messages. Nothing of a failed conversion is worth keeping: drop the writer.
+/// Converts a CSV table or `.npy` array, compressed with zstd or not; its first bytes tell which. `place` names it in
+/// messages. If the conversion fails, drop the writer: its file is incomplete.
 ///
-/// A column feeds the field or element that it is named after, or as [`Options::map`] says; columns that feed nothing are reported.
+/// A column feeds the field or element of its name, or the one that [`Options::map`] gives; columns that feed nothing are reported.
 pub fn table(
     reader: impl Read,
     place: &str,

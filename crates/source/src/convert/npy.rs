@@ -11,12 +11,12 @@ use super::{ConvertError, ConvertReport, Options};
 use crate::TmfWriter;
 
 const MAGIC: &[u8] = b"\x93NUMPY";
-/// Names of a hundred thousand columns fit.
+/// Largest header: the names of a hundred thousand columns fit.
 const HEADER_MAX: usize = 4 << 20;
-/// Bytes of a row: every number of the longest record as eight bytes.
+/// Most bytes of a row: every number of the longest record as eight bytes.
 const ROW_MAX: usize = 8 * RECORD_BYTES_MAX;
 
-/// A number in an array.
+/// The type of a number in an array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Number {
     kind: Kind,
@@ -29,11 +29,11 @@ enum Kind {
     Float,
     Signed,
     Unsigned,
-    /// Bytes that are no number of the table.
+    /// Bytes that are not part of the table.
     Padding,
 }
 
-/// Where a column stands in a row.
+/// The place of a column in a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Column {
     at: usize,
@@ -52,8 +52,8 @@ struct Header {
 
 /// Converts an array; see [`super::table`].
 ///
-/// Columns are the named fields of a structured array of one dimension. Else they are the numbers of the record in the schema's order, truth
-/// included: an array of shape (events, numbers of a record), or (events) if a record is one number. It has no names, so options that name
+/// For a one-dimensional structured array, the columns are its named fields. Else they are the numbers of the record in the schema's order, truth
+/// included: an array of shape (events, numbers of a record), or (events) if a record is one number. Such an array has no names, so options that name
 /// columns are refused.
 pub(super) fn npy(
     mut reader: impl Read,
@@ -76,7 +76,7 @@ pub(super) fn npy(
     convert(rows, place, &names, columns, options, writer)
 }
 
-/// The names that an array without names must mean.
+/// The column names that are assumed for an array without names.
 fn names_of(header: &Header, schema: &Schema, options: &Options) -> Result<Vec<String>, String> {
     let named =
         [&options.event_column, &options.run_column, &options.label_column].into_iter().flatten().next();
@@ -103,7 +103,7 @@ struct Array<'a, R> {
     reader: R,
     place: &'a str,
     header: Header,
-    /// All rows of an array that is stored by columns.
+    /// All rows of an array that is stored column by column.
     memory: Option<Vec<u8>>,
     row: Vec<u8>,
     next: u64,
@@ -161,7 +161,7 @@ impl<R: Read> Rows for Array<'_, R> {
         let (bytes, number) = self.bytes(column);
         Some(match number.kind {
             Kind::Float => number.float(bytes),
-            // Exact up to 2^53, and what is larger fits no integer field.
+            // Exact up to 2^53, and larger values fit no integer field.
             _ => number.whole(bytes) as f64,
         })
     }
@@ -236,7 +236,7 @@ impl Number {
     }
 }
 
-/// Reads an array that is stored by columns.
+/// Reads an array that is stored column by column.
 fn turned(reader: &mut impl Read, header: &Header) -> Result<Vec<u8>, String> {
     let bytes = (header.row_bytes as u64).checked_mul(header.rows);
     let bytes = bytes.ok_or_else(|| format!("an array of {} rows is too long", header.rows))?;
@@ -248,7 +248,7 @@ fn turned(reader: &mut impl Read, header: &Header) -> Result<Vec<u8>, String> {
     Err(format!("the array has {} bytes of {bytes}; get another copy", memory.len()))
 }
 
-/// Reads up to the first number. The header is a Python dictionary (NEP 1).
+/// Reads the file up to the first number. The header is a Python dictionary (NEP 1).
 fn read_header(reader: &mut impl Read) -> Result<Header, String> {
     let cut = |error: std::io::Error| format!("no .npy array: {error}; get another copy");
     let mut front = [0; 8];

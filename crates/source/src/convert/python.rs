@@ -1,6 +1,6 @@
 //! The header of a `.npy` file: a Python literal (NEP 1).
 
-/// As deep as lists of lists go; a header needs three levels.
+/// Deepest nesting of lists; a header needs three levels.
 const DEPTH_MAX: u32 = 8;
 
 /// A value of a literal.
@@ -16,7 +16,7 @@ pub(super) enum Value {
 }
 
 impl Value {
-    /// Reads a literal; nothing but blanks may follow it.
+    /// Reads a literal; only white space may follow it.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let mut rest = text;
         let value = value(&mut rest, 0)?;
@@ -54,7 +54,7 @@ fn value(rest: &mut &str, depth: u32) -> Option<Value> {
         quote @ ('\'' | '"') => {
             let (text, after) = rest[1..].split_once(quote)?;
             *rest = after;
-            // Escapes stand in no name that a schema could have.
+            // No name in a schema contains escapes.
             (!text.contains('\\')).then(|| Value::Text(text.into()))
         }
         '(' => items(rest, ')', depth).map(Value::Items),
@@ -63,7 +63,7 @@ fn value(rest: &mut &str, depth: u32) -> Option<Value> {
         '0'..='9' => {
             let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
             let number = rest[..end].parse().ok()?;
-            // Python 2 wrote long integers so.
+            // Python 2 wrote long integers with an L.
             *rest = rest[end..].strip_prefix('L').unwrap_or(&rest[end..]);
             Some(Value::Number(number))
         }
@@ -98,7 +98,7 @@ fn pairs(rest: &mut &str, depth: u32) -> Option<Vec<(String, Value)>> {
     Some(pairs)
 }
 
-/// Is this the end? Then it is passed.
+/// Is `end` next? If so, it is consumed.
 fn closes(rest: &mut &str, end: char) -> bool {
     *rest = rest.trim_start();
     let after = rest.strip_prefix(end);
@@ -106,7 +106,7 @@ fn closes(rest: &mut &str, end: char) -> bool {
     after.is_some()
 }
 
-/// Passes a comma, if there is one; else the end must follow.
+/// Consumes a comma, if there is one; else `end` must follow.
 fn separated(rest: &mut &str, end: char) -> Option<()> {
     *rest = rest.trim_start();
     match rest.strip_prefix(',') {

@@ -1,15 +1,15 @@
-//! Do two rows have the same run and event id?
+//! Finds rows with the same run and event id.
 //!
-//! Ids that follow one another in rows that do are one stretch of 24 bytes. Stretches are sorted and compared at the end, or when there are
-//! [`STRETCHES_MAX`] of them; what comes then is compared in parts of as many. A table whose ids ascend is compared as a whole all the same,
-//! however long it is: the same ids stand side by side in it.
+//! Consecutive ids in consecutive rows are one stretch of 24 bytes. Stretches are sorted and compared at the end, or when there are
+//! [`STRETCHES_MAX`] of them; later rows are compared only within parts of as many. A table whose ids ascend is still compared as a whole,
+//! however long it is, because equal ids are adjacent in it.
 
-/// 192 MiB.
+/// Most stretches in memory: 192 MiB.
 const STRETCHES_MAX: usize = 1 << 23;
-/// Repeated ids that are named.
+/// Most repeated ids that a message names.
 const NAMED: usize = 3;
 
-/// Ids that follow one another.
+/// Consecutive ids in consecutive rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Stretch {
     run: u32,
@@ -23,7 +23,7 @@ impl Stretch {
         self.first + u64::from(self.len - 1)
     }
 
-    /// Is this the id and the row after the last one?
+    /// Do this id and row follow the last ones of the stretch?
     fn goes_on(&self, run: u32, id: u64, row: u64) -> bool {
         let len = u64::from(self.len);
         run == self.run
@@ -33,7 +33,7 @@ impl Stretch {
     }
 }
 
-/// Two rows of one id.
+/// Two rows with the same id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Repeat {
     /// The later row.
@@ -49,9 +49,9 @@ pub(super) struct Repeats {
     stretches: Vec<Stretch>,
     most: usize,
     named: Vec<Repeat>,
-    /// Rows with the id of an earlier one.
+    /// Number of rows with the id of an earlier one.
     rows: u64,
-    /// Rows that came after the first part.
+    /// Number of rows after the first part.
     later: u64,
     parts: u64,
     last: Option<(u32, u64)>,
@@ -78,7 +78,7 @@ impl Repeats {
         }
     }
 
-    /// Takes the id of a row.
+    /// Adds the id of a row.
     pub(super) fn add(&mut self, run: u32, id: u64, row: u64) {
         self.ascends &= self.last <= Some((run, id));
         self.last = Some((run, id));
@@ -88,7 +88,7 @@ impl Repeats {
             _ => {
                 if self.stretches.len() == self.most {
                     self.compare();
-                    // In a table that ascends, the row before this one is the only one that it can repeat.
+                    // In an ascending table, a row can repeat only the id of the row before.
                     let greatest = self.stretches.pop();
                     self.stretches.clear();
                     self.stretches.extend(greatest);
@@ -100,13 +100,13 @@ impl Repeats {
         }
     }
 
-    /// Compares what was not compared yet. Nothing is added afterwards.
+    /// Compares the ids that were not compared yet. Nothing is added afterwards.
     pub(super) fn finish(&mut self) {
         self.compare();
         self.stretches.clear();
     }
 
-    /// The repeated ids, if there are any, as the first part of a sentence.
+    /// Names the repeated ids, if there are any, as the first part of a sentence. Rows are called `called`.
     pub(super) fn told(&self, called: &str) -> Option<String> {
         let named: Vec<String> = self
             .named
@@ -123,14 +123,14 @@ impl Repeats {
         (self.rows > 0).then(|| format!("{}{more}", named.join("; ")))
     }
 
-    /// Rows that were not compared with all rows before.
+    /// Number of rows that were not compared with all rows before.
     pub(super) fn uncompared(&self) -> u64 {
         if self.ascends { 0 } else { self.later }
     }
 
     fn compare(&mut self) {
         self.stretches.sort_unstable();
-        // Of the stretches before, the one that reaches farthest: whatever they have of a later stretch lies in it, too.
+        // The earlier stretch that reaches farthest: any overlap of an earlier stretch with a later one lies in it, too.
         let mut reach: Option<Stretch> = None;
         for next in &self.stretches {
             let overlap = reach.filter(|reach| reach.run == next.run && next.first <= reach.last());
@@ -147,7 +147,7 @@ impl Repeats {
     }
 }
 
-/// Keeps the first few in the order of rows.
+/// Keeps the first few repeats in row order.
 fn name(named: &mut Vec<Repeat>, repeat: Repeat) {
     let at = named.partition_point(|other| *other < repeat);
     if at < NAMED {
@@ -174,14 +174,14 @@ mod tests {
     }
 
     proptest! {
-        /// The oracle is a set.
+        /// The oracle is a hash set.
         #[test]
         fn rows_that_repeat_an_id_are_counted(ids in prop::collection::vec((0..3u32, 0..40u64), 0..60), most in 1..8usize) {
             let mut seen = HashSet::new();
             let wanted = ids.iter().filter(|&id| !seen.insert(*id)).count() as u64;
             let (rows, sentence, uncompared) = told(&ids, STRETCHES_MAX);
             prop_assert_eq!((rows, sentence.is_some(), uncompared), (wanted, wanted > 0, 0));
-            // With little room, a table that ascends is compared as a whole, and any other says how much was not.
+            // With little memory, an ascending table is compared as a whole, and for others the number of uncompared rows is reported.
             let mut sorted = ids.clone();
             sorted.sort_unstable();
             let (rows, _, uncompared) = told(&sorted, most);

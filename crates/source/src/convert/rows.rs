@@ -1,4 +1,4 @@
-//! From rows to frames, whatever the table is.
+//! Converts rows to frames, for any form of table.
 
 use std::collections::HashMap;
 
@@ -9,27 +9,27 @@ use super::values::Misfit;
 use super::{Cell, ConvertError, ConvertReport, Options};
 use crate::TmfWriter;
 
-/// The rows of a table, one after the other.
+/// Reads the rows of a table one by one.
 pub(super) trait Rows {
     /// What a row is called: `line` or `row`.
     const CALLED: &'static str;
 
-    /// Goes on to the next row, if there is one.
+    /// Moves to the next row; false if there is none.
     fn advance(&mut self) -> Result<bool, ConvertError>;
 
-    /// Number of the row, as people count.
+    /// Number of the row, as in messages.
     fn index(&self) -> u64;
 
-    /// The value in a column, if it is a number. A finite number that f64 cannot hold is infinite here, and its text has digits.
+    /// The value in a column, if it is a number. A finite number beyond f64 becomes infinite; its text then contains digits.
     fn number(&self, column: usize) -> Option<f64>;
 
     /// The value in a column, if it is a whole number.
     fn whole(&self, column: usize) -> Option<i128>;
 
-    /// What stands in a column.
+    /// The text of the cell in a column.
     fn text(&self, column: usize) -> String;
 
-    /// Relative distance of two values of a column that are the same number in other bits.
+    /// Relative difference up to which two values of a column count as the same number.
     fn noise(&self, column: usize) -> f64;
 }
 
@@ -74,7 +74,7 @@ pub(super) fn convert<R: Rows>(
                 let hint = hint(&text);
                 return Err(ConvertError::NotANumber { cell: cell(&rows, column), text, hint });
             };
-            // A number beyond f64 is no infinity.
+            // A finite number beyond f64 is no stated infinity.
             let is_stated = value.is_finite() || !rows.text(column).contains(|c: char| c.is_ascii_digit());
             let noise = rows.noise(column);
             match feed.store(value, is_stated, noise, rows.index(), options.saturate, out) {
@@ -102,7 +102,7 @@ pub(super) fn convert<R: Rows>(
     })
 }
 
-/// An event id or a run.
+/// Reads an event id or a run number.
 fn id<R: Rows>(
     rows: &R,
     column: usize,
@@ -126,7 +126,7 @@ fn id<R: Rows>(
     Err(ConvertError::NotAnId { cell: cell(rows, column), text: rows.text(column), most, hint })
 }
 
-/// What people write instead of a number.
+/// A hint for common texts that are no number.
 fn hint(text: &str) -> &'static str {
     let text = text.trim();
     let is_number = |text: &str| text.parse::<f64>().is_ok();

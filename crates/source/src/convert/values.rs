@@ -1,4 +1,4 @@
-//! How a value is stored, and what that changes.
+//! Stores values and counts the changes that this makes.
 
 use tamis_event::{Dtype, Element};
 
@@ -6,7 +6,7 @@ use super::{Cell, ConvertError};
 
 /// Largest finite f16.
 const F16_MAX: f64 = 65_504.0;
-/// From here on not every whole number is an f64.
+/// 2^53: above it, not every whole number is an f64.
 const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
 
 /// One number of the record and the column that feeds it.
@@ -19,27 +19,27 @@ pub(super) struct Feed {
     address: String,
 }
 
-/// Values of a column that are not stored as they are, or that are no finite numbers.
+/// Counts of the values of a column that are stored inexactly or are not finite.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Changes {
     /// Name of the column.
     pub column: String,
-    /// Values that did not fit and are stored as the nearest one that does.
+    /// Values that did not fit and are stored as the nearest value that does.
     pub clamped: u64,
-    /// Values that lost digits. In an integer type that is every one that is none of its numbers times the scale; in a floating type, which
-    /// rounds any fraction, whole numbers and values too small for its digits.
+    /// Values that lost digits. For an integer type these are all values that it cannot represent; for a floating type, which
+    /// rounds fractions anyway, only whole numbers and values too small for its precision.
     pub rounded: u64,
     /// The largest change by rounding.
     pub largest_change: f64,
-    /// The row of the largest change, as it is counted in messages.
+    /// The row of the largest change, numbered as in messages.
     pub largest_row: u64,
-    /// NaN.
+    /// Number of NaN.
     pub nan: u64,
-    /// Infinities that the table states.
+    /// Number of infinities that the table states.
     pub infinite: u64,
 }
 
-/// Why a value is not stored.
+/// Why a value cannot be stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Misfit {
     Nan,
@@ -68,8 +68,8 @@ impl Feed {
         self.element.dtype.name()
     }
 
-    /// Appends a physical value to the record. `is_stated`: if it is infinite, the table says so. `noise` is the relative distance of two
-    /// values that are the same number.
+    /// Appends a physical value to the record. `is_stated`: an infinite value is infinite in the table itself. `noise` is the relative difference up
+    /// to which two values count as the same number.
     pub(super) fn store(
         &mut self,
         value: f64,
@@ -93,7 +93,7 @@ impl Feed {
         }
         let (low, high) =
             range.map_or((-self.largest(), self.largest()), |(low, high)| (low as f64, high as f64));
-        // A float that is larger than the largest one by less than half a step is rounded down to it.
+        // A float that exceeds the largest one by less than half a step is rounded down to it.
         let nearest = if range.is_some() { raw.round_ties_even() } else { rounded(raw, dtype, out) };
         if !(low..=high).contains(&nearest) {
             if !saturate {
@@ -138,14 +138,14 @@ impl Feed {
         if self.element.dtype == Dtype::F16 { F16_MAX } else { f32::MAX.into() }
     }
 
-    /// By what share of it any number may change that a floating type has digits for, and a little more.
+    /// Largest relative rounding error of a normal number in the floating type, and a little more.
     fn half_step(&self) -> f64 {
         let digits = if self.element.dtype == Dtype::F16 { 11 } else { 24 };
         1.001 / f64::from(1u32 << digits)
     }
 }
 
-/// A raw value as a floating type holds it; the end of `out` lends the room.
+/// A raw value rounded to a floating type; uses the end of `out` as scratch memory.
 fn rounded(raw: f64, dtype: Dtype, out: &mut Vec<u8>) -> f64 {
     let at = out.len();
     dtype.write(raw, out);
@@ -154,7 +154,7 @@ fn rounded(raw: f64, dtype: Dtype, out: &mut Vec<u8>) -> f64 {
     rounded
 }
 
-/// Without a tail of digits that say nothing.
+/// Formats a value without a long tail of zeros.
 fn readable(value: f64) -> String {
     if value.abs() < 1e16 { value.to_string() } else { format!("{value:e}") }
 }

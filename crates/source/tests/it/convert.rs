@@ -1,4 +1,4 @@
-//! Tables to frames: every value in its place, every misfit with its place.
+//! Converts tables to frames: every value is in its place, and every misfit is reported with its place.
 
 use std::path::Path;
 
@@ -91,7 +91,7 @@ pub(crate) fn csv(text: &str, options: &Options) -> Result<(ConvertReport, Frame
 fn columns_feed_what_they_are_named_after() {
     let text = format!("\u{feff}note,{HEADER}\nx, 1.5 ,2.25,-3,0.1,0.5,4\ny,0.25,-1e3,0.75,20.5,inf,0\n");
     let (report, frames) = csv(&text, &Options { run: 9, ..Options::default() }).unwrap();
-    // 0.25 / 0.5 is a tie and goes to the even 0; 0.75 / 0.5 likewise to 2.
+    // 0.25 / 0.5 is a tie and rounds to the even 0; 0.75 / 0.5 likewise rounds to 2.
     let events = vec![
         vec![-3.0, 1.5, 2.25, 51.0 * 0.1 - 5.0, 0.5, 4.0],
         vec![1.0, 0.0, -1000.0, 255.0 * 0.1 - 5.0, f64::INFINITY, 0.0],
@@ -180,7 +180,7 @@ fn what_does_not_fit_is_refused_with_its_place_or_clamped_and_counted() {
             assert_eq!(csv(&row(cells), &options).unwrap_err().to_string(), message);
         }
     }
-    // Lines are those of an editor, whatever ends them, and whatever the last one lacks.
+    // Line numbers are those of an editor, for any line ends, and even if the last line has none.
     for ending in ["\n", "\r\n"] {
         let text = format!("{HEADER}\n\n\n\"0\",0,0,0,0,0\n\n \n0,x,0,0,0,0").replace('\n', ending);
         let error = csv(&text, &Options::default()).unwrap_err().to_string();
@@ -233,7 +233,7 @@ fn a_table_that_cannot_be_bound_says_why() {
     }
 }
 
-/// A `.npy` file by the words of NEP 1.
+/// A `.npy` file as specified by NEP 1.
 pub(crate) fn npy_file(descr: &str, shape: &str, fortran: &str, data: &[u8]) -> Vec<u8> {
     let mut header = format!("{{'descr': {descr}, 'fortran_order': {fortran}, 'shape': {shape}, }}");
     while (10 + header.len() + 1) % 64 != 0 {
@@ -329,7 +329,7 @@ fn arrays_that_are_no_tables_are_refused() {
 }
 
 proptest! {
-    /// The oracle stores each value by the definition in `SPEC.md`, with integer arithmetic of its own.
+    /// The oracle stores each value by the definition in `SPEC.md`, in its own integer arithmetic.
     #[test]
     fn integers_round_to_the_nearest_and_never_wrap(raws in prop::collection::vec(-40_000i64..40_000, 1..20), quarter in 0..4i64) {
         let rows: String = raws.iter().map(|raw| format!("{},0,0,0,0,0\n", (*raw * 4 + quarter) as f64 / 8.0)).collect();

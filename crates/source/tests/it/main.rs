@@ -16,7 +16,7 @@ use tamis_event::Schema;
 use tamis_sim::{GenOptions, Generator};
 use tamis_source::TmfWriter;
 
-/// Long enough for any machine; only a broken source waits so long.
+/// Long enough for any machine; only a broken source takes this long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn schema() -> Schema {
@@ -36,7 +36,7 @@ fn stream(events: u64) -> Vec<u8> {
     stream
 }
 
-/// The same stream as a file, by the writer.
+/// Writes the same stream to a file with the writer.
 fn write(path: &Path, events: u64) {
     let generator =
         Generator::new(&schema(), GenOptions { frame_events: 1000, ..GenOptions::default() }).unwrap();

@@ -1,4 +1,4 @@
-//! Every source passes the suite of its port, and what cannot be opened says why.
+//! Every source passes the conformance suite of its port, and failures to open give the reason.
 
 use std::fs;
 use std::io::Write;
@@ -28,7 +28,7 @@ fn files_and_memory_give_the_stream_once_per_pass() {
     let stream = stream(EVENTS);
     for (name, known) in [("a.tmf", true), ("a.tmf.zst", false)] {
         let (_folder, path) = file(name, EVENTS);
-        // The kind is told by the content: the name may say anything.
+        // The content decides the kind, whatever the name.
         let renamed = path.with_file_name("recording.dat");
         fs::rename(&path, &renamed).unwrap();
         for passes in [1, 3] {
@@ -69,7 +69,7 @@ fn a_pipe_gives_the_stream_plain_or_compressed() {
         let (reader, mut writer) = std::io::pipe().unwrap();
         let bytes = fs::read(&path).unwrap();
         let feeder = std::thread::spawn(move || writer.write_all(&bytes).unwrap());
-        // A named way to an unnamed pipe, so that `open` sees no regular file.
+        // A path to an unnamed pipe, so that `open` sees no regular file.
         let place = PathBuf::from(format!("/dev/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&reader)));
         let mut recording = open(&place, 1).unwrap();
         conformance::source(&mut *recording.source, &stream(EVENTS), 1, PATIENCE);
@@ -182,7 +182,7 @@ fn a_cut_compressed_file_gives_its_beginning_and_then_the_reason() {
     fs::write(&path, &damaged).unwrap();
     let mut recording = open(&path, 1).unwrap();
     let error = std::iter::repeat_with(|| recording.source.poll()).find_map(Result::err);
-    assert!(error.unwrap().to_string().contains("cannot be read on"));
+    assert!(error.unwrap().to_string().contains("cannot be read any further"));
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn a_file_that_changes_while_it_is_read_says_so_at_its_end_or_at_a_stop() {
                 assert!(matches!(recording.source.poll(), Ok(Window::Bytes(_))));
                 let other = fs::File::options().write(true).open(&path).unwrap();
                 change(&other);
-                // Clocks of file systems tick slowly.
+                // File system clocks are coarse.
                 other.set_modified(std::time::SystemTime::now() + PATIENCE).unwrap();
                 if stops {
                     recording.source.stop();
@@ -232,7 +232,7 @@ fn what_cannot_be_opened_says_why() {
     let frames_only = &good[FrameHeader::read(&good).unwrap().frame_len()..];
     let mut damaged = good.clone();
     damaged[70] ^= 1;
-    // A window of 2^27 bytes, as `zstd --long` declares it: more than the format allows.
+    // A window of 2^27 bytes, as declared by `zstd --long`, is more than the format allows.
     let mut wide = zstd::Encoder::new(Vec::new(), 1).unwrap();
     wide.window_log(27).unwrap();
     std::io::copy(&mut &good[..], &mut wide).unwrap();

@@ -1,4 +1,4 @@
-//! Tables as people have them: event ids that repeat, cells that are empty, other separators, other arrays, other files.
+//! Real-world tables: repeated event ids, empty cells, other separators, other arrays, other files.
 
 use std::io::Write;
 
@@ -7,7 +7,7 @@ use tamis_source::convert::{self, Changes, ConvertError, ConvertReport, Ids, Opt
 
 use crate::convert::{Frames, HEADER, converted, npy, npy_file};
 
-/// A table for a schema of the field `x` alone.
+/// Converts a table for a schema with the single field `x`.
 fn one(dtype: &str, table: &[u8], options: &Options) -> Result<(ConvertReport, Frames), ConvertError> {
     let schema = format!("name = \"one\"\n[[field]]\nname = \"x\"\ndtype = \"{dtype}\"\n");
     let schema = Schema::parse(schema.as_bytes()).unwrap();
@@ -35,7 +35,7 @@ fn a_repeated_id_is_named_and_rows_can_be_numbered_instead() {
 
     let (report, frames) = one("u8", table.as_bytes(), &with(Ids::Number)).unwrap();
     let found: Vec<_> = frames.iter().map(|frame| (frame.0, frame.1, frame.2, frame.3.len())).collect();
-    // Numbers go on where a run goes on, so that none is missing.
+    // Numbering continues where a run continues, so no id is missing.
     assert_eq!(found, [(3, 0, false, 2), (4, 0, false, 1), (3, 2, false, 2)]);
     assert_eq!((report.ignored, report.id_column, report.run_stretches), (vec!["event".into()], None, 3));
 
@@ -43,7 +43,7 @@ fn a_repeated_id_is_named_and_rows_can_be_numbered_instead() {
     assert_eq!((frames[0].0, frames[0].1, frames[0].2, values(&frames).len()), (9, 0, false, 5));
     assert_eq!((frames.len(), report.ignored), (1, vec!["run".into(), "event".into()]));
 
-    // Many more than are named, and arrays.
+    // Many more repeats than are named, and arrays.
     let many: String = (0..1000).map(|k| format!("{},1\n", k % 10)).collect();
     let error = refused("u8", format!("event,x\n{many}"), &Options { run: 1, ..Options::default() });
     assert!(error.contains("event 0 of run 1 stands in line 2 and again in line 12"), "{error}");
@@ -96,7 +96,7 @@ fn an_empty_cell_never_shifts_the_rows_below() {
             error,
             "t.csv: line 2 has 2 columns, the header has 1; does a separator too many end the line?"
         );
-        // What ends a text is no row, and in a table of several columns a blank line is none anywhere.
+        // Blank lines at the end are no rows, and in a table of several columns blank lines never are.
         let rows =
             |table: &str| values(&one("f32", table.replace('\n', ending).as_bytes(), &options).unwrap().1);
         assert_eq!(rows("x\n1.0\n3.0\n\n \n"), [1.0, 3.0]);
@@ -110,12 +110,12 @@ fn what_changes_is_counted_and_what_cannot_be_kept_is_refused() {
     let changes =
         |dtype: &str, table: &str| one(dtype, table.as_bytes(), &Options::default()).unwrap().0.changes;
     let none = || Changes { column: "x".into(), ..Changes::default() };
-    // Lines 2, 3, ...: half a step, nothing, a little.
+    // Changes from line 2 on: half a step, none, a quarter, a little.
     assert_eq!(
         changes("i8", "x\n0.5\n-7\n3.25\n1e-3\n"),
         [Changes { rounded: 3, largest_change: 0.5, largest_row: 2, ..none() }]
     );
-    // Floats round fractions, and nobody wonders; whole numbers are another matter, and what becomes nothing.
+    // Floats are expected to round fractions, but not whole numbers, nor values to 0.
     assert_eq!(changes("f32", "x\n0.1\n3.14159265358979\n16777216\n1e20\n-0\n"), []);
     assert_eq!(
         changes("f32", "x\n16777217\n1e-60\n33554435\n"),
@@ -143,7 +143,7 @@ fn what_changes_is_counted_and_what_cannot_be_kept_is_refused() {
         );
     }
 
-    // A scale is no loss of digits: 0.3 is three steps of 0.1, in f64 and in f32.
+    // A scale loses no digits: 0.3 is three steps of 0.1, in f64 and in f32.
     let schema =
         Schema::parse(b"name = \"s\"\n[[field]]\nname = \"x\"\ndtype = \"i16\"\nscale = 0.1\n").unwrap();
     let table = |bytes: &[u8]| {
@@ -209,7 +209,7 @@ fn arrays_in_every_order_and_with_names() {
         let (_, frames) = npy(&npy_file(descr, "(2, 6)", fortran_order, &data), &Options::default()).unwrap();
         assert_eq!(frames, wanted, "{descr} {fortran_order}");
     }
-    // Named fields in another order, with an id, an array, and room between them.
+    // Named fields in another order, with an id, an array, and padding between them.
     let descr = "[('n', '<i8'), ('truth.label', '|b1'), ('', '|V3'), ('mu.pt', '>i2', (2,)), ('mass', '<f8'), ('quality', '|u1'), ('r', '<f4')]";
     let mut row = (-5i64).to_le_bytes().to_vec();
     row.extend([1, 9, 9, 9, 0, 3, 0xFF, 0xFE]);
@@ -260,14 +260,14 @@ fn other_files_are_called_what_they_are() {
 }
 
 fn zstd_of(bytes: &[u8]) -> Vec<u8> {
-    // One raw block in a frame with a window of 1 KiB, by RFC 8878.
+    // One raw block in a frame with a window of 1 KiB, as specified by RFC 8878.
     let mut frame = vec![0x28, 0xB5, 0x2F, 0xFD, 0, 0];
     frame.write_all(&((bytes.len() as u32) << 3 | 1).to_le_bytes()[..3]).unwrap();
     frame.extend(bytes);
     frame
 }
 
-/// Work that is quadratic in the number of columns would not end here while anybody waits.
+/// Work that is quadratic in the number of columns would take far too long here.
 #[test]
 fn a_hundred_thousand_columns_are_no_matter() {
     let schema =

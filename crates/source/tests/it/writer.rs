@@ -1,4 +1,4 @@
-//! The frame writer: nothing under the final name until it is whole.
+//! The frame writer: no file under the final name until it is complete.
 
 use std::fs;
 use std::path::Path;
