@@ -1,4 +1,4 @@
-//! The full check of a file.
+//! Checks every byte of a file.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -17,7 +17,7 @@ use crate::{
 pub struct Problem {
     /// Byte offset of the MCAP record (the whole chunk, for something inside a chunk).
     pub at: u64,
-    /// Number of the decision record in the file, from 0, if the problem is one of a single record.
+    /// Number of the decision record in the file, from 0, if the problem concerns a single record.
     pub record: Option<u64>,
     /// What is wrong.
     pub flaw: Flaw,
@@ -32,18 +32,18 @@ impl std::fmt::Display for Problem {
     }
 }
 
-/// What a check found.
+/// The result of a check.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CheckReport {
-    /// Decision records that could be read, the wrong ones included.
+    /// Number of decision records that could be read, including wrong ones.
     pub records: u64,
-    /// Chunks whose CRC is right.
+    /// Number of chunks whose CRC is right.
     pub chunks: u64,
-    /// Attachments whose CRC is right.
+    /// Number of attachments whose CRC is right.
     pub attachments: u64,
-    /// What is wrong, in the order of the file; at most [`PROBLEMS_MAX`].
+    /// The problems, in file order; at most [`PROBLEMS_MAX`].
     pub problems: Vec<Problem>,
-    /// Everything that is wrong, the unlisted problems included.
+    /// Number of all problems, including unlisted ones.
     pub problem_count: u64,
 }
 
@@ -108,7 +108,7 @@ impl Checker {
         let number = self.report.records;
         self.report.records += 1;
         let mut wrong = |flaw| self.report.add(scan.chunk_at, Some(number), flaw);
-        // The channel stands in the first chunk: if that is lost, it was told, and nothing is known about the channel.
+        // The first chunk defines the channel. If that chunk is lost, this was reported, and the channel is unknown.
         let is_other = |channel| channel != front.channel;
         if scan.stream.as_ref().map_or(!self.lost_a_chunk, |stream| is_other(stream.channel)) {
             wrong(Flaw::Channel { channel: front.channel });

@@ -1,4 +1,4 @@
-//! Unpacking a chunk and walking through the records in it.
+//! Unpacks a chunk and walks through the records in it.
 
 use std::ops::Range;
 
@@ -12,14 +12,14 @@ use crate::{
     walk::split_front,
 };
 
-/// What stands next in a chunk; ranges are of [`Chunk::bytes`].
+/// The next record in a chunk; ranges refer to [`Chunk::bytes`].
 #[derive(Debug)]
 pub(crate) enum Inner {
     Message { front: MessageFront, record: Range<usize> },
     Other { opcode: u8, body: Range<usize> },
 }
 
-/// The unpacked records of one chunk. The memory is used again for the next.
+/// The unpacked records of one chunk. The memory is reused for the next chunk.
 pub(crate) struct Chunk {
     bytes: Vec<u8>,
     next: usize,
@@ -31,7 +31,7 @@ impl Chunk {
         Ok(Self { bytes: Vec::new(), next: 0, decompressor: Decompressor::new()? })
     }
 
-    /// Unpacks the body of a chunk record and checks it. A chunk with a flaw holds nothing.
+    /// Unpacks the body of a chunk record and checks it. After a flaw the chunk is empty.
     pub(crate) fn open(&mut self, body: &[u8]) -> Result<(), Flaw> {
         self.next = 0;
         self.bytes.clear();
@@ -70,7 +70,7 @@ impl Chunk {
         Ok(())
     }
 
-    /// The next record, `None` at the end. After a flaw the chunk is at its end.
+    /// The next record; `None` at the end. A flaw ends the chunk.
     pub(crate) fn next(&mut self) -> Option<Result<Inner, Flaw>> {
         let rest = self.bytes.get(self.next..).filter(|rest| !rest.is_empty())?;
         let parsed = parse_inner(rest, self.next);
@@ -81,13 +81,13 @@ impl Chunk {
         Some(parsed.map(|(inner, _)| inner))
     }
 
-    /// Unpacked bytes.
+    /// The unpacked bytes.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 }
 
-/// Reads the record at the start of `rest`, which stands at `at` in the chunk. Returns it and where it ends in the chunk.
+/// Reads the record at the start of `rest`, which is at byte `at` of the chunk. Returns it and the byte at which it ends.
 fn parse_inner(rest: &[u8], at: usize) -> Result<(Inner, usize), Flaw> {
     let cut = |needed: u64| Flaw::Cut { needed, found: rest.len() as u64 };
     let (front, after) = rest.split_first_chunk().ok_or_else(|| cut(9))?;

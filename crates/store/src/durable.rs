@@ -2,14 +2,14 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
-/// When records survive a loss of power. A killed process loses at most the chunk that is being filled, whatever is chosen here.
+/// When records survive a loss of power. A killed process loses at most the chunk that is being filled, with any choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durable {
-    /// Whenever this time has passed and something was written.
+    /// Whenever this time has passed since the last sync and something was written.
     Every(Duration),
     /// When a file is closed.
     Close,
-    /// Whenever the operating system likes.
+    /// Whenever the operating system decides.
     Never,
 }
 
@@ -20,7 +20,7 @@ impl Default for Durable {
     }
 }
 
-/// A text is no [`Durable`].
+/// A text that is no [`Durable`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("'{text}' is no durability; write every=200ms (ns, us, ms, s), close or never")]
 pub struct DurableError {
@@ -45,7 +45,7 @@ impl FromStr for Durable {
     }
 }
 
-/// Whole numbers only; zero would ask for a sync per tick by accident.
+/// Parses a time in ns. Whole numbers only; zero is refused, because it would mean a sync per tick by accident.
 fn nanoseconds(text: &str) -> Option<u64> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);

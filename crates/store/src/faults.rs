@@ -1,4 +1,4 @@
-//! A disk in memory on which every operation can fail, and what must hold when it does.
+//! Tests on an in-memory disk on which every operation can fail.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -12,12 +12,12 @@ use tamis_port::{Sink, SinkError, Stored};
 
 use crate::{Durable, McapSink, ModelArchive, Provenance, Reader, RecoverError, StreamPlan, recover};
 
-/// Records of a run: two are written at a tick, four fill a chunk, and then a file is full.
+/// Records of a run: per file, two are written by a tick, four more fill a chunk, and then the file is full.
 const EVENTS: u64 = 13;
 const TICK_NS: u64 = 10_000_000;
 
 fn record_of(id: u64) -> Vec<u8> {
-    // Records of 135 kB that do not compress: chunks fill up between the ticks too.
+    // Incompressible records of 135 kB, so that chunks also fill up between ticks.
     let event: Vec<u8> = (0..33_750_u32)
         .flat_map(|at| {
             (u64::from(at) + (id << 20)).wrapping_mul(0x9E37_79B9_7F4A_7C15).to_le_bytes()[4..].to_vec()
@@ -67,10 +67,10 @@ fn run(memory: &MemoryDisk, durable: Durable, records: &[Vec<u8>]) -> (Result<()
     (result, written, durable)
 }
 
-/// What was read of what a disk was left with: many faults leave the same, and recovery waits for a real disk.
+/// Cache of read event ids by disk contents: many faults leave the same contents, and recovery waits for a real disk.
 type Seen = HashMap<u64, Vec<u64>>;
 
-/// Event ids of everything that can be read of what is left, unfinished files recovered first.
+/// Event ids of everything readable that is left on the disk, after recovery of unfinished files.
 fn ids_left(memory: &MemoryDisk, lost: Lost, records: &[Vec<u8>], seen: &mut Seen) -> Vec<u64> {
     let left = memory.left_after(lost);
     let mut hasher = DefaultHasher::new();
@@ -83,7 +83,7 @@ fn ids_left(memory: &MemoryDisk, lost: Lost, records: &[Vec<u8>], seen: &mut See
     seen.entry(hasher.finish()).or_insert_with(read).clone()
 }
 
-/// Event ids of everything that can be read in a folder, unfinished files recovered first.
+/// Event ids of everything readable in a folder, after recovery of unfinished files.
 fn ids_in(folder: &Path, records: &[Vec<u8>]) -> Vec<u64> {
     let list = || {
         let mut names: Vec<_> =

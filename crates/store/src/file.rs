@@ -1,4 +1,4 @@
-//! One MCAP file while it is written.
+//! Writes one MCAP file.
 //!
 //! ```text
 //!  magic | header | metadata | attachments | chunk (schema, channel) | chunk | index | ... | data end | summary | footer | magic
@@ -28,29 +28,29 @@ use crate::{
 pub(crate) const MESSAGE_ENCODING: &str = "x-tamis-record";
 /// Encoding of the MCAP schema record: the text of a Tamis schema.
 const SCHEMA_ENCODING: &str = "x-tamis-schema";
-/// Profile and library in the MCAP header.
+/// Profile and library of the MCAP header.
 const PROFILE: &str = "x-tamis";
 const LIBRARY: &str = concat!("tamis-store/", env!("CARGO_PKG_VERSION"));
 
-/// Bytes that a message takes in a chunk besides its record.
+/// Bytes that a message adds to its record in a chunk.
 const MESSAGE_OVERHEAD: usize = 31;
-/// Bytes that are collected before they go to the operating system, if nobody asks for more.
+/// Bytes that are collected before they go to the operating system, unless a flush comes earlier.
 const TAIL_BYTES: usize = 64 * 1024;
 
-/// The end of a file, to which bytes are appended.
+/// Appends bytes to the end of a file.
 struct Tail {
     part: Shared,
     pending: Vec<u8>,
     position: u64,
 }
 
-/// The file has two owners on one thread, the MCAP writer that appends to it and [`OpenFile`] that syncs it; the lock is never waited for.
+/// The file has two owners on one thread: the MCAP writer, which appends to it, and [`OpenFile`], which syncs it. So the lock never blocks.
 #[derive(Clone)]
 struct Shared(Arc<Mutex<PartFile>>);
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, PartFile> {
-        // Whatever panicked while it had the file, a file only grows.
+        // A panic of the lock's holder does no harm, since a file only grows.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -73,7 +73,7 @@ impl Write for Tail {
 }
 
 impl Seek for Tail {
-    /// Tells the position; the writer is set up never to go back.
+    /// Returns the position only; the writer is set up never to seek.
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         match to {
             SeekFrom::Current(0) => Ok(self.position),
@@ -82,7 +82,7 @@ impl Seek for Tail {
     }
 }
 
-/// A file `NAME.part` that becomes `NAME` when it is finished.
+/// A file `NAME.part`, which becomes `NAME` when it is published.
 pub(crate) struct OpenFile {
     writer: Writer<Tail>,
     part: Shared,
@@ -94,7 +94,7 @@ pub(crate) struct OpenFile {
 }
 
 impl OpenFile {
-    /// Writes the head of a file that will be called `name`, up to the operating system.
+    /// Starts the file `name`: writes its head and hands it to the operating system.
     pub(crate) fn begin(part: PartFile, name: String, head: &Head, number: Option<u32>) -> io::Result<Self> {
         let part = Shared(Arc::new(Mutex::new(part)));
         let tail =
@@ -106,7 +106,7 @@ impl OpenFile {
             .compression_level(COMPRESSION_LEVEL)
             .compression_threads(0)
             .chunk_size(None)
-            // Chunks are put together in memory and appended whole (I1).
+            // Chunks are built in memory and appended whole (I1).
             .disable_seeking(true);
         let mut writer = options.create(tail).map_err(io_error)?;
         match write_head(&mut writer, head, number) {
@@ -120,7 +120,7 @@ impl OpenFile {
         }
     }
 
-    /// Adds a record to the current chunk. Says whether the chunk is full: then call [`Self::end_chunk`].
+    /// Adds a record to the current chunk. Returns whether the chunk is full; then call [`Self::end_chunk`].
     pub(crate) fn append(&mut self, sequence: u32, time_ns: u64, record: &[u8]) -> io::Result<bool> {
         let header =
             MessageHeader { channel_id: self.channel, sequence, log_time: time_ns, publish_time: time_ns };
@@ -137,12 +137,12 @@ impl OpenFile {
         self.writer.flush().map_err(io_error)
     }
 
-    /// Makes everything that was handed over durable, and the file's name too.
+    /// Makes everything that was handed over durable, including the file's name.
     pub(crate) fn sync(&mut self) -> io::Result<()> {
         self.part.lock().sync()
     }
 
-    /// Writes the rest and the summary. The file keeps its name `.part`, until it is published.
+    /// Writes the rest and the summary. The file keeps its name `.part` until it is published.
     pub(crate) fn finish(mut self) -> io::Result<PartFile> {
         let finished = self.writer.finish().map_err(io_error);
         drop(self.writer.into_inner());
@@ -150,22 +150,22 @@ impl OpenFile {
         finished.map(|_| part.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Gives the file up as it is on disk.
+    /// Drops the file and leaves it on disk as it is.
     pub(crate) fn abandon(self) {
         abandon(self.writer);
     }
 
-    /// Did somebody else remove, replace or change the file?
+    /// Did another program remove, replace or change the file?
     pub(crate) fn is_lost(&self) -> bool {
         self.part.lock().is_lost()
     }
 
-    /// Final name of the file.
+    /// The final name of the file.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// Records in the file.
+    /// Number of records in the file.
     pub(crate) fn records(&self) -> u64 {
         self.records
     }
@@ -175,13 +175,13 @@ impl OpenFile {
         self.record_bytes
     }
 
-    /// Uncompressed bytes in the open chunk.
+    /// Number of uncompressed bytes in the open chunk.
     pub(crate) fn chunk_bytes(&self) -> usize {
         self.chunk_bytes
     }
 }
 
-/// A writer that is dropped finishes its file; one that failed must not touch the disk again (I3).
+/// Takes the writer apart, because dropping it would finish the file, and after a failure the disk must not be touched (I3).
 fn abandon(writer: Writer<Tail>) {
     drop(writer.into_inner());
 }

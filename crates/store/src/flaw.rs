@@ -1,8 +1,8 @@
-//! What can be wrong with a file.
+//! The flaws that a file can have.
 
 use tamis_event::record::RecordError;
 
-/// One thing that is wrong at one place of a file.
+/// A flaw at one place of a file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages are the documentation")]
 #[non_exhaustive]
@@ -58,11 +58,11 @@ pub enum Flaw {
 pub enum Ending {
     /// With a footer: it was closed properly.
     Closed,
-    /// It was never closed, or its end is lost.
+    /// Without a footer: it was never closed, or its end is lost.
     Torn {
         /// Byte offset up to which it could be read.
         at: u64,
-        /// What is there.
+        /// The flaw at that byte.
         flaw: Flaw,
     },
 }

@@ -1,4 +1,4 @@
-//! What is in a file.
+//! Summarises the contents of a file.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -12,7 +12,7 @@ use crate::{
     scan::{Item, Scan},
 };
 
-/// One file inside a file.
+/// An attachment: a file inside a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttachmentInfo {
     /// Its name.
@@ -25,10 +25,10 @@ pub struct AttachmentInfo {
     pub sha256: String,
 }
 
-/// What a file holds of one run.
+/// The part of a file that belongs to one run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunInfo {
-    /// Events.
+    /// Number of events.
     pub events: u64,
     /// Lowest segment.
     pub first_segment: u32,
@@ -40,40 +40,40 @@ pub struct RunInfo {
     pub last_event: u64,
 }
 
-/// What is in a file.
+/// The contents of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileInfo {
     /// Size of the file in bytes.
     pub bytes: u64,
     /// Name of the stream, if the head of the file could be read.
     pub stream: Option<String>,
-    /// Name of the run's files, likewise.
+    /// The run name, if the head of the file could be read.
     pub run_name: Option<String>,
-    /// Decision records.
+    /// Number of decision records.
     pub records: u64,
     /// Sum of their lengths in bytes.
     pub record_bytes: u64,
-    /// Records that cannot be read.
+    /// Number of records that cannot be read.
     pub bad_records: u64,
-    /// Records of events that no model could score.
+    /// Number of records of events that no model could score.
     pub faults: u64,
-    /// By run number.
+    /// The runs, by run number.
     pub runs: BTreeMap<u32, RunInfo>,
-    /// Events that each line kept, in the order of the menu. Lines that kept nothing at the end may be left out.
+    /// Number of events that each line kept, in menu order. Trailing lines that kept nothing may be left out.
     pub kept: Vec<u64>,
-    /// Chunks.
+    /// Number of chunks.
     pub chunks: u64,
-    /// Places that are damaged.
+    /// Number of damaged places.
     pub damaged: u64,
     /// The metadata of the run.
     pub metadata: BTreeMap<String, String>,
-    /// Files inside the file.
+    /// The attachments.
     pub attachments: Vec<AttachmentInfo>,
     /// How the file ends.
     pub ending: Ending,
 }
 
-/// Reads a whole file and says what is in it; damaged and unfinished files too.
+/// Reads a whole file and summarises it, even if it is damaged or unfinished.
 pub fn summary(path: &Path) -> Result<FileInfo, ReadError> {
     let bytes = std::fs::metadata(path).map_err(|error| ReadError::Io { path: path.into(), error })?.len();
     let mut scan = open_scan(path)?;

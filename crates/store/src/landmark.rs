@@ -1,4 +1,4 @@
-//! Places in a file that can be nothing but the start of a record, for a reader that lost its way.
+//! Finds landmarks: places that can only be the start of a record, for a reader that lost its way.
 
 use std::io::{self, Read};
 
@@ -6,12 +6,12 @@ use mcap::records::op;
 
 use crate::limits::READ_RECORD_BYTES_MAX;
 
-/// Bytes that must be seen to know a landmark.
+/// Most bytes that are needed to recognise a landmark.
 const SIGHT: usize = 512;
 /// Bytes that are read at a time.
 const STRIDE: usize = 64 * 1024;
 
-/// The first landmark at or behind byte `at`, where `input` stands, in a file of `size` bytes.
+/// The first landmark at or after byte `at`, the position of `input`, in a file of `size` bytes.
 pub(crate) fn find(input: &mut impl Read, at: u64, size: u64) -> io::Result<Option<u64>> {
     let mut bytes = Vec::with_capacity(STRIDE + SIGHT);
     let mut start = at;
@@ -43,7 +43,7 @@ fn is_record(bytes: &[u8], left: u64) -> bool {
         return false;
     }
     match opcode {
-        // Times, unpacked length, CRC, "zstd", then the packed bytes fill the record.
+        // Times, unpacked length, CRC, "zstd"; then the packed bytes fill the record.
         op::CHUNK => {
             bytes.get(37..45) == Some(b"\x04\0\0\0zstd")
                 && u64_at(45).is_some_and(|packed| packed + 44 == length)

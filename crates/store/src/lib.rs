@@ -1,4 +1,4 @@
-//! Kept events in MCAP files: writing, reading, checking and recovering them.
+//! Stores kept events in MCAP files: writing, reading, checking and recovering.
 //!
 //! ```text
 //!  records of one stream --> McapSink --> RUN-STREAM-0001.mcap.part --close--> RUN-STREAM-0001.mcap
@@ -7,20 +7,20 @@
 //!                                                    '--> recover --> RUN-STREAM-0001.mcap
 //! ```
 //!
-//! A file is plain MCAP (chunks of zstd, CRCs, an index), so Python, C++ and Go read it with their own libraries. One message is one decision
-//! record (`tamis_event::record`). Everything needed to understand and to repeat the decisions stands in front of the first record: a metadata
-//! record `tamis`, the schema, the menu and the model bundles. A file that lost its end has lost no context.
+//! A file is plain MCAP (zstd chunks, CRCs, an index), so Python, C++ and Go read it with their own libraries. One message is one decision
+//! record (`tamis_event::record`). Everything needed to understand and to repeat the decisions precedes the first record: a metadata
+//! record `tamis`, the schema, the menu and the model bundles. So a file that lost its end keeps its context.
 //!
 //! Invariants:
 //!
 //! * I1: a file is only ever appended to, in whole MCAP records, so that at most its last one is torn.
 //! * I2: no file is ever overwritten: files are created exclusively and renamed without replacing (`tamis_part`). While a sink writes a file
-//!   nobody recovers it.
-//! * I3: a failed write or sync is final. A sink that failed touches the disk no more and repeats its error.
-//! * I4: with [`Durable::Close`] and [`Durable::Never`] the bytes of a file depend on the records alone, never on time.
-//! * I5: reading allocates no more than the limits of `limits.rs`, whatever lengths a file states.
+//!   it cannot be recovered.
+//! * I3: a failed write or sync is final. A failed sink does not touch the disk again and repeats its error.
+//! * I4: with [`Durable::Close`] and [`Durable::Never`] the bytes of a file depend only on the records, never on time.
+//! * I5: reading allocates no more than the limits of `limits.rs`, whatever lengths a file claims.
 //!
-//! Threads: a sink or a reader belongs to one thread at a time and starts none. Cost: writing a record is a copy into the compressor; the disk
+//! Threads: a sink or a reader belongs to one thread at a time and starts none. Cost: writing a record copies it into the compressor; the disk
 //! is touched once per chunk of [`CHUNK_BYTES`].
 
 mod check;

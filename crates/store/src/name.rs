@@ -1,4 +1,4 @@
-//! Names of runs, streams and files, and the claim of a run name in a folder.
+//! Names of runs, streams and files, and claims of run names in a folder.
 
 use std::{
     io,
@@ -13,10 +13,10 @@ use crate::limits::FREE_BYTES_MIN;
 /// Longest run or stream name in bytes.
 const NAME_LEN_MAX: usize = 64;
 
-/// What the ledger of a run is called, after the run's name.
+/// Suffix of a run's ledger, after the run's name.
 pub const LEDGER: &str = ".ledger.jsonl";
 
-/// A name cannot be part of a file name.
+/// A name that cannot be part of a file name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("'{}' cannot be part of a file name; use 1 to 64 of A-Z a-z 0-9 . _ - and no leading dot", .name.escape_debug())]
 pub struct NameError {
@@ -26,7 +26,7 @@ pub struct NameError {
 /// Why a folder cannot take a run.
 #[derive(Debug, thiserror::Error)]
 pub enum ClaimError {
-    /// The run name.
+    /// The run name is refused.
     #[error(transparent)]
     Name(#[from] NameError),
     /// The folder cannot be created, opened or listed.
@@ -43,7 +43,7 @@ pub enum ClaimError {
     Full { folder: PathBuf, free: u64 },
 }
 
-/// Refuses names that could leave the folder, hide a file or surprise a shell.
+/// Refuses names that could escape the folder, hide a file or upset a shell.
 pub fn check_name(name: &str) -> Result<(), NameError> {
     let ok = (1..=NAME_LEN_MAX).contains(&name.len())
         && !name.starts_with('.')
@@ -51,7 +51,7 @@ pub fn check_name(name: &str) -> Result<(), NameError> {
     if ok { Ok(()) } else { Err(NameError { name: name.chars().take(2 * NAME_LEN_MAX).collect() }) }
 }
 
-/// A run name that nobody else has in its folder: the ledger under this name is begun. If nothing is written into it, it goes away with the claim.
+/// A run name that is unique in its folder, claimed by creating its ledger. If the ledger stays empty, it is removed with the claim.
 #[derive(Debug)]
 pub struct Claim {
     /// The name.
@@ -60,7 +60,7 @@ pub struct Claim {
     pub ledger: LogFile,
 }
 
-/// Prepares `folder` for a run and claims a name for its files that no other run has there: `wanted`, or `wanted.2`, `wanted.3`, ...
+/// Prepares `folder` for a run and claims a name for its files that no other run uses there: `wanted`, or `wanted.2`, `wanted.3`, ...
 ///
 /// Creates the folder if it does not exist, checks that files can be created in it and that [`FREE_BYTES_MIN`] are free. Two runs that claim the
 /// same name at the same moment get different ones.
@@ -94,24 +94,24 @@ pub fn claim_run_name(folder: &Path, wanted: &str) -> Result<Claim, ClaimError> 
     unreachable!("there are more numbers than files")
 }
 
-/// A run name made of any text, a file's name for example: what cannot be part of a name becomes a hyphen.
+/// Makes a run name from any text, such as a file name: characters that are not allowed become hyphens.
 pub fn run_name_of(text: &str) -> String {
     let allowed = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '-' };
-    // Room for the number of a name that is taken.
+    // Leaves room for the number that is added if the name is taken.
     let name: String = text.trim_start_matches('.').chars().map(allowed).take(NAME_LEN_MAX - 8).collect();
     if name.is_empty() { "run".into() } else { name }
 }
 
-/// Whether a file may belong to the run. `l1-mixed-0001.mcap` may be of the run `l1` or `l1-mixed`; it counts for both.
+/// Might a file belong to the run? `l1-mixed-0001.mcap` might be of run `l1` or `l1-mixed` and counts for both.
 fn belongs_to(entry: &str, run_name: &str) -> bool {
     let Some(rest) = entry.strip_prefix(run_name) else { return false };
     let stored = rest.starts_with('-') && (rest.ends_with(".mcap") || rest.ends_with(".part"));
     stored || rest == LEDGER
 }
 
-/// File number `number` (from 1) of a stream.
+/// Name of file number `number` (from 1) of a stream.
 pub fn file_name(run_name: &str, stream: &str, number: u32) -> String {
-    // A letter for every digit beyond the fourth, so that names sort as numbers do.
+    // Beyond four digits, a letter encodes the number of digits, so that names sort like numbers.
     let more = number.checked_ilog10().unwrap_or(0).saturating_sub(3) as u8;
     let letter = if more == 0 { String::new() } else { char::from(b'a' + more - 1).to_string() };
     format!("{run_name}-{stream}-{letter}{number:04}.mcap")

@@ -1,6 +1,6 @@
-//! The fields of MCAP records, read in place.
+//! Parses the fields of MCAP records in place.
 //!
-//! The `mcap` crate's own parser reserves memory for the lengths that it reads and panics on a short attachment; a file that was torn or
+//! The `mcap` crate's own parser reserves memory for the lengths that it reads and panics on a short attachment; a file that is torn or
 //! tampered with must do neither (I5).
 
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use mcap::records::op;
 
 use crate::{Attachment, Flaw};
 
-/// Bytes of a message in front of its record: channel, sequence, two times.
+/// Bytes of a message before its record: channel, sequence, two times.
 const MESSAGE_FRONT_LEN: usize = 22;
 
 /// The unread rest of a record.
@@ -40,7 +40,7 @@ impl<'a> Fields<'a> {
         Some(front)
     }
 
-    /// Bytes behind their length in 32 bits.
+    /// Bytes that are preceded by their 32-bit length.
     fn block(&mut self) -> Option<&'a [u8]> {
         let len = self.u32()?;
         self.bytes(len.into())
@@ -66,7 +66,7 @@ pub(crate) struct Channel<'a> {
     pub message_encoding: &'a str,
 }
 
-/// A message, still in front of its record.
+/// The fields of a message before its record.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MessageFront {
     pub channel: u16,
@@ -122,7 +122,7 @@ pub(crate) fn channel(body: &[u8]) -> Result<Channel<'_>, Flaw> {
     or_malformed(op::CHANNEL, parse())
 }
 
-/// The front of a message and its record.
+/// Splits a message into its front and its record.
 pub(crate) fn message(body: &[u8]) -> Result<(MessageFront, &[u8]), Flaw> {
     let mut fields = Fields(body);
     let mut parse = || {
@@ -143,7 +143,7 @@ pub(crate) fn chunk(body: &[u8]) -> Result<PackedChunk<'_>, Flaw> {
         let compression = fields.text()?;
         let len = fields.u64()?;
         let data = fields.bytes(len)?;
-        // More than that has a wrong length, and took some of the next record.
+        // A record with more bytes has a wrong length and includes part of the next record.
         fields.0.is_empty().then_some(PackedChunk { unpacked_len, crc, compression, data })
     };
     or_malformed(op::CHUNK, parse())
@@ -198,7 +198,7 @@ pub(crate) fn statistics(body: &[u8]) -> Result<Statistics, Flaw> {
     or_malformed(op::STATISTICS, parse())
 }
 
-/// Byte offset of the chunk that a chunk index record names.
+/// Byte offset of the chunk to which a chunk index record refers.
 pub(crate) fn chunk_index(body: &[u8]) -> Result<u64, Flaw> {
     let mut fields = Fields(body);
     let mut parse = || {

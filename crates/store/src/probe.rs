@@ -1,10 +1,10 @@
-//! How fast this machine compresses as storage does: the yardstick for writing.
+//! Measures how fast this machine compresses stored chunks: the yardstick for writing.
 
 use zstd::bulk::Compressor;
 
 use crate::limits::COMPRESSION_LEVEL;
 
-/// A compressor with the level of stored files.
+/// A compressor with the settings of stored files.
 pub struct CompressionProbe(Compressor<'static>);
 
 impl std::fmt::Debug for CompressionProbe {
@@ -20,7 +20,7 @@ impl Default for CompressionProbe {
 }
 
 impl CompressionProbe {
-    /// Compresses `bytes` as one chunk and says how many bytes come out. The caller takes the time.
+    /// Compresses `bytes` as one chunk and returns the compressed length. The caller measures the time.
     pub fn compressed_len(&mut self, bytes: &[u8]) -> usize {
         self.0.compress(bytes).expect("memory for one chunk").len()
     }

@@ -1,4 +1,4 @@
-//! What every file carries besides records: all that is needed to understand them and to repeat the decisions.
+//! The contents of every file besides records: all that is needed to understand them and to repeat the decisions.
 
 use std::collections::BTreeMap;
 
@@ -6,28 +6,28 @@ use tamis_event::Schema;
 
 use crate::name::{NameError, check_name};
 
-/// Where the records of a run come from. The same for every file of the run; nothing in it depends on time, place or threads, so that equal
+/// Where the records of a run come from. The same for every file of the run; it does not depend on time, place or threads, so that equal
 /// runs give equal files.
 #[derive(Clone, Debug)]
 pub struct Provenance {
     /// Layout of the events.
     pub schema: Schema,
-    /// The menu file, as it stands.
+    /// The text of the menu file.
     pub menu: String,
-    /// The models of the menu, in its order, each followed by its fallbacks.
+    /// The models of the menu, in menu order, each followed by its fallbacks.
     pub models: Vec<ModelArchive>,
-    /// Further words about the run. Must be deterministic: no wall clock, host name, thread or batch numbers.
+    /// Further metadata of the run. It must be deterministic: no wall clock, host name, thread or batch numbers.
     pub metadata: BTreeMap<String, String>,
 }
 
-/// A model bundle as one archive.
+/// A model bundle as a tar archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelArchive {
     /// Name of the model in the menu.
     pub name: String,
     /// 0 for the bundle that the menu names first, k for its k-th fallback.
     pub choice: usize,
-    /// Bytes of the tar archive.
+    /// The bytes of the tar archive.
     pub tar: Vec<u8>,
 }
 
@@ -38,10 +38,10 @@ impl ModelArchive {
     }
 }
 
-/// A file inside a file.
+/// An attachment: a file inside a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attachment {
-    /// Its name, `menu.toml` for example.
+    /// Its name, for example `menu.toml`.
     pub name: String,
     /// Its media type.
     pub media_type: String,
@@ -49,7 +49,7 @@ pub struct Attachment {
     pub data: Vec<u8>,
 }
 
-/// What stands before the first record of a file.
+/// The contents of a file before its first record.
 #[derive(Clone, Debug)]
 pub(crate) struct Head {
     pub stream: String,
@@ -109,7 +109,7 @@ impl Head {
         })
     }
 
-    /// Bytes of the attachments and texts, about what the head takes in a file.
+    /// Bytes of the attachments and the schema, approximately the size of the head.
     pub(crate) fn bytes(&self) -> u64 {
         let attached: usize = self.attachments.iter().map(|attachment| attachment.data.len()).sum();
         (attached + self.schema_text.len()) as u64

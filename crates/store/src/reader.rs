@@ -1,4 +1,4 @@
-//! Reading the records of a file in order.
+//! Reads the records of a file in order.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -24,7 +24,7 @@ pub enum ReadError {
     #[error("{path}: not an MCAP file", path = .path.display())]
     #[expect(missing_docs, reason = "the message is the documentation")]
     NotMcap { path: PathBuf },
-    /// One part of the file is wrong. Reading can go on behind it.
+    /// One part of the file is damaged. Reading can continue after it.
     #[error("{path}: byte {at}: {flaw}; `tamis recover` keeps everything else", path = .path.display())]
     #[expect(missing_docs, reason = "the message is the documentation")]
     Damaged { path: PathBuf, at: u64, flaw: Flaw },
@@ -33,23 +33,23 @@ pub enum ReadError {
 /// One stored event.
 #[derive(Clone, Copy, Debug)]
 pub struct StoredEvent<'a> {
-    /// Its place in the file, from 0.
+    /// Its index in the file, from 0.
     pub number: u64,
-    /// Its place in the stream over all files of the run, from 0, modulo 2^32.
+    /// Its index in the stream over all files of the run, from 0, modulo 2^32.
     pub sequence: u32,
     /// Time of its frame in ns since the start of the run.
     pub time_ns: u64,
-    /// The bytes for `tamis_event::record::Record::parse`.
+    /// The record, for `tamis_event::record::Record::parse`.
     pub record: &'a [u8],
 }
 
 /// Reads a file of one stream from start to end, in bounded memory. Files that were never closed or lost their end are read up to the last
-/// whole chunk; [`Self::ending`] tells.
+/// whole chunk; [`Self::ending`] reports this.
 #[derive(Debug)]
 pub struct Reader {
     path: PathBuf,
     scan: Scan,
-    /// The item behind the head of the file, and the damage in the head that was not told yet.
+    /// The item after the head of the file, and damage in the head that was not reported yet.
     first: Option<Item>,
     head_damage: VecDeque<Problem>,
     stated: Option<u64>,
@@ -58,14 +58,14 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Opens a file and reads what stands in front of its records.
+    /// Opens a file and reads its head, up to the first record.
     pub fn open(path: &Path) -> Result<Self, ReadError> {
         let mut scan = open_scan(path)?;
         let mut head_damage = VecDeque::new();
         let first = loop {
             match next_item(&mut scan, path)? {
                 Item::Chunk { .. } | Item::ChunkIndex { .. } => {}
-                // What stands behind it in the head is of use all the same.
+                // The rest of the head is still useful.
                 Item::Flaw { at, flaw } if head_damage.len() < PROBLEMS_MAX => {
                     head_damage.push_back(Problem { at, record: None, flaw });
                 }
@@ -78,7 +78,7 @@ impl Reader {
 
     /// The next record; `None` at the end.
     ///
-    /// After [`ReadError::Damaged`] the next call goes on behind the damage. After [`ReadError::Io`] there is nothing more.
+    /// After [`ReadError::Damaged`] the next call continues after the damage. After [`ReadError::Io`] there is nothing more.
     pub fn next_record(&mut self) -> Result<Option<StoredEvent<'_>>, ReadError> {
         loop {
             if let Some(Problem { at, flaw, .. }) = self.head_damage.pop_front() {
@@ -113,12 +113,12 @@ impl Reader {
         }
     }
 
-    /// Records that the file says it has, once [`Self::next_record`] has said `None`; `None` if it was never closed.
+    /// The number of records that the file claims, once [`Self::next_record`] has returned `None`; `None` if it was never closed.
     pub fn stated_records(&self) -> Option<u64> {
         self.stated
     }
 
-    /// How the file ends, once [`Self::next_record`] has said `None`.
+    /// How the file ends, once [`Self::next_record`] has returned `None`.
     pub fn ending(&self) -> Option<&Ending> {
         self.ending.as_ref()
     }
@@ -129,24 +129,24 @@ impl Reader {
         told.or_else(|| self.metadata().get(key::STREAM).map(String::as_str))
     }
 
-    /// Words about the run: those of its [`crate::Provenance`], `run_name`, `stream`, `file` (number from 1), `schema`, `schema_id`.
+    /// Metadata of the run: that of its [`crate::Provenance`], and `run_name`, `stream`, `file` (number from 1), `schema`, `schema_id`.
     pub fn metadata(&self) -> &BTreeMap<String, String> {
         &self.scan.metadata
     }
 
-    /// Files inside the file: `schema.toml`, `menu.toml`, `model-NAME.tar`, `model-NAME.K.tar`.
+    /// The attachments: `schema.toml`, `menu.toml`, `model-NAME.tar`, `model-NAME.K.tar`.
     pub fn attachments(&self) -> &[Attachment] {
         &self.scan.attachments
     }
 
-    /// Text of the menu that decided.
+    /// Text of the menu that made the decisions.
     pub fn menu_text(&self) -> Option<&str> {
         self.attached_text(MENU)
     }
 
     /// Text of the schema of the events.
     pub fn schema_text(&self) -> Option<&str> {
-        // It is there twice: as an attachment, and as MCAP wants it, in front of the first record.
+        // It is stored twice: as an attachment, and before the first record, as MCAP requires.
         let in_chunk = || std::str::from_utf8(&self.scan.schema.as_ref()?.1).ok();
         self.attached_text(SCHEMA).or_else(in_chunk)
     }

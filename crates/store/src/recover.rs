@@ -1,4 +1,4 @@
-//! Making a proper file of one that was never closed, or was damaged.
+//! Recovers files that were never closed, or were damaged, as proper files.
 
 use std::{
     io,
@@ -22,11 +22,11 @@ pub enum RecoverError {
     /// The file cannot be read at all.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// The file lost its head: nobody knows what its records are.
+    /// The file has no whole chunk, or lost its head, so that its records cannot be interpreted.
     #[error("{path}: nothing to recover: {why}", path = .path.display())]
     #[expect(missing_docs, reason = "the message is the documentation")]
     Nothing { path: PathBuf, why: &'static str },
-    /// The file is not to be recovered, but to be finished.
+    /// A run is still writing the file.
     #[error("{path}: a run is still writing this file; end the run, and the file will be whole", path = .path.display())]
     #[expect(missing_docs, reason = "the message is the documentation")]
     Busy { path: PathBuf },
@@ -40,26 +40,26 @@ pub enum RecoverError {
     Write { path: PathBuf, error: io::Error },
 }
 
-/// What was brought back.
+/// What was recovered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecoverReport {
     /// The new file.
     pub file: PathBuf,
-    /// Records in it.
+    /// Number of records in it.
     pub records: u64,
     /// Its size in bytes.
     pub bytes: u64,
-    /// Bytes of the input that could not be read: damaged parts and the torn end. 0 also for a file that only lacks its summary.
+    /// Bytes of the input that could not be read: damaged parts and the torn end. Also 0 for a file that only lacks its summary.
     pub lost_bytes: u64,
-    /// What is wrong with the input apart from its end; at most [`PROBLEMS_MAX`].
+    /// The problems of the input apart from its end; at most [`PROBLEMS_MAX`].
     pub problems: Vec<Problem>,
-    /// Records that the input had, as far as can be known from its summary and the numbers of its records, and that are not in the new file.
+    /// Number of records that the input had, judging by its summary and record numbers, and that are not in the new file.
     pub lost_records: u64,
     /// How the input ends.
     pub ending: Ending,
 }
 
-/// Writes every record of every whole chunk of `input` into a new, closed file, with all that stands in the head of `input`.
+/// Writes every record of every whole chunk of `input` into a new, closed file, with everything in the head of `input`.
 ///
 /// Without `output`, `NAME.part` becomes `NAME`. The input is only read. The new file is called `OUTPUT.recover` until it is complete and
 /// durable; nothing is overwritten.
@@ -82,7 +82,7 @@ pub fn recover(input: &Path, output: Option<&Path>) -> Result<RecoverReport, Rec
     if output.symlink_metadata().is_ok() {
         return Err(write_error(io::ErrorKind::AlreadyExists.into()));
     }
-    // NAME.part is the input; it goes if this file is not finished, and so does one that an earlier call left.
+    // NAME.part is the input, so the new file has another temporary name. It is removed if it is not finished, and so is one left by an earlier call.
     let part = PartFile::create_as(&output, ".recover").map_err(write_error)?;
     let mut file = OpenFile::begin(part, name.into(), &head, None).map_err(write_error)?;
     if let Err(error) = source.copy(&mut file, &write_error) {
@@ -103,7 +103,7 @@ pub fn recover(input: &Path, output: Option<&Path>) -> Result<RecoverReport, Rec
     })
 }
 
-/// The file to recover, read up to its first record.
+/// The file to recover; opening reads it up to its first record.
 struct Source {
     path: PathBuf,
     size: u64,
@@ -111,9 +111,9 @@ struct Source {
     first: Option<Item>,
     lost_bytes: u64,
     problems: Vec<Problem>,
-    /// Records by the summary.
+    /// Number of records according to the summary.
     stated: u64,
-    /// Numbers of records that are skipped.
+    /// Count of the record numbers that are skipped.
     skipped: u64,
     next_sequence: Option<u32>,
     ending: Ending,
@@ -139,12 +139,12 @@ impl Source {
         Ok(source)
     }
 
-    /// The next message; damage on the way is added up.
+    /// The next message; damage before it is added up.
     fn next(&mut self) -> Result<Option<Item>, ReadError> {
         loop {
             match next_item(&mut self.scan, &self.path)? {
                 Item::Message { front, record } => {
-                    // The first file of a stream begins with number 0; any other with the number that follows the file before.
+                    // The first file of a stream begins with record number 0, any other with the number after the last of the previous file.
                     let is_first_file = self.scan.metadata.get(key::FILE).is_some_and(|file| file == "1");
                     let expected = self.next_sequence.or(is_first_file.then_some(0));
                     self.skipped +=
@@ -152,7 +152,7 @@ impl Source {
                     self.next_sequence = Some(front.sequence.wrapping_add(1));
                     return Ok(Some(Item::Message { front, record }));
                 }
-                // What they cover was read or is counted already.
+                // The bytes that these CRCs cover were read, or are counted already.
                 Item::Flaw { flaw: Flaw::DataCrc { .. } | Flaw::SummaryCrc { .. }, .. } => {}
                 Item::Flaw { at, flaw } => {
                     self.lost_bytes += self.scan.position() - at;
@@ -173,7 +173,7 @@ impl Source {
         }
     }
 
-    /// Of what the input had, with `records` found.
+    /// The number of lost records, if `records` were found.
     fn lost_records(&self, records: u64) -> u64 {
         self.stated.saturating_sub(records).max(self.skipped)
     }

@@ -1,4 +1,4 @@
-//! A file from its start to its end, messages out of their chunks: what every reading operation stands on.
+//! Reads a file from start to end and takes messages out of their chunks: the basis of every reading operation.
 
 use std::{collections::BTreeMap, fs::File, io, ops::Range, path::Path};
 
@@ -14,20 +14,20 @@ use crate::{
     walk::{Walk, Walked},
 };
 
-/// What stands next in a file.
+/// The next item of a file.
 #[derive(Debug)]
 pub(crate) enum Item {
     /// A chunk whose CRC is right begins at this byte; its messages follow.
     Chunk { at: u64 },
     /// A message; its record is [`Scan::record`] of the range.
     Message { front: MessageFront, record: Range<usize> },
-    /// The summary names a chunk at byte `names`.
+    /// The summary refers to a chunk at byte `names`.
     ChunkIndex { at: u64, names: u64 },
-    /// The summary counts.
+    /// The counts of the summary.
     Statistics { at: u64, statistics: Statistics },
-    /// Something is wrong at this byte; reading goes on behind it.
+    /// Something is wrong at this byte; reading continues after it.
     Flaw { at: u64, flaw: Flaw },
-    /// Nothing more, ever.
+    /// The end; no items follow.
     End(Ending),
 }
 
@@ -38,7 +38,7 @@ pub(crate) struct Stream {
     pub topic: String,
 }
 
-/// Reads a file. What stands beside the messages collects in its fields.
+/// Reads a file. Its fields collect everything besides the messages.
 #[derive(Debug)]
 pub(crate) struct Scan {
     walk: Walk,
@@ -56,7 +56,7 @@ pub(crate) struct Scan {
 }
 
 impl Scan {
-    /// Opens a file; `None` if it does not start as MCAP does.
+    /// Opens a file; `None` if it does not start with the MCAP magic.
     pub(crate) fn open(path: &Path) -> io::Result<Option<Self>> {
         let Some(walk) = Walk::new(File::open(path)?)? else { return Ok(None) };
         Ok(Some(Self {
@@ -72,12 +72,12 @@ impl Scan {
         }))
     }
 
-    /// Bytes of a message's record, until the next call of [`Self::next`].
+    /// The bytes of a message's record, valid until the next call of [`Self::next`].
     pub(crate) fn record(&self, range: Range<usize>) -> &[u8] {
         &self.chunk.bytes()[range]
     }
 
-    /// Byte offset behind the last whole record outside chunks.
+    /// Byte offset of the end of the last whole record outside chunks.
     pub(crate) fn position(&self) -> u64 {
         self.walk.position()
     }
@@ -112,7 +112,7 @@ impl Scan {
         }
     }
 
-    /// Takes in a record outside chunks.
+    /// Processes a record outside chunks.
     fn outer(&mut self, at: u64, opcode: u8) -> Result<Option<Item>, Flaw> {
         let body = self.walk.body();
         match opcode {
@@ -138,7 +138,7 @@ impl Scan {
             op::STATISTICS => return Ok(Some(Item::Statistics { at, statistics: parse::statistics(body)? })),
             op::DATA_END => self.in_summary = true,
             op::MESSAGE => return Err(Flaw::Loose),
-            // The summary repeats what stands in the chunks.
+            // The summary repeats these records of the chunks.
             op::SCHEMA | op::CHANNEL if !self.in_summary => {
                 describe(opcode, body, &mut self.schema, &mut self.stream)?;
             }
@@ -148,7 +148,7 @@ impl Scan {
     }
 }
 
-/// Takes in a schema or channel record.
+/// Processes a schema or channel record.
 fn describe(
     opcode: u8,
     body: &[u8],

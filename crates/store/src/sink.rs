@@ -1,4 +1,4 @@
-//! Writing one stream of a run.
+//! Writes one stream of a run.
 //!
 //! ```text
 //!  write: record --> chunk in memory --512 KiB--> free space? --> operating system          ( `written` )
@@ -23,7 +23,7 @@ use crate::{
     provenance::Head,
 };
 
-/// What a sink is to write, and where.
+/// What a sink writes, and where.
 #[derive(Clone, Debug)]
 pub struct StreamPlan {
     /// Folder of the files; it must exist (see [`crate::claim_run_name`]).
@@ -34,25 +34,25 @@ pub struct StreamPlan {
     pub stream: String,
     /// When records survive a loss of power.
     pub durable: Durable,
-    /// Record bytes after which the stream goes on in the next file; a single record may be longer. [`crate::ROTATE_BYTES`] is a good choice.
+    /// Record bytes after which the stream continues in the next file; a single record may be longer. [`crate::ROTATE_BYTES`] is a good choice.
     pub rotate_bytes: u64,
-    /// What every file carries.
+    /// The contents of every file besides records.
     pub provenance: Arc<Provenance>,
 }
 
-/// The files of one stream: `RUN-STREAM-0001.mcap` and so on, each called `.mcap.part` until it is complete.
+/// Writes the files of one stream: `RUN-STREAM-0001.mcap` and so on, each called `.mcap.part` until it is complete.
 ///
-/// Files are created when there is a record for them: a stream without records leaves none. A sink that is dropped without a close leaves a
-/// complete file under the name `.part`, a sink that failed leaves what reached the disk; [`crate::recover`] reads both.
+/// A file is created when there is a record for it, so a stream without records leaves none. A sink that is dropped without a close leaves a
+/// complete file under the name `.part`, and a failed sink leaves what reached the disk; [`crate::recover`] reads both.
 pub struct McapSink {
     disk: Arc<dyn Disk>,
     plan: StreamPlan,
     head: Head,
     file: Option<OpenFile>,
     state: State,
-    /// Files so far, the open one included.
+    /// Number of files so far, including the open one.
     files: u32,
-    /// Records that were taken; the report counts those that the operating system has.
+    /// Number of records that were accepted; the report counts those that the operating system has.
     taken: u64,
     synced_at_ns: Option<u64>,
     report: SinkReport,
@@ -67,7 +67,7 @@ enum State {
 }
 
 impl McapSink {
-    /// Opens the folder and checks the names. Creates nothing.
+    /// Opens the folder and checks the names, but creates nothing.
     pub fn new(plan: StreamPlan) -> Result<Self, SinkError> {
         let place = |folder: &Path| folder.display().to_string();
         let folder = Folder::open(&plan.folder).map_err(|error| SinkError {
@@ -140,7 +140,7 @@ impl McapSink {
         error
     }
 
-    /// Nobody vouches any more for what is in an open file that somebody else removed or changed.
+    /// Stops counting the records of the open file if another program removed or changed it.
     fn book_loss(&mut self, is_lost: bool) {
         if is_lost {
             self.report.events = self.report.closed;
@@ -154,7 +154,8 @@ impl McapSink {
         action(self).map_err(|error| self.fail(&error))
     }
 
-    /// Before writing `bytes` more: room for twice that and the summary. The factor covers incompressible data and the other streams.
+    /// Checks, before `bytes` more are written, for free space of twice that and the reserve. The factor covers incompressible data and the other
+    /// streams.
     fn check_free(&self, bytes: u64) -> io::Result<()> {
         let needed = 2 * bytes + FREE_BYTES_RESERVE;
         let free = self.disk.free()?;
@@ -184,7 +185,7 @@ impl McapSink {
         if self.file.is_none() {
             self.file = Some(self.open_file()?);
         }
-        // The number wraps after 2^32 records; readers compare neighbours only.
+        // The number wraps after 2^32 records; readers only compare adjacent ones.
         let sequence = self.taken as u32;
         let file = self.file.as_mut().expect("opened above");
         let chunk_is_full = file.append(sequence, stored.time_ns, stored.record)?;
@@ -232,7 +233,7 @@ impl McapSink {
             self.tell();
         }
         if let (Err(_), Ok(Some(folder))) = (&published, self.disk.place()) {
-            // Whoever moved the folder moved the earlier files with it.
+            // If the folder was moved, the earlier files moved with it.
             let moved =
                 |file: &PathBuf| file.file_name().map_or_else(|| file.clone(), |name| folder.join(name));
             self.report.files = self.report.files.iter().map(moved).collect();
@@ -241,7 +242,7 @@ impl McapSink {
     }
 }
 
-/// What to do about a file that cannot be written.
+/// The advice in the message about a file that cannot be written.
 fn remedy(kind: io::ErrorKind) -> &'static str {
     match kind {
         io::ErrorKind::AlreadyExists => {

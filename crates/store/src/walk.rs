@@ -1,11 +1,11 @@
-//! From bytes to MCAP records: the outermost layer of reading.
+//! Splits bytes into MCAP records: the outermost layer of reading.
 //!
 //! ```text
 //!  magic | opcode u8, length u64, body | opcode, length, body | ... | footer | magic
 //! ```
 //!
-//! One wrong length loses the places of all records after it. Then reading goes on at the next place that can be nothing but a record
-//! (`landmark.rs`), behind the last record that was right.
+//! One wrong length loses the places of all records after it. Then reading continues at the next place that can only be a record
+//! (`landmark.rs`), after the last good record.
 
 use std::{
     fs::File,
@@ -19,25 +19,25 @@ use crate::{Ending, Flaw, landmark, limits::READ_RECORD_BYTES_MAX};
 /// Opcode and length.
 const FRONT_LEN: usize = 9;
 
-/// What stands at a place of a file.
+/// The item at a place of a file.
 #[derive(Debug)]
 pub(crate) enum Walked {
     /// A whole record; its body is [`Walk::body`].
     Record { at: u64, opcode: u8 },
-    /// A whole record that is wrong in itself; reading goes on after it.
+    /// A whole record that is invalid; reading continues after it.
     Flaw { at: u64, flaw: Flaw },
-    /// Nothing more, ever.
+    /// The end; no items follow.
     End(Ending),
 }
 
-/// Reads record after record, checking the CRCs of the data and summary sections on the way.
+/// Reads record after record, and checks the CRCs of the data and summary sections.
 pub(crate) struct Walk {
     input: BufReader<File>,
     size: u64,
     at: u64,
-    /// Start of the record that was read last, if something is wrong with it: perhaps its length.
+    /// Start of the first of the last records that are suspect: its length may be wrong.
     doubted: Option<u64>,
-    /// Bytes that may still be read twice: a file of lies costs no more than a few times its size.
+    /// Bytes that may still be read twice, so that a malicious file costs at most a few times its size.
     again: u64,
     body: Vec<u8>,
     crc: crc32fast::Hasher,
@@ -63,17 +63,17 @@ impl Walk {
         Ok(Some(Self { input, size, at, doubted, again, body, crc, footer_crc: None, ending: None }))
     }
 
-    /// Body of the record that was read last.
+    /// The body of the last record.
     pub(crate) fn body(&self) -> &[u8] {
         &self.body
     }
 
-    /// Byte offset behind the last whole record.
+    /// Byte offset of the end of the last whole record.
     pub(crate) fn position(&self) -> u64 {
         self.at
     }
 
-    /// The next record. After an end or an error there is only [`Walked::End`].
+    /// The next record. After an end or an error it is always [`Walked::End`].
     pub(crate) fn step(&mut self) -> io::Result<Walked> {
         if let Some((at, flaw)) = self.footer_crc.take() {
             return Ok(Walked::Flaw { at, flaw });
@@ -84,7 +84,7 @@ impl Walk {
         let at = self.at;
         let doubted = self.doubted.take();
         let torn = |flaw| Ending::Torn { at, flaw };
-        // Holds if reading fails half-way.
+        // This applies if reading fails half-way.
         self.ending = Some(torn(Flaw::NotClosed));
         let mut front = [0; FRONT_LEN];
         let found = read_up_to(&mut self.input, &mut front)?;
@@ -99,7 +99,7 @@ impl Walk {
             return self.find_way(doubted.or(Some(at)), torn(flaw));
         }
         self.body.clear();
-        // Grows with what is there, not with what the length says (I5).
+        // The memory grows with the bytes that exist, not with the claimed length (I5).
         let found = (&mut self.input).take(length).read_to_end(&mut self.body)? as u64;
         if found < length {
             let front = FRONT_LEN as u64;
@@ -109,7 +109,7 @@ impl Walk {
         self.at += FRONT_LEN as u64 + length;
         self.ending = None;
         if !(op::HEADER..=op::DATA_END).contains(&opcode) {
-            // Nobody of ours writes such a record: it may be the middle of one.
+            // This crate writes no such record, so it may be the middle of one.
             self.doubted = doubted.or(Some(at));
         }
         let crc_defect = self.update_crc(opcode, &front);
@@ -125,12 +125,12 @@ impl Walk {
         })
     }
 
-    /// Says that the record that was read last is wrong in itself.
+    /// Marks the record at byte `at`, the last one, as suspect.
     pub(crate) fn doubt(&mut self, at: u64) {
         self.doubted = Some(at);
     }
 
-    /// Goes on at the next landmark behind byte `from`, if there is one; else the file ends here.
+    /// Continues at the next landmark after byte `from`, if there is one; else the file ends here.
     fn find_way(&mut self, from: Option<u64>, ending: Ending) -> io::Result<Walked> {
         if let Some(from) = from
             && let Some(again) = self.again.checked_sub(self.at - from)
@@ -148,7 +148,8 @@ impl Walk {
         Ok(Walked::End(ending))
     }
 
-    /// The data section ends before its end record, which holds its CRC; the summary section ends inside the footer, likewise.
+    /// Updates and checks the CRCs. The data section ends before its end record, which holds its CRC; the summary section ends inside the footer,
+    /// before its CRC.
     fn update_crc(&mut self, opcode: u8, front: &[u8]) -> Option<Flaw> {
         match (opcode, self.body.as_slice()) {
             (op::DATA_END, &[a, b, c, d]) => {
@@ -172,7 +173,7 @@ impl Walk {
         }
     }
 
-    /// What follows the footer at byte `footer`.
+    /// Reads what follows the footer at byte `footer`.
     fn read_end(&mut self, footer: u64) -> io::Result<Ending> {
         let mut end = [0; MAGIC.len() + 1];
         let found = read_up_to(&mut self.input, &mut end)?;
@@ -186,7 +187,7 @@ impl Walk {
     }
 }
 
-/// Splits opcode and length.
+/// Splits the front of a record into opcode and length.
 pub(crate) fn split_front([opcode, length @ ..]: [u8; FRONT_LEN]) -> (u8, u64) {
     (opcode, u64::from_le_bytes(length))
 }

@@ -1,4 +1,4 @@
-//! Files that were cut or changed: found, survived, and everything whole in them brought back.
+//! Files that were cut or changed: damage is found and survived, and everything whole is recovered.
 
 use std::{fs, path::Path};
 
@@ -7,7 +7,7 @@ use tamis_store::{Ending, Flaw, Reader, RecoverError, check, recover, summary};
 
 use crate::sample::{ids, record, write_file};
 
-/// Reads a damaged file by every way there is. Returns how many records came out right.
+/// Reads a damaged file in every way. Returns the number of correct records.
 fn read_all(path: &Path, event_len: usize) -> u64 {
     let Ok(mut reader) = Reader::open(path) else { return 0 };
     let mut good = 0;
@@ -32,7 +32,7 @@ fn every_changed_byte_is_found() {
     let whole = fs::read(&path).unwrap();
     assert!(check(&path).unwrap().is_clean());
     let read = mcap::Summary::read(&whole).unwrap().unwrap();
-    // Names and data of the attachments: between the fronts and the CRCs.
+    // Names and data of the attachments: between their fronts and their CRCs.
     let inner = |index: &mcap::records::AttachmentIndex| {
         let end = (index.offset + index.length) as usize - 4;
         end - index.data_size as usize..end
@@ -64,7 +64,7 @@ fn every_cut_keeps_the_whole_chunks() {
     let path = write_file(folder.path(), 5_000, 116);
     let whole = fs::read(&path).unwrap();
     let read = mcap::Summary::read(&whole).unwrap().unwrap();
-    // Records in the whole chunks before a byte, by the crate's own index.
+    // Number of records in the whole chunks before a byte, according to the file's index.
     let before = |cut: usize| -> u64 {
         let is_whole =
             |index: &&mcap::records::ChunkIndex| index.chunk_start_offset + index.chunk_length <= cut as u64;
@@ -121,7 +121,7 @@ fn a_bad_chunk_costs_no_other() {
     let recovered = recover(&bad, Some(&folder.path().join("good.mcap"))).unwrap();
     assert_eq!((recovered.records, recovered.lost_bytes), (9_000 - lost, chunk.chunk_length));
     assert_eq!(ids(&recovered.file, 116).len() as u64, 9_000 - lost);
-    // The gap in the numbers of the stream stays visible, everything else is right.
+    // The gap in the record numbers remains; everything else is right.
     let problems = check(&recovered.file).unwrap().problems;
     assert_eq!(problems.len(), 1, "{problems:?}");
 }
@@ -143,13 +143,13 @@ fn lengths_that_lie_cost_no_memory() {
         for length in [0, 1, 22, 100 << 20, 1 << 31, 1 << 40, u64::MAX] {
             lie(opcode, length, b"");
         }
-        // Strings and blocks whose lengths point far outside the record.
+        // Strings and blocks whose lengths exceed the record.
         for len in [0_usize, 3, 8, 16, 20, 28, 32, 60] {
             lie(opcode, len as u64, &vec![0xFF; len]);
             lie(opcode, len as u64, &vec![0; len]);
         }
     }
-    // A chunk that states 2^63 bytes, and one whose few bytes stand for more than they state.
+    // A chunk that claims 2^63 bytes, and one that unpacks to more bytes than it claims.
     let packed = zstd::bulk::compress(&vec![0; 50 << 20], 1).unwrap();
     for stated in [1 << 63, 65 << 20, 50, 0] {
         let mut body = vec![0; 16];
@@ -164,7 +164,7 @@ fn lengths_that_lie_cost_no_memory() {
     }
 }
 
-/// Files whose CRCs are all right, and that are wrong all the same: another program made them.
+/// Files whose CRCs are all right but whose contents are wrong, as another program might make them.
 #[test]
 fn well_formed_lies_are_found() {
     let folder = tempfile::tempdir().unwrap();
@@ -207,7 +207,7 @@ fn well_formed_lies_are_found() {
     assert_eq!((report.records, report.problem_count), (7, 7));
 }
 
-/// The summary may lie with a CRC that is right.
+/// A summary may be wrong although its CRC is right.
 #[test]
 fn a_summary_that_lies_is_found() {
     let folder = tempfile::tempdir().unwrap();

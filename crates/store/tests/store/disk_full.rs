@@ -8,7 +8,7 @@ use tamis_store::{ClaimError, McapSink, claim_run_name, recover};
 
 use crate::sample::plan;
 
-/// A small file system in memory. Unmounted at the end.
+/// A small in-memory file system, unmounted at the end.
 struct Tmpfs(tempfile::TempDir);
 
 impl Tmpfs {
@@ -26,12 +26,12 @@ impl Tmpfs {
 
 impl Drop for Tmpfs {
     fn drop(&mut self) {
-        // A mount that cannot be taken back shows when the folder cannot be removed.
+        // If unmounting fails, so will removing the folder, which shows it.
         let _ = unmount(self.path(), UnmountFlags::empty());
     }
 }
 
-/// The same with a disk in memory runs everywhere, in the crate's own fault test.
+/// The crate's own fault test does the same with an in-memory disk, and runs everywhere.
 #[test]
 fn a_full_disk_ends_with_one_sentence() {
     let Some(full) = Tmpfs::new(c"size=4m") else {

@@ -1,4 +1,4 @@
-//! The files: what other MCAP readers find in them, and that nothing but the records decides their bytes.
+//! The files: other MCAP readers can read them, and their bytes depend only on the records.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -38,7 +38,7 @@ fn keeps_the_promises_of_a_sink() {
     }
 }
 
-/// The mcap crate's own readers, which share no code with ours, must find the same.
+/// The mcap crate's own readers, which share no code with this one, must find the same.
 #[test]
 fn other_readers_find_everything() {
     let folder = tempfile::tempdir().unwrap();
@@ -109,7 +109,7 @@ fn a_file_explains_itself() {
     assert_eq!((reader.menu_text(), reader.schema_text()), (Some(MENU), Some(SCHEMA)));
     let metadata: BTreeMap<_, _> = reader.metadata().iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
     assert_eq!((metadata["version"], metadata["file"], metadata["format"]), ("1.2.3", "1", "1"));
-    // A recovered closed file is a copy.
+    // Recovering a closed file makes a copy.
     let copy = recover(&path, Some(&folder.path().join("copy.mcap"))).unwrap();
     assert_eq!((copy.records, copy.lost_bytes, copy.ending), (1000, 0, Ending::Closed));
     assert_eq!(std::fs::read(&copy.file).unwrap(), std::fs::read(&path).unwrap());
@@ -150,12 +150,12 @@ fn nothing_is_overwritten() {
     let folder = tempfile::tempdir().unwrap();
     let path = write_file(folder.path(), 10, 116);
     let before = std::fs::read(&path).unwrap();
-    // The final name is taken: the rename must fail.
+    // The final name is taken, so the rename must fail.
     let mut sink = McapSink::new(plan(folder.path(), Durable::Close, u64::MAX)).unwrap();
     sink.write(stored(0, &record(0, 116))).unwrap();
     let error = sink.close().unwrap_err();
     assert!(error.place.ends_with("l1-mixed-physics-0001.mcap.part"), "{error}");
-    // Now the .part name is taken as well; then by a symbolic link that leads outside.
+    // Now the .part name is taken as well: by a file, then by a symbolic link to a place outside.
     for _ in 0..2 {
         let mut sink = McapSink::new(plan(folder.path(), Durable::Close, u64::MAX)).unwrap();
         let error = sink.write(stored(0, &record(0, 116))).unwrap_err();

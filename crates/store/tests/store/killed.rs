@@ -14,7 +14,7 @@ use crate::sample::{ids, plan, record, stored};
 
 const FOLDER: &str = "TAMIS_STORE_TEST_FOLDER";
 
-/// Not a test of its own: the process that the next test kills.
+/// Not a test itself, but the process that the next test kills.
 #[test]
 fn writer() {
     let Ok(folder) = std::env::var(FOLDER) else { return };
@@ -51,7 +51,7 @@ fn what_was_acknowledged_survives() {
             .map_while(Result::ok)
             .filter_map(|line| line.rsplit_once("durable ").map(|(_, count)| count.parse::<u64>().unwrap()));
         for (line, count) in reports.enumerate() {
-            // What stands in the pipe at the kill was acknowledged as well: read on to its end.
+            // Counts that are still in the pipe at the kill were acknowledged as well, so read to its end.
             acknowledged = count;
             if line + 1 == lines {
                 child.kill().unwrap();

@@ -1,4 +1,4 @@
-//! One damaged place: what does not stand there is read, and what is lost is counted.
+//! One damaged place: everything outside it is read, and losses are counted.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use crate::sample::{record, write_file};
 
 const RECORDS: u64 = 9_000;
 
-/// A file, and its index by the `mcap` crate.
+/// A file, and its summary as read by the `mcap` crate.
 fn whole(folder: &Path, records: u64) -> (Vec<u8>, mcap::Summary) {
     let bytes = fs::read(write_file(folder, records, 116)).unwrap();
     let index = mcap::Summary::read(&bytes).unwrap().unwrap();
@@ -78,7 +78,7 @@ fn a_lost_chunk_is_counted_wherever_it_stood() {
             let found = numbers(&path).len() as u64;
             let context = format!("byte {at} of chunk {which}");
             if (9..25).contains(&at) {
-                // The times of a chunk are no record's.
+                // The times of a chunk belong to no record.
                 assert_eq!(found, RECORDS, "{context}");
                 continue;
             }
@@ -86,7 +86,7 @@ fn a_lost_chunk_is_counted_wherever_it_stood() {
             let out = folder.path().join("out.mcap");
             let report = recover(&path, Some(&out)).unwrap();
             assert_eq!((report.records, report.lost_records), (RECORDS - lost, lost), "{context}");
-            // What is a record of another kind by now is no damage, but it is missed.
+            // A record that turned into another kind is no damage, but its contents are missing.
             assert!(at == 0 || !report.problems.is_empty(), "{context}");
             fs::remove_file(out).unwrap();
         }
@@ -100,7 +100,7 @@ fn an_end_that_a_closed_file_lost_is_known_by_its_first_record_and_its_gaps_only
     let first = &index.chunk_indexes[0];
     let lost = index.stream_chunk(&bytes, first).unwrap().count() as u64;
     let last = index.chunk_indexes.last().unwrap();
-    // Without the first chunk and all that follows the last.
+    // Without the first chunk and everything after the last.
     let head = first.chunk_start_offset as usize;
     let rest = (first.chunk_start_offset + first.chunk_length) as usize;
     let cut = [&bytes[..head], &bytes[rest..(last.chunk_start_offset + last.chunk_length) as usize]].concat();

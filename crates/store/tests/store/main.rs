@@ -1,4 +1,4 @@
-//! What the store promises, seen from outside.
+//! The promises of the store, tested from outside.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -10,7 +10,7 @@ pub const SCHEMA: &str = "name = \"l1\"\n[[field]]\nname = \"a\"\ndtype = \"i16\
 pub const MENU: &str = "# a menu\n";
 
 pub fn record(id: u64, event_len: usize) -> Vec<u8> {
-    // Small numbers with a slowly changing upper byte, as detectors give.
+    // Small numbers with a slowly changing upper byte, like those of detectors.
     let event: Vec<u8> = (0..event_len as u64)
         .map(|at| (if at % 2 == 0 { id.wrapping_mul(at + 77) >> 3 } else { at >> 4 }) as u8)
         .collect();
@@ -63,7 +63,7 @@ pub fn write_file(folder: &Path, count: u64, event_len: usize) -> std::path::Pat
     sink.close().unwrap().files.remove(0)
 }
 
-/// Event ids in a file; every record must be the one that was written.
+/// Event ids in a file; checks that every record is the one that was written.
 pub fn ids(path: &Path, event_len: usize) -> Vec<u64> {
     let mut reader = Reader::open(path).unwrap();
     let mut ids = Vec::new();

@@ -1,4 +1,4 @@
-//! Somebody else in the folder of a run.
+//! Other programs that change the folder of a run.
 
 use std::fs;
 use std::path::Path;
