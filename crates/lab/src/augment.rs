@@ -1,9 +1,9 @@
-//! Events that did not happen but might have: the physics does not know where x points, nor which end of the beam is which.
+//! Augmentation: makes equally likely events by rotation about the beam and by reflection along it, under which the physics is symmetric.
 //!
-//! Every time an event is learned from, all its angles marked `rotate` turn by one random angle, and all its coordinates marked `reflect`
-//! change sign together or not at all. This keeps a small sample from being learned by heart. An exact 0 stays: it marks an absent object.
+//! Every time an event is used for training, all its angles marked `rotate` turn by one random angle, and all its coordinates marked `reflect`
+//! change sign together or not at all. This reduces overfitting to a small sample. An exact 0 stays: it marks an absent object.
 //!
-//! A turned angle stays in the range that its input has: from -pi to pi if a training event has a negative angle, else from 0 to 2 pi; in degrees
+//! A turned angle stays in the range of its input: from -pi to pi if a training event has a negative angle, else from 0 to 2 pi; in degrees
 //! from -180 to 180, or from 0 to 360. An angle is in degrees if its unit in the schema begins with `deg`, or if it has no unit and training
 //! events have angles above 2 pi.
 
@@ -16,20 +16,20 @@ use crate::random::Random;
 use crate::recipe::{Augment, Input};
 use crate::samples::Rows;
 
-/// Columns of a row that change under the symmetries.
+/// The columns of a row that change under the symmetries.
 #[derive(Clone, Debug)]
 pub(crate) struct Symmetries {
     rotate: Vec<Angle>,
     reflect: Vec<usize>,
 }
 
-/// A column that turns.
+/// A column that holds an angle.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Angle {
     column: usize,
-    /// Its smallest value.
+    /// The lower end of its range.
     low: f64,
-    /// How much of it is a whole turn.
+    /// A full turn in its unit.
     turn: f64,
 }
 
@@ -37,13 +37,13 @@ impl Angle {
     fn turned(self, value: f32, turns: f64) -> f32 {
         let Self { low, turn, .. } = self;
         let turned = low + (f64::from(value) + turns * turn - low).rem_euclid(turn);
-        // Rounded to f32 it can come to lie on the end, which is the beginning.
+        // Rounding to f32 may give the upper end of the range, which is the same angle as the lower end.
         if (turned as f32) < (low + turn) as f32 { turned as f32 } else { low as f32 }
     }
 }
 
 impl Symmetries {
-    /// Those of the inputs; units and training rows say what range an angle has.
+    /// The symmetries of the inputs; units and training rows determine the range of an angle.
     pub fn new(
         inputs: &[Input],
         elements: &[Vec<Element>],
@@ -72,7 +72,7 @@ impl Symmetries {
         Ok(found)
     }
 
-    /// Changes a row of physical values.
+    /// Augments a row of physical values in place.
     pub fn apply(&self, random: &mut Random, row: &mut [f32]) {
         let turns = f64::from(random.symmetric()) / 2.0;
         for &angle in &self.rotate {
@@ -87,9 +87,9 @@ impl Symmetries {
     }
 }
 
-/// Least angle and whole turn of an input whose values reach from `low` (0 or less) to `high` (0 or more).
+/// Smallest angle and full turn of an input whose values range from `low` (0 or less) to `high` (0 or more); `None` if it is no angle.
 fn range(unit: &str, low: f64, high: f64) -> Option<(f64, f64)> {
-    // Detectors round angles, some a little beyond the turn.
+    // Detectors round angles, some to slightly beyond a full turn.
     const SLACK: f64 = 1.01;
     let in_degrees = unit.starts_with("deg") || unit.is_empty() && high.max(-low) > SLACK * TAU;
     let turn = if in_degrees { 360.0 } else { TAU };
@@ -128,7 +128,7 @@ mod tests {
         }
     }
 
-    /// Angles in different units turn together: what is between two objects stays.
+    /// Angles in different units turn together: differences between objects stay.
     #[test]
     fn differences_stay() {
         let a = Angle { column: 0, low: -180.0, turn: 360.0 };

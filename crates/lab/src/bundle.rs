@@ -1,4 +1,4 @@
-//! The files of a model bundle: the other half of `crates/model/BUNDLE.md`.
+//! Writes the files of a model bundle, as specified in `crates/model/BUNDLE.md`.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ use crate::recipe::{Architecture, Recipe};
 
 const WEIGHTS_FILE: &str = "weights.safetensors";
 const GOLDEN_FILE: &str = "golden.safetensors";
-/// Deviation of a golden score that loading allows: rounding differs between processors, and nothing else may.
+/// Largest deviation of a golden score on loading: only the rounding may differ between processors.
 const TOLERANCE: &str = "1e-4";
 
 /// The three files of a bundle, in memory.
@@ -26,32 +26,32 @@ pub struct TrainedBundle {
 }
 
 impl TrainedBundle {
-    /// Names and bytes. The manifest comes last: an interrupted write leaves a bundle that is refused, because its checksums do not fit.
+    /// Names and bytes. The manifest comes last, so an interrupted write leaves a bundle that is refused, because its checksums do not match.
     pub fn files(&self) -> [(&str, &[u8]); 3] {
         [(WEIGHTS_FILE, &self.weights), (GOLDEN_FILE, &self.golden), ("model.toml", self.manifest.as_bytes())]
     }
 }
 
-/// Where a bundle came from.
+/// Provenance of a bundle.
 pub(crate) struct TrainingRecord {
-    /// Events that were learned from.
+    /// Number of training events.
     pub events: usize,
     pub data: Vec<Used>,
     /// Name and value.
     pub metrics: Vec<(String, f64)>,
 }
 
-/// What a `[[data]]` of the recipe gave.
+/// The data used from one `[[data]]` of the recipe.
 pub(crate) struct Used {
     pub file: String,
     pub class: Option<String>,
-    /// Events taken, trained with or held out.
+    /// Number of events used, for training or held out.
     pub events: usize,
     /// SHA-256 of all records of the file.
     pub records_sha256: String,
 }
 
-/// Golden vectors: rows of physical values and their scores.
+/// Golden vectors: rows of physical values and their expected scores.
 pub(crate) struct Golden {
     pub rows: usize,
     pub inputs: Vec<f32>,
@@ -68,7 +68,7 @@ pub(crate) fn assemble(
     let mut tensors = Vec::new();
     for (k, (layer, pair)) in layers.iter().zip(recipe.layers.windows(2)).enumerate() {
         let (n, m) = (pair[0], pair[1]);
-        // The format stores [out, in], as PyTorch does.
+        // The format stores `[out, in]`, as PyTorch does.
         let turned = (0..n * m).map(|at| layer.weight[at % n * m + at / n]).collect();
         tensors.push((format!("layers.{k}.weight"), Numbers::new(&[m, n], turned)));
         tensors.push((format!("layers.{k}.bias"), Numbers::new(&[m], layer.bias.clone())));
@@ -154,7 +154,7 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A tensor of f32 on its way into a file.
+/// An f32 tensor, ready to be written.
 struct Numbers {
     shape: Vec<usize>,
     bytes: Vec<u8>,

@@ -1,4 +1,4 @@
-//! A chain of dense layers that learns: relu between the layers, burn's automatic differentiation and `AdamW`.
+//! A trainable chain of dense layers with relu between them; uses burn's automatic differentiation and `AdamW`.
 //!
 //! One thread and a fixed order of operations: the same seed gives the same weights, bit for bit, on the same kind of machine.
 
@@ -11,16 +11,16 @@ use crate::random::Random;
 use crate::recipe::{Architecture, Recipe};
 use crate::samples::Rows;
 
-/// Rows per forward pass when nothing is learned.
+/// Rows per forward pass in evaluation.
 const EVALUATION_BATCH: usize = 4096;
 
-/// One trained tensor and what the optimiser remembers of it.
+/// One trained tensor and its optimiser state.
 struct Parameter {
     value: Tensor<2>,
     state: Option<AdamWState<2>>,
 }
 
-/// The numbers of a trained layer.
+/// The weights and biases of a trained layer.
 pub(crate) struct Layer {
     /// `[in, out]`, row-major.
     pub weight: Vec<f32>,
@@ -30,13 +30,13 @@ pub(crate) struct Layer {
 /// The network in training.
 pub(crate) struct Chain {
     architecture: Architecture,
-    /// Weight `[in, out]` and bias `[1, out]` of every layer, in turn.
+    /// Weight `[in, out]` and bias `[1, out]` of every layer, alternating.
     parameters: Vec<Parameter>,
     adam: AdamW,
     device: Device,
 }
 
-/// Rows to learn from in one step.
+/// The rows of one training step.
 pub(crate) struct Batch {
     pub rows: usize,
     /// Row-major inputs.
@@ -96,7 +96,7 @@ impl Chain {
         Ok(f64::from(numbers(loss.inner())?[0]))
     }
 
-    /// Scores of preprocessed rows, one list per output.
+    /// The scores of preprocessed rows, one list per output.
     pub fn scores(&self, rows: &Rows, outputs: usize) -> Result<Vec<Vec<f32>>, TrainError> {
         let mut scores = vec![Vec::with_capacity(rows.len()); outputs];
         let parameters: Vec<Tensor<2>> =
@@ -121,7 +121,7 @@ impl Chain {
         Ok(scores)
     }
 
-    /// The numbers of every layer.
+    /// The weights and biases of every layer.
     pub fn layers(&self) -> Result<Vec<Layer>, TrainError> {
         let layer = |pair: &[Parameter]| {
             Ok(Layer { weight: numbers(pair[0].value.clone())?, bias: numbers(pair[1].value.clone())? })

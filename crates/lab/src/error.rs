@@ -2,7 +2,7 @@
 
 use tamis_event::SchemaError;
 
-/// Why a training has no outcome.
+/// Why a training failed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages are the documentation")]
 pub enum TrainError {

@@ -5,9 +5,9 @@
 //!                                    \--> train(recipe, datasets, progress) --> Trained { bundle, AUC, cuts } --> TrainedBundle::write
 //! ```
 //!
-//! No file is read here: the caller brings the bytes of the events, so that every source of events will do.
+//! This crate reads no files: the caller supplies the bytes of the events, from any source.
 //!
-//! Threads: data are prepared on all cores; the training itself runs on the calling thread, in a fixed order, so that a seed fixes its result.
+//! Threads: data are prepared on all cores; the training itself runs on the calling thread, in a fixed order, so the seed determines the result.
 
 mod augment;
 mod bundle;

@@ -1,7 +1,7 @@
-//! How well a score separates signal from background.
+//! Measures how well a score separates signal from background.
 
-/// Area under the ROC curve: the chance that a signal event scores above a background event, ties counting half. Mann and Whitney's sum of
-/// ranks, exact. `None` if either is empty.
+/// Area under the ROC curve: the probability that a signal event scores above a background event, with ties counting half. Exact, by the Mann-Whitney
+/// rank sum. `None` if either is empty.
 pub(crate) fn auc(signal: &[f32], background: &[f32]) -> Option<f64> {
     if signal.is_empty() || background.is_empty() {
         return None;
@@ -10,7 +10,7 @@ pub(crate) fn auc(signal: &[f32], background: &[f32]) -> Option<f64> {
     all.extend(background.iter().map(|&score| (score, false)));
     all.sort_by(|a, b| a.0.total_cmp(&b.0));
     let mut below = 0usize;
-    // Twice the number of pairs that are ordered rightly: an integer, so that the sum has no rounding.
+    // Twice the number of correctly ordered pairs: an integer, so the sum has no rounding.
     let mut pairs = 0u128;
     for tied in all.chunk_by(|a, b| a.0 == b.0) {
         let signals = tied.iter().filter(|(_, is_signal)| *is_signal).count();
@@ -21,7 +21,7 @@ pub(crate) fn auc(signal: &[f32], background: &[f32]) -> Option<f64> {
     Some(pairs as f64 / (2.0 * signal.len() as f64 * background.len() as f64))
 }
 
-/// The cut `score > threshold` that this fraction of the background passes (at most), or `None` if there are too few events to say: fewer
+/// The threshold of the cut `score > threshold` that at most this fraction of the background passes; `None` if there are too few events: fewer
 /// than 10 would pass.
 pub(crate) fn threshold(background: &[f32], fraction: f64) -> Option<f32> {
     let passing = (background.len() as f64 * fraction).floor() as usize;
@@ -33,7 +33,7 @@ pub(crate) fn threshold(background: &[f32], fraction: f64) -> Option<f32> {
     falling.get(passing).copied()
 }
 
-/// The fraction of events with `score > threshold`.
+/// Fraction of events with `score > threshold`.
 pub(crate) fn efficiency(scores: &[f32], threshold: f32) -> f64 {
     let passing = scores.iter().filter(|&&score| score > threshold).count();
     passing as f64 / scores.len().max(1) as f64

@@ -1,11 +1,11 @@
-//! From physical units to the numbers of the first layer: `x = clip((value - shift) * scale)`.
+//! Converts physical values to the inputs of the first layer: `x = clip((value - shift) * scale)`.
 
 use tamis_event::{Dtype, Element};
 
 use crate::recipe::Input;
 use crate::samples::Rows;
 
-/// What is done to the elements of one `[[input]]`. Numbers are rounded to f32, so that the manifest can give them shortly and exactly.
+/// The preprocessing of the elements of one `[[input]]`. Numbers are rounded to f32, so that the manifest can state them briefly and exactly.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Preprocessing {
     pub field: String,
@@ -14,7 +14,7 @@ pub(crate) struct Preprocessing {
     pub clip: Option<[f64; 2]>,
 }
 
-/// Learns shift and scale from the training rows.
+/// Computes shift and scale from the training rows.
 pub(crate) fn learn(inputs: &[Input], elements: &[Vec<Element>], train: &[&Rows]) -> Vec<Preprocessing> {
     let mut column = 0;
     let mut learned = Vec::with_capacity(inputs.len());
@@ -23,7 +23,7 @@ pub(crate) fn learn(inputs: &[Input], elements: &[Vec<Element>], train: &[&Rows]
             Preprocessing { field: input.field.clone(), shift: vec![], scale: vec![], clip: input.clip };
         for element in elements {
             let (mean, sigma) = if input.standardize { moments(train, column) } else { (0.0, 1.0) };
-            // A constant number has no spread to divide by. One step of an integer field is the least that a detector can tell apart.
+            // A constant has no spread to divide by. One step of an integer field is the smallest difference that a detector resolves.
             let floor = if element.dtype.integer_range().is_some() {
                 element.scale.abs()
             } else {
@@ -39,12 +39,12 @@ pub(crate) fn learn(inputs: &[Input], elements: &[Vec<Element>], train: &[&Rows]
     learned
 }
 
-/// The smallest spread of a floating field that is not taken for rounding.
+/// The smallest spread of a floating field that does not count as rounding.
 fn least(dtype: Dtype) -> f64 {
     if dtype == Dtype::F16 { 1e-3 } else { 1e-6 }
 }
 
-/// Mean and standard deviation of one column, added in the order of the events.
+/// Mean and standard deviation of one column, summed in event order.
 fn moments(train: &[&Rows], column: usize) -> (f64, f64) {
     let values = || train.iter().flat_map(|rows| rows.iter()).map(|row| f64::from(row[column]));
     let count = values().count().max(1) as f64;
@@ -53,7 +53,7 @@ fn moments(train: &[&Rows], column: usize) -> (f64, f64) {
     (mean, variance.sqrt())
 }
 
-/// The preprocessing of a whole row, number by number.
+/// The preprocessing of a whole row: shift, scale and clip of each number.
 #[derive(Clone, Debug)]
 pub(crate) struct Steps(Vec<(f64, f64, Option<[f64; 2]>)>);
 

@@ -1,4 +1,4 @@
-//! Random numbers from a seed: the same on every machine and with every version of every library.
+//! Random numbers from a seed, the same on every machine and with every version of any library.
 
 /// `SplitMix64` (Steele, Lea, Flood 2014).
 #[derive(Clone, Debug)]
@@ -7,7 +7,7 @@ pub(crate) struct Random(u64);
 const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 
 impl Random {
-    /// Sequence number `stream` of a seed.
+    /// Stream `stream` of a seed.
     pub fn new(seed: u64, stream: u64) -> Self {
         Self(mix(seed ^ mix(stream.wrapping_add(STEP))))
     }
@@ -23,7 +23,7 @@ impl Random {
         ((self.bits() >> 11) as f64 / (1u64 << 52) as f64 - 1.0) as f32
     }
 
-    /// A random order.
+    /// Shuffles `items` into a random order.
     pub fn shuffle(&mut self, items: &mut [u32]) {
         for last in (1..items.len()).rev() {
             // The bias of this multiplication is below 2^-32.

@@ -12,15 +12,15 @@
 //! batch = 512
 //! learning_rate = 2e-3                # falls to 0 along a cosine
 //! weight_decay = 1e-2                 # of AdamW; default 0
-//! held_out = 0.2                      # fraction of the events that is only used to evaluate
-//! balance = true                      # dense: every class counts as much, however many events it has
+//! held_out = 0.2                      # fraction of the events that is used only to evaluate
+//! balance = true                      # dense: every class counts the same, however many events it has
 //!
 //! [[input]]                           # in the order of the first layer
 //! field = "jets.pt"
 //! standardize = true                  # x = (value - mean) / sigma * weight, mean and sigma from the training events
 //! weight = 1.0
 //! clip = [-5.0, 5.0]
-//! augment = "rotate"                  # an angle, in the range that it has (see `augment.rs`), or "reflect": a coordinate along the beam
+//! augment = "rotate"                  # an angle, kept in its range (see `augment.rs`), or "reflect": a coordinate along the beam
 //!
 //! [[data]]
 //! file = "../l1-zerobias.tmf.zst"     # relative to the recipe
@@ -85,7 +85,7 @@ pub struct Recipe {
     pub(crate) evaluate: Vec<Evaluate>,
 }
 
-/// The kinds of network that can be trained; the words are those of the bundle format.
+/// The kinds of network that can be trained; named as in the bundle format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Architecture {
     Dense,
@@ -102,7 +102,7 @@ pub(crate) struct Input {
     pub augment: Option<Augment>,
 }
 
-/// A symmetry of the collisions under which an input changes.
+/// A symmetry of the collisions that changes an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Augment {
     Rotate,
@@ -149,12 +149,12 @@ impl Recipe {
         &self.name
     }
 
-    /// Times that the training goes through its events.
+    /// Number of passes over the training events.
     pub fn epochs(&self) -> u32 {
         self.epochs
     }
 
-    /// The files to load, as the recipe writes them (relative to it), each once, in the order in which [`crate::train`] wants them.
+    /// The files to load, as written in the recipe (relative to it), each once, in the order that [`crate::train`] expects.
     pub fn files(&self) -> Vec<&str> {
         let mut files = Vec::new();
         let all = self
@@ -258,7 +258,7 @@ fn read(text: &str, complaints: &mut Complaints) -> Option<Recipe> {
     })
 }
 
-/// A number at `key` for which `fits`; 0 if there is none and no `example` says that there must be one.
+/// The number at `key`, which must satisfy `fits`. Without the key: 0, or an error if there is an `example`.
 fn fraction(
     table: &Table<'_>,
     key: &str,
@@ -322,7 +322,7 @@ fn word_of(name: &PlacedStr<'_>, what: &str) -> Read<String> {
     )
 }
 
-/// What depends on the architecture.
+/// Checks layers and outputs against the architecture.
 struct Shape<'a> {
     table: &'a Table<'a>,
     architecture: Architecture,

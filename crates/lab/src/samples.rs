@@ -1,4 +1,4 @@
-//! Events as rows of numbers: chosen by label, in physical units, divided into those to train with and those held out.
+//! Events as rows of numbers in physical units, selected by label and divided into training and held-out events.
 
 use std::collections::HashMap;
 
@@ -13,14 +13,14 @@ use crate::recipe::{Label, Recipe};
 /// The events of one recorded file.
 #[derive(Clone, Debug)]
 pub struct Dataset {
-    /// What the records are.
+    /// The schema of the records.
     pub schema: Schema,
-    /// The records, one after the other.
+    /// The records, contiguous.
     pub events: Vec<u8>,
 }
 
-/// What makes two records the same event, in whatever file, under whatever name and label: all that was measured, and how often the file has had
-/// the same before. Of crossings without any object there are many, and each is one event.
+/// The identity of an event, whatever its file, name and label: a hash of all measured fields, and how many equal events precede it in
+/// its file. There are many crossings without any object, and each is a separate event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Identity {
     content: [u64; 2],
@@ -28,7 +28,7 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// One per record of a data set, in order.
+    /// The identity of every record of a data set, in order.
     pub fn of_all(dataset: &Dataset) -> Vec<Self> {
         let measured = dataset.schema.fields().iter().filter(|field| field.role == Role::Data);
         let measured: Vec<_> = measured.map(Field::bytes).collect();
@@ -50,14 +50,14 @@ impl Identity {
         contents.into_iter().map(number).collect()
     }
 
-    /// Is this event held out? It does not depend on where it was found.
+    /// Is this event held out? This depends only on its identity, not on where it was found.
     pub fn is_held_out(self, recipe: &Recipe) -> bool {
         let [a, b] = self.content;
         selected(recipe.seed, a, b.wrapping_add(self.earlier), recipe.held_out)
     }
 }
 
-/// Rows of one entry of a recipe, in physical units, as wide as the first layer.
+/// Rows of numbers, as wide as the first layer.
 #[derive(Clone, Debug)]
 pub(crate) struct Rows {
     pub width: usize,
@@ -82,7 +82,7 @@ impl Rows {
     }
 }
 
-/// Which events of a file an entry takes.
+/// The events of a file that an entry of the recipe selects.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Selection<'a> {
     pub file: &'a str,
@@ -90,7 +90,7 @@ pub(crate) struct Selection<'a> {
     pub max_events: Option<usize>,
 }
 
-/// Elements of every input of the recipe in this schema: one list per `[[input]]`.
+/// The schema elements of every input of the recipe: one list per `[[input]]`.
 pub(crate) fn inputs(recipe: &Recipe, file: &str, schema: &Schema) -> Result<Vec<Vec<Element>>, TrainError> {
     let mut inputs = Vec::with_capacity(recipe.input.len());
     for input in &recipe.input {
@@ -108,7 +108,7 @@ pub(crate) fn inputs(recipe: &Recipe, file: &str, schema: &Schema) -> Result<Vec
     Ok(inputs)
 }
 
-/// The rows that an entry selects with the index of each in its file, in that order. Numbers are read on all cores.
+/// The rows that an entry selects, and the index of each in its file, in file order. Reads on all cores.
 pub(crate) fn select(
     recipe: &Recipe,
     what: Selection<'_>,

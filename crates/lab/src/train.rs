@@ -1,4 +1,4 @@
-//! Training: from a recipe and events to a bundle and its figures of merit.
+//! Trains a network: from a recipe and events to a bundle and its figures of merit.
 //!
 //! ```text
 //!   Dataset --select--> rows --split--> train ----> learn shift, scale --> Chain --epochs--> weights --.
@@ -7,8 +7,8 @@
 //!
 //! Invariants:
 //!
-//! * I1: held-out events never enter the preprocessing or the weights, and no event that did is evaluated. What an event is does not depend on the
-//!   file, its name, the class or the filter that it was found by: see `Identity`.
+//! * I1: held-out events never enter the preprocessing or the weights, and no event that did is evaluated. The identity of an event does not depend
+//!   on the file, its name, the class or the filter that selected it: see `Identity`.
 //! * I2: the bundle is a function of recipe and events: the same bytes from the same seed on the same kind of machine.
 
 use std::collections::HashSet;
@@ -24,40 +24,40 @@ use crate::recipe::{Architecture, Input, Recipe};
 use crate::samples::{Dataset, Identity, Rows, Selection, inputs, select};
 use tamis_event::Schema;
 
-/// Golden vectors in a bundle.
+/// Number of golden vectors in a bundle.
 const GOLDEN_ROWS: usize = 32;
-/// Background fractions for which a cut is looked up.
+/// The working points: background fractions for which a cut is computed.
 const FRACTIONS: [f64; 3] = [1e-2, 1e-3, 1e-4];
-/// Streams of random numbers that are no entry of a recipe.
+/// Streams of random numbers for weights, order and augmentation.
 const WEIGHT_STREAM: u64 = u64::MAX;
 const ORDER_STREAM: u64 = u64::MAX - 1;
 const AUGMENT_STREAM: u64 = u64::MAX - 2;
 
-/// How far a training is. Reported after every batch.
+/// The progress of a training, reported after every batch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TrainingProgress {
-    /// Epochs that are complete.
+    /// Number of complete epochs.
     pub epoch: u32,
-    /// Epochs in all.
+    /// Total number of epochs.
     pub epochs: u32,
-    /// Batches of this epoch that are done, at least 1.
+    /// Number of batches done in this epoch, at least 1.
     pub batch: usize,
-    /// Batches of an epoch.
+    /// Number of batches per epoch.
     pub batches: usize,
     /// Mean loss of this epoch so far.
     pub loss: f64,
 }
 
-/// What a training made.
+/// The result of a training.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trained {
     /// The bundle, to be written.
     pub bundle: TrainedBundle,
-    /// Events that were learned from.
+    /// Number of training events.
     pub trained: usize,
-    /// Events that were held out.
+    /// Number of held-out events.
     pub held_out: usize,
-    /// What the user should know of the events: a sentence each.
+    /// Remarks on the events for the user, one sentence each.
     pub notes: Vec<String>,
     /// Mean loss of every epoch.
     pub losses: Vec<f64>,
@@ -72,9 +72,9 @@ pub struct Trained {
 pub struct Auc {
     /// The score.
     pub output: String,
-    /// What counts as signal: a class against all others, or the events of an `[[evaluate]]` against the held-out ones.
+    /// The signal: a class against all others, or the events of an `[[evaluate]]` against the held-out ones.
     pub signal: String,
-    /// 0.5 for a score that knows nothing, 1 for a perfect one.
+    /// 0.5 for a score without information, 1 for a perfect one.
     pub value: f64,
 }
 
@@ -85,19 +85,19 @@ pub struct WorkingPoint {
     pub output: String,
     /// Fraction of the held-out background that passes.
     pub fraction: f64,
-    /// Where to cut.
+    /// The threshold of the cut.
     pub threshold: f32,
-    /// Fraction of every other kind of events that passes.
+    /// Name and passing fraction of every other kind of events.
     pub efficiencies: Vec<(String, f64)>,
 }
 
-/// Scores of one kind of events, a list per output.
+/// Scores of one kind of events, one list per output.
 struct Kind {
     name: String,
     scores: Vec<Vec<f32>>,
 }
 
-/// The rows of every class (one class for an autoencoder), and those to evaluate with.
+/// The training and held-out rows of every class (one class for an autoencoder), and those to evaluate with.
 struct Split {
     train: Vec<Rows>,
     held_out: Vec<Rows>,
@@ -106,7 +106,7 @@ struct Split {
     notes: Vec<String>,
 }
 
-/// Trains the recipe's network on its files; `datasets` are those of [`Recipe::files`], in that order.
+/// Trains the recipe's network on its files; `datasets` are those of [`Recipe::files`], in the same order.
 pub fn train(
     recipe: &Recipe,
     datasets: &[Dataset],
@@ -215,7 +215,7 @@ fn load(recipe: &Recipe, files: &[&str], datasets: &[Dataset]) -> Result<Split, 
     Ok(out)
 }
 
-/// The unit of every input; a field that is none is refused elsewhere.
+/// The unit of every input; unknown fields are refused elsewhere.
 fn units(recipe: &Recipe, schema: &Schema) -> Vec<String> {
     let unit = |input: &Input| {
         let name = input.field.split('[').next().unwrap_or_default();
@@ -260,7 +260,7 @@ fn run_epochs(
 struct Batches<'a> {
     /// Class and physical values of every event.
     events: Vec<(usize, &'a [f32])>,
-    /// What an event of a class counts; empty for an autoencoder, which has no targets.
+    /// The weight of an event of each class; empty for an autoencoder, which has no targets.
     weights: Vec<f32>,
     steps: &'a Steps,
     symmetries: Symmetries,
@@ -299,7 +299,7 @@ impl<'a> Batches<'a> {
     }
 }
 
-/// Scores of the held-out events of every class, then of the events to evaluate with.
+/// Scores the held-out events of every class, then the events to evaluate with.
 fn score_kinds(
     recipe: &Recipe,
     steps: &Steps,
@@ -386,7 +386,7 @@ fn metrics(areas: &[Auc], cuts: &[WorkingPoint]) -> Vec<(String, f64)> {
     areas.chain(cuts).collect()
 }
 
-/// Held-out events, spread evenly over each class, and their scores.
+/// Golden vectors: held-out events, spread evenly over each class, and their scores.
 fn golden(recipe: &Recipe, steps: &Steps, chain: &Chain, held_out: &[Rows]) -> Result<Golden, TrainError> {
     let mut chosen = Rows::new(recipe.layers[0]);
     for rows in held_out {

@@ -55,7 +55,7 @@ label = { field = "label", values = [1, 2] }
 max_events = 400
 "#;
 
-/// Events whose label is 0 for two of three; pt of the others is larger on average.
+/// Events of which two in three have label 0; pt of the others is larger on average.
 fn toy() -> Dataset {
     let mut events = Vec::new();
     let mut state = 1u64;
@@ -97,7 +97,7 @@ fn a_classifier_learns_what_can_be_learned() {
     assert_eq!(outcome.losses.len(), 6);
     let yes = outcome.auc.iter().find(|auc| auc.signal == "yes").unwrap();
     assert!(yes.value > 0.95, "{yes:?}");
-    // Labels without meaning must give an AUC without meaning: nothing of the held-out events leaks into the training.
+    // Random labels must give an AUC near 0.5: held-out events do not leak into the training.
     let mut noise = toy();
     let record = noise.schema.record_len();
     for (event, bytes) in noise.events.chunks_exact_mut(record).enumerate() {
@@ -108,12 +108,12 @@ fn a_classifier_learns_what_can_be_learned() {
     assert!((outcome.auc[1].value - 0.5).abs() < 0.08, "{:?}", outcome.auc);
 }
 
-/// Events of pure noise, each once as "no" and once as "yes": nothing can be learned, however the second copy came into the recipe.
+/// Events of pure noise, each once as "no" and once as "yes": nothing can be learned, however the second copy entered the recipe.
 #[test]
 fn an_event_is_held_out_wherever_it_stands() {
     let noise = toy();
     let record = noise.schema.record_len();
-    // Another file: the second half first, and other labels.
+    // Another file, with the second half first and other labels.
     let (front, back) = noise.events.split_at(1500 * record);
     let mut shuffled = [back, front].concat();
     shuffled
@@ -138,7 +138,7 @@ fn an_event_is_held_out_wherever_it_stands() {
     }
 }
 
-/// Equal events are as many events as there are: some are held out, others not.
+/// Equal events count as separate events: some are held out, others not.
 #[test]
 fn equal_events_of_one_file_are_divided_like_others() {
     let mut data = toy();
@@ -177,7 +177,7 @@ fn events_that_were_trained_on_are_not_evaluated() {
     );
     let few = with("label = { field = \"label\", values = [0] }")
         .replace("name = \"all\"", "name = \"all\"\nmax_events = 1");
-    // The first event is held out with seed 3, or it is trained on: then nothing is left.
+    // The first event is either held out, or trained on, and then nothing is left.
     let made = run(&few);
     assert!(
         made.is_ok()
@@ -186,8 +186,8 @@ fn events_that_were_trained_on_are_not_evaluated() {
     );
 }
 
-/// An angle from -pi to pi stays one, so a network knows both halves: the golden inputs are those of the file, and their scores say how well it
-/// knows them.
+/// An angle from -pi to pi keeps its range, so a network learns both halves: the golden inputs are those of the file, and their scores show how well
+/// it learned them.
 #[test]
 fn rotation_covers_the_range_of_the_angle() {
     let recipe = DENSE
@@ -229,7 +229,7 @@ fn rotation_covers_the_range_of_the_angle() {
     let (negative, positive) = (of_half(true), of_half(false));
     assert!(negative < 3.0 * positive && positive < 3.0 * negative, "{negative} and {positive}");
 
-    // What is no angle is refused.
+    // Values that are no angle are refused.
     data.events
         .chunks_exact_mut(record)
         .for_each(|event| event[8..12].copy_from_slice(&50_f32.to_le_bytes()));
@@ -310,7 +310,7 @@ fn x_len(weights: &[f64], biases: &[f64]) -> usize {
     weights.len() / biases.len()
 }
 
-/// What is replaced in the recipe by what, and what the user is told: the place and the words.
+/// Text of the recipe, its replacement, and the message for the user: place and words.
 #[rustfmt::skip]
 const RECIPES: &[(&str, &str, &str)] = &[
     ("name = \"toy\"", "name = \"Toy\"", "2:8: the name of a model is up to 64 of a-z, 0-9 and '_', a letter first, not 'Toy'"),
@@ -356,7 +356,7 @@ fn a_wrong_recipe_is_told_what_and_where() {
             "{mistakes}"
         );
     }
-    // All at once.
+    // All mistakes at once.
     let many = RECIPES.iter().fold(DENSE.to_owned(), |text, (good, wrong, _)| match *good {
         "seed = 3" | "epochs = 6" | "held_out = 0.25" | "class = \"yes\"" | "values = [0]" => {
             text.replacen(good, wrong, 1)
