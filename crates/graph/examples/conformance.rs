@@ -1,11 +1,11 @@
-//! Runs the node tests of the ONNX project for every operator that is supported, and prints a table.
+//! Runs the ONNX project's node tests for every supported operator, and prints a table.
 //!
 //! `cargo run --release -p tamis-graph --example conformance -- FOLDER [PREFIX] [--failures]`, where FOLDER holds `test_*/model.onnx` and
-//! `test_*/test_data_set_*/{input,output}_*.pb` (the package onnx on `PyPI` ships them). With a prefix only the tests whose names begin with it.
+//! `test_*/test_data_set_*/{input,output}_*.pb` (the package onnx on `PyPI` ships them). With PREFIX, only tests whose names begin with it are run.
 //!
 //! A test passes if every output has the right shape and kind, integers and truth values are equal, and floating-point numbers differ by at most
-//! 1e-5 of the larger of 1 and the size, or are the same infinity or both not numbers. A test is *refused* if the graph is not built; that is
-//! right where the data type is not supported, and counted apart (`other types`).
+//! 1e-5 times the larger of 1 and the absolute value, or are the same infinity or both NaN. A test is *refused* if the graph is not built; that is
+//! correct if the data type is not supported, and counted separately (`other types`).
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,9 +15,9 @@ use std::{env, fs, panic};
 
 use tamis_graph::{Constant, Data, Graph, OPERATORS, Program, Refusal, UncheckedGraph};
 
-/// Largest difference of floating-point numbers, of the larger of 1 and the size of the expected one.
+/// Largest difference of floating-point numbers, relative to the larger of 1 and the absolute value of the expected one.
 const TOLERANCE: f32 = 1e-5;
-/// A test whose expected numbers are written down with four digits, and their difference.
+/// A test whose expected numbers are given with four digits, and its tolerance.
 const ROUNDED: (&str, f32) = ("test_averagepool_2d_ceil_last_window_starts_on_pad", 1e-4);
 
 #[derive(Default)]
@@ -107,7 +107,7 @@ fn run(test: &Path) -> Option<((String, String), Outcome)> {
     let source = match UncheckedGraph::from_onnx_without_events(&bytes) {
         Ok(source) => source,
         Err(refusal) => {
-            // Which operator it was about can only be guessed from the folder's name.
+            // The operator can only be guessed from the folder's name.
             let name =
                 test.file_name()?.to_string_lossy().replace("test_ai_onnx_ml_", "test_").replace('_', "");
             let found = OPERATORS
@@ -188,7 +188,7 @@ fn compare(test: &Path, mut source: UncheckedGraph) -> Outcome {
     Outcome::Passed
 }
 
-/// Builds the graph with every input open, or, where an operator must know one (a shape, axes), with the integers, then all, made constant.
+/// Builds the graph with every input open. If an operator needs a constant one (a shape, axes), makes first the integers constant, then all.
 fn build(source: &UncheckedGraph, inputs: &[Constant]) -> Result<Graph, Refusal> {
     let open = Graph::new(source);
     let must_be_known = |refusal: &Refusal| refusal.reason.contains("must be a constant");

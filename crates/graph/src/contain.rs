@@ -1,4 +1,4 @@
-//! Panics of libraries over files of anybody's, made into refusals.
+//! Turns panics of libraries on untrusted files into refusals.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,7 +7,7 @@ thread_local! {
     static CONTAINED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs what may panic because of what stands in a file; `None` if it does. Nothing that it was changing is looked at afterwards.
+/// Runs code that may panic because of the contents of a file; `None` if it does. Nothing that it was changing is used afterwards.
 pub fn contained<T>(run: impl FnOnce() -> T) -> Option<T> {
     let before = CONTAINED.replace(true);
     let result = catch_unwind(AssertUnwindSafe(run));
@@ -15,7 +15,7 @@ pub fn contained<T>(run: impl FnOnce() -> T) -> Option<T> {
     result.ok()
 }
 
-/// Is this thread in [`contained`]? Then a panic is no defect of this program, and a panic hook keeps quiet.
+/// Is this thread in [`contained`]? Then a panic is no defect of this program, and a panic hook should be silent.
 pub fn in_contained() -> bool {
     CONTAINED.get()
 }

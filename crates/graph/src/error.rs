@@ -1,10 +1,10 @@
-//! Why a model is refused, as one sentence that names the place.
+//! Refusals of models: one sentence that names the place.
 
-/// A model that cannot be used, said at import or loading and never later.
+/// A model that cannot be used, reported at import or loading and never later.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: {reason}")]
 pub struct Refusal {
-    /// The node with operator, domain and opset; an input, an output or a tensor by name; or the file.
+    /// A node with operator, domain and opset; an input, output or tensor by name; or the file.
     pub place: String,
     /// What is wrong with it, and what to do.
     pub reason: String,
@@ -16,10 +16,10 @@ impl Refusal {
     }
 }
 
-/// What an operator finds wrong with its node; the place is added by the one who asked.
+/// What an operator finds wrong with its node; the caller adds the place.
 pub(crate) type Fault = String;
 
-/// Ends a function with a fault.
+/// Returns a fault from a function.
 macro_rules! refuse {
     ($($text:tt)*) => { return Err(format!($($text)*)) };
 }

@@ -1,11 +1,11 @@
-//! Weights that an ONNX file keeps in other files (the default of PyTorch's exporter), written into it.
+//! Writes weights that an ONNX file keeps in other files (the default of PyTorch's exporter) into the file.
 //!
 //! ```text
 //!   model.onnx       tensor: location "model.onnx.data", offset 4096, length 1024 --.
 //!   model.onnx.data  ................................[ 1024 bytes ]-----------------+--> one file, the tensor with its numbers
 //! ```
 //!
-//! The file is copied field by field as it is, so that nothing of what it says gets lost; only tensors whose numbers are elsewhere change.
+//! The file is copied field by field, so that nothing in it gets lost; only tensors whose numbers are elsewhere change.
 
 use prost::Message;
 use prost::encoding::{
@@ -15,21 +15,21 @@ use prost::encoding::{
 use crate::error::Refusal;
 use crate::onnx::ONNX_BYTES_MAX;
 
-/// Where the numbers of a tensor are, as the file says; nothing of it can be trusted.
+/// Where the numbers of a tensor are, as stated by the file; untrusted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Elsewhere {
     /// A path, relative to the folder of the ONNX file.
     pub location: String,
     /// First byte.
     pub offset: u64,
-    /// How many bytes.
+    /// Number of bytes.
     pub length: usize,
 }
 
-/// Most entries that say where a tensor is: location, offset, length, checksum.
+/// Most entries that describe where a tensor is: location, offset, length, checksum.
 const ENTRIES_MAX: usize = 16;
 
-/// Which fields of a message hold tensors, and where.
+/// Which fields of a message lead to tensors.
 #[derive(Clone, Copy)]
 enum Level {
     Message(&'static [(u32, Level)]),
@@ -41,7 +41,7 @@ const NODE: Level = Level::Message(&[(5, ATTRIBUTE)]);
 const GRAPH: Level = Level::Message(&[(1, NODE), (5, Level::Tensor)]);
 const MODEL: Level = Level::Message(&[(7, GRAPH), (25, Level::Message(&[(7, NODE), (11, ATTRIBUTE)]))]);
 
-/// The fields of a tensor that say where its numbers are.
+/// The fields of a tensor that locate its numbers.
 #[derive(Clone, PartialEq, Message)]
 struct Place {
     #[prost(int64, repeated, tag = "1")]
@@ -63,13 +63,13 @@ struct Entry {
     value: String,
 }
 
-/// The numbers of a tensor: field `raw_data`.
+/// Field `raw_data`: the numbers of a tensor.
 const RAW_DATA: u32 = 9;
-/// Where they are elsewhere: `external_data`, `data_location`.
+/// Fields `external_data` and `data_location`: where the numbers are, if elsewhere.
 const EXTERNAL_DATA: u32 = 13;
 const DATA_LOCATION: u32 = 14;
 
-/// An ONNX file with all of its numbers in it: `fetch` reads those that are elsewhere. What is no ONNX file comes back as it is.
+/// Returns the ONNX file with all of its numbers in it; `fetch` reads those that are elsewhere. A file that is no ONNX file is returned unchanged.
 pub fn with_external_data(
     file: &[u8],
     fetch: impl FnMut(&Elsewhere) -> Result<Vec<u8>, String>,
@@ -78,7 +78,7 @@ pub fn with_external_data(
     let mut out = Vec::with_capacity(file.len());
     match writer.message(file, MODEL, &mut out) {
         Ok(()) if writer.fetched => Ok(out),
-        // The reader of the file says the same in its own words.
+        // The reader of the file reports the problem in its own words.
         Ok(()) | Err(Stop::Unreadable) => Ok(file.to_vec()),
         Err(Stop::Refused(refusal)) => Err(refusal),
     }
@@ -97,7 +97,7 @@ impl From<prost::DecodeError> for Stop {
 
 struct Writer<F> {
     fetch: F,
-    /// Bytes that may still be fetched.
+    /// Number of bytes that may still be fetched.
     left: usize,
     fetched: bool,
 }
@@ -105,9 +105,9 @@ struct Writer<F> {
 /// One field of a message.
 struct Field<'a> {
     tag: u32,
-    /// With its key.
+    /// The bytes of the field, including its key.
     whole: &'a [u8],
-    /// What stands in it, if it has a length.
+    /// Its content, if it is length-delimited.
     content: Option<&'a [u8]>,
 }
 
@@ -187,7 +187,7 @@ fn put(tag: u32, content: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(content);
 }
 
-/// Bytes of a number of an ONNX data type that has whole ones.
+/// Bytes per number of an ONNX data type, if that is a whole number.
 fn size_of_type(data_type: i32) -> Option<usize> {
     match data_type {
         2 | 3 | 9 => Some(1),

@@ -1,22 +1,22 @@
-//! Folds means, factors and summands per channel (batch normalisation) into the weights of the layer that makes the channels.
+//! Folds per-channel means, factors and summands (batch normalisation) into the weights of the layer before them.
 //!
 //! ```text
 //!   x W + b  ->  (y - m) * f + s        =>        x (W * f) + ((b - m) * f + s)
 //! ```
 //!
-//! Only if nobody else wants what stands between the two, nobody else uses the weights, and every new weight is a finite number. The weights
-//! are changed where they are, so folding needs no memory.
+//! This is done only if nothing else uses the value between the two or the weights, and every new weight is finite. The weights
+//! are changed in place, so folding needs no memory.
 
 use crate::graph::{Output, Slot, Step};
 use crate::kernel_op::Scaling;
 use crate::source::Data;
 
-/// Folds whatever can be folded; the folded steps are gone.
+/// Folds every scaling that can be folded and removes its step.
 pub(crate) fn scalings(steps: &mut Vec<Step>, values: &mut [Slot], outputs: &[Output]) {
     let mut uses = vec![0usize; values.len()];
     steps.iter().flat_map(|step| step.inputs.iter().flatten()).for_each(|&slot| uses[slot] += 1);
     outputs.iter().for_each(|output| uses[output.slot] += 1);
-    // Which of the steps that are kept makes a value.
+    // For each value, the kept step that makes it.
     let mut makers: Vec<Option<usize>> = vec![None; values.len()];
     let mut kept: Vec<Step> = Vec::with_capacity(steps.len());
     for step in steps.drain(..) {
@@ -37,12 +37,12 @@ pub(crate) fn scalings(steps: &mut Vec<Step>, values: &mut [Slot], outputs: &[Ou
     *steps = kept;
 }
 
-/// Folds `step` into `maker`; `None` if that cannot be.
+/// Folds `step` into `maker`; `None` if that is impossible.
 fn fold(maker: &mut Step, step: &Step, scaling: Scaling, values: &mut [Slot], uses: &[usize]) -> Option<()> {
     let linear = maker.operator.as_linear().filter(|linear| linear.outputs == scaling.channels)?;
     let outputs = linear.outputs;
     let weight = maker.inputs[linear.weight].filter(|&slot| uses[slot] == 1)?;
-    // An operator adds its constants for itself, so the summands can become the bias where they are.
+    // Every operator adds constants of its own, so the summands can become the bias in place.
     let summand = step.inputs[scaling.summands]?;
     let factors = floats(values, step.inputs[scaling.factors])?;
     let summands = floats(values, Some(summand))?;

@@ -1,9 +1,9 @@
-//! Boosted trees and random forests as one checked structure: what `ai.onnx.ml` writes in parallel lists, made plain.
+//! Boosted trees and random forests as one checked structure, made from the parallel lists of `ai.onnx.ml`.
 //!
 //! ```text
-//!   nodes   [ Split 0 | Split | Leaf | Leaf | Split | ... ]     a split names the first of its two children; the second stands right behind it
+//!   nodes   [ Split 0 | Split | Leaf | Leaf | Split | ... ]     a split refers to the first of its two children; the second follows it
 //!   roots     0 ------'                                          one per tree
-//!   weights             [ (output, weight), ... ]                a leaf names its stretch
+//!   weights             [ (output, weight), ... ]                a leaf refers to its range
 //!
 //!   event --per tree: down to a leaf--> weights --aggregate per output, plus base--> outputs --pair, link--> scores
 //!                                                                                       '--choice--> class
@@ -11,12 +11,12 @@
 //!
 //! Invariants:
 //!
-//! * I1: children stand behind their parent, so every walk ends; no walk is longer than [`TreeEnsemble::depth`].
-//! * I2: every feature, child, output and stretch of weights that is named exists; weights and base values are finite.
-//! * I3: trees are in the order of the first output that they name, so the trees of one output of a boosted classifier stand together.
+//! * I1: children come after their parent, so every walk ends; no walk is longer than [`TreeEnsemble::depth`].
+//! * I2: every feature, child, output and range of weights that is referred to exists; weights and base values are finite.
+//! * I3: trees are in the order of the first output that they name, so the trees of one output of a boosted classifier are adjacent.
 //!
-//! Comparisons are of 32-bit floating-point numbers, as ONNX Runtime makes them. The other comparisons of ONNX (greater, not equal) are written
-//! with the children exchanged, set membership as a chain of [`Test::Equal`].
+//! Comparisons are in 32-bit floating point, as in ONNX Runtime. The other comparisons of ONNX (greater, not equal) are written
+//! with the children swapped, and set membership as a chain of [`Test::Equal`].
 
 mod grow;
 
@@ -32,22 +32,22 @@ pub const NODES_MAX: usize = 1 << 20;
 pub const TREES_MAX: usize = 4096;
 /// Most steps from a root to a leaf.
 pub const DEPTH_MAX: usize = 1024;
-/// Most outputs of a forest, classes for example.
+/// Most outputs of a forest, for example classes.
 pub const FOREST_OUTPUTS_MAX: usize = 1024;
 
 /// How a split compares a feature with its threshold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Test {
-    /// Smaller or equal.
+    /// `value <= threshold`.
     AtMost,
-    /// Smaller.
+    /// `value < threshold`.
     Below,
-    /// Equal.
+    /// `value == threshold`.
     Equal,
 }
 
 impl Test {
-    /// Is it true of these numbers? Never of NaN.
+    /// Does the test hold for these numbers? It never does for NaN.
     pub fn holds(self, value: f32, threshold: f32) -> bool {
         match self {
             Self::AtMost => value <= threshold,
@@ -62,41 +62,41 @@ impl Test {
 pub enum TreeNode {
     /// Goes on to one of two children.
     Split {
-        /// Which number of the event is looked at.
+        /// Index of the feature that is compared.
         feature: u32,
-        /// How it is compared.
+        /// The comparison.
         test: Test,
-        /// With what; not NaN.
+        /// The threshold; not NaN.
         threshold: f32,
         /// Does a missing value (NaN) go to the first child?
         missing_first: bool,
-        /// The child where the test holds; that where it does not is the next node.
+        /// Index of the child where the test holds; the other child is the next node.
         first: u32,
     },
     /// Ends the walk.
     Leaf {
-        /// The first of its weights.
+        /// Index of the first of its weights.
         from: u32,
-        /// One past the last.
+        /// Index after the last of its weights.
         to: u32,
     },
 }
 
-/// What a leaf gives to an output.
+/// The weight that a leaf adds to an output.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Weight {
-    /// To which output.
+    /// Index of the output.
     pub output: u32,
-    /// How much.
+    /// The weight.
     pub weight: f32,
 }
 
-/// How what the trees give to an output becomes one number.
+/// How the weights that the trees give to an output are combined into one number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Aggregate {
     /// The sum.
     Sum,
-    /// The sum over the number of all trees.
+    /// The sum divided by the number of all trees.
     Average,
     /// The smallest; 0 if nothing is given.
     Min,
@@ -107,7 +107,7 @@ pub enum Aggregate {
 /// How one output becomes the scores of two classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Pair {
-    /// It does not: scores are outputs.
+    /// No pair: the scores are the outputs.
     None,
     /// `1 - s` and `s`.
     Complement,
@@ -115,16 +115,16 @@ pub enum Pair {
     Mirror,
 }
 
-/// What is done to the scores of an event in the end, as ONNX Runtime does it.
+/// The final transformation of the scores of an event, as in ONNX Runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Link {
-    /// Nothing.
+    /// The identity.
     None,
     /// `1 / (1 + exp(-x))` of each.
     Logistic,
-    /// Exponentials over their sum.
+    /// Exponentials divided by their sum.
     Softmax,
-    /// The same, but what is closer to 0 than 1e-7 counts nothing.
+    /// The same, but scores closer to 0 than 1e-7 count as absent.
     SoftmaxZero,
     /// The probit function of each.
     Probit,
@@ -137,14 +137,14 @@ pub enum ClassRule {
     Largest,
     /// Class 1 where this output is larger than the threshold, class 0 otherwise.
     Above {
-        /// Which output.
+        /// Index of the output.
         output: u32,
-        /// Larger than what.
+        /// The threshold.
         threshold: f32,
     },
 }
 
-/// Do the leaves that an event ends in give something to an output?
+/// For which events do the leaves give a weight to an output?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Named {
     Never,
@@ -152,7 +152,7 @@ pub(crate) enum Named {
     Always,
 }
 
-/// Trees that were checked. The fields of an event are its features.
+/// A checked forest. The features are the numbers of an event.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TreeEnsemble {
     features: usize,
@@ -162,7 +162,7 @@ pub struct TreeEnsemble {
     depth: usize,
     aggregate: Aggregate,
     base: Vec<f32>,
-    /// The trees between the first and the last that name an output, for every output.
+    /// For every output, the range from the first to the last tree that names it.
     trees_of: Vec<Range<usize>>,
     named: Vec<Named>,
     pair: Pair,
@@ -172,7 +172,7 @@ pub struct TreeEnsemble {
 }
 
 impl TreeEnsemble {
-    /// Numbers per event.
+    /// Number of features per event.
     pub fn features(&self) -> usize {
         self.features
     }
@@ -192,32 +192,32 @@ impl TreeEnsemble {
         &self.roots
     }
 
-    /// Most steps from a root to a leaf.
+    /// The largest number of steps from a root to a leaf.
     pub fn depth(&self) -> usize {
         self.depth
     }
 
-    /// How what the trees give becomes one number per output.
+    /// How the weights of the trees are combined into one number per output.
     pub fn aggregate(&self) -> Aggregate {
         self.aggregate
     }
 
-    /// What is added to every output after that; there are as many as outputs.
+    /// The value that is added to every output after that; one per output.
     pub fn base(&self) -> &[f32] {
         &self.base
     }
 
-    /// Numbers that the trees give per event.
+    /// Number of outputs per event.
     pub fn outputs(&self) -> usize {
         self.base.len()
     }
 
-    /// The trees that can give something to an output are among these; weights of others in the range do not name it.
+    /// A range that contains all trees that can give a weight to an output; other trees in the range do not name it.
     pub fn trees_of(&self, output: usize) -> Range<usize> {
         self.trees_of[output].clone()
     }
 
-    /// Is every output given something for every event? If not, a class that nothing was given for is never the largest.
+    /// Is every output given a weight for every event? If not, a class without a weight is never chosen as the largest.
     pub fn names_all(&self) -> bool {
         self.named.iter().all(|named| *named == Named::Always)
     }
@@ -231,7 +231,7 @@ impl TreeEnsemble {
         self.pair
     }
 
-    /// What is done to the scores in the end.
+    /// The final transformation of the scores.
     pub fn link(&self) -> Link {
         self.link
     }
@@ -241,17 +241,17 @@ impl TreeEnsemble {
         self.choice
     }
 
-    /// The number that stands for each class; `None` where that is its index, and in a forest that is no classifier.
+    /// The number that stands for each class; `None` if that is its index, or if the forest is no classifier.
     pub fn labels(&self) -> Option<&[i64]> {
         self.labels.as_deref()
     }
 
-    /// Scores per event.
+    /// Number of scores per event.
     pub fn scores(&self) -> usize {
         if self.pair == Pair::None { self.outputs() } else { 2 }
     }
 
-    /// Refuses a base value of an output that some events are given nothing for.
+    /// Refuses a base value of an output to which some events give no weight.
     pub(crate) fn base_is_given(&self) -> Result<(), Fault> {
         let left_out = |output: &usize| self.base[*output] != 0.0 && self.named[*output] != Named::Always;
         match (0..self.outputs()).find(left_out) {
@@ -272,7 +272,7 @@ impl TreeEnsemble {
         Self { labels, ..self }
     }
 
-    /// The leaf in which an event ends: the stretch of its weights. The plain meaning of a tree, for comparison; not fast.
+    /// The weights of the leaf in which an event ends. A plain walk for comparison; not fast.
     ///
     /// # Panics
     /// If there is no such tree, or the event has too few numbers.

@@ -1,4 +1,4 @@
-//! Functions of a file's own, written out: every call becomes the nodes of the function's body.
+//! Inlines the functions that a file defines: every call becomes the nodes of the function's body.
 //!
 //! ```text
 //!   function Swish(a; beta) -> b                call 7: Swish(x; beta = 2) -> y
@@ -8,10 +8,10 @@
 //!
 //! Invariants:
 //!
-//! * I1: values of a body get names of their own in every call, so calls never meet.
-//! * I2: how deep calls go, and how many nodes, names and bytes all bodies make together, is bounded, and counted before it is made: a few
-//!   functions that call each other twice would make any number of nodes.
-//! * I3: a function goes before an operator of its name: the file says what it means.
+//! * I1: values of a body get unique names in every call, so calls never interfere.
+//! * I2: the depth of calls and the total of nodes, names and bytes of all bodies are bounded and counted before they are made: a few
+//!   functions that call each other twice could make any number of nodes.
+//! * I3: a function takes precedence over an operator of the same name.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -21,18 +21,18 @@ use crate::error::{Fault, Refusal, refuse};
 use crate::onnx::{MESSAGES_MAX, ONNX_BYTES_MAX, STRINGS_MAX, domain};
 use crate::proto;
 
-/// Most calls inside each other. Exporters make functions of modules, so this is how deep modules may stand in each other.
+/// Deepest nesting of calls. Exporters make functions of modules, so this bounds the nesting of modules.
 const DEPTH_MAX: usize = 32;
 
 /// Domain, name and overload.
 type Key = (String, String, String);
 
-/// A function, with what is looked up in it by name.
+/// A function, with lookup tables by name.
 struct Function {
     inputs: Vec<String>,
     outputs: Vec<String>,
     nodes: Vec<proto::Node>,
-    /// With their defaults.
+    /// The attributes with their defaults.
     attributes: HashMap<String, Option<proto::Attribute>>,
     opsets: HashMap<String, i64>,
 }
@@ -52,7 +52,7 @@ impl From<proto::Function> for Function {
     }
 }
 
-/// Writes all calls out. Opsets that only functions name are added to those of the model.
+/// Inlines all calls. Opsets that only functions name are added to those of the model.
 pub(crate) fn write_out(
     nodes: Vec<proto::Node>,
     functions: Vec<proto::Function>,
@@ -78,14 +78,14 @@ pub(crate) fn write_out(
 struct Writer<'a> {
     functions: &'a HashMap<Key, Function>,
     opsets: &'a mut BTreeMap<String, i64>,
-    /// What is written so far.
+    /// The nodes written so far.
     nodes: Vec<proto::Node>,
     calls: usize,
     made: Made,
 }
 
 impl Writer<'_> {
-    /// Adds a node, or what it stands for.
+    /// Adds a node or, if it is a call, the nodes of its body.
     fn add(&mut self, node: proto::Node, depth: usize) -> Result<(), Refusal> {
         let key = (domain(node.domain.clone()), node.op_type.clone(), node.overload.clone());
         let Some(function) = self.functions.get(&key) else {
@@ -98,7 +98,7 @@ impl Writer<'_> {
         body.into_iter().try_for_each(|node| self.add(node, depth + 1))
     }
 
-    /// The nodes that a call stands for; calls may be among them.
+    /// The nodes of a call's body, which may contain calls.
     fn body(
         &mut self,
         function: &Function,
@@ -130,7 +130,7 @@ impl Writer<'_> {
         Ok(body)
     }
 
-    /// A body may be written for other opsets than the graph; then its operators could mean something else there.
+    /// Refuses a body written for another opset than the graph if its operators might have another meaning there.
     fn check_opset(&mut self, function: &Function, node: &proto::Node) -> Result<(), Fault> {
         let domain = domain(node.domain.clone());
         let Some(&stated) = function.opsets.get(&domain) else { return Ok(()) };
@@ -145,7 +145,7 @@ impl Writer<'_> {
     }
 }
 
-/// What all bodies together have made.
+/// The totals of what all bodies have made.
 #[derive(Default)]
 struct Made {
     messages: usize,
@@ -186,9 +186,9 @@ struct Call<'a> {
     function: &'a Function,
     number: usize,
     node: &'a str,
-    /// What inputs and outputs of the function are called outside; an input that is left out has no name.
+    /// The outer names of inputs and outputs of the function; an omitted input has an empty name.
     outside: HashMap<&'a str, &'a str>,
-    /// Inputs that are outputs as they are: what they are called outside, as one and as the other.
+    /// Inputs that are returned as outputs: their outer names as input and as output.
     passed_on: Vec<(String, String)>,
     attributes: HashMap<&'a str, &'a proto::Attribute>,
 }
@@ -221,7 +221,7 @@ impl<'a> Call<'a> {
         Ok(Self { function, number, node: &node.name, outside, passed_on, attributes })
     }
 
-    /// A node of the body as it stands outside.
+    /// A node of the body as it is written into the graph.
     fn write(&self, node: &proto::Node, made: &mut Made) -> Result<proto::Node, Fault> {
         let name = [self.node, &node.name].join("/");
         made.messages(1)?;
@@ -252,7 +252,7 @@ impl<'a> Call<'a> {
         })
     }
 
-    /// What a value of the body is called outside.
+    /// The outer name of a value of the body.
     fn outside(&self, name: &str, made: &mut Made) -> Result<String, Fault> {
         let outside = match self.outside.get(name) {
             Some(&outside) => outside.to_string(),
@@ -263,7 +263,7 @@ impl<'a> Call<'a> {
         Ok(outside)
     }
 
-    /// An attribute of a body's node: its own, or the one of the call that it refers to; `None` if the call leaves that out.
+    /// An attribute of a body's node: its own, or the one of the call that it refers to; `None` if the call omits that and there is no default.
     fn attribute<'b>(&'b self, own: &'b proto::Attribute) -> Result<Option<&'b proto::Attribute>, Fault> {
         let name = own.ref_attr_name.as_str();
         if name.is_empty() {

@@ -1,9 +1,9 @@
-//! A graph that was checked: typed, in order, with everything folded that does not depend on the event.
+//! A checked graph: typed, in order, and with everything folded that does not depend on the event.
 //!
 //! Invariants:
 //!
-//! * I1: every value is made before it is used, and made once; types and sizes are known, so nothing is checked while events wait.
-//! * I2: a step that depends on no event was run once, here, and is gone.
+//! * I1: every value is made before it is used, and made once; types and sizes are known, so nothing needs checking at run time.
+//! * I2: a step that does not depend on the event was run once, here, and removed.
 //! * I3: every wanted output has an axis of events in front (unless the source has none at all).
 //! * I4: values with events that meet in a step have the same rows of the same events.
 //!
@@ -27,7 +27,7 @@ use crate::value::{Type, Value};
 /// Most numbers of all constants together: as many as the largest bundle can hold.
 const CONSTANTS_MAX: usize = 1 << 26;
 
-/// Most work of building, in numbers copied and multiplications of constant steps: seconds, not hours, for a file that means harm.
+/// Most work of building, in numbers copied and multiplications of constant steps: seconds, not hours, for a malicious file.
 const WORK_MAX: u64 = 1 << 30;
 /// Most multiplications per event: beyond this an event takes tens of milliseconds on a core.
 const MULTIPLY_ADDS_MAX: u64 = 1 << 28;
@@ -41,24 +41,24 @@ pub struct Graph {
     pub(crate) values: Vec<Slot>,
 }
 
-/// A wanted value.
+/// An output of the graph.
 #[derive(Clone, Debug)]
 pub struct Output {
     /// Name in the source.
     pub name: String,
-    /// What it is.
+    /// Its type.
     pub kind: Type,
     pub(crate) slot: usize,
 }
 
 impl Output {
-    /// Number of the value, as in [`StepInfo::outputs`].
+    /// Index of the value, as in [`StepInfo::outputs`].
     pub fn value(&self) -> usize {
         self.slot
     }
 }
 
-/// A value of the graph: made by a step, given, or constant.
+/// A value of the graph: made by a step, an input, or a constant.
 #[derive(Debug)]
 pub(crate) struct Slot {
     pub kind: Type,
@@ -72,11 +72,11 @@ pub(crate) struct Step {
     pub operator_name: String,
     pub operator: Box<dyn Operator>,
     pub inputs: Vec<Option<usize>>,
-    /// `None` for an output that nobody wants.
+    /// `None` for an output that is not used.
     pub outputs: Vec<Option<usize>>,
 }
 
-/// One operator, for people and for other engines.
+/// One step of the graph, for reports and for other engines.
 #[derive(Clone, Debug)]
 pub struct StepInfo<'a> {
     /// Name of the node, or of its first output.
@@ -85,17 +85,17 @@ pub struct StepInfo<'a> {
     pub operator: &'a str,
     /// Shape per event of the first output.
     pub output: &'a [usize],
-    /// Numbers in its constants.
+    /// Number of parameters in its constants.
     pub parameters: usize,
-    /// Multiplications, each with an addition, per event.
+    /// Multiply-adds per event.
     pub multiply_adds: u64,
-    /// What it is to the fused kernels.
+    /// The operator in terms of the fused kernels, if they know it.
     pub kernel: Option<KernelOp>,
-    /// Its inputs: numbers of values, and the constants among them.
+    /// Its inputs: index of the value, and the constant if it is one; `None` for an omitted input.
     pub inputs: Vec<Option<(usize, Option<&'a Constant>)>>,
-    /// Number of the value that it makes first.
+    /// Index of the value that is its first output.
     pub makes: Option<usize>,
-    /// Numbers of all values that it makes, in order; `None` for one that nobody wants.
+    /// Indices of the values that are its outputs, in order; `None` for one that is not used.
     pub outputs: &'a [Option<usize>],
     /// The trees of [`KernelOp::TreeEnsemble`].
     pub forest: Option<&'a TreeEnsemble>,
@@ -108,7 +108,7 @@ impl Graph {
         let is_needed = |node: &Node| node.outputs.iter().any(|name| needed.contains(name.as_str()));
         let nodes: Vec<(usize, &Node)> =
             source.nodes.iter().enumerate().filter(|(_, node)| is_needed(node)).collect();
-        // What is missing is said first: a node before it may fail for the same reason in other words.
+        // Unsupported operators are reported first: an earlier node may fail for the same reason in other words.
         refuse_unsupported(source, &nodes)?;
         let mut builder = Builder::new(source, needed)?;
         for (index, node) in nodes {
@@ -117,38 +117,38 @@ impl Graph {
         builder.finish(source)
     }
 
-    /// What is given, in order.
+    /// The inputs, in order.
     pub fn inputs(&self) -> &[Input] {
         &self.inputs
     }
 
-    /// What comes out, in order.
+    /// The outputs, in order.
     pub fn outputs(&self) -> &[Output] {
         &self.outputs
     }
 
-    /// Numbers per event of all inputs together.
+    /// Number of input numbers per event, over all inputs.
     pub fn input_numbers(&self) -> usize {
         self.inputs.iter().map(|input| input.dims.iter().product::<usize>()).sum()
     }
 
-    /// Numbers in all constants.
+    /// Number of parameters in all constants.
     pub fn parameters(&self) -> usize {
         self.values.iter().filter_map(|slot| slot.constant.as_ref()).map(Constant::len).sum()
     }
 
-    /// Multiplications, each with an addition, per event.
+    /// Multiply-adds per event.
     pub fn multiply_adds(&self) -> u64 {
         self.steps.iter().map(|step| self.multiply_adds_of(step)).sum()
     }
 
-    /// Does it say what becomes of an input that is missing (NaN)? Decision trees do, imputers, and whoever asks which numbers are NaN. What
-    /// nobody asks about stays NaN up to the score.
+    /// Does the graph handle missing inputs (NaN)? Decision trees and imputers do, and operators that test for NaN. Any other
+    /// NaN stays NaN up to the score.
     pub fn takes_missing_values(&self) -> bool {
         self.steps.iter().any(|step| step.operator.takes_missing())
     }
 
-    /// Most numbers per event that are alive at once, inputs and outputs of one step counted together.
+    /// The largest number of numbers per event in the inputs and outputs of one step, without constants.
     pub fn widest_step(&self) -> usize {
         let numbers = |slot: &Option<usize>| {
             slot.map(|slot| &self.values[slot])
@@ -159,7 +159,7 @@ impl Graph {
         self.steps.iter().map(width).max().unwrap_or(0)
     }
 
-    /// Most rows that an event has in a value of a step.
+    /// The largest number of rows per event in any value of a step.
     pub(crate) fn rows(&self, step: &Step) -> usize {
         let slots = step.inputs.iter().chain(&step.outputs).flatten();
         slots.map(|&slot| self.values[slot].kind.rows()).max().unwrap_or(1)
@@ -169,7 +169,7 @@ impl Graph {
         step.operator.multiply_adds().saturating_mul(self.rows(step) as u64)
     }
 
-    /// The steps, in the order in which they run.
+    /// The steps, in execution order.
     pub fn steps(&self) -> impl Iterator<Item = StepInfo<'_>> {
         self.steps.iter().map(|step| {
             let inputs =
@@ -223,17 +223,17 @@ fn place(source: &UncheckedGraph, node: &Node, index: usize) -> String {
     format!("node {name} (operator {} of {domain}, {opset})", node.operator)
 }
 
-/// A graph in the making.
+/// Builds a graph.
 struct Builder<'a> {
     values: Vec<Slot>,
     by_name: HashMap<&'a str, usize>,
-    /// Names of the values that somebody wants.
+    /// Names of the values that are needed.
     needed: HashSet<&'a str>,
     steps: Vec<Step>,
     source: &'a UncheckedGraph,
     cpu: Device,
     constants: usize,
-    /// Work of building that is left.
+    /// The work that building may still do.
     work: u64,
 }
 
@@ -330,7 +330,7 @@ impl<'a> Builder<'a> {
                     let slot = self.constant(constant)?;
                     self.push(slot)
                 }
-                // The first input of the graph is its first value.
+                // The first input of the graph is value 0.
                 Added::Events if self.source.events && !self.source.inputs.is_empty() => 0,
                 Added::Events => refuse!("makes a value for every event in a graph without events"),
             }));
@@ -361,7 +361,7 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    /// Counts work; refuses a file that asks for too much.
+    /// Counts work, and refuses a file that needs too much.
     fn spend(&mut self, work: u64) -> Result<(), Fault> {
         match self.work.checked_sub(work) {
             Some(left) => self.work = left,
@@ -380,7 +380,7 @@ impl<'a> Builder<'a> {
         found.map(Some).ok_or_else(|| format!("the value '{name}' is used before it is made, or never made"))
     }
 
-    /// Runs a step whose inputs are all known, unless it makes no numbers at all.
+    /// Folds a step whose inputs are all known; runs it unless it makes no numbers at all.
     fn fold(
         &mut self,
         node: &'a Node,
@@ -418,14 +418,14 @@ impl<'a> Builder<'a> {
                 .map(|constant| Value::of(constant, &self.cpu))
         };
         let mut inputs = Inputs::new(inputs.iter().map(value).collect(), &self.cpu);
-        // Integers that overflow end a debug build of burn, but not this program: they may come from anybody's file.
+        // Integer overflow panics in a debug build of burn. It must not end this program, since the file is untrusted.
         let Some(values) = contained(|| operator.run(&mut inputs)) else {
             refuse!("cannot be computed from the constants that go in")
         };
         values.into_iter().zip(outputs).map(|(value, kind)| value.into_constant(&kind.dims)).collect()
     }
 
-    /// What is multiplied must be finite; an infinity elsewhere masks something.
+    /// Weights of products must be finite. Infinities are allowed only in masks.
     fn refuse_infinite_weights(&self) -> Result<(), Refusal> {
         for step in self.steps.iter().filter(|step| step.operator.multiply_adds() > 0) {
             let weights =
@@ -442,7 +442,7 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    /// Drops the numbers of constants that no step and no output wants any more.
+    /// Drops the numbers of constants that no step or output uses any more.
     fn forget_unused(&mut self, outputs: &[Output]) {
         let mut used = vec![false; self.values.len()];
         let inputs = self.steps.iter().flat_map(|step| step.inputs.iter().flatten().copied());

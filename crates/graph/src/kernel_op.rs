@@ -1,4 +1,4 @@
-//! What an operator tells of itself to those who do not run it on burn: as the fused kernels know it ([`KernelOp`]), and what may be folded into
+//! Descriptions of operators for engines other than burn: in terms of the fused kernels ([`KernelOp`]), and what may be folded into
 //! the layer before it.
 
 use crate::forest::Link;
@@ -7,9 +7,9 @@ use crate::ops::Axis;
 /// A layer with constant weights: weight number `at` belongs to output `at / per_output % outputs`.
 #[derive(Debug)]
 pub(crate) struct Linear<'a> {
-    /// Which input of the step the weights are.
+    /// Index of the weights among the inputs of the step.
     pub weight: usize,
-    /// Which input of the step the bias is, one number per output, if there is one; it may be given one.
+    /// Index of the bias among the inputs, one number per output, if there is one; may be set to one.
     pub bias: &'a mut Option<usize>,
     pub outputs: usize,
     pub per_output: usize,
@@ -19,74 +19,74 @@ pub(crate) struct Linear<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scaling {
     pub channels: usize,
-    /// Which inputs of the step they are; no means are zeros.
+    /// Indices among the inputs of the step; no means count as zeros.
     pub means: Option<usize>,
     pub factors: usize,
     pub summands: usize,
 }
 
-/// An operator as the fused kernels know it.
+/// An operator in terms of the fused kernels.
 #[derive(Clone, Copy, Debug)]
 pub enum KernelOp {
-    /// The value itself, perhaps in another shape.
+    /// The value itself, possibly in another shape.
     Identity,
     /// `x W + b` with constant `W` `[inputs, outputs]` and `b` `[outputs]`.
     Dense {
-        /// Width of a row that goes in.
+        /// Width of an input row.
         inputs: usize,
-        /// Width of a row that comes out.
+        /// Width of an output row.
         outputs: usize,
-        /// Which input of the step `W` is.
+        /// Index of `W` among the inputs of the step.
         weight: usize,
-        /// Which input of the step `b` is, if there is one.
+        /// Index of `b` among the inputs of the step, if there is one.
         bias: Option<usize>,
-        /// What is done to the numbers in the end.
+        /// The final transformation of the numbers.
         link: Link,
     },
     /// Weighted sums in windows on the images of events, with constant weights `[outputs, channels / groups, height, width]` and biases `[outputs]`.
     Conv {
-        /// Channels that go in.
+        /// Number of input channels.
         channels: usize,
         /// Height and width; an image of one axis has height 1.
         axes: [Axis; 2],
-        /// Sets of channels that are convolved by themselves.
+        /// Number of groups of channels that are convolved separately.
         groups: usize,
-        /// Channels that come out.
+        /// Number of output channels.
         outputs: usize,
-        /// Which input of the step the weights are.
+        /// Index of the weights among the inputs of the step.
         weight: usize,
-        /// Which input of the step the biases are, if there are any.
+        /// Index of the biases among the inputs of the step, if there are any.
         bias: Option<usize>,
     },
-    /// The largest number of each window, channel by channel.
+    /// The maximum of each window, channel by channel.
     MaxPool {
-        /// Channels.
+        /// Number of channels.
         channels: usize,
         /// Height and width.
         axes: [Axis; 2],
     },
     /// The mean of each window, channel by channel.
     AveragePool {
-        /// Channels.
+        /// Number of channels.
         channels: usize,
         /// Height and width.
         axes: [Axis; 2],
-        /// Does what is added around the image count ([`Axis::counts`])?
+        /// Does the padding of the model count ([`Axis::counts`])?
         borders: bool,
     },
-    /// `(x - means) * factors / divisors + summands`: each an input of the step with one number for every number of the value, or with one for
-    /// all; what is not there is not done.
+    /// `(x - means) * factors / divisors + summands`: each the index of an input of the step, with one number per number of the value or one for
+    /// all; operations whose operand is `None` are left out.
     Scale {
-        /// What is taken off.
+        /// The subtrahends.
         means: Option<usize>,
-        /// What is multiplied by.
+        /// The factors.
         factors: Option<usize>,
-        /// What is divided by.
+        /// The divisors.
         divisors: Option<usize>,
-        /// What is added.
+        /// The summands.
         summands: Option<usize>,
     },
-    /// All numbers of a row over the sum of their sizes.
+    /// All numbers of a row divided by the sum of their absolute values.
     Normalize,
     /// The larger of the value and 0.
     Relu,
@@ -99,8 +99,8 @@ pub enum KernelOp {
         /// Slope below 0.
         alpha: f32,
     },
-    /// Exponentials over their sum, over a whole row.
+    /// Exponentials divided by their sum, over a whole row.
     Softmax,
-    /// Trees over the features of a row: `StepInfo::forest`. A classifier makes the class, then the scores; others only the scores.
+    /// Trees over the features of a row: `StepInfo::forest`. A classifier outputs the class, then the scores; others only the scores.
     TreeEnsemble,
 }

@@ -1,7 +1,7 @@
-//! Where the events stand among the axes of a value.
+//! Tracks where the axis of events is among the axes of a value.
 //!
-//! Most values have them in front. Models also turn them behind another axis for a while (attention that wants the particles first), and merge
-//! their axis with others (dense layers on all particles of all events, the heads of attention as so many more events):
+//! In most values it is in front. Models also move it behind another axis for a while (attention that wants the particles first), and merge
+//! it with others (dense layers on all particles of all events, the heads of attention as so many more events):
 //!
 //! ```text
 //!   ONNX value            dims      layout                        rows per event, numbers in each
@@ -12,74 +12,74 @@
 //!   [8, N * 2, 4]         [8, 4]    at 1, after 2                 2, 32
 //! ```
 //!
-//! Whatever the layout, the rows of an event stand together in memory, and an operator that computes row by row computes event by event: it need
-//! not know that a row is part of an event only. So what stands in front, merged or not, is taken by every operator; an operator takes the events
-//! elsewhere if it says so ([`crate::operator::Site::anywhere`]).
+//! Whatever the layout, the rows of an event are contiguous in memory, and an operator that computes row by row computes event by event: it need
+//! not know that a row is only part of an event. So every operator accepts events in front, merged or not; an operator accepts the events
+//! elsewhere if it declares so ([`crate::operator::Site::anywhere`]).
 
 use crate::error::{Fault, refuse};
 use crate::value::Type;
 
-/// The axis of events of a value: `before * events * after` rows, in this order of counting.
+/// The axis of events of a value: `before * events * after` rows, row-major.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Layout {
-    /// How many axes stand in front of it.
+    /// Number of axes in front of it.
     pub at: usize,
-    /// What is merged with it and counts slower.
+    /// Size of the merged axes that vary slower.
     pub before: usize,
-    /// What is merged with it and counts faster.
+    /// Size of the merged axes that vary faster.
     pub after: usize,
 }
 
-/// In a value whose type says `shape`: the number of events, and its multiples those of the rows of merged axes. No file can mean a size by
-/// such an integer, and all multiples up to the largest value fit into 64 bits.
+/// In a value whose type says `shape`, this stands for the number of events, and its multiples for rows of merged axes. No file can mean a size by
+/// such an integer, and all multiples up to the largest value fit in 64 bits.
 pub(crate) const EVENTS: i64 = 1 << 40;
 
 /// Why an operation on the axis of events is refused.
 pub(crate) const EVENTS_AXIS: &str = "works along the axis of events: the score of an event would depend on its neighbours; export the model with \
      the batch axis in front and operations on the other axes";
 
-/// How many times the number of events a size is, if it is a multiple of it.
+/// The factor of a size that is a multiple of the number of events.
 pub(crate) fn times_events(size: i64) -> Option<usize> {
     (size >= EVENTS && size % EVENTS == 0).then_some((size / EVENTS) as usize)
 }
 
 impl Layout {
-    /// The events in front, and nothing else on their axis.
+    /// Events in front and not merged.
     pub const FRONT: Self = Self { at: 0, before: 1, after: 1 };
 
-    /// Rows of one event.
+    /// Number of rows per event.
     pub fn rows(self) -> usize {
         self.before * self.after
     }
 
-    /// Are the rows of two values the same parts of the same events?
+    /// Do the rows of two values stand for the same parts of events?
     pub fn matches(self, other: Self) -> bool {
         (self.before, self.after) == (other.before, other.after)
     }
 
-    /// The size of its axis, in multiples of [`EVENTS`].
+    /// The size of the axis, as a multiple of [`EVENTS`].
     fn size(self) -> i64 {
         EVENTS * self.rows() as i64
     }
 }
 
 impl Type {
-    /// Rows that an event has in the matrix of the value; 1 for a value without events.
+    /// Number of rows per event in the matrix of the value; 1 for a value without events.
     pub(crate) fn rows(&self) -> usize {
         self.events.map_or(1, Layout::rows)
     }
 
-    /// Numbers that an event has in the value.
+    /// Number of numbers per event.
     pub(crate) fn event_numbers(&self) -> usize {
         self.numbers() * self.rows()
     }
 
-    /// Number of axes as ONNX counts them, that of events included.
+    /// Number of axes as ONNX counts them, including that of events.
     pub(crate) fn rank(&self) -> usize {
         self.dims.len() + usize::from(self.events.is_some())
     }
 
-    /// All axes as ONNX counts them; `None` is that of events.
+    /// The sizes of all axes as ONNX counts them; `None` is that of events.
     pub(crate) fn all_axes(&self) -> Vec<Option<usize>> {
         let mut all: Vec<_> = self.dims.iter().copied().map(Some).collect();
         if let Some(layout) = self.events {
@@ -88,7 +88,7 @@ impl Type {
         all
     }
 
-    /// The same value with these axes; that of events is among them if it was.
+    /// The same value with these axes; `None` among them is that of events.
     pub(crate) fn with_all_axes(&self, all: &[Option<usize>]) -> Self {
         let at = all.iter().position(Option::is_none).unwrap_or(0);
         let events = self.events.map(|layout| Layout { at, ..layout });
@@ -104,7 +104,7 @@ impl Type {
         Self { events, ..self.with_dims(left) }
     }
 
-    /// Its shape in ONNX, with multiples of [`EVENTS`].
+    /// The shape in ONNX, with a multiple of [`EVENTS`] for the axis of events.
     pub(crate) fn shape(&self) -> Vec<i64> {
         let size = |axis: Option<usize>| match axis {
             Some(dim) => dim as i64,
@@ -113,12 +113,12 @@ impl Type {
         self.all_axes().into_iter().map(size).collect()
     }
 
-    /// How many axes stand behind that of events; `None` without events.
+    /// Number of axes behind that of events; `None` without events.
     pub(crate) fn behind_events(&self) -> Option<usize> {
         Some(self.dims.len() - self.events?.at)
     }
 
-    /// An ONNX axis (negative ones count from the end, that of events included) as an axis of `dims`.
+    /// Converts an ONNX axis (negative ones count from the end, including that of events) to an axis of `dims`.
     pub(crate) fn axis(&self, axis: i64) -> Result<usize, Fault> {
         match self.axis_or_events(axis)? {
             Some(axis) => Ok(axis),
@@ -146,7 +146,7 @@ pub(crate) fn counted(axis: i64, rank: usize) -> Result<usize, Fault> {
     }
 }
 
-/// A shape for people: the number of events as a word.
+/// A shape for messages, with the number of events as a word.
 pub(crate) fn written(shape: &[i64]) -> String {
     let size = |&size: &i64| match times_events(size) {
         Some(1) => "batch".to_owned(),
@@ -156,7 +156,7 @@ pub(crate) fn written(shape: &[i64]) -> String {
     format!("[{}]", shape.iter().map(size).collect::<Vec<_>>().join(", "))
 }
 
-/// Refuses values in one node whose rows are different parts of the events.
+/// Refuses values in one node whose rows stand for different parts of events.
 pub(crate) fn refuse_other_rows<'a>(kinds: impl Iterator<Item = &'a Type>) -> Result<(), Fault> {
     let mut with_events = kinds.filter_map(|kind| Some((kind.events?, kind)));
     let Some((layout, first)) = with_events.next() else { return Ok(()) };
@@ -175,7 +175,7 @@ pub(crate) fn refuse_meeting<T>(a: &Type, b: &Type) -> Result<T, Fault> {
     refuse!("combines values whose axes of events do not meet: {a} and {b}");
 }
 
-/// Refuses an output that has no axis of events in front, or something else on it.
+/// Refuses an output without an axis of events in front, or with other axes merged into it.
 pub(crate) fn refuse_as_output(kind: &Type) -> Result<(), Fault> {
     match kind.events {
         Some(Layout::FRONT) => Ok(()),

@@ -6,12 +6,12 @@
 //!                                            constants folded     the device
 //! ```
 //!
-//! * I1: what this program cannot compute exactly as ONNX defines it is refused by [`Graph::new`], by name; nothing is refused while events wait.
-//! * I2: no operation mixes events: the first axis of every input and output is that of events, and wherever it goes between is followed
+//! * I1: [`Graph::new`] refuses, by name, what this crate cannot compute exactly as ONNX defines it; nothing is refused at run time.
+//! * I2: no operation mixes events: the first axis of every input and output is that of events, and its position in between is tracked
 //!   (`layout.rs`).
-//! * I3: bytes from outside never cause a panic, and no length in them decides an allocation.
+//! * I3: untrusted bytes never cause a panic, and no length in them decides an allocation.
 //!
-//! One operator family = one file in `ops/` + one word in its list.
+//! An operator family is one file in `ops/`; an operator is one entry in its list.
 //!
 //! burn is part of this interface: [`Program::new`] takes its device.
 

@@ -1,11 +1,11 @@
-//! From the bytes of an ONNX file to a [`UncheckedGraph`].
+//! Reads an ONNX file into an [`UncheckedGraph`].
 //!
 //! Invariants:
 //!
-//! * I1: no length inside the file decides an allocation; the messages are counted before they are decoded.
-//! * I2: the first axis of every input is the axis of events, whatever size the file gives it: exporters often write down the batch that
-//!   they were shown.
-//! * I3: integers of 8 and 16 bits say so ([`Narrow`]), and are values that have this range: what a file says beyond it is refused.
+//! * I1: no length inside the file decides an allocation; messages are counted before they are decoded.
+//! * I2: the first axis of every input is the axis of events, whatever size the file gives it: exporters often record the batch that
+//!   they were given.
+//! * I3: 8- and 16-bit integers are marked as such ([`Narrow`]) and checked: values beyond the range of the type are refused.
 //! * I4: initializers that are also listed as inputs (files before IR version 4) are constants.
 
 use std::collections::{BTreeMap, HashSet};
@@ -22,12 +22,12 @@ use crate::source::{Attribute, Constant, Data, Input, Kind, Narrow, Node, Unchec
 pub const ONNX_FILE: &str = "the ONNX file";
 /// Most bytes of a file.
 pub const ONNX_BYTES_MAX: usize = 64 << 20;
-/// Most messages in a file: nodes, tensors, attributes. A network of the field has some hundred; each takes a few hundred bytes of memory.
+/// Most messages in a file: nodes, tensors, attributes. A typical network has a few hundred; each takes a few hundred bytes of memory.
 pub(crate) const MESSAGES_MAX: usize = 200_000;
-/// Most names and words in lists, 50 bytes of memory each. Every node of a forest has one.
+/// Most strings in lists, 50 bytes of memory each. Every node of a forest has one.
 pub(crate) const STRINGS_MAX: usize = 2 * NODES_MAX;
 
-/// `TensorProto.DataType` of integers of 32 bits.
+/// `TensorProto.DataType` of 32-bit integers.
 pub(crate) const INT32: i32 = 6;
 /// `TensorProto.DataType` of double precision.
 pub(crate) const DOUBLE: i32 = 11;
@@ -65,7 +65,7 @@ impl UncheckedGraph {
         Self::read(bytes, true)
     }
 
-    /// Reads an ONNX file whose inputs have no axis of events: every axis is one of the value. For tests of single operators.
+    /// Reads an ONNX file whose inputs have no axis of events: every axis belongs to the value. For tests of single operators.
     pub fn from_onnx_without_events(bytes: &[u8]) -> Result<Self, Refusal> {
         Self::read(bytes, false)
     }
@@ -113,7 +113,7 @@ impl UncheckedGraph {
 }
 
 impl Constant {
-    /// Reads a tensor that was saved alone (`TensorProto`, the `.pb` files of test suites).
+    /// Reads a single saved tensor (`TensorProto`, the `.pb` files of test suites).
     pub fn from_onnx(bytes: &[u8]) -> Result<Self, Refusal> {
         let refusal = |reason: String| Refusal::new("the ONNX tensor", reason);
         let tensor = proto::Tensor::decode(bytes).map_err(|error| refusal(error.to_string()))?;
@@ -121,7 +121,7 @@ impl Constant {
     }
 }
 
-/// The ONNX operators have two names.
+/// Normalises a domain: that of the ONNX operators has two names.
 pub(crate) fn domain(name: String) -> String {
     if name == "ai.onnx" { String::new() } else { name }
 }
@@ -167,13 +167,13 @@ fn attribute(attribute: proto::Attribute) -> Attribute {
     }
 }
 
-/// Is this value a map of names to scores, made at the end of a classifier? The scores themselves are read in its place.
+/// Is this value a map from names to scores, made at the end of a classifier? The scores themselves are read instead.
 fn is_map(nodes: &[Node], name: &str) -> bool {
     let makes = |node: &Node| node.outputs.iter().any(|output| output == name);
     nodes.iter().rev().find(|node| makes(node)).is_some_and(|node| node.operator == "ZipMap")
 }
 
-/// The size of the first axis of all inputs that state one, if they agree.
+/// The size of the first axis, if all inputs that state one agree.
 fn batch(inputs: &[proto::ValueInfo]) -> Option<usize> {
     let first = |info: &proto::ValueInfo| tensor_type(info).ok()?.shape.as_ref()?.dim.first()?.value;
     let mut sizes = inputs.iter().filter_map(first);
@@ -203,7 +203,7 @@ fn input(info: proto::ValueInfo, events: bool) -> Result<Input, Refusal> {
     }
     let mut dims = Vec::new();
     for dim in &shape.dim[first..] {
-        // 0 is a size that is left open, to be settled before a graph is made of it.
+        // 0 is an open size, which must be settled before a graph is built.
         dims.push(dim.value.and_then(|size| usize::try_from(size).ok()).unwrap_or(0));
     }
     Ok(Input { name: info.name, kind, int32, narrow, dims })
@@ -219,7 +219,7 @@ fn tensor_type(info: &proto::ValueInfo) -> Result<&proto::TensorType, Fault> {
     kind.tensor.as_ref().ok_or_else(|| "is not a tensor".into())
 }
 
-/// Integers of 8 and 16 bits.
+/// The narrow integer type of an ONNX data type, if it has 8 or 16 bits.
 pub(crate) fn narrow(data_type: i32) -> Option<Narrow> {
     match data_type {
         2 => Some(Narrow::Uint8),
@@ -230,7 +230,7 @@ pub(crate) fn narrow(data_type: i32) -> Option<Narrow> {
     }
 }
 
-/// The kind of an ONNX data type, or a sentence with its name.
+/// The kind of an ONNX data type; the fault names the type.
 pub(crate) fn kind(data_type: i32) -> Result<Kind, Fault> {
     match data_type {
         1 => Ok(Kind::Float),

@@ -1,4 +1,4 @@
-//! What an operator is: checked and typed once, when the graph is built ([`Site`]); run for every batch ([`Operator`]).
+//! Operators: checked and typed once, when the graph is built ([`Site`]), and run for every batch ([`Operator`]).
 //!
 //! ```text
 //!   node --Site: attributes, opset, types and constants of its inputs--> build() --> Built { operator, types of the outputs }
@@ -8,11 +8,11 @@
 //!
 //! Invariants that every operator keeps:
 //!
-//! * I1: whatever could go wrong is refused by `build`; `run` computes and nothing else.
-//! * I2: every attribute of the node is read or refused ([`Site::finish`]), none is ignored in silence.
-//! * I3: no operation mixes events: rows of a value with events are computed one by one, and what merges or moves the axis of events says so in
-//!   the type of its output ([`crate::layout`]).
-//! * I4: constants that `run` needs on the device are inputs like others ([`Site::add_constant`]): they are brought there once.
+//! * I1: `build` refuses whatever could go wrong; `run` only computes.
+//! * I2: every attribute of the node is read or refused ([`Site::finish`]); none is silently ignored.
+//! * I3: no operation mixes events: rows of a value with events are computed independently, and an operator that merges or moves the axis of events
+//!   says so in the type of its output ([`crate::layout`]).
+//! * I4: constants that `run` needs on the device are inputs like any other ([`Site::add_constant`]), copied there once.
 
 mod attributes;
 
@@ -29,33 +29,33 @@ use crate::layout::written;
 use crate::source::{Constant, Data, Kind, Node};
 use crate::value::{Type, Value};
 
-/// A part of a graph that computes.
+/// An operator, ready to run.
 pub(crate) trait Operator: fmt::Debug + Send + Sync {
     /// Computes the outputs. Rows of a value with events are events, or equal parts of events; a value without has one row.
     fn run(&self, inputs: &mut Inputs<'_>) -> Vec<Value>;
 
-    /// Multiplications, each with an addition, that one event costs; 0 where there are none worth counting.
+    /// Multiply-adds per row (see [`Operator::run`]); 0 where there are none worth counting.
     fn multiply_adds(&self) -> u64 {
         0
     }
 
-    /// Which input masks others and may be infinite, though it multiplies the rest?
+    /// The input that is a mask and may be infinite, although the operator multiplies the others.
     fn mask(&self) -> Option<usize> {
         None
     }
 
-    /// Does it move numbers of its first input and do nothing else?
+    /// Does it only move numbers of its first input?
     fn moves(&self) -> bool {
         false
     }
 
-    /// Does it say what becomes of a missing value (NaN) or an infinity? Then events with one are not left without a score before the graph
+    /// Does it handle missing values (NaN) or infinities? Then events with one are not declared without a score before the graph
     /// has seen them.
     fn takes_missing(&self) -> bool {
         false
     }
 
-    /// What it is in the language of the fused kernels, if they know it.
+    /// The operator in terms of the fused kernels, if they know it.
     fn as_kernel(&self) -> Option<KernelOp> {
         None
     }
@@ -76,7 +76,7 @@ pub(crate) trait Operator: fmt::Debug + Send + Sync {
     }
 }
 
-/// The product of these factors, as far as 64 bits go: what [`Operator::multiply_adds`] says of loops in loops.
+/// The product of these factors, saturating: the [`Operator::multiply_adds`] of nested loops.
 pub(crate) fn product(factors: &[usize]) -> u64 {
     factors.iter().fold(1, |product, &factor| product.saturating_mul(factor as u64))
 }
@@ -94,36 +94,36 @@ impl Built {
     }
 }
 
-/// What goes into a node: its type, and its numbers if they are known already.
+/// An input of a node: its type, and its numbers if they are known.
 #[derive(Clone, Debug)]
 pub(crate) struct Operand {
     pub kind: Type,
     pub constant: Option<Constant>,
 }
 
-/// What an operator adds to the inputs of its node.
+/// An input that an operator adds to those of its node.
 #[derive(Clone, Debug)]
 pub(crate) enum Added {
     Constant(Constant),
-    /// Some value with a row for every event.
+    /// Any value with a row for every event.
     Events,
 }
 
-/// A node as it is built: what its operator may ask.
+/// A node while its operator is built: types, constants and attributes.
 pub(crate) struct Site<'a> {
     node: &'a Node,
-    /// Which of its outputs somebody wants.
+    /// Which of its outputs are wanted.
     wanted: Vec<bool>,
     /// Version of the node's domain.
     pub opset: i64,
-    /// The size that the file gives the axis of events, if it gives one.
+    /// The size of the axis of events in the file, if it states one.
     pub batch: Option<usize>,
     operands: Vec<Option<Operand>>,
-    /// Does the operator look at types only?
+    /// Does the operator need only the types of its inputs?
     types_only: bool,
-    /// What the operator adds to its inputs.
+    /// The inputs that the operator adds.
     added: Vec<Added>,
-    /// Inputs that the operator does not want at run time: it has added them in another form.
+    /// Inputs that the operator does not need at run time, because it added them in another form.
     replaced: Vec<usize>,
     read: RefCell<BTreeSet<&'a str>>,
 }
@@ -149,17 +149,17 @@ impl<'a> Site<'a> {
         }
     }
 
-    /// The node, for messages and for operators that share a file.
+    /// The name of the operator, for operators that share a file.
     pub fn operator(&self) -> &'a str {
         &self.node.operator
     }
 
-    /// How many outputs of the node somebody wants: the index of the last of them, plus 1.
+    /// The index of the last wanted output, plus 1.
     pub fn wanted_outputs(&self) -> usize {
         self.wanted.iter().rposition(|&wanted| wanted).map_or(0, |last| last + 1)
     }
 
-    /// Number of outputs that the node names, wanted or not.
+    /// Number of outputs of the node, wanted or not.
     pub fn outputs(&self) -> usize {
         self.node.outputs.len()
     }
@@ -177,7 +177,7 @@ impl<'a> Site<'a> {
         Ok(())
     }
 
-    /// Number of inputs, those left out at the end not counted.
+    /// Number of inputs, not counting omitted ones at the end.
     pub fn inputs(&self) -> usize {
         self.operands.iter().rposition(Option::is_some).map_or(0, |last| last + 1)
     }
@@ -191,17 +191,17 @@ impl<'a> Site<'a> {
         Ok(())
     }
 
-    /// Is input `index` there?
+    /// Is input `index` present?
     pub fn has(&self, index: usize) -> bool {
         self.operands.get(index).is_some_and(Option::is_some)
     }
 
-    /// Type of input `index`; its events stand in front.
+    /// Type of input `index`, which must have its events in front.
     pub fn input(&self, index: usize) -> Result<&Type, Fault> {
         in_front(index, self.anywhere(index)?)
     }
 
-    /// The same for operators that follow the axis of events wherever it stands ([`crate::layout`]).
+    /// The same for operators that accept the axis of events anywhere ([`crate::layout`]).
     pub fn anywhere(&self, index: usize) -> Result<&Type, Fault> {
         let found = self.stored(index)?;
         if let Some(narrow) = found.narrow {
@@ -219,7 +219,7 @@ impl<'a> Site<'a> {
         Ok(found)
     }
 
-    /// The same for operators that take numbers however the file stores them: with 8 or 16 bits, and in double precision.
+    /// The same for operators that accept numbers in any storage type: with 8 or 16 bits, and in double precision.
     pub fn stored(&self, index: usize) -> Result<&Type, Fault> {
         let found = self.anything(index)?;
         if found.shape {
@@ -235,13 +235,13 @@ impl<'a> Site<'a> {
         in_front(index, self.stored(index)?)
     }
 
-    /// The same for operators that only move numbers: it may be the shape of a value with events ([`crate::layout::EVENTS`]).
+    /// The same for operators that only move numbers: the input may be the shape of a value with events ([`crate::layout::EVENTS`]).
     pub fn anything(&self, index: usize) -> Result<&Type, Fault> {
         let operand = self.operands.get(index).and_then(Option::as_ref);
         operand.map(|operand| &operand.kind).ok_or_else(|| format!("its input {index} is missing"))
     }
 
-    /// Type of input `index`, which must hold numbers of `kind`; its events stand in front.
+    /// Type of input `index`, which must hold numbers of `kind` and have its events in front.
     pub fn input_of(&self, index: usize, kind: Kind) -> Result<&Type, Fault> {
         of_kind(index, self.input(index)?, kind)
     }
@@ -256,7 +256,7 @@ impl<'a> Site<'a> {
         self.operands.get(index)?.as_ref().filter(|operand| !operand.kind.shape)?.constant.as_ref()
     }
 
-    /// The integers of input `index`, a shape: [`crate::layout::EVENTS`] among them is the number of events.
+    /// The integers of input `index`, a shape, in which [`crate::layout::EVENTS`] stands for the number of events.
     pub fn known_shape(&self, index: usize) -> Result<&[i64], Fault> {
         let constant = match self.operands.get(index) {
             Some(Some(Operand { kind, constant: Some(constant) })) if kind.shape => constant,
@@ -285,7 +285,7 @@ impl<'a> Site<'a> {
         Ok(constant)
     }
 
-    /// The integers of input `index`; `None` if it is left out.
+    /// The integers of input `index`; `None` if it is omitted.
     pub fn known_ints(&self, index: usize, what: &str) -> Result<Option<Vec<i64>>, Fault> {
         if !self.has(index) {
             return Ok(None);
@@ -296,22 +296,22 @@ impl<'a> Site<'a> {
         }
     }
 
-    /// Declares that the operator needs no numbers of its inputs, only their types: then it runs once, when the graph is built.
+    /// Declares that the operator needs only the types of its inputs, not their numbers: then it runs once, when the graph is built.
     pub fn types_only(&mut self) {
         self.types_only = true;
     }
 
-    /// Does it need no numbers of its inputs?
+    /// Does it need only the types of its inputs?
     pub fn is_types_only(&self) -> bool {
         self.types_only
     }
 
-    /// Adds a constant to the inputs of the operator; its index there.
+    /// Adds a constant to the inputs of the operator and returns its index there.
     pub fn add_constant(&mut self, constant: Constant) -> usize {
         self.add(Added::Constant(constant))
     }
 
-    /// Adds some value that has a row for every event, for an operator that makes rows of nothing; its index.
+    /// Adds any value with a row for every event, for an operator that makes rows from constants, and returns its index.
     pub fn add_events(&mut self) -> usize {
         self.add(Added::Events)
     }
@@ -321,18 +321,18 @@ impl<'a> Site<'a> {
         self.operands.len() + self.added.len() - 1
     }
 
-    /// Adds a constant in place of input `index`, which `run` will not find any more; its index.
+    /// Adds a constant in place of input `index`, which `run` will then not see, and returns its index.
     pub fn replace(&mut self, index: usize, constant: Constant) -> usize {
         self.replaced.push(index);
         self.add_constant(constant)
     }
 
-    /// Is input `index` wanted at run time?
+    /// Was input `index` replaced, so that it is not needed at run time?
     pub fn is_replaced(&self, index: usize) -> bool {
         self.replaced.contains(&index)
     }
 
-    /// Refuses attributes that nobody has read. Gives what was added.
+    /// Refuses attributes that were not read. Returns the added inputs.
     pub fn finish(self) -> Result<Vec<Added>, Fault> {
         let read = self.read.into_inner();
         match self.node.attributes.keys().find(|key| !read.contains(key.as_str())) {
@@ -360,13 +360,13 @@ fn of_kind(index: usize, found: &Type, kind: Kind) -> Result<&Type, Fault> {
     Ok(found)
 }
 
-/// The values that go into a running operator: those of the node, then the constants it added. Each is taken once.
+/// The inputs of a running operator: those of the node, then those it added. Each is taken once.
 #[derive(Debug)]
 pub(crate) struct Inputs<'a> {
     pub values: Vec<Option<Value>>,
-    /// Where results live.
+    /// The device of the results.
     pub device: &'a Device,
-    /// Rows whose events can have no score, `[rows, 1]` each time: a NaN went where none can be kept.
+    /// Masks `[rows, 1]` of rows whose events can have no score, because a NaN cannot be carried on.
     pub lost: Vec<Tensor<2, Bool>>,
 }
 
@@ -375,7 +375,7 @@ impl<'a> Inputs<'a> {
         Self { values, device, lost: Vec::new() }
     }
 
-    /// Leaves the events without a score that have a true value in `[rows, numbers]`. For operators that make integers of floats: those
+    /// Declares events with a true value in `[rows, numbers]` to be without a score. For operators that convert floats to integers, which
     /// cannot carry a NaN to the score.
     pub fn lose(&mut self, numbers: Tensor<2, Bool>) {
         if numbers.dims()[1] > 0 {
@@ -383,7 +383,7 @@ impl<'a> Inputs<'a> {
         }
     }
 
-    /// Takes input `index`. It exists: `build` has looked.
+    /// Takes input `index`, which exists, as `build` checked.
     pub fn take(&mut self, index: usize) -> Value {
         self.values[index].take().expect("an input is there and taken once")
     }

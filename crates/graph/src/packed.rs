@@ -1,31 +1,31 @@
-//! Inputs that travel as integers of 16 bits, two in a word, and become floats on the device.
+//! Inputs that are transferred as 16-bit integers, two per word, and become floats on the device.
 //!
 //! ```text
 //!   host                                bus                     device
 //!   | i16 i16 | i16 i16 | i16  0 |  --- half the bytes --->  words --shifts--> integers --float--> x * mul + add --> clip --> rows
 //! ```
 //!
-//! * I1: nothing is lost on the way, other than with floats of 16 bits: the integers arrive as they are, and what is computed of them on the
-//!   device is what the host would have computed, one rounded operation after the other.
+//! * I1: nothing is lost on the way, unlike with 16-bit floats: the integers arrive unchanged, and the device computes
+//!   what the host would have computed, one rounded operation after the other.
 //!
-//! Cost: about ten small kernels per run, which a device does in the time that a hundred kilobytes take on the bus.
+//! Cost: about ten small kernels per run, which take a device as long as a hundred kilobytes take on the bus.
 
 use burn::tensor::{Bytes, DType, Device, Int, Tensor, TensorData};
 
-/// What is done to an integer: `(integer + base) * mul + add` in single precision, each operation rounded, then clipped.
+/// The conversion of an integer: `(integer + base) * mul + add` in single precision, each operation rounded, then clipped.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Affine {
-    /// What had to be taken from numbers without a sign, so that they fit: 0 or 32768.
+    /// The offset that was subtracted from unsigned numbers to make them fit: 0 or 32768.
     pub base: f32,
     /// Factor.
     pub mul: f32,
-    /// What is added.
+    /// Summand.
     pub add: f32,
-    /// Bounds; infinite where there are none.
+    /// `[low, high]`; infinite where there is no bound.
     pub clip: [f32; 2],
 }
 
-/// The way from packed integers to rows of floats, on one device.
+/// Converts packed integers to rows of floats on one device.
 #[derive(Clone, Debug)]
 pub struct Unpack {
     columns: usize,
@@ -37,7 +37,7 @@ pub struct Unpack {
 }
 
 impl Unpack {
-    /// Brings the factors of a row's columns to a device.
+    /// Copies the conversions of a row's columns to a device.
     pub fn new(columns: &[Affine], device: &Device) -> Self {
         let row = |number: &dyn Fn(&Affine) -> f32| {
             let numbers: Vec<f32> = columns.iter().map(number).collect();
@@ -54,12 +54,12 @@ impl Unpack {
         }
     }
 
-    /// Integers of a row: one per column, and one more if that makes whole words.
+    /// Integers per row: one per column, padded to whole words.
     pub fn stride(columns: usize) -> usize {
         columns.next_multiple_of(2)
     }
 
-    /// What the device makes of `rows` rows, row-major.
+    /// The floats that the device makes of `rows` rows, row-major.
     pub fn numbers(&self, integers: Vec<i16>, rows: usize) -> Result<Vec<f32>, String> {
         self.run(integers, rows).try_into_vec_as().map_err(|error| error.to_string())
     }
@@ -67,15 +67,15 @@ impl Unpack {
     /// Rows of floats from `rows` rows of [`Unpack::stride`] integers each.
     ///
     /// # Panics
-    /// If there are more or fewer integers.
+    /// If the number of integers differs.
     pub(crate) fn run(&self, integers: Vec<i16>, rows: usize) -> Tensor<2> {
         let words = Self::stride(self.columns) / 2;
         assert_eq!(integers.len(), rows * 2 * words, "whole rows");
-        // Little-endian like every device: the first of two stands in the low half of its word.
+        // Little-endian like every device: the first of two is in the low half of its word.
         let data = TensorData::from_bytes(Bytes::from_elems(integers), [rows, words], DType::I32);
         let words_of = Tensor::<2, Int>::from_data(data, (&self.device, DType::I32));
         let high = words_of.clone().bitwise_right_shift_scalar(16);
-        // Shifted up and down again the low half has its sign.
+        // Shifting the low half up and down again extends its sign.
         let low = words_of.bitwise_left_shift_scalar(16).bitwise_right_shift_scalar(16);
         let both: Tensor<3, Int> = Tensor::stack(vec![low, high], 2);
         let both = both.reshape([rows, 2 * words]);

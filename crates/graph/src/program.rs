@@ -1,8 +1,8 @@
 //! A graph on a device.
 //!
-//! Threads: clones share the constants; no lock on the way. A run belongs to its caller.
+//! Threads: clones share the constants, without locks. A run belongs to its caller.
 //!
-//! Cost: an allocation per operator, inside burn; a value is handed on without a copy where its last user gets it.
+//! Cost: one allocation per operator, inside burn; the last user of a value gets it without a copy.
 
 use std::sync::Arc;
 
@@ -21,26 +21,26 @@ pub struct Program {
     device: Device,
     /// The value of every constant slot.
     constants: Vec<Option<Value>>,
-    /// The step after which a slot is not needed any more.
+    /// The last step that needs each slot.
     last_use: Vec<usize>,
 }
 
-/// Outputs on their way from a device: waiting for them is [`Pending::wait`].
+/// Outputs that a device is computing; [`Pending::wait`] waits for them.
 #[derive(Debug)]
 pub struct Pending {
     values: Vec<(Value, usize)>,
-    /// The rows that went in, where reading them back costs nothing.
+    /// The input rows, if reading them back costs nothing.
     table: Option<Tensor<2>>,
 }
 
-/// Which events can have no score: `[events, 1]` each time.
+/// Masks `[events, 1]` of events that can have no score.
 struct Lost {
     events: usize,
     found: Vec<Tensor<2, Bool>>,
 }
 
 impl Program {
-    /// Brings the constants of a graph to a device.
+    /// Copies the constants of a graph to a device.
     pub fn new(graph: Arc<Graph>, device: &Device) -> Self {
         let constant =
             |slot: &crate::graph::Slot| slot.constant.as_ref().map(|constant| Value::of(constant, device));
@@ -63,10 +63,10 @@ impl Program {
         &self.graph
     }
 
-    /// Starts a run over `rows` events whose inputs stand side by side: a row holds the numbers of all inputs, in order.
+    /// Starts a run over `rows` events; a row holds the numbers of all inputs, in order.
     ///
     /// # Panics
-    /// If `numbers` has another length than `rows` rows.
+    /// If the length of `numbers` is not that of `rows` rows.
     pub fn start(&self, numbers: Vec<f32>, rows: usize) -> Pending {
         let width = self.graph.input_numbers();
         assert_eq!(numbers.len(), rows * width, "whole rows");
@@ -75,10 +75,10 @@ impl Program {
         Pending { table: keeps.then(|| table.clone()), ..self.start_table(&table) }
     }
 
-    /// The same with rows of integers of 16 bits, which `unpack` turns into numbers on the device: half as much to bring there.
+    /// The same with rows of 16-bit integers, which `unpack` turns into floats on the device: half as much to transfer.
     ///
     /// # Panics
-    /// If there are more or fewer integers than `rows` rows of [`Unpack::stride`].
+    /// If the number of integers is not that of `rows` rows of [`Unpack::stride`].
     pub fn start_packed(&self, unpack: &Unpack, integers: Vec<i16>, rows: usize) -> Pending {
         self.start_table(&unpack.run(integers, rows))
     }
@@ -114,7 +114,7 @@ impl Program {
         done.map(|((value, _), output)| value.into_constant(&output.kind.dims)).collect()
     }
 
-    /// Without events none can be lost.
+    /// Runs all steps; `lost` is `None` in a graph without events.
     fn run(&self, mut values: Vec<Option<Value>>, mut lost: Option<Lost>) -> Pending {
         for (index, step) in self.graph.steps.iter().enumerate() {
             let mut fetch = |slot: &Option<usize>| {
@@ -123,7 +123,7 @@ impl Program {
                 })
             };
             let mut inputs = Inputs::new(step.inputs.iter().map(&mut fetch).collect(), &self.device);
-            // The same value may stand twice among the inputs: then the second fetch found it taken.
+            // If an input is the same value as an earlier one, it was already taken.
             if step.inputs.iter().zip(&inputs.values).any(|(slot, value)| slot.is_some() && value.is_none()) {
                 refill(&step.inputs, &mut inputs.values);
             }
@@ -148,7 +148,7 @@ impl Program {
     }
 }
 
-/// The numbers, with NaN for the events that can have no score.
+/// The numbers, with NaN for events that can have no score.
 fn without_score(value: Value, lost: &Tensor<2, Bool>) -> Value {
     let numbers = match value {
         Value::Float(tensor) => tensor,
@@ -160,7 +160,7 @@ fn without_score(value: Value, lost: &Tensor<2, Bool>) -> Value {
 }
 
 impl Lost {
-    /// Adds what operators have found in rows, as in [`Inputs::lost`]: an event has one row or several.
+    /// Adds the masks of [`Inputs::lost`], merging the rows of an event where it has several.
     fn extend(&mut self, found: Vec<Tensor<2, Bool>>) {
         let events = self.events;
         self.found.extend(found.into_iter().map(|lost| {
@@ -180,11 +180,11 @@ fn refill(slots: &[Option<usize>], values: &mut [Option<Value>]) {
 }
 
 impl Pending {
-    /// Waits for the outputs: row-major, the numbers of all outputs of an event side by side, as 32-bit floating point. On the CPU the memory of
-    /// the inputs comes back, with the numbers in it.
+    /// Waits for the outputs as `f32`, row-major, with the numbers of all outputs of an event side by side. On the CPU the memory of
+    /// the inputs is returned, with the numbers in it.
     pub fn wait(self, rows: usize) -> Result<(Vec<f32>, Option<Vec<f32>>), String> {
         let numbers = join(self.values, rows)?;
-        // The only handle now: nothing is copied.
+        // This is now the only handle, so nothing is copied.
         let table = self.table.map(|table| table.try_into_vec_as().map_err(|error| error.to_string()));
         Ok((numbers, table.transpose()?))
     }

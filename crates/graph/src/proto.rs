@@ -1,7 +1,7 @@
-//! The protobuf messages of an ONNX file: the fields that this program reads, and no others.
+//! The protobuf messages of an ONNX file, with only the fields that this crate reads.
 //!
-//! Field numbers are those of `onnx.proto` (ONNX IR version 13). Sub-graphs, training information and text for people are not
-//! declared: prost skips them. What they mean for a graph is refused by name where a node needs them.
+//! Field numbers are those of `onnx.proto` (ONNX IR version 13). Sub-graphs, training information and descriptions are not
+//! declared: prost skips them. A node that needs them is refused by name.
 //!
 //! An empty message takes two bytes in a file and a few hundred in memory, so messages and strings are counted ([`count`]) before any is decoded.
 
@@ -18,7 +18,7 @@ pub struct Model {
     pub functions: Vec<Function>,
 }
 
-/// An operator of the file's own: what it does, in nodes.
+/// A function defined by the file, as nodes.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Function {
     #[prost(string, tag = "1")]
@@ -62,7 +62,7 @@ pub struct Graph {
     pub input: Vec<ValueInfo>,
     #[prost(message, repeated, tag = "12")]
     pub output: Vec<ValueInfo>,
-    /// Sparse initializers: only counted, to be refused.
+    /// Sparse initializers, which are only detected, to be refused.
     #[prost(message, repeated, tag = "15")]
     pub sparse_initializer: Vec<Nothing>,
 }
@@ -81,7 +81,7 @@ pub struct Node {
     pub attribute: Vec<Attribute>,
     #[prost(string, tag = "7")]
     pub domain: String,
-    /// Which of several functions of one name.
+    /// Selects one of several functions with the same name.
     #[prost(string, tag = "8")]
     pub overload: String,
 }
@@ -107,7 +107,7 @@ pub struct Attribute {
     /// `AttributeProto.AttributeType`; 0 in very old files.
     #[prost(int32, tag = "20")]
     pub r#type: i32,
-    /// In a function: the attribute of the call that stands here.
+    /// In a function: the attribute of the call that replaces this one.
     #[prost(string, tag = "21")]
     pub ref_attr_name: String,
 }
@@ -130,7 +130,7 @@ pub struct Tensor {
     pub name: String,
     #[prost(bytes = "vec", optional, tag = "9")]
     pub raw_data: Option<Vec<u8>>,
-    /// 1: the numbers are in another file.
+    /// 1 means that the numbers are in another file.
     #[prost(int32, tag = "14")]
     pub data_location: i32,
 }
@@ -143,7 +143,7 @@ pub struct ValueInfo {
     pub r#type: Option<Type>,
 }
 
-/// A tensor, or something that no event is made of.
+/// A tensor type, or another type, which is refused.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Type {
     #[prost(message, optional, tag = "1")]
@@ -168,20 +168,20 @@ pub struct Shape {
     pub dim: Vec<Dim>,
 }
 
-/// A number, a name, or neither: a size that the file leaves open.
+/// A number, a name, or neither; without a number the size is open.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Dim {
     #[prost(int64, optional, tag = "1")]
     pub value: Option<i64>,
 }
 
-/// A message of which only the presence matters.
+/// A message of which only its presence matters.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Nothing {}
 
-/// Which fields of a message are messages again, or lists of strings.
+/// Which fields of a message are messages themselves, or lists of strings.
 enum Nested {
-    /// (Field number, what it holds.)
+    /// Field number and contents.
     Message(&'static [(u32, &'static Nested)]),
     String,
 }
@@ -201,15 +201,15 @@ const FUNCTION: Nested =
     Nested::Message(&[(4, &STRING), (5, &STRING), (6, &STRING), (7, &NODE), (9, &EMPTY), (11, &ATTRIBUTE)]);
 const MODEL: Nested = Nested::Message(&[(7, &GRAPH), (8, &EMPTY), (25, &FUNCTION)]);
 
-/// What decoding a model would make.
+/// The numbers of objects that decoding a model would make.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Count {
     pub messages: usize,
-    /// Strings in lists.
+    /// Number of strings in lists.
     pub strings: usize,
 }
 
-/// Counts what decoding a model would make; stops above these numbers.
+/// Counts the objects that decoding a model would make; stops above these numbers.
 pub(crate) fn count(model: &[u8], messages: usize, strings: usize) -> Result<Count, prost::DecodeError> {
     let mut found = Count::default();
     count_in(model, &MODEL, Count { messages, strings }, &mut found)?;
@@ -234,7 +234,7 @@ fn count_in(
                 let length = decode_varint(&mut bytes)?;
                 let length = usize::try_from(length).unwrap_or(usize::MAX);
                 let Some((content, rest)) = bytes.split_at_checked(length) else {
-                    // The decoder says the same in its own words.
+                    // The decoder reports the problem in its own words.
                     return Ok(());
                 };
                 count_in(content, inner, most, found)?;

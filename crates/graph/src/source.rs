@@ -1,6 +1,6 @@
-//! A graph as it was written down: nodes with names, attributes, constant tensors. Nothing is checked here beyond what a type can hold.
+//! An unchecked graph: nodes with names, attributes, constant tensors. Only the types themselves constrain it.
 //!
-//! Two writers: the reader of ONNX files (`onnx.rs`), and whoever builds a network by hand with [`UncheckedGraph::node`].
+//! It comes from the reader of ONNX files (`onnx.rs`), or is built by hand with [`UncheckedGraph::node`].
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -10,15 +10,15 @@ use std::fmt;
 pub struct Constant {
     /// Its shape; empty for a single number.
     pub dims: Vec<usize>,
-    /// Its numbers, as many as the shape says.
+    /// Its numbers, as many as `dims` require.
     pub data: Data,
-    /// Have its integers 32 bits? Then arithmetic on them wraps around there.
+    /// Are its integers 32-bit? Then arithmetic on them wraps around at 32 bits.
     pub int32: bool,
-    /// Have its integers fewer bits yet?
+    /// The type of its integers, if it has 8 or 16 bits.
     pub narrow: Option<Narrow>,
 }
 
-/// Integers of 8 or 16 bits, as quantised numbers are stored.
+/// An 8- or 16-bit integer type, in which quantised numbers are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Narrow {
@@ -40,7 +40,7 @@ impl fmt::Display for Narrow {
 }
 
 impl Narrow {
-    /// The smallest and the largest.
+    /// The smallest and the largest value.
     pub fn bounds(self) -> [i32; 2] {
         match self {
             Self::Uint8 => [0, 255],
@@ -64,7 +64,7 @@ impl Constant {
     /// A tensor of floating-point numbers.
     ///
     /// # Panics
-    /// If there are not as many numbers as the shape says.
+    /// If the number of values does not match the shape.
     pub fn floats(dims: impl Into<Vec<usize>>, values: Vec<f32>) -> Self {
         Self::new(dims.into(), Data::Floats(values))
     }
@@ -72,7 +72,7 @@ impl Constant {
     /// A tensor of integers.
     ///
     /// # Panics
-    /// If there are not as many numbers as the shape says.
+    /// If the number of values does not match the shape.
     pub fn ints(dims: impl Into<Vec<usize>>, values: Vec<i64>) -> Self {
         Self::new(dims.into(), Data::Ints(values))
     }
@@ -82,7 +82,7 @@ impl Constant {
         Self { dims, data, int32: false, narrow: None }
     }
 
-    /// A tensor of no numbers.
+    /// A tensor without numbers.
     pub(crate) fn empty(kind: Kind, dims: &[usize]) -> Self {
         let data = match kind {
             Kind::Float => Data::Floats(Vec::new()),
@@ -101,19 +101,19 @@ impl Constant {
         }
     }
 
-    /// How many numbers.
+    /// Number of numbers.
     pub fn len(&self) -> usize {
         self.data.len()
     }
 
-    /// Is it a tensor of no numbers?
+    /// Is it a tensor without numbers?
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
 impl Data {
-    /// How many numbers.
+    /// Number of numbers.
     pub fn len(&self) -> usize {
         match self {
             Self::Floats(values) => values.len(),
@@ -139,24 +139,24 @@ pub enum Attribute {
     Floats(Vec<f32>),
     Ints(Vec<i64>),
     Texts(Vec<String>),
-    /// Something that no supported operator has; the text says what.
+    /// An attribute that no supported operator has; the text describes it.
     Other(String),
 }
 
 /// One use of an operator.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
-    /// Set of operators: empty for the ONNX ones, or `ai.onnx.ml`.
+    /// Domain of the operator: empty for the ONNX ones, or `ai.onnx.ml`.
     pub domain: String,
     /// Name of the operator, such as `Gemm`.
     pub operator: String,
-    /// Name of this use of it; may be empty.
+    /// Name of the node; may be empty.
     pub name: String,
-    /// Values that go in, by name; an empty name is an input left out.
+    /// Names of the input values; an empty name is an omitted input.
     pub inputs: Vec<String>,
-    /// Values that come out, by name; an empty name is one that nobody wants.
+    /// Names of the output values; an empty name is an unused output.
     pub outputs: Vec<String>,
-    /// By name.
+    /// Attributes by name.
     pub attributes: BTreeMap<String, Attribute>,
 }
 
@@ -171,16 +171,16 @@ pub enum Kind {
     Bool,
 }
 
-/// An input of the graph: its name, kind and shape, the leading events axis (if it has one) left out.
+/// An input of the graph: its name, kind and shape, without the leading axis of events (if it has one).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Input {
     /// Name in the graph.
     pub name: String,
     /// Kind of its numbers.
     pub kind: Kind,
-    /// Have its integers 32 bits?
+    /// Are its integers 32-bit?
     pub int32: bool,
-    /// Have they fewer yet? Only in tests of single operators.
+    /// The type of its integers, if it has 8 or 16 bits. Only in tests of single operators.
     pub narrow: Option<Narrow>,
     /// Shape per event.
     pub dims: Vec<usize>,
@@ -189,34 +189,34 @@ pub struct Input {
 /// A graph before it is checked.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UncheckedGraph {
-    /// What is given for every event.
+    /// The inputs, given for every event.
     pub inputs: Vec<Input>,
-    /// Names of the values that are wanted, in order.
+    /// Names of the output values, in order.
     pub outputs: Vec<String>,
     /// Constant values by name.
     pub constants: BTreeMap<String, Constant>,
-    /// In an order in which every value is made before it is used.
+    /// The nodes, in an order in which every value is made before it is used.
     pub nodes: Vec<Node>,
     /// Version of each domain of operators.
     pub opsets: BTreeMap<String, i64>,
     /// Do the inputs have an axis of events in front?
     pub events: bool,
-    /// The size that the file gives that axis, if it gives one: exporters write down the batch that they were shown.
+    /// The size of that axis in the file, if stated: exporters record the batch that they were given.
     pub batch: Option<usize>,
 }
 
 impl UncheckedGraph {
-    /// Names of the values that the outputs need, outputs and inputs of nodes among them; what else a file holds is left alone.
+    /// Names of all values that the outputs need, including the outputs; the rest of a file is ignored.
     pub(crate) fn needed(&self) -> HashSet<&str> {
         needed(&self.nodes, &self.outputs)
     }
 
-    /// Is the size of an axis of an input left open, besides that of events?
+    /// Is the size of any input axis open, besides that of events?
     pub fn is_open(&self) -> bool {
         self.events && self.inputs.iter().any(|input| input.dims.contains(&0))
     }
 
-    /// Closes the one axis whose size is left open so that all inputs together have this many numbers per event. Where that cannot be, it stays open.
+    /// Closes the only open axis so that all inputs together have `numbers` numbers per event. If that is impossible, it stays open.
     pub fn close_axis(&mut self, numbers: usize) {
         let open = |input: &Input| input.dims.iter().filter(|&&dim| dim == 0).count();
         if !self.is_open() || self.inputs.iter().map(open).sum::<usize>() != 1 {
@@ -236,7 +236,7 @@ impl UncheckedGraph {
     }
 }
 
-/// Names of the values that lead to `outputs`; nodes stand in an order in which every value is made before it is used.
+/// Names of all values that lead to `outputs`; nodes must be in an order in which every value is made before it is used.
 pub(crate) fn needed<'a>(nodes: &'a [Node], outputs: &'a [String]) -> HashSet<&'a str> {
     let mut needed: HashSet<&str> = outputs.iter().map(String::as_str).collect();
     for node in nodes.iter().rev() {
@@ -248,29 +248,29 @@ pub(crate) fn needed<'a>(nodes: &'a [Node], outputs: &'a [String]) -> HashSet<&'
     needed
 }
 
-/// The set of ONNX operators that networks built by hand are written in.
+/// The ONNX opset of networks built by hand.
 pub const OPSET: i64 = 21;
 
 impl UncheckedGraph {
-    /// An empty graph in the operators of ONNX opset [`OPSET`].
+    /// An empty graph for ONNX opset [`OPSET`].
     pub fn new() -> Self {
         Self { opsets: BTreeMap::from([(String::new(), OPSET)]), events: true, ..Self::default() }
     }
 
-    /// Adds an input of floating-point numbers and gives its name back.
+    /// Adds an input of floating-point numbers and returns its name.
     pub fn input(&mut self, name: &str, dims: impl Into<Vec<usize>>) -> String {
         let dims = dims.into();
         self.inputs.push(Input { name: name.into(), kind: Kind::Float, int32: false, narrow: None, dims });
         name.into()
     }
 
-    /// Adds a constant and gives its name back.
+    /// Adds a constant and returns its name.
     pub fn constant(&mut self, name: &str, constant: Constant) -> String {
         self.constants.insert(name.into(), constant);
         name.into()
     }
 
-    /// Adds a node with one output and gives the output's name back: that of the node.
+    /// Adds a node with one output and returns the output's name, which is that of the node.
     pub fn node(
         &mut self,
         operator: &str,

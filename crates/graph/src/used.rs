@@ -1,4 +1,4 @@
-//! Which numbers of an event a graph looks at.
+//! Finds the numbers of an event that a graph uses.
 
 use burn::tensor::Device;
 
@@ -9,11 +9,11 @@ use crate::source::{Constant, Data};
 use crate::value::{Value, each};
 
 impl Graph {
-    /// For every number that goes in: does any step look at it? Numbers that are moved and then left out, and features that no tree asks for, are
-    /// not looked at; weights of 0 are not searched for.
+    /// For every input number: does any step use it? Numbers that are moved and then dropped, and features that no tree tests, are
+    /// not used; numbers with zero weights count as used.
     pub fn used_inputs(&self) -> Vec<bool> {
         let mut used = vec![false; self.input_numbers()];
-        // Which number of the event every number of a value is, for values that were only moved.
+        // For values that were only moved: the index in the event of every number.
         let mut origins: Vec<Option<Vec<i64>>> = vec![None; self.values.len()];
         let mut from = 0;
         for (slot, input) in self.inputs.iter().enumerate() {
@@ -36,7 +36,7 @@ impl Graph {
         used
     }
 
-    /// What becomes of numbers that a step only moves: it is run on their places.
+    /// Tracks numbers through a step that only moves them, by running it on their indices.
     fn moved(&self, step: &Step, origins: &[Option<Vec<i64>>]) -> Option<Vec<Vec<i64>>> {
         let origin =
             origins[step.inputs.first().copied().flatten()?].as_ref().filter(|_| step.operator.moves())?;

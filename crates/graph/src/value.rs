@@ -1,7 +1,7 @@
 //! The values that flow through a graph, and their types.
 //!
-//! Every value is a matrix on a device: one row per event, and in a row the numbers of the event's part of the tensor, row-major. A value
-//! that does not depend on the event has one row. So reshaping costs nothing, the rows of a batch are the tensor, and an operator makes the
+//! Every value is a matrix on a device: one row per event, which holds the event's part of the tensor, row-major. A value
+//! that does not depend on the event has one row. So reshaping costs nothing, the rows of a batch are the tensor, and an operator derives the
 //! shape it needs from the [`Type`], which is known before anything runs. Where the model merges other axes with that of events, an event has
 //! several rows (`layout.rs`).
 //!
@@ -24,25 +24,25 @@ pub(crate) const NUMBERS_MAX: usize = 1 << 24;
 /// Most numbers of a value per event: 16 MiB of f32.
 pub(crate) const EVENT_NUMBERS_MAX: usize = 1 << 22;
 
-/// What is known of a value before anything runs.
+/// The type of a value, known before anything runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Type {
     /// Kind of the numbers.
     pub kind: Kind,
-    /// Where its axis of events is, if it has one; that of an output of a graph is in front of `dims`.
+    /// The position of its axis of events, if it has one; in an output of a graph it is in front of `dims`.
     pub(crate) events: Option<Layout>,
     /// Shape per event (per row, where other axes are merged with that of events).
     pub dims: Vec<usize>,
-    /// What the integers stand for, if they count in a list of words (class labels that are text).
+    /// The words for which its integers stand, if they are indices into a list (class labels that are text).
     pub labels: Option<Vec<String>>,
-    /// Is it (part of) the shape of a value with events, where [`crate::layout::EVENTS`] stands for their number? Few operators take
+    /// Is it (part of) the shape of a value with events, where [`crate::layout::EVENTS`] stands for their number? Few operators accept
     /// such a value.
     pub(crate) shape: bool,
-    /// Have its integers 32 bits? Then arithmetic on them wraps around there ([`wrapped`]).
+    /// Are its integers 32-bit? Then arithmetic on them wraps around at 32 bits ([`wrapped`]).
     pub(crate) int32: bool,
-    /// Have its integers fewer bits yet? Few operators take such a value: arithmetic would wrap around there.
+    /// The type of its integers, if it has 8 or 16 bits. Few operators accept such a value, since arithmetic would wrap around.
     pub(crate) narrow: Option<Narrow>,
-    /// Does the file have it in double precision? Its numbers are single all the same, so only operators take it that do not round.
+    /// Is it in double precision in the file? Its numbers are single here, so only operators that do not round accept it.
     pub(crate) double: bool,
 }
 
@@ -71,12 +71,12 @@ impl Type {
         Self { dims: dims.into(), ..self.clone() }
     }
 
-    /// Numbers of a row.
+    /// Number of numbers per row.
     pub fn numbers(&self) -> usize {
         self.dims.iter().product()
     }
 
-    /// Is it small enough to compute with?
+    /// Refuses a type that is too large to compute with.
     pub(crate) fn check(&self) -> Result<(), Fault> {
         if self.dims.len() > RANK_MAX {
             refuse!("makes a value with {} axes; at most {RANK_MAX} are supported", self.dims.len());
@@ -99,7 +99,7 @@ pub(crate) enum Value {
 }
 
 impl Value {
-    /// Brings a constant to a device, as one row.
+    /// Copies a constant to a device, as one row.
     pub fn of(constant: &Constant, device: &Device) -> Self {
         let shape = [1, constant.len()];
         match &constant.data {
@@ -113,7 +113,7 @@ impl Value {
         }
     }
 
-    /// How many rows it has.
+    /// Number of rows.
     pub fn rows(&self) -> usize {
         match self {
             Self::Float(tensor) => tensor.dims()[0],
@@ -122,7 +122,7 @@ impl Value {
         }
     }
 
-    /// Brings a value of one row back to the host.
+    /// Copies a value of one row back to the host.
     pub fn into_constant(self, dims: &[usize]) -> Result<Constant, String> {
         let data = match self {
             Self::Float(tensor) => Data::Floats(tensor.try_into_vec_as().map_err(|error| error.to_string())?),
@@ -136,7 +136,7 @@ impl Value {
     }
 }
 
-/// Does the same to a value of any kind.
+/// Applies an expression to the tensor of a value of any kind.
 macro_rules! each {
     ($value:expr, $tensor:ident => $then:expr) => {
         match $value {
@@ -148,7 +148,7 @@ macro_rules! each {
 }
 pub(crate) use each;
 
-/// Integers on a device, in the width that the device computes in.
+/// Makes integers on a device, in the width in which the device computes.
 pub(crate) fn ints<const D: usize>(values: Vec<i64>, shape: [usize; D], device: &Device) -> Tensor<D, Int> {
     let data = TensorData::new(values, shape);
     if *device == Device::flex() {
@@ -158,7 +158,7 @@ pub(crate) fn ints<const D: usize>(values: Vec<i64>, shape: [usize; D], device: 
     }
 }
 
-/// Integers that an operation made, in the same width as [`ints`].
+/// Converts the integers of an operation to the same width as [`ints`].
 pub(crate) fn as_ints<const D: usize>(tensor: Tensor<D, Int>, device: &Device) -> Tensor<D, Int> {
     tensor.cast(if *device == Device::flex() { DType::I64 } else { DType::I32 })
 }
@@ -168,7 +168,7 @@ pub(crate) fn truncated<const D: usize>(tensor: Tensor<D>, device: &Device) -> T
     tensor.cast(if *device == Device::flex() { IntDType::I64 } else { IntDType::I32 })
 }
 
-/// The integers modulo 2^32, between -2^31 and 2^31 - 1, if that is what `int32` asks for: what arithmetic on 32-bit integers gives.
+/// The integers modulo 2^32, between -2^31 and 2^31 - 1, if `int32`: the results of 32-bit arithmetic.
 pub(crate) fn wrapped<const D: usize>(tensor: Tensor<D, Int>, int32: bool) -> Tensor<D, Int> {
     match (int32, tensor.dtype()) {
         (true, wide @ DType::I64) => tensor.cast(IntDType::I32).cast(IntDType::from(wide)),
@@ -176,8 +176,8 @@ pub(crate) fn wrapped<const D: usize>(tensor: Tensor<D, Int>, int32: bool) -> Te
     }
 }
 
-/// The mean along an axis, with the digits that it has where all numbers are large and close to each other: what a first mean leaves is
-/// averaged again. Infinities stay what they are.
+/// The mean along an axis, accurate even if all numbers are large and close to each other: the differences from a first mean are
+/// averaged again. Infinities stay unchanged.
 pub(crate) fn mean<const D: usize>(x: Tensor<D>, axis: usize) -> Tensor<D> {
     let numbers = x.dims()[axis] as f32;
     let first = x.clone().sum_dim(axis).div_scalar(numbers);
@@ -186,29 +186,29 @@ pub(crate) fn mean<const D: usize>(x: Tensor<D>, axis: usize) -> Tensor<D> {
     first + rest.mask_fill(lost, 0.0)
 }
 
-/// Axes of a value that is spread out: that of events (or 1), and `dims`, filled up with 1 in front.
+/// Number of axes of a value that is spread out: that of events (or 1), and `dims`, padded with 1 in front.
 pub(crate) const AXES: usize = RANK_MAX + 1;
 
 impl Type {
-    /// Shape of the value spread out; the first is to be replaced by the number of rows.
+    /// The shape of the value spread out; the first axis is to be replaced by the number of rows.
     pub(crate) fn axes(&self) -> [usize; AXES] {
         axes(&self.dims)
     }
 
-    /// Where axis `axis` of `dims` is among the axes of the value spread out.
+    /// The index of axis `axis` of `dims` in the value spread out.
     pub(crate) fn spread_axis(&self, axis: usize) -> usize {
         AXES - self.dims.len() + axis
     }
 }
 
-/// `dims` at the end of the axes, 1 in front.
+/// `dims` padded with 1 in front.
 pub(crate) fn axes(dims: &[usize]) -> [usize; AXES] {
     let mut axes = [1; AXES];
     axes[AXES - dims.len()..].copy_from_slice(dims);
     axes
 }
 
-/// Spreads the rows of a value out to its axes.
+/// Spreads out the rows of a value to its axes.
 pub(crate) fn spread<K: Basic>(tensor: Tensor<2, K>, mut axes: [usize; AXES]) -> Tensor<AXES, K> {
     axes[0] = tensor.dims()[0];
     tensor.reshape(axes)
@@ -220,10 +220,10 @@ pub(crate) fn rows<const D: usize, K: Basic>(tensor: Tensor<D, K>) -> Tensor<2, 
     tensor.reshape([dims[0], dims[1..].iter().product()])
 }
 
-/// How two values are combined number by number.
+/// How two values are broadcast.
 #[derive(Clone, Debug)]
 pub(crate) struct Broadcast {
-    /// Axes of a row of the first and the second.
+    /// Axes of a row of the first and of the second.
     pub operands: [[usize; AXES]; 2],
     /// Shape of a row of the result.
     pub dims: Vec<usize>,
@@ -232,12 +232,12 @@ pub(crate) struct Broadcast {
 }
 
 impl Broadcast {
-    /// The rules of NumPy, with one more: axes of events meet each other, or an axis of size 1.
+    /// Broadcasts by the rules of NumPy, with one more: an axis of events matches another one, or an axis of size 1.
     pub fn new(first: &Type, second: &Type) -> Result<Self, Fault> {
         Self::but_last(first, second, 0)
     }
 
-    /// The same for all but the last `kept` axes, which are not compared.
+    /// The same for all but the last `kept` axes.
     pub fn but_last(first: &Type, second: &Type, kept: usize) -> Result<Self, Fault> {
         let behind = behind_events(first, second)?;
         if behind.is_some_and(|behind| behind < kept) {
@@ -268,7 +268,7 @@ impl Broadcast {
     }
 }
 
-/// How many axes stand behind that of events in the result; the same for both values that have one.
+/// Number of axes behind that of events in the result; must agree if both values have one.
 fn behind_events(first: &Type, second: &Type) -> Result<Option<usize>, Fault> {
     if let (Some(a), Some(b)) = (first.events, second.events)
         && (!a.matches(b) || first.behind_events() != second.behind_events())
@@ -278,7 +278,7 @@ fn behind_events(first: &Type, second: &Type) -> Result<Option<usize>, Fault> {
     Ok(first.behind_events().or(second.behind_events()))
 }
 
-/// The axes of a constant beside values with events: where those have their events, it has one number for all, or no axis.
+/// The axes of a constant that is broadcast with values with events, without its axis at the place of the events, which must have size 1.
 pub(crate) fn without_axis_of_events(dims: &[usize], behind: usize) -> Result<Vec<usize>, Fault> {
     let Some(at) = dims.len().checked_sub(behind + 1) else { return Ok(dims.to_vec()) };
     if dims[at] != 1 {

@@ -1,4 +1,4 @@
-//! Numbers where an import is easily wrong without a word: `tests/cases`, made by `scripts/export_graph_cases.py`.
+//! Cases in which an import is easily silently wrong: `tests/cases`, made by `scripts/export_graph_cases.py`.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -36,7 +36,7 @@ fn side_by_side(file: &SafeTensors<'_>, kind: &str) -> (usize, Vec<f32>) {
     (events, (0..events).flat_map(row).collect())
 }
 
-/// Reads numbers beside the cases.
+/// Reads external numbers from files beside the cases.
 fn beside(place: &Elsewhere) -> Result<Vec<u8>, String> {
     let file = fs::read(folder().join(&place.location)).map_err(|error| error.to_string())?;
     let from = usize::try_from(place.offset).unwrap();
@@ -54,21 +54,21 @@ fn weights_in_another_file_are_read_once_and_bounded() {
         beside(place)
     });
     assert_eq!(places.iter().map(|place| place.1).sum::<usize>(), 4 * (4 * 3 + 3));
-    // What is in the file already stays as it is, and so does what is no ONNX file.
+    // A file with all its numbers stays unchanged, and so does one that is no ONNX file.
     let whole = whole.unwrap();
     let none = |_: &Elsewhere| -> Result<Vec<u8>, String> { panic!("nothing is elsewhere") };
     assert_eq!(with_external_data(&whole, none).unwrap(), whole);
     assert_eq!(with_external_data(b"PK\x03\x04 no ONNX", none).unwrap(), b"PK\x03\x04 no ONNX");
     let refusal = with_external_data(&file, |_| Err("which is not there".into())).unwrap_err().to_string();
     assert!(refusal.ends_with("its numbers are in 'external.data', which is not there"), "{refusal}");
-    // Every truncation ends, and no length in the file decides an allocation.
+    // Every truncation terminates, and no length in the file decides an allocation.
     for end in 0..file.len() {
         let _ = with_external_data(&file[..end], |place| {
             assert!(place.length <= 48);
             Err("cut".into())
         });
     }
-    // The shape says how many bytes there are; a length of the file's own must agree.
+    // The shape determines the number of bytes; a length in the file must agree.
     let at = file.windows(8).position(|bytes| bytes == b"length\x12\x02").unwrap();
     let mut longer = file.clone();
     longer[at + 8] = b'9';
@@ -121,7 +121,7 @@ fn every_case_has_the_right_numbers() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Do events get other numbers by themselves, or in another order?
+/// Do events get different numbers alone, or in another order?
 fn depends_on_neighbours(
     program: &Program,
     inputs: &[f32],
@@ -145,7 +145,7 @@ fn depends_on_neighbours(
     None
 }
 
-/// One node on `x`, of this width, with a constant beside it.
+/// One node on `x` of this width and a constant.
 fn node(width: usize, operator: &str, constant: Constant) -> Graph {
     let mut source = UncheckedGraph::new();
     source.input("x", [width]);
@@ -180,7 +180,7 @@ fn what_changes_nothing_is_nothing() {
     };
     assert!(same("Mul", 1.0, 1) && same("Mul", 1.0, 3) && same("Div", 1.0, 1) && same("Sub", 0.0, 3));
     assert!(!same("Mul", 1.5, 1) && !same("Div", 0.0, 1) && !same("Sub", 1.0, 1));
-    // A sum with 0 makes 0 of -0, and one number times a row of ones is three.
+    // Adding 0 turns -0 into 0, and one number times a row of three ones is three numbers.
     assert!(!same("Add", 0.0, 3));
     assert!(kernel(&node(1, "Mul", Constant::floats([3], vec![1.0; 3]))).is_none());
 }

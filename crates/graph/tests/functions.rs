@@ -1,4 +1,4 @@
-//! Functions of a file's own: what is refused, and that a small file makes no large graph. Right numbers are in `tests/cases`.
+//! Functions that a file defines: refusals, and bounds on the graph that a small file makes. `tests/cases` checks the numbers.
 
 use tamis_graph::{Graph, UncheckedGraph};
 
@@ -31,7 +31,7 @@ fn node(operator: &str, inputs: &str, outputs: &str, attributes: &[&[u8]]) -> Ve
     [fields(1, inputs.split(' ')), fields(2, outputs.split(' ')), texts, attributes].concat()
 }
 
-/// A function `local.NAME`, written in this opset of ONNX.
+/// A function `local.NAME`, written for this ONNX opset.
 fn function(name: &str, inputs: &str, outputs: &str, nodes: &[Vec<u8>], opset: u8) -> Vec<u8> {
     let nodes: Vec<u8> = nodes.iter().flat_map(|node| field(7, node)).collect();
     let texts = [field(1, name), field(10, "local"), field(9, [2 << 3, opset])].concat();
@@ -115,7 +115,7 @@ fn calls_that_do_not_fit_are_refused() {
     assert!(dangling.contains("refers to an attribute 'slope', which it does not have"), "{dangling}");
     let outside = refused(&[node("LeakyRelu", "x", "y", &[&reference])], &[]);
     assert!(outside.contains("its attribute 'alpha' cannot be used: 'slope' of a function"), "{outside}");
-    // A body sees its inputs and nothing else of the graph.
+    // A body sees only its inputs, nothing else of the graph.
     let peeking = function("F", "a", "b", &[node("Add", "a x", "b", &[])], 21);
     let unseen = refused(&[call("x", "y")], &[peeking]);
     assert!(unseen.contains("the value 'x of call 1' is used before it is made, or never made"), "{unseen}");

@@ -1,4 +1,4 @@
-//! The operators of `ai.onnx.ml` against the answers of ONNX Runtime (`scripts/export_ml_cases.py`), and against files that mean harm.
+//! The operators of `ai.onnx.ml` against the answers of ONNX Runtime (`scripts/export_ml_cases.py`), and against malicious files.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -10,7 +10,7 @@ use burn::tensor::Device;
 use safetensors::{Dtype, SafeTensors};
 use tamis_graph::{Attribute, Graph, Input, Kind, Node, Program, Refusal, TreeNode, UncheckedGraph};
 
-/// Largest difference of scores, of the larger of 1 and the size of the expected one.
+/// Largest difference of scores, relative to the larger of 1 and the absolute value of the expected one.
 const TOLERANCE: f32 = 1e-5;
 
 /// A committed model with its events and the answers of ONNX Runtime, row-major.
@@ -75,7 +75,7 @@ fn close(found: f32, expected: f32, tolerance: f32) -> bool {
 
 #[test]
 fn scores_and_classes_are_those_of_onnx_runtime() {
-    // Another folder with more models of the same script, for a search.
+    // Optionally another folder with more models of the same script, for a wider search.
     let folder = std::env::var_os("TAMIS_ML_CASES").map_or_else(folder, PathBuf::from);
     let mut compared = 0;
     for case in cases(&folder) {
@@ -153,7 +153,7 @@ fn a_forest_says_what_its_graph_computes() {
     assert!(forests > 50, "{forests} forests were looked at");
 }
 
-/// One node over 3 features, with the attributes given.
+/// One node over 3 features, with the given attributes.
 fn build(operator: &str, attributes: &[(&str, Attribute)]) -> Result<Graph, Refusal> {
     let outputs =
         if operator.ends_with("Classifier") { vec!["y0".into(), "y1".into()] } else { vec!["y0".to_owned()] };
@@ -289,7 +289,7 @@ fn a_chain_without_end_is_refused_and_costs_little() {
 
 #[test]
 fn a_tree_that_is_written_out_without_end_is_refused_and_costs_little() {
-    // Both children of every node are the next node: a few lines that stand for 2^40 leaves.
+    // Both children of every node are the next node: a few lines that unfold to 2^40 leaves.
     let count = 40;
     let ids: Vec<i64> = (0..=count).collect();
     let next: Vec<i64> = ids.iter().map(|id| (id + 1) % (count + 1)).collect();

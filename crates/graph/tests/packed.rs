@@ -1,4 +1,4 @@
-//! Packed integers become the same rows, bit for bit, as the same formula on the host.
+//! Packed integers become the same rows, bit for bit, as by the formula on the host.
 
 use std::sync::Arc;
 
@@ -46,7 +46,7 @@ proptest! {
         let unpack = Unpack::new(&columns, &Device::flex());
         let expected = by_hand(&columns, &integers);
         prop_assert_eq!(bits(&unpack.numbers(integers.clone(), rows).unwrap()), bits(&expected));
-        // And they are what a graph gets.
+        // A graph receives the same numbers.
         let mut source = UncheckedGraph::new();
         let x = source.input("x", [columns.len()]);
         let y = source.node("Identity", "y", &[&x], &[]);

@@ -1,4 +1,4 @@
-//! Models of every framework, against what ONNX Runtime says of them: `tests/models`, made by `scripts/export_models.py`.
+//! Models of every framework against the results of ONNX Runtime: `tests/models`, made by `scripts/export_models.py`.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -10,7 +10,7 @@ use burn::tensor::Device;
 use safetensors::{Dtype, SafeTensors};
 use tamis_graph::{Graph, Program, UncheckedGraph};
 
-/// Largest difference, of the larger of 1 and the size of the expected number.
+/// Largest difference, relative to the larger of 1 and the absolute value of the expected number.
 const TOLERANCE: f32 = 1e-5;
 
 fn folder(name: &str) -> PathBuf {

@@ -1,8 +1,8 @@
-//! From nodes that refer to each other in any way to a checked [`TreeEnsemble`].
+//! Turns nodes with arbitrary references into a checked [`TreeEnsemble`].
 //!
-//! Every tree is walked from its root with a list of what is still to do, never by recursion: a file can hold a chain of a million nodes. A node
-//! that several paths lead to is written once for each (converters write categories so), up to the most nodes that a forest may have; one that
-//! leads back to itself ends the walk.
+//! Every tree is walked from its root with a work list, never by recursion: a file can hold a chain of a million nodes. A node
+//! that several paths lead to is written once for each (converters write categories this way), up to the limit of nodes; one that
+//! leads back to itself is refused.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ use crate::forest::{
 /// Most weights of all leaves together.
 const WEIGHTS_MAX: usize = 1 << 22;
 
-/// How a node compares, in the words of ONNX.
+/// The comparison of a node, in the terms of ONNX.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     Leq,
@@ -24,7 +24,7 @@ pub(crate) enum Mode {
     Gt,
     Eq,
     Neq,
-    /// Is the feature one of a set?
+    /// Is the feature a member of a set?
     Member,
 }
 
@@ -62,7 +62,7 @@ pub(crate) struct SplitDraft {
 pub(crate) struct Draft {
     /// Numbers per event.
     pub features: usize,
-    /// Numbers that come out.
+    /// Number of outputs.
     pub outputs: usize,
     pub nodes: Vec<DraftNode>,
     /// Name of every tree in the file, and its root among the nodes.
@@ -73,7 +73,7 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// Checks everything.
+    /// Checks everything and builds the forest.
     pub fn grow(self) -> Result<TreeEnsemble, Fault> {
         if self.roots.is_empty() || self.roots.len() > TREES_MAX {
             refuse!("has {} trees; between 1 and {TREES_MAX} are supported", self.roots.len());
@@ -105,12 +105,12 @@ impl Draft {
 /// A tree that was walked.
 struct Tree {
     root: u32,
-    /// In how many of its leaves an output is named.
+    /// The number of its leaves that name an output, by output.
     names: BTreeMap<u32, usize>,
     leaves: usize,
 }
 
-/// What is still to be done.
+/// An item of the work list.
 enum ToDo {
     Write(Place),
     /// Everything below this node is written.
@@ -120,7 +120,7 @@ enum ToDo {
 /// A node that is still to be written.
 struct Place {
     draft: usize,
-    /// Where in the forest.
+    /// Its index in the forest.
     at: usize,
     depth: usize,
 }
@@ -128,7 +128,7 @@ struct Place {
 struct Grower<'a> {
     draft: &'a Draft,
     used: Vec<bool>,
-    /// Is the node on the path from the root to where the walk is?
+    /// Is the node on the current path from the root?
     on_path: Vec<bool>,
     nodes: Vec<TreeNode>,
     weights: Vec<Weight>,
@@ -145,7 +145,7 @@ impl<'a> Grower<'a> {
         let at = self.room(1)?;
         let mut tree = Tree { root: at as u32, names: BTreeMap::new(), leaves: 0 };
         let mut to_do = vec![ToDo::Write(Place { draft: root, at, depth: 0 })];
-        // Nodes that repeat another: (where, what). A set has one true child and many tests that lead to it.
+        // Nodes that repeat another: (index of the copy, index of the original). A set has one true child to which many tests lead.
         let mut copies = Vec::new();
         while let Some(next) = to_do.pop() {
             let Place { draft, at, depth } = match next {
@@ -189,7 +189,7 @@ impl<'a> Grower<'a> {
         Ok(tree)
     }
 
-    /// Makes room for nodes; where they begin.
+    /// Makes room for nodes and returns the index of the first.
     fn room(&mut self, count: usize) -> Result<usize, Fault> {
         let at = self.nodes.len();
         if at + count > NODES_MAX {
@@ -212,7 +212,7 @@ impl<'a> Grower<'a> {
             if output < 0 || output >= self.draft.outputs as i64 {
                 refuse!("gives a weight to output {output}; there are {}", self.draft.outputs);
             }
-            // The largest number stands for "nothing given" where the smallest or largest weight is asked for.
+            // `f32::MAX` and `f32::MIN` stand for "no weight" where the smallest or largest weight is needed.
             if !weight.is_finite() || weight.abs() == f32::MAX {
                 refuse!("has the weight {weight}, which is not finite");
             }
@@ -224,7 +224,7 @@ impl<'a> Grower<'a> {
         Ok(TreeNode::Leaf { from: from as u32, to: self.weights.len() as u32 })
     }
 
-    /// Writes a split, or a chain of them, and makes room for the children; where they go, the first first.
+    /// Writes a split, or a chain of them, and makes room for the two children. Returns their indices, the first child first.
     fn split(
         &mut self,
         split: &SplitDraft,
@@ -236,7 +236,7 @@ impl<'a> Grower<'a> {
         }
         let feature = split.feature as u32;
         let (test, exchanged) = split.mode.as_test();
-        // NaN is equal to nothing and on no side of anything.
+        // NaN is neither equal to, above nor below any number.
         let missing_true = split.missing_true || split.mode == Mode::Neq;
         let missing_first = missing_true != exchanged;
         let one = [split.threshold];
@@ -295,7 +295,7 @@ impl<'a> Grower<'a> {
 }
 
 impl Mode {
-    /// The test, and whether the children are exchanged for it.
+    /// The test, and whether it swaps the children.
     fn as_test(self) -> (Test, bool) {
         match self {
             Self::Leq => (Test::AtMost, false),

@@ -1,4 +1,4 @@
-//! The attributes of a node, each read by its key as the type that it must have.
+//! Reads the attributes of a node by key, each as the type that it must have.
 
 use super::Site;
 use crate::error::Fault;
@@ -29,7 +29,7 @@ impl<'a> Site<'a> {
         Ok(self.optional_float(key)?.unwrap_or(default))
     }
 
-    /// The same; `None` if it is not there.
+    /// The same; `None` if it is absent.
     pub fn optional_float(&self, key: &'a str) -> Result<Option<f32>, Fault> {
         match self.attribute(key) {
             None => Ok(None),
@@ -47,7 +47,7 @@ impl<'a> Site<'a> {
         }
     }
 
-    /// A list of integers; `None` if it is not there.
+    /// A list of integers; `None` if it is absent.
     pub fn ints(&self, key: &'a str) -> Result<Option<&'a [i64]>, Fault> {
         match self.attribute(key) {
             None => Ok(None),
@@ -56,7 +56,7 @@ impl<'a> Site<'a> {
         }
     }
 
-    /// A list of numbers; `None` if it is not there.
+    /// A list of numbers; `None` if it is absent.
     pub fn floats(&self, key: &'a str) -> Result<Option<&'a [f32]>, Fault> {
         match self.attribute(key) {
             None => Ok(None),
@@ -65,7 +65,7 @@ impl<'a> Site<'a> {
         }
     }
 
-    /// A list of texts; `None` if it is not there.
+    /// A list of texts; `None` if it is absent.
     pub fn texts(&self, key: &'a str) -> Result<Option<&'a [String]>, Fault> {
         match self.attribute(key) {
             None => Ok(None),
@@ -83,7 +83,7 @@ impl<'a> Site<'a> {
         }
     }
 
-    /// Marks attributes as read that change nothing here (training, hints to an optimiser).
+    /// Marks attributes as read that have no effect here (training, hints to an optimiser).
     pub fn ignore(&self, keys: &[&'a str]) {
         self.read.borrow_mut().extend(keys);
     }

@@ -1,7 +1,7 @@
-//! Functions of one number: every number of a value is mapped, whatever the shape.
+//! Elementwise functions of one number.
 //!
-//! A number that is not one (NaN) stays one through all of them, on every device: an event that cannot be scored must not get a score. Where a
-//! device's own function may lose it (maximum, clamp), comparisons take their place.
+//! A NaN stays a NaN through all of them, on every device: an event that cannot be scored must not get a score. Where a
+//! device's own function may lose it (maximum, clamp), comparisons are used instead.
 
 use burn::tensor::{Tensor, activation};
 
@@ -11,7 +11,7 @@ use crate::operator::{Built, Inputs, Operator, Site};
 use crate::source::{Data, Kind};
 use crate::value::{Value, wrapped};
 
-/// The function, with what it is set to.
+/// The function, with its parameters.
 #[derive(Clone, Copy, Debug)]
 enum Unary {
     Abs,
@@ -55,7 +55,7 @@ enum Unary {
 pub(super) fn unary(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(1, 1)?;
     site.outputs_at_most(1)?;
-    // Hints for memory in opset 5 and before, which some converters still write.
+    // Memory hints of opset 5 and before, which some converters still write.
     site.ignore(&["consumed_inputs"]);
     let function = match site.operator() {
         "Acos" => Unary::Acos,
@@ -105,7 +105,7 @@ pub(super) fn unary(site: &mut Site<'_>) -> Result<Built, Fault> {
     Built::one(function, output)
 }
 
-/// Builds a function that exists for integers too.
+/// Builds a function of one number that also exists for integers.
 pub(super) fn unary_numeric(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(1, 1)?;
     let negate = site.operator() == "Neg";
@@ -117,7 +117,7 @@ pub(super) fn unary_numeric(site: &mut Site<'_>) -> Result<Built, Fault> {
     }
 }
 
-/// `Clip`: bounds are attributes before opset 11, constant inputs from then on.
+/// `Clip`: bounds are attributes before opset 11, constant inputs since.
 pub(super) fn clip(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(1, if site.opset < 11 { 1 } else { 3 })?;
     let output = site.anywhere(0)?.clone();

@@ -1,6 +1,6 @@
-//! Functions of two numbers: Add, Sub, Mul, Div, Mod, Pow, PRelu, with broadcasting.
+//! Elementwise functions of two numbers with broadcasting: Add, Sub, Mul, Div, Mod, Pow, PRelu.
 //!
-//! Most of them combine rows with rows or rows with one constant row; those work on the rows as they are. The others are spread out.
+//! Most uses combine rows with rows, or rows with one constant row, and work on rows directly. For the others, values are spread out to their axes.
 
 use burn::tensor::kind::{Numeric, Ordered};
 use burn::tensor::{Int, Tensor};
@@ -21,12 +21,12 @@ enum Binary {
     Div,
 }
 
-/// How the operands are brought together.
+/// How the operands are broadcast.
 #[derive(Debug)]
 pub(super) enum Meeting {
-    /// Rows of the same length, or of one number.
+    /// As rows of the same length, or of one number.
     Rows,
-    /// Spread out to these axes.
+    /// As values spread out to these axes.
     Spread([[usize; AXES]; 2]),
 }
 
@@ -35,7 +35,7 @@ pub(super) fn meet(site: &Site<'_>, kind: Kind) -> Result<(Meeting, Type), Fault
     meeting(site.anywhere(0)?, site.anywhere(1)?, kind)
 }
 
-/// The same for any two.
+/// The same for any two types.
 pub(super) fn meeting(a: &Type, b: &Type, kind: Kind) -> Result<(Meeting, Type), Fault> {
     let joint = Broadcast::new(a, b)?;
     let as_rows =
@@ -51,12 +51,12 @@ pub(super) fn meeting(a: &Type, b: &Type, kind: Kind) -> Result<(Meeting, Type),
 struct Arithmetic {
     function: Binary,
     meeting: Meeting,
-    /// Which input is constant, one number or a row as long as the other input and the result, if one is.
+    /// The input that is a constant number, or a constant row as long as the other input and the result, if there is one.
     row: Option<usize>,
     int32: bool,
 }
 
-/// Add, Sub, Mul, Div. Integers wrap around at the width that the file gives them; they are divided toward zero, and something divided by 0 is 0.
+/// Add, Sub, Mul, Div. Integers wrap around at the width stated by the file; division truncates toward zero, and division by 0 gives 0.
 pub(super) fn arithmetic(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(2, 2)?;
     if site.opset < 7 && (site.int("axis")?.is_some() || site.flag("broadcast", false)?) {
@@ -93,7 +93,7 @@ pub(super) fn arithmetic(site: &mut Site<'_>) -> Result<Built, Fault> {
     Built::one(Arithmetic { function, meeting, row, int32 }, output)
 }
 
-/// One of the two inputs, as it is: the other changes nothing. LightGBM's classifiers end with a product with 1.
+/// Returns one of the two inputs, because the other is neutral. LightGBM's classifiers end with a product with 1.
 #[derive(Debug)]
 struct Kept {
     value: usize,
@@ -109,10 +109,10 @@ impl Operator for Kept {
     }
 }
 
-/// Which input comes out as it is, because the other one is a constant that changes nothing.
+/// The input that is returned unchanged, because the other one is a neutral constant.
 fn kept(site: &Site<'_>, function: Binary, output: &Type) -> Option<usize> {
     let neutral = match function {
-        // A sum with 0 makes 0 of -0.
+        // Adding 0 turns -0 into 0.
         Binary::Add => return None,
         Binary::Sub => 0.0,
         Binary::Mul | Binary::Div => 1.0,
@@ -161,15 +161,15 @@ impl Operator for Arithmetic {
     }
 }
 
-/// What is left of a division into whole parts.
+/// The remainder of a division.
 #[derive(Debug)]
 struct Modulo {
     meeting: Meeting,
-    /// Has it the sign of the dividend, as in C, instead of that of the divisor, as in Python?
+    /// Does it have the sign of the dividend, as in C, instead of that of the divisor, as in Python?
     as_in_c: bool,
 }
 
-/// `Mod`. An integer modulo 0 is 0; a floating-point number modulo 0 is not one. ONNX knows the latter with the sign of C only.
+/// Builds `Mod`. An integer modulo 0 is 0; a floating-point number modulo 0 is NaN. For floats ONNX defines only the sign of C.
 pub(super) fn modulo(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(2, 2)?;
     let as_in_c = site.flag("fmod", false)?;
@@ -209,7 +209,7 @@ impl Modulo {
     }
 }
 
-/// What is left, with the sign of the dividend.
+/// The remainder with the sign of the dividend.
 fn left_as_in_c<const D: usize, K: Numeric + Ordered>(a: Tensor<D, K>, b: Tensor<D, K>) -> Tensor<D, K> {
     let left = a.clone().abs().remainder(b.abs());
     let shape: [usize; D] = left.dims();
@@ -217,7 +217,7 @@ fn left_as_in_c<const D: usize, K: Numeric + Ordered>(a: Tensor<D, K>, b: Tensor
     left.clone().mask_where(below, left.neg())
 }
 
-/// A divisor that ends no process: what is divided by 0 is divided by the largest number instead, which gives 0.
+/// Makes a divisor safe: 0 becomes the largest integer, so that the quotient is 0 instead of a panic.
 fn without_zeros(divisor: Tensor<2, Int>) -> Tensor<2, Int> {
     let zeros = divisor.clone().equal_scalar(0);
     divisor.mask_fill(zeros, i32::MAX)
@@ -239,11 +239,11 @@ impl Binary {
 struct Power {
     meeting: Meeting,
     int32: bool,
-    /// An exponent that is the same for all, if it is known.
+    /// The exponent, if it is one known number.
     exponent: Option<f32>,
 }
 
-/// Pow.
+/// Builds `Pow`.
 pub(super) fn pow(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(2, 2)?;
     let kind = site.anywhere(0)?.kind;
@@ -278,7 +278,7 @@ impl Operator for Power {
             (base, exponent) => {
                 let whole = matches!(base, Value::Int(_));
                 let (a, b) = (float(base), float(exponent));
-                // Products and roots instead of the general power: exact, and right for negative bases on every device.
+                // Products and roots instead of the general power: they are exact, and correct for negative bases on every device.
                 let power = match (&self.meeting, self.exponent) {
                     (Meeting::Rows, Some(1.0)) => a,
                     (Meeting::Rows, Some(2.0)) => a.clone() * a,
@@ -297,7 +297,7 @@ impl Operator for Power {
     }
 }
 
-/// A power in integers: `1 / base^n` is truncated, so it is 0 but for a base of 1 or -1. (0 to a negative power is undefined in ONNX; 0 here.)
+/// An integer power: `1 / base^n` is truncated, so it is 0 except for bases 1 and -1. (0 to a negative power is undefined in ONNX and 0 here.)
 fn integer_power<const D: usize>(base: Tensor<D, Int>, exponent: Tensor<D, Int>) -> Tensor<D, Int> {
     let power = base.clone().powi(exponent.clone().abs());
     let fraction = exponent.lower_scalar(0);
@@ -306,13 +306,13 @@ fn integer_power<const D: usize>(base: Tensor<D, Int>, exponent: Tensor<D, Int>)
     power.mask_fill(fraction.expand(shape).bool_and(vanishes.expand(shape)), 0)
 }
 
-/// The value, times a slope where it is negative.
+/// The value, multiplied by a slope where it is negative.
 #[derive(Debug)]
 struct PRelu {
     meeting: Meeting,
 }
 
-/// `PRelu`.
+/// Builds `PRelu`.
 pub(super) fn prelu(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(2, 2)?;
     site.anywhere_of(0, Kind::Float)?;

@@ -1,4 +1,4 @@
-//! Values side by side, in another order, or repeated: Concat, Transpose, Expand, Tile.
+//! Joins, permutes and repeats axes: Concat, Transpose, Expand, Tile.
 
 use burn::tensor::Tensor;
 use burn::tensor::kind::Basic;
@@ -12,15 +12,15 @@ use crate::value::{
     AXES, Broadcast, RANK_MAX, Type, Value, axes, each, rows, spread, without_axis_of_events,
 };
 
-/// Values one after the other along an axis.
+/// Concatenates values along an axis.
 #[derive(Debug)]
 struct Concat {
     inputs: usize,
-    /// Numbers of the axes before.
+    /// Number of numbers of the axes before.
     outer: usize,
 }
 
-/// Concat.
+/// Builds `Concat`.
 pub(super) fn concat(site: &mut Site<'_>) -> Result<Built, Fault> {
     let count = site.inputs();
     let Some(axis) = site.int("axis")? else { refuse!("does not say along which axis") };
@@ -44,7 +44,7 @@ pub(super) fn concat(site: &mut Site<'_>) -> Result<Built, Fault> {
         if operand.shape && (0..count).any(|other| !site.is_known(other)) {
             site.input(index)?;
         }
-        // A constant beside values of events is the same for every event: one row.
+        // A constant joined to values with events is the same for every event: one row.
         let own = match (model.behind_events(), operand.events) {
             (Some(behind), None) if operand.rank() == model.rank() => {
                 without_axis_of_events(&operand.dims, behind).map_err(|_| refused())?
@@ -92,14 +92,14 @@ impl Concat {
     }
 }
 
-/// Another order of the axes of a value that is spread out.
+/// Permutes the axes of a value that is spread out.
 #[derive(Debug)]
 struct Transpose {
     from: [usize; AXES],
     order: [usize; AXES],
 }
 
-/// Transpose.
+/// Builds `Transpose`.
 pub(super) fn transpose(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(1, 1)?;
     let x = site.anything(0)?.clone();
@@ -116,7 +116,7 @@ pub(super) fn transpose(site: &mut Site<'_>) -> Result<Built, Fault> {
     let all = x.all_axes();
     let output = x.with_all_axes(&order.iter().map(|&axis| all[axis as usize]).collect::<Vec<_>>());
     let order: Vec<usize> = order.iter().filter_map(|&axis| x.axis_or_events(axis).ok()?).collect();
-    // Where only axes of size 1 move, no number does.
+    // If only axes of size 1 move, no number does.
     let mut moving = order.iter().filter(|&&axis| x.dims[axis] != 1);
     if moving.by_ref().is_sorted() {
         return Built::one(Same, output);
@@ -138,7 +138,7 @@ impl Operator for Transpose {
     }
 }
 
-/// Axes repeated.
+/// Repeats axes.
 #[derive(Debug)]
 struct Repeat {
     from: [usize; AXES],
@@ -151,7 +151,7 @@ impl Operator for Repeat {
     }
 }
 
-/// Expand: axes of size 1 repeated until the value has the shape; a constant, in every event if their number is in the shape.
+/// Builds Expand: repeats axes of size 1 up to the given shape; a constant is repeated for every event if the shape contains their number.
 pub(super) fn expand(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(2, 2)?;
     let x = site.anywhere(0)?.clone();
@@ -176,7 +176,7 @@ pub(super) fn expand(site: &mut Site<'_>) -> Result<Built, Fault> {
     Built::one(RepeatForEvents { repeat: Repeat { from, times }, events }, output)
 }
 
-/// The shape that a value is expanded to, as the type of a value that it meets. `None` if it would repeat events.
+/// The target shape of an expansion, as a type to broadcast with. `None` if it would repeat events.
 fn target(x: &Type, wanted: &[i64], batch: Option<usize>) -> Option<Type> {
     let mut sizes = wanted.to_vec();
     let mut events = None;
@@ -203,7 +203,7 @@ fn target(x: &Type, wanted: &[i64], batch: Option<usize>) -> Option<Type> {
     (dims.len() <= RANK_MAX).then(|| Type::new(x.kind, events, dims))
 }
 
-/// Constant numbers repeated in every event.
+/// Repeats a constant for every event.
 #[derive(Debug)]
 struct RepeatForEvents {
     repeat: Repeat,
@@ -218,7 +218,7 @@ impl Operator for RepeatForEvents {
     }
 }
 
-/// Tile: every axis repeated so many times.
+/// Builds Tile: repeats every axis a given number of times.
 pub(super) fn tile(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(2, 2)?;
     let x = site.anywhere(0)?.clone();

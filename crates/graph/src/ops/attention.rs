@@ -1,10 +1,10 @@
-//! Attention: every query looks at all keys of its event and takes the values of those that are like it.
+//! Attention: every query is compared with all keys of its event and averages their values by similarity.
 //!
 //! ```text
 //!   softmax(Q K' * scale + mask) V        for every head; several heads of Q may share one of K and V
 //! ```
 //!
-//! Keys and values of earlier calls (a cache of a language model) are refused.
+//! Keys and values of earlier calls (the cache of a language model) are refused.
 
 use burn::tensor::{Bool, Tensor, activation};
 
@@ -16,12 +16,12 @@ use crate::value::Value;
 /// Queries, keys or values: `[batch, heads, rows, width]`, or `[batch, rows, heads * width]`.
 #[derive(Clone, Copy, Debug)]
 struct Heads {
-    /// What a row of the value holds of the batch: 1 where rows are those of events.
+    /// Batch size within a row of the value: 1 where rows are events.
     batch: usize,
     heads: usize,
     rows: usize,
     width: usize,
-    /// Do the heads stand behind the rows?
+    /// Is the layout `[batch, rows, heads * width]`?
     flat: bool,
 }
 
@@ -37,7 +37,7 @@ struct Attention {
     mask: Option<[usize; 4]>,
 }
 
-/// Attention.
+/// Builds `Attention`.
 pub(super) fn attention(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(3, 6)?;
     if (4..site.inputs()).any(|index| site.has(index)) || site.wanted_outputs() > 1 {
@@ -78,7 +78,7 @@ pub(super) fn attention(site: &mut Site<'_>) -> Result<Built, Fault> {
     Built::one(Attention { q, k, v, scale, softcap, causal, mask }, x.with_dims(dims))
 }
 
-/// Input `index`; `count` is the attribute that says how many heads a value with three axes has.
+/// Input `index`; `count` is the attribute with the number of heads of a value with three axes.
 fn heads(site: &Site<'_>, index: usize, count: &'static str) -> Result<Heads, Fault> {
     let kind = site.input_of(index, Kind::Float)?;
     let (batch, rest) = match (kind.events, &kind.dims[..]) {
@@ -104,7 +104,7 @@ fn heads(site: &Site<'_>, index: usize, count: &'static str) -> Result<Heads, Fa
     }
 }
 
-/// The shape of the mask: each axis as long as that of the products, or 1.
+/// The shape of the mask: each axis has the size of that of the products, or 1.
 fn mask(site: &Site<'_>, products: &Heads) -> Result<Option<[usize; 4]>, Fault> {
     if !site.has(3) {
         return Ok(None);
@@ -128,7 +128,7 @@ fn mask(site: &Site<'_>, products: &Heads) -> Result<Option<[usize; 4]>, Fault> 
 }
 
 impl Heads {
-    /// A value as `[rows of the value, batch, heads, rows, width]`.
+    /// Reshapes a value to `[rows of the value, batch, heads, rows, width]`.
     fn spread(self, x: Tensor<2>) -> Tensor<5> {
         let [count, _] = x.dims();
         let Self { batch, heads, rows, width, flat } = self;
@@ -139,7 +139,7 @@ impl Heads {
         }
     }
 
-    /// The same with every head so many times.
+    /// The same with every head repeated `times` times.
     fn shared(self, x: Tensor<2>, times: usize) -> Tensor<5> {
         let x = self.spread(x);
         if times == 1 {

@@ -1,7 +1,8 @@
-//! Cast: numbers of another kind.
+//! Cast: converts numbers to another kind.
 //!
-//! To double precision: the numbers stay single. To integers: truncated toward zero; what does not fit is undefined in ONNX, and the nearest integer here; an event in which a NaN becomes an
-//! integer has no score. Integers of 64 bits that become some of 32 bits wrap around. To truth values: whatever is not 0 is true, what is not a number included.
+//! To double precision: the numbers stay single. To integers: truncated toward zero; numbers that do not fit are undefined in ONNX and become the
+//! nearest integer here; an event in which a NaN becomes an integer has no score. 64-bit integers wrap around when converted to 32 bits. To truth
+//! values: everything except 0 is true, including NaN.
 
 use crate::error::{Fault, refuse};
 use crate::onnx;
@@ -16,15 +17,15 @@ struct Cast {
     int32: bool,
 }
 
-/// Cast.
+/// Builds `Cast`.
 pub(super) fn cast(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(1, 1)?;
-    // Both are about 8-bit floating point.
+    // Both concern only 8-bit floating point.
     site.ignore(&["round_mode", "saturate"]);
     let Some(to) = site.int("to")? else { refuse!("does not say to which data type") };
     let to = i32::try_from(to).unwrap_or(0);
     let x = site.anything(0)?.clone();
-    // Exporters cast to double and ask whether the number is infinite.
+    // Exporters cast to double and test for infinity.
     let double = to == onnx::DOUBLE && x.kind == Kind::Float;
     let (to, int32) = (if double { Kind::Float } else { onnx::kind(to)? }, to == onnx::INT32);
     if x.labels.is_some() {

@@ -1,4 +1,4 @@
-//! Questions and answers: comparisons, And, Or, Xor, Not, Where.
+//! Comparisons and logic: comparisons, And, Or, Xor, Not, Where.
 
 use burn::tensor::kind::{Basic, Ordered};
 use burn::tensor::{Bool, Tensor};
@@ -19,14 +19,14 @@ enum Relation {
     LessOrEqual,
 }
 
-/// Two numbers compared.
+/// Compares two numbers.
 #[derive(Debug)]
 struct Compare {
     relation: Relation,
     meeting: Meeting,
 }
 
-/// Opset 6 aligned two inputs by attributes.
+/// Refuses the alignment by attributes of opset 6.
 fn broadcast_as_numpy(site: &Site<'_>) -> Result<(), Fault> {
     site.inputs_between(2, 2)?;
     if site.opset < 7 && (site.int("axis")?.is_some() || site.flag("broadcast", false)?) {
@@ -36,7 +36,7 @@ fn broadcast_as_numpy(site: &Site<'_>) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Equal, Greater, `GreaterOrEqual`, Less, `LessOrEqual`. What is not a number is neither equal to, above nor below anything.
+/// Builds Equal, Greater, `GreaterOrEqual`, Less, `LessOrEqual`. NaN is neither equal to, above nor below anything.
 pub(super) fn compare(site: &mut Site<'_>) -> Result<Built, Fault> {
     broadcast_as_numpy(site)?;
     let relation = match site.operator() {
@@ -104,14 +104,14 @@ enum Junction {
     Xor,
 }
 
-/// Two truth values joined.
+/// Combines two truth values.
 #[derive(Debug)]
 struct Join {
     junction: Junction,
     meeting: Meeting,
 }
 
-/// And, Or, Xor.
+/// Builds `And`, `Or`, `Xor`.
 pub(super) fn join(site: &mut Site<'_>) -> Result<Built, Fault> {
     broadcast_as_numpy(site)?;
     let junction = match site.operator() {
@@ -149,7 +149,7 @@ impl Junction {
 #[derive(Debug)]
 struct Not;
 
-/// Not.
+/// Builds `Not`.
 pub(super) fn not(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(1, 1)?;
     Built::one(Not, site.anywhere_of(0, Kind::Bool)?.clone())
@@ -161,14 +161,14 @@ impl Operator for Not {
     }
 }
 
-/// Which floating-point numbers are special.
+/// A class of special floating-point numbers.
 #[derive(Clone, Copy, Debug)]
 enum Special {
     Nan,
     Infinity { negative: bool, positive: bool },
 }
 
-/// `IsNaN`, `IsInf`.
+/// Builds `IsNaN`, `IsInf`.
 pub(super) fn special(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(1, 1)?;
     site.outputs_at_most(1)?;
@@ -207,12 +207,12 @@ impl Operator for Special {
 /// The second input where the first is true, else the third.
 #[derive(Debug)]
 struct Where {
-    /// Axes of the three inputs, and of the result.
+    /// Axes of the three inputs.
     inputs: [[usize; AXES]; 3],
     output: [usize; AXES],
 }
 
-/// Where.
+/// Builds `Where`.
 pub(super) fn choose(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(3, 3)?;
     if sizes::are_in(site) {

@@ -1,4 +1,4 @@
-//! Values that are known before any event: Constant, `ConstantOfShape`, Range, Shape.
+//! Values that do not depend on events: Constant, `ConstantOfShape`, Range, Shape.
 
 use crate::error::{Fault, refuse};
 use crate::layout::{Layout, times_events, written};
@@ -6,7 +6,7 @@ use crate::operator::{Built, Inputs, Operator, Site};
 use crate::source::{Constant, Data, Kind};
 use crate::value::{Type, Value, each};
 
-/// A constant of the operator.
+/// Returns a constant of the operator.
 #[derive(Debug)]
 struct Known {
     /// Its index among the inputs.
@@ -19,13 +19,13 @@ impl Operator for Known {
     }
 }
 
-/// A constant as the result of a node.
+/// Builds a node whose result is a constant.
 pub(super) fn known(site: &mut Site<'_>, constant: Constant, kind: Type) -> Result<Built, Fault> {
     let input = site.add_constant(constant);
     Built::one(Known { input }, kind)
 }
 
-/// Constant.
+/// Builds `Constant`.
 pub(super) fn constant(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(0, 0)?;
     let mut found = Vec::new();
@@ -44,7 +44,8 @@ pub(super) fn constant(site: &mut Site<'_>) -> Result<Built, Fault> {
     known(site, constant.clone(), kind)
 }
 
-/// Shape. Where the number of events stands in it, [`crate::layout::EVENTS`] does: Reshape understands that, and operators that move numbers pass it on.
+/// Builds Shape. [`crate::layout::EVENTS`] stands for the number of events in it: Reshape understands that, and operators that move numbers pass it
+/// on.
 pub(super) fn shape(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(1, 1)?;
     let sizes = site.anything(0)?.shape();
@@ -61,7 +62,7 @@ pub(super) fn shape(site: &mut Site<'_>) -> Result<Built, Fault> {
     known(site, constant, kind)
 }
 
-/// A row for every event, the same for all.
+/// Repeats a constant row for every event.
 #[derive(Debug)]
 struct Rows {
     row: usize,
@@ -75,7 +76,7 @@ impl Operator for Rows {
     }
 }
 
-/// `ConstantOfShape`: one number everywhere, in every event if their number is in the shape.
+/// Builds `ConstantOfShape`: one number everywhere, and for every event if the shape contains their number.
 pub(super) fn of_shape(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(1, 1)?;
     let shape = site.known_shape(0)?;
@@ -110,7 +111,7 @@ pub(super) fn of_shape(site: &mut Site<'_>) -> Result<Built, Fault> {
     Built::one(Rows { row, events: site.add_events() }, kind)
 }
 
-/// Range: numbers from one on, by a step, to before another.
+/// Builds Range: numbers from a start by a step up to, but not including, a limit.
 pub(super) fn range(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(3, 3)?;
     let bounds = [site.known(0, "start")?, site.known(1, "limit")?, site.known(2, "delta")?];

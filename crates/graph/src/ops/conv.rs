@@ -11,14 +11,14 @@ use crate::value::{NUMBERS_MAX, Value};
 
 use super::window::{Windows, bias};
 
-/// Windows for which burn gathers what they read at once.
+/// Number of windows whose inputs burn gathers at once.
 const TILE: usize = 512;
 
 #[derive(Debug)]
 struct Conv {
     windows: Windows,
     groups: usize,
-    /// Channels that come out.
+    /// Number of output channels.
     outputs: usize,
     /// Index of the kernel among the inputs: `[outputs, channels / groups, height, width]`.
     weight: usize,
@@ -26,7 +26,7 @@ struct Conv {
     multiply_adds: u64,
 }
 
-/// `Conv`.
+/// Builds `Conv`.
 pub(super) fn conv(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(2, 3)?;
     site.outputs_at_most(1)?;

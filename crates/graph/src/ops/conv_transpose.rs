@@ -4,7 +4,7 @@
 //!    size 3, kernel 3, stride 2                        |k k k|
 //!    every number adds a kernel                            |k k k|
 //!                                                              |k k k|
-//!                                                      |-|-----------|     what is left: 'begin' and 'end' are cut off,
+//!                                                      |-|-----------|     the result: 'begin' and 'end' are cut off,
 //!                                                     begin       end      or zeros are added behind
 //! ```
 
@@ -26,12 +26,12 @@ struct Axis {
     kernel: usize,
     stride: usize,
     dilation: usize,
-    /// Numbers that all windows together make, and those that are added behind them.
+    /// Length that all windows together cover, and zeros added behind them.
     whole: usize,
     behind: usize,
-    /// Numbers that are cut off in front.
+    /// Number of numbers cut off in front.
     begin: usize,
-    /// Numbers that are left.
+    /// Number of numbers that remain.
     made: usize,
 }
 
@@ -46,7 +46,7 @@ struct ConvTranspose {
     batch: usize,
     channels: usize,
     groups: usize,
-    /// Channels that come out.
+    /// Number of output channels.
     outputs: usize,
     /// Height and width; an image of one axis has height 1.
     axes: [Axis; 2],
@@ -56,7 +56,7 @@ struct ConvTranspose {
     multiply_adds: u64,
 }
 
-/// What all windows together make of an axis, and how much of that is not wanted.
+/// The length of an axis before it is cut.
 #[derive(Clone, Copy)]
 struct Whole {
     numbers: usize,
@@ -64,7 +64,7 @@ struct Whole {
     added: usize,
 }
 
-/// Reads the attributes that say where windows stand.
+/// Reads the attributes that place the windows.
 fn axes(site: &Site<'_>, space: &[usize], kernel: &[usize]) -> Result<[Axis; 2], Fault> {
     let rank = space.len();
     if let Some(stated) = numbers(site, "kernel_shape", rank, 1)?
@@ -117,7 +117,7 @@ fn axes(site: &Site<'_>, space: &[usize], kernel: &[usize]) -> Result<[Axis; 2],
     Ok(axes)
 }
 
-/// What is cut off in front and behind so that `wanted` numbers are left.
+/// How much to cut off in front and behind so that `wanted` numbers remain.
 fn shared(whole: Whole, wanted: usize, more_behind: bool) -> Result<[usize; 2], Fault> {
     let Some(surplus) = (whole.numbers + whole.added).checked_sub(wanted) else {
         refuse!("makes {} numbers along an axis, where {wanted} are wanted", whole.numbers + whole.added);
@@ -126,7 +126,7 @@ fn shared(whole: Whole, wanted: usize, more_behind: bool) -> Result<[usize; 2], 
     Ok(if more_behind { [less, more] } else { [more, less] })
 }
 
-/// `ConvTranspose`.
+/// Builds `ConvTranspose`.
 pub(super) fn conv_transpose(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(2, 3)?;
     site.outputs_at_most(1)?;
@@ -155,7 +155,7 @@ pub(super) fn conv_transpose(site: &mut Site<'_>) -> Result<Built, Fault> {
     let bias = bias(site, outputs)?;
     let windows = axes.iter().flat_map(|axis| [axis.size, axis.kernel]);
     let multiply_adds = work([batch, channels, per_group].into_iter().chain(windows))?;
-    // What stands in memory before it is cut.
+    // The size in memory before cutting.
     let whole = axes
         .iter()
         .try_fold(batch.saturating_mul(outputs), |size, axis| size.checked_mul(axis.whole + axis.behind));

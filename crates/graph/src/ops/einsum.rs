@@ -1,15 +1,15 @@
-//! Einsum: products of values, summed over the letters that the result does not keep.
+//! Einsum: products of values, summed over the letters that are not in the result.
 //!
 //! ```text
 //!   "nij,njk->nik"   n is the axis of events: the first letter of every value with events and of the result, and of nothing else
 //!   "nij,jk->nik"    a value without events does not have it
 //! ```
 //!
-//! The values are multiplied one after the other. Each product is one of matrices: letters that both have and somebody still wants are its
-//! batch, letters that both have and nobody wants are summed over, all others are its rows and columns. A letter that only one of them has
-//! and nobody wants is summed over before.
+//! The values are multiplied one after the other. Each product is a batched matrix product: letters that both have and that are still needed are its
+//! batch, letters that both have and that are not needed are summed over, all others are its rows and columns. A letter that only one of them has
+//! and that is not needed is summed over first.
 //!
-//! Invariant: all of that is settled when the graph is built, where every value on the way is checked like any other (`value.rs`).
+//! Invariant: all of that is settled when the graph is built, where every intermediate value is checked like any other (`value.rs`).
 
 use std::collections::BTreeMap;
 
@@ -24,14 +24,14 @@ use crate::value::{AXES, Type, Value, axes, rows, spread};
 /// Most values in one equation.
 const INPUTS_MAX: usize = 32;
 
-/// A letter of the equation. What `...` stands for are letters too, counted from its end.
+/// A letter of the equation. The axes of `...` are letters too, counted from the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Letter {
     Of(usize),
     Named(char),
 }
 
-/// A value on the way: its letters behind the axis of events, and their sizes.
+/// An intermediate value: its letters behind the axis of events, and their sizes.
 #[derive(Clone, Debug)]
 struct Term {
     letters: Vec<Letter>,
@@ -39,14 +39,14 @@ struct Term {
     events: Option<Layout>,
 }
 
-/// How a row is brought into another order, after it is summed over axes.
+/// Sums a row over axes and permutes the rest.
 #[derive(Debug)]
 struct Order {
     from: [usize; AXES],
     /// Axes that are summed over.
     summed: Vec<usize>,
     order: [usize; AXES],
-    /// Does it change anything?
+    /// Does the order change?
     moves: bool,
 }
 
@@ -59,24 +59,24 @@ struct Product {
     rows: usize,
     inner: usize,
     columns: usize,
-    /// Is the second a matrix that is the same for all events?
+    /// Is the second factor a matrix that is the same for all events?
     plain: bool,
 }
 
 #[derive(Debug)]
 struct Einsum {
-    /// For every input, the index of the places of its diagonal among the inputs.
+    /// For every input with a repeated letter, the index among the inputs of the places of its diagonal.
     diagonals: Vec<Option<(usize, usize)>>,
     products: Vec<Product>,
-    /// From the last product to the result.
+    /// The order of the result, from the last product.
     last: Order,
     multiply_adds: u64,
 }
 
-/// Letters of the values, and of the result if the equation says them.
+/// Letters of the values, and of the result if the equation states them.
 type Equation = (Vec<Vec<Letter>>, Option<Vec<Letter>>);
 
-/// Reads an equation for values of these ranks.
+/// Parses an equation for values of these ranks.
 fn read(text: &str, ranks: &[usize]) -> Result<Equation, Fault> {
     let text: String = text.chars().filter(|letter| !letter.is_whitespace()).collect();
     let (values, result) = match text.split_once("->") {
@@ -105,7 +105,7 @@ fn read(text: &str, ranks: &[usize]) -> Result<Equation, Fault> {
     Ok((read, result))
 }
 
-/// The letters of one value, in which `...` stands for this many.
+/// The letters of one value, in which `...` stands for `hidden` axes.
 fn letters(text: &str, hidden: usize) -> Result<Vec<Letter>, Fault> {
     let (front, back) = text.split_once("...").unwrap_or((text, ""));
     let named = |part: &str| -> Result<Vec<Letter>, Fault> {
@@ -116,12 +116,12 @@ fn letters(text: &str, hidden: usize) -> Result<Vec<Letter>, Fault> {
         part.chars().map(letter).collect()
     };
     let hidden = if text.contains("...") { hidden } else { 0 };
-    // The last of them is number 0, so that shorter ones meet the end of longer ones.
+    // The last of them is number 0, so that shorter ones align with the end of longer ones.
     let open = (0..hidden).rev().map(Letter::Of);
     Ok(named(front)?.into_iter().chain(open).chain(named(back)?).collect())
 }
 
-/// The letters of the result where the equation has none: what stands for `...`, then letters that occur once, by the alphabet.
+/// The letters of the result if the equation states none: those of `...`, then letters that occur once, alphabetically.
 fn implied(values: &[Vec<Letter>]) -> Vec<Letter> {
     let mut count: BTreeMap<Letter, usize> = BTreeMap::new();
     values.iter().flatten().for_each(|&letter| *count.entry(letter).or_default() += 1);
@@ -136,7 +136,7 @@ fn implied(values: &[Vec<Letter>]) -> Vec<Letter> {
     [open, once].concat()
 }
 
-/// Einsum.
+/// Builds `Einsum`.
 pub(super) fn einsum(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(1, INPUTS_MAX)?;
     site.outputs_at_most(1)?;
@@ -170,7 +170,7 @@ pub(super) fn einsum(site: &mut Site<'_>) -> Result<Built, Fault> {
     build(diagonals, terms, &result, &sizes, events)
 }
 
-/// Takes the letter of events away from where it stands; refuses it where it may not stand.
+/// Removes the letter of the axis of events, and refuses it where it is not allowed.
 fn without_events(
     inputs: &[Type],
     mut values: Vec<Vec<Letter>>,
@@ -198,7 +198,7 @@ fn without_events(
     Ok((inputs.iter().find_map(|input| input.events), values))
 }
 
-/// The size of every letter: axes of size 1 go with any other.
+/// The size of every letter; axes of size 1 match any other.
 fn sizes(values: &[Vec<Letter>], inputs: &[Type]) -> Result<BTreeMap<Letter, usize>, Fault> {
     let mut sizes = BTreeMap::new();
     for (letters, input) in values.iter().zip(inputs) {
@@ -214,8 +214,8 @@ fn sizes(values: &[Vec<Letter>], inputs: &[Type]) -> Result<BTreeMap<Letter, usi
     Ok(sizes)
 }
 
-/// An input with every letter once, and the places of the numbers that are left if it had one more often. An axis of size 1 where others have
-/// more is left out: it is the same for all of them.
+/// An input with every letter once, and the places of its diagonal if it repeats one. An axis of size 1 where others have
+/// more is dropped: it is the same for all of them.
 fn term(letters: &[Letter], input: &Type, sizes: &BTreeMap<Letter, usize>) -> (Term, Option<Vec<i64>>) {
     let mut strides: Vec<usize> = vec![1; letters.len()];
     for axis in (1..letters.len()).rev() {
@@ -272,7 +272,7 @@ fn build(
 }
 
 impl Order {
-    /// Brings the letters of a value into this order; those that it has besides are summed over.
+    /// Brings the letters of a value into this order and sums over all others.
     fn new(term: &Term, wanted: &[Letter]) -> Result<Self, Fault> {
         let kind = Type::new(Kind::Float, term.events, term.dims.clone());
         kind.check()?;
@@ -280,7 +280,7 @@ impl Order {
         let kept: Vec<usize> = wanted.iter().filter_map(place).map(|axis| kind.spread_axis(axis)).collect();
         let all = (0..term.dims.len()).map(|axis| kind.spread_axis(axis));
         let summed: Vec<usize> = all.filter(|axis| !kept.contains(axis)).collect();
-        // Axes in front that are not there, then those summed over, whose size is 1 by then.
+        // The padding axes in front, then those summed over, whose size is 1 by then.
         let front = 0..AXES - term.dims.len();
         let order: Vec<usize> = front.chain(summed.iter().copied()).chain(kept.iter().copied()).collect();
         let moves = !kept.is_sorted();
@@ -298,7 +298,7 @@ impl Order {
 }
 
 impl Product {
-    /// The product of two values, and what it makes.
+    /// The product of two values, and its result.
     fn new(
         left: &Term,
         right: &Term,

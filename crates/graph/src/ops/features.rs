@@ -1,4 +1,4 @@
-//! What comes before a model: Scaler, Normalizer, Binarizer, Imputer, `FeatureVectorizer`, `ArrayFeatureExtractor`.
+//! Preprocessing: Scaler, Normalizer, Binarizer, Imputer, `FeatureVectorizer`, `ArrayFeatureExtractor`.
 
 use burn::tensor::Tensor;
 
@@ -10,7 +10,7 @@ use crate::ops::link::Table;
 use crate::source::{Constant, Data, Kind};
 use crate::value::{Type, Value};
 
-/// A float tensor of a value that was checked to be no truth value.
+/// A value as a float tensor; it was checked to hold no truth values.
 fn floats(value: Value) -> Tensor<2> {
     match value {
         Value::Float(values) => values,
@@ -40,7 +40,7 @@ impl Operator for Scale {
     }
 }
 
-/// `Scaler`.
+/// Builds `Scaler`.
 pub(super) fn scaler(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(1, 1)?;
     site.outputs_at_most(1)?;
@@ -56,7 +56,7 @@ pub(super) fn scaler(site: &mut Site<'_>) -> Result<Built, Fault> {
     Built::one(Scale { table, offset, scale }, output)
 }
 
-/// Every row over its norm; a row whose norm is 0 as it is.
+/// Divides every row by its norm, except rows whose norm is 0.
 #[derive(Debug)]
 struct Normalize {
     table: Table,
@@ -65,7 +65,7 @@ struct Normalize {
 
 #[derive(Clone, Copy, Debug)]
 enum Norm {
-    /// The largest number, not the largest size.
+    /// The largest number, not the largest absolute value.
     Max,
     L1,
     L2,
@@ -88,7 +88,7 @@ impl Operator for Normalize {
     }
 }
 
-/// `Normalizer`.
+/// Builds `Normalizer`.
 pub(super) fn normalizer(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(1, 1)?;
     site.outputs_at_most(1)?;
@@ -113,13 +113,13 @@ impl Operator for Binarize {
     fn run(&self, inputs: &mut Inputs<'_>) -> Vec<Value> {
         let x = floats(inputs.take(0));
         let ones = x.clone().greater_scalar(self.threshold).float();
-        // What is not a number stays so.
+        // A NaN stays a NaN.
         let nan = x.clone().is_nan();
         vec![Value::Float(ones.mask_where(nan, x))]
     }
 }
 
-/// `Binarizer`.
+/// Builds `Binarizer`.
 pub(super) fn binarizer(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(1, 1)?;
     site.outputs_at_most(1)?;
@@ -128,7 +128,7 @@ pub(super) fn binarizer(site: &mut Site<'_>) -> Result<Built, Fault> {
     Built::one(Binarize { threshold }, output)
 }
 
-/// One number of every row, NaN for example, replaced.
+/// Replaces one number, for example NaN, in every row.
 #[derive(Debug)]
 struct Impute {
     table: Table,
@@ -153,7 +153,7 @@ impl Operator for Impute {
     }
 }
 
-/// `Imputer`.
+/// Builds `Imputer`.
 pub(super) fn imputer(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(1, 1)?;
     site.outputs_at_most(1)?;
@@ -169,7 +169,7 @@ pub(super) fn imputer(site: &mut Site<'_>) -> Result<Built, Fault> {
     Built::one(Impute { table, replaced, imputed }, output)
 }
 
-/// Rows side by side.
+/// Joins rows side by side.
 #[derive(Debug)]
 struct Vectorize {
     inputs: usize,
@@ -182,7 +182,7 @@ impl Operator for Vectorize {
     }
 }
 
-/// `FeatureVectorizer`.
+/// Builds `FeatureVectorizer`.
 pub(super) fn vectorizer(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.outputs_at_most(1)?;
     let widths = site.ints("inputdimensions")?.unwrap_or_default();
@@ -207,10 +207,10 @@ pub(super) fn vectorizer(site: &mut Site<'_>) -> Result<Built, Fault> {
     Built::one(Vectorize { inputs }, Type::new(Kind::Float, site.input(0)?.events, [width]))
 }
 
-/// Chosen numbers of the last axis, the same for every event.
+/// Picks numbers of the last axis, the same for every event.
 #[derive(Debug)]
 struct Columns {
-    /// Rows per event (of a value without: all), and numbers in each.
+    /// Rows per event (for a value without events: all rows), and numbers in each.
     rows: usize,
     width: usize,
     chosen: usize,
@@ -240,7 +240,7 @@ impl Operator for Columns {
     }
 }
 
-/// Numbers of a constant list, chosen by every event: how scikit-learn turns the index of a class into its label.
+/// Picks numbers of a constant list by event: scikit-learn turns class indices into labels this way.
 #[derive(Debug)]
 struct Entries {
     count: usize,
@@ -259,7 +259,7 @@ impl Operator for Entries {
     }
 }
 
-/// `ArrayFeatureExtractor`.
+/// Builds `ArrayFeatureExtractor`.
 pub(super) fn extractor(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(2, 2)?;
     site.outputs_at_most(1)?;
@@ -267,7 +267,7 @@ pub(super) fn extractor(site: &mut Site<'_>) -> Result<Built, Fault> {
     let y = site.input_of(1, Kind::Int)?.clone();
     let Some(&width) = x.dims.last() else { refuse!("{EVENTS_AXIS}") };
     if let Some(events) = y.events {
-        // ONNX puts the events on the second axis of the result, behind one of size 1; here they stay in front, and the 1 is gone.
+        // ONNX puts the events on the second axis of the result, behind one of size 1; here they stay in front, and the axis of size 1 is dropped.
         if x.events.is_some() || x.numbers() != width || y.numbers() != 1 || width == 0 {
             refuse!(
                 "chooses by the event from values of shape {:?}; only from a constant list, one number per event",

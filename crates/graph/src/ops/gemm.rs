@@ -1,6 +1,6 @@
 //! Matrix products: Gemm and MatMul.
 //!
-//! What models do, rows of events times a constant matrix, is one product of two matrices. Everything else goes through a batched product.
+//! The usual case, rows of events times a constant matrix, is one matrix product. Everything else is a batched product.
 
 use burn::tensor::Tensor;
 
@@ -12,7 +12,7 @@ use crate::operator::{Built, Inputs, Operator, Site, product};
 use crate::source::{Constant, Data, Kind};
 use crate::value::{AXES, Broadcast, Type, Value, rows, spread};
 
-/// Rows times a constant matrix `[inputs, outputs]`, plus a constant row. `rows` of them per event.
+/// Rows times a constant matrix `[inputs, outputs]`, plus a constant row; `rows` of them per event.
 #[derive(Debug)]
 struct Dense {
     inputs: usize,
@@ -93,7 +93,7 @@ pub(super) fn gemm(site: &mut Site<'_>) -> Result<Built, Fault> {
     Built::one(dense(site, bias), output)
 }
 
-/// Rows times a constant matrix, plus a row of the event's own, times a factor.
+/// Rows times a constant matrix, plus a row that depends on the event, times a factor.
 #[derive(Debug)]
 struct DenseAnd {
     dense: Dense,
@@ -116,7 +116,7 @@ impl Operator for DenseAnd {
     }
 }
 
-/// Constant input `index` as `[rows, columns]`, turned if asked for, times `factor`.
+/// Constant input `index` as `[rows, columns]`, transposed if `turned`, times `factor`.
 fn weight(site: &Site<'_>, index: usize, turned: bool, factor: f32) -> Result<(Constant, [usize; 2]), Fault> {
     let constant = site.known(index, "B")?;
     let (Data::Floats(values), &[rows, columns]) = (&constant.data, &constant.dims[..]) else {
@@ -132,7 +132,7 @@ fn weight(site: &Site<'_>, index: usize, turned: bool, factor: f32) -> Result<(C
     Ok((Constant::floats([rows, columns], values), [rows, columns]))
 }
 
-/// A constant that is added to every row of `outputs` numbers, times `factor`.
+/// The constant to add to every row of `outputs` numbers, times `factor`.
 fn bias(constant: &Constant, outputs: usize, factor: f32) -> Result<Constant, Fault> {
     let Data::Floats(values) = &constant.data else { refuse!("its input C must be numbers") };
     let fits = constant.dims.iter().rev().skip(1).all(|&dim| dim == 1)
@@ -144,7 +144,7 @@ fn bias(constant: &Constant, outputs: usize, factor: f32) -> Result<Constant, Fa
     Ok(Constant::floats([outputs], (0..outputs).map(number).collect()))
 }
 
-/// Gemm without events: two matrices as they are.
+/// Gemm of two whole matrices, without events.
 #[derive(Debug)]
 struct WholeGemm {
     a: [usize; 2],
@@ -171,7 +171,7 @@ impl Operator for WholeGemm {
     fn multiply_adds(&self) -> u64 {
         let [a, b] = [self.a, self.b].map(|[rows, columns]| (rows * columns) as u64);
         let inner = self.a[usize::from(!self.turned[0])] as u64;
-        // Rows times columns of the product times what is summed over.
+        // Rows times columns of the product times the length of the sum.
         (a / inner.max(1)).saturating_mul(b / inner.max(1)).saturating_mul(inner)
     }
 }
@@ -228,7 +228,7 @@ impl Operator for Product {
     }
 }
 
-/// The product of the last two axes, for every index of the others.
+/// Builds MatMul: the product of the last two axes, for every index of the others.
 pub(super) fn matmul(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(2, 2)?;
     let a = site.anywhere_of(0, Kind::Float)?.clone();
@@ -236,12 +236,12 @@ pub(super) fn matmul(site: &mut Site<'_>) -> Result<Built, Fault> {
     if a.dims.is_empty() || b.rank() == 0 {
         refuse!("multiplies a value with {} axes by one with {}", a.rank(), b.rank());
     }
-    // Rows times a matrix, unless the events are what is summed over.
+    // Rows times a matrix, unless the sum is over the events.
     let in_rows = a.events.is_some_and(|layout| layout.at < a.dims.len());
     if in_rows && b.dims.len() == 2 && site.constant(1).is_some() {
         return dense_rows(site, &a);
     }
-    // A vector is a matrix of one row or one column, which the result does not keep.
+    // A vector counts as a matrix of one row or column, which the result drops.
     let (a_vector, b_vector) = (a.rank() == 1, b.rank() == 1);
     let row = if a_vector { a.with_dims([1, a.dims[0]]) } else { a.clone() };
     let column = if b_vector { b.with_dims([b.numbers(), 1]) } else { b.clone() };

@@ -1,7 +1,7 @@
-//! `LabelEncoder`: words and numbers for other words and numbers. `OneHotEncoder`: columns for integers. `ZipMap`: scores with names, of which the
+//! `LabelEncoder` maps words and numbers to words and numbers, `OneHotEncoder` integers to columns. Of `ZipMap`, which names scores, only the
 //! scores are kept.
 //!
-//! Words are not computed with: a value of words is integers that count in a list ([`Type::labels`]).
+//! There is no arithmetic on words: a value of words consists of indices into a list ([`Type::labels`]).
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -15,13 +15,13 @@ use crate::ops::reshape::Same;
 use crate::source::{Constant, Data, Kind};
 use crate::value::{Type, Value, as_ints, truncated};
 
-/// Most keys times numbers per event: each number is compared with each key.
+/// Most keys times numbers per event: every number is compared with every key.
 const COMPARISONS_MAX: usize = 1 << 16;
 
-/// Looks every number up among the keys, then the value at that place (the last where there is none).
+/// Looks up every number among the keys, then the value at that index (the last one if there is none).
 #[derive(Debug)]
 struct Encode {
-    /// `None` where the integers are places already.
+    /// `None` if the integers are indices already.
     keys: Option<(usize, usize)>,
     values: Option<usize>,
     kind: Kind,
@@ -59,7 +59,7 @@ impl Operator for Encode {
 }
 
 impl Encode {
-    /// The key that was found, or the number of keys.
+    /// The index of the key that was found, or the number of keys.
     fn place(
         &self,
         found: Tensor<3, burn::tensor::Bool>,
@@ -73,7 +73,7 @@ impl Encode {
     }
 }
 
-/// `LabelEncoder`.
+/// Builds `LabelEncoder`.
 pub(super) fn encoder(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(1, 1)?;
     site.outputs_at_most(1)?;
@@ -107,7 +107,7 @@ pub(super) fn encoder(site: &mut Site<'_>) -> Result<Built, Fault> {
             if keys.iter().any(|key| key.is_nan()) {
                 refuse!("has NaN among its keys; only numbers are supported");
             }
-            // 0 and -0 are the same key.
+            // 0 and -0 count as the same key.
             let bits: Vec<u32> = keys.iter().map(|&key| (key + 0.0).to_bits()).collect();
             let (bits, at): (Vec<u32>, Vec<usize>) = sorted(places(&bits, values.len())?);
             let keys = Constant::floats([bits.len()], bits.into_iter().map(f32::from_bits).collect());
@@ -117,7 +117,7 @@ pub(super) fn encoder(site: &mut Site<'_>) -> Result<Built, Fault> {
     }
 }
 
-/// Words to their places in one list, or back.
+/// The first version: maps words to their indices in one list, or back.
 fn first_version(site: &mut Site<'_>, input: &Type) -> Result<Built, Fault> {
     let classes = site.texts("classes_strings")?.unwrap_or_default().to_vec();
     let missing = site.int("default_int64")?.unwrap_or(-1);
@@ -136,7 +136,7 @@ fn first_version(site: &mut Site<'_>, input: &Type) -> Result<Built, Fault> {
     }
 }
 
-/// The place of every key; the first counts where one is given twice.
+/// The index of every key; of equal keys the first counts.
 fn places<K: Clone + Eq + Hash>(keys: &[K], values: usize) -> Result<HashMap<K, usize>, Fault> {
     if keys.is_empty() {
         refuse!("has no keys of the kind of its input");
@@ -153,7 +153,7 @@ fn sorted<K: Ord>(places: HashMap<K, usize>) -> (Vec<K>, Vec<usize>) {
     places.into_iter().unzip()
 }
 
-/// What keys are turned into, and what everything else is.
+/// The values of the keys, and the value of everything else.
 enum Values {
     Floats(Vec<f32>, f32),
     Ints(Vec<i64>, i64),
@@ -195,7 +195,7 @@ impl Values {
         }
     }
 
-    /// The values at these places; a place past the end has the value of everything else.
+    /// The values at these indices; an index past the end gives the value of everything else.
     fn at(self, places: Vec<usize>) -> Self {
         fn take<T: Clone>(values: &[T], missing: &T, places: Vec<usize>) -> Vec<T> {
             places.into_iter().map(|at| values.get(at).unwrap_or(missing).clone()).collect()
@@ -238,7 +238,7 @@ fn encode(site: &mut Site<'_>, input: &Type, keys: Option<Constant>, values: Val
     Built::one(Encode { keys, values, kind: output.kind }, output)
 }
 
-/// `ZipMap`: the scores that it would give names to, as they are. Nothing follows it but the end of the graph.
+/// Builds `ZipMap`: returns the scores unchanged, without names. It must be at the end of the graph.
 pub(super) fn zip_map(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(1, 1)?;
     site.outputs_at_most(1)?;
@@ -246,7 +246,7 @@ pub(super) fn zip_map(site: &mut Site<'_>) -> Result<Built, Fault> {
     Built::one(Same, site.input_of(0, Kind::Float)?.clone())
 }
 
-/// A column for each of a list of integers: 1 where the number is this one, 0 elsewhere.
+/// Makes a column for each of a list of integers: 1 where the number equals it, 0 elsewhere.
 #[derive(Debug)]
 struct OneHot {
     keys: usize,
@@ -270,7 +270,7 @@ impl Operator for OneHot {
     }
 }
 
-/// `OneHotEncoder` of integers; floats are cut to integers first, as ONNX Runtime does it.
+/// Builds `OneHotEncoder` of integers; floats are truncated to integers first, as in ONNX Runtime.
 pub(super) fn one_hot(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(1, 1)?;
     site.outputs_at_most(1)?;

@@ -10,7 +10,7 @@ use crate::ops::link::{self, Labels, Table};
 use crate::source::Constant;
 use crate::value::{Value, as_ints};
 
-/// `x W + b`, then scores, and a class for a classifier.
+/// `x W + b`, then scores, and for a classifier the class.
 #[derive(Debug)]
 struct Linear {
     table: Table,
@@ -22,14 +22,14 @@ struct Linear {
     class: Class,
 }
 
-/// What stands in front of the scores.
+/// The output before the scores.
 #[derive(Debug)]
 enum Class {
-    /// Nothing: it is no classifier.
+    /// None: the node is no classifier.
     None,
-    /// The class, which nobody wants.
+    /// The class, which is not wanted.
     Unwanted,
-    /// The class. The input holds the numbers that stand for the classes, if they are not 0, 1, 2, ...
+    /// The class; with the index of the input that holds the numbers for the classes, if they are not 0, 1, 2, ...
     Labelled(Option<usize>),
 }
 
@@ -82,7 +82,7 @@ impl Linear {
     }
 }
 
-/// `LinearClassifier`.
+/// Builds `LinearClassifier`.
 pub(super) fn classifier(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(1, 1)?;
     site.outputs_at_most(2)?;
@@ -110,7 +110,7 @@ pub(super) fn classifier(site: &mut Site<'_>) -> Result<Built, Fault> {
     let class = if site.wants(0) { Class::Labelled(labels.table(site)) } else { Class::Unwanted };
     let mut layer = Weights::read(site, table, outputs)?;
     let mut pair = pair;
-    // Without the class, two scores made of one are two outputs.
+    // If the class is not wanted, the two scores made of one become two outputs.
     if matches!(class, Class::Unwanted) {
         layer = layer.paired(pair);
         pair = Pair::None;
@@ -121,7 +121,7 @@ pub(super) fn classifier(site: &mut Site<'_>) -> Result<Built, Fault> {
     Ok(Built { operator: Box::new(operator), outputs: types })
 }
 
-/// `LinearRegressor`.
+/// Builds `LinearRegressor`.
 pub(super) fn regressor(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(1, 1)?;
     site.outputs_at_most(1)?;
@@ -136,7 +136,7 @@ pub(super) fn regressor(site: &mut Site<'_>) -> Result<Built, Fault> {
     Built::one(operator, table.scores(outputs))
 }
 
-/// The coefficients, `[outputs, features]`, and the intercepts.
+/// The coefficients `[outputs, features]` and the intercepts.
 struct Weights {
     coefficients: Vec<f32>,
     biases: Vec<f32>,
@@ -157,7 +157,7 @@ impl Weights {
         Ok(Self { coefficients, biases })
     }
 
-    /// Both scores that a pair makes of one, as outputs.
+    /// The weights with both scores of a pair as outputs.
     fn paired(self, pair: Pair) -> Self {
         let one = match pair {
             Pair::None => return self,
@@ -173,7 +173,7 @@ impl Weights {
         Self { coefficients, biases }
     }
 
-    /// Both as constants of the node, the coefficients as `[features, outputs]`.
+    /// Adds both as constants of the node, the coefficients as `[features, outputs]`.
     fn add(self, site: &mut Site<'_>, table: Table) -> [usize; 2] {
         let (features, outputs) = (table.features, self.biases.len());
         let turned = |at: usize| self.coefficients[at % outputs * features + at / outputs];

@@ -1,4 +1,4 @@
-//! What classifiers of `ai.onnx.ml` share: the tables they work on, `post_transform`, class labels.
+//! Shared parts of the classifiers of `ai.onnx.ml`: input tables, `post_transform`, class labels.
 
 use burn::tensor::{Device, Int, Tensor};
 
@@ -9,17 +9,17 @@ use crate::operator::{Inputs, Site};
 use crate::source::{Constant, Kind};
 use crate::value::{Type, Value, as_ints};
 
-/// A table of rows of features: `[N, features]`, where N is events or, in a graph without, a number.
+/// A table of rows of features, `[N, features]`, where N is the events or, in a graph without events, a number.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Table {
     pub features: usize,
-    /// How many rows there are: `None` where they are those of events.
+    /// Number of rows; `None` if the rows are events.
     rows: Option<usize>,
     events: Option<Layout>,
 }
 
 impl Table {
-    /// Input 0 of a node as a table; numbers or integers.
+    /// Input 0 of a node as a table of floats or integers.
     pub fn of(site: &Site<'_>) -> Result<Self, Fault> {
         let kind = site.input(0)?;
         if kind.kind == Kind::Bool || kind.labels.is_some() {
@@ -43,7 +43,7 @@ impl Table {
         self.rows.is_none()
     }
 
-    /// Takes it as `[N, features]`.
+    /// Takes input 0 as `[N, features]`.
     pub fn take(self, inputs: &mut Inputs<'_>) -> Tensor<2> {
         let values = match inputs.take(0) {
             Value::Float(values) => values,
@@ -56,7 +56,7 @@ impl Table {
         }
     }
 
-    /// Type of a table of `width` numbers in every row.
+    /// The type of a table with `width` numbers per row.
     pub fn scores(self, width: usize) -> Type {
         match self.rows {
             None => Type::new(Kind::Float, self.events, [width]),
@@ -64,7 +64,7 @@ impl Table {
         }
     }
 
-    /// Type of one integer for every row.
+    /// The type of one integer per row.
     pub fn classes(self, labels: Option<Vec<String>>) -> Type {
         let dims: Vec<usize> = self.rows.into_iter().collect();
         Type { labels, ..Type::new(Kind::Int, self.events, dims) }
@@ -89,7 +89,7 @@ pub(super) fn link(name: &str) -> Result<Link, Fault> {
     }
 }
 
-/// The link of a node with one target: ONNX Runtime knows none but `PROBIT` there, and ONNX says otherwise.
+/// Refuses links other than `PROBIT` for one target: ONNX Runtime ignores them there, unlike ONNX.
 pub(super) fn link_of_targets(link: Link, targets: usize) -> Result<Link, Fault> {
     if targets == 1 && !matches!(link, Link::None | Link::Probit) {
         refuse!(
@@ -100,7 +100,7 @@ pub(super) fn link_of_targets(link: Link, targets: usize) -> Result<Link, Fault>
     Ok(link)
 }
 
-/// Makes two scores of one, in every row.
+/// Makes two scores of one in every row.
 pub(super) fn pair(pair: Pair, scores: Tensor<2>) -> Tensor<2> {
     match pair {
         Pair::None => scores,
@@ -109,7 +109,7 @@ pub(super) fn pair(pair: Pair, scores: Tensor<2>) -> Tensor<2> {
     }
 }
 
-/// Applies a link to every row, in the formulas of ONNX Runtime.
+/// Applies a link to every row, with the formulas of ONNX Runtime.
 pub(super) fn apply(link: Link, scores: Tensor<2>) -> Tensor<2> {
     match link {
         Link::None => scores,
@@ -134,7 +134,7 @@ pub(super) fn apply(link: Link, scores: Tensor<2>) -> Tensor<2> {
     }
 }
 
-/// The approximation of ONNX Runtime (Winitzki's, good to about 1e-3), without the differences of nearly equal numbers that cost it digits.
+/// The approximation of ONNX Runtime (Winitzki's, accurate to about 1e-3), without its differences of nearly equal numbers, which lose digits.
 fn probit(x: Tensor<2>) -> Tensor<2> {
     const A: f32 = 0.147;
     let x = x.mul_scalar(2.0).sub_scalar(1.0);
@@ -147,7 +147,7 @@ fn probit(x: Tensor<2>) -> Tensor<2> {
     root.clone().mask_where(x.lower_scalar(0.0), root.neg())
 }
 
-/// Index of the first of the largest numbers of every row: `[N, 1]`. Of a row with NaN: some index.
+/// Index of the first of the largest numbers of every row, `[N, 1]`; arbitrary for a row with NaN.
 pub(super) fn largest(scores: Tensor<2>, device: &Device) -> Tensor<2, Int> {
     let [rows, width] = scores.dims();
     let smaller = scores.clone().lower(scores.max_dim(1).expand([rows, width]));
@@ -156,7 +156,7 @@ pub(super) fn largest(scores: Tensor<2>, device: &Device) -> Tensor<2, Int> {
     index.min_dim(1)
 }
 
-/// Names of classes.
+/// Labels of classes.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Labels {
     Ints(Vec<i64>),
@@ -164,7 +164,7 @@ pub(super) enum Labels {
 }
 
 impl Labels {
-    /// Reads them from two attributes, one of which must be given.
+    /// Reads the labels from two attributes, one of which must be given.
     pub fn read<'a>(site: &Site<'a>, ints: &'a str, texts: &'a str) -> Result<Self, Fault> {
         match (site.ints(ints)?.unwrap_or_default(), site.texts(texts)?.unwrap_or_default()) {
             ([], []) => Err(format!("has neither {ints} nor {texts}")),
@@ -181,7 +181,7 @@ impl Labels {
         }
     }
 
-    /// The words, if they are words.
+    /// The labels, if they are words.
     pub fn texts(&self) -> Option<Vec<String>> {
         match self {
             Self::Ints(_) => None,
@@ -189,7 +189,7 @@ impl Labels {
         }
     }
 
-    /// Are they words, which are counted, or the numbers 0, 1, 2, ... themselves?
+    /// Are the classes represented by their indices? So are words, and the numbers 0, 1, 2, ...
     pub fn are_indices(&self) -> bool {
         match self {
             Self::Ints(ints) => ints.iter().copied().eq(0..ints.len() as i64),
@@ -197,7 +197,7 @@ impl Labels {
         }
     }
 
-    /// The numbers that stand for the classes, where they are not 0, 1, 2, ...
+    /// The numbers that stand for the classes, if they are not 0, 1, 2, ...
     pub fn numbers(&self) -> Option<&[i64]> {
         match self {
             Self::Ints(ints) if !self.are_indices() => Some(ints),

@@ -1,4 +1,4 @@
-//! The operators: one file per family, one word per operator in the list.
+//! The operators: one file per family, one entry per operator in the list.
 
 mod activation;
 mod arithmetic;
@@ -42,9 +42,9 @@ type Build = fn(&mut Site<'_>) -> Result<Built, Fault>;
 /// The domain of classical machine learning.
 const ML: &str = "ai.onnx.ml";
 
-/// Domain, operator, and what builds it.
+/// Domain, operator, and the function that builds it.
 const ALL: &[(&str, &str, Build)] = &[
-    // Functions of one number.
+    // Elementwise functions of one number.
     ("", "Abs", activation::unary_numeric),
     ("", "Acos", activation::unary),
     ("", "Acosh", activation::unary),
@@ -80,7 +80,7 @@ const ALL: &[(&str, &str, Build)] = &[
     ("", "Sqrt", activation::unary),
     ("", "Tan", activation::unary),
     ("", "Tanh", activation::unary),
-    // Functions of two numbers.
+    // Elementwise functions of two numbers.
     ("", "Add", arithmetic::arithmetic),
     ("", "Div", arithmetic::arithmetic),
     ("", "Mod", arithmetic::modulo),
@@ -88,21 +88,21 @@ const ALL: &[(&str, &str, Build)] = &[
     ("", "PRelu", arithmetic::prelu),
     ("", "Pow", arithmetic::pow),
     ("", "Sub", arithmetic::arithmetic),
-    // Functions of any number of values.
+    // Elementwise functions of any number of values.
     ("", "Max", several::several),
     ("", "Mean", several::several),
     ("", "Min", several::several),
     ("", "Sum", several::several),
-    // Values side by side, in another order, repeated.
+    // Joining, permuting and repeating axes.
     ("", "Concat", arrange::concat),
     ("", "Expand", arrange::expand),
     ("", "Tile", arrange::tile),
     ("", "Transpose", arrange::transpose),
-    // Numbers of another kind.
+    // Conversions to another kind of number.
     ("", "Cast", cast::cast),
     ("", "DequantizeLinear", quantised::dequantise),
     ("", "QuantizeLinear", quantised::quantise),
-    // Questions and answers.
+    // Comparisons and logic.
     ("", "And", compare::join),
     ("", "Equal", compare::compare),
     ("", "Greater", compare::compare),
@@ -115,7 +115,7 @@ const ALL: &[(&str, &str, Build)] = &[
     ("", "Or", compare::join),
     ("", "Where", compare::choose),
     ("", "Xor", compare::join),
-    // Known before any event.
+    // Values that do not depend on events.
     ("", "Constant", constant::constant),
     ("", "ConstantOfShape", constant::of_shape),
     ("", "Range", constant::range),
@@ -130,12 +130,12 @@ const ALL: &[(&str, &str, Build)] = &[
     ("", "Slice", part::slice),
     ("", "Split", part::split),
     ("", "TopK", pick::top_k),
-    // From step to step of a sequence, and all steps at once.
+    // Recurrence and attention.
     ("", "Attention", attention::attention),
     ("", "GRU", recurrent::recurrent),
     ("", "LSTM", recurrent::recurrent),
     ("", "RNN", recurrent::recurrent),
-    // Axes reduced to one number.
+    // Reductions.
     ("", "ArgMax", reduce::arg),
     ("", "ArgMin", reduce::arg),
     ("", "ReduceL1", reduce::reduce),
@@ -191,7 +191,7 @@ const ALL: &[(&str, &str, Build)] = &[
     ("", "Softmax", softmax::softmax),
 ];
 
-/// Every operator that is supported: domain (empty for the ONNX ones) and name.
+/// Every supported operator: domain (empty for the ONNX ones) and name.
 pub const OPERATORS: [(&str, &str); ALL.len()] = {
     let mut names = [("", ""); ALL.len()];
     let mut index = 0;
@@ -202,12 +202,12 @@ pub const OPERATORS: [(&str, &str); ALL.len()] = {
     names
 };
 
-/// Oldest and newest opset of a domain that the operators here were written for.
+/// Oldest and newest supported opset of a domain.
 fn opsets(domain: &str) -> (i64, i64) {
     if domain == ML { (1, 5) } else { (6, 26) }
 }
 
-/// Finds what builds a node, or says that nothing does and what to do.
+/// Finds the function that builds a node; if there is none, the fault says what to do.
 pub(crate) fn find(node: &Node, opset: Option<i64>) -> Result<Build, Fault> {
     let found = ALL.iter().find(|(domain, name, _)| *domain == node.domain && *name == node.operator);
     let Some((domain, _, build)) = found else {

@@ -1,8 +1,8 @@
-//! Normalisation: with statistics that training left behind, or with those of the event itself.
+//! Normalisation, with statistics from training or with those of the event itself.
 //!
-//! The mean comes off first, then the factor is applied: that keeps the digits of numbers that are large and close to each other. Batch
-//! normalisation has constant means and factors, made here once; where its input comes from a layer with weights, they are folded into those
-//! (`fold.rs`) and the step is gone.
+//! The mean is subtracted before the factor is applied: this keeps the digits of large numbers that are close to each other. Batch
+//! normalisation has constant means and factors, computed here once; where its input comes from a layer with weights, they are folded into those
+//! (`fold.rs`) and the step is removed.
 
 use burn::tensor::Tensor;
 
@@ -22,7 +22,7 @@ struct Channels {
     outer: usize,
     channels: usize,
     inner: usize,
-    /// Indices among the inputs; no means are zeros.
+    /// Indices among the inputs; no means count as zeros.
     means: Option<usize>,
     factors: usize,
     summands: usize,
@@ -82,7 +82,7 @@ impl Operator for Channels {
     }
 }
 
-/// Numbers of constant input `index`, as many as `count`.
+/// The numbers of constant input `index`, of which there must be `count`.
 fn list(site: &Site<'_>, index: usize, what: &str, count: usize) -> Result<Vec<f32>, Fault> {
     match site.known(index, what)? {
         Constant { data: Data::Floats(values), .. } if values.len() == count => {
@@ -98,7 +98,7 @@ fn list(site: &Site<'_>, index: usize, what: &str, count: usize) -> Result<Vec<f
     }
 }
 
-/// What is added to a variance before its root is taken.
+/// The number that is added to a variance before taking its root.
 fn epsilon(site: &Site<'_>) -> Result<f32, Fault> {
     let epsilon = site.float("epsilon", 1e-5)?;
     if !(epsilon >= 0.0 && epsilon.is_finite()) {
@@ -107,7 +107,7 @@ fn epsilon(site: &Site<'_>) -> Result<f32, Fault> {
     Ok(epsilon)
 }
 
-/// `BatchNormalization` as it is after training.
+/// Builds `BatchNormalization` in inference mode.
 pub(super) fn batch_normalization(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(5, 5)?;
     if site.flag("training_mode", false)? || site.opset < 7 && !site.flag("is_test", false)? {
@@ -138,10 +138,10 @@ pub(super) fn batch_normalization(site: &mut Site<'_>) -> Result<Built, Fault> {
     Built::one(channels, x)
 }
 
-/// Takes the mean off stretches of a row and divides by their spread, then scales.
+/// Subtracts the mean from stretches of a row, divides by their spread, and scales.
 #[derive(Debug)]
 struct Stretches {
-    /// How many stretches a row has, and numbers in each.
+    /// Number of stretches per row, and numbers in each.
     count: usize,
     numbers: usize,
     epsilon: f32,
@@ -153,7 +153,7 @@ impl Operator for Stretches {
         let x = inputs.float(0);
         let shape = x.dims();
         let x = x.reshape([shape[0] * self.count, self.numbers]);
-        // A sum of large numbers rounds; what is left of the mean in the differences comes off in a second pass.
+        // A sum of large numbers rounds; a second pass subtracts what is left of the mean in the differences.
         let first = x.clone().mean_dim(1);
         let centred = x - first.clone();
         let rest = centred.clone().mean_dim(1);
@@ -183,7 +183,7 @@ fn stretches(site: &Site<'_>) -> Result<(Type, usize), Fault> {
     Ok((x, axis))
 }
 
-/// `LayerNormalization`, with the mean and the inverse spread as outputs for whoever wants them.
+/// Builds `LayerNormalization`, with mean and inverse spread as optional outputs.
 pub(super) fn layer_normalization(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(2, 3)?;
     let (x, axis) = stretches(site)?;
@@ -202,7 +202,7 @@ pub(super) fn layer_normalization(site: &mut Site<'_>) -> Result<Built, Fault> {
 /// Divides stretches of a row by the root of their mean square, then scales.
 #[derive(Debug)]
 struct RootMeanSquare {
-    /// How many stretches a row has, and numbers in each.
+    /// Number of stretches per row, and numbers in each.
     count: usize,
     numbers: usize,
     epsilon: f32,
@@ -219,7 +219,7 @@ impl Operator for RootMeanSquare {
     }
 }
 
-/// `RMSNormalization`: the mean stays on.
+/// Builds `RMSNormalization`, which does not subtract the mean.
 pub(super) fn rms_normalization(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(2, 2)?;
     site.outputs_at_most(1)?;
@@ -240,13 +240,13 @@ pub(super) fn rms_normalization(site: &mut Site<'_>) -> Result<Built, Fault> {
     Built::one(RootMeanSquare { count, numbers, epsilon, factors }, x)
 }
 
-/// `InstanceNormalization`: every channel of every image by itself.
+/// Builds `InstanceNormalization`: normalises every channel of every image separately.
 pub(super) fn instance_normalization(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.ignore(&["consumed_inputs"]);
     grouped(site, |_, channels| Ok(channels), true)
 }
 
-/// `GroupNormalization`: channels of an image in groups. Before opset 21 the factors are those of groups.
+/// Builds `GroupNormalization`: normalises the channels of an image in groups. Before opset 21 the factors are per group.
 pub(super) fn group_normalization(site: &mut Site<'_>) -> Result<Built, Fault> {
     if !site.flag("stash_type", true)? {
         refuse!("has an attribute 'stash_type' of 0; only 1 (32-bit statistics) is supported");

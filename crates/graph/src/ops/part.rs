@@ -1,6 +1,6 @@
 //! Parts of an axis: Slice, Split, Gather.
 //!
-//! Which numbers are wanted is known when the graph is built; only Gather can also look up rows of a constant table by integers of the event.
+//! The picked numbers are known when the graph is built; only Gather can also look up rows of a constant table by integers of the event.
 
 use std::ops::Range;
 
@@ -17,7 +17,7 @@ use crate::value::{Type, Value, each};
 /// Part of one axis of a value.
 #[derive(Debug)]
 pub(super) struct Part {
-    /// Numbers of the axes before (those of one event), size of the axis, numbers of the axes after.
+    /// Numbers of the axes before (within an event), size of the axis, numbers of the axes after.
     around: [usize; 3],
     wanted: Wanted,
 }
@@ -25,7 +25,7 @@ pub(super) struct Part {
 #[derive(Debug)]
 enum Wanted {
     Range(Range<usize>),
-    /// As many indices as this, from this input.
+    /// Number of indices, and the input that holds them.
     Picked(usize, usize),
 }
 
@@ -35,7 +35,7 @@ pub(super) fn around(dims: &[usize], axis: usize) -> [usize; 3] {
 }
 
 impl Part {
-    /// These indices along an axis, all below its size; what cannot be said as a range becomes a constant of the node.
+    /// The part at these indices along an axis, all below its size; indices that are no range become a constant of the node.
     pub(super) fn of(site: &mut Site<'_>, dims: &[usize], axis: usize, indices: &[usize]) -> Self {
         let first = indices.first().copied().unwrap_or(0);
         let is_range = indices.iter().enumerate().all(|(count, &index)| index == first + count);
@@ -82,7 +82,7 @@ impl Part {
     }
 }
 
-/// One part after another, each of what the one before left.
+/// Takes parts one after another, each of the result of the one before.
 #[derive(Debug)]
 struct Parts(Vec<Part>);
 
@@ -101,7 +101,7 @@ pub(super) fn parts(parts: Vec<Part>, output: Type) -> Result<Built, Fault> {
     if parts.iter().all(Part::is_whole) { Built::one(Same, output) } else { Built::one(Parts(parts), output) }
 }
 
-/// Slice: its bounds are attributes before opset 10, inputs since.
+/// Builds Slice: its bounds are attributes before opset 10, inputs since.
 pub(super) fn slice(site: &mut Site<'_>) -> Result<Built, Fault> {
     let (starts, ends, axes, steps) = if site.opset < 10 {
         site.inputs_between(1, 1)?;
@@ -129,7 +129,7 @@ pub(super) fn slice(site: &mut Site<'_>) -> Result<Built, Fault> {
         }
         done.push(axis);
         let Some(axis) = axis else {
-            // Exporters cut every axis, those too of which they keep everything.
+            // Exporters slice every axis, even those that they keep completely.
             let end_of_all = site.batch.map_or(i64::from(i32::MAX), |batch| {
                 i64::try_from(batch.saturating_mul(x.rows())).unwrap_or(i64::MAX)
             });
@@ -145,7 +145,7 @@ pub(super) fn slice(site: &mut Site<'_>) -> Result<Built, Fault> {
     parts(chosen, x.with_dims(dims))
 }
 
-/// The indices of `start..end` by `step` on an axis of `size`: negative bounds count from the end, and bounds outside are moved in.
+/// The indices of `start..end` by `step` on an axis of `size`: negative bounds count from the end, and bounds outside are clamped.
 fn cut(start: i64, end: i64, step: i64, size: usize) -> Result<Vec<usize>, Fault> {
     let size = size as i64;
     let counted = |bound: i64| if bound < 0 { bound.saturating_add(size) } else { bound };
@@ -158,7 +158,7 @@ fn cut(start: i64, end: i64, step: i64, size: usize) -> Result<Vec<usize>, Fault
         }
         _ => {
             let step = usize::try_from(step.unsigned_abs()).unwrap_or(usize::MAX);
-            // Downwards from start to above end.
+            // Downwards from start, down to but not including end.
             let (first, last) = (start.min(size - 1), end.clamp(-1, size - 1));
             (last + 1..first + 1).rev().step_by(step).map(|index| index as usize).collect()
         }
@@ -181,7 +181,7 @@ impl Operator for Split {
     }
 }
 
-/// Split: sizes as an attribute before opset 13, as an input since; without them, equal parts.
+/// Builds Split: sizes are an attribute before opset 13, an input since; without them, the parts are equal.
 pub(super) fn split(site: &mut Site<'_>) -> Result<Built, Fault> {
     let sizes = if site.opset < 13 {
         site.inputs_between(1, 1)?;
@@ -202,7 +202,7 @@ pub(super) fn split(site: &mut Site<'_>) -> Result<Built, Fault> {
         None if said.is_none() && !size.is_multiple_of(count) => {
             refuse!("splits an axis of {size} into {count} equal parts, which does not come out even")
         }
-        // The last part is what is left.
+        // The last part is the rest.
         None => {
             let whole = size.div_ceil(count);
             (0..count).map(|part| whole.min(size - (whole * part).min(size))).collect()
@@ -223,7 +223,7 @@ pub(super) fn split(site: &mut Site<'_>) -> Result<Built, Fault> {
     Ok(Built { operator: Box::new(Split(split)), outputs })
 }
 
-/// Gather: entries of an axis by index.
+/// Builds Gather: picks entries of an axis by index.
 pub(super) fn gather(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(2, 2)?;
     let axis = site.int("axis")?.unwrap_or(0);
@@ -252,11 +252,11 @@ pub(super) fn gather(site: &mut Site<'_>) -> Result<Built, Fault> {
     parts(vec![part], Type { events: x.events.map(moved), ..x.with_dims(dims) })
 }
 
-/// Rows of a constant table, by integers that come with the event.
+/// Looks up rows of a constant table by integers of the event.
 #[derive(Debug)]
 struct LookUp {
     size: usize,
-    /// Numbers of one entry.
+    /// Numbers per entry.
     inner: usize,
 }
 
@@ -282,7 +282,7 @@ impl Operator for LookUp {
         let last = self.size as i64 - 1;
         let below = indices.clone().lower_scalar(0);
         let indices = indices.clone().mask_where(below, indices + self.size as i64);
-        // What is outside the table has no answer: the score is then not a number, and the event is reported as undecided.
+        // An index outside the table has no entry: the score is then NaN, and the event is reported as undecided.
         let outside = indices.clone().lower_scalar(0).bool_or(indices.clone().greater_scalar(last));
         let found = table.select(0, indices.clamp(0, last).reshape([rows * count]));
         let outside = outside.reshape([rows * count, 1]).expand([rows * count, self.inner]);

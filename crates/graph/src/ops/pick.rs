@@ -1,8 +1,8 @@
-//! Numbers that the event itself picks: `TopK`, `GatherElements`.
+//! Picks numbers by values of the event: `TopK`, `GatherElements`.
 //!
-//! Of equal numbers `TopK` takes the one that stands first, on every device: it looks for the largest of what is left, over and over. A number
-//! that is not one (NaN) has no place among others, so an event with one where `TopK` looks has no score. An entry that does not exist is not a
-//! number; among integers, which know no such thing, the event has no score.
+//! Of equal numbers `TopK` takes the first, on every device: it repeatedly searches the largest of the remaining numbers. A NaN
+//! has no rank among numbers, so an event with one where `TopK` looks has no score. An entry that does not exist is
+//! NaN; among integers, which have no NaN, the event has no score.
 
 use burn::tensor::kind::{Basic, Numeric, Ordered};
 use burn::tensor::{Bool, Device, Int, Tensor};
@@ -22,7 +22,7 @@ struct TopK {
     largest: bool,
 }
 
-/// `TopK`: how many is an attribute before opset 10, an input since.
+/// Builds `TopK`: the count is an attribute before opset 10, an input since.
 pub(super) fn top_k(site: &mut Site<'_>) -> Result<Built, Fault> {
     let count = if site.opset < 10 {
         site.inputs_between(1, 1)?;
@@ -32,7 +32,7 @@ pub(super) fn top_k(site: &mut Site<'_>) -> Result<Built, Fault> {
         site.known_ints(1, "K")?.filter(|counts| counts.len() == 1).map(|counts| counts[0])
     };
     let largest = site.flag("largest", true)?;
-    // The order is that of size, wanted or not.
+    // The result is always sorted, requested or not.
     site.flag("sorted", true)?;
     let x = site.anywhere(0)?.clone();
     if x.labels.is_some() || x.kind == Kind::Bool {
@@ -76,7 +76,7 @@ impl Operator for TopK {
         }
     }
 
-    /// Comparisons, rather; they cost as much.
+    /// Counts comparisons, which cost as much as multiply-adds.
     fn multiply_adds(&self) -> u64 {
         let [before, on, after] = self.around;
         product(&[self.count, before, on, after])
@@ -84,7 +84,7 @@ impl Operator for TopK {
 }
 
 impl TopK {
-    /// The numbers and their places; `without` puts the worst number where one was taken already.
+    /// The numbers and their indices; `without` puts the worst number where one was taken already.
     fn pick<K: Numeric + Ordered>(
         &self,
         x: Tensor<2, K>,
@@ -106,7 +106,7 @@ impl TopK {
             let left = without(x.clone(), taken.clone());
             let best = if self.largest { left.argmax(1) } else { left.argmin(1) };
             let best = as_ints(best, device);
-            // Where only the worst number is left, one that was taken looks like it: then the first that was not is meant.
+            // If only worst numbers are left, `best` may be one that was taken; then take the first that was not.
             let free = as_ints(taken.clone().bool_not().int(), device);
             let again = free.clone().gather(1, best.clone()).equal_scalar(0);
             let best = best.mask_where(again, as_ints(free.argmax(1), device));
@@ -118,20 +118,20 @@ impl TopK {
     }
 }
 
-/// Entries along an axis, by indices that come with every number.
+/// Picks entries along an axis, by one index per number of the result.
 #[derive(Debug)]
 struct Elements {
-    /// Axes of the value, and of the indices: they are no longer, except on the axis.
+    /// Axes of the value and of the indices; the latter are no longer, except along the axis.
     from: [usize; AXES],
     to: [usize; AXES],
     /// Numbers of a row of the result before the axis, on it, after it.
     around: [usize; 3],
-    /// Where the axis is among `from`, and its size.
+    /// Index of the axis in `from`, and its size.
     axis: usize,
     size: usize,
 }
 
-/// `GatherElements`.
+/// Builds `GatherElements`.
 pub(super) fn elements(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(2, 2)?;
     let x = site.anywhere(0)?.clone();

@@ -1,6 +1,6 @@
-//! Pooling: the largest number or the mean of every window, or of every channel.
+//! Pooling: the maximum or the mean of every window, or of every channel.
 //!
-//! A window that holds a number that is not one (NaN) gives one. The CPU's own pooling keeps that; on other devices it is restored.
+//! A window with a NaN gives NaN. The CPU's own pooling does that; on other devices the NaN is restored.
 
 use burn::tensor::module::{avg_pool2d, conv2d, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};
@@ -14,7 +14,7 @@ use crate::value::{Type, Value, mean};
 
 use super::window::{Axis, Windows, images};
 
-/// Reads what all pooling with windows has.
+/// Reads what all pooling operators with windows share.
 fn windows(site: &Site<'_>) -> Result<(Windows, Type), Fault> {
     site.inputs_between(1, 1)?;
     site.outputs_at_most(1)?;
@@ -32,9 +32,9 @@ fn windows(site: &Site<'_>) -> Result<(Windows, Type), Fault> {
 #[derive(Debug)]
 struct MaxPool(Windows);
 
-/// `MaxPool`, without the places of the maxima.
+/// Builds `MaxPool`, without the indices of the maxima.
 pub(super) fn max_pool(site: &mut Site<'_>) -> Result<Built, Fault> {
-    // Says how places are counted.
+    // Concerns only the indices of the maxima.
     site.ignore(&["storage_order"]);
     let (windows, output) = windows(site)?;
     Built::one(MaxPool(windows), output)
@@ -55,7 +55,7 @@ impl Operator for MaxPool {
         let y = if *inputs.device == Device::flex() {
             pool(x, f32::NEG_INFINITY)
         } else {
-            // Elsewhere the maximum begins at the smallest finite number and passes over what is not a number.
+            // On other devices the maximum starts from the smallest finite number and skips NaN.
             let lost = pool(x.clone().is_nan().float(), 0.0).greater_scalar(0.5);
             let y = pool(x, f32::NEG_INFINITY);
             let bottom = y.clone().lower_equal_scalar(f32::MIN);
@@ -72,15 +72,15 @@ impl Operator for MaxPool {
 #[derive(Debug)]
 struct AveragePool {
     windows: Windows,
-    /// Does what is added around the image count?
+    /// Does the padding of the model count?
     borders: bool,
-    /// Index of a kernel of equal numbers, for windows with gaps, which burn's own pooling does not know.
+    /// Index of a kernel of equal numbers, for dilated windows, which burn's own pooling does not support.
     kernel: Option<usize>,
-    /// Index of one factor per window, where windows are not full: numbers read over numbers that count.
+    /// Index of one factor per window, if some are not full: size of the window divided by the numbers that count.
     factors: Option<usize>,
 }
 
-/// `AveragePool`.
+/// Builds `AveragePool`.
 pub(super) fn average_pool(site: &mut Site<'_>) -> Result<Built, Fault> {
     let (windows, output) = windows(site)?;
     let borders = site.flag("count_include_pad", false)?;
@@ -130,11 +130,11 @@ impl Operator for AveragePool {
     }
 }
 
-/// The mean or the largest number of every channel.
+/// The mean or the maximum of every channel.
 #[derive(Debug)]
 struct Global {
     largest: bool,
-    /// Channels per row of the value, and numbers in each.
+    /// Number of channels per row of the value, and numbers in each.
     channels: usize,
     numbers: usize,
     /// Are the rows events?

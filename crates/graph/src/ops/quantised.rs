@@ -1,11 +1,11 @@
-//! `QuantizeLinear`, `DequantizeLinear`: integers of 8 or 16 bits with a scale, as quantised networks store weights and hand on numbers.
+//! `QuantizeLinear`, `DequantizeLinear`: 8- or 16-bit integers with a scale, as quantised networks use for weights and activations.
 //!
 //! ```text
 //!   x  --QuantizeLinear-->  round(x / scale) + zero, within the type  --DequantizeLinear-->  (q - zero) * scale
 //! ```
 //!
-//! A half is rounded to even. Everything between the two is computed in floating point, from the numbers that quantisation leaves; weights are
-//! floats before any event comes. An event in which a number to be quantised is NaN has no score: integers cannot carry it.
+//! Ties round to even. Everything between the two is computed in floating point, on the quantised numbers; weights become
+//! floats when the graph is built. An event in which a number to be quantised is NaN has no score: integers cannot carry it.
 
 use burn::tensor::{Int, Tensor};
 
@@ -16,16 +16,16 @@ use crate::ops::part::around;
 use crate::source::{Kind, Narrow};
 use crate::value::{Type, Value, truncated};
 
-/// One scale (and zero) for a whole value, or one for every entry of an axis.
+/// One scale (and zero point) for a whole value, or one per entry of an axis.
 #[derive(Debug)]
 struct Scales {
-    /// The value per row as `[outer, entries, inner]`; one entry where there is one scale.
+    /// A row of the value as `[outer, entries, inner]`; one entry if there is one scale.
     around: [usize; 3],
     has_zero: bool,
 }
 
 impl Scales {
-    /// Reads inputs 1 and 2; `own` is the type that the zero must have.
+    /// Reads inputs 1 and 2; `own` is the type that the zero point must have.
     fn read(site: &Site<'_>, x: &Type, own: Option<Narrow>) -> Result<Self, Fault> {
         site.inputs_between(2, 3)?;
         site.outputs_at_most(1)?;
@@ -79,7 +79,7 @@ impl Scales {
         self.has_zero.then(|| inputs.int(2).reshape([1, self.around[1], 1]))
     }
 
-    /// Shape of `rows` rows.
+    /// The shape of `rows` rows.
     fn axes(&self, rows: usize) -> [usize; 3] {
         let [outer, entries, inner] = self.around;
         [rows * outer, entries, inner]
@@ -90,7 +90,7 @@ fn name(narrow: Option<Narrow>) -> String {
     narrow.map_or_else(|| "int32".into(), |narrow| narrow.to_string())
 }
 
-/// Refuses a data type other than single precision, or none, in an attribute.
+/// Refuses an attribute with a data type other than single precision.
 fn single_precision(site: &Site<'_>, key: &'static str) -> Result<(), Fault> {
     match site.int(key)?.unwrap_or(0) {
         0 | 1 => Ok(()),
@@ -104,9 +104,9 @@ struct Quantise {
     to: Narrow,
 }
 
-/// `QuantizeLinear`: the type is that of the zero point, or an attribute says it, or it is `uint8`.
+/// Builds `QuantizeLinear`: the type is that of the zero point, or given by an attribute, or `uint8`.
 pub(super) fn quantise(site: &mut Site<'_>) -> Result<Built, Fault> {
-    // It is about 8-bit floating point.
+    // It concerns only 8-bit floating point.
     site.ignore(&["saturate"]);
     single_precision(site, "precision")?;
     let said = match site.int("output_dtype")?.unwrap_or(0) {
@@ -143,7 +143,7 @@ impl Operator for Quantise {
 #[derive(Debug)]
 struct Dequantise(Scales);
 
-/// `DequantizeLinear`.
+/// Builds `DequantizeLinear`.
 pub(super) fn dequantise(site: &mut Site<'_>) -> Result<Built, Fault> {
     single_precision(site, "output_dtype")?;
     let x = site.stored(0)?.clone();

@@ -1,11 +1,11 @@
 //! Recurrent layers: LSTM, GRU, RNN. A state goes from step to step of a sequence; every event has its own.
 //!
 //! ```text
-//!   X [steps, N, inputs]     what goes in, with the events in the middle (in front with layout = 1)
+//!   X [steps, N, inputs]     the input, with the events in the middle (in front with layout = 1)
 //!   Y [steps, directions, N, hidden]     the state after every step;  Y_h, Y_c [directions, N, hidden]  after the last one
 //! ```
 //!
-//! The products of all steps with W are one product; only those of the state with R are made step by step. Clipping, peepholes, sequences of
+//! The products of all steps with W are one product; only those of the state with R are computed step by step. Clipping, peepholes, sequences of
 //! different lengths and activations other than the usual ones are refused.
 
 use burn::tensor::{Tensor, activation};
@@ -37,10 +37,10 @@ impl Cell {
     }
 }
 
-/// Where the sequences of a value are.
+/// The layout of the sequences in a value.
 #[derive(Clone, Copy, Debug)]
 struct Sequences {
-    /// Sequences in a row: `None` where every row is one, with the events on the axis of the batch.
+    /// Number of sequences in a row; `None` if every row is one sequence, with the events on the batch axis.
     batch: Option<usize>,
     steps: usize,
     inputs: usize,
@@ -56,13 +56,13 @@ struct Recurrent {
     /// Indices among the inputs: `[directions, inputs, gates * hidden]`, `[directions, hidden, gates * hidden]`, `[directions, gates * hidden]`
     /// twice, the second for the state.
     weights: [usize; 4],
-    /// The states before the first step, if they are not 0: h and c.
+    /// The initial states h and c, if they are not 0.
     initial: [Option<usize>; 2],
-    /// Is the axis of the batch in front?
+    /// Is the batch axis in front?
     batch_first: bool,
 }
 
-/// LSTM, GRU, RNN.
+/// Builds `LSTM`, `GRU`, `RNN`.
 pub(super) fn recurrent(site: &mut Site<'_>) -> Result<Built, Fault> {
     let (cell, inputs, outputs) = match site.operator() {
         "LSTM" => (Cell::Lstm, 7, 3),
@@ -98,7 +98,7 @@ pub(super) fn recurrent(site: &mut Site<'_>) -> Result<Built, Fault> {
     Ok(Built { operator: Box::new(operator), outputs })
 }
 
-/// Refuses what makes an unusual cell.
+/// Refuses unusual cells.
 fn usual(site: &Site<'_>, cell: Cell, directions: usize) -> Result<Cell, Fault> {
     if site.optional_float("clip")?.is_some_and(|clip| clip != 0.0) {
         refuse!("has an attribute 'clip', which is not supported; export the model without it");
@@ -146,7 +146,7 @@ fn sequences(x: &Type, batch_first: bool) -> Result<Sequences, Fault> {
     }
 }
 
-/// The state before the first step, if there is one: `numbers` of every event, or the same for all.
+/// The initial state, if there is one: `numbers` per event, or the same for all.
 fn initial(
     site: &Site<'_>,
     index: usize,
@@ -252,7 +252,7 @@ impl Weights {
     }
 }
 
-/// Matrices `[rows, columns]`, one after the other, each turned.
+/// Transposes contiguous matrices `[rows, columns]`.
 fn turned(matrices: &[f32], rows: usize, columns: usize) -> Vec<f32> {
     let size = rows * columns;
     let turn = |at: usize| matrices[at / size * size + at % rows * columns + at % size / rows];
@@ -297,7 +297,7 @@ impl Operator for Recurrent {
             last_h.push(h);
             last_c.push(c);
         }
-        // Step by step, and in each the directions.
+        // By step, then by direction.
         let all = (0..steps).flat_map(|step| all.iter().map(move |made| made[step].clone())).collect();
         let outputs = [(all, steps), (last_h, 1), (last_c, 1)];
         let outputs = outputs.map(|(parts, steps)| {
@@ -318,7 +318,7 @@ impl Operator for Recurrent {
 }
 
 impl Recurrent {
-    /// A value `[.., batch, ..]` without events as rows, one for each sequence; a value of events as it is.
+    /// A value `[.., batch, ..]` without events as rows, one per sequence; a value with events unchanged.
     fn in_rows(&self, x: Tensor<2>, [slow, fast]: [usize; 2]) -> Tensor<2> {
         match self.sequences.batch {
             None => x,
@@ -327,7 +327,7 @@ impl Recurrent {
         }
     }
 
-    /// The way back, for rows of steps of directions.
+    /// The inverse of [`Self::in_rows`], for rows of steps of directions.
     fn in_one_row(&self, rows: Tensor<2>, batch: usize, steps: usize) -> Tensor<2> {
         let [_, numbers] = rows.dims();
         if self.batch_first {
@@ -337,7 +337,7 @@ impl Recurrent {
         rows.reshape([batch, slow, numbers / slow]).swap_dims(0, 1).reshape([1, batch * numbers])
     }
 
-    /// The states h and c after a step: of what the input gives to the gates, and of the states before.
+    /// The states h and c after a step, from the input's share of the gates and the previous states.
     fn step(&self, x: Tensor<2>, [h, c]: [Tensor<2>; 2], r: Tensor<2>, bias: Tensor<2>) -> [Tensor<2>; 2] {
         let hidden = self.hidden;
         let gate = |all: &Tensor<2>, number: usize| all.clone().narrow(1, number * hidden, hidden);

@@ -1,10 +1,10 @@
-//! Axes reduced to one number each: `ReduceSum` and its family, `ArgMax`, `ArgMin`.
+//! Reductions: `ReduceSum` and its family, `ArgMax`, `ArgMin`.
 //!
-//! The axes of an event that go are brought together ([`Block`]), so that one reduction over one axis does the rest. Its order of summing
-//! depends on the shape per event alone, never on how many events there are: a tensor is made contiguous by the change of its rank before.
+//! The reduced axes are brought together ([`Block`]), so that one reduction over one axis does the rest. Its order of summing
+//! depends only on the shape per event, never on the number of events: the change of rank before it makes the tensor contiguous.
 //!
-//! What is not a number wins against every number in `ReduceMax` and `ReduceMin`, and `ArgMax` finds the first of equal ones: burn does so on
-//! every device. An event with a NaN where `ArgMax` looks has no score: no place is that of the largest number.
+//! NaN wins against every number in `ReduceMax` and `ReduceMin`, and `ArgMax` finds the first of equal ones: burn does so on
+//! every device. An event with a NaN where `ArgMax` looks has no score: no index is that of the largest number.
 
 use burn::tensor::{Int, Tensor};
 
@@ -28,17 +28,17 @@ enum Function {
     SumSquare,
 }
 
-/// The axes that go, as one axis among two others.
+/// The reduced axes, as one axis between two others.
 #[derive(Debug)]
 struct Block {
     /// Numbers per event before the axis, on it, after it.
     around: [usize; 3],
-    /// Shape, and the order that brings the axes together, if they are apart.
+    /// Shape, and the order that brings the axes together, if they are not adjacent.
     moved: Option<([usize; AXES], [usize; AXES])>,
 }
 
 impl Block {
-    /// `gone` holds the axes that go, ascending, each once.
+    /// `gone` holds the reduced axes, ascending, each once.
     fn new(x: &Type, gone: &[usize]) -> Self {
         let (first, last) = (gone.first().copied().unwrap_or(0), gone.last().map_or(0, |&last| last + 1));
         let numbers = |dims: &[usize]| dims.iter().product::<usize>();
@@ -57,7 +57,7 @@ impl Block {
         Self { around: [before, on, 1], moved: (x.numbers() > 0).then(|| (x.axes(), order)) }
     }
 
-    /// Numbers per event that are left.
+    /// Number of numbers per event that remain.
     fn left(&self) -> usize {
         self.around[0] * self.around[2]
     }
@@ -77,7 +77,7 @@ struct Reduce {
     int32: bool,
 }
 
-/// The Reduce operators: axes are an attribute before opset 18 (13 for the sum), an input since; no axes are all axes.
+/// Builds the Reduce operators: axes are an attribute before opset 18 (13 for the sum), an input since; no axes means all axes.
 pub(super) fn reduce(site: &mut Site<'_>) -> Result<Built, Fault> {
     let (function, axes_as_input) = match site.operator() {
         "ReduceL1" => (Function::L1, 18),
@@ -119,7 +119,7 @@ pub(super) fn reduce(site: &mut Site<'_>) -> Result<Built, Fault> {
     Built::one(Reduce { function, block: Block::new(&x, &gone), int32: x.int32 }, output)
 }
 
-/// The value without some of its axes, or with 1 in their place.
+/// The type without some of its axes, or with 1 in their place.
 fn left(x: &Type, gone: &[usize], keep: bool) -> Type {
     let reduced = |(axis, &dim)| if gone.contains(&axis) { 1 } else { dim };
     let kept = x.with_dims(x.dims.iter().enumerate().map(reduced).collect::<Vec<_>>());
@@ -137,7 +137,7 @@ impl Operator for Reduce {
 }
 
 impl Reduce {
-    /// What nothing is reduced to.
+    /// The result of reducing no numbers.
     fn of_nothing(&self) -> f32 {
         match self.function {
             Function::L1 | Function::L2 | Function::Sum | Function::SumSquare => 0.0,
@@ -179,7 +179,7 @@ impl Reduce {
         let ([events, _], [before, on, after]) = (x.dims(), self.block.around);
         let size = [events, self.block.left()];
         if on * size[0] * size[1] == 0 {
-            // As NumPy has it: the ends of the range for the extremes (those of 32 bits, which every device has).
+            // As in NumPy: the ends of the range for the extremes (those of 32 bits, which every device has).
             let nothing = self.of_nothing() as i32;
             return Tensor::full(size, nothing, &x.device());
         }
@@ -208,7 +208,7 @@ fn log_sum_exp<const D: usize>(x: Tensor<D>, axis: usize) -> Tensor<D> {
     (x - largest.clone()).exp().sum_dim(axis).log() + largest
 }
 
-/// Where the largest or smallest number of an axis is.
+/// Finds the index of the largest or smallest number of an axis.
 #[derive(Debug)]
 struct Arg {
     largest: bool,
@@ -216,7 +216,7 @@ struct Arg {
     block: Block,
 }
 
-/// `ArgMax`, `ArgMin`.
+/// Builds `ArgMax`, `ArgMin`.
 pub(super) fn arg(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(1, 1)?;
     let largest = site.operator() == "ArgMax";

@@ -1,14 +1,14 @@
-//! Reshape and Flatten: the same numbers with other axes.
+//! Reshape and Flatten.
 //!
-//! Free when events wait, as long as the events stay alone on their axis or in front of what is merged with it. What is to be settled is which
-//! axis of the new shape is that of events, and what else is on it (`layout.rs`). Numbers are counted in the same order before and after, so as
-//! many must stand before and behind those of the events in both shapes; where that cannot be, the node is refused: a shape that pulls numbers
+//! Free at run time, as long as the events stay alone on their axis or in front of the axes merged with it. It must be settled which
+//! axis of the new shape is that of events, and what else is on it (`layout.rs`). Numbers keep their row-major order, so as
+//! many must lie before and behind those of the events in both shapes; where that is impossible, the node is refused: a shape that pulls numbers
 //! out of one event into another has no meaning for a trigger.
 //!
 //! ```text
-//!   the file says                    [N, 3, 4] becomes     read as
+//!   in the file                      [N, 3, 4] becomes     read as
 //!   [0, -1]  [-1, 12]  [N, -1]       [N, 12]               the first axis is that of events
-//!   [1, -1]  [128, 12]               [N, 12]               the batch that the exporter was shown, written down
+//!   [1, -1]  [128, 12]               [N, 12]               the batch that the exporter was given
 //!   [-1, 4]  [N * 3, 4]              [N * 3, 4]            a row for each of the three
 //!   [12, -1]                         refused               may mix events, if the batch is not 12
 //! ```
@@ -22,7 +22,7 @@ use crate::operator::{Built, Inputs, Operator, Site};
 use crate::ops::reshape::Same;
 use crate::value::{RANK_MAX, Type, Value, each};
 
-/// Reshape.
+/// Builds `Reshape`.
 pub(super) fn reshape(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(2, 2)?;
     let zero_is_size = site.flag("allowzero", false)?;
@@ -54,7 +54,7 @@ pub(super) fn reshape(site: &mut Site<'_>) -> Result<Built, Fault> {
     }
 }
 
-/// Flatten: two axes of many.
+/// Builds Flatten: makes two axes of many.
 pub(super) fn flatten(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(1, 1)?;
     let x = site.anything(0)?.clone();
@@ -69,7 +69,7 @@ pub(super) fn flatten(site: &mut Site<'_>) -> Result<Built, Fault> {
     };
     let product = |dims: &[usize]| dims.iter().product::<usize>() as i64;
     let (sizes, of_events) = if at == 0 && site.batch == Some(1) {
-        // Before axis 0 stands an axis of size 1, which is that of events if the file was made for single events.
+        // Before axis 0 there is an axis of size 1, which is that of events if the file was made for single events.
         ([EVENTS, x.event_numbers() as i64], 0)
     } else if layout.at < at {
         ([-1, product(&x.dims[at - 1..])], 0)
@@ -82,7 +82,7 @@ pub(super) fn flatten(site: &mut Site<'_>) -> Result<Built, Fault> {
     }
 }
 
-/// The value with other axes, if the numbers of every event stay together.
+/// The type with other axes, if the numbers of every event stay together.
 fn with_events(x: &Type, sizes: &[i64], batch: Option<usize>) -> Option<Type> {
     let marked: Vec<usize> = (0..sizes.len()).filter(|&axis| times_events(sizes[axis]).is_some()).collect();
     match marked[..] {
@@ -101,8 +101,8 @@ fn with_events(x: &Type, sizes: &[i64], batch: Option<usize>) -> Option<Type> {
     placed(x, sizes, open?)
 }
 
-/// What a size in front is in multiples of [`EVENTS`], if it is the batch that an exporter wrote down. With all other sizes given, that is the
-/// only way to read it. In front of an open size it is the batch if the file says so elsewhere; else if it is 1, or if nothing but the batch could
+/// A size in front as a multiple of [`EVENTS`], if it is the batch that an exporter recorded. With all other sizes given, that is the
+/// only way to read it. In front of an open size it is the batch if the file says so elsewhere; else if it is 1, or if only the batch could
 /// be a multiple of it.
 fn rows_of_batch(batch: Option<usize>, size: i64, open: bool, numbers: usize) -> Option<i64> {
     let batch = batch.map(|batch| batch.max(1) as i64);
@@ -116,11 +116,11 @@ fn rows_of_batch(batch: Option<usize>, size: i64, open: bool, numbers: usize) ->
     }
 }
 
-/// The value with these axes, where axis `at` is that of events: a multiple of [`EVENTS`], or open.
+/// The type with these axes, of which axis `at` is that of events: a multiple of [`EVENTS`], or open.
 fn placed(x: &Type, sizes: &[i64], at: usize) -> Option<Type> {
     let layout = x.events?;
     let numbers = |dims: &[usize]| dims.iter().product::<usize>();
-    // How many numbers count slower than the events, and how many faster.
+    // Sizes of the axes that vary slower and faster than the events.
     let slower = numbers(&x.dims[..layout.at]) * layout.before;
     let faster = numbers(&x.dims[layout.at..]) * layout.after;
     let (in_front, behind) = (&sizes[..at], &sizes[at + 1..]);
@@ -140,7 +140,7 @@ fn placed(x: &Type, sizes: &[i64], at: usize) -> Option<Type> {
     Some(Type { events: Some(Layout { at, before, after }), ..x.with_dims(dims) })
 }
 
-/// A quotient without a remainder.
+/// The quotient, if there is no remainder.
 fn over(number: usize, divisor: usize) -> Option<usize> {
     (divisor > 0 && number.is_multiple_of(divisor)).then(|| number / divisor)
 }
@@ -151,7 +151,7 @@ fn product(sizes: &[i64]) -> Option<usize> {
     given.try_fold(1usize, |product, &size| product.checked_mul(usize::try_from(size).ok()?))
 }
 
-/// Sizes with at most one -1, which becomes what `numbers` leave for it.
+/// Replaces at most one -1 in `sizes` by the size that `numbers` leave for it.
 fn filled(sizes: &[i64], numbers: usize) -> Result<Vec<usize>, Fault> {
     let misfit = || format!("makes shape {} of {numbers} numbers, which do not fit", written(sizes));
     let given = product(sizes).ok_or_else(misfit)?;
@@ -164,7 +164,7 @@ fn filled(sizes: &[i64], numbers: usize) -> Result<Vec<usize>, Fault> {
     Ok(sizes.iter().map(|&size| usize::try_from(size).unwrap_or(rest)).collect())
 }
 
-/// How the numbers of an event are grouped: rows, and in each the numbers of the axes in front of that of events and behind it.
+/// How the numbers of an event are grouped: rows, and within each the numbers of the axes in front of and behind that of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Groups {
     rows: usize,
@@ -179,20 +179,20 @@ impl Groups {
         Self { rows: kind.rows(), in_front: numbers(&kind.dims[..at]), behind: numbers(&kind.dims[at..]) }
     }
 
-    /// Do the axes in front count slower than the rows, though the rows stand apart?
+    /// Do the axes in front vary slower than the rows, although the rows are stored apart?
     fn are_turned(self) -> bool {
         self.rows > 1 && self.in_front > 1
     }
 }
 
-/// Numbers of events in other groups.
+/// Regroups the numbers of events.
 #[derive(Debug)]
 struct Regroup {
     from: Groups,
     to: Groups,
 }
 
-/// An operator that makes `output` of `x`, which are the same numbers in the same order of counting.
+/// Builds the operator from `x` to `output`, which have the same numbers in the same row-major order.
 fn regrouped(x: &Type, output: Type) -> Result<Built, Fault> {
     let (from, to) = (Groups::of(x), Groups::of(&output));
     let same = from.rows == to.rows && (from == to || !from.are_turned() && !to.are_turned());

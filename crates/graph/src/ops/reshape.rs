@@ -1,4 +1,4 @@
-//! The same numbers with axes of size 1 more or less, and nothing at all: Squeeze, Unsqueeze, Identity, Dropout.
+//! Adds and removes axes of size 1, or changes nothing: Squeeze, Unsqueeze, Identity, Dropout.
 
 use burn::tensor::{Int, Tensor};
 
@@ -9,7 +9,7 @@ use crate::operator::{Built, Inputs, Operator, Site};
 use crate::source::{Constant, Data, Kind};
 use crate::value::{RANK_MAX, Type, Value};
 
-/// The first input, as it is.
+/// Returns the first input unchanged.
 #[derive(Debug)]
 pub(super) struct Same;
 
@@ -27,7 +27,7 @@ impl Operator for Same {
     }
 }
 
-/// Identity.
+/// Builds `Identity`.
 pub(super) fn identity(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(1, 1)?;
     Built::one(Same, site.anything(0)?.clone())
@@ -45,7 +45,7 @@ impl Operator for Kept {
     }
 }
 
-/// Dropout, which drops nothing once a network is trained.
+/// Builds Dropout, which drops nothing in inference.
 pub(super) fn dropout(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(1, 3)?;
     site.ignore(&["is_test", "ratio", "seed"]);
@@ -72,7 +72,7 @@ pub(super) fn dropout(site: &mut Site<'_>) -> Result<Built, Fault> {
     Ok(Built { operator: Box::new(Kept), outputs: vec![x, mask] })
 }
 
-/// The axes that Squeeze and Unsqueeze name: an attribute before opset 13, an input since.
+/// The axes of Squeeze and Unsqueeze: an attribute before opset 13, an input since.
 fn named_axes(site: &Site<'_>) -> Result<Option<Vec<i64>>, Fault> {
     if site.opset < 13 {
         site.inputs_between(1, 1)?;
@@ -82,7 +82,7 @@ fn named_axes(site: &Site<'_>) -> Result<Option<Vec<i64>>, Fault> {
     site.known_ints(1, "axes")
 }
 
-/// Squeeze: without the axes of size 1.
+/// Builds Squeeze: removes axes of size 1.
 pub(super) fn squeeze(site: &mut Site<'_>) -> Result<Built, Fault> {
     let x = site.anything(0)?.clone();
     let gone: Vec<usize> = match named_axes(site)? {
@@ -98,7 +98,7 @@ pub(super) fn squeeze(site: &mut Site<'_>) -> Result<Built, Fault> {
     Built::one(Same, x.without(&gone))
 }
 
-/// Unsqueeze: with more axes of size 1, counted in the result.
+/// Builds Unsqueeze: adds axes of size 1; their indices refer to the result.
 pub(super) fn unsqueeze(site: &mut Site<'_>) -> Result<Built, Fault> {
     let x = site.anything(0)?.clone();
     let Some(axes) = named_axes(site)? else { refuse!("does not say which axes it adds") };

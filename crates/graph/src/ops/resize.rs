@@ -1,9 +1,9 @@
-//! Images made larger or smaller, axis by axis: Resize, and Upsample before it.
+//! Resizes images, axis by axis: Resize, and Upsample before it.
 //!
-//! Where a new number lies among the old ones is known when the graph is built. The nearest is then an index (numbers only move); linear
-//! interpolation is two indices and a weight for every place of an axis, one axis after the other.
+//! The place of a new number among the old ones is known when the graph is built. The nearest is then an index (numbers only move); linear
+//! interpolation is two indices and a weight per place of an axis, one axis after the other.
 //!
-//! Places are computed in single precision, in the order of ONNX Runtime: which of two numbers is the nearest can depend on it.
+//! Places are computed in single precision in the same order as in ONNX Runtime, because the nearest number can depend on it.
 
 use burn::tensor::Tensor;
 
@@ -14,7 +14,7 @@ use crate::ops::part::{Part, around, parts};
 use crate::source::{Constant, Data, Kind};
 use crate::value::{EVENT_NUMBERS_MAX, Type, Value};
 
-/// How a place on the new axis becomes one on the old.
+/// How a place on the new axis maps to one on the old axis.
 #[derive(Clone, Copy, Debug)]
 enum Places {
     AlignCorners,
@@ -24,7 +24,7 @@ enum Places {
     PytorchHalfPixel,
 }
 
-/// Which of two numbers is the nearest.
+/// Which of two numbers counts as the nearest.
 #[derive(Clone, Copy, Debug)]
 enum Nearest {
     Ceil,
@@ -33,10 +33,10 @@ enum Nearest {
     PreferFloor,
 }
 
-/// An axis of another size.
+/// An axis that is resized.
 #[derive(Clone, Copy, Debug)]
 struct Axis {
-    /// Which, among those of the value.
+    /// Index among the axes of the value.
     axis: usize,
     old: usize,
     new: usize,
@@ -44,7 +44,7 @@ struct Axis {
 }
 
 impl Axis {
-    /// Where number `at` of the new axis lies on the old one.
+    /// The place of number `at` of the new axis on the old one.
     fn place(&self, at: usize, places: Places) -> f32 {
         let (at, old, new) = (at as f32, self.old as f32, self.new as f32);
         match places {
@@ -68,18 +68,18 @@ impl Axis {
                 Nearest::PreferCeil => place.round(),
                 Nearest::PreferFloor => (place - 0.5).ceil(),
             };
-            // Below the axis `as` gives 0, and what lies above it is its last number.
+            // Below the axis `as` gives 0; above it the last number is used.
             (whole as usize).min(self.old - 1)
         };
         (0..self.new).map(index).collect()
     }
 }
 
-/// Resize.
+/// Builds `Resize`.
 pub(super) fn resize(site: &mut Site<'_>) -> Result<Built, Fault> {
-    // Both are about modes that are refused below.
+    // Both concern modes that are refused below.
     site.ignore(&["cubic_coeff_a", "extrapolation_value"]);
-    // Outside an image linear interpolation repeats its border, so leaving the outside out changes nothing.
+    // Outside an image, linear interpolation repeats the border, so excluding the outside changes nothing.
     site.ignore(&["exclude_outside"]);
     let axes = site.ints("axes")?.map(<[i64]>::to_vec);
     let policy = site.text("keep_aspect_ratio_policy", "stretch")?;
@@ -117,7 +117,7 @@ pub(super) fn resize(site: &mut Site<'_>) -> Result<Built, Fault> {
     sample(site, x, &axes, places, nearest)
 }
 
-/// Upsample: Resize before opset 10.
+/// Builds Upsample: Resize before opset 10.
 pub(super) fn upsample(site: &mut Site<'_>) -> Result<Built, Fault> {
     let scales = if site.opset < 9 {
         site.inputs_between(1, 1)?;
@@ -157,7 +157,7 @@ fn nearest(site: &Site<'_>) -> Result<Nearest, Fault> {
     })
 }
 
-/// Is input `index` there and not empty? Exporters write empty lists where they mean none.
+/// Is input `index` present and not empty? Exporters write an empty list for none.
 fn given(site: &Site<'_>, index: usize) -> bool {
     site.has(index) && site.constant(index).is_none_or(|constant| !constant.is_empty())
 }
@@ -169,7 +169,7 @@ fn scales(site: &Site<'_>, index: usize) -> Result<Vec<f32>, Fault> {
     }
 }
 
-/// The axes that a list is about: those named, or all; `None` is that of events.
+/// The axes to which a list refers: those named, or all; `None` is that of events.
 fn named(x: &Type, axes: Option<Vec<i64>>, count: usize) -> Result<Vec<Option<usize>>, Fault> {
     let axes = axes.unwrap_or_else(|| (0..x.rank() as i64).collect());
     if axes.len() != count {
@@ -220,7 +220,7 @@ fn by_sizes(site: &Site<'_>, x: &Type, axes: Option<Vec<i64>>, sizes: &[i64]) ->
     Ok(resized)
 }
 
-/// Builds what takes the numbers of the new axes from the old.
+/// Builds the operator that samples the old axes at the places of the new ones.
 fn sample(
     site: &mut Site<'_>,
     x: Type,
@@ -252,13 +252,13 @@ fn sample(
     if mixed.is_empty() { parts(picked, output) } else { Built::one(Linear(mixed), output) }
 }
 
-/// Every number of a new axis, between two of the old.
+/// Interpolates every number of a new axis between two of the old.
 #[derive(Debug)]
 struct Mixed {
-    /// Numbers of the axes before, of the old axis, and of the axes after.
+    /// Numbers of the axes before, size of the old axis, numbers of the axes after.
     around: [usize; 3],
     new: usize,
-    /// Indices among the inputs: the places of the first, of the second, and how much of the second.
+    /// Indices among the inputs: the places of the first number, of the second, and the weight of the second.
     first: usize,
     second: usize,
     share: usize,
@@ -272,7 +272,7 @@ impl Mixed {
         let first: Vec<usize> = places.iter().map(|&place| (place as usize).min(last)).collect();
         let share: Vec<f32> =
             places.iter().zip(&first).map(|(&place, &first)| place - first as f32).collect();
-        // Where the first is all, the second is not looked at: it may be NaN.
+        // If the second has weight 0, the first is used for both, since the second may be NaN.
         let second = |(&first, &share): (&usize, &f32)| (first + usize::from(share > 0.0)).min(last) as i64;
         let second = first.iter().zip(&share).map(second).collect();
         let first = first.into_iter().map(|first| first as i64).collect();

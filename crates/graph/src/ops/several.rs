@@ -1,6 +1,6 @@
-//! Functions of any number of values: Max, Min, Sum, Mean, with broadcasting. They are taken two at a time, in order.
+//! Elementwise functions of any number of values with broadcasting: Max, Min, Sum, Mean. Values are combined two at a time, in order.
 //!
-//! What is not a number (NaN) wins against every number.
+//! NaN wins against every number.
 
 use burn::tensor::kind::Numeric;
 use burn::tensor::{Bool, Int, Tensor};
@@ -22,11 +22,11 @@ enum Function {
 #[derive(Debug)]
 struct Several {
     function: Function,
-    /// How what there is so far meets the next value.
+    /// How the result so far is broadcast with the next value.
     meetings: Vec<Meeting>,
 }
 
-/// `Max`, `Min`, `Sum`, `Mean`.
+/// Builds `Max`, `Min`, `Sum`, `Mean`.
 pub(super) fn several(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(1, usize::MAX)?;
     site.outputs_at_most(1)?;
@@ -92,7 +92,7 @@ impl Several {
         a.mask_where(second, b)
     }
 
-    /// Is it the second of two numbers that is wanted?
+    /// Is the second of two numbers the result?
     fn is_second<const D: usize, K: Numeric + burn::tensor::kind::Ordered>(
         &self,
         a: Tensor<D, K>,
@@ -102,7 +102,7 @@ impl Several {
     }
 }
 
-/// Two values of the same size.
+/// Expands two values to the same size.
 fn together<const D: usize, K: Numeric>(a: Tensor<D, K>, b: Tensor<D, K>) -> (Tensor<D, K>, Tensor<D, K>) {
     let sizes: [[usize; D]; 2] = [a.dims(), b.dims()];
     let joint: [usize; D] = std::array::from_fn(|axis| sizes[0][axis].max(sizes[1][axis]));

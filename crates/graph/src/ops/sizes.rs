@@ -1,6 +1,6 @@
-//! Arithmetic on sizes among which the number of events is: Mul, Div, Equal, Where, as exporters compute the shape of a Reshape or an Expand.
+//! Arithmetic on sizes that include the number of events: Mul, Div, Equal, Where, with which exporters compute the shape of a Reshape or an Expand.
 //!
-//! The answer must be the same whatever the number of events: twice as many, or a ninth of nine times as many, is understood; whether there are
+//! The answer must not depend on the number of events: twice as many, or a ninth of nine times as many, is understood; whether there are
 //! five is not, and such a node is refused.
 
 use crate::error::{Fault, refuse};
@@ -15,7 +15,7 @@ pub(super) fn are_in(site: &Site<'_>) -> bool {
     (0..site.inputs()).any(|index| site.anything(index).is_ok_and(|kind| kind.shape))
 }
 
-/// The node on sizes.
+/// Builds a node on sizes.
 pub(super) fn of(site: &mut Site<'_>) -> Result<Built, Fault> {
     let numbers = |index: usize| site.known_shape(index).map(<[i64]>::to_vec);
     let (shape, data) = match site.operator() {
@@ -49,7 +49,7 @@ fn number<T: Copy>(numbers: &[T], at: usize) -> T {
     numbers[if numbers.len() == 1 { 0 } else { at }]
 }
 
-/// Are these as many, or single numbers? How many then.
+/// The common length of lists that are equally long or have one element.
 fn together(lengths: &[usize]) -> Option<usize> {
     let longest = *lengths.iter().max()?;
     (longest > 0 && lengths.iter().all(|&length| length == 1 || length == longest)).then_some(longest)
@@ -66,7 +66,7 @@ fn chosen(question: &[bool], yes: &[i64], no: &[i64]) -> Option<Vec<i64>> {
     Some((0..count).map(one).collect())
 }
 
-/// So many times the number of events.
+/// `times` times the number of events.
 fn events(times: usize) -> Option<i64> {
     (1..=EVENT_NUMBERS_MAX).contains(&times).then(|| EVENTS * times as i64)
 }

@@ -1,4 +1,4 @@
-//! Softmax and its kin: the numbers along an axis, made a distribution. If one of them is not a number (NaN), none of the results is.
+//! Softmax and its variants: turn the numbers along an axis into a distribution. If one of them is NaN, all results are NaN.
 
 use burn::tensor::{Int, Tensor, activation};
 
@@ -20,13 +20,13 @@ enum Function {
 #[derive(Debug)]
 struct Along {
     function: Function,
-    /// A row of the value as `[outer, length, inner]`; the function goes along the middle axis.
+    /// A row of the value as `[outer, length, inner]`; the function is applied along the middle axis.
     outer: usize,
     length: usize,
     inner: usize,
 }
 
-/// `Softmax`, `LogSoftmax`, `Hardmax`. Before opset 13 they go along all axes from one on, then along that one only.
+/// `Softmax`, `LogSoftmax`, `Hardmax`. Before opset 13 they apply to all axes from the given one on, since then only to that one.
 pub(super) fn softmax(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(1, 1)?;
     let function = match site.operator() {
@@ -68,7 +68,7 @@ impl Along {
         }
     }
 
-    /// Does it go along whole rows?
+    /// Does it apply to whole rows?
     fn is_whole(&self) -> bool {
         self.outer == 1 && self.inner == 1
     }

@@ -1,15 +1,15 @@
-//! Where windows stand on an image: what convolution and pooling share.
+//! Places windows on an image, for convolution and pooling.
 //!
-//! An image has one or two axes behind that of channels; one with one axis is an image of height 1. Along an axis:
+//! An image has one or two axes after that of channels; an image with one axis has height 1. Along an axis:
 //!
 //! ```text
 //!    begin         size          end
-//!   |-----|-------------------|-------|         numbers, with what is added in front and behind
+//!   |-----|-------------------|-------|         numbers, with padding in front and behind
 //!   [k . k . k]                                 window 0: kernel 3, dilation 2, so a span of 5
-//!         [k . k . k]                           window 1: a stride of 6 further
+//!         [k . k . k]                           window 1: a stride of 3 further
 //! ```
 //!
-//! Invariant: every number that follows from the attributes of a file was computed here with overflow checked, and is below the caps of
+//! Invariant: every number derived from the attributes of a file is computed here with overflow checks, and is below the caps of
 //! `value.rs`; a step of a graph needs no more than [`WORK_MAX`] multiplications per event.
 
 use burn::tensor::Tensor;
@@ -20,25 +20,25 @@ use crate::operator::Site;
 use crate::source::Kind;
 use crate::value::{NUMBERS_MAX, Type};
 
-/// Most numbers that all windows of one step read per event: seconds of a core. No trigger has them.
+/// Most multiplications of one step per event: seconds on a core, far beyond any trigger.
 const WORK_MAX: usize = 1 << 32;
 
 /// Windows along one axis of an image.
 #[derive(Clone, Copy, Debug)]
 pub struct Axis {
-    /// Numbers of the image.
+    /// Size of the image along the axis.
     pub size: usize,
-    /// Numbers that a window reads.
+    /// Number of numbers that a window covers.
     pub kernel: usize,
-    /// How much further a window begins than the one before.
+    /// Distance between the beginnings of adjacent windows.
     pub stride: usize,
-    /// How much further a number of a window is than the one before.
+    /// Distance between adjacent numbers of a window.
     pub dilation: usize,
-    /// Numbers added in front, as the model says.
+    /// Padding in front, as given by the model.
     pub begin: usize,
-    /// Numbers added behind.
+    /// Padding behind, as given by the model.
     pub end: usize,
-    /// How many windows there are.
+    /// Number of windows.
     pub windows: usize,
 }
 
@@ -50,13 +50,13 @@ pub(super) struct Windows {
     pub channels: usize,
     /// Height and width.
     pub axes: [Axis; 2],
-    /// Axes that the images really have: 1 or 2.
+    /// Number of axes that the images really have: 1 or 2.
     rank: usize,
-    /// Do the rows stand for events?
+    /// Are the rows events?
     events: bool,
 }
 
-/// The product of these factors: multiplications per event.
+/// The product of these factors, as multiplications per event; refused if too large.
 pub(super) fn work(mut factors: impl Iterator<Item = usize>) -> Result<u64, Fault> {
     match factors.try_fold(1usize, usize::checked_mul) {
         Some(work) if work <= WORK_MAX => Ok(work as u64),
@@ -66,7 +66,7 @@ pub(super) fn work(mut factors: impl Iterator<Item = usize>) -> Result<u64, Faul
     }
 }
 
-/// The bias of a convolution with so many output channels: input 2, if it is there.
+/// The bias of a convolution with `outputs` output channels: input 2, if present.
 pub(super) fn bias(site: &Site<'_>, outputs: usize) -> Result<Option<usize>, Fault> {
     if !site.has(2) {
         return Ok(None);
@@ -79,7 +79,7 @@ pub(super) fn bias(site: &Site<'_>, outputs: usize) -> Result<Option<usize>, Fau
     Ok(Some(2))
 }
 
-/// The images of a value: how many per row, channels, and the axes behind.
+/// The images of a value: number per row, channels, and the axes of space.
 pub(super) fn images(kind: &Type) -> Result<(usize, usize, &[usize]), Fault> {
     let (batch, image) = match &kind.dims[..] {
         image if kind.events.is_some() => (1, image),
@@ -96,7 +96,7 @@ pub(super) fn images(kind: &Type) -> Result<(usize, usize, &[usize]), Fault> {
 }
 
 impl Windows {
-    /// Reads the attributes that say where windows stand. `kernel` is its shape if an input tells it; else an attribute must.
+    /// Reads the attributes that place the windows. `kernel` is the shape of the kernel if an input gives it; else an attribute must.
     pub fn read(site: &Site<'_>, kind: &Type, kernel: Option<&[usize]>, ceil: bool) -> Result<Self, Fault> {
         let (batch, channels, space) = images(kind)?;
         let rank = space.len();
@@ -137,7 +137,7 @@ impl Windows {
         Ok(windows)
     }
 
-    /// Refuses what is too large once the borders are there.
+    /// Refuses images that are too large with their padding.
     fn check(&self) -> Result<(), Fault> {
         let padded = self.axes.iter().try_fold(self.batch.checked_mul(self.channels), |size, axis| {
             Some(size?.checked_mul(axis.size + axis.begin + axis.behind()))
@@ -153,33 +153,33 @@ impl Windows {
         Ok(())
     }
 
-    /// The product of some factors and of what one pass of the windows over one image of one channel reads.
+    /// The product of `factors` and the numbers that the windows read of one channel of one image.
     pub fn work(&self, factors: impl Iterator<Item = usize>) -> Result<u64, Fault> {
         work(factors.chain(self.axes.iter().flat_map(|axis| [axis.kernel, axis.windows])))
     }
 
-    /// The type of what the windows make: one number per window and channel.
+    /// The output type: one number per window and channel.
     pub fn output(&self, kind: &Type, channels: usize) -> Type {
         let batch = (!self.events).then_some(self.batch);
         let windows = self.axes[2 - self.rank..].iter().map(|axis| axis.windows);
         kind.with_dims(batch.into_iter().chain([channels]).chain(windows).collect::<Vec<_>>())
     }
 
-    /// Rows of a value as images `[images, channels, height, width]`.
+    /// Converts rows of a value to images `[images, channels, height, width]`.
     pub fn to_images(&self, rows: Tensor<2>) -> Tensor<4> {
         let [height, width] = self.axes;
         let images = rows.dims()[0] * self.batch;
         rows.reshape([images, self.channels, height.size, width.size])
     }
 
-    /// Images as rows of a value.
+    /// Converts images to rows of a value.
     pub fn to_rows(&self, images: Tensor<4>) -> Tensor<2> {
         let [count, channels, height, width] = images.dims();
         images.reshape([count / self.batch, self.batch * channels * height * width])
     }
 
-    /// Adds the borders, filled with `filler`, unless burn can do that itself: it knows borders that are as wide in front as behind, and drops
-    /// windows that stand out behind. Gives what burn is to add.
+    /// Adds the padding, filled with `filler`, unless burn can do that itself: it supports padding that is equal in front and behind, and drops
+    /// windows that extend beyond it. Returns the padding that burn must add.
     pub fn with_borders(&self, images: Tensor<4>, filler: f32) -> (Tensor<4>, [usize; 2]) {
         if self.axes.iter().all(Axis::is_even) {
             return (images, self.axes.map(|axis| axis.begin));
@@ -188,36 +188,36 @@ impl Windows {
         (images.pad(borders, PadMode::Constant(filler)), [0, 0])
     }
 
-    /// For every window, how many of the numbers it reads are of the image; with `borders`, of the image and of what the model adds to it.
+    /// For every window, how many of the numbers it reads belong to the image; with `borders`, to the image or the padding of the model.
     pub fn covered(&self, borders: bool) -> Vec<usize> {
         Axis::counts(&self.axes, borders)
     }
 
-    /// Channels and axes, if the images are events.
+    /// Channels and axes, if every row is the image of an event.
     pub fn of_events(&self) -> Option<(usize, [Axis; 2])> {
         self.events.then_some((self.channels, self.axes))
     }
 
-    /// Numbers that a window reads.
+    /// Number of numbers that a window covers.
     pub fn kernel(&self) -> usize {
         self.axes.iter().map(|axis| axis.kernel).product()
     }
 }
 
 impl Axis {
-    /// One window over all of an axis.
+    /// One window over a whole axis.
     pub(super) const fn whole(size: usize) -> Self {
         Self { size, kernel: size, stride: 1, dilation: 1, begin: 0, end: 0, windows: 1 }
     }
 
-    /// For every window, row by row, how many of the numbers it reads are of the image; with `borders`, of the image and of what is added.
+    /// For every window, row by row, how many of the numbers it reads belong to the image; with `borders`, to the image or the padding.
     pub fn counts([height, width]: &[Self; 2], borders: bool) -> Vec<usize> {
         let down = (0..height.windows).map(|window| height.covered(window, borders));
         let across: Vec<usize> = (0..width.windows).map(|window| width.covered(window, borders)).collect();
         down.flat_map(|down| across.iter().map(move |across| down * across)).collect()
     }
 
-    /// Works out how many windows there are, and the borders if the model leaves them open.
+    /// Computes the number of windows, and the padding if the model leaves it open.
     fn place(mut self, automatic: &str, ceil: bool) -> Result<Self, Fault> {
         let Some(span) = self.dilation.checked_mul(self.kernel - 1).filter(|&span| span < NUMBERS_MAX) else {
             refuse!(
@@ -229,7 +229,7 @@ impl Axis {
         let span = span + 1;
         match automatic {
             "NOTSET" | "VALID" => {}
-            // As many windows as strides fit on the image.
+            // As many windows as strides fit on the image, rounded up.
             "SAME_UPPER" | "SAME_LOWER" => {
                 let last = (self.size.div_ceil(self.stride) - 1) * self.stride;
                 let missing = (last + span).saturating_sub(self.size);
@@ -249,7 +249,7 @@ impl Axis {
             );
         };
         self.windows = (if ceil { room.div_ceil(self.stride) } else { room / self.stride }) + 1;
-        // A last window that begins behind the image is none.
+        // A last window that begins beyond the image does not count.
         if ceil && (self.windows - 1) * self.stride >= self.begin + self.size {
             self.windows -= 1;
         }
@@ -260,18 +260,18 @@ impl Axis {
         self.dilation * (self.kernel - 1) + 1
     }
 
-    /// How many numbers must be added behind so that the last window is full.
+    /// How much padding is needed behind to fill the last window.
     fn behind(&self) -> usize {
         ((self.windows - 1) * self.stride + self.span()).saturating_sub(self.begin + self.size)
     }
 
-    /// Does the same border in front and behind make the same windows?
+    /// Does equal padding in front and behind give the same windows?
     fn is_even(&self) -> bool {
         let room = (self.size + 2 * self.begin).checked_sub(self.span());
         room.is_some_and(|room| room / self.stride + 1 == self.windows)
     }
 
-    /// How many of the numbers that a window reads are of the image (or of its borders too).
+    /// How many of the numbers that a window reads belong to the image (with `borders`, or to its padding).
     fn covered(&self, window: usize, borders: bool) -> usize {
         let (low, high) = if borders {
             (0, self.begin + self.size + self.end)
@@ -279,13 +279,13 @@ impl Axis {
             (self.begin, self.begin + self.size)
         };
         let start = window * self.stride;
-        // Numbers of the kernel that lie before a place.
+        // The number of kernel taps before a place.
         let before = |place: usize| place.saturating_sub(start).div_ceil(self.dilation).min(self.kernel);
         before(high) - before(low)
     }
 }
 
-/// A list of `count` integers, each at least `least`.
+/// Reads an attribute of `count` integers, each at least `least`.
 pub(super) fn numbers(
     site: &Site<'_>,
     key: &'static str,

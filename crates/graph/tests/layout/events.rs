@@ -1,19 +1,19 @@
-//! The axis of events away from the front, and merged with others: the numbers are those of the whole tensor, and every event has its own.
+//! The axis of events away from the front and merged with others: the numbers match those of the whole tensor, and events stay separate.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// What is done to a value; axes are taken modulo their number.
+/// An operation on a value; axes are taken modulo their number.
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    /// Axes in another order: the permutation of this number.
+    /// Permutes the axes by the permutation with this number.
     Turn(usize),
-    /// An axis and the next one become one.
+    /// Merges an axis and the next one.
     Merge(usize),
-    /// An axis that was merged comes apart again.
+    /// Splits a merged axis again.
     Part(usize),
-    /// 0, 1, 2, ... is added along the last axis, if the events are not on it.
+    /// Adds 0, 1, 2, ... along the last axis, if the events are not on it.
     Count,
 }
 
@@ -27,7 +27,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(step, 1..12)
 }
 
-/// A tensor with all its events: each axis is one or several of the first axes, of which axis 0 is that of events.
+/// A tensor with all its events: each axis is one or several merged original axes, of which axis 0 is that of events.
 struct Whole {
     sizes: Vec<usize>,
     axes: Vec<Vec<usize>>,
@@ -59,14 +59,14 @@ impl Whole {
         self.axes = order.iter().map(|&axis| self.axes[axis].clone()).collect();
     }
 
-    /// The shape as a model says it: the axis with the events is what is left.
+    /// The shape as a model states it, with -1 for the axis with the events.
     fn said(&self) -> Constant {
         let size = |axis: &Vec<usize>| if axis.contains(&0) { -1 } else { self.size(axis) as i64 };
         Constant::ints([self.axes.len()], self.axes.iter().map(size).collect())
     }
 }
 
-/// Permutation `number` of so many axes.
+/// Permutation `number` of `axes` axes.
 fn order(mut number: usize, axes: usize) -> Vec<usize> {
     let mut left: Vec<usize> = (0..axes).collect();
     let mut order = Vec::new();
@@ -77,7 +77,7 @@ fn order(mut number: usize, axes: usize) -> Vec<usize> {
     order
 }
 
-/// A graph in the making beside the tensor that it must make.
+/// A graph under construction, and the tensor that it must compute.
 struct Both {
     whole: Whole,
     source: UncheckedGraph,
@@ -131,7 +131,7 @@ impl Both {
         }
     }
 
-    /// Everything apart, and in the first order again.
+    /// Splits all merged axes and restores the original order.
     fn back(&mut self) {
         while let Some(axis) = self.whole.axes.iter().position(|axis| axis.len() > 1) {
             self.step(Step::Part(axis));
@@ -161,7 +161,7 @@ proptest! {
     }
 }
 
-/// `x` of this shape per event, with its events and this many other axes merged in front.
+/// Reshapes `x` so that its events and other axes are merged in front, with the shape `left` behind.
 fn merged(source: &mut UncheckedGraph, left: &[i64]) -> String {
     let shape = source.constant("merged", Constant::ints([left.len() + 1], [&[-1], left].concat()));
     source.node("Reshape", "rows", &["x", &shape], &[])
@@ -170,13 +170,13 @@ fn merged(source: &mut UncheckedGraph, left: &[i64]) -> String {
 #[test]
 fn values_meet_only_with_the_same_events_on_the_same_axis() {
     let refusals = [
-        // The particles of the event, and those of all events.
+        // The particles of an event, and those of all events.
         (
             vec![2, 3],
             vec![3],
             "combines values whose axes of events do not meet: [batch * 2, 3] and [batch, 2, 3]",
         ),
-        // As many rows, of other events.
+        // Equally many rows, but of other events.
         (vec![2, 2, 3], vec![2, 3], "do not meet: [batch * 2, 2, 3] and [2, batch * 2, 3]"),
     ];
     for (dims, left, sentence) in refusals {
@@ -198,7 +198,7 @@ fn values_meet_only_with_the_same_events_on_the_same_axis() {
             assert!(said, "{refusal}");
         }
     }
-    // As many axes, and other rows: those of the particles, and the events alone; then particle by particle, and event by event.
+    // Equally many axes, but other rows: particles against events alone; then ordered by particle against ordered by event.
     for (of_events, sentence) in [
         (true, "do not meet: [batch * 2, 3] and [batch, 3]"),
         (false, "values of shape [batch * 2, 3] whose rows are parts of the events in different orders"),
@@ -280,7 +280,7 @@ fn rows_of_an_event_count_as_many_times_and_are_no_layer_for_the_kernels() {
     assert!(built.steps().all(|step| step.kernel.is_none()));
     assert_eq!(built.used_inputs(), [true; 12]);
     assert_eq!(run(built, &count(12), 1), [3.0, -2.0, 12.0, -5.0, 21.0, -8.0, 30.0, -11.0]);
-    // One row for each event is a layer.
+    // With one row per event it is a layer.
     let alone = graph(&[1, 3], |source| {
         let rows = merged(source, &[3]);
         let weights = source.constant("w", Constant::floats([3, 2], vec![1.0; 6]));

@@ -12,7 +12,7 @@ use tamis_graph::{
     Attribute, Constant, Data, Graph, KernelOp, Kind, Node, OPERATORS, Program, Refusal, UncheckedGraph,
 };
 
-/// A node on `x`: operator, its constant inputs, its attributes, and what comes of it.
+/// A node on `x`: operator, constant inputs, attributes, and the expected result.
 type Case<'a, T> = (&'a str, &'a [&'a [i64]], &'a [(&'a str, Attribute)], T);
 
 /// A graph with one input `x` of the given shape per event and one output.
@@ -80,7 +80,7 @@ fn nothing_moves_or_mixes_the_axis_of_events() {
         assert!(refusal.place.contains(operator), "{refusal}");
         assert!(refusal.reason.contains(sentence), "{refusal}");
     }
-    // These may go on as long as the events come back to the front.
+    // These are allowed as long as the events return to the front.
     let astray: [Case<'_, &str>; 8] = [
         ("Reshape", &[&[-1, 3]], &[], "[batch * 2, 3]"),
         ("Reshape", &[&[-1]], &[], "[batch * 6]"),
@@ -277,14 +277,14 @@ fn reductions_by_hand() {
             let built = graph(&[2, 3], |source| one(source, operator, &[axes], &keep)).unwrap();
             assert_eq!(run(built, &count(12), 2), expected, "{operator} {axes:?}");
         }
-        // Axes are an attribute in old files, for the sum too.
+        // Axes are an attribute in old files, even for the sum.
         let old = graph(&[2, 3], |source| {
             source.opsets.insert(String::new(), 11);
             one(source, operator, &[], &[("axes", ints(axes))])
         });
         assert_eq!(run(old.unwrap(), &count(12), 2), expected, "{operator} {axes:?}");
     }
-    // Axes that stand apart: 0 + 1 + 4 + 5 and so on.
+    // Axes that are not adjacent: 0 + 1 + 4 + 5 and so on.
     let built = graph(&[2, 2, 2], |source| one(source, "ReduceSum", &[&[3, 1]], &[])).unwrap();
     assert_eq!(dims(&built), [1, 2, 1]);
     assert_eq!(run(built, &count(16), 2), [10.0, 18.0, 42.0, 50.0]);
@@ -406,7 +406,7 @@ fn a_reduction_does_not_depend_on_the_batch() {
     for axis in [1, 2] {
         let build = || {
             graph(&[2, 40], |source| {
-                // A part of the rows: its tensor has gaps, unless the batch is one event.
+                // A slice of the rows: its tensor is not contiguous, unless the batch is one event.
                 let bounds = [[3], [38], [2]];
                 let names = ["from", "to", "axis"];
                 for (name, bound) in names.iter().zip(bounds) {

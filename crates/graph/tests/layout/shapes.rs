@@ -1,10 +1,10 @@
-//! Shapes: what a file says about the axis of events, and what changes the shape alone.
+//! Shapes: how files denote the axis of events, and operators that only change the shape.
 
 use super::*;
 
 #[test]
 fn a_shape_may_name_the_batch_in_many_ways() {
-    // Shape per event, size of the batch in the file, what Reshape says, what comes of it.
+    // Shape per event, batch size in the file, shape given to Reshape, expected shape.
     type Shapes<'a> = (&'a [usize], Option<usize>, &'a [i64], Option<&'a [usize]>);
     let cases: [Shapes<'_>; 17] = [
         (&[2, 3], None, &[0, -1], Some(&[6])),
@@ -56,7 +56,7 @@ fn what_only_changes_the_shape_is_free() {
     assert_eq!(run(built, &count(12), 2), count(12));
 }
 
-/// `x.view(x.size(0), -1)` as exporters write it, with `between` on the way of the size.
+/// `x.view(x.size(0), -1)` as exporters write it, with the operators `between` applied to the size.
 fn view(between: &[(&str, Option<i64>)], picks: &str) -> Result<Graph, Refusal> {
     graph(&[2, 3], |source| {
         let zero = source.constant("zero", Constant::ints([1], vec![0]));
@@ -103,7 +103,7 @@ fn a_shape_computed_from_the_batch_is_understood_as_long_as_every_batch_would_do
         assert!(refusal.reason.contains("the number of events in a batch"), "{refusal}");
         assert!(refusal.reason.ends_with("export the model with fixed shapes"), "{refusal}");
     }
-    // As a size of another axis it would mix events.
+    // As the size of another axis it would mix events.
     let built = graph(&[2, 3], |source| {
         let shape = source.node("Shape", "shape", &["x"], &[("end", Attribute::Int(1))]);
         let one = source.constant("one", Constant::ints([1], vec![-1]));
@@ -111,7 +111,7 @@ fn a_shape_computed_from_the_batch_is_understood_as_long_as_every_batch_would_do
         source.node("Reshape", "y", &["x", &shape], &[])
     });
     assert!(built.unwrap_err().reason.contains("makes shape [-1, batch] of 6 numbers per event"));
-    // Side by side with numbers of the event it would be a number that nobody meant.
+    // Joined to numbers of the event it would be a meaningless number.
     let built = graph(&[2, 3], |source| {
         let shape = source.node("Shape", "shape", &["x"], &[("end", Attribute::Int(1))]);
         let largest = source.node("ArgMax", "largest", &["x"], &[("axis", Attribute::Int(1))]);

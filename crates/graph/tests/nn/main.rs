@@ -1,4 +1,4 @@
-//! Convolution, pooling, normalisation and softmax: right against sums written out by hand, and every event for itself.
+//! Convolution, pooling, normalisation and softmax: correct against sums written out by hand, and independent between events.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -26,7 +26,7 @@ fn text(value: &str) -> Attribute {
     Attribute::Text(value.into())
 }
 
-/// A constant of this shape whose numbers go up and down.
+/// A constant of this shape with oscillating numbers.
 fn wave(dims: &[usize]) -> Constant {
     let number = |at: usize| ((at * 37 + 11) % 23) as f32 / 8.0 - 1.25;
     Constant::floats(dims, (0..dims.iter().product()).map(number).collect())
@@ -75,7 +75,7 @@ fn close(computed: &[f32], expected: &[f64]) {
     }
 }
 
-/// Windows along one axis, as the tests draw them.
+/// Random windows along one axis.
 #[derive(Clone, Copy, Debug)]
 struct Axis {
     size: usize,
@@ -93,14 +93,14 @@ impl Axis {
         (self.size + self.begin + self.end - self.dilation * (self.kernel - 1) - 1) / self.stride + 1
     }
 
-    /// Where number `tap` of a window lies on the image, if it does.
+    /// The place of number `tap` of a window on the image, if it lies there.
     fn place(&self, window: usize, tap: usize) -> Option<usize> {
         let place = (window * self.stride + tap * self.dilation).checked_sub(self.begin)?;
         (place < self.size).then_some(place)
     }
 }
 
-/// Axes whose kernel fits.
+/// Random axes on which the kernel fits.
 fn axis() -> impl Strategy<Value = Axis> {
     (1usize..9, 1usize..4, 1usize..4, 1usize..4, 0usize..4, 0usize..4)
         .prop_map(|(size, kernel, stride, dilation, begin, end)| Axis {
@@ -133,7 +133,7 @@ fn attributes(axes: &[Axis]) -> Vec<(&'static str, Attribute)> {
     ]
 }
 
-/// Calls `see(window, values)` for every window over one image of one channel; `None` is a number of the border.
+/// Calls `see(window, values)` for every window over one image of one channel; `None` is padding.
 fn every_window(image: &[f32], axes: &[Axis], mut see: impl FnMut(usize, &[Option<f32>])) {
     let [down, across] = if let [down, across] = axes { [*down, *across] } else { [Axis::FLAT, axes[0]] };
     let mut index = 0;
@@ -252,14 +252,14 @@ fn borders_are_worked_out_as_the_model_asks() {
     assert_eq!(pool(5, &with(2, 2, "auto_pad", text("SAME_LOWER"))), [0.0, 2.0, 4.0]);
     assert_eq!(pool(5, &with(2, 2, "auto_pad", text("VALID"))), [1.0, 3.0]);
     assert_eq!(pool(5, &with(2, 2, "ceil_mode", int(1))), [1.0, 3.0, 4.0]);
-    // A last window that begins behind the image is none.
+    // A last window that begins beyond the image does not count.
     let mut behind = with(1, 2, "ceil_mode", int(1));
     behind.push(("pads", ints(&[0, 1])));
     assert_eq!(pool(4, &behind[..3]), [0.0, 2.0]);
     assert_eq!(pool(2, &behind), [0.0]);
 }
 
-/// Resize of `x` by these scales.
+/// A graph that resizes `x` by these scales.
 fn resize(dims: &[usize], scales: &[f32], attributes: Attributes<'_>) -> UncheckedGraph {
     let mut source = UncheckedGraph::new();
     source.input("x", dims);
@@ -269,7 +269,7 @@ fn resize(dims: &[usize], scales: &[f32], attributes: Attributes<'_>) -> Uncheck
     source
 }
 
-/// Every operator here, on an image of 2 channels of 3 x 4 per event.
+/// Every operator of this test, on an image of 2 channels of 3 x 4 per event.
 fn samples() -> Vec<(&'static str, UncheckedGraph)> {
     let dims = [2, 3, 4];
     let kernel = || ("kernel_shape", ints(&[2, 2]));
@@ -343,13 +343,13 @@ fn one_number_that_is_none_spoils_what_it_goes_into() {
             "GlobalAveragePool" | "GlobalMaxPool" => vec![0],
             "GroupNormalization" => (0..24).collect(),
             "InstanceNormalization" | "LayerNormalization" | "RMSNormalization" => (0..12).collect(),
-            // Integers cannot carry it: the event has no score.
+            // Integers cannot carry a NaN: the event has no score.
             "QuantizeLinear" => (0..24).collect(),
             "Softmax" => (4..8).collect(),
             "LogSoftmax" => vec![1, 5, 9],
             "Hardmax" => vec![5, 17],
             "AveragePool" | "MaxPool" => vec![1, 2, 5, 6],
-            // The borders make an image of 4 x 5 of one of 3 x 4, and 3 x 4 windows on it.
+            // Padding turns the 3 x 4 image into 4 x 5, on which there are 3 x 4 windows.
             "Conv" => [0, 12, 24].iter().flat_map(|channel| [4, 5, 8, 9].map(|at| channel + at)).collect(),
             "ConvTranspose" => {
                 [0, 20, 40].iter().flat_map(|channel| [6, 7, 11, 12].map(|at| channel + at)).collect()
@@ -393,7 +393,7 @@ fn no_operator_mixes_events() {
         let refused = equation(text, constant);
         assert!(refused.reason.contains("would depend on its neighbours"), "{text}: {refused}");
     }
-    // Before opset 13 everything behind the axis is one, and the axis is the first of the event.
+    // Before opset 13 all axes from the given one on count as one, and the default is the first axis of the event.
     let flat = Graph::new(&node(&[2, 3], "Softmax", &[], &[], 11)).unwrap();
     let y = run(flat, &[0.0; 12], 2);
     assert!(y.iter().all(|number| (number - 1.0 / 6.0).abs() < 1e-6), "{y:?}");

@@ -1,8 +1,8 @@
-//! Normalisations: folded into the weights before them, or worked out for each event.
+//! Normalisations: folded into the weights before them, or computed for each event.
 
 use super::*;
 
-/// `x` through a layer, a batch normalisation and what the test adds.
+/// A graph of `x`, a layer, a batch normalisation, and what the test adds.
 fn normalised(
     dims: &[usize],
     layer: &str,
@@ -42,7 +42,7 @@ fn batch_normalisation_goes_into_the_weights() {
         let x = floats(&wave(&[7 * width])).to_vec();
         let folded = Graph::new(&normalised(dims, layer, &constants, |_| {})).unwrap();
         assert_eq!(folded.steps().map(|step| step.operator).collect::<Vec<_>>(), [layer]);
-        // Once what stands between is wanted, nothing can be folded.
+        // If the value in between is an output, nothing can be folded.
         let apart =
             Graph::new(&normalised(dims, layer, &constants, |source| source.outputs.push("y".into())))
                 .unwrap();
@@ -52,7 +52,7 @@ fn batch_normalisation_goes_into_the_weights() {
         let expected: Vec<f64> =
             both.chunks(2 * numbers).flat_map(|row| row[..numbers].iter().map(|&z| f64::from(z))).collect();
         close(&run(folded, &x, 7), &expected);
-        // By hand, from the value between.
+        // By hand, from the value in between.
         let per_channel = numbers / 3;
         for row in both.chunks(2 * numbers) {
             for (at, (&z, &y)) in row[..numbers].iter().zip(&row[numbers..]).enumerate() {
@@ -72,7 +72,7 @@ fn weights_that_somebody_else_uses_stay_as_they_are() {
         source.outputs.push("again".into());
     });
     assert_eq!(Graph::new(&twice).unwrap().steps().count(), 3);
-    // Two normalisations in a row go into the same weights; one behind a function of one number stays.
+    // Two normalisations in a row go into the same weights; one after an elementwise function stays.
     let row = normalised(&[2, 5], "Conv", &[wave(&[3, 2, 3])], |source| {
         let statistics = ["scale", "shift", "mean", "var"];
         source.node("BatchNormalization", "second", &[&["z"], &statistics[..]].concat(), &[]);
@@ -85,12 +85,12 @@ fn weights_that_somebody_else_uses_stay_as_they_are() {
         graph.steps().map(|step| step.operator).collect::<Vec<_>>(),
         ["Conv", "Relu", "BatchNormalization"]
     );
-    // Weights that would overflow are left alone too.
+    // Weights that would overflow are not folded either.
     let large = Constant::floats([4, 3], vec![3e38; 12]);
     assert_eq!(Graph::new(&normalised(&[4], "MatMul", &[large], |_| {})).unwrap().steps().count(), 2);
 }
 
-/// `x` made zero in the mean and one in the spread.
+/// `x` standardised to mean zero and spread one.
 fn standardised(x: &[f32], epsilon: f64) -> Vec<f64> {
     let count = x.len() as f64;
     let mean = x.iter().map(|&x| f64::from(x)).sum::<f64>() / count;
@@ -102,7 +102,7 @@ fn standardised(x: &[f32], epsilon: f64) -> Vec<f64> {
 fn statistics_of_an_event_by_hand() {
     let x = floats(&wave(&[3 * 24])).to_vec();
     let (scale, shift) = (wave(&[12]), Constant::floats([12], (0..12).map(|at| at as f32).collect()));
-    // Numbers that are normalised together, and how many neighbours share a factor.
+    // How many numbers are normalised together, and how many neighbours share a factor.
     let by_hand = |together: usize, sharing: usize, factors: usize| -> Vec<f64> {
         let stretches = x.chunks(together).flat_map(|stretch| standardised(stretch, 1e-5));
         let scaled = |(at, number): (usize, f64)| {

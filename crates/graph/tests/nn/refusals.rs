@@ -1,8 +1,8 @@
-//! What is refused, and in which sentence.
+//! Refusals and their messages.
 
 use super::*;
 
-/// An image, the constants of a convolution, its attributes, and the sentence that refuses it.
+/// An image, the constants of a convolution, its attributes, and the message of the refusal.
 type Hostile<'a> = (&'a [usize], Vec<Constant>, Vec<(&'a str, Attribute)>, &'a str);
 
 #[test]
@@ -55,7 +55,7 @@ fn hostile_attributes_are_refused() {
         (image, vec![wave(&[2, 2, 3, 3]), wave(&[3])], vec![], "adds a value of shape [3] to 2 channels"),
         (image, vec![wave(&[2, 2, 6, 6])], vec![], "has a kernel that spans 6 numbers"),
         (&[1, 4, 4, 4], vec![wave(&[1, 1, 2, 2, 2])], vec![], "3 axes of space; only 1 and 2 are supported"),
-        // The borders fit, the sum of all windows does not.
+        // The padded image fits, but the work of all windows does not.
         (&[1, 2000, 2000], vec![wave(&[1, 1, 1000, 1000])], vec![], "multiplications per event"),
     ];
     for (dims, constants, attributes, sentence) in conv {
@@ -126,7 +126,7 @@ fn what_recurrent_layers_attention_and_picks_do_not_know_is_refused() {
     let layer = || vec![wave(&[1, 8, 3]), wave(&[1, 8, 2]), wave(&[1, 16])];
     let texts = |words: &[&str]| Attribute::Texts(words.iter().map(|&word| word.to_owned()).collect());
     let x: &[usize] = &[5, 3];
-    // With layout 1 the events stand in front.
+    // With layout 1 the events are in front.
     let lstm: [Hostile<'_>; 9] = [
         (x, layer(), vec![], "goes along the axis of events (its layout is 0)"),
         (x, layer(), vec![("layout", int(1)), ("clip", Attribute::Float(3.0))], "has an attribute 'clip'"),
@@ -239,7 +239,7 @@ fn images_are_made_larger_within_bounds() {
         assert!(scaled(&[1.0, 1.0, scale, 1.0], &[]).starts_with("scales an axis of 5 by"), "{scale}");
     }
     assert!(scaled(&[1.0, 1.0, 2000.0, 2000.0], &[]).contains("at most 4194304 numbers"));
-    // What grows on the way and shrinks again counts, too.
+    // An intermediate value that grows counts, even if the result shrinks again.
     assert!(scaled(&[1.0, 4e5, 0.2, 0.2], &[]).contains("at most 4194304 numbers"));
     assert!(scaled(&[2.0, 2.0], &[]).contains("has 2 scales or sizes for 4 axes"));
     assert!(scaled(&[2.0; 2], &[("axes", ints(&[2, -2]))]).contains("names an axis twice"));
@@ -275,7 +275,7 @@ fn equations_and_quantisation_that_mean_harm_are_refused() {
     ] {
         assert!(equation(text).contains(sentence), "{text}: {}", equation(text));
     }
-    // 32 letters in one value of the way, from values that are small.
+    // 32 letters in an intermediate value, from small values.
     let mut outer = UncheckedGraph::new();
     outer.input("x", [2]);
     outer.constant("c", wave(&[2, 2, 2]));
@@ -307,7 +307,7 @@ fn equations_and_quantisation_that_mean_harm_are_refused() {
     assert!(quantise(&int8, &[("output_dtype", int(17))]).contains("makes data type number 17"));
     assert!(quantise(&int8, &[("block_size", int(2))]).contains("for blocks of an axis"));
     assert!(quantise(&int8, &[("precision", int(10))]).contains("only float is supported"));
-    // Integers of 8 bits move, and nothing is computed with them.
+    // 8-bit integers can be moved but not computed with.
     let mut moved = node(&[3], "QuantizeLinear", &int8, &[], 21);
     moved.node("Concat", "z", &["y", "y"], &[("axis", int(1))]);
     moved.outputs = vec!["z".into()];

@@ -1,10 +1,10 @@
-//! Transposed convolution, Einsum and quantisation, written out.
+//! Transposed convolution, Einsum and quantisation, against sums written out.
 
 use super::*;
 
 use proptest::sample::Index;
 
-/// One axis of a transposed convolution: size, kernel, stride, dilation, what is cut off in front and behind, what is added behind.
+/// One axis of a transposed convolution: size, kernel, stride, dilation, cut in front and behind, padding behind.
 #[derive(Clone, Copy, Debug)]
 struct Spread {
     size: usize,
@@ -24,7 +24,7 @@ impl Spread {
         whole.checked_sub(self.begin + self.end).filter(|&made| made > 0)
     }
 
-    /// Where number `at` of the image goes by `tap` of the kernel.
+    /// The place to which `tap` of the kernel adds number `at` of the image.
     fn place(&self, at: usize, tap: usize) -> Option<usize> {
         let place = (at * self.stride + tap * self.dilation).checked_sub(self.begin)?;
         (place < self.made()?).then_some(place)
@@ -52,13 +52,13 @@ type Operand = (bool, Vec<usize>);
 const LETTERS: [char; 4] = ['i', 'j', 'k', 'l'];
 const SIZES: [usize; 4] = [2, 3, 1, 4];
 
-/// The sum written out, for one event whose numbers are those of `values`.
+/// The sum written out, for one event with the numbers `values`.
 fn einsum(operands: &[Operand], values: &[Vec<f32>], result: &[usize]) -> Vec<f64> {
     let mut sums = vec![0.0; result.iter().map(|&letter| SIZES[letter]).product()];
     for number in 0..SIZES.iter().product() {
         let mut rest = number;
         let places: Vec<usize> = SIZES.map(|size| (rest % size, rest /= size).0).to_vec();
-        // Letters that nobody has stay at 0.
+        // Letters that no operand has stay at 0.
         let used = |letter: usize| operands.iter().any(|(_, letters)| letters.contains(&letter));
         if (0..4).any(|letter| !used(letter) && places[letter] > 0) {
             continue;

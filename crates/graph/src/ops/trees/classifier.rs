@@ -1,4 +1,4 @@
-//! `TreeEnsembleClassifier`: what ONNX Runtime makes of its attributes, which say less than they seem to.
+//! `TreeEnsembleClassifier`, as ONNX Runtime interprets its attributes:
 //!
 //! | classes | base values | classes named in the leaves | scores | class |
 //! |---|---|---|---|---|
@@ -6,9 +6,10 @@
 //! | 2 | 0 or 1 | the first only, no weight below 0 | `1 - s`, `s` | 1 where `s > 0.5` |
 //! | 2 | 0 or 1 | the first only, a weight below 0 | `-s`, `s` | 1 where `s > 0` |
 //! | 2 | 0 or 1 | the first only, `LOGISTIC` | the logistic function of `-s` and `s` | as above, by `s` |
-//! | 2 | 0 or 1 | the second, or both | sum + base of each, link | by the second sum: 1 where `> 0`, or `> 0.5` if it is alone and no weight is below 0 |
+//! | 2 | 0 or 1 | the second, or both | sum + base of each, link | by the second sum: 1 where `> 0`, or `> 0.5` if only the second is named and no
+//! weight is below 0 |
 //!
-//! Where ONNX Runtime leaves weights out or writes no number, or where the class would depend on which classes a single leaf names, the node is
+//! Where ONNX Runtime ignores weights or writes no number, or where the class would depend on which classes a single leaf names, the node is
 //! refused.
 
 use crate::error::{Fault, refuse};
@@ -17,7 +18,7 @@ use crate::operator::{Built, Site};
 use crate::ops::link::{self, Labels, Table};
 use crate::ops::trees::{Trees, lists};
 
-/// `TreeEnsembleClassifier`.
+/// Builds `TreeEnsembleClassifier`.
 pub(in crate::ops) fn classifier(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(1, 1)?;
     site.outputs_at_most(2)?;
@@ -46,7 +47,7 @@ pub(in crate::ops) fn classifier(site: &mut Site<'_>) -> Result<Built, Fault> {
     Ok(Built { operator: Box::new(Trees::new(site, forest, table)?), outputs })
 }
 
-/// Which of two classes are given weights, in all entries of the lists, and whether one is below 0.
+/// Which of two classes are given weights in the lists, and whether a weight is below 0.
 struct Given {
     classes: [bool; 2],
     below_zero: bool,

@@ -17,7 +17,7 @@ pub(super) fn numbers<'a>(site: &Site<'a>, list: &'a str, tensor: &'a str) -> Re
     }
 }
 
-/// The names of the lists of weights of an operator.
+/// The names of the weight lists of an operator.
 struct Names {
     trees: &'static str,
     nodes: &'static str,
@@ -39,7 +39,7 @@ const TARGET: Names = Names {
     weights: ["target_weights", "target_weights_as_tensor"],
 };
 
-/// All entries of the weight lists: outputs, weights. Entries of nodes that are no leaves count here and nowhere else.
+/// All entries of the weight lists: outputs and weights. Only here do entries of inner nodes count.
 pub(super) struct Entries {
     pub outputs: Vec<i64>,
     pub weights: Vec<f32>,
@@ -52,7 +52,7 @@ pub(super) fn entries(site: &Site<'_>) -> Result<Entries, Fault> {
     Ok(Entries { outputs, weights: numbers(site, list, tensor)? })
 }
 
-/// Reads the lists of nodes and weights. Base values and aggregate are left to the caller.
+/// Reads the lists of nodes and weights. The caller reads base values and aggregate.
 pub(super) fn draft(
     site: &Site<'_>,
     weights: &'static str,
@@ -104,7 +104,7 @@ pub(super) fn draft(
 
 type ByName = HashMap<(i64, i64), usize>;
 
-/// Finds nodes by tree and number, and the first node of every tree, which is its root.
+/// Indexes nodes by tree and number, and finds the first node of every tree, which is its root.
 fn index(trees: &[i64], ids: &[i64]) -> Result<(ByName, Vec<(i64, usize)>), Fault> {
     let mut by_name = HashMap::new();
     let mut roots: Vec<(i64, usize)> = Vec::new();
@@ -141,7 +141,7 @@ fn give_weights(
         let Some(&node) = by_name.get(&key) else {
             refuse!("gives a weight to node {} of tree {}, which is not there", key.1, key.0);
         };
-        // Old converters wrote weights for inner nodes too; they mean nothing, to ONNX Runtime as well.
+        // Old converters also wrote weights for inner nodes; they are ignored, as in ONNX Runtime.
         if let DraftKind::Leaf(given) = &mut nodes[node].kind {
             given.push((outputs[index], weights[index]));
         }
@@ -149,7 +149,7 @@ fn give_weights(
     Ok(())
 }
 
-/// `None` for a leaf.
+/// The comparison of a node mode; `None` for a leaf.
 fn mode(name: &str) -> Result<Option<Mode>, Fault> {
     Ok(Some(match name {
         "BRANCH_LEQ" => Mode::Leq,

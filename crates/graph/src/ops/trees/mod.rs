@@ -1,10 +1,10 @@
 //! Tree ensembles: `TreeEnsembleClassifier`, `TreeEnsembleRegressor`, `TreeEnsemble`.
 //!
-//! All trees of all events take one step down at a time. The state is the number of a node per tree and event, `[trees, events]`; a step looks
-//! up feature, threshold and child of every node, and the value of the feature, and compares. A leaf looks at a feature that is always 0,
+//! All trees of all events take one step down at a time. The state is a node index per tree and event, `[trees, events]`; a step looks
+//! up feature, threshold and child of every node and the value of the feature, and compares. A leaf reads a feature that is always 0,
 //! with a threshold that keeps it where it is. Memory per event: a few integers per tree.
 //!
-//! Sums over trees are made by adding the second half of the rows to the first until one is left ([`halves`]), so that their order is the same on
+//! Sums over trees repeatedly add the second half of the rows to the first until one is left ([`halves`]), so that their order is the same on
 //! every device and for every number of events.
 
 mod classifier;
@@ -23,7 +23,7 @@ use crate::value::{Value, as_ints};
 
 pub(super) use classifier::classifier;
 
-/// `TreeEnsembleRegressor`.
+/// Builds `TreeEnsembleRegressor`.
 pub(super) fn regressor(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(1, 1)?;
     site.outputs_at_most(1)?;
@@ -49,7 +49,7 @@ pub(super) fn regressor(site: &mut Site<'_>) -> Result<Built, Fault> {
     Built::one(Trees::new(site, forest, table)?, output)
 }
 
-/// `TreeEnsemble`.
+/// Builds `TreeEnsemble`.
 pub(super) fn ensemble(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(1, 1)?;
     site.outputs_at_most(1)?;
@@ -74,22 +74,22 @@ struct Trees {
     threshold: usize,
     first: usize,
     compare: Compare,
-    /// 1 where a missing value goes to the first child; `None` where it never does.
+    /// 1 for nodes where a missing value goes to the first child; `None` if there are none.
     missing: Option<usize>,
-    /// Weight of every node, for every output.
+    /// For every output, the index of the weights of all nodes.
     weights: Vec<usize>,
-    /// 1 for every leaf that names the output, for the outputs of a classifier that some paths leave out.
+    /// 1 for every leaf that names the output, for those outputs of a classifier that some leaves do not name.
     names: Vec<Option<usize>>,
-    /// Numbers that stand for the classes, if they are not 0, 1, 2, ...
+    /// The numbers that stand for the classes, if they are not 0, 1, 2, ...
     labels: Option<usize>,
 }
 
-/// How the nodes compare.
+/// The comparisons of the nodes.
 #[derive(Clone, Copy, Debug)]
 enum Compare {
-    /// All alike.
+    /// The same for all.
     All(Test),
-    /// As the table says: [`code`].
+    /// One per node, from a table of codes ([`code`]).
     Each(usize),
 }
 
@@ -102,7 +102,7 @@ fn code(test: Test) -> i64 {
 }
 
 impl Trees {
-    /// Writes the tables.
+    /// Builds the tables.
     fn new(site: &mut Site<'_>, forest: TreeEnsemble, table: Table) -> Result<Self, Fault> {
         let count = forest.nodes().len();
         if count * forest.outputs() > WEIGHTS_MAX {
@@ -119,7 +119,7 @@ impl Trees {
         };
         let test = splits().next().map_or(Test::AtMost, |(test, _)| test);
         let alike = splits().all(|(other, _)| other == test);
-        // What a leaf does with its 0: 0 <= 1, 0 < 1 and 0 == 0 all keep it.
+        // The threshold that keeps an event at a leaf, whose feature is 0: 0 <= 1, 0 < 1 or 0 == 0.
         let stay = if alike && test == Test::Equal { 0.0 } else { 1.0 };
         let (mut feature, mut threshold, mut first) = (Vec::new(), Vec::new(), Vec::new());
         let (mut codes, mut missing) = (Vec::new(), Vec::new());
@@ -205,7 +205,7 @@ impl Trees {
         at.reshape([trees, events])
     }
 
-    /// What the trees give to an output, joined: `[1, events]`.
+    /// The weights that the trees give to an output, joined: `[1, events]`.
     fn join(&self, row: Tensor<2>, output: usize, leaves: &Tensor<2, Int>, join: Join) -> Tensor<2> {
         let [_, events] = leaves.dims();
         let trees = self.forest.trees_of(output);
@@ -233,7 +233,7 @@ impl Trees {
         if base == 0.0 { given } else { given.add_scalar(base) }
     }
 
-    /// The class of every event, an index: `[events, 1]`.
+    /// The class index of every event: `[events, 1]`.
     fn choose(
         &self,
         inputs: &mut Inputs<'_>,
@@ -247,7 +247,7 @@ impl Trees {
                 as_ints(output.greater_scalar(threshold).int(), inputs.device)
             }
             ClassRule::Largest => {
-                // A class to which no leaf gives anything is no choice.
+                // A class to which no leaf gives a weight cannot be chosen.
                 let column = |(output, names): (usize, &Option<usize>)| {
                     let score = outputs.clone().narrow(1, output, 1);
                     let Some(names) = *names else { return score };
@@ -301,7 +301,7 @@ fn weights(forest: &TreeEnsemble, output: usize) -> Vec<f32> {
     per_leaf(forest, output, nothing, |weight| weight)
 }
 
-/// 1 for every leaf that gives something to an output.
+/// 1 for every leaf that gives a weight to an output.
 fn names(forest: &TreeEnsemble, output: usize) -> Vec<f32> {
     per_leaf(forest, output, 0.0, |_| 1.0)
 }
@@ -333,10 +333,10 @@ fn by_code(codes: &Tensor<2, Int>, value: &Tensor<2>, threshold: &Tensor<2>) -> 
     of(Test::AtMost).bool_or(of(Test::Below)).bool_or(of(Test::Equal))
 }
 
-/// How two rows become one.
+/// Joins two rows into one.
 type Join = fn(Tensor<2>, Tensor<2>) -> Tensor<2>;
 
-/// Joins all rows into one, the second half with the first until one is left.
+/// Joins all rows into one: repeatedly the second half with the first.
 fn halves(mut rows: Tensor<2>, join: Join) -> Tensor<2> {
     loop {
         let [count, _] = rows.dims();
@@ -350,7 +350,7 @@ fn halves(mut rows: Tensor<2>, join: Join) -> Tensor<2> {
     }
 }
 
-/// 0 where the number stands for "nothing given".
+/// Replaces the number that stands for "no weight" by 0.
 fn nothing(values: Tensor<2>, mark: f32) -> Tensor<2> {
     let marked = values.clone().equal_scalar(mark);
     values.mask_fill(marked, 0.0)

@@ -1,4 +1,4 @@
-//! The lists of `TreeEnsemble` (`ai.onnx.ml` 5): splits and leaves apart, one weight per leaf, sets.
+//! The lists of `TreeEnsemble` (`ai.onnx.ml` 5): separate lists of splits and leaves, one weight per leaf, and sets.
 
 use crate::error::{Fault, refuse};
 use crate::forest::{Aggregate, Draft, DraftKind, DraftNode, Link, Mode, NODES_MAX, SplitDraft};
@@ -43,7 +43,7 @@ struct Lists<'a> {
     modes: Vec<i64>,
     splits: Vec<f32>,
     missing: &'a [i64],
-    /// Children where the test holds and where not: numbers, and whether those are numbers of leaves.
+    /// Children where the test holds and where it does not: indices, and whether they are indices of leaves.
     children: [(&'a [i64], &'a [i64]); 2],
     leaf_outputs: &'a [i64],
     leaf_weights: Vec<f32>,
@@ -93,7 +93,7 @@ impl<'a> Lists<'a> {
         Ok(lists)
     }
 
-    /// One draft node for every split, and one for every way to a leaf.
+    /// One draft node per split, and one per reference to a leaf.
     fn nodes(&self) -> Result<(Vec<DraftNode>, Roots), Fault> {
         let mut is_root = vec![false; self.modes.len()];
         let mut roots = Vec::new();
@@ -131,7 +131,7 @@ impl<'a> Lists<'a> {
         Ok((nodes, roots))
     }
 
-    /// A tree that is one leaf is written as a root whose two ways lead to it.
+    /// Is the node a tree of one leaf? Such a tree is written as a root with that leaf as both children.
     fn lone_leaf(&self, index: usize) -> bool {
         let [(yes, yes_leaf), (no, no_leaf)] = self.children;
         yes_leaf[index] != 0 && no_leaf[index] != 0 && yes[index] == no[index]
@@ -143,7 +143,7 @@ impl<'a> Lists<'a> {
         Ok((self.leaf_outputs[at], self.leaf_weights[at]))
     }
 
-    /// Index of a child among the draft nodes; a leaf is written anew for every way to it.
+    /// Index of a child among the draft nodes; a leaf is written anew for every reference to it.
     fn child(&self, side: usize, index: usize, leaves: &mut Vec<DraftNode>) -> Result<usize, Fault> {
         let (child, is_leaf) = (self.children[side].0[index], self.children[side].1[index] != 0);
         if is_leaf {
