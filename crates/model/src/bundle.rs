@@ -33,11 +33,11 @@ use crate::integers;
 use crate::manifest::{Input, MANIFEST_BYTES_MAX, MANIFEST_FILE, Manifest, NO_SCORE, Training};
 use crate::weights::{Golden, read_golden};
 
-/// Most bytes of all files of a bundle together.
+/// Most bytes in all files of a bundle together.
 pub(crate) const BUNDLE_BYTES_MAX: usize = 64 << 20;
-/// Most entries of an archive: the three files and what a packer may add to them.
+/// Most entries of an archive: the three files, and entries that archivers may add.
 pub(crate) const ENTRIES_MAX: usize = 16;
-/// What `tar` adds to the files: a header and padding for each, and the end.
+/// Most bytes that `tar` adds to the files: a header and padding for each, and the end.
 const TAR_OVERHEAD_MAX: usize = ENTRIES_MAX * 2048 + 16384;
 
 /// A verified model, not yet bound to a schema or an engine.
@@ -47,12 +47,12 @@ pub struct Bundle {
     manifest: Manifest,
     graph: Arc<Graph>,
     golden: Golden,
-    /// Names of the scores, without the outputs that are none.
+    /// Names of the scores, without outputs that are no scores.
     outputs: Vec<String>,
     hash: [u8; 32],
 }
 
-/// The three files, as they are.
+/// The bytes of the three files.
 #[derive(Clone, Debug)]
 struct Files {
     manifest: Vec<u8>,
@@ -81,7 +81,7 @@ impl Bundle {
         })
     }
 
-    /// The same for the bytes of a `.tar`; `place` names them in errors. Its files stand at the top or in one folder.
+    /// The same for the bytes of a `.tar`; `place` names them in errors. Its files are at the top level or in one folder.
     pub fn from_tar(bytes: &[u8], place: &str) -> Result<Self, BundleError> {
         if bytes.len() > BUNDLE_BYTES_MAX + TAR_OVERHEAD_MAX {
             return Err(BundleFault::TooLarge.at(place));
@@ -135,7 +135,7 @@ impl Bundle {
         Ok(Self { files, manifest, graph, golden, outputs, hash })
     }
 
-    /// The bundle as one archive, for attaching it to a file. Loading the archive gives the same [`Self::hash`].
+    /// The bundle as a `.tar` archive, to be attached to a file. Loading the archive gives the same [`Self::hash`].
     pub fn to_tar(&self) -> Vec<u8> {
         let mut builder = tar::Builder::new(Vec::new());
         let entries = [
@@ -155,7 +155,7 @@ impl Bundle {
         builder.into_inner().expect("a Vec takes every write")
     }
 
-    /// Binds the model to the events of `schema` on an engine, checks that the golden vectors come out, and warms it up.
+    /// Binds the model to the events of `schema` on an engine, checks that it reproduces the golden vectors, and warms it up.
     pub fn bind(&self, schema: &Schema, engine: Engine) -> Result<Model, BindError> {
         match engine {
             Engine::Auto => self.bind_by_trial(schema, Isa::best()),
@@ -163,7 +163,7 @@ impl Bundle {
         }
     }
 
-    /// Binds to the fused kernels with every check, or to the reference; [`Model::why_not_fused`] then has the reason.
+    /// Binds to the fused kernels with every check, or else to the reference; [`Model::why_not_fused`] then gives the reason.
     fn bind_by_trial(&self, schema: &Schema, isa: Isa) -> Result<Model, BindError> {
         let why = if cfg!(target_arch = "x86_64") && isa == Isa::Portable {
             "this CPU lacks AVX2 and FMA, without which the fused kernels are slower".into()
@@ -176,7 +176,7 @@ impl Bundle {
         self.bind(schema, Engine::Flex).map(|model| model.instead_of_fused(why))
     }
 
-    /// What it is that an engine cannot do for this model; `None` if it can run it.
+    /// Why an engine cannot run this model; `None` if it can.
     pub fn unfit_for(&self, engine: Engine) -> Option<String> {
         match engine {
             Engine::Fused => Fused::new(&self.graph).err(),
@@ -194,17 +194,17 @@ impl Bundle {
         })
     }
 
-    /// By how much scores on an engine may differ from the golden ones: of 1, or of the score if that is larger.
+    /// Largest allowed difference of a score on an engine from the golden one, relative to 1 or to the score if that is larger.
     pub fn tolerance(&self, engine: Engine) -> f64 {
         self.manifest.tolerance(engine)
     }
 
-    /// What the engines of fewer bits know of it, if it was calibrated.
+    /// The calibration for the reduced-precision engines, if there is one.
     pub fn calibration(&self) -> Option<&Calibration> {
         self.manifest.calibration.as_ref()
     }
 
-    /// The same bundle with another calibration, as any bundle is that is loaded.
+    /// The same bundle with another calibration, checked like any loaded bundle.
     pub fn with_calibration(&self, section: &Calibration) -> Result<Self, BundleError> {
         let manifest = calibration::write(self.manifest(), section);
         let files = [
@@ -215,7 +215,7 @@ impl Bundle {
         Self::from_files(&files)
     }
 
-    /// Names and bytes of the files; the manifest comes last, so that an interrupted write leaves a bundle that is refused.
+    /// Names and bytes of the files. The manifest comes last, so an interrupted write leaves a bundle that is refused.
     pub fn files(&self) -> [(&str, &[u8]); 3] {
         [
             (&self.manifest.weights.file, &self.files.weights),
@@ -224,7 +224,7 @@ impl Bundle {
         ]
     }
 
-    /// Name of the model, as lines of a menu use it.
+    /// Name of the model, as used in menu lines.
     pub fn name(&self) -> &str {
         &self.manifest.name
     }
@@ -249,7 +249,7 @@ impl Bundle {
         &self.graph
     }
 
-    /// Kind of network: the manifest's word for it.
+    /// Kind of network, as in the manifest.
     pub fn architecture(&self) -> &'static str {
         self.manifest.architecture.word()
     }
@@ -273,7 +273,7 @@ impl Bundle {
         &self.manifest.inputs
     }
 
-    /// Physical values in a golden vector: one per element of an input field.
+    /// Number of physical values in a golden vector: one per element of an input field.
     pub(crate) fn golden_elements(&self) -> usize {
         self.golden.inputs.len() / self.golden.rows
     }
@@ -286,7 +286,7 @@ impl Bundle {
         self.manifest.training.as_ref()
     }
 
-    /// Bytes of the three files.
+    /// Total bytes of the three files.
     pub(crate) fn bytes(&self) -> u64 {
         let Files { manifest, weights, golden } = &self.files;
         (manifest.len() + weights.len() + golden.len()) as u64
@@ -297,13 +297,13 @@ impl Bundle {
         self.graph.parameters()
     }
 
-    /// Multiplications (each with an addition) per event.
+    /// Multiply-adds per event.
     pub fn multiply_adds(&self) -> u64 {
         self.graph.multiply_adds()
     }
 }
 
-/// The graph of a network, with as many numbers as the manifest names. An output without a score is left out of both: whatever only it needs is
+/// The graph of a network, with as many numbers as the manifest names. An output without a score is left out of both, so whatever only it needs is
 /// not computed.
 pub(crate) fn network(manifest: &mut Manifest, weights: &[u8]) -> Result<Arc<Graph>, BundleFault> {
     let mut source = manifest.architecture.source(manifest, weights)?;
@@ -333,7 +333,7 @@ pub(crate) fn network(manifest: &mut Manifest, weights: &[u8]) -> Result<Arc<Gra
     Graph::new(&source).map(Arc::new).map_err(BundleFault::Graph)
 }
 
-/// Infinite constants mask what must not count; what is multiplied is checked by the graph. NaN has no place in a constant.
+/// Refuses constants with NaN. Infinite ones are allowed as masks; the graph checks the weights of products.
 fn refuse_nan(source: &UncheckedGraph) -> Result<(), BundleFault> {
     for (name, constant) in &source.constants {
         let Data::Floats(values) = &constant.data else { continue };
@@ -355,13 +355,13 @@ impl Files {
     }
 }
 
-/// The files of an archive by plain name. Folders are skipped; anything else than a plain file is refused.
+/// The files of an archive by plain name. Folders are skipped; anything other than a plain file is refused.
 fn read_entries(bytes: &[u8], place: &str) -> Result<Vec<(String, Vec<u8>)>, BundleError> {
-    // The reader's messages quote what stands there, whatever it is.
+    // The reader's messages quote arbitrary bytes of the archive.
     let not_tar = |error: std::io::Error| BundleFault::Tar { message: printable(&error) }.at(place);
     let mut archive = tar::Archive::new(Cursor::new(bytes));
     let mut files: Vec<(String, Vec<u8>)> = Vec::new();
-    // That of the first file, and then of all.
+    // The folder of the first file, which must be that of all.
     let mut folder: Option<String> = None;
     for (index, entry) in archive.entries().map_err(not_tar)?.enumerate() {
         if index == ENTRIES_MAX {
@@ -393,7 +393,7 @@ fn read_entries(bytes: &[u8], place: &str) -> Result<Vec<(String, Vec<u8>)>, Bun
     Ok(files)
 }
 
-/// A message without what would disturb a terminal.
+/// A message without characters that would disturb a terminal.
 fn printable(error: &std::io::Error) -> String {
     let is_odd = |c: char| c.is_control() || c == char::REPLACEMENT_CHARACTER;
     error.to_string().chars().map(|c| if is_odd(c) { '?' } else { c }).collect()
@@ -403,7 +403,7 @@ fn printable(error: &std::io::Error) -> String {
 fn read_capped(path: &Path, most: usize, too_large: BundleFault) -> Result<Vec<u8>, BundleError> {
     let place = path.display().to_string();
     let fail = |error: &std::io::Error| unreadable(error).at(&place);
-    // Asked before opening: opening a pipe would wait for its writer.
+    // Checked before opening, because opening a pipe would block until it has a writer.
     let meta = fs::metadata(path).map_err(|error| fail(&error))?;
     if !meta.is_file() {
         return Err(BundleFault::NotPlain.at(&place));

@@ -1,9 +1,9 @@
-//! What a model must prove on this machine before it may score: right inputs, right scores, and the same bits everywhere.
+//! Checks that a model must pass on this machine before it may score: right inputs, right scores, and the same bits everywhere.
 //!
-//! A matrix product may add in an order that depends on the number of rows, or treat the last rows of a batch in another way than the first.
-//! Then a score near a cut would depend on the batch, and a decision could not be repeated. Two measures keep that out:
+//! A matrix product may add in an order that depends on the number of rows, or treat the last rows of a batch differently from the first.
+//! Then a score near a cut would depend on the batch, and a decision could not be repeated. Two measures prevent that:
 //!
-//! * Tiles of different sizes are only mixed where the product of a row is one sum whatever the size ([`sizes_agree`]).
+//! * Tiles of different sizes are mixed only if the product of a row is a single sum for every size ([`sizes_agree`]).
 //! * Probes (the golden vectors, and rows of noise) are computed in changing rows, next to changing neighbours, in every size in use, and
 //!   compared bit for bit. An engine that differs is refused.
 
@@ -17,18 +17,18 @@ use crate::fused::Fused;
 use crate::network::Network;
 use crate::weights::Golden;
 
-/// Inputs of a layer up to which burn's CPU product adds them in one piece. Beyond, it cuts the sum, and where depends on the rows.
+/// Largest number of inputs of a layer that burn's CPU product adds in one piece. Beyond it, the sum is split at places that depend on the rows.
 const ONE_PIECE: usize = 512;
-/// Neurons of a layer from which on the product is one of matrices. A single neuron is a vector product, split up depending on the rows.
+/// Least number of neurons for which the product is one of matrices. A single neuron is a vector product, which is split depending on the rows.
 const MATRIX: usize = 2;
-/// Rows of noise on which an engine is compared with the reference.
+/// Number of rows of noise on which an engine is compared with the reference.
 const REFERENCE_ROWS: usize = 4096;
-/// Golden vectors among the probes; the rest are noise.
+/// Most golden vectors among the probes; the rest are noise.
 const GOLDEN_PROBES: usize = 32;
 const PROBES: usize = 61;
-/// Multiplications that the search for differences may cost: about a tenth of a second.
+/// Most multiplications that the search for differences may cost: about a tenth of a second.
 const WORK_MAX: u64 = 2_000_000_000;
-/// By how much slower the fused kernels are on an x86-64 CPU without fused multiply-adds.
+/// The factor by which the fused kernels are slower on an x86-64 CPU without fused multiply-adds.
 const SLOWDOWN: u64 = 100;
 
 /// [`WORK_MAX`], or less on an engine that is slow here.
@@ -37,7 +37,7 @@ fn work_max(engine: Engine) -> u64 {
     if engine == Engine::Fused && is_slow { WORK_MAX / SLOWDOWN } else { WORK_MAX }
 }
 
-/// What to do about scores that differ too much on an engine of fewer bits; `otherwise` on any other.
+/// What to do if scores differ too much on a reduced-precision engine; `otherwise` on any other engine.
 fn remedy(engine: Engine, otherwise: &'static str) -> &'static str {
     match engine {
         Engine::Int16 => {
@@ -52,22 +52,22 @@ fn remedy(engine: Engine, otherwise: &'static str) -> &'static str {
     }
 }
 
-/// How the golden vectors of a bundle came out on an engine.
+/// The result of checking the golden vectors of a bundle on an engine.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GoldenCheck {
-    /// How many there are.
+    /// Number of golden vectors.
     pub vectors: usize,
-    /// Largest difference of a score: of 1, or of the score that is expected if that is larger.
+    /// Largest difference of a score, relative to 1 or to the expected score if that is larger.
     pub difference: f64,
-    /// Largest difference from the reference on rows of noise, measured alike; 0 on the reference.
+    /// Largest difference from the reference on rows of noise, in the same measure; 0 on the reference.
     pub noise: f64,
-    /// The largest that is allowed.
+    /// Largest allowed difference.
     pub tolerance: f64,
 }
 
-/// Of 1, or of the expected score if that is larger; infinite if the score is no number.
+/// The difference relative to 1 or to the expected score if that is larger; infinite if the score is NaN.
 fn difference(computed: f32, expected: f32) -> f64 {
-    // Two infinities are as near as can be.
+    // Equal infinities do not differ.
     if computed == expected {
         return 0.0;
     }
@@ -85,7 +85,7 @@ pub(crate) fn sizes_agree(graph: &Graph) -> bool {
 }
 
 impl Bound {
-    /// Do the vectorised loops read what the fields of this schema say?
+    /// Checks the vectorised loops against the definition of the inputs in this schema.
     pub fn check_gather(&self, golden: &Golden) -> Result<(), BindError> {
         let mut x = vec![0.0; self.features.width()];
         for (row, values) in golden.inputs.chunks_exact(self.features.elements()).enumerate() {
@@ -116,7 +116,7 @@ impl Bound {
         Ok(())
     }
 
-    /// Compares all golden vectors with their scores. An error tells of the worst.
+    /// Compares all golden vectors with their scores. An error reports the worst.
     pub fn check_golden(&self, golden: &Golden, tolerance: f64) -> Result<GoldenCheck, BindError> {
         let computed = self.score_rows(&self.rows_of(&golden.inputs))?;
         let mut worst = (0, 0.0);
@@ -143,7 +143,7 @@ impl Bound {
         Ok(GoldenCheck { vectors: golden.rows, difference, noise: 0.0, tolerance })
     }
 
-    /// Compares this engine with burn's CPU on rows of noise, number by number. Gives the largest difference.
+    /// Compares this engine with burn's CPU on rows of noise, number by number. Returns the largest difference.
     pub fn check_reference(
         &self,
         reference: &Network,
@@ -203,7 +203,7 @@ impl Bound {
             (noise >> 8) as f32 / (1 << 21) as f32 - 4.0
         });
         let expected = self.score_rows(&probes)?;
-        // A prime number of probes: while the shift runs through it, every probe comes to every row.
+        // The number of probes is prime, so that over all shifts every probe gets to every row.
         let rows: usize = self.tiles.iter().sum();
         let affordable = work_max(self.engine) / (multiply_adds.max(1) * rows as u64);
         for shift in 0..usize::try_from(affordable).unwrap_or(PROBES).clamp(2, PROBES) {
@@ -217,7 +217,7 @@ impl Bound {
         Ok(())
     }
 
-    /// Fills a tile with the probes, beginning with number `shift`, and gives the first row whose score has other bits than expected.
+    /// Fills a tile with the probes, starting with number `shift`, and returns the first row whose score has other bits than expected.
     fn first_other_bits(
         &self,
         size: usize,
@@ -238,7 +238,7 @@ impl Bound {
         Ok(other)
     }
 
-    /// Rows from physical values, by the definition of the preprocessing.
+    /// The rows of physical values, by the definition of the preprocessing.
     fn rows_of(&self, values: &[f32]) -> Vec<f32> {
         let (elements, width) = (self.features.elements(), self.features.width());
         let mut rows = vec![0.0; values.len() / elements * width];
@@ -248,7 +248,7 @@ impl Bound {
         rows
     }
 
-    /// Scores of rows, from large tiles filled up with zeros.
+    /// The scores of rows, in large tiles padded with zeros.
     fn score_rows(&self, rows: &[f32]) -> Result<Vec<f32>, BindError> {
         let width = self.features.width();
         let outputs = self.outputs.len();

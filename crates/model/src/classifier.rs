@@ -2,18 +2,18 @@
 //!
 //! ```text
 //!   event bytes --features--> tile (fixed number of rows) --network--> numbers --those with a name--> score columns
-//!          |------ devices: integers of 16 bits, if that is what the inputs are ------^
+//!          |------ devices: 16-bit integers, if that is what the inputs are --------^
 //!          `-------- fused kernels: lanes of 32 events, without rows (`lanes.rs`) --------------------------^
 //! ```
 //!
 //! Invariants:
 //!
-//! * I1: the network only ever sees tiles of the engine's sizes, filled up with rows of zeros.
+//! * I1: the network only ever sees tiles of the engine's sizes, padded with rows of zeros.
 //! * I2: the bits of a score do not depend on the row, on the other rows, or on which of the sizes in use the tile has (`checks.rs`).
-//! * I3: the golden vectors of the bundle come out within its tolerance.
-//! * I4: an event with an input that is not finite has no score (NaN), on every engine; missing values are for models that take them.
+//! * I3: the golden vectors of the bundle are reproduced within its tolerance.
+//! * I4: an event with a non-finite input has no score (NaN), on every engine, except in models that accept missing values.
 //!
-//! Threads: clone a model for every worker; the clones share the weights. No lock on the way.
+//! Threads: clone a model for every worker; the clones share the weights, without locks.
 //!
 //! Cost: on burn, allocations per tile, inside the engine; on the fused kernels none.
 
@@ -42,46 +42,46 @@ pub struct Model {
     bound: Arc<Bound>,
     golden: GoldenCheck,
     why_not_fused: Option<Arc<str>>,
-    /// Tiles that were given back; kept to reuse their memory.
+    /// Returned tiles, kept to reuse their memory.
     spare: Vec<Vec<f32>>,
-    /// Tiles on their way, oldest first.
+    /// Tiles in flight, oldest first.
     started: VecDeque<Started>,
-    /// Of a fused kernel, which needs none of the tiles.
+    /// The scratch memory of a fused kernel, which needs no tiles.
     room: Option<Room>,
 }
 
-/// A tile that the engine has.
+/// A tile in flight.
 #[derive(Debug)]
 struct Started {
     pending: Pending,
-    /// Rows that are events.
+    /// Number of rows that are events.
     rows: usize,
-    /// Rows with the padding.
+    /// Number of rows including padding.
     size: usize,
-    /// Place of the first event in the range that is scored.
+    /// Index of the first event in the range that is scored.
     at: usize,
     /// Rows that must not have a score.
     unusable: Vec<usize>,
 }
 
-/// What the clones share.
+/// The part of a model that its clones share.
 #[derive(Debug)]
 pub(crate) struct Bound {
     pub name: String,
     /// Names of the scores.
     pub outputs: Vec<String>,
-    /// Which of the network's numbers are scores, in order.
+    /// Indices of the network's numbers that are scores, in order.
     pub picks: Vec<usize>,
     pub engine: Engine,
     pub features: Features,
     pub network: Network,
-    /// The tile sizes in use, falling.
+    /// The tile sizes in use, descending.
     pub tiles: &'static [usize],
-    /// How the inputs come into the lanes of a fused kernel, if that is the engine.
+    /// How to fill the lanes of a fused kernel, if that is the engine.
     pub lanes: Option<LaneFeatures>,
-    /// What a device makes of packed integers, if the inputs travel so.
+    /// The conversion of packed integers on the device, if the inputs are transferred that way.
     pub unpack: Option<Unpack>,
-    /// Must inputs that are not finite be looked for?
+    /// Must non-finite inputs be searched for?
     pub looks_for_missing: bool,
 }
 
@@ -119,7 +119,7 @@ impl Model {
             |message| BindError::Engine { model, engine, message }
         };
         let network = Network::new(graph, engine, manifest, &features).map_err(fail(engine))?;
-        // It is not compared with itself.
+        // The reference is not compared with itself.
         let reference = (engine != Engine::Flex).then(|| Network::reference(graph));
         let reference = reference.transpose().map_err(fail(Engine::Flex))?;
         let picked = manifest.outputs.iter().enumerate().filter(|(_, output)| *output != NO_SCORE);
@@ -145,7 +145,7 @@ impl Model {
         Ok(Self::new(Arc::new(bound), check))
     }
 
-    /// The engine that runs it.
+    /// The engine that runs the model.
     pub fn engine(&self) -> Engine {
         self.bound.engine
     }
@@ -154,12 +154,12 @@ impl Model {
         Self { why_not_fused: Some(why.into()), ..self }
     }
 
-    /// Why it is on the reference and not on the fused kernels, if [`Engine::Auto`] tried those first.
+    /// Why the model runs on the reference and not on the fused kernels, if [`Engine::Auto`] tried those first.
     pub fn why_not_fused(&self) -> Option<&str> {
         self.why_not_fused.as_deref()
     }
 
-    /// How its golden vectors came out on that engine.
+    /// The result of checking its golden vectors on that engine.
     pub fn golden(&self) -> GoldenCheck {
         self.golden
     }
@@ -186,7 +186,7 @@ impl Model {
         self.started.push_back(Started { pending, rows, size, at, unusable });
     }
 
-    /// Rows of floats, filled up with zeros.
+    /// Rows of floats, padded with zeros.
     fn tile(&mut self, block: &Block, range: Range<usize>, size: usize) -> Vec<f32> {
         let bound = &self.bound;
         let width = self.bound.features.width();
@@ -261,7 +261,7 @@ impl Classifier for Model {
         range: Range<usize>,
         scores: &mut [&mut [f32]],
     ) -> Result<(), ClassifierError> {
-        // What an earlier call left behind when it failed.
+        // Tiles that a failed earlier call left behind.
         self.started.clear();
         let found = block.stride();
         let wanted = self.bound.features.stride();
@@ -273,7 +273,7 @@ impl Classifier for Model {
         if self.bound.engine.is_cpu() {
             return self.score_range(block, range, scores);
         }
-        // A driver reports a lost device as an error or as a panic, and some events may do the same: one more tile tells them apart.
+        // A driver reports a lost device as an error or a panic, and some events may cause the same: one more tile tells these cases apart.
         let result = catch_unwind(AssertUnwindSafe(|| self.score_range(block, range, scores)));
         let message = match result {
             Ok(Err(ClassifierError::Events { message })) => message,
@@ -291,13 +291,13 @@ impl Classifier for Model {
 }
 
 impl Bound {
-    /// The smallest tile that holds this many events, or the largest there is.
+    /// The smallest tile that holds this many events, or the largest.
     fn tile_for(&self, events: usize) -> usize {
         let fitting = self.tiles.iter().rev().find(|&&size| events <= size);
         fitting.copied().unwrap_or(self.tiles[0])
     }
 
-    /// Rows of packed integers, filled up with zeros.
+    /// Rows of packed integers, padded with zeros.
     fn packed_tile(&self, block: &Block, range: Range<usize>, size: usize) -> Vec<i16> {
         let numbers = size * self.features.packed_stride();
         let mut integers = Vec::with_capacity(numbers);
@@ -306,7 +306,7 @@ impl Bound {
         integers
     }
 
-    /// Scores the first `rows` rows of a tile: calls `each(row, output, score)`.
+    /// Scores the first `rows` rows of a tile and calls `each(row, output, score)`.
     pub fn run(
         &self,
         tile: Vec<f32>,

@@ -1,4 +1,4 @@
-//! What a bundle is, in words and numbers: the same for every architecture.
+//! Describes a bundle in words and numbers, for every architecture alike.
 
 mod notes;
 
@@ -12,40 +12,40 @@ use crate::calibration::Calibration;
 use crate::engine::Engine;
 use crate::manifest::{Input, PerElement, Training};
 
-/// Everything that can be said of a model without running it.
+/// The properties of a model that are known without running it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Description {
     /// Name of the model.
     pub name: String,
     /// Version of the model.
     pub version: String,
-    /// What it is for.
+    /// What the model is for.
     pub doc: String,
     /// SHA-256 of the bundle, hexadecimal.
     pub hash: String,
     /// Kind of network.
     pub architecture: &'static str,
-    /// The fields that it reads, in order.
+    /// The fields that the model reads, in order.
     pub inputs: Vec<InputInfo>,
-    /// Numbers per event that go into the network.
+    /// Input numbers of the network per event.
     pub width: usize,
-    /// What to know about what goes in ([`Bundle::notes`]).
+    /// Remarks on the inputs ([`Bundle::notes`]).
     pub notes: Vec<String>,
     /// Names of the scores.
     pub outputs: Vec<String>,
-    /// The operators of the network, in the order in which they run.
+    /// The operators of the network, in execution order.
     pub layers: Vec<LayerInfo>,
-    /// Numbers that were learned.
+    /// Number of learned parameters.
     pub parameters: u64,
-    /// Multiplications, each with an addition, per event.
+    /// Multiply-adds per event.
     pub multiply_adds: u64,
-    /// What it takes.
+    /// Memory use.
     pub memory: MemoryUse,
-    /// What it must reproduce before it is used.
+    /// The golden vectors that it must reproduce before it is used.
     pub golden: GoldenInfo,
-    /// What the engines of fewer bits know of it, if it was calibrated.
+    /// The calibration for the reduced-precision engines, if there is one.
     pub calibration: Option<Calibration>,
-    /// Where it comes from, if the bundle says.
+    /// Provenance, if the bundle states it.
     pub training: Option<Training>,
 }
 
@@ -54,7 +54,7 @@ pub struct Description {
 pub struct InputInfo {
     /// Address in the schema.
     pub field: String,
-    /// What is done to its physical value `x`, as a formula.
+    /// The preprocessing of its physical value `x`, as a formula.
     pub preprocessing: String,
 }
 
@@ -65,36 +65,36 @@ pub struct LayerInfo {
     pub name: String,
     /// Name of the operator.
     pub operator: String,
-    /// Shape per event of what it makes; empty for a single number.
+    /// Shape per event of its output; empty for a single number.
     pub output: Vec<usize>,
-    /// Numbers that it has learned; the nodes of trees.
+    /// Number of learned parameters; for trees, the number of nodes.
     pub parameters: u64,
-    /// Multiplications, each with an addition, per event.
+    /// Multiply-adds per event.
     pub multiply_adds: u64,
 }
 
-/// Bytes that a model takes.
+/// Memory use of a model in bytes.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct MemoryUse {
-    /// Of the files.
+    /// Size of the files.
     pub files: u64,
-    /// Of the parameters, shared by all workers.
+    /// Size of the parameters, shared by all workers.
     pub parameters: u64,
-    /// Of the numbers of a whole tile in the widest step, for each worker, on the CPU.
+    /// Size of the numbers of a whole tile in the widest step, per worker, on the CPU.
     pub per_worker: u64,
 }
 
 /// The golden vectors of a bundle.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct GoldenInfo {
-    /// How many there are.
+    /// Number of golden vectors.
     pub vectors: usize,
-    /// By how much a score may differ: of 1, or of the score if that is larger.
+    /// Largest allowed difference of a score, relative to 1 or to the score if that is larger.
     pub tolerance: f64,
 }
 
 impl Bundle {
-    /// What this model is, for people and programs that look into it.
+    /// Describes this model for people and programs.
     pub fn describe(&self) -> Description {
         let graph = self.graph();
         let mut counted = HashSet::new();
@@ -128,11 +128,11 @@ impl Bundle {
 }
 
 impl LayerInfo {
-    /// `counted` are the constants of the steps before: one that several steps read is learned once.
+    /// `counted` are the constants of earlier steps: one that several steps read counts once.
     fn new(step: &StepInfo<'_>, counted: &mut HashSet<usize>) -> Self {
         let learned = step.inputs.iter().flatten().filter_map(|&(slot, constant)| match &constant?.data {
             Data::Floats(values) => counted.insert(slot).then_some(values.len()),
-            // Axes and shapes were not learned.
+            // Axes and shapes are not learned.
             _ => None,
         });
         let parameters = learned.sum::<usize>() + step.forest.map_or(0, |forest| forest.nodes().len());
@@ -152,7 +152,7 @@ impl InputInfo {
     }
 }
 
-/// `(x - 28.5) * 0.0587, clip -8 to 8`; a list of numbers is `shift[k]` or `scale[k]`.
+/// `(x - 28.5) * 0.0587, clip -8 to 8`; a list of numbers is written `shift[k]` or `scale[k]`.
 pub(crate) fn formula(input: &Input) -> String {
     let mut text = String::from(if input.log1p { "log1p(x)" } else { "x" });
     if let Some(values) = &input.one_hot {

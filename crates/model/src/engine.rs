@@ -1,4 +1,4 @@
-//! What runs a network. One word per engine; an option names it.
+//! Engines, which run networks. Each has a name, by which an option selects it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,46 +17,45 @@ use crate::gpu;
 pub enum Engine {
     /// burn's `flex` backend: the CPU, on the calling thread. The reference. The last bits of its scores depend on the CPU ([`VectorUnit`]).
     Flex,
-    /// A graphics processor, by its number in the list of [`engines`].
+    /// A GPU, by its number in the list of [`engines`].
     Gpu(usize),
-    /// The fused kernels: the CPU, on the calling thread. Chains of dense layers, perhaps behind convolutions and poolings, and forests
-    /// only.
+    /// The fused kernels: the CPU, on the calling thread. Only for chains of dense layers, optionally preceded by convolutions and poolings, and for
+    /// forests.
     Fused,
-    /// The fused kernels in integers of 16 bits: faster, but scores and so decisions differ a little. Calibrated chains of dense layers
-    /// only.
+    /// The fused kernels in 16-bit integers: faster, but scores and thus decisions differ a little. Only for calibrated chains of dense layers.
     Int16,
-    /// The same with 8 bits behind the layers that allow it: for wide layers, and for networks that were trained to bear it.
+    /// The same with 8 bits after the layers that allow it: for wide layers, and for networks trained for it.
     Int8,
-    /// Found by trial for each model: the fused kernels if they pass every check with it and this CPU is made for them, else the reference. Never a
-    /// device, never fewer bits: that is for the user to say.
+    /// Chosen by trial for each model: the fused kernels if they pass every check with it and suit this CPU, else the reference. Never a
+    /// device or reduced precision: the user must ask for those.
     #[default]
     Auto,
 }
 
-/// Rows of a tile on the CPU: the size for the bulk of a batch, where the cost per event is near its minimum, and one for short ranges.
+/// Rows of a tile on the CPU: one size for the bulk of a batch, where the cost per event is near its minimum, and one for short ranges.
 const CPU_TILES: [usize; 2] = [512, 64];
-/// For networks whose values are large: the first size with which a step stays within [`STEP_NUMBERS`].
+/// Rows of a tile for networks with large values: the first size with which a step stays within [`STEP_NUMBERS`].
 const WIDE_TILES: [usize; 4] = [512, 64, 8, 1];
-/// Numbers of the values of one step, for a whole tile: 64 MiB.
+/// Most numbers in the values of one step, for a whole tile: 64 MiB.
 const STEP_NUMBERS: usize = 1 << 24;
-/// Rows of a tile on a GPU: enough to hide the cost of some twenty launches, and few enough to have several in a block.
+/// Rows of a tile on a GPU: enough to hide the cost of some twenty launches, and few enough for several tiles per block.
 const GPU_TILES: [usize; 1] = [16_384];
 
-/// What [`Engine`] can be read from.
+/// The texts from which [`Engine`] can be parsed.
 const KNOWN: &str = if cfg!(feature = "gpu") {
     "flex, fused, int16, int8, auto, gpu, gpu:N"
 } else {
     "flex, fused, int16, int8, auto; and gpu, gpu:N if the program is built with the cargo feature `gpu`"
 };
 
-/// An engine, as this program and this machine have it.
+/// The status of an engine in this program on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EngineStatus {
-    /// As an option names it.
+    /// Its name in options.
     pub name: String,
-    /// Is it part of this program?
+    /// Was it compiled into this program?
     pub compiled: bool,
-    /// What it computes with; or why it cannot, and how to get it.
+    /// What it computes with, or why it is unavailable and how to get it.
     pub found: Result<String, String>,
 }
 
@@ -91,7 +90,7 @@ pub fn engines() -> Vec<EngineStatus> {
     [flex, fused, int16, int8].into_iter().chain(gpu::engines()).collect()
 }
 
-/// The vector instructions that `flex` computes with, as far as the bits of its scores depend on them: a fused multiply-add rounds once where a
+/// The vector instructions that `flex` uses, as far as the bits of its scores depend on them: a fused multiply-add rounds once where a
 /// product and a sum round twice, and wider registers may add in another order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VectorUnit {
@@ -103,14 +102,14 @@ pub enum VectorUnit {
     Avx512,
     /// Arm's NEON.
     Neon,
-    /// That of another processor.
+    /// Another processor.
     Other,
 }
 
 impl VectorUnit {
     const ALL: [Self; 5] = [Self::Baseline, Self::Avx2, Self::Avx512, Self::Neon, Self::Other];
 
-    /// That of this CPU.
+    /// The vector unit of this CPU.
     pub fn of_this_cpu() -> Self {
         #[cfg(target_arch = "x86_64")]
         {
@@ -131,7 +130,7 @@ impl VectorUnit {
         }
     }
 
-    /// Its name in tables and messages.
+    /// The name in tables and messages.
     pub fn name(self) -> &'static str {
         match self {
             Self::Baseline => "no fused multiply-adds",
@@ -142,7 +141,7 @@ impl VectorUnit {
         }
     }
 
-    /// Its number in a decision record (`SPEC.md` section 5 of the event crate); 0 is none.
+    /// The number in a decision record (`SPEC.md` section 5 of the event crate); 0 stands for none.
     pub fn code(self) -> u8 {
         match self {
             Self::Baseline => 1,
@@ -153,14 +152,14 @@ impl VectorUnit {
         }
     }
 
-    /// That with this number in a decision record.
+    /// The vector unit with this number in a decision record.
     pub fn of_code(code: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|unit| unit.code() == code)
     }
 }
 
 impl Engine {
-    /// Name in options, tables and JSON, without a device number.
+    /// The name in options, tables and JSON, without a device number.
     pub fn name(self) -> &'static str {
         match self {
             Self::Flex => "flex",
@@ -172,7 +171,7 @@ impl Engine {
         }
     }
 
-    /// Number in a decision record (`SPEC.md` section 5 of the event crate).
+    /// The number in a decision record (`SPEC.md` section 5 of the event crate).
     pub const fn code(self) -> u8 {
         match self {
             Self::Flex | Self::Auto => record::FLEX,
@@ -189,7 +188,7 @@ impl Engine {
         all.into_iter().find(|engine| engine.code() == code).map(Self::name)
     }
 
-    /// The engines that compute in integers, the finest first. They run what was calibrated.
+    /// The engines that compute in integers, the most precise first. They run only calibrated models.
     pub const REDUCED: [Self; 2] = [Self::Int16, Self::Int8];
 
     /// Is it one of [`Engine::REDUCED`]?
@@ -197,7 +196,7 @@ impl Engine {
         Self::REDUCED.contains(&self)
     }
 
-    /// The bits of what is between the layers, for an engine of integers.
+    /// The width of the numbers between layers, for an integer engine.
     pub fn hidden_bits(self) -> Option<HiddenBits> {
         match self {
             Self::Int16 => Some(HiddenBits::Sixteen),
@@ -206,7 +205,7 @@ impl Engine {
         }
     }
 
-    /// The device of burn that it computes on, or why there is none.
+    /// The burn device of the engine, or why there is none.
     pub(crate) fn device(self) -> Result<Device, String> {
         match self {
             Self::Flex | Self::Fused | Self::Int16 | Self::Int8 | Self::Auto => Ok(Device::flex()),
@@ -214,7 +213,7 @@ impl Engine {
         }
     }
 
-    /// The sizes of tiles, falling, that this engine uses for a graph.
+    /// The tile sizes, descending, that this engine uses for a graph.
     pub(crate) fn tiles(self, graph: &Graph) -> &'static [usize] {
         match self {
             Self::Flex if sizes_agree(graph) && CPU_TILES[0] * graph.widest_step() <= STEP_NUMBERS => {
@@ -230,7 +229,7 @@ impl Engine {
         }
     }
 
-    /// Events of a block that are worth its while: enough to hide the cost of a hand-over and of a padded last tile.
+    /// The number of events per block that suits the engine: enough to hide the cost of a hand-over and of a padded last tile.
     pub fn block_events(self) -> usize {
         match self {
             Self::Gpu(_) => 4 * GPU_TILES[0],
@@ -238,7 +237,7 @@ impl Engine {
         }
     }
 
-    /// Does it give the same bits on every machine?
+    /// Does the engine give the same bits on every machine?
     pub fn is_exact(self) -> bool {
         match self {
             Self::Fused | Self::Int16 | Self::Int8 => true,
@@ -246,12 +245,12 @@ impl Engine {
         }
     }
 
-    /// Does it compute on the calling thread, on a device that cannot be lost?
+    /// Does the engine compute on the calling thread, on a device that cannot be lost?
     pub fn is_cpu(self) -> bool {
         !matches!(self, Self::Gpu(_))
     }
 
-    /// Tiles that are under way at once: while a device computes, the next tile is filled.
+    /// Number of tiles in flight: while a device computes one, the next is filled.
     pub(crate) fn in_flight(self) -> usize {
         match self {
             Self::Gpu(_) => 2,

@@ -1,9 +1,9 @@
-//! Why a bundle is refused, as sentences that name the file.
+//! Errors of bundles, as sentences that name the file.
 
 use crate::bundle::{BUNDLE_BYTES_MAX, ENTRIES_MAX};
 use crate::manifest::MANIFEST_BYTES_MAX;
 
-/// A bundle that is not loaded.
+/// Why a bundle was not loaded.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("{place}: {fault}")]
 pub struct BundleError {
@@ -96,7 +96,7 @@ pub enum BindError {
         output: String,
         computed: f32,
         expected: f32,
-        /// As in [`crate::GoldenCheck`]: of 1, or of the score if that is larger.
+        /// As in [`crate::GoldenCheck`]: relative to 1 or to the score if that is larger.
         difference: f64,
         remedy: &'static str,
     },
@@ -132,7 +132,7 @@ pub enum BindError {
 }
 
 impl BindError {
-    /// What is wrong, without the names of model and engine where the sentence can do without them.
+    /// The reason, without the names of model and engine where possible.
     pub(crate) fn reason(&self) -> String {
         match self {
             Self::Engine { message, .. } => message.clone(),
@@ -141,12 +141,12 @@ impl BindError {
     }
 }
 
-/// No engine of this name.
+/// There is no engine of this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no engine '{name}'; there is: {known}")]
 pub struct UnknownEngine {
-    /// What was asked for.
+    /// The requested name.
     pub name: String,
-    /// The engines.
+    /// The known names.
     pub known: String,
 }

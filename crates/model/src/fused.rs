@@ -1,4 +1,4 @@
-//! The graphs that the fused kernels can run: a chain of dense layers, perhaps behind layers on images (`fused_chain.rs`), or a forest
+//! Runs graphs on the fused kernels: a chain of dense layers, optionally preceded by layers on images (`fused_chain.rs`), or a forest
 //! (`fused_forest.rs`).
 //!
 //! ```text
@@ -6,7 +6,7 @@
 //!                       `----> dense layers --calibrated--> IntChain ----------------------------------^
 //! ```
 //!
-//! Everything else is left to burn: [`Fused::new`] says what it is that the kernels do not know.
+//! Everything else is left to burn: the error of [`Fused::new`] names what the kernels do not support.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::fused_chain::Network;
 use crate::fused_forest::FusedForest;
 use crate::integers::IntKernel;
 
-/// A graph compiled for the CPU.
+/// A graph compiled for the fused kernels.
 #[derive(Clone, Debug)]
 pub(crate) enum Fused {
     Chain(Arc<Chain>),
@@ -27,7 +27,7 @@ pub(crate) enum Fused {
 }
 
 impl Fused {
-    /// Compiles a graph, or names the first part of it that the kernels do not know.
+    /// Compiles a graph, or names the first part of it that the kernels do not support.
     pub fn new(graph: &Graph) -> Result<Self, String> {
         if graph.steps().any(|step| matches!(step.kernel, Some(KernelOp::TreeEnsemble))) {
             return Self::Forest(Arc::new(FusedForest::new(graph)?)).check_outputs(graph);
@@ -38,7 +38,7 @@ impl Fused {
         Self::Chain(Arc::new(chain)).check_outputs(graph)
     }
 
-    /// Refuses a kernel that does not give what the graph says, output by output.
+    /// Refuses a kernel whose outputs differ from those of the graph.
     pub fn check_outputs(self, graph: &Graph) -> Result<Self, String> {
         let given = match &self {
             Self::Forest(forest) => forest.outputs(),
@@ -52,7 +52,7 @@ impl Fused {
         Err(format!("the fused kernel would give {given:?} for the outputs, the network gives {wanted:?}"))
     }
 
-    /// Numbers per event that come out.
+    /// Number of output numbers per event.
     pub fn numbers(&self) -> usize {
         match self {
             Self::Chain(chain) => chain.outputs(),
@@ -61,7 +61,7 @@ impl Fused {
         }
     }
 
-    /// The numbers of whole rows.
+    /// Computes the numbers of `count` rows.
     pub fn run(&self, rows: &[f32], count: usize) -> Vec<f32> {
         let mut numbers = vec![0.0; count * self.numbers()];
         match self {
@@ -72,7 +72,7 @@ impl Fused {
         numbers
     }
 
-    /// Room for one worker to run it on lanes.
+    /// The memory that one worker needs to run the kernel on lanes.
     pub fn room(&self) -> Room {
         match self {
             Self::Chain(chain) => Room::Floats(FloatRoom::new(chain.tile())),
@@ -81,7 +81,7 @@ impl Fused {
         }
     }
 
-    /// Plans how the inputs of a kernel of floats come from records.
+    /// Plans how to gather the inputs of a float kernel from records.
     pub fn gather(&self, record_len: usize, columns: &[Column]) -> Gather {
         match self {
             Self::Chain(chain) => chain.gather(record_len, columns),
@@ -99,7 +99,7 @@ impl Fused {
         }
     }
 
-    /// Copies the numbers that are scores (`picks`, one per column) of the tile that was run into `events` places from `at` on.
+    /// Copies the numbers of the last tile that are scores (`picks`, one per column) into `events` places from `at` on.
     pub fn read_scores(
         &self,
         room: &mut Room,
@@ -119,18 +119,18 @@ impl Fused {
     }
 }
 
-/// What one worker needs to run a kernel on lanes; nothing is allocated after it is there. It fits the kernel that made it.
+/// The memory that one worker needs to run a kernel on lanes; nothing is allocated after that. It fits the kernel that made it.
 #[derive(Debug)]
 pub(crate) enum Room {
     Floats(FloatRoom),
     Integers(IntTile),
 }
 
-/// Room for a kernel of floats.
+/// The memory for a float kernel.
 #[derive(Debug)]
 pub(crate) struct FloatRoom {
     pub tile: Tile,
-    /// Of one event of a forest: what the trees gave, the scores that are made of it, and what the graph gives.
+    /// For one event of a forest: the outputs of the trees, the scores made from them, and the numbers of the graph.
     pub raw: Vec<f32>,
     pub scores: Vec<f32>,
     pub numbers: Vec<f32>,
@@ -143,7 +143,7 @@ impl FloatRoom {
 }
 
 impl Room {
-    /// That of a kernel of floats.
+    /// The memory of a float kernel.
     pub fn floats(&mut self) -> &mut FloatRoom {
         match self {
             Self::Floats(room) => room,
@@ -151,7 +151,7 @@ impl Room {
         }
     }
 
-    /// That of a kernel of integers.
+    /// The memory of an integer kernel.
     pub fn integers(&mut self) -> &mut IntTile {
         match self {
             Self::Integers(tile) => tile,
@@ -159,7 +159,7 @@ impl Room {
         }
     }
 
-    /// Which events of the tile have an input that is infinite or no number.
+    /// Which events of the tile have an infinite or NaN input.
     pub fn not_finite(&mut self) -> [bool; EVENTS] {
         match self {
             Self::Floats(room) => not_finite(room.tile.inputs_mut()),
@@ -171,7 +171,7 @@ impl Room {
 const OTHER_ROOM: &str = "a room belongs to the kernel that made it";
 
 fn not_finite(inputs: &[Lanes]) -> [bool; EVENTS] {
-    // Zero times a finite number is zero, and times anything else no number.
+    // Zero times a finite number is zero, and times anything else is NaN.
     let mut sums = [0.0f32; EVENTS];
     for lanes in inputs {
         for (sum, x) in sums.iter_mut().zip(&lanes.0) {

@@ -1,5 +1,5 @@
-//! A chain of layers in the language of the fused kernels: convolutions and poolings on images if there are any, then dense layers, each with an
-//! activation, perhaps ending in the error of an autoencoder.
+//! Reads a graph as a chain of layers for the fused kernels: convolutions and poolings on images if there are any, then dense layers, each with an
+//! activation, possibly ending in the error of an autoencoder.
 //!
 //! ```text
 //!   Conv Relu MaxPool  Conv Relu MaxPool  Flatten  Gemm Relu  Gemm Softmax
@@ -15,7 +15,7 @@ use tamis_kernel::{Activation, Conv, ImageLayer, Layer, Pool, Pooling, Readout};
 
 use self::scaling::Scaling;
 
-/// What a chain is made of.
+/// The parts of a chain.
 #[derive(Clone, Debug)]
 pub(crate) struct Network {
     pub images: Vec<ImageLayer>,
@@ -23,16 +23,16 @@ pub(crate) struct Network {
     pub readout: Readout,
 }
 
-/// A chain as far as it was read.
+/// The part of a chain that was read so far.
 #[derive(Default)]
 struct Reader {
     images: Vec<ImageLayer>,
     layers: Vec<Layer>,
-    /// What is still to be done to the numbers before the next layer.
+    /// A scaling still to be applied before the next layer.
     waiting: Option<Scaling>,
 }
 
-/// Reads a chain of dense layers, or names the first step that is none of it.
+/// Reads a chain of dense layers, or names the first step that does not fit.
 pub(crate) fn dense(graph: &Graph) -> Result<(Vec<Layer>, Readout), String> {
     let Network { images, layers, readout } = Network::read(graph)?;
     if images.is_empty() {
@@ -49,7 +49,7 @@ pub(crate) fn dense(graph: &Graph) -> Result<(Vec<Layer>, Readout), String> {
 }
 
 impl Network {
-    /// Reads a graph, or names the first step that the kernels do not know.
+    /// Reads a graph, or names the first step that the kernels do not support.
     pub fn read(graph: &Graph) -> Result<Self, String> {
         let (inputs, outputs) = (graph.inputs(), graph.outputs());
         let ([_], [output]) = (inputs, outputs) else {
@@ -63,7 +63,7 @@ impl Network {
             return Err(cut_to_integers(&inputs[0]));
         }
         let mut reader = Reader::default();
-        // The value that the chain has come to, and how many numbers it has. The graph's own input is value 0.
+        // The value at the end of the chain so far, and how many numbers it has. The input of the graph is value 0.
         let mut at = 0;
         let mut numbers = graph.input_numbers();
         let mut steps = graph.steps().peekable();
@@ -110,13 +110,13 @@ impl Network {
     }
 }
 
-/// Why an input is none for these kernels.
+/// Why an integer input is refused by these kernels.
 pub(crate) fn cut_to_integers(input: &Input) -> String {
     format!("its input '{}' is cut to integers, and the fused kernels know floats", input.name)
 }
 
 impl Reader {
-    /// Adds a step. False, if it does not belong behind what is there.
+    /// Adds a step. Returns false if it cannot follow the chain so far.
     fn add(&mut self, step: &StepInfo<'_>, operator: KernelOp) -> Result<bool, String> {
         let numbers = |input: usize| constant(step, input);
         let or_zeros = |bias: Option<usize>, outputs| {
@@ -179,7 +179,7 @@ impl Reader {
         Ok(true)
     }
 
-    /// Folds a scaling into the layer before, or leaves it waiting for the next one. False, if it stands among images.
+    /// Folds a scaling into the layer before, or keeps it for the next one. Returns false if it is among layers on images.
     fn scale(&mut self, scaling: Scaling) -> bool {
         if self.layers.is_empty() && !self.images.is_empty() {
             return false;
@@ -192,7 +192,7 @@ impl Reader {
         true
     }
 
-    /// Do these steps put 1 less the last number, the probability of one class, before that number?
+    /// Do these steps prepend 1 minus the last number, the probability of one class, to that number?
     fn is_pair(&self, complement: &StepInfo<'_>, pair: &StepInfo<'_>, last: usize) -> bool {
         let one = complement.inputs.first().copied().flatten().and_then(|(_, constant)| constant);
         let is_one = matches!(one.map(|one| &one.data), Some(Data::Floats(one)) if **one == [1.0]);
@@ -209,13 +209,13 @@ impl Reader {
             && step_numbers(pair) == 2
     }
 
-    /// Are the numbers of the last layer parts of 1? To bring their sum to 1 changes nothing then.
+    /// Do the numbers of the last layer sum to 1? Then normalising them changes nothing.
     fn is_distribution(&self) -> bool {
         let Some(last) = self.layers.last().filter(|_| self.waiting.is_none()) else { return false };
         let minus = |pair: (&f32, &f32)| *pair.0 == -*pair.1;
         match last.activation {
             Activation::Softmax => true,
-            // A logistic function of x, and one of -x.
+            // The logistic functions of x and -x.
             Activation::Sigmoid if last.outputs == 2 => {
                 let (first, second) = last.weight.split_at(last.inputs);
                 first.iter().zip(second).all(minus) && last.bias[0] == -last.bias[1]
@@ -224,7 +224,7 @@ impl Reader {
         }
     }
 
-    /// Gives the last layer its activation. False, if it has one already or there is none.
+    /// Sets the activation of the last layer. Returns false if it has one already or there is no layer.
     fn activate(&mut self, activation: Activation) -> bool {
         let last = match (self.layers.last_mut(), self.images.last_mut()) {
             (Some(layer), _) => &mut layer.activation,
@@ -245,7 +245,7 @@ fn axis(axis: Axis) -> tamis_kernel::ImageAxis {
     tamis_kernel::ImageAxis { size, kernel, stride, dilation, before: begin, windows }
 }
 
-/// Does an operator go from so many numbers per event to so many? A value that is spread over more numbers is nothing that a layer does.
+/// Can an operator map `from` numbers per event to `to` numbers? No layer broadcasts a value to more numbers.
 fn fits(operator: KernelOp, from: usize, to: usize) -> bool {
     match operator {
         KernelOp::Dense { inputs, outputs, .. } => (inputs, outputs) == (from, to),
@@ -265,7 +265,7 @@ fn fits(operator: KernelOp, from: usize, to: usize) -> bool {
     }
 }
 
-/// What a step does that the kernels do not know.
+/// The message for a step that the kernels do not support.
 fn unknown(step: &StepInfo<'_>) -> String {
     format!("operator {} ('{}') is none that the fused kernels know", step.operator, step.name)
 }
@@ -276,17 +276,17 @@ fn reads(step: &StepInfo<'_>, value: usize) -> bool {
     values.next().is_some_and(|&(slot, _)| slot == value) && values.next().is_none()
 }
 
-/// Numbers per event that a step makes.
+/// Number of output numbers of a step per event.
 fn step_numbers(step: &StepInfo<'_>) -> usize {
     step.output.iter().product()
 }
 
-/// The numbers of values, without constants, that a step reads.
+/// The indices of the values that a step reads, without constants.
 fn read_by(step: &StepInfo<'_>) -> Vec<usize> {
     step.inputs.iter().flatten().filter(|(_, constant)| constant.is_none()).map(|&(slot, _)| slot).collect()
 }
 
-/// Makes of a layer of one output that of two: a logistic function of -x is 1 less that of x.
+/// Turns a layer of one output into one of two: the logistic function of -x is 1 minus that of x.
 fn mirror(layer: &mut Layer) {
     let minus = |numbers: &[f32]| -> Vec<f32> { numbers.iter().map(|number| -number).collect() };
     layer.weight = [minus(&layer.weight), layer.weight.clone()].concat();
@@ -294,7 +294,7 @@ fn mirror(layer: &mut Layer) {
     layer.outputs = 2;
 }
 
-/// Are these the steps from the input and the last layer to the mean of their squared difference?
+/// Do these steps compute the mean squared difference of the input and the last layer?
 fn is_error(difference: &StepInfo<'_>, square: &StepInfo<'_>, mean: &StepInfo<'_>, last: usize) -> bool {
     let slots = read_by;
     let mut ends = slots(difference);
@@ -317,7 +317,7 @@ fn constant<'a>(step: &StepInfo<'a>, input: usize) -> Result<&'a [f32], String> 
     }
 }
 
-/// `[inputs, outputs]` as `[outputs, inputs]`.
+/// Transposes `[inputs, outputs]` to `[outputs, inputs]`.
 fn turned(weight: &[f32], inputs: usize, outputs: usize) -> Vec<f32> {
     (0..inputs * outputs).map(|at| weight[at % inputs * outputs + at / inputs]).collect()
 }

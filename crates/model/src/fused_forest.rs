@@ -1,4 +1,4 @@
-//! A forest of decision trees in the language of the fused kernels, with what follows the trees: the two scores of one output, the link, the label
+//! Reads a graph as a forest for the fused kernels, with the steps after the trees: the two scores of one output, the link, and the label
 //! of the class.
 
 #[cfg(test)]
@@ -16,11 +16,11 @@ pub(crate) struct FusedForest {
     kernel: tamis_kernel::Forest,
     pair: Pair,
     choice: Option<ClassRule>,
-    /// What stands for each class.
+    /// The number that stands for each class.
     labels: Vec<f32>,
-    /// Is a logistic function or a softmax still to be applied to two scores made of one?
+    /// The logistic function or softmax that is still to be applied to two scores made of one, if any.
     link: Link,
-    /// What the graph gives, in order.
+    /// The outputs of the graph, in order.
     outputs: Vec<Given>,
 }
 
@@ -32,7 +32,7 @@ enum Given {
 }
 
 impl FusedForest {
-    /// Compiles a graph whose only step with work in it is a forest.
+    /// Compiles a graph whose only computing step is a forest.
     pub fn new(graph: &Graph) -> Result<Self, String> {
         let [input] = graph.inputs() else {
             return Err(format!("{} inputs; the fused kernels know one", graph.inputs().len()));
@@ -41,7 +41,7 @@ impl FusedForest {
             return Err(cut_to_integers(input));
         }
         let mut found: Option<&TreeEnsemble> = None;
-        // What is known of values: the input is value 0.
+        // The known values. The input is value 0.
         let mut known: Vec<(usize, Option<Given>)> = vec![(0, None)];
         for step in graph.steps() {
             let from = step.inputs.first().copied().flatten().map(|(slot, _)| slot);
@@ -90,7 +90,7 @@ impl FusedForest {
         })
     }
 
-    /// Kind and count of the numbers per event that it gives for each output of the graph.
+    /// Kind and count of the numbers per event, for each output of the graph.
     pub fn outputs(&self) -> Vec<(Kind, usize)> {
         let of = |given: &Given| match given {
             Given::Class => (Kind::Int, 1),
@@ -99,7 +99,7 @@ impl FusedForest {
         self.outputs.iter().map(of).collect()
     }
 
-    /// Numbers per event that it gives.
+    /// Number of output numbers per event.
     pub fn numbers(&self) -> usize {
         self.outputs().iter().map(|&(_, count)| count).sum()
     }
@@ -108,12 +108,12 @@ impl FusedForest {
         if self.pair == Pair::None { self.kernel.outputs() } else { 2 }
     }
 
-    /// Plans how the inputs come from records.
+    /// Plans how to gather the inputs from records.
     pub fn gather(&self, record_len: usize, columns: &[Column]) -> Gather {
         self.kernel.gather(record_len, columns)
     }
 
-    /// The numbers of whole rows.
+    /// Computes the numbers of whole rows.
     pub fn run(&self, rows: &[f32], numbers: &mut [f32]) {
         let width = self.kernel.outputs();
         let mut raw = vec![0.0; rows.len() / self.kernel.inputs() * width];
@@ -124,7 +124,7 @@ impl FusedForest {
         }
     }
 
-    /// Room for one worker to run it on lanes.
+    /// The memory that one worker needs to run the forest on lanes.
     pub fn room(&self) -> FloatRoom {
         FloatRoom {
             tile: self.kernel.tile(),
@@ -139,7 +139,7 @@ impl FusedForest {
         self.kernel.run_tile(tile, events);
     }
 
-    /// See [`crate::fused::Fused::read_scores`].
+    /// Copies scores of the last tile, as [`crate::fused::Fused::read_scores`].
     pub fn read_scores(
         &self,
         room: &mut FloatRoom,
@@ -160,7 +160,7 @@ impl FusedForest {
         }
     }
 
-    /// What the graph gives, in order, of what the trees gave for one event.
+    /// Computes the numbers of the graph, in order, from the outputs of the trees for one event.
     fn numbers_of(&self, raw: &[f32], scores: &mut Vec<f32>, mut numbers: &mut [f32]) {
         self.finish(raw, scores);
         for given in &self.outputs {
@@ -174,7 +174,7 @@ impl FusedForest {
         }
     }
 
-    /// The scores of what the trees gave.
+    /// Computes the scores from the outputs of the trees.
     fn finish(&self, raw: &[f32], scores: &mut Vec<f32>) {
         scores.clear();
         match (self.pair, raw) {
@@ -194,7 +194,7 @@ impl FusedForest {
         }
     }
 
-    /// The label of the class that what the trees gave stands for.
+    /// The label of the class that follows from the outputs of the trees.
     fn class(&self, raw: &[f32]) -> f32 {
         let index = match self.choice {
             Some(ClassRule::Above { output, threshold }) => usize::from(raw[output as usize] > threshold),
@@ -204,7 +204,7 @@ impl FusedForest {
     }
 }
 
-/// What stands for each class: its label, or its index where the graph has no labels.
+/// The number that stands for each class: its label, or its index if the graph has no labels.
 fn labels(forest: &TreeEnsemble) -> Vec<f32> {
     match forest.labels() {
         Some(labels) => labels.iter().map(|&label| label as f32).collect(),
@@ -212,7 +212,7 @@ fn labels(forest: &TreeEnsemble) -> Vec<f32> {
     }
 }
 
-/// The trees, without what follows them.
+/// The description of the trees alone.
 fn spec(forest: &TreeEnsemble) -> Result<ForestSpec, String> {
     if matches!(forest.link(), Link::SoftmaxZero | Link::Probit) {
         return Err(format!("the link {:?} is none that the fused kernels know", forest.link()));
@@ -232,10 +232,10 @@ fn spec(forest: &TreeEnsemble) -> Result<ForestSpec, String> {
     })
 }
 
-/// One tree with its nodes renumbered from the root on: the root is 0, and every node stands behind its parent.
+/// One tree with renumbered nodes: the root is 0, and every node comes after its parent.
 fn tree(forest: &TreeEnsemble, index: usize) -> Tree {
     let mut nodes = Vec::new();
-    // Nodes of the forest in the order in which they are numbered anew.
+    // Nodes of the forest in their new order.
     let mut order = vec![forest.roots()[index] as usize];
     while let Some(&at) = order.get(nodes.len()) {
         nodes.push(match forest.nodes()[at] {

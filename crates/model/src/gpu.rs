@@ -1,7 +1,7 @@
-//! Graphics processors: which there are, and how to get one.
+//! GPUs: which there are, and how to enable them.
 //!
 //! With the cargo feature `gpu` burn's `wgpu` computes on any vendor's adapter (Vulkan, Metal, DX12), compiled from WGSL at run time. The
-//! features `vulkan` (SPIR-V) and `cuda` replace what runs beneath. Without a feature there are none, and this file says how to get them.
+//! features `vulkan` (SPIR-V) and `cuda` replace the layer below. Without a feature there are no GPUs, and this file says how to enable them.
 
 use burn::tensor::Device;
 
@@ -10,7 +10,7 @@ use crate::engine::{Engine, EngineStatus};
 #[cfg(feature = "gpu")]
 const NONE: &str = "no graphics processor was found; install its Vulkan driver";
 
-/// The adapter number `index`: real processors come first, software last.
+/// Adapter number `index`: hardware comes first, software last.
 #[cfg(feature = "gpu")]
 pub(crate) fn device(index: usize) -> Result<Device, String> {
     let mut all = adapters();
@@ -46,7 +46,7 @@ fn adapters() -> Vec<Device> {
     let kind = DeviceType::Vulkan;
     #[cfg(not(any(feature = "vulkan", feature = "cuda")))]
     let kind = DeviceType::Wgpu;
-    // A driver that is broken may panic while it is asked; then it is not there.
+    // A broken driver may panic when queried; it then counts as absent.
     let found = std::panic::catch_unwind(|| Device::enumerate(kind).into_vec());
     found.unwrap_or_default()
 }

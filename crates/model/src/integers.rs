@@ -1,10 +1,10 @@
-//! Chains in integers: the engines `int16` and `int8`, which differ in the bits of what is between the layers ([`HiddenBits`]).
+//! Integer chains: the engines `int16` and `int8`, which differ in the width of the numbers between layers ([`HiddenBits`]).
 //!
 //! ```text
-//!   layers, what calibration found out, the fields of a schema --> IntKernel
+//!   layers, calibration, the fields of a schema --> IntKernel
 //! ```
 //!
-//! * I1: what goes into the network are the integers of the record. A row of floats is turned back into them ([`IntKernel::run`]), so every
+//! * I1: the inputs of the network are the integers of the record. A row of floats is turned back into them ([`IntKernel::run`]), so every
 //!   check that works on rows works here.
 
 use tamis_event::Dtype;
@@ -17,7 +17,7 @@ use crate::features::{Features, IntCell, nearest};
 use crate::fused_chain::dense;
 use crate::manifest::Manifest;
 
-/// A chain in integers, and what its inputs mean.
+/// An integer chain, and the meaning of its inputs.
 #[derive(Debug)]
 pub(crate) struct IntKernel {
     chain: IntChain,
@@ -25,7 +25,7 @@ pub(crate) struct IntKernel {
 }
 
 impl IntKernel {
-    /// Compiles a calibrated chain for an engine of integers, or says what is missing.
+    /// Compiles a calibrated chain for an integer engine; the error says what is missing.
     pub fn new(
         graph: &Graph,
         manifest: &Manifest,
@@ -49,13 +49,13 @@ impl IntKernel {
         &self.chain
     }
 
-    /// Plans how the integers come from records.
+    /// Plans how to gather the integers from records.
     pub fn gather(&self, record_len: usize) -> IntGather {
         let columns: Vec<_> = self.cells.iter().map(|cell| cell.column).collect();
         self.chain.gather(record_len, &columns)
     }
 
-    /// The integers that come nearest to a row, within their ranges.
+    /// The integers nearest to a row, within their ranges.
     pub fn integers(&self, row: &[f32]) -> Vec<i16> {
         let integer = |(x, cell): (&f32, &IntCell)| {
             let IntInput { low, high, .. } = cell.input;
@@ -64,7 +64,7 @@ impl IntKernel {
         row.iter().zip(&self.cells).map(integer).collect()
     }
 
-    /// The first input of the first event of a tile that is not the integer that `row`, the same event as floats, means: as floats, both.
+    /// The first input of the first event of a tile that differs from the integer for `row`, the same event as floats. Returns both as floats.
     pub fn first_difference(&self, tile: &mut IntTile, row: &[f32]) -> Option<(f32, f32)> {
         let pairs = tile.inputs_mut().iter().flat_map(|pairs| pairs.0[0]);
         let gathered = pairs.zip(&self.cells).map(|(x, cell)| x.clamp(cell.input.low, cell.input.high));
@@ -74,19 +74,19 @@ impl IntKernel {
         Some((f32::from(found).mul_add(scale, offset), f32::from(wanted).mul_add(scale, offset)))
     }
 
-    /// The numbers of whole rows.
+    /// Computes the numbers of whole rows.
     pub fn run(&self, rows: &[f32], numbers: &mut [f32]) {
         let rows: Vec<i16> = rows.chunks_exact(self.cells.len()).flat_map(|row| self.integers(row)).collect();
         self.chain.run(&mut self.chain.tile(), &rows, numbers);
     }
 }
 
-/// What no engine of integers can do for the fields of a schema.
+/// Why no integer engine can run on the fields of a schema.
 pub(crate) fn unfit_fields(manifest: &Manifest, features: &Features) -> Option<String> {
     cells(manifest, features).err()
 }
 
-/// Are the inputs one factor and one shift?
+/// Checks that the preprocessing is affine with an optional clip.
 pub(crate) fn check_inputs(manifest: &Manifest) -> Result<(), String> {
     for input in &manifest.inputs {
         let more =
@@ -101,7 +101,7 @@ pub(crate) fn check_inputs(manifest: &Manifest) -> Result<(), String> {
     Ok(())
 }
 
-/// The inputs as integers of a schema.
+/// The inputs as integers of the schema's records.
 fn cells(manifest: &Manifest, features: &Features) -> Result<Vec<IntCell>, String> {
     features.integers().map_err(|(input, dtype)| {
         let field = &manifest.inputs[input].field;

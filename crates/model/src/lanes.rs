@@ -1,13 +1,13 @@
-//! Scores from the fused kernels without rows in between.
+//! Scores events with the fused kernels, without rows in between.
 //!
 //! ```text
 //!   records --gather--> lanes of 32 events --kernel--> lanes of scores --> score columns
 //!              `------> pairs of integers ----^
 //! ```
 //!
-//! * I1: which events share a tile has no influence on their scores (crate `kernel`); so tiles are filled across the frames of a block.
+//! * I1: which events share a tile does not affect their scores (crate `kernel`), so tiles are filled across the frames of a block.
 //!
-//! Cost: no allocation; the gathering of inputs and the kernel, and nothing else that shows.
+//! Cost: no allocation; gathering the inputs and the kernel, and nothing else that is measurable.
 
 use std::ops::Range;
 
@@ -18,7 +18,7 @@ use crate::classifier::Bound;
 use crate::features::LaneFeatures;
 use crate::fused::{Fused, Room};
 
-/// What one worker needs to score events with a fused kernel.
+/// The parts that one worker needs to score events with a fused kernel.
 #[derive(Debug)]
 pub(crate) struct LaneScorer<'a> {
     pub bound: &'a Bound,
@@ -28,10 +28,10 @@ pub(crate) struct LaneScorer<'a> {
 }
 
 impl LaneScorer<'_> {
-    /// Writes the scores of the events of `range`, from place 0 of every column on.
+    /// Writes the scores of the events of `range`, from index 0 of every column on.
     pub fn score(mut self, block: &Block, range: Range<usize>, scores: &mut [&mut [f32]]) {
         let stride = block.stride();
-        // Records of frames that do not fill a tile, and the place of the first of them.
+        // Records of frames that do not fill a tile, their number, and the index of the first of them.
         let mut waiting: [&[u8]; EVENTS] = [&[]; EVENTS];
         let (mut count, mut at) = (0, 0);
         block.for_each_run(range, |_, _, mut bytes| {
@@ -62,7 +62,7 @@ impl LaneScorer<'_> {
         self.run(records.len(), at, scores);
     }
 
-    /// Runs the kernel on a tile whose inputs are there.
+    /// Runs the kernel on a filled tile.
     fn run(&mut self, events: usize, at: usize, scores: &mut [&mut [f32]]) {
         let unusable = self.bound.looks_for_missing.then(|| self.room.not_finite());
         self.fused.run_tile(self.room, events);

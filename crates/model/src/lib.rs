@@ -1,4 +1,4 @@
-//! Models: loaded and verified as bundles, run by burn, bit for bit the same for every batch.
+//! Models: loaded and verified as bundles, run by burn or the fused kernels, bit for bit the same for every batch.
 //!
 //! ```text
 //!   folder or .tar --Bundle::load--> Bundle --bind(schema, engine)--> Model --clone--> one Classifier per worker
@@ -6,8 +6,8 @@
 //!                    checksums, shapes        positions, warm-up
 //! ```
 //!
-//! A bundle is refused with one sentence that names the file and the reason; a [`Model`] that exists has reproduced the golden vectors of its
-//! bundle on the engine that will run it. Burn stays inside this crate: nothing of it is in the interface. `BUNDLE.md` fixes the files.
+//! A bundle is refused with one sentence that names the file and the reason. A [`Model`] that exists has reproduced the golden vectors of its
+//! bundle on the engine that will run it. Burn is not part of the interface of this crate. `BUNDLE.md` specifies the files.
 
 mod architecture;
 mod bundle;

@@ -1,7 +1,7 @@
-//! `model.toml`: what a bundle says of itself.
+//! `model.toml`: the manifest of a bundle.
 //!
-//! Everything that needs neither the other files nor a schema is checked here: words, counts, ranges, plain file names. Unknown keys are
-//! errors, because a misspelt `clip` would otherwise change every score in silence.
+//! This module checks everything that needs neither the other files nor a schema: words, counts, ranges, plain file names. Unknown keys are
+//! errors, because a misspelt `clip` would otherwise silently change every score.
 
 use std::collections::BTreeMap;
 
@@ -36,26 +36,26 @@ pub(crate) struct Manifest {
     #[serde(default)]
     pub doc: String,
     pub architecture: Architecture,
-    /// Widths of a chain of dense layers, counting what goes in.
+    /// Widths of a chain of dense layers, including the input.
     #[serde(default)]
     pub layers: Vec<usize>,
     pub activation: Option<Activation>,
     pub output_activation: Option<OutputActivation>,
-    /// `onnx` only: how many numbers go in, where the file leaves that open.
+    /// `onnx` only: the number of input numbers, if the file leaves it open.
     pub width: Option<usize>,
-    /// Names of the scores; `-` is a number that is none. Once there is a graph: without the outputs that are none at all.
+    /// Names of the scores; `-` is a number that is no score. Once there is a graph, without outputs that contain no score.
     pub outputs: Vec<String>,
     #[serde(rename = "input", default)]
     pub inputs: Vec<Input>,
     pub weights: WeightsRef,
     pub golden: GoldenRef,
-    /// What the engines of fewer bits must know.
+    /// The calibration for the reduced-precision engines.
     pub calibration: Option<Calibration>,
-    /// Provenance: read to be sure that it is well formed, shown as it is.
+    /// Provenance: checked for its form only, and shown unchanged.
     pub training: Option<Training>,
 }
 
-/// Between the layers.
+/// The activation between layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Activation {
@@ -64,7 +64,7 @@ pub(crate) enum Activation {
     Sigmoid,
 }
 
-/// After the last layer.
+/// The activation after the last layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum OutputActivation {
@@ -78,10 +78,10 @@ pub(crate) enum OutputActivation {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Input {
     pub field: String,
-    /// Elements of the field, so that the bundle alone says how many there are. A schema must agree.
+    /// Number of elements of the field, so that the bundle alone determines it. A schema must agree.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub len: Option<usize>,
-    /// The logarithm of 1 + value takes the place of the value.
+    /// Use the logarithm of 1 + value instead of the value.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub log1p: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -90,10 +90,10 @@ pub(crate) struct Input {
     pub scale: Option<PerElement>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip: Option<[f64; 2]>,
-    /// A column for each of these values: 1 where the value is this one, 0 elsewhere. Nothing else may be asked for.
+    /// One column per listed value: 1 where the field has this value, 0 elsewhere. Excludes `log1p`, `shift`, `scale` and `clip`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub one_hot: Option<Vec<f64>>,
-    /// A field with as many elements: where that is 0 the object is not there, and `x` is 0.
+    /// A field with as many elements: where it is 0, the object does not exist and `x` is 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mask: Option<String>,
 }
@@ -107,7 +107,7 @@ pub(crate) enum PerElement {
 }
 
 impl PerElement {
-    /// The number of element `index`. The caller has compared the lengths.
+    /// The number of element `index`. The caller checks the lengths.
     pub fn get(&self, index: usize) -> f64 {
         match self {
             Self::All(value) => *value,
@@ -115,7 +115,7 @@ impl PerElement {
         }
     }
 
-    /// How many elements it fits; `None` for any number.
+    /// The number of elements that it fits; `None` for any number.
     pub fn len(&self) -> Option<usize> {
         match self {
             Self::All(_) => None,
@@ -148,11 +148,11 @@ pub(crate) struct GoldenRef {
     pub tolerance: f64,
 }
 
-/// Where a model comes from.
+/// Provenance of a model.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Training {
-    /// What trained it, such as `tamis 0.1.0` or `pytorch 2.9`.
+    /// The framework that trained it, such as `tamis 0.1.0` or `pytorch 2.9`.
     pub framework: Option<String>,
     /// Name of the recipe.
     pub recipe: Option<String>,
@@ -160,27 +160,27 @@ pub struct Training {
     pub recipe_sha256: Option<String>,
     /// Seed of everything random.
     pub seed: Option<u64>,
-    /// Events that it learned from.
+    /// Number of training events.
     pub events: Option<u64>,
-    /// How often it saw them.
+    /// Number of passes over them.
     pub epochs: Option<u32>,
-    /// The files.
+    /// The training files.
     #[serde(default)]
     pub data: Vec<TrainingData>,
-    /// How good it is, by name.
+    /// Figures of merit, by name.
     #[serde(default)]
     pub metrics: BTreeMap<String, f64>,
 }
 
-/// A file that was learned from.
+/// A training file.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainingData {
     /// Its name.
     pub file: String,
-    /// What its events are.
+    /// The class of its events.
     pub class: Option<String>,
-    /// How many there are.
+    /// Number of its events.
     pub events: Option<u64>,
     /// SHA-256 of all event records, in order.
     pub records_sha256: Option<String>,
@@ -233,13 +233,13 @@ impl Manifest {
 }
 
 impl Manifest {
-    /// By how much scores on an engine may differ from the golden ones.
+    /// Largest allowed difference of scores on an engine from the golden ones.
     pub fn tolerance(&self, engine: Engine) -> f64 {
         let calibrated = self.calibration.as_ref().and_then(|section| section.tolerance.of(engine));
         calibrated.unwrap_or(self.golden.tolerance)
     }
 
-    /// And on noise from the reference. Noise is farther out than the events that a model is calibrated with, where integers saturate.
+    /// The same for noise and the reference. Noise is farther out than the events that a model is calibrated with, where integers saturate.
     pub fn tolerance_of_noise(&self, engine: Engine) -> f64 {
         if engine.is_reduced() { TOLERANCE_MAX } else { self.tolerance(engine) }
     }
@@ -279,7 +279,7 @@ impl Input {
     }
 }
 
-/// Widths of a chain: at least `least` of them.
+/// Checks the widths of a chain, of which there must be at least `least`.
 pub(crate) fn check_widths(key: &str, widths: &[usize], least: usize) -> Result<(), BundleFault> {
     if widths.len() < least || widths.len() > LAYERS_MAX {
         return bad(
@@ -324,7 +324,7 @@ fn check_file(file: &str, sha256: &str) -> Result<(), BundleFault> {
     Ok(())
 }
 
-/// 64 hexadecimal digits, lower case?
+/// Is the text 64 lower-case hexadecimal digits?
 pub(crate) fn is_sha256(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'))
 }

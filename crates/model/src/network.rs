@@ -1,6 +1,6 @@
-//! A network on an engine: numbers in, numbers out, a batch at a time.
+//! A network on an engine: maps numbers to numbers, a batch at a time.
 //!
-//! Threads: clones share the weights and hold no lock while they compute. A batch belongs to one.
+//! Threads: clones share the weights and hold no lock while they compute. A batch belongs to one thread.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::fused::Fused;
 use crate::integers::IntKernel;
 use crate::manifest::Manifest;
 
-/// A network, ready to run.
+/// A network that is ready to run.
 #[derive(Clone, Debug)]
 pub(crate) enum Network {
     /// On a device of burn.
@@ -25,13 +25,13 @@ pub(crate) enum Network {
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "it lives for one tile, and a box would be an allocation")]
 pub(crate) enum Pending {
-    /// On a device of burn.
+    /// Running on a burn device.
     Burn(tamis_graph::Pending),
-    /// Done already.
+    /// Already done.
     Fused(Done),
 }
 
-/// The numbers of a batch, and the memory of its inputs if the engine gives it back.
+/// The numbers of a batch, and the memory of its inputs if the engine returns it.
 #[derive(Debug)]
 pub(crate) struct Done {
     /// Row-major, the numbers of all outputs of an event side by side.
@@ -41,7 +41,7 @@ pub(crate) struct Done {
 }
 
 impl Network {
-    /// Puts a graph on an engine. Those of fewer bits need to know more of it.
+    /// Puts a graph on an engine. The reduced-precision engines also need manifest and features.
     pub fn new(
         graph: &Arc<Graph>,
         engine: Engine,
@@ -64,7 +64,7 @@ impl Network {
         Ok(Self::Burn(Box::new(Program::new(graph.clone(), &Engine::Flex.device()?))))
     }
 
-    /// The fused kernel, if it is one.
+    /// The fused kernel, if the engine has one.
     pub fn fused(&self) -> Option<&Fused> {
         match self {
             Self::Burn(_) => None,
@@ -72,7 +72,7 @@ impl Network {
         }
     }
 
-    /// The way for packed integers to the device of burn, if there is one that is not this processor.
+    /// The unpacking of integers on the burn device, if there is one other than the CPU.
     pub fn unpack(&self, engine: Engine, columns: &[Affine]) -> Option<Unpack> {
         match self {
             Self::Burn(program) if !engine.is_cpu() => Some(Unpack::new(columns, program.device())),
@@ -112,11 +112,11 @@ impl Pending {
     }
 }
 
-/// Tells the C library's allocator not to hand memory back to the system after every tile.
+/// Makes the C library's allocator keep memory instead of returning it to the system after every tile.
 ///
-/// An engine allocates the result of every operation. Blocks of such a size at the end of the heap are returned when they are freed and must
-/// be fetched, page by page, for the next tile: measured, that more than doubles the cost of an event. Freeing one large block raises the
-/// allocator's limit (glibc's dynamic threshold) for the whole process; on other systems it does nothing. The block is never touched.
+/// An engine allocates the result of every operation. Blocks of this size at the end of the heap are returned when freed, and must
+/// be fetched again, page by page, for the next tile, which was measured to more than double the cost of an event. Freeing one large block raises the
+/// allocator's threshold (dynamic in glibc) for the whole process; on other systems it has no effect. The block is never touched.
 fn keep_freed_memory() {
     const LARGE: usize = 16 << 20;
     drop(std::hint::black_box(Vec::<u8>::with_capacity(LARGE)));

@@ -1,7 +1,7 @@
-//! A schema made of a model's inputs alone, for looking at a model without any data.
+//! Derives a schema from a model's inputs alone, for inspecting a model without data.
 //!
-//! Golden vectors are physical values, so fields of 32-bit floating point hold them exactly. Where a manifest does not say how many elements a
-//! field has (`len`), that follows from what it does say: an index, numbers per element, a mask, and the number of values in a golden vector.
+//! Golden vectors are physical values, so 32-bit floating-point fields hold them exactly. If a manifest does not state how many elements a
+//! field has (`len`), this follows from an index, numbers per element, a mask, and the number of values in a golden vector.
 
 use std::fmt::Write;
 
@@ -12,19 +12,19 @@ use crate::describe::formula;
 use crate::error::BindError;
 use crate::manifest::{Input, PerElement};
 
-/// A field as far as it is known.
+/// What is known about a field.
 struct Field {
     name: String,
-    /// Elements, if some input says so.
+    /// Number of elements, if an input states it.
     len: Option<usize>,
-    /// Least number of elements that an index asks for.
+    /// Least number of elements that an index requires.
     indexed: usize,
-    /// How many inputs take all of its elements.
+    /// Number of inputs that use all of its elements.
     whole: usize,
 }
 
 impl Bundle {
-    /// A schema of just the fields that the model reads, as `f32`. An error if the bundle leaves open how many elements a field has.
+    /// A schema of just the fields that the model reads, as `f32`. An error if the bundle leaves the number of elements of a field open.
     pub fn own_schema(&self) -> Result<Schema, BindError> {
         let mut fields: Vec<Field> = Vec::new();
         let mut single = 0;
@@ -57,10 +57,10 @@ impl Bundle {
         BindError::OwnSchema { model: self.name().into(), message }
     }
 
-    /// A field and its mask have as many elements.
+    /// Gives a field and its mask the same number of elements.
     fn share_lengths(&self, fields: &mut [Field]) {
         let place = |fields: &[Field], name: &str| fields.iter().position(|field| field.name == name);
-        // Twice: what one field says of the mask, the mask says of the others.
+        // Twice, so that a length passes from one field to the mask, and from the mask to the other fields.
         for input in self.inputs().iter().chain(self.inputs()) {
             let Some(mask) = &input.mask else { continue };
             let (Some(a), Some(b)) = (place(fields, &input.field), place(fields, mask)) else { continue };
@@ -69,7 +69,7 @@ impl Bundle {
         }
     }
 
-    /// Gives the elements of a golden vector that belong to no field yet to those whose length is open.
+    /// Distributes the unassigned elements of a golden vector over the fields whose length is open.
     fn spread(&self, fields: &mut [Field], single: usize) -> Result<(), BindError> {
         let taken: usize = fields.iter().map(|field| field.len.unwrap_or(0) * field.whole).sum();
         let rest = self.golden_elements().saturating_sub(taken + single);
@@ -99,7 +99,7 @@ impl Bundle {
         Ok(())
     }
 
-    /// Is it one field, or fields and their mask? Those have as many elements each.
+    /// Are these a single field, or fields and their mask? Then they have equally many elements.
     fn are_one_object(&self, fields: &[&mut Field]) -> bool {
         let mask = |field: &&mut Field| {
             let input = self.inputs().iter().find(|input| input.field == field.name);
@@ -109,7 +109,7 @@ impl Bundle {
         fields.iter().all(|field| Some(mask(field)) == first)
     }
 
-    /// Do these inputs stand in a row, and is the same done to all? Then it does not matter to which of them an element belongs.
+    /// Are these inputs consecutive and preprocessed alike? Then it does not matter to which of them an element belongs.
     fn are_interchangeable(&self, is_open: impl Fn(&str) -> bool) -> bool {
         let inputs = self.inputs();
         let Some(first) = inputs.iter().position(|input| is_open(&input.field)) else { return false };
@@ -122,7 +122,7 @@ impl Bundle {
     }
 }
 
-/// Elements of a field that an input names as a whole, if its numbers say how many there are.
+/// The number of elements of a field that an input uses as a whole, if its keys determine it.
 fn stated_len(input: &Input) -> Option<usize> {
     input.len.or_else(|| [&input.shift, &input.scale].into_iter().flatten().find_map(PerElement::len))
 }
@@ -132,7 +132,7 @@ fn text(fields: &[Field]) -> String {
     for Field { name, len, indexed, .. } in fields {
         let elements = len.unwrap_or(*indexed).max(*indexed);
         let _ = write!(text, "\n[[field]]\nname = \"{name}\"\ndtype = \"f32\"\n");
-        // A single number and an array of one are addressed alike, except by index.
+        // A single number and an array of one element are addressed the same way, except by index.
         if elements != 1 || *indexed > 0 {
             let _ = writeln!(text, "len = {elements}");
         }

@@ -12,7 +12,7 @@ const HEADER_BYTES_MAX: u64 = 1 << 20;
 /// Most golden vectors.
 const GOLDEN_MAX: usize = 4096;
 
-/// The layers of a weights file, taken in order.
+/// Reads the layers of a weights file in order.
 pub(crate) struct Weights<'a> {
     file: SafeTensors<'a>,
     taken: usize,
@@ -24,7 +24,7 @@ impl<'a> Weights<'a> {
         Ok(Self { file: open(bytes)?, taken: 0 })
     }
 
-    /// Weight and bias of the next layer; the bias has the first size of the weight's shape.
+    /// Weight and bias of the next layer; the length of the bias is the first dimension of the weight.
     pub fn layer(&mut self, shape: &[usize]) -> Result<(Constant, Constant), BundleFault> {
         let name = format!("layers.{}", self.taken);
         self.taken += 1;
@@ -44,7 +44,7 @@ impl<'a> Weights<'a> {
     }
 }
 
-/// Inputs in physical units and the scores that they must give, row by row.
+/// Golden vectors: inputs in physical units and their expected scores, row by row.
 #[derive(Clone, Debug)]
 pub(crate) struct Golden {
     pub rows: usize,
@@ -52,8 +52,8 @@ pub(crate) struct Golden {
     pub scores: Vec<f32>,
 }
 
-/// Reads `inputs` and `scores`; the number of rows is the file's, between 1 and 4096, and so is the number of inputs if `width` leaves it open.
-/// Inputs may be missing values (NaN) if the model takes them.
+/// Reads `inputs` and `scores`; the file determines the number of rows, between 1 and 4096, and the number of inputs if `width` is `None`.
+/// Inputs may be missing values (NaN) if the model accepts them.
 pub(crate) fn read_golden(
     bytes: &[u8],
     width: Option<usize>,
@@ -95,7 +95,7 @@ fn refuse_others(file: &SafeTensors<'_>, known: impl Fn(&str) -> bool) -> Result
     }
 }
 
-/// The numbers of one tensor, after its type, its shape and every number were checked.
+/// The numbers of one tensor, with its type, shape and numbers checked.
 fn read(file: &SafeTensors<'_>, name: &str, shape: &[usize]) -> Result<Vec<f32>, BundleFault> {
     let values = read_numbers(file, name, shape)?;
     refuse_infinite(name, &values, false)?;

@@ -1,4 +1,4 @@
-//! Models as frameworks write them, imported: which fields go in, which golden vectors are made, what runs on the fused kernels.
+//! Imports of models written by frameworks: which fields are used, which golden vectors are made, and what runs on the fused kernels.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -47,7 +47,7 @@ fn bundle(name: &str, schema: &Schema, outputs: &[&str]) -> Bundle {
     Bundle::from_files(&import(name, schema, outputs, GoldenInputs::Noise).unwrap().files()).unwrap()
 }
 
-/// The inputs and the scores of the golden vectors, number of rows first.
+/// The number of rows, the inputs and the scores of the golden vectors.
 fn golden(files: &BundleFiles) -> (usize, Vec<f32>, Vec<f32>) {
     let file = SafeTensors::deserialize(&files.golden).unwrap();
     let numbers = |name| -> Vec<f32> {
@@ -60,7 +60,7 @@ fn golden(files: &BundleFiles) -> (usize, Vec<f32>, Vec<f32>) {
 #[test]
 fn inputs_that_are_named_after_fields_get_them() {
     let number = |name: &str| format!("{{ name = \"{name}\", dtype = \"f32\" }}");
-    // The network has eta first; a field that it does not name is left out.
+    // The network has eta first; fields that it does not name are left out.
     let fields = [number("pt"), number("phi"), number("eta")].join(", ");
     let named = bundle("inputs_by_name", &schema(&fields), &[]);
     let inputs = named.describe().inputs;
@@ -101,7 +101,7 @@ fn golden_vectors_show_every_class() {
 
 #[test]
 fn golden_vectors_are_events_that_have_scores() {
-    // Half of the noise is negative, and the logarithm of that is no number.
+    // Half of the noise is negative, so its logarithm is NaN.
     let (rows, inputs, scores) =
         golden(&import("log_of_input", &floats(3), &[], GoldenInputs::Noise).unwrap());
     assert!(rows == 64 && inputs.iter().all(|&x| x > 0.0) && scores.iter().all(|score| score.is_finite()));
@@ -135,7 +135,7 @@ fn what_frameworks_put_around_layers_runs_on_the_fused_kernels() {
         let schema = floats(width);
         let bundle = bundle(name, &schema, outputs);
         assert_eq!(bundle.unfit_for(Engine::Fused), None, "{name}");
-        // The scores are those of ONNX Runtime on both engines: golden vectors of its own prove it.
+        // The scores are those of ONNX Runtime on both engines: its own golden vectors prove it.
         let vectors = case(&format!("{name}.safetensors"));
         let vectors = vectors_of(&vectors, outputs.first() == Some(&"-"));
         let files = import(name, &schema, outputs, GoldenInputs::Given(&vectors)).unwrap();

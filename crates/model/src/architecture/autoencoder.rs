@@ -1,5 +1,5 @@
-//! `autoencoder`: a chain that is as wide at the end as at the beginning. Its one score is the mean squared difference between the
-//! preprocessed inputs and what the chain makes of them.
+//! `autoencoder`: a chain of layers whose output is as wide as its input. Its one score is the mean squared difference between the
+//! preprocessed inputs and the output of the chain.
 
 use tamis_graph::{Attribute, Constant, UncheckedGraph};
 

@@ -1,4 +1,4 @@
-//! Dense layers in a row, as operators: what `dense` and `autoencoder` have in common.
+//! Chains of dense layers as operators, shared by `dense` and `autoencoder`.
 
 use tamis_graph::{Attribute, UncheckedGraph};
 
@@ -6,7 +6,7 @@ use crate::error::BundleFault;
 use crate::manifest::{Activation, Manifest, OutputActivation, bad, check_widths};
 use crate::weights::Weights;
 
-/// Checks the keys of a chain: widths, activations.
+/// Checks the manifest keys of a chain: widths and activations.
 pub(super) fn check(manifest: &Manifest) -> Result<(), BundleFault> {
     check_widths("layers", &manifest.layers, 2)?;
     if manifest.activation.is_none() {
@@ -21,7 +21,7 @@ pub(super) fn check(manifest: &Manifest) -> Result<(), BundleFault> {
     }
 }
 
-/// Every number of the last layer is a score.
+/// Checks that every number of the last layer is a score.
 pub(super) fn check_outputs(manifest: &Manifest) -> Result<(), BundleFault> {
     if manifest.layers.last() != Some(&manifest.outputs.len()) {
         return bad("outputs", "give one name for every number of the last layer");
@@ -53,7 +53,7 @@ pub(super) fn layer(
     Ok(source.node("Gemm", name, &[x, &weight, &bias], &[("transB", Attribute::Int(1))]))
 }
 
-/// Adds the layers of the manifest to value `x`; activations between them, the output activation after the last.
+/// Adds the layers of the manifest to value `x`; the activation between them, and the output activation after the last.
 pub(super) fn layers(
     source: &mut UncheckedGraph,
     weights: &mut Weights<'_>,

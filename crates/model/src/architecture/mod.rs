@@ -1,7 +1,7 @@
-//! What a network is made of: one file per kind, one word in [`Architecture`].
+//! Kinds of networks: one file per kind, and one word in [`Architecture`].
 //!
-//! A kind says which keys of the manifest it needs and writes the network down as a graph of operators, with the weights in it. Everything
-//! after that is the same for all: checks, engines, batches.
+//! A kind determines which manifest keys it needs and builds the network as a graph of operators that includes the weights. Everything
+//! after that (checks, engines, batches) is the same for all kinds.
 
 mod autoencoder;
 mod chain;
@@ -14,20 +14,20 @@ use tamis_graph::UncheckedGraph;
 use crate::error::BundleFault;
 use crate::manifest::{Manifest, bad};
 
-/// The list of kinds. To add one: a file beside this one, a word here, and its section in `BUNDLE.md`.
+/// The kinds of networks. To add one, add a file beside this one, a word here, and a section in `BUNDLE.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Architecture {
     /// A chain of dense layers: every number of the last is a score.
     Dense,
-    /// A chain that reproduces its input: the score is how badly it fails.
+    /// A chain that reconstructs its input: the score is the reconstruction error.
     Autoencoder,
     /// A graph of operators in an ONNX file.
     Onnx,
 }
 
 impl Architecture {
-    /// Do the keys of the manifest fit this kind?
+    /// Checks that the keys of the manifest fit this kind.
     pub fn check(self, manifest: &Manifest) -> Result<(), BundleFault> {
         let belongs = |key: &str, given: bool, kind: bool| match given && !kind {
             true => bad(key, &format!("does not belong to architecture {}", self.word())),
@@ -45,7 +45,7 @@ impl Architecture {
         }
     }
 
-    /// The network as a graph, from the bytes of the weights file.
+    /// Builds the network as a graph from the bytes of the weights file.
     pub fn source(self, manifest: &Manifest, weights: &[u8]) -> Result<UncheckedGraph, BundleFault> {
         match self {
             Self::Dense => dense::source(manifest, weights),

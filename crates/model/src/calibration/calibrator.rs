@@ -1,4 +1,4 @@
-//! Finding out how far the numbers of a network reach: events go in, a section of the manifest comes out.
+//! Calibration: finds the ranges of a network's numbers over events, and makes a section of the manifest.
 
 use sha2::{Digest, Sha256};
 use tamis_event::Schema;
@@ -9,10 +9,10 @@ use crate::bundle::{Bundle, hex};
 use crate::error::BindError;
 use crate::features::Features;
 
-/// Events whose numbers are in memory at once.
+/// Number of events whose numbers are in memory at once.
 const EVENTS_AT_ONCE: usize = 4096;
 
-/// The largest numbers of a network over events.
+/// Collects the largest numbers of a network's hidden layers over events.
 #[derive(Debug)]
 pub struct Calibrator {
     model: String,
@@ -25,7 +25,7 @@ pub struct Calibrator {
 }
 
 impl Bundle {
-    /// Begins a calibration for the engines of fewer bits with events of `schema`. An error if none can run the model.
+    /// Begins a calibration for the reduced-precision engines with events of `schema`. An error if none can run the model.
     pub fn calibrator(&self, schema: &Schema) -> Result<Calibrator, BindError> {
         let unfit = |message| BindError::Engine {
             model: self.name().into(),
@@ -43,7 +43,7 @@ impl Bundle {
 }
 
 impl Calibrator {
-    /// Looks at whole event records.
+    /// Adds whole event records.
     pub fn add(&mut self, records: &[u8]) {
         self.records.update(records);
         let stride = self.features.stride();
@@ -52,7 +52,7 @@ impl Calibrator {
             self.events += events as u64;
             self.rows.resize(events * self.features.width(), 0.0);
             self.features.fill(records, &mut self.rows);
-            // A run scores no event with an input that is not finite either.
+            // Events with a non-finite input are skipped, since a run does not score them either.
             let rows = self.rows.chunks_exact(self.features.width());
             let sound = rows.filter(|row| row.iter().all(|x| x.is_finite()));
             let sound: Vec<f32> = sound.flatten().copied().collect();
@@ -61,7 +61,7 @@ impl Calibrator {
         }
     }
 
-    /// The section of the manifest, with the widest tolerances: which are right for it can be measured now. An error if the events say nothing
+    /// The section of the manifest, with the widest tolerances; suitable ones can then be measured. An error if the events say nothing
     /// about a layer.
     pub fn finish(self, margin: f64) -> Result<Calibration, String> {
         let Self { model, hidden, events, records, .. } = self;

@@ -1,13 +1,13 @@
-//! Engines that compute with fewer bits than a network was trained with: what they must know of it, and what it costs.
+//! Calibration for engines that compute in lower precision than a network was trained in.
 //!
 //! ```text
 //!   tamis model calibrate:  events --f32 kernel--> largest numbers of the hidden layers --> [calibration] of the manifest   (`calibrator.rs`)
 //!   bind:                   layers, [calibration] --> kernel, compared with burn within the section's tolerance for the engine
 //! ```
 //!
-//! * I1: nothing is guessed when a model is loaded: its scores are a function of the bundle, the schema and the event.
+//! * I1: loading a model guesses nothing: its scores are a function of the bundle, the schema and the event.
 //!
-//! What such an engine cannot run is refused by name, with what to do.
+//! A model that such an engine cannot run is refused with the reason and a remedy.
 
 mod calibrator;
 mod section;
@@ -24,15 +24,15 @@ use crate::fused_chain::dense;
 use crate::integers::check_inputs;
 use crate::manifest::Manifest;
 
-/// What to do about a model that these engines do not run.
+/// What to do with a model that these engines cannot run.
 pub(crate) const REMEDY: &str = "use --device fused, or flex";
 
-/// What an engine of fewer bits cannot do for a model, whatever the schema.
+/// Why a reduced-precision engine cannot run a model, whatever the schema.
 pub(crate) fn unfit(graph: &Graph, manifest: &Manifest, engine: Engine) -> Option<String> {
     check(graph, manifest, engine).err()
 }
 
-/// The section of a model that an engine of fewer bits can run, as far as the bundle says.
+/// The layers and calibration of a model that a reduced-precision engine can run, judging by the bundle alone.
 pub(crate) fn check<'a>(
     graph: &Graph,
     manifest: &'a Manifest,
@@ -62,7 +62,7 @@ pub(crate) fn check<'a>(
     Ok(section)
 }
 
-/// The layers of a chain of dense ones.
+/// The layers of a chain of dense layers.
 fn check_dense(graph: &Graph) -> Result<Vec<Layer>, String> {
     let refused = |unknown| format!("{unknown}; engines of fewer bits run chains of dense layers: {REMEDY}");
     dense(graph).map(|(layers, _)| layers).map_err(refused)

@@ -1,4 +1,4 @@
-//! `[calibration]` of a manifest: what was found out.
+//! The section `[calibration]` of a manifest.
 
 use serde::{Deserialize, Serialize};
 use tamis_kernel::{HiddenBits, Layer};
@@ -9,26 +9,27 @@ use crate::engine::Engine;
 use crate::error::BundleFault;
 use crate::manifest::{bad, is_sha256};
 
-/// Largest tolerance: beyond it scores would have little to do with those of the network.
+/// Largest tolerance: beyond it scores would bear little relation to those of the network.
 pub(crate) const TOLERANCE_MAX: f64 = 0.5;
 
-/// What the engines of fewer bits must know of a network, from events.
+/// The ranges that the reduced-precision engines need, measured on events.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
     /// The largest absolute value of each hidden layer over the events, after its activation.
     pub hidden: Vec<f32>,
-    /// Integers of 16 bits reach this many times as far. Those of 8 have no bit to spare for it.
+    /// Factor by which the range of 16-bit integers is wider. 8-bit ones have no bit to spare for a margin.
     pub margin: f64,
-    /// By how much a score may differ from that of the network.
+    /// The tolerances of scores.
     pub tolerance: Tolerance,
-    /// Events that were looked at.
+    /// Number of events.
     pub events: u64,
     /// SHA-256 of their records, in order.
     pub records_sha256: String,
 }
 
-/// By how much scores may differ, of 1, or of the score if that is larger: none for an engine that is too coarse for the network, or cannot run it.
+/// Largest allowed differences of scores, relative to 1 or to the score if that is larger; none for an engine that is too coarse for the network or
+/// cannot run it.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tolerance {
@@ -41,10 +42,10 @@ pub struct Tolerance {
 }
 
 impl Tolerance {
-    /// The widest.
+    /// The widest tolerances.
     pub const MAX: Self = Self { int16: Some(TOLERANCE_MAX), int8: Some(TOLERANCE_MAX) };
 
-    /// That of an engine; none if it has none.
+    /// The tolerance of an engine, if it has one.
     pub fn of(self, engine: Engine) -> Option<f64> {
         match engine {
             Engine::Int16 => self.int16,
@@ -55,10 +56,10 @@ impl Tolerance {
 }
 
 impl Calibration {
-    /// Largest margin: beyond it few bits of the integers would be left.
+    /// Largest margin: beyond it few bits of the integers would remain.
     pub const MARGIN_MAX: f64 = 64.0;
 
-    /// The largest absolute values that the integers of the hidden layers, all of `layers` but the last, must reach.
+    /// The largest absolute values that the integers of the hidden layers (all of `layers` but the last) must be able to represent.
     pub(crate) fn expected(&self, layers: &[Layer], bits: HiddenBits) -> Vec<f32> {
         let expected = |(&largest, layer): (&f32, &Layer)| match bits.of(layer.activation) {
             HiddenBits::Sixteen => self.with_margin(largest),
@@ -98,7 +99,7 @@ impl Calibration {
     }
 }
 
-/// The text of a manifest with this section in place of the one that it has, if it has one. Comments and order stay.
+/// The text of a manifest with this section, which replaces an existing one. Comments and order are kept.
 pub(crate) fn write(manifest: &str, section: &Calibration) -> String {
     let Calibration { hidden, margin, tolerance, events, records_sha256 } = section;
     let lines = [
@@ -115,7 +116,7 @@ pub(crate) fn write(manifest: &str, section: &Calibration) -> String {
         manifest.insert("calibration".into(), section.into());
         manifest
     });
-    // A section that is written in another way, such as `calibration = {`, is not found by its first line.
+    // A section in another notation, such as `calibration = {`, is not found by its first line.
     match wanted {
         Some(wanted) if parse(&edited).as_ref() != Some(&wanted) => {
             toml::to_string(&wanted).expect("a table that was read can be written")
@@ -124,7 +125,7 @@ pub(crate) fn write(manifest: &str, section: &Calibration) -> String {
     }
 }
 
-/// A value as it stands behind its key, in one line.
+/// A value as one line of TOML.
 fn value(value: &impl Serialize) -> String {
     let mut text = String::new();
     value.serialize(ValueSerializer::new(&mut text)).expect("numbers and words are TOML");

@@ -1,4 +1,4 @@
-//! What a user should know of a model that was trained elsewhere, said at its import and by `model info`.
+//! Remarks on models that were trained elsewhere, shown at import and by `model info`.
 
 use crate::architecture::Architecture;
 use crate::bundle::Bundle;
@@ -8,7 +8,7 @@ use crate::import::means;
 const NAMES_MAX: usize = 8;
 
 impl Bundle {
-    /// Sentences about what goes into the network, where that is not plain.
+    /// Sentences about inputs of the network that are not obvious.
     pub fn notes(&self) -> Vec<String> {
         if self.parsed().architecture != Architecture::Onnx {
             return Vec::new();
@@ -16,7 +16,7 @@ impl Bundle {
         [self.by_position(), self.not_looked_at()].into_iter().flatten().collect()
     }
 
-    /// Do fields go in by their place, and not by name?
+    /// Are fields assigned by position, not by name?
     fn by_position(&self) -> Option<String> {
         let names = self.graph().inputs();
         let fields = self.inputs();
@@ -41,7 +41,7 @@ impl Bundle {
         Some(format!("the fields go into the inputs of the network by their place, not by name: {what}"))
     }
 
-    /// Are there numbers that go in and change nothing?
+    /// Are there inputs without effect?
     fn not_looked_at(&self) -> Option<String> {
         let used = self.graph().used_inputs();
         let count = used.iter().filter(|&&used| used).count();
@@ -57,7 +57,7 @@ impl Bundle {
         ))
     }
 
-    /// The field, or the element of one, that stands in every column of a row.
+    /// The field, or element of a field, in every column of a row.
     fn columns(&self) -> Vec<String> {
         let name = |input: &crate::manifest::Input| -> Vec<String> {
             let columns = input.one_hot.as_ref().map_or(1, Vec::len);

@@ -1,30 +1,30 @@
-//! Integers: the inputs of a network as they stand in the record, for the kernels of integers.
+//! Inputs of a network as the integers of the record, for the integer kernels.
 //!
-//! What is done to a value is one factor and one shift, which go into the weights, and a clip, which becomes a range of integers. So only plain
-//! inputs on fields of at most 16 bits will do.
+//! Scale and shift go into the weights, and a clip becomes a range of integers. So only plain
+//! inputs on fields whose type fits `i16` are possible.
 
 use tamis_event::Dtype;
 use tamis_kernel::{IntColumn, IntInput, Number};
 
 use super::{Cell, Features, Map};
 
-/// An input of an integer chain: what its integers mean, and where they stand.
+/// An input of an integer chain: the meaning of its integers, and their place.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct IntCell {
     pub input: IntInput,
     pub column: IntColumn,
-    /// `scale` and `offset` of the input before they were rounded.
+    /// `scale` and `offset` of the input before rounding.
     pub exact: [f64; 2],
 }
 
 impl Features {
-    /// The inputs, in order; or the index of the first that is none for integers of 16 bits, and its type.
+    /// The inputs, in order; or the index and the type of the first that cannot be a 16-bit integer.
     pub fn integers(&self) -> Result<Vec<IntCell>, (usize, Dtype)> {
         self.cells.iter().map(|cell| integer(cell).ok_or((cell.input, cell.element.dtype))).collect()
     }
 }
 
-/// `None` if its numbers are not the integers of the record, or do not fit 16 bits.
+/// `None` if its preprocessing is not affine, or its type does not fit `i16`.
 fn integer(cell: &Cell) -> Option<IntCell> {
     let Map::Affine { log1p: false, shift, scale, clip } = cell.map else { return None };
     let number = match cell.element.dtype {
@@ -47,7 +47,7 @@ fn integer(cell: &Cell) -> Option<IntCell> {
     Some(IntCell { input, column, exact: [step, offset] })
 }
 
-/// The integer in a range that comes nearest to meaning `x`.
+/// The integer in a range whose meaning is nearest to `x`.
 pub(crate) fn nearest(x: f64, [step, offset]: [f64; 2], [low, high]: [f64; 2]) -> i16 {
     ((x - offset) / step).round_ties_even().clamp(low, high) as i16
 }

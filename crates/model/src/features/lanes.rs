@@ -1,6 +1,6 @@
-//! Lanes: one number of 32 events side by side, as the fused kernels want them.
+//! Lanes: the same number of 32 events side by side, for the fused kernels.
 //!
-//! The kernel crate gathers plain numbers of the usual types by itself; here is what it is told, and the rest, number by number.
+//! The kernel crate gathers plain numbers of the usual types; this module describes them to it, and fills in the rest number by number.
 
 use tamis_event::Dtype;
 use tamis_kernel::{Column, Gather, IntGather, Lanes, Number};
@@ -8,7 +8,7 @@ use tamis_kernel::{Column, Gather, IntGather, Lanes, Number};
 use super::{Cell, Features, Map};
 use crate::fused::{Fused, Room};
 
-/// How the inputs of a model come into the lanes of its kernel.
+/// How the lanes of a kernel are filled with the inputs of a model.
 #[derive(Clone, Debug)]
 pub(crate) enum LaneFeatures {
     /// As floats, preprocessed.
@@ -17,7 +17,7 @@ pub(crate) enum LaneFeatures {
         /// Indices of the cells that are not gathered.
         rest: Vec<usize>,
     },
-    /// As the integers that they are in the record.
+    /// As the unchanged integers of the record.
     Integers(IntGather),
 }
 
@@ -36,7 +36,7 @@ impl LaneFeatures {
         Self::Floats { gather: fused.gather(features.stride, &columns), rest }
     }
 
-    /// Writes the inputs of up to 32 events, one for each of the records. A slice may be longer than its record.
+    /// Writes the inputs of up to 32 events, one per record. A slice may be longer than its record.
     pub fn fill(&self, features: &Features, records: &[&[u8]], room: &mut Room) {
         match self {
             Self::Integers(gather) => gather.fill(records, room.integers().inputs_mut()),
@@ -48,7 +48,7 @@ impl LaneFeatures {
         }
     }
 
-    /// The same for events that follow each other.
+    /// The same for contiguous records.
     pub fn fill_run(&self, features: &Features, bytes: &[u8], events: usize, room: &mut Room) {
         match self {
             Self::Integers(gather) => gather.fill_run(bytes, events, room.integers().inputs_mut()),
@@ -61,7 +61,7 @@ impl LaneFeatures {
     }
 }
 
-/// The cells that are not gathered, and the masks.
+/// Writes the cells that are not gathered, and applies the masks.
 fn fill_rest<'a>(
     features: &Features,
     rest: &[usize],
@@ -80,7 +80,7 @@ fn fill_rest<'a>(
     }
 }
 
-/// What the kernel crate is told of a cell; `None` if it does not know such.
+/// The description of a cell for the kernel crate; `None` if that does not support it.
 fn column(cell: &Cell) -> Option<Column> {
     let Map::Affine { log1p: false, shift, scale, clip } = cell.map else { return None };
     let number = match cell.element.dtype {

@@ -1,4 +1,4 @@
-//! From event bytes to the numbers that go into a network.
+//! Features: from event bytes to the inputs of a network.
 //!
 //! ```text
 //!   record:  | met.pt | met.eta | ... | jets.phi[9] | truth |        x = raw * mul + add, then clip
@@ -6,12 +6,12 @@
 //!   row:     | x[0] x[1] ...                  x[56] |                  add = (field offset - shift) * scale
 //! ```
 //!
-//! The folded factors are computed in f64. Values that go in as they are, are computed in f64 and rounded once: that is what a framework was
-//! trained with that never saw the integers, and trees split exactly on them. Logarithms, one-hot columns and masks are done number by number,
-//! in f64, by the definition ([`Cell::write`]), with which everything faster is compared when a model is bound.
+//! The folded factors are computed in f64. Values without preprocessing are computed in f64 and rounded once: that is what a framework was
+//! trained with that never saw the integers, and trees split exactly on them. Logarithms, one-hot columns and masks are computed number by number,
+//! in f64, by the definition ([`Cell::write`]), with which all faster code is compared when a model is bound.
 //!
-//! Three ways lead from the records: rows for burn (`rows.rs`), the integers as they are for a device that makes the rows itself (`packed.rs`), and
-//! straight into the lanes of the fused kernels (`lanes.rs`), which for kernels of integers (`integers.rs`) are those of the record.
+//! There are three paths from the records: rows for burn (`rows.rs`), the unchanged integers for a device that makes the rows itself (`packed.rs`),
+//! and straight into the lanes of the fused kernels (`lanes.rs`), which for integer kernels (`integers.rs`) hold the integers of the record.
 
 mod integers;
 mod lanes;
@@ -27,7 +27,7 @@ use self::rows::{Strip, strips};
 use crate::error::BindError;
 use crate::manifest::{Input, Manifest, PerElement};
 
-/// One element of an input field: where it stands, what is done to it, and where it goes.
+/// One element of an input field: its source, preprocessing and destination.
 #[derive(Clone, Debug)]
 struct Cell {
     /// Index of its input in the manifest.
@@ -36,21 +36,21 @@ struct Cell {
     /// Its first column in a row.
     column: usize,
     map: Map,
-    /// The cell that says whether the object is there.
+    /// Index of the cell that says whether the object exists.
     mask: Option<usize>,
 }
 
-/// What is done to a physical value.
+/// The preprocessing of a physical value.
 #[derive(Clone, Debug)]
 enum Map {
-    /// `clip((value - shift) * scale)`, with the logarithm of 1 + value in place of the value if `log1p`.
+    /// `clip((value - shift) * scale)`, with the logarithm of 1 + value instead of the value if `log1p`.
     Affine { log1p: bool, shift: f64, scale: f64, clip: Option<[f64; 2]> },
-    /// A column for each value.
+    /// One column per value.
     OneHot(Vec<f64>),
 }
 
 impl Cell {
-    /// Columns that it fills.
+    /// Number of columns that the cell fills.
     fn columns(&self) -> usize {
         match &self.map {
             Map::Affine { .. } => 1,
@@ -58,7 +58,7 @@ impl Cell {
         }
     }
 
-    /// The definition, in f64: what the fast loops are compared with. Calls `put(column, number)`.
+    /// The definition, in f64, with which the fast loops are compared. Calls `put(column, number)`.
     fn write(&self, physical: f64, mut put: impl FnMut(usize, f32)) {
         match &self.map {
             &Map::Affine { log1p, shift, scale, clip } => {
@@ -68,7 +68,7 @@ impl Cell {
             }
             Map::OneHot(values) => {
                 for (column, &value) in (self.column..).zip(values) {
-                    // Compared in single precision: 75 * 0.0435 is 3.2625 for everybody but a double. A value that is no number is none of
+                    // Compared in single precision: 75 * 0.0435 is 3.2625 except in double precision. A NaN equals none of
                     // them, and must not be lost.
                     let is_it = f32::from(u8::from(physical as f32 == value as f32));
                     put(column, if physical.is_nan() { f32::NAN } else { is_it });
@@ -77,17 +77,17 @@ impl Cell {
         }
     }
 
-    /// Is it one of the numbers that a strip computes?
+    /// Can a strip compute the cell?
     fn is_plain(&self) -> bool {
         matches!(self.map, Map::Affine { log1p: false, .. })
     }
 
-    /// Does the physical value go in as it is?
+    /// Is the physical value used unchanged?
     fn is_as_it_is(&self) -> bool {
         matches!(self.map, Map::Affine { log1p: false, shift: 0.0, scale: 1.0, clip: None })
     }
 
-    /// Size of the terms whose sum is the value: rounding errors are in proportion to it.
+    /// The magnitude of the terms whose sum is the value, to which rounding errors are proportional.
     fn magnitude(&self, physical: f64) -> f64 {
         match self.map {
             Map::Affine { log1p: false, shift, scale, .. } => {
@@ -103,7 +103,7 @@ impl Cell {
 pub(crate) struct Features {
     cells: Vec<Cell>,
     strips: Vec<Strip>,
-    /// Indices of the cells that are no part of a strip.
+    /// Indices of the cells that are in no strip.
     curved: Vec<usize>,
     /// Indices of the cells with a mask.
     masked: Vec<usize>,
@@ -143,26 +143,26 @@ impl Features {
         })
     }
 
-    /// Numbers per row that these inputs fill, whatever a network takes.
+    /// Number of columns that these inputs fill, whatever a network takes.
     pub fn columns(model: &str, inputs: &[Input], schema: &Schema) -> Result<usize, BindError> {
         let mut cells = Vec::new();
         inputs.iter().try_for_each(|input| resolve(model, input, schema, &mut cells))?;
         Ok(cells.last().map_or(0, |cell| cell.column + cell.columns()))
     }
 
-    /// Elements of the field of an input.
+    /// Number of elements that an input has.
     pub fn len_of(model: &str, input: &Input, schema: &Schema) -> Result<usize, BindError> {
         let mut cells = Vec::new();
         resolve(model, input, schema, &mut cells)?;
         Ok(cells.len())
     }
 
-    /// Numbers per row.
+    /// Number of columns per row.
     pub fn width(&self) -> usize {
         self.width
     }
 
-    /// Physical values per event: one per element of an input field.
+    /// Number of physical values per event: one per element of an input field.
     pub fn elements(&self) -> usize {
         self.cells.len()
     }
@@ -172,7 +172,7 @@ impl Features {
         self.stride
     }
 
-    /// Can a number of a row be infinite or no number at all?
+    /// Can a number of a row be infinite or NaN?
     pub fn may_be_missing(&self) -> bool {
         self.cells.iter().any(|cell| match cell.map {
             Map::Affine { log1p, .. } => log1p || cell.element.dtype.integer_range().is_none(),
@@ -180,7 +180,7 @@ impl Features {
         })
     }
 
-    /// Calls `clear` for the columns whose object is not there.
+    /// Calls `clear` for the columns whose object does not exist.
     fn clear_masked(&self, physical: impl Fn(usize) -> f64, mut clear: impl FnMut(usize)) {
         for cell in self.masked.iter().map(|&index| &self.cells[index]) {
             if cell.mask.is_some_and(|mask| physical(mask) == 0.0) {
@@ -189,7 +189,7 @@ impl Features {
         }
     }
 
-    /// One row from physical values, by the definition.
+    /// Computes one row from physical values, by the definition.
     pub fn row_of_physical(&self, values: &[f32], row: &mut [f32]) {
         for (cell, &value) in self.cells.iter().zip(values) {
             cell.write(value.into(), |column, x| row[column] = x);
@@ -197,7 +197,7 @@ impl Features {
         self.clear_masked(|mask| values[mask].into(), |column| row[column] = 0.0);
     }
 
-    /// Physical values of the first records, row by row, at most `most` of them.
+    /// The physical values of the first records, at most `most` of them, row by row.
     pub fn physical(&self, records: &[u8], most: usize) -> Vec<f32> {
         let of_record = |record: &[u8]| -> Vec<f32> {
             self.cells.iter().map(|cell| cell.element.physical(record) as f32).collect()
@@ -205,12 +205,13 @@ impl Features {
         records.chunks_exact(self.stride).take(most).flat_map(of_record).collect()
     }
 
-    /// Physical values around the middle of what the preprocessing expects, and within the number types: the same on every machine.
+    /// Pseudorandom physical values around the middle of the range that the preprocessing expects and within the number types; the same on every
+    /// machine.
     pub fn noise(&self, rows: usize) -> Vec<f32> {
         self.wide_noise(rows, 1.0)
     }
 
-    /// The same, this many times as far from the middle.
+    /// The same, `width` times as far from the middle.
     pub fn wide_noise(&self, rows: usize, width: f64) -> Vec<f32> {
         let mut state = 0u32;
         let mut uniform = || {
@@ -235,7 +236,7 @@ impl Features {
         (0..rows).flat_map(|_| self.cells.iter().map(&mut value).collect::<Vec<_>>()).collect()
     }
 
-    /// A record whose fields come as close to these physical values as their types allow; other fields are 0.
+    /// A record whose fields are as close to these physical values as their types allow; other fields are 0.
     pub fn record_of_physical(&self, values: &[f32]) -> Vec<u8> {
         let mut record = vec![0; self.stride];
         let mut number = Vec::with_capacity(4);
@@ -251,7 +252,7 @@ impl Features {
         record
     }
 
-    /// The first number of a row of `record` that is not what the definition gives: (the number, the definition's).
+    /// The first number of the row of `record` that differs from the definition, and the number by the definition.
     pub fn first_difference(&self, record: &[u8], row: &[f32]) -> Option<(f32, f32)> {
         let mut wanted = vec![0.0; self.width];
         for cell in &self.cells {
@@ -305,7 +306,7 @@ fn resolve(model: &str, input: &Input, schema: &Schema, out: &mut Vec<Cell>) -> 
     Ok(())
 }
 
-/// Ties every element of an input to the element of its mask. `firsts` are the first cells of all inputs, and the end.
+/// Links every element of an input to the element of its mask. `firsts` are the first cells of all inputs, and the end.
 fn mask(
     manifest: &Manifest,
     input: &Input,

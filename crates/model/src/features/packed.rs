@@ -1,7 +1,7 @@
-//! Packed: the inputs of a model as integers of 16 bits, side by side as in the record, for a device that makes the floats itself.
+//! Packed inputs: the 16-bit integers of the record side by side, for a device that converts them to floats itself.
 //!
-//! Half of the bytes on the bus, and next to nothing to do for the host. It is for plain inputs on fields of at most 16 bits; whatever needs more
-//! travels as rows of floats.
+//! This halves the bytes on the bus and leaves the host almost nothing to do. It is for plain inputs on fields of at most 16 bits; anything else
+//! is transferred as rows of floats.
 
 use tamis_event::Dtype;
 use tamis_graph::{Affine, Unpack};
@@ -10,19 +10,19 @@ use super::Features;
 use super::rows::Strip;
 
 impl Features {
-    /// What the device has to do to each column, if the inputs can travel packed.
+    /// The conversion of each column on the device, if the inputs can be packed.
     pub fn packed(&self) -> Option<Vec<Affine>> {
         let plain = self.curved.is_empty() && self.masked.is_empty();
         plain.then(|| self.strips.iter().map(affine).collect::<Option<Vec<_>>>())?.map(|lists| lists.concat())
     }
 
-    /// Integers of a packed row.
+    /// Number of integers in a packed row.
     pub fn packed_stride(&self) -> usize {
         Unpack::stride(self.width)
     }
 
-    /// Appends one packed row for each of the records. Strips are in the order of their columns, and leave none out if [`Features::packed`]
-    /// allows this at all.
+    /// Appends one packed row per record. Strips are in column order, and cover all columns if [`Features::packed`]
+    /// returns `Some`.
     pub fn pack(&self, records: &[u8], integers: &mut Vec<i16>) {
         let odd = self.packed_stride() - self.width;
         for record in records.chunks_exact(self.stride) {
@@ -46,7 +46,7 @@ fn pairs(bytes: &[u8], len: usize) -> impl ExactSizeIterator<Item = [u8; 2]> + '
     bytes.as_chunks().0[..len].iter().copied()
 }
 
-/// Flipped in a number without a sign: that takes [`BASE`] away from it.
+/// Flipping this bit of an unsigned number subtracts [`BASE`] from it.
 const SIGN: u16 = 1 << 15;
 const BASE: f32 = 32768.0;
 
@@ -56,7 +56,7 @@ fn affine(strip: &Strip) -> Option<Vec<Affine>> {
         Dtype::U16 => BASE,
         Dtype::U32 | Dtype::I32 | Dtype::F16 | Dtype::F32 => return None,
     };
-    // Those are computed in double precision, which devices lack.
+    // These are computed in double precision, which devices lack.
     if strip.physical.iter().flatten().any(|&factors| factors != [1.0, 0.0]) {
         return None;
     }
@@ -79,7 +79,7 @@ mod tests {
 
     const NARROW: [Dtype; 4] = [Dtype::U8, Dtype::I8, Dtype::U16, Dtype::I16];
 
-    /// Inputs one after the other in a record, with a byte between some, so that strips end and nothing is aligned.
+    /// Contiguous inputs of a record, with a byte between some, so that strips end and nothing is aligned.
     fn features(dtypes: &[(Dtype, bool)]) -> Features {
         let mut at = 1;
         let mut cells = Vec::new();

@@ -1,11 +1,11 @@
-//! Factors and summands beside dense layers, folded into their weights: how frameworks write the normalisation of inputs and batches.
+//! Folds factors and summands before or after dense layers into their weights: frameworks write the normalisation of inputs and batches this way.
 //!
 //! ```text
 //!   x * f + s  ->  W x + b         =>   (W f) x + (b + W s)
 //!   W x + b    ->  y * f + s       =>   (f W) x + (b f + s)
 //! ```
 //!
-//! In f64, rounded once. A summand that is large beside what the layer is made for would cancel in its sums, so that is refused.
+//! This is done in f64 and rounded once. A summand that is large compared with the layer's inputs would cancel in its sums, so it is refused.
 
 use tamis_kernel::Layer;
 
@@ -17,7 +17,7 @@ const SUMMAND_MAX: f64 = 64.0;
 pub(super) struct Scaling(Vec<[f64; 2]>);
 
 impl Scaling {
-    /// `(x - means) * factors / divisors + summands` of so many numbers; each list has one number for each, or one for all.
+    /// `(x - means) * factors / divisors + summands` on `numbers` numbers; each list has one entry per number, or one for all.
     pub fn new(
         numbers: usize,
         means: Option<&[f32]>,
@@ -35,7 +35,7 @@ impl Scaling {
         Self((0..numbers).map(of).collect())
     }
 
-    /// This one, then another one.
+    /// This scaling followed by another one.
     pub fn then(&self, next: &Self) -> Self {
         let both = |([factor, summand], [more, further]): (&[f64; 2], &[f64; 2])| {
             [factor * more, summand.mul_add(*more, *further)]
@@ -43,7 +43,7 @@ impl Scaling {
         Self(self.0.iter().zip(&next.0).map(both).collect())
     }
 
-    /// Scales what a layer gives.
+    /// Folds the scaling into the outputs of a layer.
     pub fn fold_into_last(&self, layer: &mut Layer) {
         let inputs = layer.inputs;
         for ((row, bias), [factor, summand]) in
@@ -54,7 +54,7 @@ impl Scaling {
         }
     }
 
-    /// Scales what goes into a layer.
+    /// Folds the scaling into the inputs of a layer.
     pub fn fold_into_next(&self, layer: &mut Layer) -> Result<(), String> {
         if let Some([_, summand]) =
             self.0.iter().find(|[_, summand]| summand.is_nan() || summand.abs() > SUMMAND_MAX)

@@ -1,4 +1,4 @@
-//! Graphs with images, of random shape: the fused kernels against burn.
+//! Random graphs with images: the fused kernels against burn.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::network::Network;
 
 const EVENTS: usize = 5;
 
-/// Numbers that are nothing special, one after the other.
+/// A sequence of pseudorandom numbers.
 struct Numbers(u64);
 
 impl Numbers {
@@ -34,7 +34,7 @@ fn ints(list: impl IntoIterator<Item = usize>) -> Attribute {
     Attribute::Ints(list.into_iter().map(|number| number as i64).collect())
 }
 
-/// Windows as nobody draws them, but ONNX allows them.
+/// Windows that are unusual but allowed by ONNX.
 fn windows(numbers: &mut Numbers, rank: usize) -> Vec<(&'static str, Attribute)> {
     let mut list = |most: usize| ints((0..rank).map(|_| numbers.from(1, most + 1)));
     let kernel = list(3);
@@ -107,7 +107,7 @@ fn images_are_the_same_as_on_the_reference() {
         let Some(graph) = graph(seed) else { continue };
         let fused = Fused::new(&graph).unwrap_or_else(|fault| panic!("seed {seed}: {fault}"));
         let mut rows = Numbers(seed as u64 + 1).floats(EVENTS * graph.input_numbers());
-        // Not all is read: such an event may still have a score, and then it is the same.
+        // Not every number is read, so such an event may still have a score, which must then be the same.
         rows[..2].copy_from_slice(&[f32::NAN, -f32::NAN]);
         rows[2 * graph.input_numbers() + 1] = f32::INFINITY;
         let graph = Arc::new(graph);
@@ -179,7 +179,7 @@ fn dense_layer(outputs: usize, follow: &dyn Fn(&mut UncheckedGraph) -> String) -
 fn a_number_that_is_spread_over_a_row_is_no_bias() {
     let add = |source: &mut UncheckedGraph| source.node("Add", "add", &["y", "row"], &[]);
     let refused = |graph: &Graph| Fused::new(graph).unwrap_err();
-    // One number and a row of three are three numbers.
+    // One number plus a row of three gives three numbers.
     let spread = dense_layer(1, &add);
     assert_eq!(spread.outputs()[0].kind.numbers(), 3);
     assert_eq!(refused(&spread), "operator Add ('add') is none that the fused kernels know");
@@ -188,7 +188,7 @@ fn a_number_that_is_spread_over_a_row_is_no_bias() {
         source.node("Softmax", "softmax", &[&sum], &[])
     });
     assert_eq!(refused(&before_softmax), "operator Add ('add') is none that the fused kernels know");
-    // Three numbers and a row of three are a layer with a bias.
+    // Three numbers plus a row of three are a layer with a bias.
     let graph = dense_layer(3, &add);
     assert_eq!(Fused::new(&graph).unwrap().run(&[1.0, 2.0, 3.0, 4.0], 1), [6.0, 7.0, 9.0]);
 }

@@ -1,4 +1,4 @@
-//! Forests as graphs say them: labels, and what comes out.
+//! Forests with labels, compared with the graph's own outputs.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use tamis_graph::{Attribute, Graph, Node, UncheckedGraph};
 use crate::fused::Fused;
 use crate::network::Network;
 
-/// A stump for each class: class `k` is given 1 where number `k` of the event is at most 0.5, and 0.25 where not.
+/// A stump per class: class `k` gets 1 where number `k` of the event is at most 0.5, and 0.25 elsewhere.
 fn classifier(labels: &[i64]) -> Graph {
     let classes = labels.len() as i64;
     let mut source = UncheckedGraph::new();

@@ -1,4 +1,4 @@
-//! Which fields of a schema the inputs of a network mean.
+//! Matches the inputs of a network with fields of a schema.
 
 use tamis_event::{Field, Role, Schema};
 use tamis_graph::Input;
@@ -12,13 +12,13 @@ fn data_fields(schema: &Schema) -> impl Iterator<Item = &Field> {
     schema.fields().iter().filter(|field| field.role != Role::Truth)
 }
 
-/// The fields that the inputs are named after, in the order of the inputs. `None` if one of them is named after no field, or has another size.
+/// The fields that the inputs are named after, in input order. `None` if an input is named after no field, or has another size.
 pub(super) fn by_name<'a>(inputs: &[Input], schema: &'a Schema) -> Option<Vec<&'a str>> {
     let field_of = |input: &Input| {
         let mut found = data_fields(schema).filter(|field| means(&input.name, &field.name));
         let field = found.next().filter(|_| found.next().is_none())?;
         let numbers: usize = input.dims.iter().product();
-        // A size of 0 is one that the file leaves open.
+        // A size of 0 is open in the file.
         (numbers == 0 || numbers == field.len.unwrap_or(1)).then_some(field.name.as_str())
     };
     let fields: Vec<&str> = inputs.iter().map(field_of).collect::<Option<_>>()?;
@@ -26,7 +26,7 @@ pub(super) fn by_name<'a>(inputs: &[Input], schema: &'a Schema) -> Option<Vec<&'
     (!fields.is_empty() && !twice).then_some(fields)
 }
 
-/// Is it the name of this field? Frameworks write `Jets_pt` for `jets.pt`.
+/// Does the name stand for this field? Frameworks write `Jets_pt` for `jets.pt`.
 pub(crate) fn means(name: &str, field: &str) -> bool {
     let plain = |text: &str| -> String {
         let letter = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };

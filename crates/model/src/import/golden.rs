@@ -1,8 +1,8 @@
-//! Golden vectors for a model that comes without.
+//! Makes golden vectors for an imported model.
 //!
-//! The best ones come from the framework that trained the model, with its scores: they prove that the import is right. Those that are made here
-//! only prove that the bundle gives the same scores later, on other machines and engines. So they must be events on which engines could differ:
-//! of all candidates (noise, narrow and wide, or the events of a recording) those are taken first that give another class than the ones before.
+//! The best ones come from the framework that trained the model, with its scores: they prove that the import is correct. Those that are made here
+//! only prove that the bundle gives the same scores later, on other machines and engines. So they should be events on which engines could differ:
+//! of all candidates (noise, narrow and wide, or the events of a recording), those of rare classes are taken first.
 //! Rows without a score are left out.
 
 use std::collections::HashMap;
@@ -22,32 +22,32 @@ use crate::features::Features;
 use crate::manifest::{MANIFEST_FILE, Manifest, NO_SCORE};
 use crate::network::Network;
 
-/// Golden vectors that are made of noise.
+/// Number of golden vectors that are made from noise.
 const ROWS: usize = 64;
-/// Most that are taken from a recording.
+/// Most golden vectors from a recording.
 const ROWS_MAX: usize = 256;
-/// Rows that are scored at a time.
+/// Number of rows that are scored at a time.
 const BATCH: usize = 512;
-/// Batches of noise, each four times as wide as the one before.
+/// Number of batches of noise, each four times as wide as the one before.
 const BATCHES: i32 = 8;
-/// Of every class, so many rows are taken before others.
+/// Number of rows of each class that take precedence over others.
 const ROWS_OF_CLASS: usize = 4;
-/// Multiplications that the search may cost.
+/// Most multiplications that the search may cost.
 const WORK_MAX: u64 = 1_000_000_000;
 
-/// Where golden vectors come from.
+/// The origin of golden vectors.
 #[derive(Clone, Copy, Debug)]
 pub enum GoldenInputs<'a> {
     /// A safetensors file with `inputs` in physical units and the framework's `scores`.
     Given(&'a [u8]),
-    /// Event records of the schema, one after the other; all are looked at.
+    /// Contiguous event records of the schema; all are considered.
     Records(&'a [u8]),
-    /// Numbers around the middle of what the preprocessing expects.
+    /// Numbers around the middle of the range that the preprocessing expects.
     Noise,
 }
 
 impl GoldenInputs<'_> {
-    /// The file of golden vectors for a manifest that lacks nothing but them.
+    /// The file of golden vectors for a manifest that is complete except for them.
     pub(super) fn vectors(
         self,
         manifest: &Table,
@@ -102,7 +102,7 @@ impl GoldenInputs<'_> {
     }
 }
 
-/// Candidates that have scores, in two ranks: those of classes that are rare so far, and the others.
+/// Candidates with scores, in two ranks: those of classes that were rare so far, and the others.
 struct Chosen<'a> {
     manifest: &'a Manifest,
     graph: &'a Arc<Graph>,
@@ -117,7 +117,7 @@ impl<'a> Chosen<'a> {
         Self { manifest, graph, features, classes: HashMap::new(), first: Vec::new(), others: Vec::new() }
     }
 
-    /// Scores rows of physical values and keeps those that a golden vector can be.
+    /// Scores rows of physical values and keeps the possible golden vectors.
     fn add(&mut self, inputs: &[f32]) -> Result<(), ImportError> {
         let elements = self.features.elements().max(1);
         let rows = inputs.len() / elements;
@@ -156,7 +156,7 @@ impl<'a> Chosen<'a> {
     }
 }
 
-/// What a row is to a classifier: the label of every output of integers, the place of the largest number of every other one.
+/// The class of a row: the label of every integer output, and the index of the largest number of every other one.
 fn classes(graph: &Graph, mut numbers: &[f32]) -> Vec<u32> {
     let of = |output: &tamis_graph::Output| {
         let (mine, rest) = numbers.split_at(output.kind.numbers());
@@ -171,7 +171,7 @@ fn classes(graph: &Graph, mut numbers: &[f32]) -> Vec<u32> {
     graph.outputs().iter().map(of).collect()
 }
 
-/// The manifest as far as it is known, with stand-ins for the golden vectors.
+/// The manifest so far, with placeholders for the golden vectors.
 fn provisional(manifest: &Table) -> Result<Manifest, ImportError> {
     let mut manifest = manifest.clone();
     let golden =
@@ -185,7 +185,7 @@ fn provisional(manifest: &Table) -> Result<Manifest, ImportError> {
 
 const GOLDEN: &str = "golden";
 
-/// The numbers that the network gives for rows of physical values, on the reference engine.
+/// The numbers of the network for rows of physical values, on the reference engine.
 fn scores(graph: &Arc<Graph>, features: &Features, inputs: &[f32], rows: usize) -> Result<Vec<f32>, String> {
     let mut x = vec![0.0; rows * features.width()];
     for (values, row) in inputs.chunks_exact(features.elements()).zip(x.chunks_exact_mut(features.width())) {

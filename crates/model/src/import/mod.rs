@@ -1,11 +1,11 @@
-//! A model that was trained elsewhere, made into a bundle.
+//! Imports a model that was trained elsewhere as a bundle.
 //!
 //! ```text
 //!   net.onnx --> template + checksums + golden vectors --> Bundle, bound to the schema --> three files
 //!                                                          (nothing is written that would not load)
 //! ```
 //!
-//! The template is a `model.toml` without what the import finds out, which is nearly everything; none at all will do.
+//! The template is a `model.toml` without the keys that the import determines. These are nearly all, so the template may be omitted.
 
 mod fields;
 mod golden;
@@ -23,12 +23,12 @@ use crate::error::{BindError, BundleError};
 use crate::features::Features;
 use crate::manifest::{Input, MANIFEST_FILE, Manifest, NO_SCORE};
 
-/// Deviation of a golden score that loading allows, of 1 or of the score if that is larger.
+/// Largest deviation of a golden score on loading, relative to 1 or to the score if that is larger.
 const TOLERANCE: f64 = 1e-4;
-/// Longest name of a score that is made from the graph's own.
+/// Longest name of a score that is derived from the graph's names.
 const NAME_MAX: usize = 64;
 
-/// An import, as asked for.
+/// The options of an import.
 #[derive(Clone, Debug)]
 pub struct Import<'a> {
     /// The bytes of an ONNX file.
@@ -37,16 +37,16 @@ pub struct Import<'a> {
     pub schema: &'a Schema,
     /// Text of a `model.toml` to start from.
     pub template: Option<&'a str>,
-    /// Text with `[[input]]` entries; by default the template's, or the fields that the inputs of an ONNX file are named after, or every field of
-    /// the schema that is data, in order.
+    /// Text with `[[input]]` entries; by default the template's, or the fields after which the inputs of an ONNX file are named, or every data field
+    /// of the schema, in order.
     pub inputs: Option<&'a str>,
-    /// Names of the network's numbers, `-` for one that is no score; by default the template's, or the graph's own.
+    /// Names of the network's output numbers, `-` for one that is no score; by default the template's, or the graph's own.
     pub outputs: Option<Vec<String>>,
-    /// Name of the model; by default the template's.
+    /// Name of the model; by default the template's, or else `nameless`.
     pub name: Option<String>,
-    /// Name of a model that is given none.
+    /// Name of a model for which no other is given.
     pub nameless: &'a str,
-    /// What the golden vectors are made of.
+    /// The origin of the golden vectors.
     pub golden: GoldenInputs<'a>,
 }
 
@@ -65,7 +65,7 @@ pub struct BundleFiles {
 const GOLDEN_FILE: &str = "golden.safetensors";
 
 impl BundleFiles {
-    /// Names and bytes; the manifest comes last, so that an interrupted write leaves a bundle that is refused.
+    /// Names and bytes. The manifest comes last, so an interrupted write leaves a bundle that is refused.
     pub fn files(&self) -> [(&str, &[u8]); 3] {
         [
             (self.weights.0, &self.weights.1),
@@ -75,7 +75,7 @@ impl BundleFiles {
     }
 }
 
-/// Why a model is not imported.
+/// Why a model was not imported.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages are the documentation")]
 pub enum ImportError {
@@ -110,7 +110,7 @@ impl Import<'_> {
         Ok(files)
     }
 
-    /// An ONNX file is its own architecture.
+    /// Imports an ONNX file, which is its own architecture.
     fn onnx(&self, manifest: &mut Table) -> Result<(&'static str, Vec<u8>), ImportError> {
         if let Some(other) =
             manifest.get("architecture").and_then(Value::as_str).filter(|word| *word != "onnx")
@@ -144,13 +144,13 @@ impl Import<'_> {
         Ok(("model.onnx", self.file.to_vec()))
     }
 
-    /// Numbers that the inputs of the manifest give per event.
+    /// Number of numbers per event of the inputs of the manifest.
     fn columns(&self, manifest: &Table) -> Result<usize, ImportError> {
         let (model, inputs) = named_inputs(manifest)?;
         Features::columns(model, &inputs, self.schema).map_err(ImportError::Bind)
     }
 
-    /// Every field is an input where nothing else is known. Writes down how many elements every field has that is taken whole.
+    /// By default makes every data field an input. Records the number of elements of every field that is used as a whole.
     fn fill_inputs(&self, manifest: &mut Table) -> Result<(), ImportError> {
         manifest.entry("input").or_insert_with(|| inputs_of(fields::data(self.schema)));
         let (model, inputs) = named_inputs(manifest)?;
@@ -165,7 +165,7 @@ impl Import<'_> {
         Ok(())
     }
 
-    /// What every manifest has.
+    /// Fills in the keys that every manifest has.
     fn common(&self, manifest: &mut Table) -> Result<(), ImportError> {
         manifest.insert("format".into(), 1.into());
         if let Some(name) = &self.name {
@@ -189,7 +189,7 @@ impl Import<'_> {
     }
 }
 
-/// Name of the model and its inputs.
+/// The name of the model, and its inputs.
 fn named_inputs(manifest: &Table) -> Result<(&str, Vec<Input>), ImportError> {
     #[derive(serde::Deserialize)]
     struct Inputs {
@@ -202,18 +202,18 @@ fn named_inputs(manifest: &Table) -> Result<(&str, Vec<Input>), ImportError> {
     Ok((manifest.get("name").and_then(Value::as_str).unwrap_or("model"), inputs.input))
 }
 
-/// Looks at keys and types while the table is still the user's: an error of the finished manifest would count lines that nobody wrote.
+/// Checks keys and types while the table is still the user's: an error in the finished manifest would refer to lines that nobody wrote.
 fn check_form(manifest: &Table) -> Result<(), ImportError> {
     let form: Result<Manifest, _> = manifest.clone().try_into();
     form.map(drop).map_err(|error: toml::de::Error| text_error("template", &error))
 }
 
-/// An error of a table, which has keys and no lines.
+/// The error for a table, which has keys but no lines.
 fn text_error(what: &'static str, error: &toml::de::Error) -> ImportError {
     ImportError::Text { what, message: error.to_string().trim_end().replace('\n', " ") }
 }
 
-/// The bundle that the files make.
+/// Loads the bundle from the files.
 fn load(files: &BundleFiles) -> Result<Bundle, ImportError> {
     Bundle::from_files(&files.files()).map_err(ImportError::Bundle)
 }
@@ -237,13 +237,13 @@ fn set(manifest: &mut Table, key: &str, entries: &[(&str, Value)]) -> Result<(),
     Ok(())
 }
 
-/// Fields as they are, in this order.
+/// Inputs for these fields in this order, without preprocessing.
 fn inputs_of<'a>(fields: impl IntoIterator<Item = &'a str>) -> Value {
     let input = |name: &str| Value::from(Table::from_iter([("field".to_owned(), name.into())]));
     Value::from(fields.into_iter().map(input).collect::<Vec<_>>())
 }
 
-/// Names for the numbers that a graph gives: that of the output, with a number behind it where there are several.
+/// Names for the output numbers of a graph: that of the output, with a number appended if it has several.
 fn output_names(graph: &Graph) -> Vec<Value> {
     let mut names: Vec<String> = Vec::new();
     for output in graph.outputs() {
@@ -259,7 +259,7 @@ fn output_names(graph: &Graph) -> Vec<Value> {
     names.into_iter().map(Value::from).collect()
 }
 
-/// A graph's own name as a word of the menu.
+/// A name in the graph, turned into a name for menus.
 fn word(name: &str) -> String {
     let fits = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
     let word: String = name.chars().map(fits).take(NAME_MAX - 16).collect();

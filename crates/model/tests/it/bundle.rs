@@ -54,11 +54,11 @@ fn an_archive_is_the_same_bundle() {
     fs::write(&path, &archive).unwrap();
     let again = Bundle::load(&path).unwrap();
     assert_eq!((again.hash(), again.to_tar()), (bundle.hash(), archive.clone()));
-    // Every cut inside the three files is seen.
+    // Every truncation within the three files is detected.
     for cut in (1..archive.len() - 1024).step_by(97) {
         assert!(Bundle::from_tar(&archive[..cut], "cut.tar").is_err(), "{cut} bytes");
     }
-    // A flipped byte that is accepted changed nothing that matters: the model is the same.
+    // If a flipped byte is accepted, it did not matter: the model is the same.
     for at in (0..archive.len()).step_by(41) {
         let mut damaged = archive.clone();
         damaged[at] ^= 0x20;
@@ -76,7 +76,7 @@ fn archives_that_are_no_bundle_are_refused() {
             let mut header = tar::Header::new_ustar();
             header.set_entry_type(*kind);
             header.set_size(0);
-            // Not `set_path`, which would refuse what is to be refused here.
+            // Not `set_path`, which would itself refuse the names tested here.
             header.as_ustar_mut().unwrap().name[..name.len()].copy_from_slice(name.as_bytes());
             if *kind == tar::EntryType::Symlink {
                 header.set_link_name("/etc/passwd").unwrap();
@@ -141,7 +141,7 @@ fn every_changed_byte_of_a_file_is_noticed() {
 
 #[test]
 fn damage_under_a_right_checksum_is_noticed_or_harmless() {
-    // The checksums are made to fit, so that what stands behind them is tried: no panic, and no number that is not finite gets through.
+    // The checksums are adjusted, so that the checks after them are tested: no panic, and no non-finite number is accepted.
     let good = Parts::classifier();
     let header = 8 + u64::from_le_bytes(*good.weights.first_chunk().unwrap()) as usize;
     for at in (0..header).chain((header..good.weights.len()).step_by(5)) {

@@ -1,4 +1,4 @@
-//! The bundles that come with the samples: made by the lab, loaded and bound here, so that both agree on the format.
+//! The bundles that come with the samples: made by the lab, loaded and bound here, which proves that both agree on the format.
 
 use std::path::Path;
 

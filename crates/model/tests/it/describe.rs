@@ -1,4 +1,4 @@
-//! What a bundle says of itself, without data.
+//! Descriptions of bundles, without data.
 
 use std::path::Path;
 
@@ -69,7 +69,7 @@ fn a_schema_of_the_inputs_alone_is_enough_to_check_golden_vectors() {
     }
 }
 
-/// The classifier with these inputs instead; together they have 8 elements.
+/// The classifier with other inputs, which have 8 elements together.
 fn with_inputs(inputs: &str) -> Bundle {
     let mut parts = Parts::classifier();
     let (begin, end) = (parts.manifest.find("[[input]]").unwrap(), parts.manifest.find("[weights]").unwrap());
@@ -89,9 +89,9 @@ fn lengths_follow_from_what_the_bundle_says() {
     assert_eq!(lengths("field='a[4]';field='b'"), [5, 7]);
     assert_eq!(lengths("field='a[0]';field='a[2]';field='b'"), [3, 6]);
     assert_eq!(lengths("field='a';field='a'"), [4]);
-    // As it is, all of them: any share gives the same numbers.
+    // All are used unchanged, so any distribution gives the same numbers.
     assert_eq!(lengths("field='a';field='b';field='c'"), [6, 0, 0]);
-    // A mask has as many elements as what it masks.
+    // A mask has as many elements as the field that it masks.
     assert_eq!(lengths("field='pt';field='eta',mask='pt'"), [4, 4]);
     assert_eq!(lengths("field='pt',mask='n';field='n'"), [4, 4]);
 }
@@ -110,7 +110,7 @@ fn a_length_that_is_open_is_said() {
 #[test]
 fn the_worst_golden_vector_is_told() {
     let mut parts = Parts::classifier();
-    // The scores stand last in the file: `taus` of event 5, and of event 4 before it.
+    // The scores are last in the file: `taus` of event 5, and of event 4 before it.
     let end = parts.golden.len();
     for (row, off) in [(4, 0.01), (5, 0.02)] {
         let at = end - 4 - 12 * (5 - row);

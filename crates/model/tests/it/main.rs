@@ -1,4 +1,4 @@
-//! Bundles as callers see them: what they say of themselves, what is refused, and their scores on every engine of this processor.
+//! Bundles as callers see them: their descriptions, refusals, and scores on every CPU engine.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 

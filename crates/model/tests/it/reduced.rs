@@ -1,4 +1,4 @@
-//! Integers of 16 and 8 bits: the same bits wherever an event stands, nothing guessed, and what does not fit refused by name.
+//! The integer engines of 16 and 8 bits: the same bits wherever an event is, nothing guessed, and models that do not fit refused by name.
 
 use tamis_event::{Block, Schema, Span};
 use tamis_model::{Bundle, Calibration, Engine, Tolerance};
@@ -6,7 +6,7 @@ use tamis_port::conformance;
 
 use crate::support::{self, Parts, scores};
 
-/// Three types of integers, at odd places of the record, some of them scaled and shifted.
+/// Three integer types at odd offsets in the record, some of them scaled and shifted.
 const SCHEMA: &str = r#"
 name = "small"
 field = [
@@ -69,7 +69,7 @@ fn calibrated(parts: &Parts) -> (Bundle, Calibration) {
     let schema = schema();
     let mut calibrator = bundle.calibrator(&schema).unwrap();
     let records = records(&schema, 500);
-    // In pieces: how they come does not matter.
+    // In pieces, because the division does not matter.
     records.chunks(77 * schema.record_len()).for_each(|records| calibrator.add(records));
     let tolerance = Tolerance { int16: Some(0.01), int8: Some(0.4) };
     let section = Calibration { tolerance, ..calibrator.finish(2.0).unwrap() };
@@ -98,7 +98,7 @@ fn scores_are_near_and_the_same_bits_in_any_batch() {
         });
         println!("{outputs:?} differ by {largest:?}");
         assert!(largest.iter().zip(near).all(|(&largest, near)| largest < near), "{outputs:?}: {largest:?}");
-        // Fewer bits are another score.
+        // Fewer bits give another score.
         assert!(0.0 < largest[0] && largest[0] < largest[1], "{outputs:?}: {largest:?}");
     }
 }
@@ -110,14 +110,14 @@ fn a_calibration_is_part_of_the_bundle() {
     assert_eq!((section.events, section.margin, section.hidden.len()), (500, 2.0, 1));
     assert_eq!(section.records_sha256, support::sha256(&records(&schema(), 500)));
     assert_ne!(bundle.hash(), load(&parts).hash());
-    // As an archive, and written over: the same again, with all that stood around it.
+    // As an archive and after replacing the section, everything around it is unchanged.
     let again = Bundle::from_tar(&bundle.to_tar(), "x.tar").unwrap();
     assert_eq!((again.hash(), again.calibration()), (bundle.hash(), Some(&section)));
     let other = Calibration { margin: 3.0, ..section.clone() };
     let rewritten = again.with_calibration(&other).unwrap();
     assert_eq!(rewritten.calibration(), Some(&other));
     assert_eq!(rewritten.with_calibration(&section).unwrap().hash(), bundle.hash());
-    // More room is coarser: other bits, though near.
+    // A wider range is coarser: the scores differ in their bits, but are near.
     let block = block(&schema(), &records(&schema(), 64), &[64]);
     let [narrow, wide] = [&bundle, &rewritten]
         .map(|bundle| scores(&mut bundle.bind(&schema(), Engine::Int16).unwrap(), &block));
@@ -128,7 +128,7 @@ fn a_calibration_is_part_of_the_bundle() {
     );
     let inline = Parts { manifest: inline.replace("SUM", &"0".repeat(64)), ..parts };
     assert_eq!(load(&inline).with_calibration(&section).unwrap().calibration(), Some(&section));
-    // Only engines of fewer bits care.
+    // Only the reduced-precision engines are affected.
     assert!(bundle.unfit_for(Engine::Int16).is_none());
     assert_eq!(bundle.bind(&schema(), Engine::Auto).unwrap().engine(), Engine::Fused);
     assert_eq!(Engine::REDUCED.map(|engine| bundle.tolerance(engine)), [0.01, 0.4]);
@@ -178,7 +178,7 @@ fn a_damaged_calibration_is_refused() {
             "hidden = [1.0, 2.0]",
             "is about 2 hidden layers, the network has 1; calibrate it again",
         ),
-        // So small that every hidden number is cut: golden vectors notice.
+        // So small that every hidden number is clamped, which the golden vectors detect.
         (line("hidden"), "hidden = [1e-6]", "integers of 16 bits are too coarse for it as it is calibrated"),
     ] {
         let refused = damage(&from, to).unwrap().unwrap_err();
@@ -193,7 +193,7 @@ fn each_engine_has_its_own_tolerance() {
         let tolerance = Tolerance { int8, ..section.tolerance };
         bundle.with_calibration(&Calibration { tolerance, ..section.clone() }).unwrap()
     };
-    // Too coarse when it was calibrated: refused before anything is computed, and that of 16 bits is not.
+    // Too coarse at calibration: the 8-bit engine is refused before anything is computed, the 16-bit engine is not.
     let without = with(None);
     assert!(!without.manifest().contains("int8") && without.unfit_for(Engine::Int16).is_none());
     for refused in [
@@ -206,12 +206,12 @@ fn each_engine_has_its_own_tolerance() {
         );
     }
     assert!(without.bind(&schema(), Engine::Int16).is_ok());
-    // And where golden vectors notice.
+    // The golden vectors detect it as well.
     let narrow = with(Some(1e-6));
     let refused = narrow.bind(&schema(), Engine::Int8).unwrap_err().to_string();
     let says = "integers of 8 bits are too coarse for it as it is calibrated";
     assert!(refused.contains(says) && refused.ends_with("use --device int16"), "{refused}");
-    // The margin is for 16 bits alone.
+    // The margin applies only to 16 bits.
     let wide = bundle.with_calibration(&Calibration { margin: 8.0, ..section.clone() }).unwrap();
     let block = block(&schema(), &records(&schema(), 64), &[64]);
     let on = |bundle: &Bundle, engine| scores(&mut bundle.bind(&schema(), engine).unwrap(), &block);
@@ -239,7 +239,7 @@ fn what_integers_cannot_run_is_refused_by_name() {
         let refused = refused(&parts, &schema);
         assert!(refused.contains(says) && refused.ends_with("use --device fused, or flex"), "{refused}");
     }
-    // Calibrated, but for events of another schema.
+    // Calibrated, but with events of another schema.
     let (bundle, _) = calibrated(&sound);
     for dtype in ["f32", "i32", "u16"] {
         let other =

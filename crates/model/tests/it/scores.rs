@@ -1,4 +1,4 @@
-//! Scores are right, and the same bits wherever an event stands.
+//! Scores are correct, and have the same bits wherever an event is.
 
 use proptest::prelude::*;
 use tamis_event::{Block, Schema, Span};
@@ -75,7 +75,7 @@ fn what_is_not_finite_concerns_its_own_event_only() {
     let schema = schema();
     let clean = block(&schema, &(0..100).collect::<Vec<_>>(), &[100]);
     let mut bytes = clean.spans()[0].bytes.to_vec();
-    // With a clip and without: neither may turn what is no number into one.
+    // With a clip and without: neither may turn a NaN into a number.
     let mut put = |event: usize, field: &str, value: &[u8]| {
         let at = event * schema.record_len() + schema.field(field).unwrap().at;
         bytes[at..at + value.len()].copy_from_slice(value);

@@ -55,7 +55,7 @@ pub fn values(e: i64) -> [f64; 8] {
     [((37 * e) % 256) as f64, pt(0), pt(1), pt(2), energy, time, half(0), half(1)]
 }
 
-/// The last layer for event `e`, in f64 and by the definition: relu between the layers, nothing after the last.
+/// The last layer for event `e`, in f64 by definition: relu between the layers, nothing after the last.
 pub fn reference(widths: &[usize], e: i64) -> Vec<f64> {
     let v = values(e);
     let clip = |x: f64| x.clamp(-1.5, 1.5);
@@ -95,7 +95,7 @@ pub fn record(schema: &Schema, e: i64) -> Vec<u8> {
     out
 }
 
-/// A tensor before it is written: name, dtype, shape, bytes.
+/// A tensor to be written: name, dtype, shape, bytes.
 pub type Tensor = (String, &'static str, Vec<usize>, Vec<u8>);
 
 pub fn tensor(name: &str, shape: &[usize], values: impl Iterator<Item = f32>) -> Tensor {
@@ -137,7 +137,7 @@ pub fn weights(widths: &[usize]) -> Vec<Tensor> {
     tensors.collect()
 }
 
-/// The three files of a bundle; in the manifest `WSUM` and `GSUM` stand for the checksums.
+/// The three files of a bundle; in the manifest, `WSUM` and `GSUM` stand for the checksums.
 #[derive(Clone)]
 pub struct Parts {
     pub manifest: String,
@@ -230,7 +230,7 @@ outputs = ["score"]"#;
         Self::new(head, &[8, 4, 8], EXPECTED.iter().map(|(_, error)| *error as f32).collect())
     }
 
-    /// The manifest with the checksums of the files as they are.
+    /// The manifest with the current checksums of the files.
     pub fn sealed_manifest(&self) -> String {
         self.manifest.replace("WSUM", &sha256(&self.weights)).replace("GSUM", &sha256(&self.golden))
     }
@@ -243,7 +243,7 @@ outputs = ["score"]"#;
     }
 }
 
-/// A column for each score of a block.
+/// One column per score of a block.
 pub fn scores(model: &mut Model, block: &Block) -> Vec<Vec<f32>> {
     let mut columns = vec![vec![f32::NAN; block.len()]; model.outputs().len()];
     let mut slices: Vec<&mut [f32]> = columns.iter_mut().map(Vec::as_mut_slice).collect();

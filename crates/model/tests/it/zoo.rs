@@ -72,7 +72,7 @@ fn trees_chains_and_images_are_the_same_on_the_fused_kernels() {
             golden,
         };
         let bundle = bundle(&import);
-        // What fused cannot run is on the reference, and says so.
+        // A model that fused cannot run is on the reference, with the reason.
         let best = bundle.bind(&schema, Engine::Auto).unwrap();
         let why = bundle.unfit_for(Engine::Fused);
         assert_eq!(
