@@ -120,7 +120,7 @@ impl Decider {
     /// Decides every event of `block`, except those whose bit is set in `skip` (bit `i % 64` of word `i / 64` is event `i`): they get no bits.
     ///
     /// # Panics
-    /// If the block holds more events than the decider's capacity or records of another length than the menu's schema, or if `scores` or `skip`
+    /// If the block holds more events than the decider's capacity or records of another length than its schema's, or if `scores` or `skip`
     /// are too small for it: the caller made all of them for the same menu.
     pub fn decide(&mut self, block: &Block, scores: &ScoreTable, skip: &[u64]) {
         let Self { menu, capacity, vectors, scratch, verdicts } = self;

@@ -7,7 +7,7 @@
 //!   2 * x >= 0.6                   f32                     f32(2 * x) >= f32(0.6)     computed in f64, compared in f32
 //! ```
 //!
-//! * I1: a number made of integer fields and literals with `+ - * abs min max sum count`, is a whole number over a power of ten, as long as
+//! * I1: a number made of integer fields and literals with `+ - * abs min max sum count` is a whole number over a power of ten, as long as
 //!   that is exact in f64. Such numbers compare as the decimals that people see, with any literal and with each other.
 //! * I2: an f32 or a score is compared in f32, so a literal equals the number it would be stored as. An f16 is compared with a literal in f16.
 //! * I3: a whole number has no negative zero: a quotient has the sign that its decimals have.

@@ -6,8 +6,7 @@
 //! | 2 | 0 or 1 | the first only, no weight below 0 | `1 - s`, `s` | 1 where `s > 0.5` |
 //! | 2 | 0 or 1 | the first only, a weight below 0 | `-s`, `s` | 1 where `s > 0` |
 //! | 2 | 0 or 1 | the first only, `LOGISTIC` | the logistic function of `-s` and `s` | as above, by `s` |
-//! | 2 | 0 or 1 | the second, or both | sum + base of each, link | by the second sum: 1 where `> 0`, or `> 0.5` if only the second is named and no
-//! weight is below 0 |
+//! | 2 | 0 or 1 | the second, or both | sum + base of each, link | by the second sum: 1 where `> 0`, or `> 0.5` if alone and no weight is below 0 |
 //!
 //! Where ONNX Runtime ignores weights or writes no number, or where the class would depend on which classes a single leaf names, the node is
 //! refused.
