@@ -3,7 +3,7 @@
 //! ```text
 //!   a.pt[0] + a.pt[1] >= 0.3       i16 with scale 0.1      raw + raw >= 3             whole numbers of tenths, exact
 //!   a.pt[0] / b.pt > 0.3           the same                raw / raw > 0.3            rounded to an f64 once
-//!   x >= 0.3                       f32                     x >= f32(0.3)              as it stands in the record
+//!   x >= 0.3                       f32                     x >= f32(0.3)              as stored in the record
 //!   2 * x >= 0.6                   f32                     f32(2 * x) >= f32(0.6)     computed in f64, compared in f32
 //! ```
 //!

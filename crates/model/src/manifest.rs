@@ -139,7 +139,7 @@ pub(crate) struct WeightsRef {
     pub sha256: String,
 }
 
-/// The golden vectors: `inputs` in physical units, `scores` that they must give within `tolerance` (of 1, or of the score if larger).
+/// The golden vectors: `inputs` in physical units, their `scores` within `tolerance` (relative to 1, or to the score if larger).
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GoldenRef {

@@ -56,7 +56,7 @@ struct Arithmetic {
     int32: bool,
 }
 
-/// Add, Sub, Mul, Div. Integers wrap around at the width stated by the file; division truncates toward zero, and division by 0 gives 0.
+/// Builds Add, Sub, Mul, Div. Integers wrap around at the width stated by the file; division truncates toward zero, and division by 0 gives 0.
 pub(super) fn arithmetic(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(2, 2)?;
     if site.opset < 7 && (site.int("axis")?.is_some() || site.flag("broadcast", false)?) {
