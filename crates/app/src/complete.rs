@@ -1,23 +1,24 @@
 //! Is a run complete? What its ledger says, against the files that are there.
 //!
 //! The files are looked for beside the ledger, by their names: a run can be moved with its folder. A run that ended in order has a final line,
-//! and its files must hold what that says, to the event. Of a run that was killed everything must be there that the ledger called stored.
+//! and its files must hold what that says, to the event. Of a run that was killed everything must be there that the ledger called stored. Whether
+//! the ledger agrees with itself is asked in `complete/sums.rs`.
+
+mod said;
+mod sums;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
 use tamis_event::record::Record;
+use tamis_menu::Menu;
 use tamis_part::is_being_written;
 use tamis_store::{LEDGER, Reader, file_name};
 
 use crate::exit::OrFail;
 use crate::verify::{Verification, verify};
 use crate::{Exit, Failure};
-
-/// Run and segment.
-type Place = (u64, u64);
+use said::{Place, Said, SaidOfStream};
 
 /// Is this the ledger of a run?
 pub fn is_ledger(path: &Path) -> bool {
@@ -40,7 +41,7 @@ pub fn verify_run(path: &Path) -> Result<Vec<(PathBuf, Verification)>, Failure> 
     let mut checked = Vec::new();
     for (stream, said) in &said.streams {
         let files = files(folder, name, stream, said, &mut run);
-        count(stream, said, &files, &mut run);
+        Found::in_files(stream, &files, &mut run).compare(stream, said, &mut run);
         for file in files {
             let found = verify(&file)?;
             checked.push((file, found));
@@ -48,110 +49,32 @@ pub fn verify_run(path: &Path) -> Result<Vec<(PathBuf, Verification)>, Failure> 
     }
     let others = others(folder, name, &said, &checked);
     others.iter().for_each(|other| run.damage(|| format!("{other} is not in the ledger")));
+    prescales(&said, &checked, &mut run);
+    // Nothing is wrong but that the run was killed.
+    if !said.has_ended && run.damaged == 1 {
+        let of = |count: fn(&SaidOfStream) -> u64| said.streams.values().map(count).sum::<u64>();
+        let stored = of(|stream| stream.stored);
+        let durable = of(|stream| stream.durable);
+        run.notes.push(format!(
+            "all that the ledger called stored is there: {stored} records in the streams, {durable} of them called durable"
+        ));
+    }
     checked.insert(0, (path.into(), run));
     Ok(checked)
 }
 
-/// What a ledger says.
-#[derive(Debug, Default)]
-struct Said {
-    /// By stream, in the order of its names.
-    streams: BTreeMap<String, SaidOfStream>,
-}
-
-#[derive(Debug, Default)]
-struct SaidOfStream {
-    /// What the files hold, if the run ended in order.
-    last: Option<Last>,
-    /// Most that was ever called stored.
-    stored: u64,
-    /// Events in all lines, and by segment and stretch of segments, where all of them are stored.
-    events: u64,
-    segments: BTreeMap<Place, u64>,
-    stretches: Vec<(RangeInclusive<Place>, u64)>,
-}
-
-#[derive(Debug)]
-struct Last {
-    events: u64,
-    bytes: u64,
-    files: Vec<String>,
-}
-
-impl Said {
-    /// Reads every line. What contradicts itself goes to `run`.
-    fn read(text: &str, run: &mut Verification) -> Self {
-        let mut said = Self::default();
-        let (mut sums, mut last): (BTreeMap<&str, u64>, Option<Value>) = (BTreeMap::new(), None);
-        for (number, line) in (1..).zip(text.lines()) {
-            let line: Value = match serde_json::from_str(line) {
-                Ok(line) => line,
-                Err(error) => {
-                    run.damage(|| format!("line {number} is no JSON: {error}"));
-                    continue;
-                }
-            };
-            if last.is_some() {
-                run.damage(|| format!("line {number} stands after the final one"));
-            }
-            if line["final"] == true {
-                last = Some(line);
-                continue;
-            }
-            let is_one = line["from"].is_null();
-            let (from, to) = if is_one { (&line, &line) } else { (&line["from"], &line["to"]) };
-            let (from, to) = (place_at(from), place_at(to));
-            for stream in items(&line["streams"]).chain(items(&line["storage"])) {
-                let of = said.streams.entry(word_at(&stream["name"])).or_default();
-                of.stored = of.stored.max(number_at(&stream["stored"]));
-                let events = number_at(&stream["events"]);
-                of.events += events;
-                if stream["end"].as_u64().is_none_or(|end| end > number_at(&stream["stored"])) {
-                    continue;
-                }
-                match is_one {
-                    true => *of.segments.entry(from).or_default() += events,
-                    false => of.stretches.push((from..=to, events)),
-                }
-            }
-            for key in SUMMED {
-                *sums.entry(key).or_default() += number_at(&line["ledger"][key]);
-            }
-        }
-        match &last {
-            None => run.damage(|| "there is no final line: the run did not end in order".into()),
-            Some(last) => {
-                for (key, sum) in sums {
-                    let total = number_at(&last["ledger"][key]);
-                    if sum != total {
-                        run.damage(|| format!("{key}: the segments have {sum}, the run has {total}"));
-                    }
-                }
-                for stream in items(&last["streams"]) {
-                    let files = items(&stream["files"]).map(file_name_of).collect();
-                    let [events, failed, bytes] =
-                        ["events", "failed", "bytes"].map(|key| number_at(&stream[key]));
-                    let name = word_at(&stream["name"]);
-                    let of = said.streams.entry(name.clone()).or_default();
-                    if of.events != events + failed {
-                        let given = of.events;
-                        run.damage(|| {
-                            format!(
-                                "stream {name}: the segments have {given}, the run has {}",
-                                events + failed
-                            )
-                        });
-                    }
-                    of.last = Some(Last { events, bytes, files });
-                }
-            }
-        }
-        said
+/// Compares the prescales of the final line with the menu that the files carry.
+fn prescales(said: &Said, checked: &[(PathBuf, Verification)], run: &mut Verification) {
+    let menu = checked.iter().find_map(|(file, _)| {
+        let reader = Reader::open(file).ok()?;
+        Menu::parse(reader.menu_text()?, "").ok()
+    });
+    let Some(menu) = menu.filter(|_| said.has_ended) else { return };
+    let prescales = menu.prescales().map(|(line, prescale)| (line.to_owned(), prescale)).collect();
+    if said.prescales != prescales {
+        run.damage(|| "the lines and prescales are not those of the menu that the files carry".into());
     }
 }
-
-/// What the segments of a run have in common with it.
-const SUMMED: [&str; 3] = ["received", "accepted", "rejected"];
 
 /// The files of a stream that are there, in order. Those that are not go to `run`.
 fn files(
@@ -198,89 +121,147 @@ fn files(
     files
 }
 
-/// Compares what the files of a stream hold with what was said of it.
-fn count(stream: &str, said: &SaidOfStream, files: &[PathBuf], run: &mut Verification) {
-    let (mut found, mut bytes, mut next) = (BTreeMap::<Place, u64>::new(), 0, 0_u32);
-    for file in files {
-        bytes += std::fs::metadata(file).map_or(0, |file| file.len());
-        let Ok(mut reader) = Reader::open(file) else { continue };
-        loop {
-            let entry = match reader.next_record() {
-                Ok(Some(entry)) => entry,
-                Ok(None) => break,
-                // What is damaged is told with the file.
-                Err(tamis_store::ReadError::Damaged { .. }) => continue,
-                Err(_) => break,
-            };
-            if entry.sequence != next {
-                let missing = entry.sequence.wrapping_sub(next);
+/// What the files of a stream hold.
+#[derive(Debug, Default)]
+struct Found {
+    bytes: u64,
+    /// Events, and the number in the stream behind the last of them, by segment.
+    segments: BTreeMap<Place, (u64, u64)>,
+}
+
+impl Found {
+    fn in_files(stream: &str, files: &[PathBuf], run: &mut Verification) -> Self {
+        let mut found = Self::default();
+        let mut next: u64 = 0;
+        let mut is_in_order = true;
+        for file in files {
+            found.bytes += std::fs::metadata(file).map_or(0, |file| file.len());
+            let Ok(mut reader) = Reader::open(file) else { continue };
+            if let Some(own) = own_name(&reader).filter(|own| !is_named(file, own)) {
+                is_in_order = false;
+                run.damage(|| format!("stream {stream}: {} was written as {own}", file.display()));
+            }
+            let mut is_first = true;
+            loop {
+                let entry = match reader.next_record() {
+                    Ok(Some(entry)) => entry,
+                    // What is damaged is told with the file.
+                    Err(tamis_store::ReadError::Damaged { .. }) => continue,
+                    Ok(None) | Err(_) => break,
+                };
+                // Numbers have 32 bits: the nearest one that ends so.
+                let jump = entry.sequence.wrapping_sub(next as u32).cast_signed();
+                if jump != 0 && (is_in_order || !is_first) {
+                    let place = format!("before number {} in {}", entry.sequence, file.display());
+                    run.damage(|| match jump {
+                        1.. => format!("stream {stream}: {jump} events are missing {place}"),
+                        _ => format!("stream {stream}: later events stand {place}"),
+                    });
+                }
+                next = next.wrapping_add_signed(i64::from(jump)) + 1;
+                is_first = false;
+                if let Ok(record) = Record::parse(entry.record) {
+                    found.add((record.header().run.into(), record.header().segment.into()), next);
+                }
+            }
+        }
+        found
+    }
+
+    fn add(&mut self, place: Place, end: u64) {
+        let (events, last) = self.segments.entry(place).or_default();
+        *events += 1;
+        *last = end.max(*last);
+    }
+
+    /// Compares it with what was said.
+    fn compare(&self, stream: &str, said: &SaidOfStream, run: &mut Verification) {
+        let events: u64 = self.segments.values().map(|(events, _)| events).sum();
+        run.events += events;
+        match &said.last {
+            Some(last) => {
+                if last.events != events {
+                    run.damage(|| format!("stream {stream}: {events} of {} events are there", last.events));
+                }
+                if last.bytes != self.bytes {
+                    let bytes = self.bytes;
+                    run.damage(|| {
+                        format!(
+                            "stream {stream}: its files have {bytes} bytes, the ledger says {}",
+                            last.bytes
+                        )
+                    });
+                }
+            }
+            None if events < said.stored => {
+                run.damage(|| {
+                    format!("stream {stream}: {events} events are there, {} were called stored", said.stored)
+                });
+            }
+            None => {}
+        }
+        self.by_segment(stream, said, run);
+        self.by_stretch(stream, said, run);
+    }
+
+    /// Compares the segments that have lines of their own.
+    fn by_segment(&self, stream: &str, said: &SaidOfStream, run: &mut Verification) {
+        let mut claimed = BTreeMap::<Place, (u64, u64)>::new();
+        let is_one = |claim: &&said::Claim| claim.segments.start() == claim.segments.end();
+        for claim in said.claims.iter().filter(is_one) {
+            let (events, end) = claimed.entry(*claim.segments.start()).or_default();
+            *events += claim.events;
+            *end = claim.end.max(*end);
+        }
+        // A segment may have more than its lines say: in a killed run its next line was not due yet, and some may be in the line of a stretch.
+        let may_have_more = said.last.is_none() || !said.claims.iter().all(|claim| is_one(&claim));
+        for ((number, segment), (events, end)) in claimed {
+            let (there, last) = self.segments.get(&(number, segment)).copied().unwrap_or_default();
+            let place = format!("stream {stream}, run {number}, segment {segment}");
+            if there < events || (there > events && !may_have_more) {
+                run.damage(|| format!("{place}: {there} events are there, the ledger has {events}"));
+            }
+            if last > end && !may_have_more {
+                run.damage(|| format!("{place}: its last event is number {last} of the stream, the ledger says {end} at most"));
+            }
+        }
+    }
+
+    /// Compares the lines that several segments share.
+    fn by_stretch(&self, stream: &str, said: &SaidOfStream, run: &mut Verification) {
+        let mut sums = vec![0];
+        sums.extend(self.segments.values().scan(0, |sum, (events, _)| {
+            *sum += events;
+            Some(*sum)
+        }));
+        let places: Vec<Place> = self.segments.keys().copied().collect();
+        for said::Claim { segments, events, .. } in &said.claims {
+            let (from, to) = (segments.start(), segments.end());
+            let first = places.partition_point(|place| place < from);
+            let behind = places.partition_point(|place| place <= to);
+            let there = sums[behind].saturating_sub(sums[first]);
+            if from != to && there < *events {
                 run.damage(|| {
                     format!(
-                        "stream {stream}: {missing} events are missing before number {} in {}",
-                        entry.sequence,
-                        file.display()
+                        "stream {stream}, run {}, segment {} to run {}, segment {}: {there} events are there, the ledger has {events}",
+                        from.0, from.1, to.0, to.1
                     )
                 });
             }
-            next = entry.sequence.wrapping_add(1);
-            if let Ok(record) = Record::parse(entry.record) {
-                *found.entry((record.header().run.into(), record.header().segment.into())).or_default() += 1;
-            }
         }
     }
-    let events: u64 = found.values().sum();
-    run.events += events;
-    match &said.last {
-        Some(last) if last.events != events => {
-            run.damage(|| format!("stream {stream}: {events} of {} events are there", last.events));
-        }
-        Some(last) if last.bytes != bytes => {
-            run.damage(|| {
-                format!("stream {stream}: its files have {bytes} bytes, the ledger says {}", last.bytes)
-            });
-        }
-        None if events < said.stored => {
-            run.damage(|| {
-                format!("stream {stream}: {events} events are there, {} were called stored", said.stored)
-            });
-        }
-        _ => {}
-    }
-    by_segment(stream, said, &found, run);
 }
 
-/// Compares the segments of a stream with what was said of them.
-fn by_segment(stream: &str, said: &SaidOfStream, found: &BTreeMap<Place, u64>, run: &mut Verification) {
-    // A segment may have more than its lines say: in a killed run its next line was not due yet, and some may be in the line of a stretch.
-    let may_have_more = said.last.is_none() || !said.stretches.is_empty();
-    for (&(number, segment), &stored) in &said.segments {
-        let there = found.get(&(number, segment)).copied().unwrap_or(0);
-        if there < stored || (there > stored && !may_have_more) {
-            run.damage(|| {
-                format!("stream {stream}, run {number}, segment {segment}: {there} events are there, the ledger has {stored}")
-            });
-        }
-    }
-    let mut sums = vec![0];
-    sums.extend(found.values().scan(0, |sum, events| {
-        *sum += events;
-        Some(*sum)
-    }));
-    let places: Vec<Place> = found.keys().copied().collect();
-    for (stretch, stored) in &said.stretches {
-        let (from, to) = (stretch.start(), stretch.end());
-        let first = places.partition_point(|place| place < from);
-        let end = places.partition_point(|place| place <= to);
-        let there = sums[end].saturating_sub(sums[first]);
-        if there < *stored {
-            run.damage(|| {
-                format!(
-                    "stream {stream}, run {}, segment {} to run {}, segment {}: {there} events are there, the ledger has {stored}",
-                    from.0, from.1, to.0, to.1
-                )
-            });
-        }
-    }
+/// The name under which a file was written, as far as it says.
+fn own_name(reader: &Reader) -> Option<String> {
+    let about = reader.metadata();
+    let number = about.get("file")?.parse().ok()?;
+    Some(file_name(about.get("run_name")?, about.get("stream")?, number))
+}
+
+fn is_named(path: &Path, name: &str) -> bool {
+    let own = path.file_name().unwrap_or_default().to_string_lossy();
+    own.trim_end_matches(".part") == name
 }
 
 /// Files of the run that nobody listed.
@@ -302,25 +283,4 @@ fn others(folder: &Path, name: &str, said: &Said, known: &[(PathBuf, Verificatio
         said.streams.keys().any(of)
     };
     entries.filter(is_own).collect()
-}
-
-fn items(value: &Value) -> impl Iterator<Item = &Value> {
-    value.as_array().into_iter().flatten()
-}
-
-fn place_at(value: &Value) -> Place {
-    (number_at(&value["run"]), number_at(&value["segment"]))
-}
-
-fn number_at(value: &Value) -> u64 {
-    value.as_u64().unwrap_or(0)
-}
-
-fn word_at(value: &Value) -> String {
-    value.as_str().unwrap_or_default().into()
-}
-
-fn file_name_of(path: &Value) -> String {
-    let path = word_at(path);
-    path.rsplit('/').next().unwrap_or_default().into()
 }

@@ -127,7 +127,13 @@ impl Menu {
         self.lines.iter().map(|line| line.info.name.as_str())
     }
 
-    pub(crate) fn place(&self) -> &str {
+    /// The prescale of each line, by its name.
+    pub fn prescales(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.lines.iter().map(|line| (line.info.name.as_str(), line.info.prescale))
+    }
+
+    /// What errors call the text.
+    pub fn place(&self) -> &str {
         &self.place
     }
 

@@ -9,6 +9,7 @@ mod ends;
 mod files;
 mod journeys;
 mod ladder;
+mod ledger;
 mod models;
 mod reduced;
 mod refusals;
