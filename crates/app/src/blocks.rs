@@ -52,7 +52,9 @@ impl Blocks {
     pub(crate) fn new(frames: Frames) -> Result<Self, Failure> {
         let batch = Limits::new(1, BATCH, frames.schema().record_len()).or_fail(Exit::Settings)?.batch();
         let so_far = SoFar { total: frames.total, ..SoFar::default() };
-        let (ids, waiting, corrupt) = (IdBook::default(), VecDeque::new(), Counts::default());
+        let ids = IdBook::default();
+        let waiting = VecDeque::new();
+        let corrupt = Counts::default();
         Ok(Self { frames, batch, ids, waiting, so_far, corrupt, forgotten: 0 })
     }
 
@@ -170,8 +172,10 @@ pub(crate) fn lost(corrupt: &Counts<Corrupt>) -> Option<String> {
     let mut damaged = Counts::default();
     corrupt.iter().filter(|&(cause, _)| cause != Corrupt::Dup).for_each(|(cause, n)| damaged.add(cause, n));
     let damage = (damaged.total() > 0).then(|| {
-        let (frames, causes) = (damaged.total(), causes(&damaged));
-        format!("{frames} damaged frames or stretches of bytes have no events: {causes}")
+        let frames = damaged.total();
+        let causes = causes(&damaged);
+        let what = if frames == 1 { "frame or stretch" } else { "frames or stretches" };
+        format!("{frames} damaged {what} of bytes could not be read: {causes}")
     });
     let repeated = (repeated > 0).then(|| format!("{repeated} events came before and are left out"));
     let all: Vec<String> = damage.into_iter().chain(repeated).collect();

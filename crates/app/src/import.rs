@@ -5,6 +5,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
 use tamis_graph::{Elsewhere, with_external_data};
+use tamis_ledger::Cause;
 use tamis_model::{Bundle, BundleFiles, GoldenInputs, Import};
 use tamis_source::FileKind;
 
@@ -161,7 +162,15 @@ fn first_records(path: &Path, schema: u64) -> Result<Vec<u8>, Failure> {
     while records.len() < most {
         match frames.next()? {
             Some(Frame::Events { payload, .. }) => records.extend_from_slice(&payload),
-            Some(Frame::Lost { .. } | Frame::Other { .. }) => {}
+            Some(Frame::Lost { cause, .. }) => {
+                let place = path.display();
+                let cause = cause.name();
+                let message = format!(
+                    "{place}: a damaged frame (cause: {cause}); take events from an intact recording"
+                );
+                return Err(Failure::new(Exit::Input, message));
+            }
+            Some(Frame::Other { .. }) => {}
             None => break,
         }
     }

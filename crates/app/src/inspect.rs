@@ -11,7 +11,9 @@ use tamis_event::record::{self, Record};
 use tamis_ledger::{Cause, Corrupt, Counts, Errored};
 use tamis_menu::ERROR_STREAM;
 use tamis_model::{Engine, VectorUnit};
+use tamis_pipeline::{FrameIds, IdBook};
 
+use crate::blocks::lost;
 use crate::exit::OrFail;
 use crate::frames::{Frame, Frames};
 use crate::stored::{About, StoredFile};
@@ -80,8 +82,15 @@ pub struct RecordingInfo {
     /// The events.
     #[serde(flatten)]
     pub extent: Extent,
-    /// Lost frames by cause.
+    /// Lost frames by cause; under `dup` the events that came before.
     pub corrupt: Counts<Corrupt>,
+    /// Ids that were skipped over.
+    pub missing: i64,
+    /// What of the recording cannot be read, one sentence each.
+    pub problems: Vec<String>,
+    /// [`Exit::Losses`] if there is anything.
+    #[serde(skip)]
+    pub exit: Exit,
 }
 
 /// One field of a schema.
@@ -158,7 +167,7 @@ pub struct Event {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
     /// Every field with its physical values.
-    #[serde(serialize_with = "by_name")]
+    #[serde(serialize_with = "numbers_by_name")]
     pub fields: Vec<(String, Vec<f64>)>,
 }
 
@@ -170,7 +179,7 @@ pub struct Verdict {
     /// Lines that kept the event.
     pub kept: Vec<String>,
     /// Scores by name.
-    #[serde(serialize_with = "by_name")]
+    #[serde(serialize_with = "number_by_name")]
     pub scores: Vec<(String, f32)>,
     /// Rung of the fallback ladder.
     pub rung: u8,
@@ -206,13 +215,40 @@ fn by_name<V: Serialize, S: Serializer>(pairs: &[(String, V)], serializer: S) ->
     serializer.collect_map(pairs.iter().map(|(name, value)| (name, value)))
 }
 
+/// Numbers as a map.
+fn number_by_name<S: Serializer>(pairs: &[(String, f32)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(pairs.iter().map(|(name, number)| (name, InJson(*number))))
+}
+
+/// Lists of numbers as a map.
+fn numbers_by_name<S: Serializer>(pairs: &[(String, Vec<f64>)], serializer: S) -> Result<S::Ok, S::Error> {
+    let lists = pairs.iter().map(|(name, numbers)| (name, numbers.iter().copied().map(InJson).collect()));
+    serializer.collect_map(lists.map(|(name, numbers): (_, Vec<_>)| (name, numbers)))
+}
+
+/// A number for JSON, which knows no infinity and no NaN: these are the words `"inf"`, `"-inf"` and `"nan"`, as `float` of Python and `strtod` of C
+/// read them.
+#[derive(Clone, Copy)]
+struct InJson<N>(N);
+
+impl<N: Copy + Into<f64> + Serialize> Serialize for InJson<N> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.into() {
+            nan if nan.is_nan() => serializer.serialize_str("nan"),
+            f64::INFINITY => serializer.serialize_str("inf"),
+            f64::NEG_INFINITY => serializer.serialize_str("-inf"),
+            _ => self.0.serialize(serializer),
+        }
+    }
+}
+
 /// Reads a whole file and says what is in it.
 pub fn info(path: &Path) -> Result<Info, Failure> {
     if is_mcap(path)? { records(path).map(Info::Records) } else { recording(path).map(Info::Recording) }
 }
 
-/// Calls `each` for every event of a file, in order, until it says `false`. Gives what is wrong with a file of stored records, one sentence each;
-/// the code is [`Exit::Losses`] if that hides events.
+/// Calls `each` for every event of a file, in order, until it says `false`. Gives what is wrong with the file up to there, one sentence each; the
+/// code is [`Exit::Losses`] if that hides events.
 pub fn cat(path: &Path, mut each: impl FnMut(Event) -> bool) -> Result<(Vec<String>, Exit), Failure> {
     if is_mcap(path)? {
         let read = StoredFile::open(path)?.read(|about, record| each(stored_event(about, &record)))?;
@@ -222,22 +258,29 @@ pub fn cat(path: &Path, mut each: impl FnMut(Event) -> bool) -> Result<(Vec<Stri
     }
     let mut frames = Frames::open(path)?;
     let schema = frames.schema().clone();
-    while let Some(frame) = frames.next()? {
-        if let Frame::Events { header, payload, .. } = frame {
-            for (k, record) in payload.chunks_exact(schema.record_len()).enumerate() {
-                let run = header.run;
-                let segment = header.segment;
-                let time_ns = header.time_ns;
-                let source = header.source_id;
-                let event = header.first_event_id + k as u64;
-                let fields = fields(&schema, record);
-                if !each(Event { event, run, segment, time_ns, source, verdict: None, fields }) {
-                    return Ok((Vec::new(), Exit::Done));
-                }
+    let mut damage = Damage::default();
+    'frames: while let Some(frame) = frames.next()? {
+        let (header, payload) = match frame {
+            Frame::Events { header, payload, .. } => (header, payload),
+            Frame::Lost { cause, .. } => {
+                damage.0.add(cause, 1);
+                continue;
+            }
+            Frame::Other { .. } => continue,
+        };
+        for (k, record) in payload.chunks_exact(schema.record_len()).enumerate() {
+            let run = header.run;
+            let segment = header.segment;
+            let time_ns = header.time_ns;
+            let source = header.source_id;
+            let event = header.first_event_id + k as u64;
+            let fields = fields(&schema, record);
+            if !each(Event { event, run, segment, time_ns, source, verdict: None, fields }) {
+                break 'frames;
             }
         }
     }
-    Ok((Vec::new(), Exit::Done))
+    Ok(damage.told(path))
 }
 
 /// Is this a file of stored records? Anything else is taken for a recording, which is checked when it is opened.
@@ -265,19 +308,45 @@ fn recording(path: &Path) -> Result<RecordingInfo, Failure> {
         file_bytes: std::fs::metadata(path).map_or(0, |meta| meta.len()),
         extent: Extent::default(),
         corrupt: Counts::default(),
+        missing: 0,
+        problems: Vec::new(),
+        exit: Exit::Done,
     };
+    let mut ids = IdBook::default();
+    let mut damage = Damage::default();
     while let Some(frame) = frames.next()? {
         info.bytes += frame.bytes() as u64;
         match frame {
             Frame::Events { header, .. } => {
                 info.frames += 1;
                 info.extent.add(header.run, header.segment, header.first_event_id, header.n_events.into());
+                let admitted = ids.admit(FrameIds::from(&header));
+                info.corrupt.add(Corrupt::Dup, admitted.repeated.into());
+                info.missing += admitted.missing;
             }
-            Frame::Lost { cause, .. } => info.corrupt.add(cause, 1),
+            Frame::Lost { cause, .. } => {
+                info.corrupt.add(cause, 1);
+                damage.0.add(cause, 1);
+            }
             Frame::Other { .. } => {}
         }
     }
+    (info.problems, info.exit) = damage.told(path);
     Ok(info)
+}
+
+/// The frames and stretches of a recording that have no events.
+#[derive(Debug, Default)]
+struct Damage(Counts<Corrupt>);
+
+impl Damage {
+    /// In a sentence, and the code that follows.
+    fn told(&self, path: &Path) -> (Vec<String>, Exit) {
+        match lost(&self.0) {
+            Some(lost) => (vec![format!("{}: {lost}", path.display())], Exit::Losses),
+            None => (Vec::new(), Exit::Done),
+        }
+    }
 }
 
 fn records(path: &Path) -> Result<RecordsInfo, Failure> {

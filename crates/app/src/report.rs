@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use tamis_event::CloseReason;
-use tamis_ledger::{Corrupt, Counts, Dropped, Errored, FrameTally, Quantiles, Storage, Tally};
+use tamis_ledger::{Corrupt, Counts, Dropped, Errored, FrameTally, Latency, Quantiles, Storage, Tally};
 use tamis_menu::CompiledMenu;
 use tamis_pipeline::{Limits, Outcome, Pace};
 
@@ -13,7 +13,7 @@ use crate::problems::{LostDevice, device_losses, problems};
 use crate::{Exit, Settings};
 
 /// Version of the JSON documents. It changes when a key changes its meaning or goes away.
-pub const DOCUMENT_VERSION: u32 = 5;
+pub const DOCUMENT_VERSION: u32 = 6;
 
 /// A pace is held if no frame is later than this, or than this share of the run.
 const LAG_MIN_NS: u64 = 20_000_000;
@@ -255,10 +255,10 @@ impl Report {
             },
             ledger,
             streams,
-            latency_ns: outcome.latencies.decision.carried_quantiles(),
+            latency_ns: of_events(&outcome.latencies.decision, outcome),
             stages_ns: Stages {
-                wait: outcome.latencies.wait.carried_quantiles(),
-                decide: outcome.latencies.decide.carried_quantiles(),
+                wait: of_events(&outcome.latencies.wait, outcome),
+                decide: of_events(&outcome.latencies.decide, outcome),
                 store: outcome.latencies.store.carried_quantiles(),
             },
             lag_ns,
@@ -290,6 +290,12 @@ impl Report {
             self.exit = exit.code();
         }
     }
+}
+
+/// The quantiles that are known of a latency. A block without events has none.
+fn of_events(latency: &Latency, outcome: &Outcome) -> Quantiles<Option<u64>> {
+    let events = outcome.tally.decided() + outcome.tally.errored.total();
+    if events > 0 { latency.carried_quantiles() } else { Latency::default().carried_quantiles() }
 }
 
 fn lines(rules: &Rules, outcome: &Outcome, seen: u64, rate_hz: Option<f64>) -> Vec<Line> {

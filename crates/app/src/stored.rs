@@ -143,6 +143,11 @@ impl StoredFile {
             }
         }
         read.complete = matches!(self.reader.ending(), Some(Ending::Closed));
+        if let Some(lost) = self.reader.ending().and_then(|ending| lost_end(Path::new(&self.place), ending)) {
+            // How many events it held is known only if the summary is still there.
+            read.hides_events |= self.reader.stated_records().is_none();
+            read.damage.push(lost);
+        }
         read.lost = self.reader.stated_records().map_or(0, |stated| stated.saturating_sub(found));
         read.hides_events |= read.lost > 0;
         if read.lost > 0 {
@@ -184,6 +189,15 @@ fn named_choices((name, choices): &(String, Vec<Bundle>)) -> Vec<String> {
     choices.iter().enumerate().map(named).collect()
 }
 
+/// What to say of a file that has no end. One that is being written, or that a killed process left, cannot have one yet, and its name says so.
+fn lost_end(path: &Path, ending: &Ending) -> Option<String> {
+    let Ending::Torn { at, .. } = ending else { return None };
+    let is_unfinished =
+        path.extension().is_some_and(|extension| extension == "part" || extension == "recover");
+    let lost = || format!("{}: its end is lost, from byte {at} on; it was closed once", path.display());
+    (!is_unfinished).then(lost)
+}
+
 /// What was brought back from a file that was never closed.
 #[derive(Clone, Debug, Serialize)]
 pub struct Recovery {
@@ -206,7 +220,7 @@ pub fn recover(part: &Path, out: Option<&Path>) -> Result<Recovery, Failure> {
     let report = tamis_store::recover(part, out).map_err(|error| {
         let exit = match error {
             RecoverError::Read(_) | RecoverError::Nothing { .. } | RecoverError::Busy { .. } => Exit::Input,
-            RecoverError::NoName { .. } => Exit::Settings,
+            RecoverError::NoName { .. } | RecoverError::Exists { .. } => Exit::Settings,
             RecoverError::Write { .. } => Exit::Storage,
         };
         Failure::new(exit, error)
@@ -221,10 +235,7 @@ pub fn recover(part: &Path, out: Option<&Path>) -> Result<Recovery, Failure> {
     if report.lost_records > 0 {
         problems.push(format!("{}: {} events are lost", part.display(), report.lost_records));
     }
-    let was_closed = part.extension().is_none_or(|extension| extension != "part");
-    if was_closed && let Ending::Torn { at, .. } = report.ending {
-        problems.push(format!("{}: its end is lost, from byte {at} on; it was closed once", part.display()));
-    }
+    problems.extend(lost_end(part, &report.ending));
     let check = tamis_store::check(&file).or_fail(Exit::Storage)?;
     problems.extend(check.problems.iter().map(|problem| format!("{}: {problem}", file.display())));
     problems.extend(

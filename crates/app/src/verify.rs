@@ -6,6 +6,7 @@ mod judges;
 use std::path::Path;
 
 use serde::Serialize;
+use tamis_ledger::Cause;
 
 use crate::exit::OrFail;
 use crate::frames::{Frame, Frames};
@@ -78,12 +79,13 @@ pub fn verify(path: &Path) -> Result<Verification, Failure> {
 }
 
 fn recording(path: &Path, verification: &mut Verification) -> Result<(), Failure> {
-    let (mut frames, mut at) = (Frames::open(path)?, 0);
+    let mut frames = Frames::open(path)?;
+    let mut at = 0;
     while let Some(frame) = frames.next()? {
         match &frame {
             Frame::Events { header, .. } => verification.events += u64::from(header.n_events),
             Frame::Lost { cause, .. } => {
-                verification.damage(|| format!("byte {at}: a lost frame, cause {cause:?}"));
+                verification.damage(|| format!("byte {at}: a lost frame, cause {}", cause.name()));
             }
             Frame::Other { .. } => {}
         }

@@ -1,6 +1,9 @@
 //! Numbers as people read them: `1,234,567`, `246.8 ± 7.0 kHz`, `12.3 us`.
 //!
-//! A quantity with a statistical error is rounded to two digits of the error, any other one to three digits.
+//! A quantity with a statistical error is rounded to two digits of the error, any other one to three digits. What menus compare (fields and scores) is
+//! never rounded.
+
+use std::fmt::{Display, LowerExp};
 
 /// `1,234,567`.
 pub(crate) fn grouped(n: u64) -> String {
@@ -48,6 +51,13 @@ pub(crate) fn number(value: f64) -> String {
     }
     let rounded = if value.abs() < 1e4 { format!("{value:.4e}") } else { format!("{value:.1}") };
     rounded.parse::<f64>().map_or(rounded, |number| number.to_string())
+}
+
+/// A number as it is: the shortest decimal that reads back as it. `of` is an f32 or an f64.
+pub(crate) fn exact<N: Copy + Into<f64> + Display + LowerExp>(of: N) -> String {
+    let size: f64 = of.into().abs();
+    let is_long = size.is_finite() && size != 0.0 && !(1e-7..1e17).contains(&size);
+    if is_long { format!("{of:e}") } else { of.to_string() }
 }
 
 /// A difference that should be 0: `3.1e-7`, `0.25`.
@@ -135,5 +145,10 @@ mod tests {
         );
         assert_eq!([0.0, 3.14e-7, 0.25, f64::INFINITY].map(small), ["0", "3.1e-7", "0.25", "inf"]);
         assert_eq!(rate_with_error(200.0, 200.0), "200 ± 200 Hz");
+        assert_eq!(
+            [123.457, 54.7055, -4_294_967_295.5, 1.5e-7, 1e-38, f64::INFINITY, 0.0].map(exact),
+            ["123.457", "54.7055", "-4294967295.5", "0.00000015", "1e-38", "inf", "0"]
+        );
+        assert_eq!([0.1_f32, 0.999_99, 16_777_216.0].map(exact), ["0.1", "0.99999", "16777216"]);
     }
 }

@@ -134,7 +134,7 @@ impl Checker {
                 ("records", stated.messages, self.report.records),
                 ("chunks", stated.chunks.into(), self.report.chunks),
                 ("attachments", stated.attachments.into(), self.report.attachments),
-                ("chunks", self.indexes, self.report.chunks),
+                ("chunk indexes", self.report.chunks, self.indexes),
             ];
             for (what, stated, found) in counts.into_iter().filter(|(_, stated, found)| stated != found) {
                 self.report.add(at, None, Flaw::Count { what, stated, found });

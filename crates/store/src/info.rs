@@ -118,7 +118,8 @@ impl FileInfo {
         };
         let header = record.header();
         self.faults += u64::from(header.fault != 0);
-        let (segment, event) = (header.segment, header.event_id);
+        let segment = header.segment;
+        let event = header.event_id;
         let run = self.runs.entry(header.run).or_insert(RunInfo {
             events: 0,
             first_segment: segment,

@@ -1,4 +1,4 @@
-//! Finds landmarks: places that can only be the start of a record, for a reader that lost its way.
+//! Places in a file that can be nothing but the start of a record, for a reader that must resynchronise.
 
 use std::io::{self, Read};
 

@@ -26,7 +26,7 @@ pub enum RecoverError {
     #[error("{path}: nothing to recover: {why}", path = .path.display())]
     #[expect(missing_docs, reason = "the message is the documentation")]
     Nothing { path: PathBuf, why: &'static str },
-    /// A run is still writing the file.
+    /// A run is still writing it.
     #[error("{path}: a run is still writing this file; end the run, and the file will be whole", path = .path.display())]
     #[expect(missing_docs, reason = "the message is the documentation")]
     Busy { path: PathBuf },
@@ -34,8 +34,12 @@ pub enum RecoverError {
     #[error("{path}: name the file to write; only NAME.part has a name of its own to return to", path = .path.display())]
     #[expect(missing_docs, reason = "the message is the documentation")]
     NoName { path: PathBuf },
+    /// There is a file where the recovered one should be.
+    #[error("{path}: exists already, and nothing is ever overwritten: choose another file or remove this one", path = .path.display())]
+    #[expect(missing_docs, reason = "the message is the documentation")]
+    Exists { path: PathBuf },
     /// The recovered file cannot be written.
-    #[error("{path}: {error}; nothing is ever overwritten: choose another file or remove this one", path = .path.display())]
+    #[error("{path}: {error}", path = .path.display())]
     #[expect(missing_docs, reason = "the message is the documentation")]
     Write { path: PathBuf, error: io::Error },
 }
@@ -78,9 +82,12 @@ pub fn recover(input: &Path, output: Option<&Path>) -> Result<RecoverReport, Rec
     }
     let mut source = Source::open(input)?;
     let head = source.head()?;
-    let write_error = |error| RecoverError::Write { path: output.clone(), error };
+    let write_error = |error: io::Error| match error.kind() {
+        io::ErrorKind::AlreadyExists => RecoverError::Exists { path: output.clone() },
+        _ => RecoverError::Write { path: output.clone(), error },
+    };
     if output.symlink_metadata().is_ok() {
-        return Err(write_error(io::ErrorKind::AlreadyExists.into()));
+        return Err(RecoverError::Exists { path: output });
     }
     // NAME.part is the input, so the new file has another temporary name. It is removed if it is not finished, and so is one left by an earlier call.
     let part = PartFile::create_as(&output, ".recover").map_err(write_error)?;

@@ -25,7 +25,7 @@ const WIDTH: usize = 120;
 /// it. For an event that no model could score it says why, and in the error stream where in its block it stood. JSON has all fields.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A recording (.tmf, .tmf.zst), or stored events (.mcap, .mcap.part)
+    /// A recording (.tmf, .tmf.zst, or - for standard input), or stored events (.mcap, .mcap.part)
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Show at most this many events
@@ -294,13 +294,13 @@ fn cells(event: &Event, columns: &[Column], places: bool) -> Vec<String> {
     if let Some(verdict) = &event.verdict {
         let stand_in = if verdict.degraded { " (stand-in)" } else { "" };
         cells.extend([verdict.rung.to_string(), format!("{}{stand_in}", verdict.engine)]);
-        cells.extend(verdict.scores.iter().map(|(_, score)| format!("{score:.4}")));
+        cells.extend(verdict.scores.iter().map(|(_, score)| figures::exact(*score)));
     }
     for column in columns {
         let values = &event.fields[column.field].1;
         cells.push(match column.element {
-            Some(element) => values.get(element).copied().map(figures::number).unwrap_or_default(),
-            None => values.iter().copied().map(figures::number).collect::<Vec<_>>().join(" "),
+            Some(element) => values.get(element).copied().map(figures::exact).unwrap_or_default(),
+            None => values.iter().copied().map(figures::exact).collect::<Vec<_>>().join(" "),
         });
     }
     if let Some(verdict) = &event.verdict {

@@ -4,17 +4,17 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use tamis_app::{Exit, Extent, Failure, Info, RecordingInfo, RecordsInfo};
-use tamis_ledger::Cause;
+use tamis_ledger::{Cause, Corrupt};
 
 use super::{Group, Run};
-use crate::figures::{bytes, counted, grouped, share};
+use crate::figures::{bytes, counted, grouped, grouped_signed, share};
 use crate::output::{Document, print, print_json, say};
 use crate::table::Table;
 
 /// Show what is in a recording or a file of stored events
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A recording (.tmf, .tmf.zst) or stored events (.mcap, .mcap.part)
+    /// A recording (.tmf, .tmf.zst, or - for standard input) or stored events (.mcap, .mcap.part)
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Print one JSON document instead of tables
@@ -41,17 +41,19 @@ impl Run for Args {
             };
             print(&format!("{}: {text}", self.file.display()))?;
         }
-        let Info::Records(info) = &info else { return Ok(Exit::Done) };
-        info.problems.iter().for_each(say);
-        Ok(info.exit)
+        let (problems, exit) = match &info {
+            Info::Recording(info) => (&info.problems, info.exit),
+            Info::Records(info) => (&info.problems, info.exit),
+        };
+        problems.iter().for_each(say);
+        Ok(exit)
     }
 }
 
 fn recording(info: &RecordingInfo) -> String {
     let mut text = format!(
-        "a recording, {} ({} decompressed)\n{} of {}\nschema {} ({}), {} bytes per event\n\n",
-        bytes(info.file_bytes),
-        bytes(info.bytes),
+        "a recording, {}\n{} of {}\nschema {} ({}), {} bytes per event\n\n",
+        size(info),
         counted(info.frames, "frame"),
         extent(&info.extent),
         info.schema,
@@ -64,13 +66,27 @@ fn recording(info: &RecordingInfo) -> String {
         fields.row([field.name.clone(), dtype, field.unit.clone(), field.doc.clone()]);
     }
     text.push_str(&fields.render());
-    if info.corrupt.total() > 0 {
-        let mut corrupt = Table::default().left("Lost").right("frames");
-        let occurred = info.corrupt.iter().filter(|&(_, n)| n > 0);
-        occurred.for_each(|(cause, n)| corrupt.row([cause.name().into(), grouped(n)]));
+    let mut corrupt = Table::default().left("Lost").right("count").left("");
+    for (cause, n) in info.corrupt.iter().filter(|&(_, n)| n > 0) {
+        let what = if cause == Corrupt::Dup { "events that came before" } else { "frames or stretches of bytes" };
+        corrupt.row([cause.name().into(), grouped(n), what.into()]);
+    }
+    if info.missing != 0 {
+        corrupt.row(["missing".into(), grouped_signed(info.missing), "ids that were skipped over".into()]);
+    }
+    if info.corrupt.total() > 0 || info.missing != 0 {
         let _ = write!(text, "\n{}", corrupt.render());
     }
     text
+}
+
+/// `11.6 MB`, `609 kB (11.6 MB decompressed)`; standard input has no size but that of the stream.
+fn size(info: &RecordingInfo) -> String {
+    match info.file_bytes {
+        0 => bytes(info.bytes),
+        same if same == info.bytes => bytes(same),
+        packed => format!("{} ({} decompressed)", bytes(packed), bytes(info.bytes)),
+    }
 }
 
 fn records(info: &RecordsInfo) -> String {

@@ -136,3 +136,79 @@ fn a_score_that_is_no_number_goes_to_the_error_stream() {
     let verified = lab.tamis(&format!("verify {}", error["files"][0].as_str().unwrap()));
     assert_eq!(verified.code, Some(0), "{verified:?}");
 }
+
+#[test]
+fn whoever_reads_a_damaged_recording_says_so() {
+    let lab = Lab::new();
+    let mut frames = Frames::new();
+    frames.push(0, &[1.0, 200.0]);
+    let at = frames.push(2, &[1.0, 200.0]);
+    frames.push(4, &[1.0, 200.0]);
+    frames.push(4, &[1.0, 200.0]);
+    frames.push(10, &[1.0]);
+    lab.write("good.tmf", &frames.bytes);
+    frames.bytes[at + 70] ^= 1;
+    lab.write("bad.tmf", &frames.bytes);
+    let told = "bad.tmf: 1 damaged frame or stretch of bytes could not be read: 1 crc";
+    for line in ["cat FILE", "cat FILE --jsonl", "cat FILE --json --limit 4", "info FILE", "info FILE --json"]
+    {
+        let good = lab.tamis(&line.replace("FILE", "good.tmf"));
+        assert_eq!((good.code, good.err.as_str()), (Some(0), ""), "{line}");
+        let bad = lab.tamis(&line.replace("FILE", "bad.tmf"));
+        assert!(bad.code == Some(75) && bad.err.contains(told), "{line}: {bad:?}");
+    }
+    let bad = lab.tamis("cat bad.tmf --limit 2");
+    assert_eq!((bad.code, bad.err.as_str()), (Some(0), ""), "nobody came to the damage");
+    let info: Value = serde_json::from_str(&lab.tamis("info good.tmf --json").out).unwrap();
+    assert_eq!((&info["corrupt"]["dup"], &info["missing"]), (&json!(2), &json!(4)));
+}
+
+#[test]
+fn a_file_that_lost_its_end_is_told_of_and_one_that_has_none_yet_is_not() {
+    let lab = Lab::new();
+    let mut frames = Frames::new();
+    for k in 0..200 {
+        frames.push(100 * k, &[200.0 + k as f32; 100]);
+    }
+    lab.write("in.tmf", &frames.bytes);
+    assert_eq!(lab.replay("in.tmf", "--durable every=1ms").0, 0);
+    let whole = std::fs::read(lab.path("out/in-physics-0001.mcap")).unwrap();
+    let lines = ["cat FILE --jsonl", "info FILE", "info FILE --json"];
+    // In the last bytes, in the summary, in the middle, in the only chunk.
+    for cut in [whole.len() - 3, whole.len() - 60, whole.len() / 2, whole.len() / 5] {
+        lab.write("cut.mcap", &whole[..cut]);
+        lab.write("cut.mcap.part", &whole[..cut]);
+        for line in lines {
+            let closed = lab.tamis(&line.replace("FILE", "cut.mcap"));
+            assert!(
+                closed.err.contains("cut.mcap: its end is lost, from byte"),
+                "{cut}, {line}: {}",
+                closed.err
+            );
+            // Where the counts of the summary are left, it is known that all events are there.
+            let is_all =
+                cut > whole.len() / 2 && lab.tamis("cat cut.mcap --jsonl").out.lines().count() == 20_000;
+            assert!(
+                closed.code == Some(75) || (closed.code == Some(0) && is_all),
+                "{cut}, {line}: {}",
+                closed.err
+            );
+            let part = lab.tamis(&line.replace("FILE", "cut.mcap.part"));
+            assert_eq!((part.code, part.err.as_str()), (Some(0), ""), "{cut}, {line}");
+        }
+    }
+}
+
+#[test]
+fn infinities_and_what_is_no_number_stay_apart_in_json() {
+    let lab = Lab::new();
+    let mut frames = Frames::new();
+    frames.push(0, &[f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 54.7055]);
+    lab.write("in.tmf", &frames.bytes);
+    let ran = lab.tamis("cat in.tmf --jsonl");
+    let x =
+        ran.out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["fields"]["x"][0].clone());
+    assert_eq!(x.collect::<Vec<_>>(), [json!("nan"), json!("inf"), json!("-inf"), json!(54.7055)]);
+    let table = lab.tamis("cat in.tmf").out;
+    assert!(["NaN", "inf", "-inf", "54.7055"].iter().all(|x| table.contains(x)), "{table}");
+}

@@ -101,7 +101,7 @@ fn what_a_killed_run_had_written_comes_back() {
         cat.out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["event"].as_u64().unwrap());
     assert!(ids.eq(0..records));
     assert_eq!(lab.tamis("verify out/g-physics-0001.mcap").code, Some(0));
-    assert!(lab.tamis(&format!("recover {part}")).refusal(74).contains("nothing is ever overwritten"));
+    assert!(lab.tamis(&format!("recover {part}")).refusal(64).contains("nothing is ever overwritten"));
 }
 
 /// `ulimit -f` counts blocks of 512 or 1024 bytes, whatever the shell; either is far less than what is stored.

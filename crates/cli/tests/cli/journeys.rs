@@ -145,11 +145,11 @@ fn events_as_a_table() {
     assert_eq!(
         table.lines().collect::<Vec<_>>(),
         [
-            "                                      twice",
-            "event  run  segment  rung  engine    .score    x      n  kept by",
-            "─────  ───  ───────  ────  ──────  ────────  ───  ─────  ───────",
-            "    5    1        0     0  fused   300.0000  150     -3  high",
-            "    7    1        0     0  fused   200.0000  100  12345  high",
+            "                                    twice",
+            "event  run  segment  rung  engine  .score    x      n  kept by",
+            "─────  ───  ───────  ────  ──────  ──────  ───  ─────  ───────",
+            "    5    1        0     0  fused      300  150     -3  high",
+            "    7    1        0     0  fused      200  100  12345  high",
         ]
     );
     let one = lab.tamis("cat t.tmf --event 6 --fields n,x");

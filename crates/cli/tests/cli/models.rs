@@ -103,7 +103,7 @@ fn what_has_no_score_is_counted_and_said() {
     let ran = lab.tamis("score in.tmf --model twice --out s.csv --json");
     let document = json_of(&ran.out);
     assert_eq!((ran.code, &document["exit"], &document["corrupt"]["crc"]), (Some(75), &json!(75), &json!(1)));
-    assert!(ran.err.contains("1 damaged frames") && ran.err.contains("1 crc"), "{}", ran.err);
+    assert!(ran.err.contains("1 damaged frame or stretch") && ran.err.contains("1 crc"), "{}", ran.err);
     assert_eq!(std::fs::read_to_string(lab.path("s.csv")).unwrap(), "event,twice.score\n0,2.0\n2,6.0\n");
 }
 

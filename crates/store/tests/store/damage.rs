@@ -91,7 +91,7 @@ fn every_cut_keeps_the_whole_chunks() {
                 assert!(check(&output).unwrap().is_clean());
                 assert!(ids(&output, 116).into_iter().eq(0..expected));
                 assert_eq!(Reader::open(&output).unwrap().attachments().len(), 4);
-                assert!(matches!(recover(&part, None), Err(RecoverError::Write { .. })), "overwritten");
+                assert!(matches!(recover(&part, None), Err(RecoverError::Exists { .. })), "overwritten");
                 fs::remove_file(&output).unwrap();
             }
             Err(RecoverError::Nothing { .. } | RecoverError::Read(_)) => {
