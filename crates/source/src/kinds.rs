@@ -4,7 +4,9 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-/// Number of bytes that are examined.
+use zstd::stream::read::Decoder;
+
+/// Bytes that are looked at.
 pub(crate) const HEAD_BYTES: u64 = 4096;
 
 /// A kind of file, recognised by its first bytes.
@@ -118,7 +120,10 @@ impl FileKind {
     pub fn of_file(path: &Path) -> Self {
         let mut head = Vec::new();
         let read = File::open(path).and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head));
-        read.map_or(Self::Unknown, |_| Self::of(&head))
+        match read.map_or(Self::Unknown, |_| Self::of(&head)) {
+            Self::Zstd if is_packed_recording(&head) => Self::Recording,
+            kind => kind,
+        }
     }
 
     /// The kind as a noun for messages, such as `a menu`.
@@ -189,7 +194,14 @@ impl FileKind {
     }
 }
 
-/// The head as text, if it is UTF-8; its last character may be cut.
+/// Do the first bytes of a file unpack to those of a recording?
+fn is_packed_recording(head: &[u8]) -> bool {
+    let mut first = [0; 16];
+    let unpacked = Decoder::with_buffer(head).and_then(|mut decoder| decoder.read_exact(&mut first));
+    unpacked.is_ok() && FileKind::of(&first) == FileKind::Recording
+}
+
+/// The head as text, if it is one. A character may be cut at the end.
 fn as_text(head: &[u8]) -> Option<&str> {
     let text = match std::str::from_utf8(head) {
         Ok(text) => text,

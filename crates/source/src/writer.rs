@@ -1,4 +1,4 @@
-//! Writes frame files.
+//! Writing recordings.
 
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -10,11 +10,11 @@ use zstd::stream::write::Encoder;
 /// Compression: level 3 takes about 100 MB/s of noise per core; its window is 2^21 bytes.
 const LEVEL: i32 = 3;
 
-/// Why a frame file cannot be written.
+/// Why a recording cannot be written.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages are the documentation")]
 pub enum WriteError {
-    #[error("{path}: the name of a frame file ends in .tmf or .tmf.zst")]
+    #[error("{path}: the name of a recording ends in .tmf or .tmf.zst")]
     Extension { path: PathBuf },
     #[error("{path} exists; give --overwrite to replace it, or another --out")]
     Exists { path: PathBuf },
@@ -79,7 +79,8 @@ impl TmfWriter {
         } else {
             Output::Plain(buffered)
         };
-        let (path, schema) = (path.into(), schema.clone());
+        let path = path.into();
+        let schema = schema.clone();
         let mut writer = Self { path, overwrite, out, schema, frames: 0, scratch: Vec::new() };
         encode_schema(&writer.schema, FrameMeta::default(), &mut writer.scratch);
         writer.write_scratch()?;

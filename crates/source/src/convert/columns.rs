@@ -62,9 +62,10 @@ impl Columns {
             let feed = feed(schema, column, &header[column], &address)?;
             used.insert(column);
             if let Some(first) = by_offset.insert(feed.element.at, feed) {
-                let first = first.name().into();
-                let second = header[column].clone();
-                return Err(ConvertError::FedTwice { element: address, first, second });
+                let numbered = |column: usize| format!("{} ('{}')", column + 1, shown(&header[column]));
+                let first = numbered(first.column);
+                let second = numbered(column);
+                return Err(ConvertError::FedTwice { place: place.into(), element: address, first, second });
             }
         }
         let unused = (0..header.len()).filter(|k| !used.contains(k));
@@ -113,14 +114,13 @@ fn resolves(schema: &Schema, fields: &HashSet<&str>, name: &str) -> bool {
 fn feed(schema: &Schema, column: usize, name: &str, address: &str) -> Result<Feed, ConvertError> {
     let parsed = address.parse::<Address>().and_then(|parsed| Ok((schema.resolve(&parsed)?, parsed)));
     let (elements, parsed) = parsed.map_err(|error| ConvertError::Field { column: name.into(), error })?;
-    let &[element] = &elements[..] else {
-        return Err(ConvertError::WholeArray {
-            column: name.into(),
-            field: parsed.field,
-            elements: elements.len(),
-        });
-    };
-    Ok(Feed::new(column, name, element, address.into()))
+    let whole_array =
+        |field| ConvertError::WholeArray { column: name.into(), field, elements: elements.len() };
+    let &[element] = &elements[..] else { return Err(whole_array(parsed.field)) };
+    let field = schema.field(&parsed.field);
+    let field = field.map_err(|error| ConvertError::Field { column: name.into(), error })?;
+    let index = (element.at - field.at) / element.dtype.size();
+    Ok(Feed::new(column, name, field, index, address.into()))
 }
 
 fn label_field(schema: &Schema) -> Result<String, ConvertError> {

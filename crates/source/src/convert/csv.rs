@@ -14,8 +14,8 @@ use crate::TmfWriter;
 const HEADER_BYTES_MAX: u64 = 16 << 20;
 /// The possible separators of columns.
 const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
-/// Relative difference up to which the values of two texts count as the same number, after a few steps of arithmetic.
-const NOISE: f64 = 1e-12;
+/// Relative distance of two values of f64 that are the same number, after a few steps of arithmetic.
+pub(super) const NOISE: f64 = 1e-15;
 
 /// Converts a table; see [`super::table`]. The separator is the first of comma, semicolon, tab and bar that the header contains.
 pub(super) fn csv(
@@ -114,7 +114,8 @@ impl<R: Read> Rows for Lines<'_, R> {
                 Some([] | b"\r") if found == self.width + 1 => "; does a separator too many end the line?",
                 _ => "",
             };
-            let (line, width) = (self.line, self.width);
+            let line = self.line;
+            let width = self.width;
             return Err(self.error(format!(
                 "line {line} has {found} column{}, the header has {width}{hint}",
                 if found == 1 { "" } else { "s" }

@@ -130,8 +130,8 @@ pub enum ConvertError {
     Field { column: String, error: SchemaError },
     #[error("column '{column}' cannot feed all {elements} elements of '{field}'; name one, as in {field}[0]")]
     WholeArray { column: String, field: String, elements: usize },
-    #[error("'{element}' is fed twice, by columns '{first}' and '{second}'")]
-    FedTwice { element: String, first: String, second: String },
+    #[error("{place}: '{element}' is fed twice, by columns {first} and {second}")]
+    FedTwice { place: String, element: String, first: String, second: String },
     #[error("a label column needs a schema with exactly one scalar truth field; '{schema}' has {found}")]
     Label { schema: String, found: usize },
     #[error("{cell}: '{text}' is no number{hint}")]

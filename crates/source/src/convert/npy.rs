@@ -5,6 +5,7 @@ use std::io::Read;
 use tamis_event::{Dtype, RECORD_BYTES_MAX, Schema};
 
 use super::columns::{Columns, element_names};
+use super::csv::NOISE;
 use super::python::Value;
 use super::rows::{Rows, convert};
 use super::{ConvertError, ConvertReport, Options};
@@ -184,10 +185,13 @@ impl<R: Read> Rows for Array<'_, R> {
     }
 
     fn noise(&self, column: usize) -> f64 {
-        match self.header.columns[column].number {
+        let (bytes, number) = self.bytes(column);
+        match number {
+            // Whole numbers are what they are.
+            Number { kind: Kind::Float, .. } if number.float(bytes).fract() == 0.0 => NOISE,
             Number { kind: Kind::Float, size: 2, .. } => 1e-3,
             Number { kind: Kind::Float, size: 4, .. } => 2.5e-7,
-            _ => 1e-12,
+            _ => NOISE,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::columns::Columns;
 use super::framer::Framer;
 use super::repeats::Repeats;
-use super::values::Misfit;
+use super::values::{Given, Misfit};
 use super::{Cell, ConvertError, ConvertReport, Options};
 use crate::TmfWriter;
 
@@ -76,8 +76,14 @@ pub(super) fn convert<R: Rows>(
             };
             // A finite number beyond f64 is no stated infinity.
             let is_stated = value.is_finite() || !rows.text(column).contains(|c: char| c.is_ascii_digit());
-            let noise = rows.noise(column);
-            match feed.store(value, is_stated, noise, rows.index(), options.saturate, out) {
+            let given = Given {
+                value,
+                is_stated,
+                unread: unread(&rows, column, value),
+                noise: rows.noise(column),
+                row: rows.index(),
+            };
+            match feed.store(given, options.saturate, out) {
                 Ok(()) => {}
                 Err(Misfit::Nan) => {
                     return Err(ConvertError::Nan { cell: cell(&rows, column), dtype: feed.dtype() });
@@ -102,7 +108,16 @@ pub(super) fn convert<R: Rows>(
     })
 }
 
-/// Reads an event id or a run number.
+/// What f64 could not hold of a whole number.
+fn unread<R: Rows>(rows: &R, column: usize, value: f64) -> f64 {
+    // 2^53: below it, every whole number is an f64.
+    if value.abs() < 9_007_199_254_740_992.0 || !value.is_finite() {
+        return 0.0;
+    }
+    rows.whole(column).map_or(0.0, |whole| whole.abs_diff(value as i128) as f64)
+}
+
+/// An event id or a run.
 fn id<R: Rows>(
     rows: &R,
     column: usize,
@@ -116,10 +131,14 @@ fn id<R: Rows>(
     let hint = match whole {
         Some(whole) if most == u64::MAX && whole < 0 => {
             let unsigned = i32::try_from(whole).map(i32::cast_unsigned);
-            let unsigned =
-                unsigned.map(|id| format!("if it is an unsigned number of 32 bits write {id}, or "));
+            let unsigned = unsigned.map(|id| {
+                format!(
+                    "if it is an unsigned number of 32 bits that was printed as a signed one write {id}, or "
+                )
+            });
             format!("; {}number the rows with --ids number", unsigned.unwrap_or_default())
         }
+        Some(whole) if whole < 0 => "; to read no run from this column give --ids ignore".into(),
         None if most == u64::MAX => "; to number the rows instead give --ids number".into(),
         _ => String::new(),
     };

@@ -204,9 +204,9 @@ fn a_table_that_cannot_be_bound_says_why() {
         (HEADER, map(&[("nix", "mass")]), "t.csv has no column 'nix'; it has mu.pt[1], mass, mu.pt[0], quality, ratio, truth.label"),
         (HEADER, map(&[("mass", "masse")]), "column 'mass': no field 'masse' in schema 'toy'; did you mean 'mass'?"),
         (HEADER, map(&[("mass", "mu.pt")]), "column 'mass' cannot feed all 2 elements of 'mu.pt'; name one, as in mu.pt[0]"),
-        (HEADER, map(&[("mass", "ratio")]), "'ratio' is fed twice, by columns 'mass' and 'ratio'"),
+        (HEADER, map(&[("mass", "ratio")]), "t.csv: 'ratio' is fed twice, by columns 2 ('mass') and 5 ('ratio')"),
         (HEADER, event("id"), "t.csv has no column 'id'; it has mu.pt[1], mass, mu.pt[0], quality, ratio, truth.label"),
-        (HEADER, label, "'truth.label' is fed twice, by columns 'mass' and 'truth.label'"),
+        (HEADER, label, "t.csv: 'truth.label' is fed twice, by columns 2 ('mass') and 6 ('truth.label')"),
         ("", Options::default(), "t.csv is empty; a table starts with a line of column names"),
         ("mu.pt[1],,mass", Options::default(), "t.csv: the schema is not fed completely: no column for 'mu.pt[0]', 'quality', 'ratio', 'truth.label' (unused columns: column 2 (no name)); rename columns or map them (--map COLUMN=FIELD)"),
         ("20.5, 1.2,-3e1", Options::default(), "t.csv: line 1 has numbers (20.5, 1.2, -3e1) where the names of the columns must stand; put a line of names before it"),
@@ -220,7 +220,7 @@ fn a_table_that_cannot_be_bound_says_why() {
     for (ids, message) in [
         (
             "1,-1",
-            "t.csv, line 2, column 'event': '-1' is no whole number from 0 to 18446744073709551615; if it is an unsigned number of 32 bits write 4294967295, or number the rows with --ids number",
+            "t.csv, line 2, column 'event': '-1' is no whole number from 0 to 18446744073709551615; if it is an unsigned number of 32 bits that was printed as a signed one write 4294967295, or number the rows with --ids number",
         ),
         ("4294967296,1", "t.csv, line 2, column 'run': '4294967296' is no whole number from 0 to 4294967295"),
         (

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use tamis_event::Schema;
+use tamis_event::{Dtype, Schema};
 use tamis_source::convert::{self, Changes, ConvertError, ConvertReport, Ids, Options};
 
 use crate::convert::{Frames, HEADER, converted, npy, npy_file};
@@ -64,7 +64,7 @@ fn ids_of_other_programs() {
     let error = refused("u8", "Event,x\n-1740574263,1\n", &Options::default());
     assert_eq!(
         error,
-        "t.csv, line 2, column 'Event': '-1740574263' is no whole number from 0 to 18446744073709551615; if it is an unsigned number of 32 bits write 2554393033, or number the rows with --ids number"
+        "t.csv, line 2, column 'Event': '-1740574263' is no whole number from 0 to 18446744073709551615; if it is an unsigned number of 32 bits that was printed as a signed one write 2554393033, or number the rows with --ids number"
     );
     for (ids, event) in [(Ids::Number, "-1740574263"), (Ids::Ignore, "-1740574263"), (Ids::Number, "a4-b7")] {
         let (_, frames) = one("u8", format!("Event,x\n{event},1\n").as_bytes(), &with(ids)).unwrap();
@@ -115,8 +115,8 @@ fn what_changes_is_counted_and_what_cannot_be_kept_is_refused() {
         changes("i8", "x\n0.5\n-7\n3.25\n1e-3\n"),
         [Changes { rounded: 3, largest_change: 0.5, largest_row: 2, ..none() }]
     );
-    // Floats are expected to round fractions, but not whole numbers, nor values to 0.
-    assert_eq!(changes("f32", "x\n0.1\n3.14159265358979\n16777216\n1e20\n-0\n"), []);
+    // What a float gives back in the digits that were given is no loss.
+    assert_eq!(changes("f32", "x\n0.1\n3.1415927\n16777216\n1e20\n-0\n"), []);
     assert_eq!(
         changes("f32", "x\n16777217\n1e-60\n33554435\n"),
         [Changes { rounded: 3, largest_change: 1.0, largest_row: 2, ..none() }]
@@ -279,4 +279,81 @@ fn a_hundred_thousand_columns_are_no_matter() {
         |writer: &mut _| convert::table(table.as_bytes(), "t.csv", &schema, &Options::default(), writer);
     let (report, frames) = converted(&schema, convert).unwrap();
     assert_eq!((report.ignored.len(), frames[0].3[1].iter().sum::<f64>()), (100_000, 100_000.0));
+}
+
+/// The digits of a decimal, without zeros at either end, and the place of its point: the same for the same number.
+fn digits(text: &str) -> (bool, String, i32) {
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
+    let is_negative = mantissa.starts_with('-');
+    let mantissa = mantissa.trim_start_matches(['-', '+']);
+    let (whole, part) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let point = whole.len() as i32 + exponent.parse::<i32>().unwrap();
+    let digits = format!("{whole}{part}");
+    let zeros = digits.len() - digits.trim_start_matches('0').len();
+    let digits = digits.trim_matches('0').to_owned();
+    let point = if digits.is_empty() { 0 } else { point - zeros as i32 };
+    (is_negative && !digits.is_empty(), digits, point)
+}
+
+#[test]
+fn every_decimal_that_is_not_given_back_counts() {
+    let mut texts: Vec<String> = [
+        "60001.5",
+        "1234.5",
+        "1764547263.5",
+        "123456.789012",
+        "0.1",
+        "9007199254740993",
+        "1e-7",
+        "33.3",
+        "-2.5",
+    ]
+    .map(String::from)
+    .into();
+    // Of one to seventeen digits, at any place of the point.
+    let mut seed = 1_u64;
+    for k in 0..4000 {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let number = 1 + (seed >> 8) % 10_u64.pow(1 + k % 17);
+        texts.push(format!("{number}e{}", -i64::from(k % 23)));
+    }
+    for (dtype, most) in [("f32", f64::MAX), ("f16", 60_000.0)] {
+        let texts: Vec<&String> =
+            texts.iter().filter(|text| text.parse::<f64>().unwrap().abs() < most).collect();
+        let back = |text: &str| match dtype {
+            "f32" => text.parse::<f32>().unwrap(),
+            _ => {
+                let mut bytes = Vec::new();
+                Dtype::F16.write(text.parse().unwrap(), &mut bytes);
+                Dtype::F16.read(&bytes) as f32
+            }
+        };
+        // The shortest decimal of an f16 is the one of fewest digits that reads back as it.
+        let shortest = |value: f32| match dtype {
+            "f32" => value.to_string(),
+            _ => (0..9).map(|places| format!("{value:.places$e}")).find(|text| back(text) == value).unwrap(),
+        };
+        let lost: Vec<&&String> =
+            texts.iter().filter(|text| digits(&shortest(back(text))) != digits(text)).collect();
+        assert!(lost.len() > 100 && lost.len() < texts.len() - 100, "{} of {}", lost.len(), texts.len());
+        let largest = lost.iter().map(|text| (f64::from(back(text)) - text.parse::<f64>().unwrap()).abs());
+        let largest = largest.fold(0.0, f64::max);
+        let table = format!("x\n{}\n", texts.iter().map(|text| text.as_str()).collect::<Vec<_>>().join("\n"));
+        let changes = one(dtype, table.as_bytes(), &Options::default()).unwrap().0.changes;
+        let off = (changes[0].largest_change - largest).abs();
+        assert_eq!(changes[0].rounded, lost.len() as u64, "{dtype}");
+        assert!(off <= 1e-9 * largest, "{changes:?}, not {largest}");
+        // An array of f64 holds the same numbers, but no more digits than these.
+        let doubles: Vec<u8> =
+            texts.iter().flat_map(|text| text.parse::<f64>().unwrap().to_le_bytes()).collect();
+        let array = npy_file("'<f8'", &format!("({},)", texts.len()), "False", &doubles);
+        let held =
+            lost.iter().filter(|text| digits(&text.parse::<f64>().unwrap().to_string()) == digits(text));
+        let changes = one(dtype, &array, &Options::default()).unwrap().0.changes;
+        assert!((held.count() as u64..=lost.len() as u64).contains(&changes[0].rounded), "{changes:?}");
+    }
+    // What an f32 holds already is no loss, whatever its f64 looks like.
+    let floats: Vec<u8> = (1..500).flat_map(|k| f64::from(k as f32 / 7.0).to_le_bytes()).collect();
+    let array = npy_file("'<f8'", "(499,)", "False", &floats);
+    assert_eq!(one("f32", &array, &Options::default()).unwrap().0.changes, []);
 }
