@@ -139,13 +139,13 @@ impl<'a> Lowering<'a> {
         self.graph.truth(true).map_err(too_large(at))
     }
 
-    /// The truth value of a whole expression, and a warning if the ranges of fields make it the same for every event.
+    /// The truth value of a whole expression, and a warning if it is the same for every event.
     pub(crate) fn condition(&mut self, expr: &Expr) -> Lowered<(NodeId, Option<Complaint>)> {
         self.settled.clear();
         match self.value(expr)? {
             Value::Flag(Flag { id, unknown }) => {
                 self.undecided.extend(unknown);
-                Ok((id, self.warning(id)))
+                Ok((id, self.warning(expr.at, id)))
             }
             Value::Number(_) => mismatch(
                 expr.at,
@@ -156,13 +156,14 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    fn warning(&self, condition: NodeId) -> Option<Complaint> {
+    fn warning(&self, whole: usize, condition: NodeId) -> Option<Complaint> {
         let holds = self.graph.as_truth(condition)?;
-        // Under a '!', it is a comparison with the opposite outcome that settles the line.
-        let (at, _, range) =
-            self.settled.iter().find(|(_, settled, _)| *settled == holds).or(self.settled.first())?;
         let what = if holds { "passes every event" } else { "can never pass" };
-        Some(Complaint::new(*at, MistakeKind::Value, format!("the line {what}: {range}")))
+        // Behind a '!' it is the other answer that decides.
+        let settled = self.settled.iter().find(|(_, settled, _)| *settled == holds).or(self.settled.first());
+        let nothing = (whole, "nothing in it depends on the event");
+        let (at, why) = settled.map_or(nothing, |(at, _, range)| (*at, range));
+        Some(Complaint::new(at, MistakeKind::Value, format!("the line {what}: {why}")))
     }
 
     fn value(&mut self, expr: &Expr) -> Lowered<Value> {
