@@ -71,7 +71,8 @@ pub struct MemoryHealth {
 pub struct RunMemory {
     /// Events that are kept and wait for storage; what comes after waits.
     pub output_blocks: usize,
-    /// Ids that are remembered, so that repeated events are found; beyond, the oldest are forgotten and counted.
+    /// Ids that are remembered, so that repeated events are found; beyond, those of the sources and runs that were silent longest are
+    /// forgotten and counted.
     pub ids: usize,
 }
 

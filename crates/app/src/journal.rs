@@ -10,8 +10,8 @@
 //! * I1: a segment has its line when all that it gave to the streams is stored, so that the ledger of a killed run says no more than its files hold.
 //!   `stored` survives the end of the process, `durable` a loss of power; both count the records of a stream from its first on, so that all of a
 //!   segment is durable when `durable` has reached its `end`.
-//! * I2: only what storage lost is in a line without being stored: it is written when the run ends, and says so.
-//! * I3: a segment of which frames come when its books were closed already, because others had begun, gets a further line; lines of one run and segment add up.
+//! * I2: the one exception is events that storage lost: they are in a line without being stored, which is written when the run ends.
+//! * I3: a segment that receives frames after its books were closed gets a further line; lines of one run and segment add up.
 //! * I4: the file has room for 1 MiB and a sixteenth of the bytes that arrived, and a line is begun only where there is room; only the end of the
 //!   run does not ask. What is due meanwhile is added up and shares a line. All lines together are the report, always.
 //! * I5: a line names those lines of the menu that counted something, and those streams that were given something.
@@ -229,8 +229,11 @@ impl Journal {
             let streams = self.streams.clone();
             let storage =
                 streams.iter().zip(&now).map(|((name, _), &storage)| StreamStorage { name, storage });
-            let (tamis, schema, storage) = (env!("CARGO_PKG_VERSION"), DOCUMENT_VERSION, storage.collect());
-            self.append(&StorageLine { tamis, schema, storage });
+            self.append(&StorageLine {
+                tamis: env!("CARGO_PKG_VERSION"),
+                schema: DOCUMENT_VERSION,
+                storage: storage.collect(),
+            });
             self.told = (now, Instant::now());
         }
     }

@@ -93,17 +93,20 @@ impl Rules {
             replace.iter().find(|(name, _)| menu.models().iter().all(|model| model.name != *name))
         {
             let known: Vec<&str> = menu.models().iter().map(|model| model.name.as_str()).collect();
-            let message = format!("{place} has no model '{name}' to replace; it has: {}", known.join(", "));
+            let known = if known.is_empty() { "none at all".into() } else { known.join(", ") };
+            let message = format!("{place} has no model '{name}' to replace; it has {known}");
             return Err(Failure::new(Exit::Settings, message));
         }
         let folder = path.parent().unwrap_or(Path::new("."));
         let mut bundles = Vec::new();
         for model in menu.models() {
-            let replaced = replace.iter().find(|(name, _)| *name == model.name).map(|(_, path)| path.clone());
-            let first = replaced.unwrap_or_else(|| folder.join(&model.bundle));
-            let fallback = model.fallback.iter().map(|bundle| folder.join(bundle));
+            let replaced = replace.iter().find(|(name, _)| *name == model.name);
+            let first = match replaced {
+                Some((_, path)) => load_bundle(path),
+                None => load_named(&menu, folder, &model.bundle),
+            };
+            let fallback = model.fallback.iter().map(|bundle| load_named(&menu, folder, bundle));
             let choices = std::iter::once(first).chain(fallback);
-            let choices = choices.map(|path| load_bundle(&path));
             bundles.push((model.name.clone(), choices.collect::<Result<_, _>>()?));
         }
         Self::bind(menu, bundles, schema, engine)
@@ -202,6 +205,21 @@ pub(crate) fn read_menu(path: &Path, schema: Option<&Schema>) -> Result<Menu, Fa
         .map_err(with_schema)
         .or_fail(Exit::Input)
         .map_err(|failure| or_wrong_file(path, &[FileKind::Menu], "menu", failure))
+}
+
+/// Loads a bundle that a menu names. A failure tells the line of the menu.
+fn load_named(menu: &Menu, folder: &Path, bundle: &str) -> Result<Bundle, Failure> {
+    load_bundle(&folder.join(bundle)).map_err(|failure| {
+        let names_it =
+            |line: &str| ['"', '\''].iter().any(|quote| line.contains(&format!("{quote}{bundle}{quote}")));
+        match menu.text().lines().position(names_it) {
+            Some(line) => {
+                let message = format!("{} ({}, line {})", failure.message, menu.place(), line + 1);
+                Failure::new(failure.exit, message)
+            }
+            None => failure,
+        }
+    })
 }
 
 /// Loads a bundle from a folder or a `.tar`.

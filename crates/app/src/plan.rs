@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tamis_event::Schema;
 use tamis_menu::ERROR_STREAM;
-use tamis_pipeline::{Clock, Control, Cpus, Limits, MonotonicClock, Outcome, Pipeline, Setup};
+use tamis_pipeline::{Clock, Control, Cpus, Limits, LimitsError, MonotonicClock, Outcome, Pipeline, Setup};
 use tamis_port::Sink;
 use tamis_source::{Pusher, Recording};
 use tamis_store::{Claim, ClaimError, McapSink, ModelArchive, Provenance, StreamPlan};
@@ -14,6 +14,7 @@ use tamis_store::{Claim, ClaimError, McapSink, ModelArchive, Provenance, StreamP
 use crate::exit::OrFail;
 use crate::frames::open;
 use crate::journal::Journal;
+use crate::lineup::check_engine;
 use crate::models::Rules;
 use crate::{Exit, Failure, Report, Settings};
 
@@ -53,6 +54,8 @@ impl Plan {
     /// Checks a run over a recording that is already open.
     pub fn with(recording: Recording, name: &str, settings: Settings) -> Result<Self, Failure> {
         check(&settings)?;
+        // Also where no model asks for it.
+        check_engine(settings.engine)?;
         let rules = Rules::load(&settings.menu, &settings.models, &recording.schema, settings.engine)?;
         Self::ruled(recording, name, settings, Arc::new(rules), Arc::new(MonotonicClock::default()))
     }
@@ -68,7 +71,11 @@ impl Plan {
     ) -> Result<Self, Failure> {
         let workers = settings.workers.unwrap_or_else(|| Cpus::of_process(&settings.pin).for_workers());
         let batch = settings.batch.unwrap_or(rules.block_events());
-        let limits = Limits::new(workers, batch, recording.schema.record_len()).or_fail(Exit::Settings)?;
+        let limits = Limits::new(workers, batch, recording.schema.record_len());
+        let limits = limits.map_err(|error| match error {
+            LimitsError::Workers(_) => Failure::new(Exit::Settings, format!("--workers: {error}")),
+            LimitsError::Batch(_) => Failure::new(Exit::Settings, format!("--batch: {error}")),
+        })?;
         let wanted = settings.name.clone().unwrap_or_else(|| tamis_store::run_name_of(name));
         let claim = tamis_store::claim_run_name(&settings.out, &wanted).map_err(|error| match error {
             ClaimError::Name(error) => Failure::new(Exit::Settings, format!("--name: {error}")),

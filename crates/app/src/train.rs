@@ -39,9 +39,7 @@ pub fn train(
     let folder = settings.recipe.parent().unwrap_or(Path::new("."));
     let out = settings.out.clone().unwrap_or_else(|| Path::new("models").join(recipe.name()));
     bundle_folder::may_write(&out, settings.overwrite)?;
-    let datasets: Result<Vec<Dataset>, Failure> =
-        recipe.files().iter().map(|file| dataset(&folder.join(file))).collect();
-    let datasets = datasets?;
+    let datasets = datasets(folder, &recipe.files())?;
     let schema: Option<Schema> = datasets.first().map(|dataset| dataset.schema.clone());
     let outcome = tamis_lab::train(&recipe, &datasets, &mut progress).or_fail(Exit::Input)?;
     bundle_folder::write(&out, &outcome.bundle.files(), settings.overwrite)?;
@@ -53,6 +51,21 @@ pub fn train(
     Ok((out, outcome))
 }
 
+/// The recordings of a recipe, or everything that is wrong with them.
+fn datasets(folder: &Path, files: &[&str]) -> Result<Vec<Dataset>, Failure> {
+    let mut datasets = Vec::new();
+    let mut failures: Vec<Failure> = Vec::new();
+    for file in files {
+        match dataset(&folder.join(file)) {
+            Ok(dataset) => datasets.push(dataset),
+            Err(failure) => failures.push(failure),
+        }
+    }
+    let Some(first) = failures.first() else { return Ok(datasets) };
+    let messages: Vec<&str> = failures.iter().map(|failure| failure.message.as_str()).collect();
+    Err(Failure::new(first.exit, messages.join("\n")))
+}
+
 /// All event records of a recording.
 fn dataset(path: &Path) -> Result<Dataset, Failure> {
     let mut frames = Frames::open(path)?;
@@ -61,7 +74,8 @@ fn dataset(path: &Path) -> Result<Dataset, Failure> {
         match frame {
             Frame::Events { payload, .. } => events.extend_from_slice(&payload),
             Frame::Lost { cause, .. } => {
-                let (place, cause) = (path.display(), cause.name());
+                let place = path.display();
+                let cause = cause.name();
                 let message =
                     format!("{place}: a damaged frame (cause: {cause}); train on an intact recording");
                 return Err(Failure::new(Exit::Input, message));

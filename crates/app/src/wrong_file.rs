@@ -13,7 +13,8 @@ pub(crate) fn or_wrong_file(path: &Path, wanted: &[FileKind], called: &str, fail
     if matches!(found, FileKind::Unknown | FileKind::Text | FileKind::Table) || wanted.contains(&found) {
         return failure;
     }
-    let (noun, remedy) = (found.noun(), found.remedy());
+    let noun = found.noun();
+    let remedy = found.remedy();
     Failure::new(failure.exit, format!("{} is no {called} but {noun}; {remedy}", path.display()))
 }
 

@@ -1,5 +1,6 @@
 //! The command line: built from the list of commands, parsed with flags > environment > file > default.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fmt::Write;
 
@@ -8,6 +9,7 @@ use clap::{ArgAction, Command};
 use tamis_app::{Exit, Failure};
 
 use crate::commands::{self, ALL, CommandEntry, Group};
+use crate::config::near;
 use crate::origins::Origins;
 use crate::{config, output};
 
@@ -55,6 +57,7 @@ pub(crate) fn parse(line: impl IntoIterator<Item = OsString>) -> Result<Ready, S
     let line: Vec<OsString> = line.into_iter().collect();
     let (mut command, file) = config::apply(command(), &line).map_err(Stop::Failure)?;
     let origins = Origins::of(&command, &line, file.as_ref());
+    unknown_variables(&command).iter().for_each(output::say);
     let matches = command.try_get_matches_from_mut(line).map_err(|error| match origins.blame(&error) {
         Some(failure) => Stop::Failure(failure),
         None => Stop::Clap(error, origins.told()),
@@ -104,6 +107,24 @@ fn from_environment(arg: clap::Arg) -> clap::Arg {
     let arg = arg.env(variable).hide_env(true);
     // Shells complete the words that an option takes; its help says more of them than a list could.
     if is_switch { arg.value_parser(FalseyValueParser::new()) } else { arg.hide_possible_values(true) }
+}
+
+/// A sentence about each variable that no option of any command reads.
+fn unknown_variables(root: &Command) -> Vec<String> {
+    let mut known = BTreeSet::new();
+    variables(root, &mut known);
+    let names: Vec<&str> = known.iter().map(String::as_str).collect();
+    let set = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
+    let unknown = set.filter(|name| name.starts_with("TAMIS_") && !known.contains(name));
+    unknown.map(|name| format!("no option reads the variable {name}{}", near(&name, &names))).collect()
+}
+
+/// The variables of a command and of those below it.
+fn variables(command: &Command, known: &mut BTreeSet<String>) {
+    known.extend(
+        command.get_arguments().filter_map(|arg| Some(arg.get_env()?.to_string_lossy().into_owned())),
+    );
+    command.get_subcommands().for_each(|below| variables(below, known));
 }
 
 /// The commands, by section.

@@ -156,7 +156,8 @@ fn engines_table(speeds: &[EngineSpeed]) -> String {
     let mut columns: Vec<(&str, usize)> = Vec::new();
     let mut networks: Vec<(&str, u64)> = Vec::new();
     for speed in speeds {
-        let (column, network) = ((&*speed.engine, speed.threads), (&*speed.network, speed.multiply_adds));
+        let column = (&*speed.engine, speed.threads);
+        let network = (&*speed.network, speed.multiply_adds);
         if !columns.contains(&column) {
             columns.push(column);
         }

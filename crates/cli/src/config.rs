@@ -46,10 +46,12 @@ fn defaults(mut root: Command, path: &Path) -> Result<(Command, Applied), Failur
         let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
         bad(format!("line {line}: {}", error.message()))
     })?;
+    let mut mistakes = Vec::new();
     for (key, value) in table {
-        let values = words(&value).ok_or_else(|| {
-            bad(format!("'{key}' must be a text, a number, a truth value or a list of texts"))
-        })?;
+        let Some(values) = words(&value) else {
+            mistakes.push(format!("'{key}' must be a text, a number, a truth value or a list of texts"));
+            continue;
+        };
         let sub = root.find_subcommand(COMMAND).expect("the command is in the list");
         let option = key.replace('_', "-");
         let options = sub.get_arguments().filter_map(|arg| Some((arg.get_long()?, arg.get_id().clone())));
@@ -57,14 +59,15 @@ fn defaults(mut root: Command, path: &Path) -> Result<(Command, Applied), Failur
             options.filter(|(long, _)| !["help", OPTION].contains(long)).collect();
         let Some((_, id)) = options.iter().find(|(long, _)| *long == option) else {
             let known: Vec<&str> = options.iter().map(|(long, _)| *long).collect();
-            return Err(bad(format!("unknown setting '{key}'{}", suggestion(&option, &known))));
+            mistakes.push(format!("unknown setting '{key}'{}", suggestion(&option, &known)));
+            continue;
         };
         let id = id.clone();
         applied.keys.push((option, key, values.join(", ")));
         root = root
             .mut_subcommand(COMMAND, |sub| sub.mut_arg(id, |arg| arg.required(false).default_values(values)));
     }
-    Ok((root, applied))
+    if mistakes.is_empty() { Ok((root, applied)) } else { Err(bad(mistakes.join("; and "))) }
 }
 
 /// The words that a value would be on the command line.
@@ -84,10 +87,16 @@ fn words(value: &Value) -> Option<Vec<String>> {
 
 /// `; did you mean 'x'?`, or everything that is known.
 pub(crate) fn suggestion(word: &str, known: &[&str]) -> String {
-    let near =
-        known.iter().map(|name| (strsim::jaro_winkler(word, name), name)).max_by(|a, b| a.0.total_cmp(&b.0));
-    match near {
-        Some((likeness, name)) if likeness > 0.8 => format!("; did you mean '{name}'?"),
-        _ => format!("; known are {}", known.join(", ")),
+    match near(word, known) {
+        none if none.is_empty() => format!("; known are {}", known.join(", ")),
+        near => near,
     }
+}
+
+/// `; did you mean 'x'?`, or nothing.
+pub(crate) fn near(word: &str, known: &[&str]) -> String {
+    let likeness = |name: &&&str| strsim::jaro_winkler(word, name);
+    let nearest = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    let nearest = nearest.filter(|name| likeness(name) > 0.8);
+    nearest.map(|name| format!("; did you mean '{name}'?")).unwrap_or_default()
 }

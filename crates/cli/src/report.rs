@@ -216,7 +216,11 @@ fn streams(report: &Report) -> String {
     let input = report.ledger.frames.bytes;
     let _ = match report.reduction {
         Some(factor) => {
-            writeln!(text, "{} in, {} out: a reduction by {factor:.1}.", bytes(input), bytes(output))
+            let what = match factor {
+                less if less >= 1.0 => format!("a reduction by {less:.1}"),
+                more => format!("{:.1} times as much", 1.0 / more),
+            };
+            writeln!(text, "{} in, {} out: {what}.", bytes(input), bytes(output))
         }
         None => writeln!(text, "{} in, nothing out.", bytes(input)),
     };

@@ -91,7 +91,8 @@ impl Engines {
     fn new(wanted: Engine, threads: &[usize], networks: &[[usize; 2]]) -> Result<Self, Failure> {
         let stream = Sample::made(L1_BYTES, super::FRAME_EVENTS, u64::MAX)?.stream(1, None);
         let threads = ends(threads);
-        let (mut contenders, mut made) = (Vec::new(), Vec::new());
+        let mut contenders = Vec::new();
+        let mut made = Vec::new();
         for hidden in networks {
             let layers = [L1_BYTES / 2, hidden[0], hidden[1], 3];
             let bundle = network(&layers)?;
@@ -107,7 +108,8 @@ impl Engines {
                 let began = Instant::now();
                 score(&mut model, &blocks[0])?;
                 if began.elapsed() < SLOW {
-                    let (network, multiply_adds) = (network.clone(), bundle.multiply_adds());
+                    let network = network.clone();
+                    let multiply_adds = bundle.multiply_adds();
                     let runs = vec![Vec::new(); threads.len()];
                     contenders.push(Contender { network, multiply_adds, engine, model, blocks, runs });
                 }

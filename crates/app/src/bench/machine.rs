@@ -42,7 +42,8 @@ mod tests {
     fn work_takes_core_time_which_is_counted_finely() {
         let before = core_seconds();
         let start = Instant::now();
-        let (mut used, mut steps) = (0.0, 0);
+        let mut used = 0.0;
+        let mut steps = 0;
         while used < 0.05 && start.elapsed() < Duration::from_secs(10) {
             let now = core_seconds() - before;
             steps += u32::from(now > used);

@@ -332,9 +332,11 @@ impl Parts {
                 (sample, rules, None)
             }
         };
-        let (workers, sources) = (settings.workers(), settings.sources());
+        let workers = settings.workers();
+        let sources = settings.sources();
         let most = workers.iter().copied().max().expect("there is one");
-        let (pin, folder) = (settings.pin.clone(), settings.folder.clone());
+        let pin = settings.pin.clone();
+        let folder = settings.folder.clone();
         let batch = settings.batch.unwrap_or(settings.engine.block_events());
         let bed = Bed { workers: most, pin, busy_poll: settings.busy_poll, batch, folder };
         let mut cells = Vec::new();

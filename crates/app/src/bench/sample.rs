@@ -49,7 +49,8 @@ impl Sample {
     /// The good frames of a recording.
     pub(crate) fn load(path: &Path) -> Result<Self, Failure> {
         let mut reader = Frames::open(path)?;
-        let (mut frames, mut corrupt) = (Vec::new(), Counts::default());
+        let mut frames = Vec::new();
+        let mut corrupt = Counts::default();
         while let Some(frame) = reader.next()? {
             match frame {
                 // A copy: the recording may be decompressed into buffers that are used again.

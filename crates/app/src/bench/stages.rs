@@ -136,7 +136,8 @@ impl<'a> Stages<'a> {
     }
 
     fn scan(&mut self) -> Result<f64, Failure> {
-        let (began, mut pieces) = (Instant::now(), Vec::new());
+        let began = Instant::now();
+        let mut pieces = Vec::new();
         while began.elapsed().as_secs_f64() < TURN_S {
             let recording = self.workload.stream.recording(1)?;
             let mut reader = FrameReader::new(recording.source, &recording.schema);
@@ -179,7 +180,8 @@ impl<'a> Stages<'a> {
         &mut self,
         mut work: impl FnMut(&mut Self, usize) -> Result<f64, Failure>,
     ) -> Result<f64, Failure> {
-        let (began, mut pieces) = (Instant::now(), Vec::new());
+        let began = Instant::now();
+        let mut pieces = Vec::new();
         while pieces.is_empty() || began.elapsed().as_secs_f64() < TURN_S {
             let k = self.next_block();
             pieces.push(work(self, k)? * 1e9 / self.blocks[k].len() as f64);
@@ -190,7 +192,8 @@ impl<'a> Stages<'a> {
     /// ns per event to make its record and to store it.
     fn keep(&mut self) -> Result<(f64, f64), Failure> {
         let (mut records, mut entries): (Vec<u8>, Vec<Kept>) = (Vec::new(), Vec::new());
-        let (mut made, mut stored) = (Vec::new(), Vec::new());
+        let mut made = Vec::new();
+        let mut stored = Vec::new();
         let began = Instant::now();
         while made.is_empty() || began.elapsed().as_secs_f64() < TURN_S {
             let k = self.next_block();
@@ -242,7 +245,8 @@ pub(crate) fn blocks(stream: &Stream, batch: usize) -> Result<Vec<Block>, Failur
         while !payload.is_empty() {
             let events = (payload.len() / stride).min(batch - open.len());
             let bytes = payload.split_to(events * stride);
-            let (source, time_ns) = (header.source_id, header.time_ns);
+            let source = header.source_id;
+            let time_ns = header.time_ns;
             open.push(Span { source, first_id, time_ns, events, bytes });
             first_id += events as u64;
             if open.len() == batch {

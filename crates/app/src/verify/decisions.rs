@@ -42,7 +42,8 @@ pub(super) fn decisions(file: StoredFile, verification: &mut Verification) -> Re
         verification.events += 1;
         let header = record.header();
         let id = header.event_id;
-        let (bytes, expected) = (record.event().len(), about.schema.record_len());
+        let bytes = record.event().len();
+        let expected = about.schema.record_len();
         if bytes != expected {
             verification.damage(|| format!("event {id}: {bytes} bytes instead of {expected}"));
             return true;

@@ -51,7 +51,7 @@ pub(crate) struct Args {
     /// puts them]
     #[arg(long, value_name = "CPU,..", value_delimiter = ',', allow_hyphen_values = true, value_parser = units::cpu)]
     pin: Vec<usize>,
-    /// How long the deciding threads and the one that feeds them look for something to do before they sleep: a time such as 50us, or always
+    /// How long a deciding thread, or the one that feeds them, waits awake for more work before it sleeps: a time such as 50us, or always
     /// [default: a few us]
     #[arg(long, value_name = "TIME", value_parser = or_words(units::busy_poll, &["always"]))]
     busy_poll: Option<Duration>,
@@ -199,7 +199,8 @@ impl Scratch {
         // Removed here, and not when a value is dropped: a signal may come first.
         let path = folder.keep();
         let mut signals = end_signals()?;
-        let (handle, watched) = (signals.handle(), path.clone());
+        let handle = signals.handle();
+        let watched = path.clone();
         std::thread::spawn(move || {
             let Some(signal) = signals.forever().next() else { return };
             say("interrupted: nothing was measured");

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Command;
 use tamis_app::{Exit, Failure};
+use tamis_part::{Existing, PartFile};
 
 use super::{ALL, CommandEntry, Group, Run};
 use crate::output::print;
@@ -69,7 +70,11 @@ fn write_all(root: &Command, folder: &Path) -> Result<(), Failure> {
     pages_below(root, ALL, &[], &mut pages)?;
     for (words, text) in &pages {
         let path = folder.join(format!("{}.1", title(words)));
-        std::fs::write(&path, text).map_err(failed(&path))?;
+        let written = PartFile::create(&path).and_then(|mut part| {
+            part.append(text.as_bytes())?;
+            part.publish(Existing::Replace, false)
+        });
+        written.map_err(failed(&path))?;
     }
     print(&format!("{}: {} pages\n", folder.display(), pages.len()))
 }

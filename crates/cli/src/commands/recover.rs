@@ -37,7 +37,8 @@ impl Run for Args {
         if self.json {
             print_json(&Document::new(&recovery))?;
         } else {
-            let (events, size) = (figures::grouped(recovery.records), figures::bytes(recovery.bytes));
+            let events = figures::grouped(recovery.records);
+            let size = figures::bytes(recovery.bytes);
             print(&format!("{}: {events} events, {size}\n", recovery.file.display()))?;
             if recovery.lost_bytes > 0 {
                 say(format_args!("{} of {} could not be used", figures::bytes(recovery.lost_bytes), self.part.display()));

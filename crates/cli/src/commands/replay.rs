@@ -46,7 +46,7 @@ pub(crate) struct Args {
     /// puts them]
     #[arg(long, value_name = "CPU,..", value_delimiter = ',', allow_hyphen_values = true, value_parser = units::cpu)]
     pin: Vec<usize>,
-    /// How long the deciding threads and the one that feeds them look for something to do before they sleep: a time such as 50us, or always. Saves
+    /// How long a deciding thread, or the one that feeds them, waits awake for more work before it sleeps: a time such as 50us, or always. Saves
     /// the time of a wake-up and costs the time of their cores; of use if nothing else needs these [default: a few us]
     #[arg(long, value_name = "TIME", value_parser = or_words(units::busy_poll, &["always"]))]
     busy_poll: Option<Duration>,

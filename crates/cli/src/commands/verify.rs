@@ -51,7 +51,8 @@ impl Run for Args {
     ];
 
     fn run(self) -> Result<Exit, Failure> {
-        let (mut files, mut unusable) = (Vec::new(), Vec::new());
+        let mut files = Vec::new();
+        let mut unusable = Vec::new();
         for path in &self.files {
             let found = if tamis_app::is_ledger(path) {
                 tamis_app::verify_run(path)

@@ -169,6 +169,10 @@ fn settings_file() {
         refused(&lab, "replay in.tmf --config bad.toml --menu menu.toml --out out", 64, words);
     };
     bad("workrs = 2", &["bad.toml", "unknown setting 'workrs'", "did you mean 'workers'?"]);
+    bad(
+        "workrs = 2\nout = { a = 1 }",
+        &["bad.toml: 'out' must be a text", "; and unknown setting 'workrs'; did you mean 'workers'?"],
+    );
     bad("a = 1\n= 2", &["bad.toml", "line 2"]);
     bad("workers = { a = 1 }", &["bad.toml", "'workers' must be"]);
     bad("workers = \"many\"", &["bad.toml: 'workers' is 'many': a count must be a number"]);

@@ -94,18 +94,19 @@ fn render(calibrated: &Calibrated) -> String {
     if !largest.is_empty() && (section.tolerance.int16.is_some() || section.tolerance.int8.is_some()) {
         let _ = writeln!(
             text,
-            "\nlargest number of each hidden layer {}; integers reach {} times as far in 16 bits, as far in 8",
+            "\nthe largest number of each hidden layer is {}; integers of 16 bits hold numbers that are {} times as large, those of 8 bits none that are larger",
             largest.join(", "),
             section.margin,
         );
     }
     let _ = write!(
         text,
-        "\n{}\ndifferences are of 1, or of the score if that is larger; the tolerance is {} times the largest one without that of noise,\n\
+        "\n{}\na difference is divided by the score, or by 1 if the score is smaller; the tolerance is {} times the largest one without that of noise,\n\
          which reaches farther than the events: integers saturate there, so scores of noise may differ by 0.5\n",
         tolerances(&calibrated.engines),
         CalibrateSettings::TOLERANCE_FACTOR,
     );
+    text.push_str("a flip is an event that one engine keeps and the other does not, so there can be more flips than kept events\n");
     if section.events < FEW_EVENTS {
         let few = grouped(section.events);
         let _ = writeln!(text, "{few} events are few: others may reach farther, and what flips rarely does not show");

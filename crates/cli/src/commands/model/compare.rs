@@ -36,7 +36,7 @@ pub(crate) struct Args {
     /// Engines, separated by commas, the reference first [default: all that are there but int16 and int8]
     #[arg(long, value_name = "ENGINES", value_delimiter = ',', value_parser = or_words(Engine::from_str, ENGINES))]
     engines: Vec<Engine>,
-    /// Largest difference of a score, of 1 or of the score if that is larger
+    /// Largest difference of a score, divided by the score, or by 1 if the score is smaller
     #[arg(long, value_name = "D", default_value_t = Gates::default().difference)]
     max_difference: f64,
     /// Largest share of events that are decided otherwise

@@ -51,7 +51,8 @@ impl Run for Args {
     ];
 
     fn run(self) -> Result<Exit, Failure> {
-        let (mut bundles, mut unusable) = (Vec::new(), Vec::new());
+        let mut bundles = Vec::new();
+        let mut unusable = Vec::new();
         for bundle in self.bundles {
             let settings = VerifyModelSettings {
                 bundle,
@@ -95,7 +96,8 @@ fn render(bundles: &[ModelVerification]) -> String {
         .right("tolerance")
         .left("bundle");
     for found in bundles {
-        let (model, place) = (found.model.clone().unwrap_or_default(), found.bundle.display().to_string());
+        let model = found.model.clone().unwrap_or_default();
+        let place = found.bundle.display().to_string();
         if found.problem.is_some() {
             let blank = String::new;
             table.row(["BAD".into(), model, blank(), blank(), blank(), blank(), place]);
