@@ -343,7 +343,11 @@ impl Damage {
     /// In a sentence, and the code that follows.
     fn told(&self, path: &Path) -> (Vec<String>, Exit) {
         match lost(&self.0) {
-            Some(lost) => (vec![format!("{}: {lost}", path.display())], Exit::Losses),
+            Some(lost) => {
+                let is_piped = path == Path::new("-");
+                let place = if is_piped { "standard input".into() } else { path.display().to_string() };
+                (vec![format!("{place}: {lost}")], Exit::Losses)
+            }
             None => (Vec::new(), Exit::Done),
         }
     }

@@ -210,8 +210,10 @@ pub(crate) fn read_menu(path: &Path, schema: Option<&Schema>) -> Result<Menu, Fa
 /// Loads a bundle that a menu names. A failure tells the line of the menu.
 fn load_named(menu: &Menu, folder: &Path, bundle: &str) -> Result<Bundle, Failure> {
     load_bundle(&folder.join(bundle)).map_err(|failure| {
-        let names_it =
-            |line: &str| ['"', '\''].iter().any(|quote| line.contains(&format!("{quote}{bundle}{quote}")));
+        let quoted = ['"', '\''].map(|quote| format!("{quote}{bundle}{quote}"));
+        // The model itself may have the same name.
+        let is_name = |line: &str| line.trim_start().starts_with("name");
+        let names_it = |line: &str| !is_name(line) && quoted.iter().any(|quoted| line.contains(quoted));
         match menu.text().lines().position(names_it) {
             Some(line) => {
                 let message = format!("{} ({}, line {})", failure.message, menu.place(), line + 1);

@@ -121,7 +121,7 @@ impl FileKind {
         let mut head = Vec::new();
         let read = File::open(path).and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head));
         match read.map_or(Self::Unknown, |_| Self::of(&head)) {
-            Self::Zstd if is_packed_recording(&head) => Self::Recording,
+            Self::Zstd if is_packed_recording(path) => Self::Recording,
             kind => kind,
         }
     }
@@ -194,10 +194,11 @@ impl FileKind {
     }
 }
 
-/// Do the first bytes of a file unpack to those of a recording?
-fn is_packed_recording(head: &[u8]) -> bool {
+/// Does a file unpack to a recording?
+fn is_packed_recording(path: &Path) -> bool {
     let mut first = [0; 16];
-    let unpacked = Decoder::with_buffer(head).and_then(|mut decoder| decoder.read_exact(&mut first));
+    let decoder = File::open(path).and_then(Decoder::new);
+    let unpacked = decoder.and_then(|mut decoder| decoder.read_exact(&mut first));
     unpacked.is_ok() && FileKind::of(&first) == FileKind::Recording
 }
 

@@ -39,7 +39,9 @@ impl Run for Args {
                 Info::Recording(info) => recording(info),
                 Info::Records(info) => records(info),
             };
-            print(&format!("{}: {text}", self.file.display()))?;
+            let is_piped = self.file.as_os_str() == "-";
+            let place = if is_piped { "standard input".into() } else { self.file.display().to_string() };
+            print(&format!("{place}: {text}"))?;
         }
         let (problems, exit) = match &info {
             Info::Recording(info) => (&info.problems, info.exit),

@@ -74,7 +74,7 @@ fn models() {
     let lab = lab();
     lab.write("scored.toml", MODEL_MENU);
     let replay = "replay in.tmf --menu scored.toml --out out";
-    refused(&lab, replay, 65, &["twice", "cannot be read", "bundle"]);
+    refused(&lab, replay, 65, &["twice", "cannot be read", "bundle", "(scored.toml, line 6)"]);
     lab.model("twice", "y", 2.0);
     refused(&lab, replay, 65, &["model 'twice'", "'y'"]);
     lab.model("twice", "x", f32::NAN);
@@ -241,6 +241,7 @@ fn a_file_in_the_wrong_place_is_called_what_it_is() {
         ("replay t.csv.gz --menu menu.toml --out out".into(), "is no Tamis recording but compressed with gzip; unpack it first, with: gzip -dc"),
         ("replay in.tmf --menu schema.toml --out out".into(), "schema.toml is no menu but a schema of events; name it with --schema"),
         ("replay in.tmf --menu in.tmf --out out".into(), "in.tmf is no menu but a Tamis recording"),
+        (format!("replay in.tmf --menu {} --out out", sample("l1-ato4l.tmf.zst")), "l1-ato4l.tmf.zst is no menu but a Tamis recording"),
         ("replay in.tmf --menu t.csv --out out".into(), "t.csv"),
         ("gen --schema menu.toml --events 1 --out o.tmf".into(), "menu.toml is no schema but a menu; name it with --menu"),
         ("gen --schema in.tmf --events 1 --out o.tmf".into(), "in.tmf is no schema but a Tamis recording"),
@@ -309,4 +310,16 @@ fn tables() {
         64,
         &["jets.pt[0] to jets.pt[9]"],
     );
+}
+
+#[test]
+fn a_variable_that_no_option_reads_is_told_of() {
+    let lab = lab();
+    let with = |name: &str| {
+        let ran = lab.command(["info", "in.tmf"]).env(name, "never").output().unwrap();
+        (ran.status.code(), String::from_utf8(ran.stderr).unwrap())
+    };
+    let told = "tamis: no option reads the variable TAMIS_DURABEL; did you mean 'TAMIS_DURABLE'?\n";
+    assert_eq!(with("TAMIS_DURABEL"), (Some(0), told.into()));
+    assert_eq!(with("TAMIS_DURABLE"), (Some(0), String::new()), "another command reads it");
 }
