@@ -93,12 +93,7 @@ fn files(
             match (path.exists(), unfinished(&path)) {
                 (true, _) => files.push(path),
                 (false, part) if part.exists() => {
-                    run.damage(|| {
-                        format!(
-                            "{} was never closed: `tamis recover` makes a whole file of it",
-                            part.display()
-                        )
-                    });
+                    run.damage(|| never_closed(&part));
                     files.push(part);
                     break;
                 }
@@ -118,7 +113,23 @@ fn files(
             false => run.damage(|| format!("{} is missing", path.display())),
         }
     }
+    // Where storage failed, the last file was not closed, and is not listed.
+    if last.failed > 0 {
+        let path = there(last.files.len() as u32 + 1);
+        match (path.exists(), unfinished(&path)) {
+            (true, _) => files.push(path),
+            (false, part) if part.exists() => {
+                run.damage(|| never_closed(&part));
+                files.push(part);
+            }
+            _ => {}
+        }
+    }
     files
+}
+
+fn never_closed(part: &Path) -> String {
+    format!("{} was never closed: `tamis recover` makes a whole file of it", part.display())
 }
 
 /// What the files of a stream hold.
@@ -183,7 +194,7 @@ impl Found {
                 if last.events != events {
                     run.damage(|| format!("stream {stream}: {events} of {} events are there", last.events));
                 }
-                if last.bytes != self.bytes {
+                if last.bytes != self.bytes && last.failed == 0 {
                     let bytes = self.bytes;
                     run.damage(|| {
                         format!(

@@ -98,7 +98,7 @@ impl Said {
             .iter()
             .filter(|(_, of)| of.is_ahead && of.last.as_ref().is_none_or(|last| last.failed == 0));
         ahead.for_each(|(name, _)| {
-            run.damage(|| format!("stream {name}: a line has events that were not stored then"))
+            run.damage(|| format!("stream {name}: a line has events that were not stored then"));
         });
         if !said.has_ended {
             run.damage(|| "there is no final line: the run did not end in order".into());

@@ -7,7 +7,7 @@
 //! * I3: what follows from counters follows from these: exit code, reduction, throughput, events seen, rates.
 //!
 //! Nothing in the file confirms times, latencies and lag, the errors and limits of rates, how blocks were closed, the limits that the run had
-//! (workers, batch, bytes), where a device was lost, how many books share a line, and the number of a segment that stored
+//! (workers, batch, bytes), where a device was lost, how many books share a line and how far it reaches, and the number of a segment that stored
 //! nothing. How far storage was (`end`, `stored`, `durable`) has bounds only: the lines before and after, and the files.
 
 use std::collections::BTreeMap;

@@ -109,7 +109,7 @@ fn every_number_that_another_one_confirms_is_checked() {
         numbers("", &lines[k], &mut pointers);
         let is_last = k + 1 == lines.len();
         let is_confirmed = |pointer: &&String| {
-            let is_end = is_last && pointer.contains("/storage/") || is_last && pointer.ends_with("durable");
+            let is_end = is_last && (pointer.contains("/storage/") || pointer.ends_with("durable"));
             is_end || !pointer.split('/').any(|key| UNCONFIRMED.contains(&key))
         };
         for pointer in pointers.iter().filter(is_confirmed) {
@@ -163,4 +163,31 @@ fn of_a_killed_run_it_is_said_that_everything_is_there() {
     fs::remove_file(lab.path("out/in-physics-0001.mcap")).unwrap();
     let ran = lab.tamis(&format!("verify {LEDGER}"));
     assert!(ran.err.contains("were called stored") && !ran.err.contains("all that"), "{ran:?}");
+}
+
+#[test]
+fn a_run_whose_storage_failed_has_what_was_written() {
+    let lab = Lab::new();
+    let mut frames = Frames::new();
+    for k in 0..400 {
+        frames.push(100 * k, &[200.0 + k as f32; 100]);
+    }
+    lab.write("in.tmf", frames.bytes);
+    // In kibibytes: less than half of the file.
+    let line = format!(
+        "ulimit -f 400; {} replay in.tmf --menu menu.toml --out out --durable every=1ms",
+        env!("CARGO_BIN_EXE_tamis")
+    );
+    let ran =
+        std::process::Command::new("bash").args(["-c", &line]).current_dir(lab.path("")).output().unwrap();
+    assert_eq!(ran.status.code(), Some(74), "{ran:?}");
+    let ran = lab.tamis(&format!("verify {LEDGER}"));
+    assert!(
+        ran.code == Some(76) && ran.err.contains("in-physics-0001.mcap.part was never closed"),
+        "{}",
+        ran.err
+    );
+    assert_eq!(lab.tamis("recover out/in-physics-0001.mcap.part").code, Some(0));
+    let ran = lab.tamis(&format!("verify {LEDGER}"));
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
 }
