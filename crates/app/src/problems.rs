@@ -116,14 +116,14 @@ fn degraded(loss: &LostDevice, events: u64) -> String {
 
 fn losses(tally: &Tally) -> String {
     let parts = [
-        (tally.dropped.total() as i64, "dropped"),
-        (tally.corrupt.total() as i64, "corrupt"),
-        (tally.errored.total() as i64, "not decided"),
+        (tally.dropped.total().into(), "dropped"),
+        (tally.corrupt.total().into(), "corrupt"),
+        (tally.errored.total().into(), "not decided"),
         (tally.missing, "missing"),
-        (tally.forgotten as i64, "no longer known if they come again"),
+        (tally.forgotten.into(), "no longer known if they come again"),
     ];
     let parts: Vec<String> =
-        parts.iter().filter(|(n, _)| *n != 0).map(|(n, what)| format!("{n} {what}")).collect();
+        parts.iter().filter(|(n, _): &&(i128, _)| *n != 0).map(|(n, what)| format!("{n} {what}")).collect();
     format!("data was lost or left undecided: {}; the ledger has the causes", parts.join(", "))
 }
 

@@ -97,7 +97,7 @@ pub struct Ledger {
     /// Unaccounted for: 0, or this program has a defect.
     pub in_flight: i64,
     /// Ids that were skipped over; never received.
-    pub missing: i64,
+    pub missing: i128,
     /// Events whose ids are not remembered any more, because memory for ids was full: should they come again, they are decided again.
     pub forgotten: u64,
     /// Frames and bytes.

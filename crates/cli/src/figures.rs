@@ -6,8 +6,8 @@
 use std::fmt::{Display, LowerExp};
 
 /// `1,234,567`.
-pub(crate) fn grouped(n: u64) -> String {
-    let digits = n.to_string();
+pub(crate) fn grouped(n: impl Into<u128>) -> String {
+    let digits = n.into().to_string();
     let mut text = String::new();
     for (k, digit) in digits.chars().enumerate() {
         if k > 0 && (digits.len() - k).is_multiple_of(3) {
@@ -24,7 +24,8 @@ pub(crate) fn counted(n: u64, thing: &str) -> String {
 }
 
 /// A number with a sign.
-pub(crate) fn grouped_signed(n: i64) -> String {
+pub(crate) fn grouped_signed(n: impl Into<i128>) -> String {
+    let n = n.into();
     let sign = if n < 0 { "-" } else { "" };
     format!("{sign}{}", grouped(n.unsigned_abs()))
 }
@@ -127,7 +128,7 @@ mod tests {
 
     #[test]
     fn figures() {
-        assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!([0_u64, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!([0, 1, 1000].map(|n| counted(n, "event")), ["0 events", "1 event", "1,000 events"]);
         assert_eq!(grouped_signed(-1234), "-1,234");
         assert_eq!(

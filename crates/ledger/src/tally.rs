@@ -46,7 +46,7 @@ pub struct Tally {
     /// Events with a score from a stand-in, after a device was lost; decided or not.
     pub degraded: u64,
     /// Ids that were skipped over, minus those that came late after all.
-    pub missing: i64,
+    pub missing: i128,
     /// Events whose ids are not remembered any more: should they come again, nobody would notice.
     pub forgotten: u64,
     /// Frames and bytes.
@@ -183,8 +183,8 @@ impl Tally {
     }
 
     /// Counts ids that were skipped over, or that came late after all, and those that had to be forgotten.
-    pub fn skip(&mut self, missing: i64, forgotten: u64) {
-        self.missing = self.missing.saturating_add(missing);
+    pub fn skip(&mut self, missing: i128, forgotten: u64) {
+        self.missing += missing;
         self.forgotten += forgotten;
     }
 
@@ -258,7 +258,7 @@ mod tests {
         Dropped::ALL.iter().for_each(|&cause| tally.dropped.add(cause, step()));
         Errored::ALL.iter().for_each(|&cause| tally.errored.add(cause, step()));
         Corrupt::ALL.iter().for_each(|&cause| tally.lose(cause, step()));
-        (tally.frames.bytes, tally.frames.bytes_corrupt, tally.missing) = (step(), step(), step() as i64);
+        (tally.frames.bytes, tally.frames.bytes_corrupt, tally.missing) = (step(), step(), step().into());
         tally.degraded = step();
         tally.forgotten = step();
         tally.rungs.iter_mut().for_each(|rung| *rung = step());

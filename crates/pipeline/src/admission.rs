@@ -393,7 +393,7 @@ struct Loss {
     begins: Option<(Corrupt, u64)>,
     place: Option<Place>,
     bytes: usize,
-    missing: i64,
+    missing: i128,
     forgotten: u64,
 }
 
@@ -420,7 +420,7 @@ struct Uncounted {
     /// Events that did not come before, and those that did.
     fresh: u64,
     repeated: u64,
-    missing: i64,
+    missing: i128,
     forgotten: u64,
 }
 

@@ -22,9 +22,10 @@ use self::set::IdSet;
 
 /// Most memory for ids.
 pub const IDS_BYTES_MAX: usize = 256 << 20;
-/// What a source and run takes with one stretch of ids, and what each further segment takes, in bytes: with what the maps need around it.
-const RUN_BYTES: usize = 176;
-const SEGMENT_BYTES: usize = 104;
+/// What a source and run takes with one segment and one stretch of ids, and what each further segment takes, in bytes: with what the maps need
+/// around it.
+const RUN_BYTES: usize = 192;
+const SEGMENT_BYTES: usize = 120;
 const _: () = assert!(RUN_BYTES >= size_of::<RunBook>() + 32 && SEGMENT_BYTES >= size_of::<Numbering>() * 2);
 /// Where a counter of 32 bits starts again, and what is shortly before and after that.
 const WRAP: u64 = 1 << 32;
@@ -69,7 +70,7 @@ pub struct Admitted<'a> {
     /// The others: these came before.
     pub repeated: u32,
     /// Change of the number of missing ids: it falls when a late frame fills a gap.
-    pub missing: i64,
+    pub missing: i128,
     /// Ids that had to be forgotten for it.
     pub forgotten: u64,
 }
@@ -166,7 +167,6 @@ impl IdBook {
         self.fresh.extend(offsets);
         let fresh: u32 = self.fresh.iter().map(|(from, to)| to - from).sum();
         let forgotten = if self.bytes > self.bytes_max { self.forget() } else { 0 };
-        let missing = missing.clamp(i64::MIN.into(), i64::MAX.into()) as i64;
         Admitted { fresh: &self.fresh, repeated: ids.events - fresh, missing, forgotten }
     }
 
@@ -285,9 +285,11 @@ impl RunBook {
                 self.bytes += size_of::<Numbering>() + numbering.ids.bytes();
                 self.all = Some(Box::new(numbering.clone()));
             }
+            self.bytes += SEGMENT_BYTES;
             self.others.insert(left, numbering);
         }
         if let Some(numbering) = self.others.remove(&segment) {
+            self.bytes -= SEGMENT_BYTES;
             self.here = Some((segment, numbering));
             return self.admit(segment, ids, sparse, lacking);
         }
@@ -296,7 +298,6 @@ impl RunBook {
             Some(all) if all.ids.count(ids.0, ids.1) > 0 => self.number_segments(),
             _ => 0,
         };
-        self.bytes += SEGMENT_BYTES;
         let before = self.all.as_ref().map_or(0, |all| all.ids.bytes());
         let change = self.all.as_mut().map_or(0, |all| all.add(ids, lacking, sparse));
         let after = self.all.as_ref().map_or(0, |all| all.ids.bytes());
@@ -326,49 +327,51 @@ impl RunBook {
 #[derive(Clone, Debug)]
 struct Numbering {
     ids: IdSet,
-    /// Lowest and highest dense id; the other way round if there is none.
-    low: u64,
-    high: u64,
+    /// The lowest and the highest dense id.
+    dense: Option<(u64, u64)>,
 }
 
 impl Numbering {
     fn new(ids: (u64, u64), sparse: bool) -> Self {
-        let (low, high) = if sparse { (u64::MAX, 0) } else { ids };
-        Self { ids: IdSet::of(ids), low, high }
+        Self { ids: IdSet::of(ids), dense: (!sparse).then_some(ids) }
     }
 
     /// Ids between the lowest and the highest dense one that did not come.
     fn missing(&self) -> i128 {
-        if self.low > self.high {
-            return 0;
-        }
-        i128::from(self.high - self.low) + 1 - i128::from(self.ids.count(self.low, self.high))
+        self.dense.map_or(0, |(low, high)| self.lacking(low, high))
+    }
+
+    /// How many of these ids did not come.
+    fn lacking(&self, from: u64, to: u64) -> i128 {
+        i128::from(to - from) + 1 - i128::from(self.ids.count(from, to))
     }
 
     /// Adds the ids of a frame, those of them that are new. The change of the number of missing ids.
     fn add(&mut self, (first, last): (u64, u64), new: &[(u64, u64)], sparse: bool) -> i128 {
-        if !sparse && self.ids.continues(first, last) && self.high.checked_add(1) == Some(first) {
-            self.high = last;
+        if !sparse
+            && let Some((_, high)) = &mut self.dense
+            && high.checked_add(1) == Some(first)
+            && self.ids.continues(first, last)
+        {
+            *high = last;
             self.ids.add(first, last);
             return 0;
         }
         let mut change = 0;
         if !sparse {
             // What the span grows over is missing, unless it came as a label before.
-            let (low, high) = (self.low.min(first), self.high.max(last));
-            let grown = if self.low > self.high {
-                [Some((low, high)), None]
-            } else {
-                let below = (low < self.low).then(|| (low, self.low - 1));
-                [below, (high > self.high).then(|| (self.high + 1, high))]
+            let grown = match self.dense {
+                None => [Some((first, last)), None],
+                Some((low, high)) => {
+                    [(first < low).then(|| (first, low - 1)), (last > high).then(|| (high + 1, last))]
+                }
             };
-            for (from, to) in grown.into_iter().flatten() {
-                change += i128::from(to - from) + 1 - i128::from(self.ids.count(from, to));
-            }
-            (self.low, self.high) = (low, high);
+            change += grown.into_iter().flatten().map(|(from, to)| self.lacking(from, to)).sum::<i128>();
+            let (low, high) = self.dense.unwrap_or((first, last));
+            self.dense = Some((low.min(first), high.max(last)));
         }
         for &(from, to) in new {
-            let within = to.min(self.high).checked_sub(from.max(self.low));
+            let within = self.dense.and_then(|(low, high)| to.min(high).checked_sub(from.max(low)));
             change -= within.map_or(0, |length| i128::from(length) + 1);
             self.ids.add(from, to);
         }

@@ -297,7 +297,7 @@ fn the_ledger_balances_to_the_event_whatever_is_thrown_at_it() {
                 cause.name()
             );
         }
-        assert_eq!(tally.missing as u64, truth.missing_events(), "seed {seed}");
+        assert_eq!(tally.missing, truth.missing_events().into(), "seed {seed}");
         assert_eq!(tally.frames.bytes, bytes.len() as u64, "seed {seed}: every byte is counted once");
         assert_eq!(tally.received - tally.corrupt.total(), truth.events, "seed {seed}: good events");
         // Every survivor was decided, and by the right rule.
