@@ -49,15 +49,12 @@ class Expected:
     streams: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
     usable: bool = True
     """The stream begins with the schema of the menu."""
-    rest: int = 0
-    """Bytes of schema frames, where nothing else came."""
 
     @property
     def total(self) -> Books:
         total = Books()
         for books in self.segments.values():
             total.add(books)
-        total.counts["frames.bytes"] += self.rest
         return total
 
 
@@ -97,10 +94,9 @@ def expect(data: bytes, schema: Schema, menu: Menu, device: str = "flex") -> Exp
         else:
             books.lose(finding.cause, finding.units)
             books.lose_frame(finding.cause, finding.size)
-    if books:
+    if said:
+        books = books or expected.segments[0, 0]
         books.counts["frames.bytes"] += said
-    else:
-        expected.rest = said
     if admitted:
         decide(expected, admitted, menu, ENGINES[device] if menu.models else 0)
     return expected

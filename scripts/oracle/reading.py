@@ -84,12 +84,12 @@ class Reader:
             return self.take(begin, head)
         if cause in ("crc", "schema"):
             end = self.end(begin, head)
-        elif cause == "torn" and head is not None:
-            end = self.behind_torn(begin, head)
-        elif cause not in ("torn", "oversize") and head and lengths_agree(head) and self.ends_where_it_says(begin, head):
-            end = self.end(begin, head)
-        else:
+        elif head is None:
             end = self.next_sealed(begin + 1)
+        elif cause == "torn":
+            end = self.behind(begin, begin + HEADER_LEN + head.payload_len)
+        else:
+            end = self.behind_wrong_header(begin, head, cause)
         if self.sealed(begin) and not head.flags & SCHEMA:
             self.place = head.place
         counts = cause in ("torn", "crc", "schema") and head is not None and not head.flags & SCHEMA
@@ -123,7 +123,7 @@ class Reader:
     def cause_against(self, at: int, head: Header | None) -> str | None:
         """The first cause of section 3 that applies here."""
         start = self.data[at : at + 4]
-        if start != b"TAMF"[: len(start)]:
+        if start != b"TAMF":
             return "magic"
         if head is None:
             return "torn"
@@ -170,9 +170,22 @@ class Reader:
         return schema.id == head.schema_id and self.schema in (None, schema)
 
     def ends_where_it_says(self, at: int, head: Header) -> bool:
-        payload_end = at + HEADER_LEN + head.payload_len
-        end = payload_end + -head.payload_len % 64
-        return self.sealed(end) or payload_end <= len(self.data) <= end
+        return self.ends_after(at, head.payload_len)
+
+    def ends_after(self, at: int, payload_len: int) -> bool:
+        """Does a frame that starts here end where it would with so many bytes of payload?"""
+        payload_end = at + HEADER_LEN + payload_len
+        end = payload_end + -payload_len % 64
+        return self.starts_header(end) or payload_end <= len(self.data) <= end
+
+    def starts_header(self, at: int) -> bool:
+        head = self.header(at)
+        return head is not None and head.magic == b"TAMF" and (self.sealed(at) or lengths_agree(head, self.record_len))
+
+    @property
+    def record_len(self) -> int:
+        """Bytes per event; 0 before the schema is known."""
+        return self.schema.stride if self.schema else 0
 
     def next_sealed(self, at: int) -> int:
         """The next sealed header from `at` on, or the end of the stream."""
@@ -181,9 +194,24 @@ class Reader:
             at = self.data.find(b"TAMF", at + 1)
         return len(self.data) if at < 0 else at
 
-    def behind_torn(self, begin: int, torn: Header) -> int:
-        """The next sealed header that does not lie inside the payload which the torn frame announced."""
-        inside_until = begin + HEADER_LEN + torn.payload_len
+    def behind_wrong_header(self, begin: int, head: Header, cause: str) -> int:
+        if lengths_agree(head, self.record_len):
+            if self.ends_where_it_says(begin, head):
+                return self.end(begin, head)
+            if cause == "magic":
+                return self.next_sealed(begin + 1)
+            return self.behind(begin, begin + HEADER_LEN + head.payload_len)
+        if cause != "magic" and self.record_len:
+            possible = {head.n_events * self.record_len} | ({head.payload_len} if head.payload_len % self.record_len == 0 else set())
+            fitting = sorted(n for n in possible if 1 <= n <= PAYLOAD_MAX and self.ends_after(begin, n))
+            if len(fitting) == 2 and crc32c(self.data[begin + HEADER_LEN :][: fitting[0]]) == head.payload_crc:
+                fitting.pop()
+            if fitting:
+                return min(begin + HEADER_LEN + fitting[-1] + -fitting[-1] % 64, len(self.data))
+        return self.next_sealed(begin + 1)
+
+    def behind(self, begin: int, inside_until: int) -> int:
+        """The next sealed header that does not lie inside the payload which the lost frame announced."""
         at = self.next_sealed(begin + 1)
         while at < min(inside_until, len(self.data)) and not self.reaches_beyond(at, inside_until):
             at = self.next_sealed(at + 1)
@@ -204,7 +232,7 @@ class Reader:
         return False
 
 
-def lengths_agree(head: Header) -> bool:
-    if head.flags & SCHEMA:
-        return head.n_events == 0 and head.stride == 0 and 1 <= head.payload_len <= SCHEMA_MAX
-    return head.payload_len == head.n_events * head.stride and 1 <= head.payload_len <= PAYLOAD_MAX
+def lengths_agree(head: Header, record_len: int) -> bool:
+    if head.flags & SCHEMA and head.n_events == 0 and head.stride == 0:
+        return 1 <= head.payload_len <= SCHEMA_MAX
+    return 1 <= head.payload_len <= PAYLOAD_MAX and head.payload_len in (head.n_events * head.stride, head.n_events * record_len)

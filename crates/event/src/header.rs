@@ -95,19 +95,54 @@ impl FrameHeader {
         bytemuck::cast(*self)
     }
 
-    /// Does it begin with the magic word, under a right checksum? Whatever its version: what it says is what its writer wrote.
+    /// Does it begin with the magic word, under a right checksum? Whatever its version; then its fields are as they were written.
     pub fn is_sealed(&self) -> bool {
         self.magic == MAGIC && self.header_crc == self.checksum()
     }
 
-    /// Do the three lengths confirm each other? Then they are believed even if the checksum is wrong.
-    pub fn lengths_agree(&self) -> bool {
+    /// Are the three lengths such as a frame of this kind may have?
+    pub fn is_right_in_length(&self) -> bool {
         let payload_len = self.payload_len as usize;
-        let records = u64::from(self.n_events) * u64::from(self.stride);
         if self.is_schema() {
-            return self.n_events == 0 && self.stride == 0 && (1..=SCHEMA_BYTES_MAX).contains(&payload_len);
+            return self.has_no_events() && (1..=SCHEMA_BYTES_MAX).contains(&payload_len);
         }
-        records == u64::from(self.payload_len) && (1..=PAYLOAD_BYTES_MAX).contains(&payload_len)
+        u64::from(self.n_events) * u64::from(self.stride) == u64::from(self.payload_len)
+            && is_possible(payload_len)
+    }
+
+    /// Bytes of payload of a frame whose header is wrong, if its lengths confirm each other, or if `record_len`, the right stride, confirms them.
+    /// Those of events are believed under the flag of a schema frame, too: it may be what is wrong.
+    pub fn lengths_agree(&self, record_len: Option<usize>) -> Option<usize> {
+        let payload_len = self.payload_len as usize;
+        let is_text =
+            self.is_schema() && self.has_no_events() && (1..=SCHEMA_BYTES_MAX).contains(&payload_len);
+        let is_events = is_possible(payload_len)
+            && [Some(self.stride as usize), record_len]
+                .into_iter()
+                .flatten()
+                .any(|stride| self.n_events as usize * stride == payload_len);
+        (is_text || is_events).then_some(payload_len)
+    }
+
+    /// Bytes of payload that a wrong header may mean where its lengths contradict each other, and the right stride is known: the larger one first.
+    pub fn possible_lengths(&self, record_len: Option<usize>) -> [Option<usize>; 2] {
+        let Some(record_len) = record_len else { return [None; 2] };
+        let payload_len = self.payload_len as usize;
+        let payload_len =
+            (is_possible(payload_len) && payload_len.is_multiple_of(record_len)).then_some(payload_len);
+        let of_events = Some(self.n_events as usize * record_len).filter(|&length| is_possible(length));
+        [payload_len.max(of_events), payload_len.min(of_events)]
+    }
+
+    /// Are so many bytes behind this header the payload that it was written for? `bytes` begin with the header.
+    pub fn is_payload(&self, bytes: &[u8], payload_len: usize) -> bool {
+        bytes
+            .get(HEADER_LEN..HEADER_LEN + payload_len)
+            .is_some_and(|payload| crc32c(payload) == self.payload_crc)
+    }
+
+    fn has_no_events(&self) -> bool {
+        self.n_events == 0 && self.stride == 0
     }
 
     /// Run and segment, if the header is sealed and not that of a schema frame, which belongs to none.
@@ -129,4 +164,9 @@ impl FrameHeader {
     pub fn frame_len(&self) -> usize {
         (HEADER_LEN + self.payload_len as usize).next_multiple_of(ALIGN)
     }
+}
+
+/// Can an event frame have so many bytes of payload?
+fn is_possible(payload_len: usize) -> bool {
+    (1..=PAYLOAD_BYTES_MAX).contains(&payload_len)
 }
