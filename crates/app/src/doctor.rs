@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use rustix::process::{Resource, getrlimit};
 use serde::Serialize;
 use tamis_model::engines;
-use tamis_pipeline::{IDS_BYTES_MAX, OUTPUT_BYTES_MAX};
+use tamis_pipeline::{IDS_BYTES_MAX, Limits, OUTPUT_BYTES_MAX, WORKERS_MAX};
 
 /// Least number of open files for a run with many streams: each has its part and its final name, and the program some of its own.
 const OPEN_FILES_MIN: u64 = 256;
@@ -71,8 +71,9 @@ pub struct MemoryHealth {
 pub struct RunMemory {
     /// Events that are kept and wait for storage; what comes after waits.
     pub output_blocks: usize,
-    /// Ids that are remembered, so that repeated events are found; beyond, those of the sources and runs that were silent longest are
-    /// forgotten and counted.
+    /// The input, as long as its events are not decided; with as many workers as there are cores.
+    pub input_blocks: usize,
+    /// Ids that are remembered, so that repeated events are found; beyond, the oldest are forgotten and counted.
     pub ids: usize,
 }
 
@@ -118,13 +119,19 @@ pub fn doctor(folder: &Path) -> Doctor {
         free: space.as_ref().map(|space| space.f_bavail * space.f_frsize),
         total: space.as_ref().map(|space| space.f_blocks * space.f_frsize),
     };
+    let cpu = cpu();
+    let run = Limits::new(cpu.cores.clamp(1, WORKERS_MAX), 1, 1);
     let mut doctor = Doctor {
         platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
         kernel: std::fs::read_to_string("/proc/sys/kernel/osrelease").ok().map(|text| text.trim().into()),
         engines: engines.collect(),
-        cpu: cpu(),
+        cpu,
         memory: memory(),
-        run: RunMemory { output_blocks: OUTPUT_BYTES_MAX, ids: IDS_BYTES_MAX },
+        run: RunMemory {
+            output_blocks: OUTPUT_BYTES_MAX,
+            input_blocks: run.map_or(0, Limits::input_bytes_max),
+            ids: IDS_BYTES_MAX,
+        },
         limits,
         storage,
         advice: Vec::new(),

@@ -125,6 +125,13 @@ impl Journal {
         }
     }
 
+    /// Most bytes that books take while they wait until they are stored.
+    pub(crate) fn bytes_max(menu: &CompiledMenu) -> usize {
+        // The error stream is one more.
+        let streams = menu.streams().len() + 1;
+        WAITING_MAX * Books::bytes_of(menu.lines().len(), menu.rungs(), streams)
+    }
+
     /// Takes in the books of a segment that has ended, and writes what is due. To be called now and then, with or without books.
     pub(crate) fn news(&mut self, books: Option<SegmentBooks>) {
         if self.told.1.elapsed() >= STORAGE_EVERY && self.has_room() {

@@ -8,6 +8,7 @@ use tamis_ledger::{Corrupt, Counts, Dropped, Errored, FrameTally, Latency, Quant
 use tamis_menu::CompiledMenu;
 use tamis_pipeline::{Limits, Outcome, Pace};
 
+use crate::journal::Journal;
 use crate::models::{ModelEngine, Rules};
 use crate::problems::{LostDevice, device_losses, problems};
 use crate::{Exit, Settings};
@@ -59,7 +60,7 @@ pub struct Report {
     pub admitted_apart: bool,
     /// Most events per block.
     pub batch: usize,
-    /// Most bytes that output blocks and ids may take together, whatever comes.
+    /// Most bytes that blocks, ids and books that wait for storage may take together, whatever comes.
     pub bytes_max: usize,
     /// What ran the models, until one of `device_losses`: a word if it was the same for all, else one for each of `models`; `none` if there were none.
     pub device: String,
@@ -268,7 +269,7 @@ impl Report {
             workers: limits.workers(),
             admitted_apart: outcome.admitted_apart,
             batch: limits.batch(),
-            bytes_max: limits.bytes_max(),
+            bytes_max: limits.bytes_max() + Journal::bytes_max(&rules.compiled),
             device: rules.device(),
             models: rules.model_engines(),
             device_losses,

@@ -39,6 +39,8 @@ pub(crate) fn render(report: &Report, flat: bool) -> String {
         report.batch,
         if report.device == "none" { "no models".into() } else { format!("on {}", report.device) },
     );
+    let most = bytes(report.bytes_max as u64);
+    let _ = writeln!(text, "What grows with the input takes at most {most} of memory.\n");
     if report.stopped {
         let _ = writeln!(text, "Stopped before the end of the input.\n");
     }

@@ -1,13 +1,13 @@
 //! The unit of hand-over: a block of events.
 //!
-//! A block refers to the bytes of its events where they arrived (a memory map, a receive buffer); it never copies them. An unbatched
+//! A block refers to the bytes of its events where they arrived (a read or receive buffer); it never copies them. An unbatched
 //! hand-over would cost as much as a small network, so a block holds many events, in order, from one segment.
 
 use std::ops::Range;
 
 use bytes::Bytes;
 
-/// Why a block was handed over before or when it was full.
+/// Why a block was handed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CloseReason {
     /// It holds as many events as a batch may have.
@@ -16,13 +16,15 @@ pub enum CloseReason {
     Idle,
     /// It holds events of as many segments as a block may.
     Segments,
+    /// It keeps as many bytes of the input in memory as a block may.
+    Bytes,
     /// The source ended or the run was asked to stop.
     Drain,
 }
 
 impl CloseReason {
     /// Every reason, in the order of their counters.
-    pub const ALL: [Self; 4] = [Self::Full, Self::Idle, Self::Segments, Self::Drain];
+    pub const ALL: [Self; 5] = [Self::Full, Self::Idle, Self::Segments, Self::Bytes, Self::Drain];
 
     /// The name in tables and JSON.
     pub fn name(self) -> &'static str {
@@ -30,6 +32,7 @@ impl CloseReason {
             Self::Full => "full",
             Self::Idle => "idle",
             Self::Segments => "segments",
+            Self::Bytes => "bytes",
             Self::Drain => "drain",
         }
     }

@@ -15,7 +15,7 @@ use tamis_ring::{Receiver, Sender};
 
 use crate::outbound::{Inbound, Place};
 use crate::stage::SLEEP_MAX;
-use crate::{Clock, Control, Found, FrameIds, FrameReader, IdBook, Progress, Stage};
+use crate::{Clock, Control, Found, FrameIds, FrameReader, IdBook, Limits, Progress, Stage};
 
 /// How late an event may be admitted that becomes due, or arrives at a source without a bell, while this thread sleeps.
 pub(crate) const SOURCE_SLEEP: Duration = Duration::from_micros(100);
@@ -37,7 +37,7 @@ pub enum Pace {
 /// See the module's doc.
 #[derive(Debug)]
 pub(crate) struct Admission {
-    input: FrameReader,
+    pub(crate) input: FrameReader,
     pub(crate) ids: IdBook,
     shift: PassShift,
     pace: Pace,
@@ -49,6 +49,9 @@ pub(crate) struct Admission {
     /// Does the source ring when it has something again?
     source_rings: bool,
     batch: usize,
+    /// Bytes of the input that a block may keep in memory, and how much the input had lent before the window of its first event.
+    pub(crate) block_input_bytes: u64,
+    lent_before: u64,
     seq: u64,
     /// The block being filled.
     open: Option<Inbound>,
@@ -95,7 +98,7 @@ impl Admission {
         source: Box<dyn Source>,
         schema: &Schema,
         pace: Pace,
-        batch: usize,
+        limits: Limits,
         clock: Arc<dyn Clock>,
         control: Arc<Control>,
         free: Receiver<Inbound>,
@@ -111,7 +114,9 @@ impl Admission {
             control,
             free,
             workers: Some(workers),
-            batch,
+            batch: limits.batch(),
+            block_input_bytes: limits.block_input_bytes() as u64,
+            lent_before: 0,
             seq: 0,
             open: None,
             rest: None,
@@ -155,8 +160,13 @@ impl Admission {
                     self.rest = Some(Next::Frame(frame));
                     return (open.events() > 0 || self.must_show_losses()).then_some(CloseReason::Idle);
                 }
+                Next::Frame(frame) if open.events() > 0 && self.keeps_too_much() => {
+                    self.rest = Some(Next::Frame(frame));
+                    return Some(CloseReason::Bytes);
+                }
                 Next::Frame(frame) => {
                     if open.events() == 0 {
+                        self.lent_before = self.input.lent_before();
                         open.admitted_ns = frame.arrived_ns.unwrap_or_else(|| self.clock.now_ns());
                     }
                     self.place = place;
@@ -172,6 +182,12 @@ impl Admission {
             }
         }
         Some(CloseReason::Full)
+    }
+
+    /// Would the open block keep too many bytes in memory with an event of the last window? The window of its first event is always allowed.
+    fn keeps_too_much(&self) -> bool {
+        self.input.lent_before() > self.lent_before
+            && self.input.lent() - self.lent_before > self.block_input_bytes
     }
 
     /// Have losses waited for long enough?
@@ -206,6 +222,7 @@ impl Admission {
         let (from, to) = frame.at;
         let events = (to - from).min(self.batch - open.events());
         let bytes = frame.payload.slice(from * self.stride..(from + events) * self.stride);
+        let bytes = if frame.is_thin { Bytes::copy_from_slice(&bytes) } else { bytes };
         let span = Span {
             source: frame.header.source_id,
             first_id: frame.first_id + from as u64,
@@ -295,7 +312,8 @@ impl Admission {
         let arrived_ns = self.input.arrived_ns().map(|ns| ns.min(self.clock.now_ns()));
         let fresh = u64::from(header.n_events) - repeated;
         let uncounted = Some(Uncounted { bytes, fresh, repeated, missing, forgotten });
-        Next::Frame(Frame { header, first_id, payload, at, later, arrived_ns, uncounted })
+        let is_thin = fresh < u64::from(header.n_events) / 4;
+        Next::Frame(Frame { header, first_id, payload, at, later, is_thin, arrived_ns, uncounted })
     }
 
     /// Hands a block over.
@@ -408,6 +426,8 @@ struct Frame {
     at: (usize, usize),
     /// Further stretches of such events, the last one first.
     later: Vec<(usize, usize)>,
+    /// Are these so few that they are copied, so that they do not keep all others in memory?
+    is_thin: bool,
     /// When it was complete, if the source knows.
     arrived_ns: Option<u64>,
     /// Not counted yet: it is booked with the block that takes its first event, and so in its own segment.

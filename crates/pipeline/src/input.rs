@@ -11,6 +11,9 @@ use tamis_port::{Source, SourceError, Window};
 
 use crate::guard::guarded;
 
+/// What a window takes at least, however few bytes it has.
+const PAGE_BYTES: usize = 4096;
+
 /// What the codec found, with the bytes it took.
 #[derive(Debug)]
 pub enum Found {
@@ -58,6 +61,9 @@ pub struct FrameReader {
     /// The last window and how much of it is consumed.
     window: Bytes,
     at: usize,
+    /// Bytes of memory that findings referred to so far, or may have: those of windows and of copies; and those before the last window.
+    lent: u64,
+    lent_before: u64,
     /// A frame that began in an earlier window; continued from `window`. Never longer than one frame and one header.
     carry: BytesMut,
     ended: bool,
@@ -79,6 +85,8 @@ impl FrameReader {
             fresh,
             window: Bytes::new(),
             at: 0,
+            lent: 0,
+            lent_before: 0,
             carry: BytesMut::new(),
             ended: false,
             stopped: false,
@@ -125,6 +133,16 @@ impl FrameReader {
     /// When the last finding was complete, if the source knows.
     pub fn arrived_ns(&mut self) -> Option<u64> {
         self.call(|source| source.arrived_ns()).flatten()
+    }
+
+    /// Bytes of memory that findings have kept so far if each is still held: whole windows, and the copies of frames that lay across two.
+    pub(crate) fn lent(&self) -> u64 {
+        self.lent
+    }
+
+    /// The same before the window that the last finding ends in.
+    pub(crate) fn lent_before(&self) -> u64 {
+        self.lent_before
     }
 
     /// Why the source ended early.
@@ -202,6 +220,8 @@ impl FrameReader {
         }
         match self.call(|source| source.poll()) {
             Some(Ok(Window::Bytes(window))) => {
+                self.lent_before = self.lent;
+                self.lent += window.len().max(PAGE_BYTES) as u64;
                 self.window = window;
                 self.at = 0;
             }
@@ -232,8 +252,9 @@ impl FrameReader {
         }
     }
 
-    fn slice(&self, range: Range<usize>, carried: bool) -> Bytes {
+    fn slice(&mut self, range: Range<usize>, carried: bool) -> Bytes {
         if carried {
+            self.lent += range.len() as u64;
             // One copy per window boundary: the frame lies in two windows.
             return Bytes::copy_from_slice(&self.carry[range]);
         }

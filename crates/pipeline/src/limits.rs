@@ -22,6 +22,11 @@ const RECORD_BYTES: usize = 160;
 const WAITING_MAX: usize = 4096;
 /// Most bytes of all output blocks together.
 pub const OUTPUT_BYTES_MAX: usize = 512 << 20;
+/// Bytes of the input that all input blocks together keep in memory, unless this leaves less for one of them than [`BLOCK_INPUT_BYTES_MIN`], or than
+/// its events may need. A block keeps whole read buffers, also where only a few of their events are new.
+const INPUT_BYTES: usize = 256 << 20;
+/// Two of the largest read buffers.
+const BLOCK_INPUT_BYTES_MIN: usize = 4 << 20;
 
 /// What bounds a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +36,7 @@ pub struct Limits {
     /// Output blocks that may wait for all writers together and keep their memory.
     waiting_blocks: usize,
     output_bytes_max: usize,
+    block_input_bytes: usize,
 }
 
 /// A limit that was asked for and cannot be.
@@ -59,7 +65,11 @@ impl Limits {
         let batch = batch.min(fitting);
         // Buffers grow to the double at most, and half of the budget may be held by blocks that wait.
         let waiting_blocks = OUTPUT_BYTES_MAX / 2 / (2 * batch * (record_len + RECORD_BYTES));
-        Ok(Self { workers, batch, waiting_blocks, output_bytes_max: OUTPUT_BYTES_MAX })
+        // What is copied is at most four times as long as the events that are wanted (`admission.rs`).
+        let block_input_bytes = BLOCK_INPUT_BYTES_MIN.max(4 * batch * record_len);
+        let limits =
+            Self { workers, batch, waiting_blocks, output_bytes_max: OUTPUT_BYTES_MAX, block_input_bytes };
+        Ok(Self { block_input_bytes: block_input_bytes.max(INPUT_BYTES / limits.inbound_blocks()), ..limits })
     }
 
     /// The same with as few output blocks as there can be, and memory for two of them: then everything waits for everything sooner.
@@ -74,9 +84,20 @@ impl Limits {
         self.output_bytes_max
     }
 
-    /// Most bytes of what grows with the input: output blocks and ids. Beside them a run has its input blocks, its models, and what sinks hold.
+    /// Most bytes of the input that a block keeps in memory, unless they are one read buffer.
+    pub fn block_input_bytes(self) -> usize {
+        self.block_input_bytes
+    }
+
+    /// Most bytes of the input that all input blocks keep in memory together, whatever comes.
+    pub fn input_bytes_max(self) -> usize {
+        self.inbound_blocks() * self.block_input_bytes
+    }
+
+    /// Most bytes of what grows with the input: input blocks, output blocks and ids. Beside them a run has the buffers of its source, its models, and
+    /// what sinks hold.
     pub fn bytes_max(self) -> usize {
-        self.output_bytes_max + IDS_BYTES_MAX
+        self.input_bytes_max() + self.output_bytes_max + IDS_BYTES_MAX
     }
 
     /// Worker threads.
@@ -134,5 +155,17 @@ mod tests {
     fn large_events_make_small_batches() {
         let batch = |record_len| Limits::new(1, 4096, record_len).map(Limits::batch);
         assert_eq!((batch(116), batch(1 << 20), batch(1 << 30)), (Ok(4096), Ok(16), Ok(1)));
+    }
+
+    #[test]
+    fn input_blocks_keep_what_they_need_and_share_a_few_hundred_megabytes() {
+        let limits = |workers, record_len| Limits::new(workers, 4096, record_len).unwrap();
+        for workers in 1..=12 {
+            assert!(limits(workers, 116).input_bytes_max() <= INPUT_BYTES);
+        }
+        for (workers, record_len) in [(1, 1), (2, 116), (WORKERS_MAX, 116), (2, 1 << 20)] {
+            let limits = limits(workers, record_len);
+            assert!(limits.block_input_bytes() >= limits.batch() * record_len + (2 << 20));
+        }
     }
 }

@@ -229,7 +229,7 @@ impl Pipeline {
             source,
             schema,
             pace,
-            limits.batch(),
+            limits,
             clock.clone(),
             control.clone(),
             take_input,

@@ -5,6 +5,7 @@ mod ends;
 mod identity;
 mod idle;
 mod ladder;
+mod memory;
 mod nan;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -8,7 +8,7 @@ use tamis_ring::Bell;
 /// What a source has at hand.
 #[derive(Clone, Debug)]
 pub enum Window {
-    /// The next bytes of the stream, cut anywhere. Held by the events in them until the last one is decided and stored.
+    /// The next bytes of the stream, cut anywhere. Kept in memory until the last event in them is decided.
     Bytes(Bytes),
     /// Nothing now; ask again.
     Idle,

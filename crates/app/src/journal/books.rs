@@ -1,7 +1,7 @@
 //! The books that a line of the ledger file has: those of one segment, or of several.
 
 use serde::Serialize;
-use tamis_ledger::{LineTally, Tally};
+use tamis_ledger::{Cause, Corrupt, Dropped, Errored, LineTally, Tally};
 use tamis_menu::CompiledMenu;
 use tamis_pipeline::{SegmentBooks, Share};
 
@@ -35,6 +35,15 @@ impl From<SegmentBooks> for Books {
 }
 
 impl Books {
+    /// What they take in memory, for a menu of so many lines, rungs and streams.
+    pub(super) fn bytes_of(lines: usize, rungs: usize, streams: usize) -> usize {
+        let counts = 2 * Corrupt::ALL.len() + Dropped::ALL.len() + Errored::ALL.len() + rungs;
+        size_of::<Self>()
+            + counts * size_of::<u64>()
+            + lines * size_of::<LineTally>()
+            + streams * size_of::<Share>()
+    }
+
     /// Adds the books of other segments.
     pub(super) fn add(&mut self, other: &Self) {
         self.from = self.from.min(other.from);

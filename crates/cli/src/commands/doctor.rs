@@ -57,9 +57,10 @@ fn render(doctor: &Doctor) -> String {
     if let Some(memory) = doctor.memory {
         row("memory", format!("{}, {} available", bytes(memory.total), bytes(memory.available)));
     }
-    let output = bytes(doctor.run.output_blocks as u64);
-    let ids = bytes(doctor.run.ids as u64);
-    row("a run takes", format!("up to {output} for events that wait for storage, {ids} for ids"));
+    let run = doctor.run;
+    let [input, output, ids] =
+        [run.input_blocks, run.output_blocks, run.ids].map(|most| bytes(most as u64));
+    row("a run takes", format!("up to {input} for input, {output} for events that wait for storage, {ids} for ids"));
     let limit = |value: Option<u64>, show: &dyn Fn(u64) -> String| value.map_or("no limit".into(), show);
     let limits = doctor.limits;
     row("open files", limit(limits.open_files, &grouped));
