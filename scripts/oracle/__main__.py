@@ -56,7 +56,7 @@ class Case:
         return cls(seed, schema, frames, data, done, menu, Way.draw(rng))
 
     def expected(self) -> Expected:
-        return expect(self.data, self.schema, self.menu, self.way.device)
+        return expect(self.data, self.schema, self.menu, self.way.device, self.way.passes if self.way.repeats else 1)
 
     def run(self, binary: Path, folder: Path) -> Outcome:
         return runs.run(binary, folder, self.data, self.menu, self.schema, self.way)

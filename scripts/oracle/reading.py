@@ -65,10 +65,10 @@ Finding = Good | Lost | Said
 class Reader:
     """Walks through a stream once, from its first byte to its last."""
 
-    def __init__(self, data: bytes):
+    def __init__(self, data: bytes, place: tuple[int, int] = (0, 0)):
         self.data, self.at = data, 0
         self.schema: Schema | None = None
-        self.place = (0, 0)
+        self.place = place
         self.tried_until = 0
         """No header before this byte has its payload summed while a stretch is searched."""
 

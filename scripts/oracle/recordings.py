@@ -67,7 +67,7 @@ def draw_feeds(rng: random.Random) -> list[Feed]:
     first = rng.choice(starts)
     same = rng.random() < 0.7
     runs = rng.sample([0, 1, 2, 7, 2**32 - 1], rng.choice([1, 1, 1, 2, 3]))
-    sources = rng.sample(range(1 << 16), rng.choice([1, 1, 2, 3, 10, 60]))
+    sources = rng.sample(range(1 << 16), rng.choice([1, 1, 2, 3, 10, 60, 400]))
     segment = rng.choice([0, 1, 2**32 - 5])
     return [Feed(s, run, segment, first if same else rng.choice(starts)) for run in runs for s in sources]
 

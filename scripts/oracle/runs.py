@@ -35,6 +35,9 @@ class Outcome:
     exit: int
     total: Books
     segments: dict[Place, Books]
+    """Of those that have lines of their own."""
+    shared: bool
+    """Some segments share a line."""
     streams: dict[str, list[Record]]
     problems: list[str]
 
@@ -50,6 +53,8 @@ class Way:
     durable: str
     device: str
     rotate: str | None
+    passes: int
+    """`--repeat`."""
     verified: bool
     """`tamis verify` must agree, too."""
 
@@ -63,12 +68,19 @@ class Way:
             durable=rng.choice(["close", "never", "never", "every=1ms"]),
             device=rng.choice(["flex", "fused"]),
             rotate=rng.choice([None, None, None, "20kB"]),
+            passes=rng.choice([1, 1, 1, 1, 2, 3]),
             verified=rng.random() < 0.25,
         )
 
     def options(self) -> list[str]:
         options = ["--workers", str(self.workers), "--batch", str(self.batch), "--durable", self.durable, "--device", self.device]
-        return options + (["--rotate", self.rotate] if self.rotate else [])
+        options += ["--rotate", self.rotate] if self.rotate else []
+        return options + (["--repeat", str(self.passes)] if self.repeats else [])
+
+    @property
+    def repeats(self) -> bool:
+        """A pipe cannot be played again."""
+        return self.passes > 1 and not self.piped
 
 
 def run(binary: Path, folder: Path, data: bytes, menu: Menu, schema: Schema, way: Way) -> Outcome:
@@ -89,7 +101,7 @@ def run(binary: Path, folder: Path, data: bytes, menu: Menu, schema: Schema, way
         raise Broken(f"exit {done.returncode}: {done.stderr.decode(errors='replace').strip()[:500]}", done.returncode)
     report = json.loads(done.stdout)
     try:
-        segments, final = read_ledger(out / "it.ledger.jsonl", menu)
+        segments, shared, final = read_ledger(out / "it.ledger.jsonl", menu)
         streams = read_streams(out, report, menu, schema)
     except (AssertionError, OSError, ValueError, KeyError) as error:
         raise Broken(f"{type(error).__name__}: {error}") from error
@@ -97,9 +109,11 @@ def run(binary: Path, folder: Path, data: bytes, menu: Menu, schema: Schema, way
         raise Broken("the last line of the ledger file is not the report")
     if report["exit"] != done.returncode:
         raise Broken(f"exit {done.returncode}, but the report says {report['exit']}")
-    if way.verified and any(streams.values()):
+    total = books_of(report, menu)
+    check_lines(segments, shared, total)
+    if way.verified:
         verify(binary, out)
-    return Outcome(done.returncode, books_of(report, menu), segments, streams, report["problems"])
+    return Outcome(done.returncode, total, segments, bool(shared), streams, report["problems"])
 
 
 def ended(command: list[str], data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
@@ -110,9 +124,12 @@ def ended(command: list[str], data: bytes = b"") -> subprocess.CompletedProcess[
 
 
 def verify(binary: Path, out: Path) -> None:
-    done = ended([str(binary), "verify", *map(str, sorted(out.glob("*.mcap")))])
-    if done.returncode != 0:
-        raise Broken(f"verify ends with {done.returncode}: {(done.stderr or done.stdout).decode(errors='replace').strip()[:500]}")
+    """The stored events must be decided again as they were, and the ledger must find its files complete."""
+    for files in (sorted(out.glob("*.mcap")), [out / "it.ledger.jsonl"]):
+        done = ended([str(binary), "verify", *map(str, files)]) if files else None
+        if done and done.returncode != 0:
+            said = (done.stderr or done.stdout).decode(errors="replace").strip()[:500]
+            raise Broken(f"verify of {files[0].name} ends with {done.returncode}: {said}")
 
 
 def books_of(document: dict, menu: Menu) -> Books:
@@ -141,19 +158,32 @@ def flat(ledger: dict, prefix: str = "") -> dict[str, int]:
     return counts
 
 
-def read_ledger(path: Path, menu: Menu) -> tuple[dict[Place, Books], dict]:
-    """Lines of one run and segment add up; the last line is the report."""
+def read_ledger(path: Path, menu: Menu) -> tuple[dict[Place, Books], list[Books], dict]:
+    """Lines of one run and segment add up; some may share a line; the last line is the report."""
     segments: dict[Place, Books] = {}
+    shared: list[Books] = []
     final = None
     for text in path.read_text().splitlines():
         line = json.loads(text)
         assert final is None, "a line after the last"
         if line.get("final"):
             final = line
+        elif "from" in line:
+            shared.append(books_of(line, menu))
         elif "ledger" in line:
             segments.setdefault((line["run"], line["segment"]), Books()).add(books_of(line, menu))
     assert final is not None, "no final line"
-    return segments, final
+    return segments, shared, final
+
+
+def check_lines(segments: dict[Place, Books], shared: list[Books], total: Books) -> None:
+    """All lines together are the report, but for storage, which no line has."""
+    sum_of_lines = Books()
+    for books in (*segments.values(), *shared):
+        sum_of_lines.add(books)
+    for key in total.counts.keys() | sum_of_lines.counts.keys():
+        if not key.startswith("storage.") and sum_of_lines.counts[key] != total.counts[key]:
+            raise Broken(f"the lines of the ledger have {key} {sum_of_lines.counts[key]}, the report {total.counts[key]}")
 
 
 def read_streams(out: Path, report: dict, menu: Menu, schema: Schema) -> dict[str, list[Record]]:
