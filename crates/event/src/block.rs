@@ -1,4 +1,4 @@
-//! The unit of hand-over: a block of events.
+//! The events of one segment in a hand-over. (The pipeline hands over the blocks of up to 64 segments together, and calls that a block, too.)
 //!
 //! A block refers to the bytes of its events where they arrived (a read or receive buffer); it never copies them. An unbatched
 //! hand-over would cost as much as a small network, so a block holds many events, in order, from one segment.

@@ -18,7 +18,7 @@ thread_local! {
     pub(crate) static SUMMED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
-/// That of two stretches, one after the other.
+/// The checksum of two byte ranges, concatenated.
 pub(crate) fn crc32c_of_two(first: &[u8], second: &[u8]) -> u32 {
     let mut digest = Digest::new(CrcAlgorithm::Crc32Iscsi);
     digest.update(first);

@@ -44,7 +44,7 @@ impl Decimal {
     }
 }
 
-/// How an integer field counts: its number is `(raw * scale + offset)` over ten to the power of `places`, in whole numbers that f64 holds.
+/// The decimal grid of an integer field: its number is `(raw * scale + offset)` over ten to the power of `places`, in whole numbers that f64 holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the sentence above")]
 pub struct Grid {

@@ -5,7 +5,7 @@
 //! [`record`] (what is stored for an accepted event).
 //!
 //! ```text
-//!  bytes --codec::Scanner--> frame (FrameHeader + payload) --> Span --> Block --> ... --> DecisionRecord + event bytes
+//!  bytes --codec::Scanner--> frame (FrameHeader + payload) --> Span --> Block --> ... --> record::Record
 //!                                                     Schema says what a field of the payload is
 //! ```
 //!

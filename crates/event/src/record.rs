@@ -21,7 +21,7 @@ pub const HEADER_LEN: usize = 80;
 pub const FLEX: u8 = 1;
 /// [`RecordHeader::engine`] if the models of the event's rung ran on different engines.
 pub const SEVERAL_ENGINES: u8 = 255;
-/// [`RecordHeader::guilty_model`] of a fault that is no model's.
+/// [`RecordHeader::guilty_model`] if no model caused the fault.
 pub const NO_MODEL: u8 = 255;
 /// Bit of [`RecordHeader::flags`]: a score comes from a stand-in, because the device of the run was lost.
 pub const DEGRADED: u8 = 1;
@@ -36,7 +36,7 @@ pub mod fault {
     pub const DEADLINE: u8 = 3;
     /// The device of a model was lost, and nothing stood in for it.
     pub const DEVICE: u8 = 4;
-    /// A field that a line reads is a NaN, or a line depends on a number that has become one.
+    /// A field that a line reads is a NaN, or a line depends on an intermediate result that is NaN (0 / 0).
     pub const NOT_A_NUMBER: u8 = 5;
     /// The engine of a model gave an error.
     pub const REFUSED: u8 = 6;

@@ -78,7 +78,7 @@ causes! {
         Deadline = "deadline",
         /// The device of a model was lost, and nothing stood in for it.
         Device = "device",
-        /// A field that a line reads is a NaN, or a line depends on a number that has become one (0 / 0).
+        /// A field that a line reads is a NaN, or a line depends on an intermediate result that is NaN (0 / 0).
         NotANumber = "not_a_number",
         /// The engine of the model gave an error for the event.
         Refused = "refused",

@@ -50,7 +50,7 @@ impl Latency {
     }
 
     /// The usual quantiles that enough was recorded for: events of one block are late together, so a percentile of 100 events from three blocks
-    /// would be the latency of one block, whatever it is called. One in 100 needs 100 blocks, one in 1000 needs 1000.
+    /// is really the latency of a single block. One in 100 needs 100 blocks, one in 1000 needs 1000.
     pub fn carried_quantiles(&self) -> Quantiles<Option<u64>> {
         let Quantiles { p50, p99, p999, max } = self.quantiles();
         let of = |samples: u64, ns: u64| (self.samples >= samples).then_some(ns);

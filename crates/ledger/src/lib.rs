@@ -11,7 +11,7 @@
 //! received; they stand beside the equation. So do `degraded` events, which a stand-in scored after a device was lost, and `forgotten` ones, whose ids are
 //! not remembered any more: each of them has its end too.
 //!
-//! * I1: every unit ends under exactly one cause, counted by the thread that owned it, before it lets go of it.
+//! * I1: every unit ends under exactly one cause, counted by the thread that owned it, before that thread hands it on.
 //! * I2: the two sides of the equation are counted by different stages ([`Tally::received`] by the one that admits, the ends by those that
 //!   decide), so an event that is lost or doubled on the way cannot balance.
 //!

@@ -22,7 +22,7 @@ pub struct FrameTally {
 pub struct LineTally {
     /// Events whose condition held.
     pub passed: u64,
-    /// And that the prescale let through.
+    /// Those of them that the prescale let through.
     pub kept: u64,
 }
 

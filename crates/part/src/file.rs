@@ -107,7 +107,7 @@ impl PartFile {
         self.size
     }
 
-    /// Makes everything so far durable, and the name that the file has now.
+    /// Makes everything so far durable, and its current name.
     pub fn sync(&mut self) -> io::Result<()> {
         // What has no name any more is not durable.
         self.check_untouched()?;

@@ -14,7 +14,7 @@ use rustix::io::Errno;
 
 use crate::{Disk, DiskFile, FileId};
 
-/// How often, and how long between, a new file is locked if somebody else looks at it.
+/// How often, and at what interval, locking a new file is retried while another process probes it.
 const LOCK_TRIES: u32 = 20;
 const LOCK_PAUSE: Duration = Duration::from_millis(1);
 

@@ -10,11 +10,11 @@
 //!
 //! Invariants:
 //!
-//! * I1: whoever finds a file under its final name finds all of it. The bytes are durable before the name is (unless the caller needs neither).
+//! * I1: whoever finds a file under its final name finds all of it. The bytes are durable before the name is (unless the caller asks for no durability).
 //! * I2: a file is created exclusively, and takes its final name without replacing another file, unless the caller asks to replace it.
 //! * I3: an unfinished file is locked (`flock`) by the process that writes it, for as long as that process lives, however it ends.
-//! * I4: what others do to an unfinished file is an error, at the latest when it is published: a cut of the next append, a removal or another
-//!   file in its place of the next sync, a folder that was moved of [`PartFile::publish`].
+//! * I4: what others do to an unfinished file is an error, at the latest when it is published: a truncation is reported by the next append, a
+//!   removal or replacement by the next sync, a moved folder by [`PartFile::publish`].
 //! * I5: a folder that [`Folder::make`] made survives a loss of power, with every folder above it.
 //!
 //! Threads: a file belongs to one thread at a time; [`remove_unfinished`] may be called on any. Cost: a few system calls per file, and two per

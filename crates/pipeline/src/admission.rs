@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tamis_event::{CloseReason, FrameHeader, Schema, Span};
 use tamis_ledger::Corrupt;
-use tamis_port::{Source, SourceError};
+use tamis_port::SourceError;
 use tamis_ring::{Receiver, Sender};
 
 use crate::outbound::{Inbound, Place};
@@ -95,7 +95,8 @@ pub(crate) struct AdmissionReport {
 impl Admission {
     #[expect(clippy::too_many_arguments, reason = "called once, by the wiring, with one value of each type")]
     pub(crate) fn new(
-        source: Box<dyn Source>,
+        input: FrameReader,
+        source_rings: bool,
         schema: &Schema,
         pace: Pace,
         limits: Limits,
@@ -105,8 +106,8 @@ impl Admission {
         workers: Sender<Inbound>,
     ) -> Self {
         Self {
-            source_rings: source.bell().is_some(),
-            input: FrameReader::new(source, schema),
+            source_rings,
+            input,
             ids: IdBook::default(),
             shift: PassShift::default(),
             pace,

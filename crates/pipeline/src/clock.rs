@@ -1,4 +1,4 @@
-//! Time is injected: it measures and paces, and decides nothing but what is late, if a run has a deadline.
+//! Time is injected: it measures and paces, and only decides lateness, and only with a deadline.
 
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicU64, Ordering};

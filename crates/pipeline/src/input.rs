@@ -3,11 +3,13 @@
 //! A frame that lies in one window is handed on where it is. One that lies across two is copied once into the carry.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use tamis_event::{Defect, FrameHeader, Scanner, Schema, Step};
 use tamis_ledger::Corrupt;
 use tamis_port::{Source, SourceError, Window};
+use tamis_ring::Bell;
 
 use crate::guard::guarded;
 
@@ -78,8 +80,8 @@ impl FrameReader {
     pub fn new(source: Box<dyn Source>, schema: &Schema) -> Self {
         let scanner = Scanner::new(schema);
         let fresh = scanner.clone();
-        Self {
-            is_live: source.is_live(),
+        let mut reader = Self {
+            is_live: false,
             source: SourceBox(Some(source)),
             scanner,
             fresh,
@@ -92,7 +94,14 @@ impl FrameReader {
             stopped: false,
             error: None,
             restart: false,
-        }
+        };
+        reader.is_live = reader.call(|source| source.is_live()).unwrap_or(false);
+        reader
+    }
+
+    /// The bell that the source rings.
+    pub(crate) fn bell(&mut self) -> Option<Arc<Bell>> {
+        self.call(|source| source.bell()).flatten()
     }
 
     /// Asks the source to give what it has and end.

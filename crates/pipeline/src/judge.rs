@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   block --ladder of models--> scores --lines--> kept or rejected
-//!                         |               \--> a number that is none (NaN): the error stream
+//!                         |               \--> a field that is NaN: the error stream
 //!                         \--> no rung has scores: one in n by hash, or the error stream, with whatever scores there are
 //! ```
 //!

@@ -45,7 +45,7 @@ pub struct DeviceLoss {
     pub message: String,
 }
 
-/// Nothing is computed: any size will do.
+/// Tile size if there is no model.
 const TILE_WITHOUT_MODELS: usize = 512;
 
 /// See the module's doc.

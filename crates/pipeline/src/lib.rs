@@ -11,8 +11,8 @@
 //! A **stage** is a state machine with one method, [`Stage::step`]. Threads call it until it is done and sleep when it has nothing to do; the
 //! simulation calls the steps of all stages on one thread in an order drawn from a seed. Both drive the same code.
 //!
-//! * I1: two pools of blocks circulate and nothing else is ever waited for, but bytes for them: every queue is as long as the pool, so a send
-//!   always succeeds, and memory is bounded by [`Limits`].
+//! * I1: stages wait only for a free block, for bytes of the budget, and the sequencer for the reader of the segment books: every queue is as long
+//!   as its pool, so a send always succeeds, and memory is bounded by [`Limits`].
 //! * I2: a worker holds an output block before it takes an input block, and bytes are kept for the oldest block in flight (`budget.rs`). So that one
 //!   always has the memory that it needs, and the pipeline cannot lock up while the sequencer waits for it.
 //! * I3: the sequencer forwards blocks in the order of admission. So what is stored does not depend on the number of workers.

@@ -25,7 +25,7 @@ pub(crate) struct Inbound {
     pub(crate) admitted_ns: u64,
     /// When its events arrived, in their order.
     pub(crate) arrivals_ns: Vec<Arrival>,
-    /// Those from `used` on are empty, for their memory.
+    /// Entries from `used` on are empty and kept for reuse.
     parts: Vec<Part>,
     used: usize,
     /// The part that was asked for last.
@@ -167,7 +167,7 @@ pub(crate) struct Outbound {
     pub(crate) records: Vec<u8>,
     pub(crate) entries: Vec<Kept>,
     pub(crate) admitted_ns: u64,
-    /// Those from `used` on are there for their memory.
+    /// Entries from `used` on are empty and kept for reuse.
     books: Vec<SegmentBooks>,
     used: usize,
     lines: usize,

@@ -17,11 +17,12 @@ use crate::budget::Budget;
 use crate::crew::Crew;
 use crate::guard::{guarded, panic_message};
 use crate::outbound::{Inbound, Outbound, PARTS_MAX};
-use crate::sequencer::{Sequencer, SequencerReport};
+use crate::sequencer::{Sequencer, SequencerReport, UNREAD_MAX};
 use crate::worker::{Queues, Worker};
 use crate::writer::Writer;
 use crate::{
-    Choice, Clock, Control, Cpus, DeviceLoss, Judge, Limits, Pace, Progress, Stage, Stamp, Undecided,
+    Choice, Clock, Control, Cpus, DeviceLoss, FrameReader, Judge, Limits, Pace, Progress, Stage, Stamp,
+    Undecided,
 };
 
 /// Everything that a run is made of.
@@ -171,7 +172,7 @@ pub struct Pipeline {
     writers: Vec<(Writer, Arc<Bell>)>,
     news: (mpsc::Sender<News>, mpsc::Receiver<News>),
     /// Books of segments among the news that were not read yet.
-    unread: Arc<AtomicUsize>,
+    pub(crate) unread: Arc<AtomicUsize>,
     busy_poll: Duration,
     clock: Arc<dyn Clock>,
     cpus: Cpus,
@@ -191,10 +192,13 @@ impl Pipeline {
         let Setup { deadline, busy_poll, cpus, clock, control, .. } = setup;
         assert_eq!(models.len(), limits.workers(), "one set of models per worker");
         assert_eq!(sinks.len(), menu.streams().len() + 1, "one sink per stream and one for errors");
-        let live = source.is_live() || pace != Pace::Flat;
+        let mut input = FrameReader::new(source, schema);
+        let live = input.is_live() || pace != Pace::Flat;
         let admits_apart = cpus.admit_apart(limits.workers(), live);
         // Admission waits for two things, blocks and bytes, on one bell.
-        let admission_bell = source.bell().unwrap_or_default();
+        let source_bell = input.bell();
+        let source_rings = source_bell.is_some();
+        let admission_bell = source_bell.unwrap_or_default();
         let mut worker_bells: Vec<Arc<Bell>> = (0..limits.workers()).map(|_| Arc::default()).collect();
         if !admits_apart {
             worker_bells[0] = admission_bell.clone();
@@ -226,7 +230,8 @@ impl Pipeline {
         let to_sequencer = to_sequencer.patient(limits.outputs_per_wake(sinks.len()));
         let free_outputs = free_outputs.patient(limits.outputs_per_wake(sinks.len()));
         let admission = Admission::new(
-            source,
+            input,
+            source_rings,
             schema,
             pace,
             limits,
@@ -281,6 +286,7 @@ impl Pipeline {
         let control = self.control.clone();
         let ended = self.news.0.clone();
         let unread = self.unread.clone();
+        let sequencer_bell = self.sequencer.1.clone();
         let news = std::mem::replace(&mut self.news.1, mpsc::channel().1);
         let mut panics = Vec::new();
         let mut refused = None;
@@ -320,7 +326,10 @@ impl Pipeline {
                     control.die();
                     panics.push(format!("the books of a segment: {message}"));
                 }
-                unread.fetch_sub(is_read, Ordering::Relaxed);
+                // SYNC: the bell's fences order this before the sequencer's last look; see `Bell`.
+                if unread.fetch_sub(is_read, Ordering::Relaxed) >= UNREAD_MAX {
+                    sequencer_bell.ring();
+                }
             }
             for (name, handle) in running {
                 let of_thread =

@@ -1,7 +1,7 @@
 //! The stage that restores the order of the input and keeps the books by segment.
 //!
-//! The books of a segment are complete when others have begun: how many, it learns. It begins with one that a frame may be late by; whenever a
-//! segment comes again whose books were closed, it keeps twice as many open, up to [`OPEN_MAX`]. So where segments follow each other each has its
+//! The books of a segment are complete when others have begun; how many is adaptive, starting with the current segment and the one before. Whenever
+//! a segment comes again whose books were closed, it keeps twice as many open, up to [`OPEN_MAX`]. So where segments follow each other each has its
 //! line soon, and where some come in turn they share a few lines and not one for each block.
 
 use std::collections::VecDeque;
@@ -21,7 +21,7 @@ use crate::{Control, Progress, SegmentBooks, Share, Stage};
 const OPEN_MIN: usize = 2;
 const OPEN_MAX: usize = 64;
 /// Books that may wait for their reader.
-const UNREAD_MAX: usize = 64;
+pub(crate) const UNREAD_MAX: usize = 64;
 
 /// See the module's doc.
 #[derive(Debug)]

@@ -8,6 +8,7 @@ mod ladder;
 mod memory;
 mod nan;
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
@@ -106,7 +107,7 @@ struct Case {
     /// Whether admission takes turns with a worker follows from it.
     cpus: usize,
     passes: u64,
-    /// The poll at which the source panics; 0: never.
+    /// The call at which the source panics; 0: never.
     source_panics: usize,
     /// The stream whose sink panics, and at which call.
     sink_panics: Option<(usize, u64)>,
@@ -167,7 +168,7 @@ fn bench_of(
         let panics_after = case.sink_panics.filter(|&(panics, _)| panics == stream);
         Box::new(Memory {
             limit: case.sink_limit,
-            panics_after: panics_after.map_or(u64::MAX, |(_, calls)| calls),
+            panics_after: Cell::new(panics_after.map_or(u64::MAX, |(_, calls)| calls)),
             ..Memory::new(records.clone())
         }) as Box<dyn Sink>
     };
@@ -178,6 +179,7 @@ fn bench_of(
             sizes: case.windows.clone(),
             turn: 0,
             more: case.passes - 1,
+            calls: Cell::new(0),
             panics_at: case.source_panics,
         }),
         schema: &schema,

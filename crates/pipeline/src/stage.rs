@@ -31,7 +31,7 @@ pub trait Stage: Send {
     /// Does one block's worth of work, if there is any; a crew of stages more.
     fn step(&mut self) -> Progress;
 
-    /// Called when a step had nothing to do, before the stage sleeps: the place to wake those who were not woken for the little that they got.
+    /// Called when a step had nothing to do, before the stage sleeps: the place to wake receivers whose few items did not yet justify a wake-up.
     fn pause(&self) {}
 
     /// Longest sleep while idle: bounds how late a stop request, a timed flush or a due event is seen.

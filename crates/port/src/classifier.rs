@@ -28,7 +28,7 @@ pub trait Classifier: Send {
     /// Names of the scores that [`Self::score`] writes, in order.
     fn outputs(&self) -> &[String];
 
-    /// Events that it computes together: fewer at once cost as much. A range is cut into pieces of this size where something else must be
+    /// Events that it computes together: a smaller batch costs the same. A range is cut into pieces of this size where something else must be
     /// looked at on the way.
     fn tile(&self) -> usize {
         512

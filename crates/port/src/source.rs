@@ -48,7 +48,7 @@ pub trait Source: Send {
         None
     }
 
-    /// Do frames come by themselves, and not when they are asked for? Then somebody must be at hand for them at any time.
+    /// Do frames come by themselves, and not when they are asked for? Then admission needs a thread that is always ready.
     fn is_live(&self) -> bool {
         self.bell().is_some()
     }

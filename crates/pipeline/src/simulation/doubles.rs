@@ -1,9 +1,11 @@
 //! What stands around the pipeline in a simulation: a source, a sink, a clock.
 
+use std::cell::Cell;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use tamis_port::{Sink, SinkError, SinkReport, Source, SourceError, Stored, Window};
+use tamis_ring::Bell;
 
 use crate::{Clock, ManualClock};
 
@@ -16,14 +18,22 @@ pub(super) struct Windows {
     pub(super) turn: usize,
     /// Passes after this one.
     pub(super) more: u64,
-    /// The turn at which it panics.
+    /// Calls of it so far, and the one at which it panics.
+    pub(super) calls: Cell<usize>,
     pub(super) panics_at: usize,
+}
+
+impl Windows {
+    fn count_call(&self) {
+        self.calls.set(self.calls.get() + 1);
+        assert!(self.calls.get() != self.panics_at, "a source that panics");
+    }
 }
 
 impl Source for Windows {
     fn poll(&mut self) -> Result<Window, SourceError> {
+        self.count_call();
         self.turn += 1;
-        assert!(self.turn != self.panics_at, "a source that panics");
         if self.bytes.is_empty() && self.more > 0 {
             self.more -= 1;
             self.bytes = self.whole.clone();
@@ -39,7 +49,23 @@ impl Source for Windows {
         Ok(Window::Bytes(self.bytes.split_to(size)))
     }
 
+    fn arrived_ns(&self) -> Option<u64> {
+        self.count_call();
+        None
+    }
+
+    fn bell(&self) -> Option<Arc<Bell>> {
+        self.count_call();
+        None
+    }
+
+    fn is_live(&self) -> bool {
+        self.count_call();
+        false
+    }
+
     fn stop(&mut self) {
+        self.count_call();
         self.bytes.clear();
         self.more = 0;
     }
@@ -55,18 +81,19 @@ pub(super) struct Memory {
     pub(super) limit: usize,
     pub(super) report: SinkReport,
     /// Calls until it panics.
-    pub(super) panics_after: u64,
+    pub(super) panics_after: Cell<u64>,
 }
 
 impl Memory {
     pub(super) fn new(records: Records) -> Self {
         let report = SinkReport::default();
-        Self { records, waiting: Vec::new(), limit: usize::MAX, report, panics_after: u64::MAX }
+        let panics_after = Cell::new(u64::MAX);
+        Self { records, waiting: Vec::new(), limit: usize::MAX, report, panics_after }
     }
 
-    fn count_call(&mut self) {
-        self.panics_after -= 1;
-        assert!(self.panics_after > 0, "a sink that panics");
+    fn count_call(&self) {
+        self.panics_after.set(self.panics_after.get().wrapping_sub(1));
+        assert!(self.panics_after.get() != 0, "a sink that panics");
     }
 
     fn flush(&mut self) -> Result<(), SinkError> {
@@ -90,10 +117,12 @@ impl Sink for Memory {
     }
 
     fn tick(&mut self, _now_ns: u64) -> Result<(), SinkError> {
+        self.count_call();
         Ok(())
     }
 
     fn report(&self) -> &SinkReport {
+        self.count_call();
         &self.report
     }
 

@@ -70,6 +70,11 @@ fn a_stage_that_panics_ends_the_run_with_its_message() {
         bench.pipeline.workers[0].0.tamper = Some(|_| panic!("a defect"));
         let outcome = bench.pipeline.run_threads(|_| ());
         assert_eq!(outcome.panics.first().map(String::as_str), Some("worker-0: a defect"));
+        // The sinks were closed, and have what was decided.
+        for (told, stored) in outcome.streams.iter().zip(take(bench.streams)) {
+            assert!(told.error.is_none() && told.failed == 0 && told.report.events == told.written);
+            assert_eq!(told.written, stored.len() as u64);
+        }
     }
 }
 
@@ -175,8 +180,15 @@ fn a_stop_at_any_step_ends_the_run_and_the_books_balance() {
 #[test]
 fn a_stop_between_a_torn_tail_and_the_next_pass_is_the_end() {
     let whole = Bytes::from(torn());
-    let source =
-        Windows { bytes: whole.clone(), whole, sizes: vec![usize::MAX], turn: 0, more: 9, panics_at: 0 };
+    let source = Windows {
+        bytes: whole.clone(),
+        whole,
+        sizes: vec![usize::MAX],
+        turn: 0,
+        more: 9,
+        calls: Cell::new(0),
+        panics_at: 0,
+    };
     let schema = Schema::parse(SCHEMA.as_bytes()).unwrap();
     let mut reader = crate::FrameReader::new(Box::new(source), &schema);
     while !matches!(reader.find_next(), Some(crate::Found::Lost { .. })) {}
@@ -195,21 +207,28 @@ fn every_pass_over_a_torn_recording_is_counted() {
 }
 
 #[test]
-fn a_source_that_panics_at_any_poll_has_failed_and_what_it_gave_is_decided() {
+fn a_source_that_panics_at_any_call_has_failed_and_what_it_gave_is_decided() {
     panics_quietly();
     let Faulted { bytes, .. } = faulted_of(5, 0.0, 300);
-    let mut panics_at = 1;
-    loop {
-        let case =
-            Case { source_panics: panics_at, windows: vec![300, 7, 900], batch: 30, ..Case::default() };
-        let (outcome, _, streams) = bench(&bytes, &case).seeded(panics_at as u64);
-        assert_eq!(outcome.balance, Ok(()), "poll {panics_at}");
-        assert_eq!(outcome.tally.accepted, streams[0].len() as u64, "poll {panics_at}");
-        let Some(error) = outcome.source_error else { break };
-        assert!(error.to_string().ends_with("a source that panics"), "{error}");
-        panics_at += 1;
+    // The calls while the run is wired, those of a whole run, and those of one that is stopped at its beginning.
+    for (is_stopped, calls_min) in [(false, 20), (true, 4)] {
+        let mut panics_at = 1;
+        loop {
+            let case =
+                Case { source_panics: panics_at, windows: vec![300, 7, 900], batch: 30, ..Case::default() };
+            let bench = bench(&bytes, &case);
+            if is_stopped {
+                bench.control.drain();
+            }
+            let (outcome, _, streams) = bench.seeded(panics_at as u64);
+            assert_eq!(outcome.balance, Ok(()), "call {panics_at}");
+            assert_eq!(outcome.tally.accepted, streams[0].len() as u64, "call {panics_at}");
+            let Some(error) = outcome.source_error else { break };
+            assert!(error.to_string().ends_with("a source that panics"), "{error}");
+            panics_at += 1;
+        }
+        assert!(panics_at > calls_min, "{panics_at} calls");
     }
-    assert!(panics_at > 10);
 }
 
 #[test]

@@ -3,11 +3,13 @@
 //! The oracle is section 3.1 of `SPEC.md` once more, id by id: it shares nothing with `ids.rs` and knows nothing of blocks.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::Ordering;
 
 use tamis_event::{FrameMeta, encode_events, encode_schema};
 
 use super::*;
 use crate::ids::{Fault, FrameIds, IdBook};
+use crate::sequencer::UNREAD_MAX;
 
 /// Where an event belongs: source, run, segment.
 type Home = (u16, u32, u32);
@@ -249,6 +251,24 @@ fn canary_identity_that_leaves_something_out() {
     let plan = plan_of_many_sources();
     let (found, ..) = found(&plan, &case(1), 1, faulty(Fault::ForgetsTheOldest, forgetful()));
     assert!(found != expected(&plan), "forgetting a source that sends was not noticed");
+}
+
+/// Books of segments that nobody reads yet wait in the blocks, and not beside them.
+#[test]
+fn books_wait_for_their_reader() {
+    let frame = |k: u32| Sent { home: (1, 1, k), first: k.into(), events: 1, sparse: false };
+    let plan: Vec<Sent> = (0..2_000).map(frame).collect();
+    let bench = bench(&stream(&plan), &Case { batch: 8, windows: vec![usize::MAX], ..Case::default() });
+    let unread = bench.pipeline.unread.clone();
+    let (mut most, mut read) = (0, 0);
+    let outcome = bench.pipeline.run_threads(|books| {
+        most = most.max(unread.load(Ordering::Relaxed));
+        read += usize::from(books.is_some());
+        std::thread::sleep(Duration::from_micros(200));
+    });
+    assert_eq!((outcome.balance, read), (Ok(()), 2_000));
+    // A block closes the books of as many segments as it holds, and the end those that are open.
+    assert!(most <= UNREAD_MAX + 8 + 64, "{most} books were not read");
 }
 
 /// So many segments that no block holds them all, and some that come in turn.
