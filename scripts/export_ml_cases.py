@@ -136,7 +136,10 @@ class Writer:
         graph = helper.make_graph(nodes, "cases", [given], [onnx.ValueInfoProto(name=name) for name in names], initializers)
         opsets = [helper.make_opsetid("", 17), helper.make_opsetid(ML, version)]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=8, producer_name="")
-        session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+        # With several threads the trees are added in parts, and the last bits depend on how many there are.
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         tensors = {"input.0": inputs}
         for at, (info, answer) in enumerate(zip(model.graph.output, session.run(None, {"x": inputs}))):
             kind = TensorProto.STRING if answer.dtype.kind == "O" else kinds[answer.dtype]

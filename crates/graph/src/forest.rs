@@ -11,16 +11,14 @@
 //!
 //! Invariants:
 //!
-//! * I1: children come after their parent, so every walk ends; no walk is longer than [`TreeEnsemble::depth`].
-//! * I2: every feature, child, output and range of weights that is referred to exists; weights and base values are finite.
-//! * I3: trees are in the order of the first output that they name, so the trees of one output of a boosted classifier are adjacent.
+//! * I1: children stand behind their parent, so every walk ends; no walk is longer than [`TreeEnsemble::depth`].
+//! * I2: every feature, child, output and stretch of weights that is named exists; weights and base values are finite.
+//! * I3: trees are in the order of the file, in which every engine adds up what they give.
 //!
 //! Comparisons are in 32-bit floating point, as in ONNX Runtime. The other comparisons of ONNX (greater, not equal) are written
 //! with the children swapped, and set membership as a chain of [`Test::Equal`].
 
 mod grow;
-
-use std::ops::Range;
 
 use crate::error::Fault;
 
@@ -162,8 +160,8 @@ pub struct TreeEnsemble {
     depth: usize,
     aggregate: Aggregate,
     base: Vec<f32>,
-    /// For every output, the range from the first to the last tree that names it.
-    trees_of: Vec<Range<usize>>,
+    /// The trees that name an output, ascending, for every output.
+    trees_of: Vec<Vec<u32>>,
     named: Vec<Named>,
     pair: Pair,
     link: Link,
@@ -212,9 +210,9 @@ impl TreeEnsemble {
         self.base.len()
     }
 
-    /// A range that contains all trees that can give a weight to an output; other trees in the range do not name it.
-    pub fn trees_of(&self, output: usize) -> Range<usize> {
-        self.trees_of[output].clone()
+    /// The trees that can give something to an output, in the order in which it is added.
+    pub fn trees_of(&self, output: usize) -> &[u32] {
+        &self.trees_of[output]
     }
 
     /// Is every output given a weight for every event? If not, a class without a weight is never chosen as the largest.

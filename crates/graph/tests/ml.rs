@@ -144,7 +144,7 @@ fn a_forest_says_what_its_graph_computes() {
             for event in case.events.chunks(features) {
                 for tree in 0..forest.roots().len() {
                     for weight in forest.leaf(tree, event) {
-                        assert!(forest.trees_of(weight.output as usize).contains(&tree));
+                        assert!(forest.trees_of(weight.output as usize).contains(&(tree as u32)));
                     }
                 }
             }

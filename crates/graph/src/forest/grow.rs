@@ -260,14 +260,13 @@ impl<'a> Grower<'a> {
         Ok(pair)
     }
 
-    fn finish(self, draft: &Draft, mut trees: Vec<Tree>) -> TreeEnsemble {
-        trees.sort_by_key(|tree| tree.names.keys().next().copied());
-        let mut trees_of = vec![0..0; draft.outputs];
+    fn finish(self, draft: &Draft, trees: Vec<Tree>) -> TreeEnsemble {
+        let mut trees_of = vec![Vec::new(); draft.outputs];
         let mut named = vec![Named::Never; draft.outputs];
-        for (index, tree) in trees.iter().enumerate() {
+        for (index, tree) in (0..).zip(&trees) {
             for (&output, &leaves) in &tree.names {
-                let (range, named) = (&mut trees_of[output as usize], &mut named[output as usize]);
-                *range = if range.start == range.end { index..index + 1 } else { range.start..index + 1 };
+                trees_of[output as usize].push(index);
+                let named = &mut named[output as usize];
                 *named = match *named {
                     Named::Always => Named::Always,
                     _ if leaves == tree.leaves => Named::Always,

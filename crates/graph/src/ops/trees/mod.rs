@@ -4,8 +4,8 @@
 //! up feature, threshold and child of every node and the value of the feature, and compares. A leaf reads a feature that is always 0,
 //! with a threshold that keeps it where it is. Memory per event: a few integers per tree.
 //!
-//! Sums over trees repeatedly add the second half of the rows to the first until one is left ([`halves`]), so that their order is the same on
-//! every device and for every number of events.
+//! What the trees give to an output is added one tree after the other in the order of the file, as ONNX Runtime does it on one thread and the fused
+//! kernels do it too. The votes of a random forest are often equal but for the last bit, and then the class depends on this order.
 
 mod classifier;
 mod lists;
@@ -205,30 +205,33 @@ impl Trees {
         at.reshape([trees, events])
     }
 
-    /// The weights that the trees give to an output, joined: `[1, events]`.
-    fn join(&self, row: Tensor<2>, output: usize, leaves: &Tensor<2, Int>, join: Join) -> Tensor<2> {
+    /// What the trees give to an output, joined one after the other to `start`: `[1, events]`.
+    fn join(
+        &self,
+        row: &Tensor<2>,
+        output: usize,
+        leaves: &Tensor<2, Int>,
+        start: f32,
+        join: Join,
+    ) -> Tensor<2> {
         let [_, events] = leaves.dims();
-        let trees = self.forest.trees_of(output);
-        if trees.start == trees.end {
-            return Tensor::zeros([1, events], &leaves.device());
-        }
-        let count = trees.end - trees.start;
-        let leaves = leaves.clone().narrow(0, trees.start, count).reshape([1, count * events]);
-        halves(row.gather(1, leaves).reshape([count, events]), join)
+        let start = Tensor::full([1, events], start, &leaves.device());
+        self.forest.trees_of(output).iter().fold(start, |joined, &tree| {
+            let leaves = leaves.clone().narrow(0, tree as usize, 1);
+            join(joined, row.clone().gather(1, leaves))
+        })
     }
 
     /// One output of every event: `[1, events]`.
     fn output(&self, inputs: &mut Inputs<'_>, output: usize, leaves: &Tensor<2, Int>) -> Tensor<2> {
         let row = inputs.float(self.weights[output]);
         let base = self.forest.base()[output];
+        let joined = |start, join| self.join(&row, output, leaves, start, join);
         let given = match self.forest.aggregate() {
-            Aggregate::Sum => self.join(row, output, leaves, Tensor::add),
-            Aggregate::Average => {
-                let trees = self.forest.roots().len() as f32;
-                self.join(row, output, leaves, Tensor::add).div_scalar(trees)
-            }
-            Aggregate::Min => nothing(self.join(row, output, leaves, Tensor::min_pair), f32::MAX),
-            Aggregate::Max => nothing(self.join(row, output, leaves, Tensor::max_pair), f32::MIN),
+            Aggregate::Sum => joined(0.0, Tensor::add),
+            Aggregate::Average => joined(0.0, Tensor::add).div_scalar(self.forest.roots().len() as f32),
+            Aggregate::Min => nothing(joined(f32::MAX, Tensor::min_pair), f32::MAX),
+            Aggregate::Max => nothing(joined(f32::MIN, Tensor::max_pair), f32::MIN),
         };
         if base == 0.0 { given } else { given.add_scalar(base) }
     }
@@ -251,7 +254,7 @@ impl Trees {
                 let column = |(output, names): (usize, &Option<usize>)| {
                     let score = outputs.clone().narrow(1, output, 1);
                     let Some(names) = *names else { return score };
-                    let named = self.join(inputs.float(names), output, leaves, Tensor::max_pair);
+                    let named = self.join(&inputs.float(names), output, leaves, 0.0, Tensor::max_pair);
                     score.mask_fill(named.swap_dims(0, 1).equal_scalar(0.0), f32::MIN)
                 };
                 let columns: Vec<_> = self.names.iter().enumerate().map(column).collect();
@@ -336,21 +339,7 @@ fn by_code(codes: &Tensor<2, Int>, value: &Tensor<2>, threshold: &Tensor<2>) -> 
 /// Joins two rows into one.
 type Join = fn(Tensor<2>, Tensor<2>) -> Tensor<2>;
 
-/// Joins all rows into one: repeatedly the second half with the first.
-fn halves(mut rows: Tensor<2>, join: Join) -> Tensor<2> {
-    loop {
-        let [count, _] = rows.dims();
-        if count == 1 {
-            return rows;
-        }
-        let half = count / 2;
-        let rest = count - half;
-        let joined = join(rows.clone().narrow(0, 0, half), rows.clone().narrow(0, rest, half));
-        rows = if rest == half { joined } else { Tensor::cat(vec![joined, rows.narrow(0, half, 1)], 0) };
-    }
-}
-
-/// Replaces the number that stands for "no weight" by 0.
+/// 0 where the number stands for "nothing given".
 fn nothing(values: Tensor<2>, mark: f32) -> Tensor<2> {
     let marked = values.clone().equal_scalar(mark);
     values.mask_fill(marked, 0.0)
