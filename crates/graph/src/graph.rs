@@ -142,8 +142,8 @@ impl Graph {
         self.steps.iter().map(|step| self.multiply_adds_of(step)).sum()
     }
 
-    /// Does the graph handle missing inputs (NaN)? Decision trees and imputers do, and operators that test for NaN. Any other
-    /// NaN stays NaN up to the score.
+    /// Does it say what becomes of an input that is missing (NaN)? Decision trees do, imputers, and whoever asks which numbers are NaN, by `IsNaN` or
+    /// by comparing a value with itself. What nobody asks about stays NaN up to the score.
     pub fn takes_missing_values(&self) -> bool {
         self.steps.iter().any(|step| step.operator.takes_missing())
     }
@@ -399,6 +399,7 @@ impl<'a> Builder<'a> {
             }
             constant.int32 = kind.int32;
             constant.narrow = kind.narrow;
+            constant.words.clone_from(&kind.labels);
             let shape = kind.shape
                 && matches!(&constant.data, Data::Ints(values) if values.iter().any(|&value| value >= EVENTS));
             let slot = self.constant(constant)?;

@@ -1,7 +1,7 @@
 //! Descriptions of operators for engines other than burn: in terms of the fused kernels ([`KernelOp`]), and what may be folded into
 //! the layer before it.
 
-use crate::forest::Link;
+use crate::forest::{Link, Pair};
 use crate::ops::Axis;
 
 /// A layer with constant weights: weight number `at` belongs to output `at / per_output % outputs`.
@@ -43,6 +43,27 @@ pub enum KernelOp {
         /// The final transformation of the numbers.
         link: Link,
     },
+    /// A dense layer whose numbers choose a class before they become scores. It makes the class, then the scores.
+    Classifier {
+        /// Width of a row that goes in.
+        inputs: usize,
+        /// Numbers that the layer makes: one for every class, or one that is above 0 for the second of two.
+        outputs: usize,
+        /// Which input of the step `W` is.
+        weight: usize,
+        /// Which input of the step `b` is.
+        bias: usize,
+        /// How one number becomes two scores.
+        pair: Pair,
+        /// What is done to the scores in the end.
+        link: Link,
+        /// Which input of the step holds the numbers that stand for the classes, if they are not 0, 1, 2, ...
+        labels: Option<usize>,
+    },
+    /// The place of the first of the largest numbers of a row.
+    FirstLargest,
+    /// Entries of a constant list, the first input, at places of the second.
+    LookUp,
     /// Weighted sums in windows on the images of events, with constant weights `[outputs, channels / groups, height, width]` and biases `[outputs]`.
     Conv {
         /// Number of input channels.
@@ -101,6 +122,13 @@ pub enum KernelOp {
     },
     /// Exponentials divided by their sum, over a whole row.
     Softmax,
-    /// Trees over the features of a row: `StepInfo::forest`. A classifier outputs the class, then the scores; others only the scores.
+    /// Numbers outside two bounds become the bound that is nearer.
+    Clip {
+        /// The lower bound.
+        low: f32,
+        /// The upper bound.
+        high: f32,
+    },
+    /// Trees over the features of a row: `StepInfo::forest`. A classifier makes the class, then the scores; others only the scores.
     TreeEnsemble,
 }

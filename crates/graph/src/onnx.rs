@@ -29,6 +29,7 @@ pub(crate) const STRINGS_MAX: usize = 2 * NODES_MAX;
 
 /// `TensorProto.DataType` of 32-bit integers.
 pub(crate) const INT32: i32 = 6;
+const STRING: i32 = 8;
 /// `TensorProto.DataType` of double precision.
 pub(crate) const DOUBLE: i32 = 11;
 /// `TensorProto.DataType` by name, for messages; the index is the number in the file.
@@ -249,6 +250,9 @@ pub(crate) fn kind(data_type: i32) -> Result<Kind, Fault> {
 }
 
 fn constant(tensor: proto::Tensor) -> Result<Constant, Fault> {
+    if tensor.data_type == STRING {
+        return words(tensor);
+    }
     let narrow = narrow(tensor.data_type);
     let kind = if narrow.is_some() { Kind::Int } else { kind(tensor.data_type)? };
     let int32 = tensor.data_type == INT32 || narrow.is_some();
@@ -257,13 +261,7 @@ fn constant(tensor: proto::Tensor) -> Result<Constant, Fault> {
             "its numbers are in another file, which was not read; import the model with that file beside it"
         );
     }
-    let mut dims = Vec::new();
-    let mut size = 1usize;
-    for &dim in &tensor.dims {
-        let dim = usize::try_from(dim).map_err(|_| format!("has a negative size, {dim}"))?;
-        size = size.checked_mul(dim).ok_or("is too large")?;
-        dims.push(dim);
-    }
+    let (dims, size) = shape(&tensor.dims)?;
     let data = match (kind, tensor.raw_data) {
         (Kind::Float, None) => Data::Floats(tensor.float_data),
         (Kind::Float, Some(raw)) => Data::Floats(numbers(&raw, f32::from_le_bytes)?),
@@ -289,7 +287,26 @@ fn constant(tensor: proto::Tensor) -> Result<Constant, Fault> {
             refuse!("holds {value}, which is no {narrow}");
         }
     }
-    Ok(Constant { dims, data, int32, narrow })
+    Ok(Constant { dims, data, int32, narrow, words: None })
+}
+
+/// Sizes, and how many numbers that are.
+fn shape(sizes: &[i64]) -> Result<(Vec<usize>, usize), Fault> {
+    let size = |&size: &i64| usize::try_from(size).map_err(|_| format!("has a negative size, {size}"));
+    let dims: Vec<usize> = sizes.iter().map(size).collect::<Result<_, _>>()?;
+    let numbers = dims.iter().try_fold(1usize, |numbers, &dim| numbers.checked_mul(dim));
+    Ok((dims, numbers.ok_or("is too large")?))
+}
+
+/// A tensor of words, class labels for example.
+fn words(tensor: proto::Tensor) -> Result<Constant, Fault> {
+    let (dims, size) = shape(&tensor.dims)?;
+    if tensor.string_data.len() != size {
+        refuse!("has {} words, its shape {dims:?} says {size}", tensor.string_data.len());
+    }
+    let word = |bytes| String::from_utf8(bytes).map_err(|_| "holds text that is not UTF-8".to_owned());
+    let words = tensor.string_data.into_iter().map(word).collect::<Result<_, _>>()?;
+    Ok(Constant::words(dims, words))
 }
 
 fn numbers<T, const SIZE: usize>(raw: &[u8], number: impl Fn([u8; SIZE]) -> T) -> Result<Vec<T>, Fault> {

@@ -16,6 +16,8 @@ pub struct Constant {
     pub int32: bool,
     /// The type of its integers, if it has 8 or 16 bits.
     pub narrow: Option<Narrow>,
+    /// What the integers stand for, if they count in a list of words.
+    pub words: Option<Vec<String>>,
 }
 
 /// An 8- or 16-bit integer type, in which quantised numbers are stored.
@@ -77,9 +79,15 @@ impl Constant {
         Self::new(dims.into(), Data::Ints(values))
     }
 
+    /// A tensor of words: integers that count in their list.
+    pub(crate) fn words(dims: Vec<usize>, words: Vec<String>) -> Self {
+        let count = words.len() as i64;
+        Self { words: Some(words), ..Self::new(dims, Data::Ints((0..count).collect())) }
+    }
+
     fn new(dims: Vec<usize>, data: Data) -> Self {
         assert_eq!(dims.iter().product::<usize>(), data.len(), "as many numbers as the shape says");
-        Self { dims, data, int32: false, narrow: None }
+        Self { dims, data, int32: false, narrow: None, words: None }
     }
 
     /// A tensor without numbers.
@@ -89,7 +97,7 @@ impl Constant {
             Kind::Int => Data::Ints(Vec::new()),
             Kind::Bool => Data::Bools(Vec::new()),
         };
-        Self { dims: dims.to_vec(), data, int32: false, narrow: None }
+        Self { dims: dims.to_vec(), data, int32: false, narrow: None, words: None }
     }
 
     /// Kind of the numbers.

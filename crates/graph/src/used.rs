@@ -2,6 +2,8 @@
 
 use burn::tensor::Device;
 
+#[cfg(doc)]
+use crate::StepInfo;
 use crate::forest::TreeNode;
 use crate::graph::{Graph, Step};
 use crate::operator::Inputs;
@@ -13,7 +15,19 @@ impl Graph {
     /// not used; numbers with zero weights count as used.
     pub fn used_inputs(&self) -> Vec<bool> {
         let mut used = vec![false; self.input_numbers()];
-        // For values that were only moved: the index in the event of every number.
+        let origins = self.origins();
+        for step in &self.steps {
+            if !step.outputs.iter().flatten().all(|&slot| origins[slot].is_some()) {
+                self.looks(step, &origins).for_each(|at| used[at as usize] = true);
+            }
+        }
+        let given = self.outputs.iter().filter_map(|output| origins[output.slot].as_ref());
+        given.flatten().for_each(|&at| used[at as usize] = true);
+        used
+    }
+
+    /// Which number of the event every number of a value is, for values that were only moved. In the order of [`StepInfo::makes`].
+    pub fn origins(&self) -> Vec<Option<Vec<i64>>> {
         let mut origins: Vec<Option<Vec<i64>>> = vec![None; self.values.len()];
         let mut from = 0;
         for (slot, input) in self.inputs.iter().enumerate() {
@@ -22,33 +36,28 @@ impl Graph {
             from += numbers;
         }
         for step in &self.steps {
-            match self.moved(step, &origins) {
-                Some(moved) => {
-                    for (slot, origin) in step.outputs.iter().zip(moved) {
-                        slot.iter().for_each(|&slot| origins[slot] = Some(origin.clone()));
-                    }
-                }
-                None => self.looks(step, &origins).for_each(|at| used[at as usize] = true),
+            for (slot, origin) in step.outputs.iter().zip(self.moved(step, &origins).unwrap_or_default()) {
+                slot.iter().for_each(|&slot| origins[slot] = Some(origin.clone()));
             }
         }
-        let given = self.outputs.iter().filter_map(|output| origins[output.slot].as_ref());
-        given.flatten().for_each(|&at| used[at as usize] = true);
-        used
+        origins
     }
 
     /// Tracks numbers through a step that only moves them, by running it on their indices.
     fn moved(&self, step: &Step, origins: &[Option<Vec<i64>>]) -> Option<Vec<Vec<i64>>> {
-        let origin =
-            origins[step.inputs.first().copied().flatten()?].as_ref().filter(|_| step.operator.moves())?;
+        step.inputs.first().copied().flatten().filter(|_| step.operator.moves())?;
         let cpu = Device::flex();
-        let places = Value::of(&Constant::ints([origin.len()], origin.clone()), &cpu);
-        let rows = step.inputs[0].map_or(1, |slot| self.values[slot].kind.rows());
-        let places = each!(places, x => x.reshape([rows, origin.len() / rows]));
-        let rest = step.inputs[1..].iter().map(|slot| {
-            slot.and_then(|slot| self.values[slot].constant.as_ref())
-                .map(|constant| Value::of(constant, &cpu))
-        });
-        let values = std::iter::once(Some(places)).chain(rest).collect();
+        let value = |&slot: &Option<usize>| {
+            let Some(slot) = slot else { return Some(None) };
+            if let Some(constant) = &self.values[slot].constant {
+                return Some(Some(Value::of(constant, &cpu)));
+            }
+            let origin = origins[slot].as_ref()?;
+            let rows = self.values[slot].kind.rows();
+            let places = Value::of(&Constant::ints([origin.len()], origin.clone()), &cpu);
+            Some(Some(each!(places, x => x.reshape([rows, origin.len() / rows]))))
+        };
+        let values = step.inputs.iter().map(value).collect::<Option<Vec<_>>>()?;
         let moved = step.operator.run(&mut Inputs::new(values, &cpu)).into_iter().map(|value| {
             let numbers = match &value {
                 Value::Int(tensor) => tensor.dims().iter().product(),

@@ -63,7 +63,8 @@ impl Type {
     /// The type of a constant.
     pub(crate) fn of(constant: &Constant) -> Self {
         let Constant { ref dims, int32, narrow, .. } = *constant;
-        Self { int32, narrow, ..Self::new(constant.kind(), None, dims.clone()) }
+        let labels = constant.words.clone();
+        Self { int32, narrow, labels, ..Self::new(constant.kind(), None, dims.clone()) }
     }
 
     /// The same with another shape per event.
@@ -132,7 +133,7 @@ impl Value {
         if data.len() != dims.iter().product::<usize>() {
             refuse!("gave {} numbers for shape {dims:?}", data.len());
         }
-        Ok(Constant { dims: dims.to_vec(), data, int32: false, narrow: None })
+        Ok(Constant { dims: dims.to_vec(), data, int32: false, narrow: None, words: None })
     }
 }
 

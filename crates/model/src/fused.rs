@@ -1,5 +1,5 @@
-//! Runs graphs on the fused kernels: a chain of dense layers, optionally preceded by layers on images (`fused_chain.rs`), or a forest
-//! (`fused_forest.rs`).
+//! The graphs that the fused kernels can run: a chain of dense layers, perhaps behind layers on images (`fused_chain.rs`), or a forest
+//! (`fused_forest.rs`), perhaps with the label of a class (`finish.rs`).
 //!
 //! ```text
 //!   steps of a graph --read--> Chain or Forest of crate `kernel` --compared with burn on 4,096 rows--> Fused
@@ -13,6 +13,7 @@ use std::sync::Arc;
 use tamis_graph::{Graph, KernelOp, Kind};
 use tamis_kernel::{Chain, Column, EVENTS, Gather, IntTile, Isa, Lanes, Tile};
 
+use crate::finish::Finish;
 use crate::fused_chain::Network;
 use crate::fused_forest::FusedForest;
 use crate::integers::IntKernel;
@@ -20,10 +21,17 @@ use crate::integers::IntKernel;
 /// A graph compiled for the fused kernels.
 #[derive(Clone, Debug)]
 pub(crate) enum Fused {
-    Chain(Arc<Chain>),
+    Chain(Arc<FusedChain>),
     Forest(Arc<FusedForest>),
     /// A chain in integers.
     Integers(Arc<IntKernel>),
+}
+
+/// A graph that is one chain.
+#[derive(Debug)]
+pub(crate) struct FusedChain {
+    kernel: Chain,
+    finish: Finish,
 }
 
 impl Fused {
@@ -32,18 +40,15 @@ impl Fused {
         if graph.steps().any(|step| matches!(step.kernel, Some(KernelOp::TreeEnsemble))) {
             return Self::Forest(Arc::new(FusedForest::new(graph)?)).check_outputs(graph);
         }
-        let Network { images, layers, readout } = Network::read(graph)?;
-        let chain =
+        let Network { images, layers, readout, finish } = Network::read(graph)?;
+        let kernel =
             Chain::on_images(&images, &layers, readout, Isa::best()).map_err(|error| error.to_string())?;
-        Self::Chain(Arc::new(chain)).check_outputs(graph)
+        Self::Chain(Arc::new(FusedChain { kernel, finish })).check_outputs(graph)
     }
 
     /// Refuses a kernel whose outputs differ from those of the graph.
     pub fn check_outputs(self, graph: &Graph) -> Result<Self, String> {
-        let given = match &self {
-            Self::Forest(forest) => forest.outputs(),
-            Self::Chain(_) | Self::Integers(_) => vec![(Kind::Float, self.numbers())],
-        };
+        let given = self.outputs();
         let wanted = graph.outputs().iter().map(|output| (output.kind.kind, output.kind.numbers()));
         if wanted.clone().eq(given.iter().copied()) {
             return Ok(self);
@@ -52,20 +57,25 @@ impl Fused {
         Err(format!("the fused kernel would give {given:?} for the outputs, the network gives {wanted:?}"))
     }
 
-    /// Number of output numbers per event.
-    pub fn numbers(&self) -> usize {
+    /// Kind and count of the numbers per event that come out for each output of the graph.
+    fn outputs(&self) -> Vec<(Kind, usize)> {
         match self {
-            Self::Chain(chain) => chain.outputs(),
-            Self::Forest(forest) => forest.numbers(),
-            Self::Integers(kernel) => kernel.chain().outputs(),
+            Self::Chain(chain) => chain.finish.outputs(),
+            Self::Forest(forest) => forest.finish.outputs(),
+            Self::Integers(kernel) => vec![(Kind::Float, kernel.chain().outputs())],
         }
+    }
+
+    /// Numbers per event that come out.
+    pub fn numbers(&self) -> usize {
+        self.outputs().iter().map(|&(_, count)| count).sum()
     }
 
     /// Computes the numbers of `count` rows.
     pub fn run(&self, rows: &[f32], count: usize) -> Vec<f32> {
         let mut numbers = vec![0.0; count * self.numbers()];
         match self {
-            Self::Chain(chain) => chain.run(&mut chain.tile(), rows, &mut numbers),
+            Self::Chain(chain) => chain.run(rows, count, &mut numbers),
             Self::Forest(forest) => forest.run(rows, &mut numbers),
             Self::Integers(kernel) => kernel.run(rows, &mut numbers),
         }
@@ -75,7 +85,7 @@ impl Fused {
     /// The memory that one worker needs to run the kernel on lanes.
     pub fn room(&self) -> Room {
         match self {
-            Self::Chain(chain) => Room::Floats(FloatRoom::new(chain.tile())),
+            Self::Chain(chain) => Room::Floats(chain.finish.room(chain.kernel.tile())),
             Self::Forest(forest) => Room::Floats(forest.room()),
             Self::Integers(kernel) => Room::Integers(kernel.chain().tile()),
         }
@@ -84,7 +94,7 @@ impl Fused {
     /// Plans how to gather the inputs of a float kernel from records.
     pub fn gather(&self, record_len: usize, columns: &[Column]) -> Gather {
         match self {
-            Self::Chain(chain) => chain.gather(record_len, columns),
+            Self::Chain(chain) => chain.kernel.gather(record_len, columns),
             Self::Forest(forest) => forest.gather(record_len, columns),
             Self::Integers(_) => panic!("integers are gathered as they are"),
         }
@@ -93,7 +103,7 @@ impl Fused {
     /// Runs on the first `events` events of a tile.
     pub fn run_tile(&self, room: &mut Room, events: usize) {
         match self {
-            Self::Chain(chain) => chain.run_tile(&mut room.floats().tile, events),
+            Self::Chain(chain) => chain.kernel.run_tile(&mut room.floats().tile, events),
             Self::Forest(forest) => forest.run_tile(&mut room.floats().tile, events),
             Self::Integers(kernel) => kernel.chain().run_tile(room.integers(), events),
         }
@@ -108,10 +118,15 @@ impl Fused {
         events: usize,
         columns: &mut [&mut [f32]],
     ) {
-        let scores = match self {
-            Self::Chain(_) => room.floats().tile.scores(),
-            Self::Integers(_) => room.integers().scores(),
-            Self::Forest(forest) => return forest.read_scores(room.floats(), picks, at, events, columns),
+        let finish = match self {
+            Self::Chain(chain) => Some(&chain.finish),
+            Self::Forest(forest) => Some(&forest.finish),
+            Self::Integers(_) => None,
+        };
+        let scores = match finish {
+            None => room.integers().scores(),
+            Some(finish) if finish.is_plain() => room.floats().tile.scores(),
+            Some(finish) => return finish.read_scores(room.floats(), picks, at, events, columns),
         };
         for (column, &pick) in columns.iter_mut().zip(picks) {
             column[at..at + events].copy_from_slice(&scores[pick].0[..events]);
@@ -130,15 +145,22 @@ pub(crate) enum Room {
 #[derive(Debug)]
 pub(crate) struct FloatRoom {
     pub tile: Tile,
-    /// For one event of a forest: the outputs of the trees, the scores made from them, and the numbers of the graph.
+    /// Of one event: what the kernel gave, the scores that are made of it, and what the graph gives.
     pub raw: Vec<f32>,
     pub scores: Vec<f32>,
     pub numbers: Vec<f32>,
 }
 
-impl FloatRoom {
-    fn new(tile: Tile) -> Self {
-        Self { tile, raw: Vec::new(), scores: Vec::new(), numbers: Vec::new() }
+impl FusedChain {
+    /// The numbers of whole rows.
+    fn run(&self, rows: &[f32], count: usize, numbers: &mut [f32]) {
+        let mut tile = self.kernel.tile();
+        if self.finish.is_plain() {
+            return self.kernel.run(&mut tile, rows, numbers);
+        }
+        let mut raw = vec![0.0; count * self.kernel.outputs()];
+        self.kernel.run(&mut tile, rows, &mut raw);
+        self.finish.run(&raw, numbers);
     }
 }
 

@@ -1,19 +1,22 @@
-//! Reads a graph as a chain of layers for the fused kernels: convolutions and poolings on images if there are any, then dense layers, each with an
-//! activation, possibly ending in the error of an autoencoder.
+//! A chain of layers in the language of the fused kernels: convolutions and poolings on images if there are any, then dense layers, each with an
+//! activation, perhaps ending in the error of an autoencoder, or in the label of a class.
 //!
 //! ```text
 //!   Conv Relu MaxPool  Conv Relu MaxPool  Flatten  Gemm Relu  Gemm Softmax
 //!   `---- images ----------------------'           `---- layers ---------'    Sub Mul ReduceMean: the error
+//!                                                                              ArgMax and a list: the label
 //! ```
 
 mod scaling;
 #[cfg(test)]
 mod tests;
 
-use tamis_graph::{Axis, Constant, Data, Graph, Input, KernelOp, Kind, Link, StepInfo};
+use tamis_graph::{Axis, ClassRule, Constant, Data, Graph, Input, KernelOp, Kind, Link, Pair, StepInfo};
 use tamis_kernel::{Activation, Conv, ImageLayer, Layer, Pool, Pooling, Readout};
 
 use self::scaling::Scaling;
+use crate::finish::{Choice, Finish, Tail};
+use crate::front::Front;
 
 /// The parts of a chain.
 #[derive(Clone, Debug)]
@@ -21,6 +24,7 @@ pub(crate) struct Network {
     pub images: Vec<ImageLayer>,
     pub layers: Vec<Layer>,
     pub readout: Readout,
+    pub finish: Finish,
 }
 
 /// The part of a chain that was read so far.
@@ -32,43 +36,54 @@ struct Reader {
     waiting: Option<Scaling>,
 }
 
-/// Reads a chain of dense layers, or names the first step that does not fit.
+/// Reads a chain of dense layers that gives scores only, or names the first step that is none of it.
 pub(crate) fn dense(graph: &Graph) -> Result<(Vec<Layer>, Readout), String> {
-    let Network { images, layers, readout } = Network::read(graph)?;
-    if images.is_empty() {
-        return Ok((layers, readout));
+    if graph.steps().any(|step| step.forest.is_some()) {
+        return Err("it is made of trees".into());
     }
-    let is_on_images = |step: &StepInfo<'_>| {
-        use KernelOp::{AveragePool, Conv, MaxPool};
-        matches!(step.kernel, Some(Conv { .. } | MaxPool { .. } | AveragePool { .. }))
-    };
-    let step = graph.steps().find(is_on_images);
-    Err(step.map_or_else(String::new, |step| {
-        format!("operator {} ('{}') works on images", step.operator, step.name)
-    }))
+    let Network { images, layers, readout, finish } = Network::read(graph)?;
+    if !images.is_empty() {
+        let is_on_images = |step: &StepInfo<'_>| {
+            use KernelOp::{AveragePool, Conv, MaxPool};
+            matches!(step.kernel, Some(Conv { .. } | MaxPool { .. } | AveragePool { .. }))
+        };
+        let step = graph.steps().find(is_on_images);
+        return Err(step.map_or_else(String::new, |step| {
+            format!("operator {} ('{}') works on images", step.operator, step.name)
+        }));
+    }
+    if finish.gives_label() {
+        return Err(
+            "it gives the label of a class; leave that out (tamis model import --outputs=-,p0,p1)".into()
+        );
+    }
+    if !finish.is_plain() {
+        return Err("it makes its scores of other numbers".into());
+    }
+    Ok((layers, readout))
 }
 
 impl Network {
     /// Reads a graph, or names the first step that the kernels do not support.
     pub fn read(graph: &Graph) -> Result<Self, String> {
-        let (inputs, outputs) = (graph.inputs(), graph.outputs());
-        let ([_], [output]) = (inputs, outputs) else {
-            return Err(format!(
-                "{} inputs and {} outputs; the fused kernels know one of each",
-                inputs.len(),
-                outputs.len()
-            ));
-        };
-        if inputs[0].kind != Kind::Float {
-            return Err(cut_to_integers(&inputs[0]));
-        }
+        refuse_integers(graph)?;
+        let origins = graph.origins();
+        let is_moved = |step: &StepInfo<'_>| step.makes.is_some_and(|made| origins[made].is_some());
+        let mut steps = graph.steps().filter(|step| !is_moved(step)).peekable();
+        // The value that the chain has come to, and how many numbers it has.
+        let mut at = steps.peek().and_then(|step| read_by(step).first().copied()).unwrap_or(0);
+        let front = Front::new(origins[at].as_deref().unwrap_or_default());
+        let whole = front.is_whole(graph.input_numbers());
+        let mut numbers = front.numbers();
         let mut reader = Reader::default();
-        // The value at the end of the chain so far, and how many numbers it has. The input of the graph is value 0.
-        let mut at = 0;
-        let mut numbers = graph.input_numbers();
-        let mut steps = graph.steps().peekable();
+        let mut classifier = None;
         while let Some(step) = steps.peek() {
             let Some(operator) = step.kernel.filter(|_| reads(step, at)) else { break };
+            if let KernelOp::Classifier { .. } = operator {
+                classifier = reader.classify(step, operator, numbers)?;
+                steps.next();
+                break;
+            }
             let made = step.output.iter().product();
             if !fits(operator, numbers, made) || !reader.add(step, operator)? {
                 break;
@@ -78,26 +93,9 @@ impl Network {
             steps.next();
         }
         let rest: Vec<StepInfo<'_>> = steps.collect();
-        let readout = match &rest[..] {
-            [] if reader.waiting.is_some() => {
-                return Err("it ends with a scaling behind an activation".into());
-            }
-            [] if at == output.value() => Readout::Outputs,
-            [complement, pair]
-                if reader.is_pair(complement, pair, at) && pair.makes == Some(output.value()) =>
-            {
-                reader.layers.last_mut().into_iter().for_each(mirror);
-                Readout::Outputs
-            }
-            [difference, square, mean]
-                if reader.waiting.is_none()
-                    && is_error(difference, square, mean, at)
-                    && mean.makes == Some(output.value()) =>
-            {
-                Readout::ReconstructionError
-            }
-            [step, ..] => return Err(unknown(step)),
-            [] => return Err("its output is not the end of the chain".into()),
+        let (readout, tail) = match classifier {
+            Some(tail) => (Readout::Outputs, tail_of(graph, tail, &rest)?),
+            None => reader.end(graph, at, numbers, &rest, whole)?,
         };
         if reader.layers.is_empty() {
             let end = graph.steps().last().map_or_else(
@@ -106,17 +104,101 @@ impl Network {
             );
             return Err(format!("{end}, and the fused kernels need a dense layer at the end"));
         }
-        Ok(Self { images: reader.images, layers: reader.layers, readout })
+        if !whole {
+            if !reader.images.is_empty() {
+                return Err("its images are put together of the numbers that go in".into());
+            }
+            reader.layers.iter_mut().take(1).for_each(|layer| front.spread(layer, graph.input_numbers()));
+        }
+        Ok(Self { images: reader.images, layers: reader.layers, readout, finish: tail })
     }
 }
 
-/// Why an integer input is refused by these kernels.
-pub(crate) fn cut_to_integers(input: &Input) -> String {
+/// Reads what follows the scores, up to the outputs of the graph.
+fn tail_of(graph: &Graph, mut tail: Tail, rest: &[StepInfo<'_>]) -> Result<Finish, String> {
+    if let Some(step) = rest.iter().find(|step| !tail.add(step)) {
+        return Err(unknown(step));
+    }
+    tail.finish(graph).ok_or_else(|| {
+        "an output is neither the numbers at the end of the chain nor the label that follows from them; leave it out if no line needs it \
+         (tamis model import --outputs=-,p0,p1)"
+            .into()
+    })
+}
+
+/// Refuses a graph with an input that is none for these kernels.
+pub(crate) fn refuse_integers(graph: &Graph) -> Result<(), String> {
+    match graph.inputs().iter().find(|input| input.kind != Kind::Float) {
+        Some(input) => Err(cut_to_integers(input)),
+        None => Ok(()),
+    }
+}
+
+/// Why an input is none for these kernels.
+fn cut_to_integers(input: &Input) -> String {
     format!("its input '{}' is cut to integers, and the fused kernels know floats", input.name)
 }
 
 impl Reader {
-    /// Adds a step. Returns false if it cannot follow the chain so far.
+    /// Adds the layer of a classifier, whose numbers choose the class; what follows them is done one event at a time.
+    fn classify(
+        &mut self,
+        step: &StepInfo<'_>,
+        operator: KernelOp,
+        numbers: usize,
+    ) -> Result<Option<Tail>, String> {
+        let KernelOp::Classifier { inputs, outputs, weight, bias, pair, link, labels } = operator else {
+            return Ok(None);
+        };
+        let dense = KernelOp::Dense { inputs, outputs, weight, bias: Some(bias), link: Link::None };
+        if !fits(dense, numbers, outputs) || !self.add(step, dense)? {
+            return Err(unknown(step));
+        }
+        let rule = match outputs {
+            1 => ClassRule::Above { output: 0, threshold: 0.0 },
+            _ => ClassRule::Largest,
+        };
+        let classes = if pair == Pair::None { outputs } else { 2 };
+        let labels = match labels.map(|labels| step.inputs.get(labels)) {
+            Some(Some(&Some((_, Some(Constant { data: Data::Ints(labels), .. }))))) => {
+                labels.iter().map(|&label| label as f32).collect()
+            }
+            _ => (0..classes).map(|class| class as f32).collect(),
+        };
+        let choice = Some(Choice { rule, of_scores: false, labels });
+        Tail::of_classifier(step, outputs, pair, link, choice).map(Some)
+    }
+
+    /// Reads what follows the last layer: the error of an autoencoder, the other probability of two, the label.
+    fn end(
+        &mut self,
+        graph: &Graph,
+        at: usize,
+        numbers: usize,
+        rest: &[StepInfo<'_>],
+        whole: bool,
+    ) -> Result<(Readout, Finish), String> {
+        if self.waiting.is_some() {
+            return Err(rest.first().map_or("it ends with a scaling behind an activation".into(), unknown));
+        }
+        let (readout, tail, rest) = match rest {
+            [complement, pair, rest @ ..] if self.is_pair(complement, pair, at) => {
+                self.layers.last_mut().into_iter().for_each(mirror);
+                let made = pair.makes.ok_or_else(|| unknown(pair))?;
+                // The first of two equal ones: the second class needs more than one half.
+                let rule = ClassRule::Above { output: 1, threshold: 0.5 };
+                (Readout::Outputs, Tail::of_numbers(made, 2, rule), rest)
+            }
+            [difference, square, mean, rest @ ..] if whole && is_error(difference, square, mean, at) => {
+                let made = mean.makes.ok_or_else(|| unknown(mean))?;
+                (Readout::ReconstructionError, Tail::of_numbers(made, 1, ClassRule::Largest), rest)
+            }
+            rest => (Readout::Outputs, Tail::of_numbers(at, numbers, ClassRule::Largest), rest),
+        };
+        Ok((readout, tail_of(graph, tail, rest)?))
+    }
+
+    /// Adds a step. False, if it does not belong behind what is there.
     fn add(&mut self, step: &StepInfo<'_>, operator: KernelOp) -> Result<bool, String> {
         let numbers = |input: usize| constant(step, input);
         let or_zeros = |bias: Option<usize>, outputs| {
@@ -174,6 +256,10 @@ impl Reader {
             KernelOp::Conv { .. }
             | KernelOp::MaxPool { .. }
             | KernelOp::AveragePool { .. }
+            | KernelOp::Classifier { .. }
+            | KernelOp::FirstLargest
+            | KernelOp::LookUp
+            | KernelOp::Clip { .. }
             | KernelOp::TreeEnsemble => return Ok(false),
         }
         Ok(true)
@@ -262,6 +348,10 @@ fn fits(operator: KernelOp, from: usize, to: usize) -> bool {
         | KernelOp::MaxPool { .. }
         | KernelOp::AveragePool { .. }
         | KernelOp::TreeEnsemble => true,
+        // What follows a chain, or stands before trees.
+        KernelOp::Classifier { .. } | KernelOp::FirstLargest | KernelOp::LookUp | KernelOp::Clip { .. } => {
+            false
+        }
     }
 }
 

@@ -1,111 +1,75 @@
-//! Reads a graph as a forest for the fused kernels, with the steps after the trees: the two scores of one output, the link, and the label
-//! of the class.
+//! A forest of decision trees in the language of the fused kernels, with what stands before the trees (`front.rs`) and behind them (`finish.rs`).
 
 #[cfg(test)]
 mod tests;
 
-use tamis_graph::{Aggregate, ClassRule, Graph, KernelOp, Kind, Link, Pair, Test, TreeEnsemble, TreeNode};
+use std::collections::HashMap;
+
+use tamis_graph::{Aggregate, ClassRule, Graph, StepInfo, Test, TreeEnsemble, TreeNode};
 use tamis_kernel::{BranchTest, Column, ForestNode, ForestSpec, Gather, Missing, Tile, Tree};
 
+use crate::finish::{Choice, Finish, Tail};
+use crate::front::Front;
 use crate::fused::FloatRoom;
-use crate::fused_chain::cut_to_integers;
+use crate::fused_chain::refuse_integers;
 
 /// A graph that is one forest.
 #[derive(Debug)]
 pub(crate) struct FusedForest {
     kernel: tamis_kernel::Forest,
-    pair: Pair,
-    choice: Option<ClassRule>,
-    /// The number that stands for each class.
-    labels: Vec<f32>,
-    /// The logistic function or softmax that is still to be applied to two scores made of one, if any.
-    link: Link,
-    /// The outputs of the graph, in order.
-    outputs: Vec<Given>,
-}
-
-/// One output of the graph.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Given {
-    Class,
-    Scores,
+    pub finish: Finish,
 }
 
 impl FusedForest {
     /// Compiles a graph whose only computing step is a forest.
     pub fn new(graph: &Graph) -> Result<Self, String> {
-        let [input] = graph.inputs() else {
-            return Err(format!("{} inputs; the fused kernels know one", graph.inputs().len()));
-        };
-        if input.kind != Kind::Float {
-            return Err(cut_to_integers(input));
-        }
-        let mut found: Option<&TreeEnsemble> = None;
-        // The known values. The input is value 0.
-        let mut known: Vec<(usize, Option<Given>)> = vec![(0, None)];
+        refuse_integers(graph)?;
+        let origins = graph.origins();
+        // The numbers before the trees, by value.
+        let mut fronts: HashMap<usize, Front> = origins
+            .iter()
+            .enumerate()
+            .filter_map(|(at, origin)| Some((at, Front::new(origin.as_ref()?))))
+            .collect();
+        let mut found = None;
         for step in graph.steps() {
-            let from = step.inputs.first().copied().flatten().map(|(slot, _)| slot);
-            let role = known.iter().find(|(slot, _)| Some(*slot) == from).map(|&(_, role)| role);
-            match (step.kernel, role, step.forest) {
-                (Some(KernelOp::Identity), Some(role), _) => {
-                    known.extend(step.makes.map(|made| (made, role)));
-                }
-                (Some(KernelOp::TreeEnsemble), Some(None), Some(forest)) if found.is_none() => {
-                    found = Some(forest);
-                    let roles: &[Given] = if forest.choice().is_some() {
-                        &[Given::Class, Given::Scores]
-                    } else {
-                        &[Given::Scores]
-                    };
-                    let made = step.outputs.iter().zip(roles);
-                    known.extend(made.filter_map(|(slot, &role)| slot.map(|slot| (slot, Some(role)))));
-                }
-                _ => {
-                    let (operator, name) = (step.operator, step.name);
-                    return Err(format!(
-                        "operator {operator} ('{name}') is none that the fused kernels know beside a forest"
-                    ));
-                }
+            let front = step.inputs.first().copied().flatten().and_then(|(slot, _)| fronts.get(&slot));
+            let unknown = || {
+                let (operator, name) = (step.operator, step.name);
+                format!("operator {operator} ('{name}') is none that the fused kernels know beside a forest")
+            };
+            if step.makes.is_some_and(|made| fronts.contains_key(&made)) {
+                continue;
             }
+            found = match (found, front, step.forest) {
+                (None, Some(front), Some(forest)) => {
+                    Some((spec(forest, front, graph.input_numbers())?, tail(&step, forest)?))
+                }
+                (None, Some(front), None) => {
+                    let made = step.makes.zip(front.then(&step)).ok_or_else(unknown)?;
+                    fronts.insert(made.0, made.1);
+                    None
+                }
+                (Some((spec, mut tail)), ..) => {
+                    tail.add(&step).then_some(()).ok_or_else(unknown)?;
+                    Some((spec, tail))
+                }
+                (None, None, _) => return Err(unknown()),
+            };
         }
-        let role = |value: usize| known.iter().find(|(slot, _)| *slot == value).and_then(|&(_, role)| role);
-        let outputs: Option<Vec<Given>> = graph.outputs().iter().map(|output| role(output.value())).collect();
-        let (Some(forest), Some(outputs)) = (found, outputs) else {
-            return Err("an output is neither the class nor the scores of its forest".into());
+        let finish = found.and_then(|(spec, tail)| Some((spec, tail.finish(graph)?)));
+        let (spec, finish) = finish.ok_or("an output is neither the class nor the scores of its forest")?;
+        let chooses = |forest: &TreeEnsemble| {
+            forest.choice() == Some(ClassRule::Largest) && finish.gives_label() && !forest.names_all()
         };
-        let chooses = forest.choice() == Some(ClassRule::Largest) && outputs.contains(&Given::Class);
-        if chooses && !forest.names_all() {
+        if graph.steps().filter_map(|step| step.forest).any(chooses) {
             return Err(
-                "the class is chosen among those that its leaves name, which the fused kernels do not know"
+                "the class is chosen among those that its leaves name, which the fused kernels do not know; leave it out if no line needs it \
+                 (tamis model import --outputs=-,p0,p1)"
                     .into(),
             );
         }
-        Ok(Self {
-            kernel: tamis_kernel::Forest::new(&spec(forest)?).map_err(|error| error.to_string())?,
-            pair: forest.pair(),
-            choice: forest.choice(),
-            labels: labels(forest),
-            link: forest.link(),
-            outputs,
-        })
-    }
-
-    /// Kind and count of the numbers per event, for each output of the graph.
-    pub fn outputs(&self) -> Vec<(Kind, usize)> {
-        let of = |given: &Given| match given {
-            Given::Class => (Kind::Int, 1),
-            Given::Scores => (Kind::Float, self.scores()),
-        };
-        self.outputs.iter().map(of).collect()
-    }
-
-    /// Number of output numbers per event.
-    pub fn numbers(&self) -> usize {
-        self.outputs().iter().map(|&(_, count)| count).sum()
-    }
-
-    fn scores(&self) -> usize {
-        if self.pair == Pair::None { self.kernel.outputs() } else { 2 }
+        Ok(Self { kernel: tamis_kernel::Forest::new(&spec).map_err(|error| error.to_string())?, finish })
     }
 
     /// Plans how to gather the inputs from records.
@@ -115,93 +79,26 @@ impl FusedForest {
 
     /// Computes the numbers of whole rows.
     pub fn run(&self, rows: &[f32], numbers: &mut [f32]) {
-        let width = self.kernel.outputs();
-        let mut raw = vec![0.0; rows.len() / self.kernel.inputs() * width];
+        let mut raw = vec![0.0; rows.len() / self.kernel.inputs() * self.kernel.outputs()];
         self.kernel.run(&mut self.kernel.tile(), rows, &mut raw);
-        let mut scores = Vec::with_capacity(self.scores());
-        for (raw, numbers) in raw.chunks_exact(width).zip(numbers.chunks_exact_mut(self.numbers())) {
-            self.numbers_of(raw, &mut scores, numbers);
-        }
+        self.finish.run(&raw, numbers);
     }
 
     /// The memory that one worker needs to run the forest on lanes.
     pub fn room(&self) -> FloatRoom {
-        FloatRoom {
-            tile: self.kernel.tile(),
-            raw: vec![0.0; self.kernel.outputs()],
-            scores: Vec::with_capacity(self.scores()),
-            numbers: vec![0.0; self.numbers()],
-        }
+        self.finish.room(self.kernel.tile())
     }
 
     /// Runs the trees on the first `events` events of a tile.
     pub fn run_tile(&self, tile: &mut Tile, events: usize) {
         self.kernel.run_tile(tile, events);
     }
+}
 
-    /// Copies scores of the last tile, as [`crate::fused::Fused::read_scores`].
-    pub fn read_scores(
-        &self,
-        room: &mut FloatRoom,
-        picks: &[usize],
-        at: usize,
-        events: usize,
-        columns: &mut [&mut [f32]],
-    ) {
-        let FloatRoom { tile, raw, scores, numbers } = room;
-        for event in 0..events {
-            for (raw, lanes) in raw.iter_mut().zip(tile.scores()) {
-                *raw = lanes.0[event];
-            }
-            self.numbers_of(raw, scores, numbers);
-            for (column, &pick) in columns.iter_mut().zip(picks) {
-                column[at + event] = numbers[pick];
-            }
-        }
-    }
-
-    /// Computes the numbers of the graph, in order, from the outputs of the trees for one event.
-    fn numbers_of(&self, raw: &[f32], scores: &mut Vec<f32>, mut numbers: &mut [f32]) {
-        self.finish(raw, scores);
-        for given in &self.outputs {
-            let count = if *given == Given::Class { 1 } else { scores.len() };
-            let (mine, rest) = std::mem::take(&mut numbers).split_at_mut(count);
-            match given {
-                Given::Class => mine[0] = self.class(raw),
-                Given::Scores => mine.copy_from_slice(scores),
-            }
-            numbers = rest;
-        }
-    }
-
-    /// Computes the scores from the outputs of the trees.
-    fn finish(&self, raw: &[f32], scores: &mut Vec<f32>) {
-        scores.clear();
-        match (self.pair, raw) {
-            (Pair::Complement, &[s]) => scores.extend([1.0 - s, s]),
-            (Pair::Mirror, &[s]) => scores.extend([-s, s]),
-            _ => scores.extend_from_slice(raw),
-        }
-        match self.link {
-            Link::Logistic => scores.iter_mut().for_each(|x| *x = 1.0 / (1.0 + libm::expf(-*x))),
-            Link::Softmax => {
-                let largest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-                scores.iter_mut().for_each(|x| *x = libm::expf(*x - largest));
-                let sum: f32 = scores.iter().sum();
-                scores.iter_mut().for_each(|x| *x /= sum);
-            }
-            Link::None | Link::SoftmaxZero | Link::Probit => {}
-        }
-    }
-
-    /// The label of the class that follows from the outputs of the trees.
-    fn class(&self, raw: &[f32]) -> f32 {
-        let index = match self.choice {
-            Some(ClassRule::Above { output, threshold }) => usize::from(raw[output as usize] > threshold),
-            _ => (1..raw.len()).fold(0, |best, index| if raw[index] > raw[best] { index } else { best }),
-        };
-        self.labels[index]
-    }
+/// What follows from the trees at once.
+fn tail(step: &StepInfo<'_>, forest: &TreeEnsemble) -> Result<Tail, String> {
+    let choice = forest.choice().map(|rule| Choice { rule, of_scores: false, labels: labels(forest) });
+    Tail::of_classifier(step, forest.outputs(), forest.pair(), forest.link(), choice)
 }
 
 /// The number that stands for each class: its label, or its index if the graph has no labels.
@@ -212,14 +109,14 @@ fn labels(forest: &TreeEnsemble) -> Vec<f32> {
     }
 }
 
-/// The description of the trees alone.
-fn spec(forest: &TreeEnsemble) -> Result<ForestSpec, String> {
-    if matches!(forest.link(), Link::SoftmaxZero | Link::Probit) {
-        return Err(format!("the link {:?} is none that the fused kernels know", forest.link()));
-    }
-    let trees = (0..forest.roots().len()).map(|tree| self::tree(forest, tree)).collect();
+/// The trees, for events of so many numbers.
+fn spec(forest: &TreeEnsemble, front: &Front, inputs: usize) -> Result<ForestSpec, String> {
+    let trees = (0..forest.roots().len()).map(|tree| self::tree(forest, front, tree));
+    let trees = trees.collect::<Option<_>>().ok_or(
+        "its trees ask whether a number is equal to another one that is scaled or cut before them, which the fused kernels do not know",
+    )?;
     Ok(ForestSpec {
-        inputs: forest.features(),
+        inputs,
         outputs: forest.outputs(),
         trees,
         aggregate: match forest.aggregate() {
@@ -232,27 +129,29 @@ fn spec(forest: &TreeEnsemble) -> Result<ForestSpec, String> {
     })
 }
 
-/// One tree with renumbered nodes: the root is 0, and every node comes after its parent.
-fn tree(forest: &TreeEnsemble, index: usize) -> Tree {
+/// One tree with its nodes renumbered from the root on: the root is 0, and every node stands behind its parent.
+fn tree(forest: &TreeEnsemble, front: &Front, index: usize) -> Option<Tree> {
     let mut nodes = Vec::new();
     // Nodes of the forest in their new order.
     let mut order = vec![forest.roots()[index] as usize];
     while let Some(&at) = order.get(nodes.len()) {
         nodes.push(match forest.nodes()[at] {
             TreeNode::Split { feature, test, threshold, missing_first, first } => {
-                let yes = order.len();
+                let asked = front.question(feature as usize, test, threshold)?;
+                let child = order.len();
                 order.extend([first as usize, first as usize + 1]);
+                let (yes, no) = if asked.exchanged { (child + 1, child) } else { (child, child + 1) };
                 ForestNode::Branch {
-                    input: feature as usize,
-                    comparison: match test {
+                    input: asked.input,
+                    comparison: match asked.test {
                         Test::AtMost => BranchTest::LessOrEqual,
                         Test::Below => BranchTest::Less,
                         Test::Equal => BranchTest::Equal,
                     },
-                    threshold,
-                    missing: if missing_first { Missing::Yes } else { Missing::No },
+                    threshold: asked.threshold,
+                    missing: if missing_first == asked.exchanged { Missing::No } else { Missing::Yes },
                     yes,
-                    no: yes + 1,
+                    no,
                 }
             }
             TreeNode::Leaf { from, to } => {
@@ -263,5 +162,5 @@ fn tree(forest: &TreeEnsemble, index: usize) -> Tree {
             }
         });
     }
-    Tree { nodes }
+    Some(Tree { nodes })
 }

@@ -18,6 +18,8 @@ mod describe;
 mod engine;
 mod error;
 mod features;
+mod finish;
+mod front;
 mod fused;
 mod fused_chain;
 mod fused_forest;

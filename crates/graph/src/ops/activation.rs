@@ -160,6 +160,7 @@ impl Operator for Unary {
             Self::LeakyRelu { alpha } => Some(KernelOp::LeakyRelu { alpha }),
             Self::Tanh => Some(KernelOp::Tanh),
             Self::Sigmoid => Some(KernelOp::Sigmoid),
+            Self::Clip { low, high } => Some(KernelOp::Clip { low, high }),
             _ => None,
         }
     }

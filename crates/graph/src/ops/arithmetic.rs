@@ -37,6 +37,9 @@ pub(super) fn meet(site: &Site<'_>, kind: Kind) -> Result<(Meeting, Type), Fault
 
 /// The same for any two types.
 pub(super) fn meeting(a: &Type, b: &Type, kind: Kind) -> Result<(Meeting, Type), Fault> {
+    if a.labels.is_some() || b.labels.is_some() {
+        refuse!("computes with text; export the model with integer labels");
+    }
     let joint = Broadcast::new(a, b)?;
     let as_rows =
         |axes: &[usize; AXES]| *axes == crate::value::axes(&joint.dims) || axes.iter().all(|&axis| axis == 1);

@@ -18,6 +18,8 @@ struct Concat {
     inputs: usize,
     /// Number of numbers of the axes before.
     outer: usize,
+    /// Is nothing among the inputs that was known before?
+    moves: bool,
 }
 
 /// Builds `Concat`.
@@ -60,7 +62,12 @@ pub(super) fn concat(site: &mut Site<'_>) -> Result<Built, Fault> {
     let mut output = model.with_dims(dims);
     output.shape = operands.iter().any(|operand| operand.shape);
     let outer = around(&model.dims, axis)[0];
-    if count == 1 { Built::one(Same, output) } else { Built::one(Concat { inputs: count, outer }, output) }
+    let moves = !(0..count).any(|index| site.is_known(index));
+    if count == 1 {
+        Built::one(Same, output)
+    } else {
+        Built::one(Concat { inputs: count, outer, moves }, output)
+    }
 }
 
 impl Operator for Concat {
@@ -71,6 +78,10 @@ impl Operator for Concat {
             Value::Int(first) => Value::Int(self.join(first, rest.map(|index| inputs.int(index)))),
             Value::Bool(first) => Value::Bool(self.join(first, rest.map(|index| inputs.bool(index)))),
         }]
+    }
+
+    fn moves(&self) -> bool {
+        self.moves
     }
 }
 

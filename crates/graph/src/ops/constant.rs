@@ -91,6 +91,9 @@ pub(super) fn of_shape(site: &mut Site<'_>) -> Result<Built, Fault> {
     };
     let events = at.map(|at| Layout { at, ..Layout::FRONT });
     let number = match site.tensor("value")? {
+        Some(Constant { words: Some(_), .. }) => {
+            refuse!("fills a shape with text; only numbers are supported")
+        }
         Some(number) if number.len() == 1 => number.clone(),
         Some(other) => refuse!("fills a shape with {} numbers; one is expected", other.len()),
         None => Constant::floats([1], vec![0.0]),
@@ -103,7 +106,7 @@ pub(super) fn of_shape(site: &mut Site<'_>) -> Result<Built, Fault> {
         Data::Ints(number) => Data::Ints(vec![number[0]; count]),
         Data::Bools(number) => Data::Bools(vec![number[0]; count]),
     };
-    let constant = Constant { dims, data, int32: number.int32, narrow: number.narrow };
+    let constant = Constant { dims, data, int32: number.int32, narrow: number.narrow, words: None };
     if events.is_none() {
         return known(site, constant, kind);
     }
@@ -141,7 +144,7 @@ pub(super) fn range(site: &mut Site<'_>) -> Result<Built, Fault> {
         }
         _ => refuse!("{NO_RANGE}"),
     };
-    let constant = Constant { dims: vec![data.len()], data, int32, narrow: None };
+    let constant = Constant { dims: vec![data.len()], data, int32, narrow: None, words: None };
     let kind = Type { int32, ..Type::new(constant.kind(), None, constant.dims.clone()) };
     site.types_only();
     known(site, constant, kind)

@@ -257,6 +257,10 @@ impl Operator for Entries {
             Value::Bool(tensor) => Value::Bool(tensor.gather(1, index).reshape([events, width])),
         }]
     }
+
+    fn as_kernel(&self) -> Option<KernelOp> {
+        Some(KernelOp::LookUp)
+    }
 }
 
 /// Builds `ArrayFeatureExtractor`.

@@ -56,14 +56,23 @@ impl Operator for Linear {
     }
 
     fn as_kernel(&self) -> Option<KernelOp> {
-        let alone = !matches!(self.class, Class::Labelled(_)) && self.pair == Pair::None;
-        (alone && self.table.of_events()).then_some(KernelOp::Dense {
-            inputs: self.table.features,
-            outputs: self.outputs,
-            weight: self.weight,
-            bias: Some(self.bias),
-            link: self.link,
-        })
+        if !self.table.of_events() {
+            return None;
+        }
+        let Self { outputs, weight, bias, pair, link, .. } = *self;
+        let inputs = self.table.features;
+        match self.class {
+            Class::Labelled(labels) => {
+                Some(KernelOp::Classifier { inputs, outputs, weight, bias, pair, link, labels })
+            }
+            Class::None | Class::Unwanted => (pair == Pair::None).then_some(KernelOp::Dense {
+                inputs,
+                outputs,
+                weight,
+                bias: Some(bias),
+                link,
+            }),
+        }
     }
 }
 

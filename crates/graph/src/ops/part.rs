@@ -8,6 +8,7 @@ use burn::tensor::kind::Basic;
 use burn::tensor::{Int, Tensor};
 
 use crate::error::{Fault, refuse};
+use crate::kernel_op::KernelOp;
 use crate::layout::{EVENTS_AXIS, Layout};
 use crate::operator::{Built, Inputs, Operator, Site};
 use crate::ops::reshape::Same;
@@ -121,7 +122,9 @@ pub(super) fn slice(site: &mut Site<'_>) -> Result<Built, Fault> {
             "has lists of different lengths: starts {starts:?}, ends {ends:?}, axes {axes:?}, steps {steps:?}"
         );
     }
-    let (mut dims, mut done, mut chosen) = (x.dims.clone(), Vec::new(), Vec::new());
+    let mut dims = x.dims.clone();
+    let mut done = Vec::new();
+    let mut chosen = Vec::new();
     for (((start, end), axis), step) in starts.into_iter().zip(ends).zip(axes).zip(steps) {
         let axis = x.axis_or_events(axis)?;
         if done.contains(&axis) {
@@ -192,7 +195,8 @@ pub(super) fn split(site: &mut Site<'_>) -> Result<Built, Fault> {
     };
     let x = site.anything(0)?.clone();
     let axis = x.axis(site.int("axis")?.unwrap_or(0))?;
-    let (size, count) = (x.dims[axis], site.outputs());
+    let size = x.dims[axis];
+    let count = site.outputs();
     let said = if site.opset < 18 { None } else { site.int("num_outputs")? };
     if said.is_some_and(|said| said != count as i64) || count == 0 {
         refuse!("has {count} outputs, its attribute 'num_outputs' says {said:?}");
@@ -212,7 +216,9 @@ pub(super) fn split(site: &mut Site<'_>) -> Result<Built, Fault> {
     if sum != Some(size) || sizes.len() != count {
         refuse!("splits an axis of {size} into {count} outputs of sizes {sizes:?}");
     }
-    let (mut from, mut split, mut outputs) = (0, Vec::new(), Vec::new());
+    let mut from = 0;
+    let mut split = Vec::new();
+    let mut outputs = Vec::new();
     for part in sizes {
         split.push(Part { around: around(&x.dims, axis), wanted: Wanted::Range(from..from + part) });
         from += part;
@@ -261,7 +267,10 @@ struct LookUp {
 }
 
 fn look_up(site: &Site<'_>, axis: i64, indices: &Type) -> Result<Built, Fault> {
-    let table = site.input_of(0, Kind::Float)?;
+    let table = site.input(0)?;
+    if table.kind == Kind::Bool {
+        refuse!("looks up truth values; only numbers and words are supported");
+    }
     let axis = table.axis(axis)?;
     let [outer, size, inner] = around(&table.dims, axis);
     if outer != 1 || size == 0 {
@@ -272,21 +281,36 @@ fn look_up(site: &Site<'_>, axis: i64, indices: &Type) -> Result<Built, Fault> {
     }
     let dims = [&table.dims[..axis], &indices.dims, &table.dims[axis + 1..]].concat();
     let events = indices.events.map(|layout| Layout { at: axis + layout.at, ..layout });
-    Built::one(LookUp { size, inner }, Type::new(Kind::Float, events, dims))
+    Built::one(LookUp { size, inner }, Type { events, ..table.with_dims(dims) })
 }
 
 impl Operator for LookUp {
     fn run(&self, inputs: &mut Inputs<'_>) -> Vec<Value> {
-        let (table, indices) = (inputs.float(0).reshape([self.size, self.inner]), inputs.int(1));
+        let table = inputs.take(0);
+        let indices = inputs.int(1);
         let [rows, count] = indices.dims();
         let last = self.size as i64 - 1;
         let below = indices.clone().lower_scalar(0);
         let indices = indices.clone().mask_where(below, indices + self.size as i64);
         // An index outside the table has no entry: the score is then NaN, and the event is reported as undecided.
         let outside = indices.clone().lower_scalar(0).bool_or(indices.clone().greater_scalar(last));
-        let found = table.select(0, indices.clamp(0, last).reshape([rows * count]));
-        let outside = outside.reshape([rows * count, 1]).expand([rows * count, self.inner]);
-        let found = found.mask_fill(outside, f32::NAN);
-        vec![Value::Float(found.reshape([rows, count * self.inner]))]
+        let places = indices.clamp(0, last).reshape([rows * count]);
+        let shape = [rows, count * self.inner];
+        vec![match table {
+            Value::Float(table) => {
+                let found = table.reshape([self.size, self.inner]).select(0, places);
+                let outside = outside.reshape([rows * count, 1]).expand([rows * count, self.inner]);
+                Value::Float(found.mask_fill(outside, f32::NAN).reshape(shape))
+            }
+            Value::Int(table) => {
+                inputs.lose(outside);
+                Value::Int(table.reshape([self.size, self.inner]).select(0, places).reshape(shape))
+            }
+            Value::Bool(_) => unreachable!("kinds were checked"),
+        }]
+    }
+
+    fn as_kernel(&self) -> Option<KernelOp> {
+        (self.inner == 1).then_some(KernelOp::LookUp)
     }
 }

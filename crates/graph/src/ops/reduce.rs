@@ -9,6 +9,7 @@
 use burn::tensor::{Int, Tensor};
 
 use crate::error::{Fault, refuse};
+use crate::kernel_op::KernelOp;
 use crate::layout::EVENTS_AXIS;
 use crate::operator::{Built, Inputs, Operator, Site};
 use crate::source::Kind;
@@ -208,7 +209,45 @@ fn log_sum_exp<const D: usize>(x: Tensor<D>, axis: usize) -> Tensor<D> {
     (x - largest.clone()).exp().sum_dim(axis).log() + largest
 }
 
-/// Finds the index of the largest or smallest number of an axis.
+/// Where the largest or smallest number of an axis is.
+/// Numbers less their mean, over the root of their mean square after that.
+#[derive(Debug)]
+struct MeanVariance {
+    block: Block,
+}
+
+/// What keeps the spread from being 0, in the definition of ONNX.
+const SPREAD_MIN: f32 = 1e-9;
+
+/// `MeanVarianceNormalization`.
+pub(super) fn mean_variance(site: &mut Site<'_>) -> Result<Built, Fault> {
+    site.inputs_between(1, 1)?;
+    let x = site.input_of(0, Kind::Float)?.clone();
+    let axes = site.ints("axes")?.unwrap_or(&[0, 2, 3]);
+    let mut gone = axes.iter().map(|&axis| x.axis(axis)).collect::<Result<Vec<_>, _>>()?;
+    gone.sort_unstable();
+    gone.dedup();
+    let block = Block::new(&x, &gone);
+    if gone.is_empty() || block.moved.is_some() || block.around.contains(&0) {
+        refuse!("has axes {axes:?}; only axes that stand side by side are supported, and not that of events");
+    }
+    Built::one(MeanVariance { block }, x)
+}
+
+impl Operator for MeanVariance {
+    fn run(&self, inputs: &mut Inputs<'_>) -> Vec<Value> {
+        let x = inputs.float(0);
+        let [events, numbers] = x.dims();
+        let [before, on, after] = self.block.around;
+        let x = x.reshape([events * before, on, after]);
+        // Twice: a mean far from 0 has lost the digits of what is left.
+        let rest = x.clone() - mean(x, 1);
+        let rest = rest.clone() - mean(rest, 1);
+        let spread = mean(rest.clone() * rest.clone(), 1).sqrt().add_scalar(SPREAD_MIN);
+        vec![Value::Float((rest / spread).reshape([events, numbers]))]
+    }
+}
+
 #[derive(Debug)]
 struct Arg {
     largest: bool,
@@ -257,5 +296,10 @@ impl Operator for Arg {
             Value::Int(x) => place!(x),
             Value::Bool(_) => unreachable!("kinds were checked"),
         }]
+    }
+
+    fn as_kernel(&self) -> Option<KernelOp> {
+        let whole = self.block.moved.is_none() && self.block.left() == 1;
+        (self.largest && !self.last && whole).then_some(KernelOp::FirstLargest)
     }
 }

@@ -38,7 +38,7 @@ pub(super) fn of(site: &mut Site<'_>) -> Result<Built, Fault> {
             "its result depends on the number of events in a batch, which it is computed from; export the model with fixed shapes"
         );
     };
-    let constant = Constant { dims: largest.dims.clone(), data, int32: false, narrow: None };
+    let constant = Constant { dims: largest.dims.clone(), data, int32: false, narrow: None, words: None };
     let kind = Type { shape, ..Type::new(constant.kind(), None, constant.dims.clone()) };
     site.types_only();
     known(site, constant, kind)

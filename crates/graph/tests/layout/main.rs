@@ -353,8 +353,13 @@ fn casts() {
     let whole = || Constant::ints([3], vec![-5, 0, 1 << 40]);
     assert_eq!(folded("Cast", whole(), &to(1)), Data::Floats(vec![-5.0, 0.0, (1u64 << 40) as f32]));
     assert_eq!(folded("Cast", whole(), &to(9)), Data::Bools(vec![true, false, true]));
-    let truths =
-        || Constant { dims: vec![2], data: Data::Bools(vec![true, false]), int32: false, narrow: None };
+    let truths = || Constant {
+        dims: vec![2],
+        data: Data::Bools(vec![true, false]),
+        int32: false,
+        narrow: None,
+        words: None,
+    };
     assert_eq!(folded("Cast", truths(), &to(1)), Data::Floats(vec![1.0, 0.0]));
     assert_eq!(folded("Cast", truths(), &to(6)), Data::Ints(vec![1, 0]));
     let refusal = graph(&[2], |source| one(source, "Cast", &[], &to(10))).unwrap_err();

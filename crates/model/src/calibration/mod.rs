@@ -20,6 +20,7 @@ pub use section::{Calibration, Tolerance};
 pub(crate) use section::{TOLERANCE_MAX, write};
 
 use crate::engine::Engine;
+use crate::fused::Fused;
 use crate::fused_chain::dense;
 use crate::integers::check_inputs;
 use crate::manifest::Manifest;
@@ -64,6 +65,9 @@ pub(crate) fn check<'a>(
 
 /// The layers of a chain of dense layers.
 fn check_dense(graph: &Graph) -> Result<Vec<Layer>, String> {
-    let refused = |unknown| format!("{unknown}; engines of fewer bits run chains of dense layers: {REMEDY}");
+    let refused = |unknown| {
+        let remedy = if Fused::new(graph).is_ok() { REMEDY } else { "use --device flex" };
+        format!("{unknown}; engines of fewer bits run chains of dense layers: {remedy}")
+    };
     dense(graph).map(|(layers, _)| layers).map_err(refused)
 }
