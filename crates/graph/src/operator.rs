@@ -44,7 +44,7 @@ pub(crate) trait Operator: fmt::Debug + Send + Sync {
         None
     }
 
-    /// Does it only move numbers of its first input?
+    /// Does it move numbers of the event and do nothing else? Constants among its inputs say where to.
     fn moves(&self) -> bool {
         false
     }
@@ -191,7 +191,12 @@ impl<'a> Site<'a> {
         Ok(())
     }
 
-    /// Is input `index` present?
+    /// Are the first two inputs the same value?
+    pub fn is_twice(&self) -> bool {
+        matches!(&self.node.inputs[..], [first, second, ..] if first == second)
+    }
+
+    /// Is input `index` there?
     pub fn has(&self, index: usize) -> bool {
         self.operands.get(index).is_some_and(Option::is_some)
     }

@@ -1,4 +1,7 @@
-//! Comparisons and logic: comparisons, And, Or, Xor, Not, Where.
+//! Questions and answers: comparisons, And, Or, Xor, Not, Where.
+//!
+//! A comparison with NaN is false, and so is lost what it was about. So a graph says what becomes of a missing value only if it asks: by `IsNaN`, or by
+//! comparing a value with itself, which only NaN does not equal.
 
 use burn::tensor::kind::{Basic, Ordered};
 use burn::tensor::{Bool, Tensor};
@@ -24,6 +27,8 @@ enum Relation {
 struct Compare {
     relation: Relation,
     meeting: Meeting,
+    /// Is a value compared with itself? Whoever does so asks which of its numbers are NaN.
+    with_itself: bool,
 }
 
 /// Refuses the alignment by attributes of opset 6.
@@ -59,7 +64,8 @@ pub(super) fn compare(site: &mut Site<'_>) -> Result<Built, Fault> {
         refuse!("orders truth values; only numbers have an order");
     }
     let (meeting, output) = meet(site, Kind::Bool)?;
-    Built::one(Compare { relation, meeting }, output)
+    let with_itself = first.kind == Kind::Float && site.is_twice();
+    Built::one(Compare { relation, meeting, with_itself }, output)
 }
 
 impl Operator for Compare {
@@ -73,6 +79,10 @@ impl Operator for Compare {
             },
             (a, b) => unreachable!("kinds were checked: {a:?}, {b:?}"),
         })]
+    }
+
+    fn takes_missing(&self) -> bool {
+        self.with_itself
     }
 }
 
