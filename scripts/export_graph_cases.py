@@ -35,14 +35,17 @@ def node(operator, inputs, outputs, domain="", **attributes):
     return helper.make_node(operator, inputs.split(), outputs.split(), domain=domain, **attributes)
 
 
-def case(name, nodes, inputs, outputs, rows, constants=(), expected=None, opset=21, lost=None, functions=(), imports=()):
+def case(name, nodes, inputs, outputs, rows, constants=(), expected=None, opset=21, lost=None, functions=(), imports=(), words=()):
     """Writes one. `rows` is one array per input, `lost` the events that must have no score."""
     graph = helper.make_graph(nodes, name, inputs, outputs, list(constants))
     opsets = [helper.make_opsetid("", opset), helper.make_opsetid("ai.onnx.ml", 3), *imports]
     proto = helper.make_model(graph, opset_imports=opsets, ir_version=10, producer_name="", functions=list(functions))
     file = proto.SerializeToString(deterministic=True)
     if expected is None:
-        session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+        # Several threads add the trees of a forest in parts.
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
         kinds = [NUMPY[info.type.tensor_type.elem_type] for info in inputs]
         given = {info.name: array.astype(kind) for info, array, kind in zip(inputs, rows, kinds, strict=True)}
         expected = session.run(None, given)
@@ -50,6 +53,8 @@ def case(name, nodes, inputs, outputs, rows, constants=(), expected=None, opset=
     for index, array in enumerate(expected):
         if isinstance(array, list):  # a ZipMap: dictionaries of scores
             array = [list(scores.values()) for scores in array]
+        if np.asarray(array).dtype == object:  # words are counted
+            array = [words.index(word) for word in np.ravel(array)]
         array = np.asarray(array, np.float32).reshape(len(rows[0]), -1).copy()
         if lost is not None:
             array[lost] = np.nan
@@ -240,6 +245,80 @@ def as_frameworks_write_them():
              node("Concat", "x sum rows", "y", axis=1)]
     case("rows_for_events", nodes, [value("x", 4)], [value("y", 8)], [x],
          [constant("first", [0], np.int64), constant("two", [2], np.int64), constant("row", [[0.5, -0.5]])])
+
+
+def votes(trees, classes, share, dice):
+    """A random forest of stumps: each leaf gives its vote to one class, or parts of it to two."""
+    lists = {key: [] for key in ["nodes_treeids", "nodes_nodeids", "nodes_truenodeids", "nodes_falsenodeids", "nodes_featureids", "nodes_modes",
+                                 "nodes_values", "class_treeids", "class_nodeids", "class_ids", "class_weights"]}
+    for tree in range(trees):
+        entries = [[tree] * 3, [0, 1, 2], [1, 0, 0], [2, 0, 0], [int(dice.integers(5)), 0, 0], ["BRANCH_LEQ", "LEAF", "LEAF"],
+                   [float(np.float32(dice.normal(0, 0.5))), 0.0, 0.0]]
+        for key, numbers in zip(list(lists)[:7], entries, strict=True):
+            lists[key] += numbers
+        for leaf in [1, 2]:
+            first = int(dice.integers(classes))
+            for vote, part in [(first, share), ((first + 1) % classes, 1 - share)]:
+                if part > 0:
+                    for key, number in zip(list(lists)[7:], [tree, leaf, vote, part / trees], strict=True):
+                        lists[key].append(number)
+    return lists
+
+
+def labels_and_fronts():
+    """What stands before and behind the layers and trees of scikit-learn. Numbers of their own: the cases before keep theirs."""
+    dice = np.random.default_rng(20261201)
+    x = dice.normal(0, 1, (512, 5)).astype(np.float32)
+    labels = [-3, 8, 99]
+    both = lambda kind, count: [value("label", dtype=kind), value("p", count)]  # noqa: E731
+    for name, trees, share in [("votes_20", 20, 1), ("votes_100", 100, 1), ("votes_33_shared", 33, 0.7)]:
+        forest = node("TreeEnsembleClassifier", "x", "label p", "ai.onnx.ml", classlabels_int64s=labels, **votes(trees, 3, share, dice))
+        case(name, [forest], [value("x", 5)], both(INT64, 3), [x])
+    scaler = node("Scaler", "c", "scaled", "ai.onnx.ml", offset=[0.1, -2.0, 0.3, 5.0, 0.0], scale=[3.0, -0.7, 1.1, 0.01, 7.0])
+    forest = node("TreeEnsembleClassifier", "scaled", "label p", "ai.onnx.ml", classlabels_int64s=labels, **votes(20, 3, 1, dice))
+    front = [node("Concat", "a b", "all", axis=1), node("Gather", "all order", "g", axis=1), node("Clip", "g low high", "c"), scaler]
+    limits = [constant("order", [4, 0, 2, 1, 3], np.int64), constant("low", -1.25), constant("high", 1.5)]
+    case("scaled_votes", [*front, forest], [value("a", 2), value("b", 3)], both(INT64, 3), [x[:, :2].copy(), x[:, 2:].copy()], limits)
+
+    x = x[:64].copy()
+    w, b, v, u = (dice.normal(0, 0.5, shape) for shape in [(5, 8), 8, (8, 3), (8, 1)])
+    layers = [node("MatMul", "x w", "m"), node("Add", "m b", "a"), node("Relu", "a", "h")]
+    numbers = [constant("w", w), constant("b", b)]
+    shape = constant("shape", [-1], np.int64)
+    three = [*layers, node("MatMul", "h v", "s"), node("Softmax", "s", "q"), node("Identity", "q", "p"), node("ArgMax", "p", "k", axis=1),
+             node("ArrayFeatureExtractor", "classes k", "l", "ai.onnx.ml"), node("Reshape", "l shape", "r")]
+    case("mlp_labels", [*three, node("Cast", "r", "label", to=INT64)], [value("x", 5)], both(INT64, 3), [x],
+         [*numbers, constant("v", v), constant("classes", [-13, 11, 211], np.int32), shape])
+    words = helper.make_tensor("classes", TensorProto.STRING, [2], [b"background", b"signal"])
+    x[0] = 0
+    zero = [constant("w", w), constant("b", 0 * b)]
+    two = [*layers, node("MatMul", "h u", "s"), node("Sigmoid", "s", "q"), node("Sub", "one q", "n"), node("Concat", "n q", "p", axis=1),
+           node("ArgMax", "p", "k", axis=1), node("ArrayFeatureExtractor", "classes k", "l", "ai.onnx.ml"), node("Reshape", "l shape", "label")]
+    case("mlp_words", two, [value("x", 5)], both(TensorProto.STRING, 2), [x], [*zero, constant("u", u), constant("one", 1), words, shape],
+         words=["background", "signal"])
+    gathered = [*two[:-2], node("Gather", "classes k", "l"), two[-1]]
+    case("gathered_words", gathered, [value("x", 5)], both(TensorProto.STRING, 2), [x], [*zero, constant("u", u), constant("one", 1), words, shape],
+         words=["background", "signal"])
+    linear = lambda link, scores: node("LinearClassifier", "x", "label q", "ai.onnx.ml", post_transform=link,  # noqa: E731
+                                       coefficients=dice.normal(0, 0.5, 5 * scores).tolist(), intercepts=[0.0] * scores,
+                                       classlabels_ints=labels[:max(scores, 2)])
+    norm = node("Normalizer", "q", "p", "ai.onnx.ml", norm="L1")
+    for link, scores in [("SOFTMAX", 3), ("LOGISTIC", 3), ("LOGISTIC", 1)]:
+        case(f"linear_labels_{link.lower()}_{scores}", [linear(link, scores), norm], [value("x", 5)], both(INT64, max(scores, 2)), [x])
+
+    x = dice.normal(0, 1, (8, 4)).astype(np.float32)
+    x[1, 2] = x[3, :] = np.nan
+    by_hand = [node("Equal", "x x", "e"), node("Not", "e", "n"), node("Where", "n c x", "h"), node("ReduceSum", "h axis", "y")]
+    case("nan_by_hand", by_hand, [value("x", 4)], [value("y", 1)], [x], [constant("c", [1, 2, 3, 4]), constant("axis", [1], np.int64)])
+    sums = [node("CumSum", "x axis", "y"), node("CumSum", "x axis", "z", exclusive=1, reverse=1), node("Cast", "x", "i", to=INT32),
+            node("CumSum", "i last", "w")]
+    outputs = [value("y", 3, 4), value("z", 3, 4), value("w", 3, 4, dtype=INT32)]
+    case("cumulative_sums", sums, [value("x", 3, 4)], outputs, [dice.normal(0, 9, (8, 3, 4)).astype(np.float32)],
+         [constant("axis", 1, np.int64), constant("last", [-1], np.int64)])
+    image = (8e6 + dice.integers(0, 8, (8, 2, 3, 2))).astype(np.float32)
+    spread = image.astype(np.float64) - image.mean((2, 3), np.float64, keepdims=True)
+    case("mean_variance_offset", [node("MeanVarianceNormalization", "x", "y", axes=[2, 3])], [value("x", 2, 3, 2)], [value("y", 2, 3, 2)], [image],
+         expected=[spread / np.sqrt((spread**2).mean((2, 3), keepdims=True))])
 
 
 def own_functions():
@@ -510,6 +589,6 @@ def attention():
 
 if __name__ == "__main__":
     for part in [offsets, integers, missing, functions_of_numbers, ends_and_dead_ends, as_frameworks_write_them, external, events_elsewhere, picks,
-                 recurrent, attention, own_functions, quantised, in_double_precision, sums_and_images]:
+                 recurrent, attention, own_functions, quantised, in_double_precision, sums_and_images, labels_and_fronts]:
         part()
     print(f"{len(list(OUT.glob('*.onnx')))} graphs, {sum(path.stat().st_size for path in OUT.iterdir()) / 1e3:.0f} kB in {OUT}")

@@ -9,6 +9,7 @@ mod compare;
 mod constant;
 mod conv;
 mod conv_transpose;
+mod cumulative;
 mod einsum;
 mod features;
 mod gemm;
@@ -135,7 +136,9 @@ const ALL: &[(&str, &str, Build)] = &[
     ("", "GRU", recurrent::recurrent),
     ("", "LSTM", recurrent::recurrent),
     ("", "RNN", recurrent::recurrent),
-    // Reductions.
+    // Sums up to each number of an axis.
+    ("", "CumSum", cumulative::cumulative_sum),
+    // Axes reduced to one number.
     ("", "ArgMax", reduce::arg),
     ("", "ArgMin", reduce::arg),
     ("", "ReduceL1", reduce::reduce),
@@ -184,6 +187,7 @@ const ALL: &[(&str, &str, Build)] = &[
     ("", "GroupNormalization", norm::group_normalization),
     ("", "InstanceNormalization", norm::instance_normalization),
     ("", "LayerNormalization", norm::layer_normalization),
+    ("", "MeanVarianceNormalization", reduce::mean_variance),
     ("", "RMSNormalization", norm::rms_normalization),
     // Along an axis.
     ("", "Hardmax", softmax::softmax),
