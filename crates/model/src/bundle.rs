@@ -273,7 +273,12 @@ impl Bundle {
         &self.manifest.inputs
     }
 
-    /// Number of physical values in a golden vector: one per element of an input field.
+    /// The golden scores of one output.
+    pub(crate) fn golden_scores(&self, output: usize) -> impl Iterator<Item = f32> {
+        self.golden.scores.iter().skip(output).step_by(self.outputs.len()).copied()
+    }
+
+    /// Physical values in a golden vector: one per element of an input field.
     pub(crate) fn golden_elements(&self) -> usize {
         self.golden.inputs.len() / self.golden.rows
     }

@@ -137,7 +137,7 @@ fn what_frameworks_put_around_layers_runs_on_the_fused_kernels() {
         assert_eq!(bundle.unfit_for(Engine::Fused), None, "{name}");
         // The scores are those of ONNX Runtime on both engines: its own golden vectors prove it.
         let vectors = case(&format!("{name}.safetensors"));
-        let vectors = vectors_of(&vectors, outputs.first() == Some(&"-"));
+        let vectors = vectors_of(&vectors, usize::from(outputs.first() == Some(&"-")));
         let files = import(name, &schema, outputs, GoldenInputs::Given(&vectors)).unwrap();
         let bundle = Bundle::from_files(&files.files()).unwrap();
         for engine in [Engine::Flex, Engine::Fused] {
@@ -147,12 +147,83 @@ fn what_frameworks_put_around_layers_runs_on_the_fused_kernels() {
     }
 }
 
-/// Golden vectors of a case whose scores are its last output.
-fn vectors_of(file: &[u8], has_label: bool) -> Vec<u8> {
+/// The label of a class, with its scores, is that of ONNX Runtime on both engines: also of equal votes, and of numbers that are moved, cut and scaled
+/// before the trees.
+#[test]
+fn labels_run_on_the_fused_kernels_too() {
+    let x = floats(5);
+    let both =
+        schema("{ name = \"a\", dtype = \"f32\", len = 2 }, { name = \"b\", dtype = \"f32\", len = 3 }");
+    for (name, schema) in [
+        ("votes_20", &x),
+        ("votes_100", &x),
+        ("votes_33_shared", &x),
+        ("scaled_votes", &both),
+        ("mlp_labels", &x),
+        ("mlp_words", &x),
+        ("gathered_words", &x),
+        ("linear_labels_softmax_3", &x),
+        ("linear_labels_logistic_3", &x),
+        ("linear_labels_logistic_1", &x),
+    ] {
+        let vectors = vectors_of(&case(&format!("{name}.safetensors")), 0);
+        let files = import(name, schema, &[], GoldenInputs::Given(&vectors)).unwrap();
+        let bundle = Bundle::from_files(&files.files()).unwrap();
+        assert_eq!(bundle.unfit_for(Engine::Fused), None, "{name}");
+        for engine in [Engine::Flex, Engine::Fused] {
+            let model = bundle.bind(schema, engine).unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert!(model.golden().difference < 1e-5, "{name} on {engine}: {}", model.golden().difference);
+        }
+        let shown = golden(&files)
+            .2
+            .chunks(bundle.outputs().len())
+            .map(|row| row[0].to_bits())
+            .collect::<BTreeSet<_>>();
+        let all = shown.len() == bundle.outputs().len() - 1;
+        assert_eq!(
+            bundle.notes().iter().any(|note| note.contains("the golden vectors show")),
+            !all,
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn labels_that_no_golden_vector_shows_are_named() {
+    // All that is near has label 0; so has a recording of such events.
+    let records: Vec<u8> =
+        [0.5f32, 0.25, 0.0].iter().cycle().take(30).flat_map(|x| x.to_le_bytes()).collect();
+    let outputs = ["label", "-", "-", "-"];
+    let files = import("classes_far_out", &floats(3), &outputs, GoldenInputs::Records(&records)).unwrap();
+    let notes = Bundle::from_files(&files.files()).unwrap().notes();
+    let says = "the golden vectors show 1 of the 3 labels of output 'label', and not 11, 13: a wrong one of these would not be noticed";
+    assert!(notes.iter().any(|note| note.starts_with(says) && note.contains("--events")), "{notes:?}");
+    assert!(
+        bundle("classes_far_out", &floats(3), &outputs).notes().iter().all(|note| !note.contains("golden"))
+    );
+}
+
+/// Golden vectors of a case: its inputs, and its outputs from number `first` on, side by side.
+fn vectors_of(file: &[u8], first: usize) -> Vec<u8> {
     let file = SafeTensors::deserialize(file).unwrap();
-    let inputs = file.tensor("input.0").unwrap();
-    let scores = file.tensor(if has_label { "output.1" } else { "output.0" }).unwrap();
-    safetensors::serialize([("inputs", inputs), ("scores", scores)], None).unwrap()
+    let side_by_side = |kind: &str, first: usize| {
+        let parts: Vec<_> = (first..).map_while(|at| file.tensor(&format!("{kind}.{at}")).ok()).collect();
+        let rows = parts[0].shape()[0];
+        let row = |row: usize| {
+            let part = move |part: &safetensors::tensor::TensorView<'_>| {
+                let size = part.data().len() / rows;
+                part.data()[row * size..][..size].to_vec()
+            };
+            parts.iter().flat_map(part).collect::<Vec<u8>>()
+        };
+        let bytes: Vec<u8> = (0..rows).flat_map(row).collect();
+        (vec![rows, bytes.len() / rows / 4], bytes)
+    };
+    let [inputs, scores] = [("input", 0), ("output", first)].map(|(kind, first)| side_by_side(kind, first));
+    let tensors = [("inputs", &inputs), ("scores", &scores)].map(|(name, (shape, bytes))| {
+        (name, safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.clone(), bytes).unwrap())
+    });
+    safetensors::serialize(tensors, None).unwrap()
 }
 
 #[test]
@@ -166,10 +237,15 @@ fn what_only_an_unnamed_output_needs_is_not_computed() {
 
 #[test]
 fn a_missing_value_is_scored_where_the_network_says_what_it_becomes() {
-    for (name, takes) in
-        [("imputer", true), ("nan_to_num", true), ("log_of_input", false), ("classes_far_out", true)]
-    {
-        assert_eq!(bundle(name, &floats(3), &[]).graph().takes_missing_values(), takes, "{name}");
+    for (name, takes) in [
+        ("imputer", true),
+        ("nan_to_num", true),
+        ("nan_by_hand", true),
+        ("log_of_input", false),
+        ("classes_far_out", true),
+    ] {
+        let width = if name == "nan_by_hand" { 4 } else { 3 };
+        assert_eq!(bundle(name, &floats(width), &[]).graph().takes_missing_values(), takes, "{name}");
     }
 }
 

@@ -1,8 +1,11 @@
 //! Remarks on models that were trained elsewhere, shown at import and by `model info`.
 
+use tamis_graph::{Constant, Data, Graph, KernelOp};
+
 use crate::architecture::Architecture;
 use crate::bundle::Bundle;
 use crate::import::means;
+use crate::manifest::NO_SCORE;
 
 /// Most names in one sentence.
 const NAMES_MAX: usize = 8;
@@ -13,7 +16,34 @@ impl Bundle {
         if self.parsed().architecture != Architecture::Onnx {
             return Vec::new();
         }
-        [self.by_position(), self.not_looked_at()].into_iter().flatten().collect()
+        [self.by_position(), self.not_looked_at(), self.labels_not_shown()].into_iter().flatten().collect()
+    }
+
+    /// Are there labels that no golden vector has? Then a wrong one would not be noticed.
+    fn labels_not_shown(&self) -> Option<String> {
+        let graph = self.graph();
+        let mut names = self.parsed().outputs.iter();
+        let mut column = 0;
+        for output in graph.outputs() {
+            let scores = names.by_ref().take(output.kind.numbers()).filter(|name| *name != NO_SCORE).count();
+            if let (Some(labels), 1) = (labels(graph, output.value()), scores) {
+                let shown: Vec<f32> = self.golden_scores(column).collect();
+                let hidden = labels.iter().filter(|label| !shown.contains(label));
+                let hidden: Vec<String> = hidden.map(f32::to_string).collect();
+                if !hidden.is_empty() {
+                    let count = labels.len() - hidden.len();
+                    return Some(format!(
+                        "the golden vectors show {count} of the {} labels of output '{}', and not {}: a wrong one of these would not be noticed; \
+                         import it with a recording that has them (--events)",
+                        labels.len(),
+                        output.name,
+                        list(hidden.into_iter())
+                    ));
+                }
+            }
+            column += scores;
+        }
+        None
     }
 
     /// Are fields assigned by position, not by name?
@@ -69,6 +99,38 @@ impl Bundle {
             }
         };
         self.inputs().iter().flat_map(name).collect()
+    }
+}
+
+/// The labels that an output can have, if it is one of a classifier.
+fn labels(graph: &Graph, mut value: usize) -> Option<Vec<f32>> {
+    let maker = |value| graph.steps().find(|step| step.outputs.contains(&Some(value)));
+    loop {
+        let step = maker(value)?;
+        let first = step.inputs.first().copied().flatten();
+        let count = |count: usize| Some((0..count).map(|class| class as f32).collect());
+        let list = |list: Option<&Constant>| match list.map(|list| &list.data) {
+            Some(Data::Ints(labels)) => Some(labels.iter().map(|&label| label as f32).collect()),
+            _ => None,
+        };
+        match step.kernel? {
+            KernelOp::Identity => value = first?.0,
+            KernelOp::LookUp => return list(first?.1),
+            KernelOp::Classifier { labels: Some(labels), .. } if step.outputs[0] == Some(value) => {
+                return list((*step.inputs.get(labels)?)?.1);
+            }
+            KernelOp::Classifier { outputs, .. } if step.outputs[0] == Some(value) => {
+                return count(outputs.max(2));
+            }
+            KernelOp::TreeEnsemble if step.outputs[0] == Some(value) => {
+                let forest = step.forest.filter(|forest| forest.choice().is_some())?;
+                return match forest.labels() {
+                    Some(labels) => Some(labels.iter().map(|&label| label as f32).collect()),
+                    None => count(forest.scores()),
+                };
+            }
+            _ => return None,
+        }
     }
 }
 
