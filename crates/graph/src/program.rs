@@ -86,7 +86,8 @@ impl Program {
     fn start_table(&self, table: &Tensor<2>) -> Pending {
         let mut values = self.constants.clone();
         let mut lost = Vec::new();
-        let (inputs, mut from) = (&self.graph.inputs, 0);
+        let inputs = &self.graph.inputs;
+        let mut from = 0;
         for (slot, input) in inputs.iter().enumerate() {
             let width: usize = input.dims.iter().product();
             let columns =

@@ -27,7 +27,8 @@ pub(super) fn cast(site: &mut Site<'_>) -> Result<Built, Fault> {
     let x = site.anything(0)?.clone();
     // Exporters cast to double and test for infinity.
     let double = to == onnx::DOUBLE && x.kind == Kind::Float;
-    let (to, int32) = (if double { Kind::Float } else { onnx::kind(to)? }, to == onnx::INT32);
+    let int32 = to == onnx::INT32;
+    let to = if double { Kind::Float } else { onnx::kind(to)? };
     if x.labels.is_some() {
         refuse!("makes numbers of text; export the model with integer labels");
     }

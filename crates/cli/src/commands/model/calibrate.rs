@@ -94,15 +94,15 @@ fn render(calibrated: &Calibrated) -> String {
     if !largest.is_empty() && (section.tolerance.int16.is_some() || section.tolerance.int8.is_some()) {
         let _ = writeln!(
             text,
-            "\nthe largest number of each hidden layer is {}; integers of 16 bits hold numbers that are {} times as large, those of 8 bits none that are larger",
+            "\nlargest number in each hidden layer: {}; integers of 16 bits hold numbers up to {} times as large, those of 8 bits up to this size",
             largest.join(", "),
             section.margin,
         );
     }
     let _ = write!(
         text,
-        "\n{}\na difference is divided by the score, or by 1 if the score is smaller; the tolerance is {} times the largest one without that of noise,\n\
-         which reaches farther than the events: integers saturate there, so scores of noise may differ by 0.5\n",
+        "\n{}\na difference is absolute for scores up to 1 and relative for larger ones; the tolerance is {} times the largest one on events and\n\
+         golden vectors. Noise does not count: it goes beyond the events, where integers saturate, and its scores may differ by 0.5\n",
         tolerances(&calibrated.engines),
         CalibrateSettings::TOLERANCE_FACTOR,
     );
@@ -111,8 +111,13 @@ fn render(calibrated: &Calibrated) -> String {
         let few = grouped(section.events);
         let _ = writeln!(text, "{few} events are few: others may reach farther, and what flips rarely does not show");
     }
-    let scores = calibrated.engines.iter().flat_map(|loss| &loss.scores);
-    if let Some(most) = scores.map(|score| score.left_out).max().filter(|&most| most > 0) {
+    let scores = || calibrated.engines.iter().flat_map(|loss| &loss.scores);
+    if scores().flat_map(|score| &score.cuts).any(|cut| cut.flips > cut.kept) {
+        text.push_str(
+            "flips are events that only one of the two engines keeps, lost or gained: more flips than kept events are gained ones\n",
+        );
+    }
+    if let Some(most) = scores().map(|score| score.left_out).max().filter(|&most| most > 0) {
         let _ = writeln!(text, "{} events have a score on flex that is not finite and are left out", grouped(most));
     }
     for EngineLoss { engine, refused, .. } in &calibrated.engines {
