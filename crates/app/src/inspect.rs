@@ -85,7 +85,7 @@ pub struct RecordingInfo {
     /// Lost frames by cause; under `dup` the events that came before.
     pub corrupt: Counts<Corrupt>,
     /// Ids that were skipped over.
-    pub missing: i64,
+    pub missing: i128,
     /// What of the recording cannot be read, one sentence each.
     pub problems: Vec<String>,
     /// [`Exit::Losses`] if there is anything.
