@@ -215,7 +215,7 @@ impl Scanner {
             match self.ends_after(length, bytes, at_end) {
                 // The larger one was looked at first. Where a frame seems to end at both places, its payload tells.
                 Ends::Here(consumed) if end.is_none() || header.is_payload(bytes, length) => {
-                    end = Some(consumed)
+                    end = Some(consumed);
                 }
                 Ends::Here(_) | Ends::Elsewhere => {}
                 Ends::NeedMore(bytes) => return Step::NeedMore { bytes },

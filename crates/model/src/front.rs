@@ -83,8 +83,8 @@ impl Front {
             }
             KernelOp::Scale { means, factors, divisors, summands } => {
                 front.each(step, means, f32::is_finite, Function::Minus)?;
-                front.each(step, factors, |factor| factor.is_normal(), Function::Times)?;
-                front.each(step, divisors, |divisor| divisor.is_normal(), Function::Over)?;
+                front.each(step, factors, f32::is_normal, Function::Times)?;
+                front.each(step, divisors, f32::is_normal, Function::Over)?;
                 front.each(step, summands, f32::is_finite, Function::Plus)?;
             }
             _ => return None,

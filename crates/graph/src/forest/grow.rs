@@ -98,7 +98,7 @@ impl Draft {
         if let Some(missed) = grower.used.iter().position(|used| !used) {
             refuse!("node {} is in no tree: no path from a root leads to it", self.nodes[missed].id);
         }
-        Ok(grower.finish(&self, trees))
+        Ok(grower.finish(&self, &trees))
     }
 }
 
@@ -260,10 +260,10 @@ impl<'a> Grower<'a> {
         Ok(pair)
     }
 
-    fn finish(self, draft: &Draft, trees: Vec<Tree>) -> TreeEnsemble {
+    fn finish(self, draft: &Draft, trees: &[Tree]) -> TreeEnsemble {
         let mut trees_of = vec![Vec::new(); draft.outputs];
         let mut named = vec![Named::Never; draft.outputs];
-        for (index, tree) in (0..).zip(&trees) {
+        for (index, tree) in (0..).zip(trees) {
             for (&output, &leaves) in &tree.names {
                 trees_of[output as usize].push(index);
                 let named = &mut named[output as usize];
