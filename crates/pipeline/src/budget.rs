@@ -29,12 +29,11 @@ pub(crate) struct Budget {
 impl Budget {
     /// A budget of `max` bytes, or of what two blocks may need, `block` bytes each, if that is more.
     pub(crate) fn new(max: usize, block: usize) -> Self {
-        let (used, turn) = (AtomicUsize::new(0), AtomicU64::new(0));
         Self {
             max: max.max(2 * block),
             reserve: block,
-            used,
-            turn,
+            used: AtomicUsize::new(0),
+            turn: AtomicU64::new(0),
             #[cfg(test)]
             peak: AtomicUsize::new(0),
             #[cfg(test)]

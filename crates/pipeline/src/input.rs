@@ -179,7 +179,8 @@ impl FrameReader {
                     }
                 }
                 Step::End if self.restart => {
-                    (self.restart, self.scanner) = (false, self.fresh.clone());
+                    self.restart = false;
+                    self.scanner = self.fresh.clone();
                     return Some(Found::Restart);
                 }
                 Step::End => return None,

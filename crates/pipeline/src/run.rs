@@ -131,7 +131,7 @@ pub struct StreamOutcome {
 /// What a run came to.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The books. `received` is admission's own count, the ends are what arrived at the other side.
+    /// The books. `received` is admission's own count, the outcomes are counted by the workers.
     pub tally: Tally,
     /// What became of the kept events.
     pub storage: Storage,
@@ -153,7 +153,7 @@ pub struct Outcome {
     pub losses: Vec<DeviceLoss>,
     /// Why events could not be decided: the first reason of each model and rung.
     pub failures: Vec<Undecided>,
-    /// Why the source ended before its end.
+    /// Why the source stopped early.
     pub source_error: Option<SourceError>,
     /// Stages that panicked: defects of this program.
     pub panics: Vec<String>,

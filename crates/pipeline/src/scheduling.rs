@@ -33,8 +33,8 @@ impl Cpus {
         if self.workers.is_empty() { self.count } else { self.of_workers(usize::MAX).len() }
     }
 
-    /// Does admission have a thread of its own, beside so many workers? It does if a CPU is left for it; one that is left by workers with CPUs of
-    /// their own is for what stores. Without one it does for a live source, whose frames should not wait for one worker if another is idle.
+    /// Does admission have a thread of its own, beside so many workers? It does if a CPU is left for it; if workers are pinned, the first spare CPU goes
+    /// to the writers. Without one it does for a live source, whose frames should not wait for one worker if another is idle.
     pub(crate) fn admit_apart(&self, workers: usize, live: bool) -> bool {
         let taken = if self.workers.is_empty() { workers } else { self.of_workers(workers).len() + 1 };
         self.count > taken || (live && workers > 1)

@@ -107,6 +107,8 @@ struct Case {
     /// Whether admission takes turns with a worker follows from it.
     cpus: usize,
     passes: u64,
+    /// Do frames come by themselves?
+    is_live: bool,
     /// The call at which the source panics; 0: never.
     source_panics: usize,
     /// The stream whose sink panics, and at which call.
@@ -126,6 +128,7 @@ impl Default for Case {
             tick_ns: 0,
             cpus: CPUS,
             passes: 1,
+            is_live: false,
             source_panics: 0,
             sink_panics: None,
         }
@@ -179,6 +182,7 @@ fn bench_of(
             sizes: case.windows.clone(),
             turn: 0,
             more: case.passes - 1,
+            is_live: case.is_live,
             calls: Cell::new(0),
             panics_at: case.source_panics,
         }),

@@ -60,7 +60,6 @@ impl Writer {
         clock: Arc<dyn Clock>,
         control: Arc<Control>,
     ) -> Self {
-        let (taken, report) = (VecDeque::new(), WriterReport::default());
         Self {
             stream,
             name,
@@ -70,9 +69,9 @@ impl Writer {
             budget,
             clock,
             control,
-            taken,
+            taken: VecDeque::new(),
             closed: (0, 0),
-            report,
+            report: WriterReport::default(),
         }
     }
 

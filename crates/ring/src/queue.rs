@@ -61,7 +61,7 @@ pub fn queue<T>(
     (Sender { shared: shared.clone(), patience: 1 }, Receiver { shared })
 }
 
-/// Wakes every sleeper, and not just one: that one may lack something else that it needs, and sleep on while another could have gone ahead.
+/// Wakes every sleeper, and not just one: a single sleeper might still lack another resource and block one that could proceed.
 fn ring_all(bells: &[Arc<Bell>]) {
     bells.iter().for_each(|bell| {
         bell.ring();

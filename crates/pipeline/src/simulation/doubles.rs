@@ -18,6 +18,8 @@ pub(super) struct Windows {
     pub(super) turn: usize,
     /// Passes after this one.
     pub(super) more: u64,
+    /// Do its frames come by themselves?
+    pub(super) is_live: bool,
     /// Calls of it so far, and the one at which it panics.
     pub(super) calls: Cell<usize>,
     pub(super) panics_at: usize,
@@ -61,7 +63,7 @@ impl Source for Windows {
 
     fn is_live(&self) -> bool {
         self.count_call();
-        false
+        self.is_live
     }
 
     fn stop(&mut self) {

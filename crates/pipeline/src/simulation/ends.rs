@@ -137,26 +137,31 @@ fn stopped_after(
     (steps, outcome, take(streams))
 }
 
-/// At every step of recordings that are good, torn at the end of each pass, full of damage, or nothing but noise.
+/// At every step of recordings that are good, torn at the end of each pass, full of damage, nothing but noise, or from many sources and segments in
+/// turn; and of the same bytes from a source whose frames come by themselves.
 #[test]
 fn a_stop_at_any_step_ends_the_run_and_the_books_balance() {
     panics_quietly();
     let noise: Vec<u8> = [&faulted_of(1, 0.0, 60).bytes[..], &[b'T'; 3_000]].concat();
-    let recordings = [faulted_of(1, 0.0, 60).bytes, torn(), faulted_of(2, 0.1, 100).bytes, noise];
+    let mixed = identity::stream(&identity::plan(3)[..25]);
+    let recordings = [faulted_of(1, 0.0, 60).bytes, torn(), faulted_of(2, 0.1, 100).bytes, noise, mixed];
     for (k, bytes) in recordings.iter().enumerate() {
-        for (abort, cpus, pace) in [
-            (false, 1, Pace::Flat),
-            (false, CPUS, Pace::Rate(1e8)),
-            (true, 1, Pace::Rate(1e8)),
-            (true, CPUS, Pace::Flat),
+        for (abort, cpus, pace, is_live) in [
+            (false, 1, Pace::Flat, false),
+            (false, CPUS, Pace::Rate(1e8), false),
+            (true, 1, Pace::Rate(1e8), false),
+            (true, CPUS, Pace::Flat, false),
+            (false, CPUS, Pace::Flat, true),
+            (true, CPUS, Pace::Rate(1e8), true),
         ] {
             let case = Case {
                 passes: 2,
                 batch: 30,
                 windows: vec![300, 7, 900],
-                workers: 1,
+                workers: if is_live { 2 } else { 1 },
                 cpus,
                 pace,
+                is_live,
                 // Between two flat looks at the clock losses have waited for long enough: a stop falls behind each of them, too.
                 tick_ns: if pace == Pace::Flat { 200_000_000 } else { 0 },
                 ..Case::default()
@@ -186,6 +191,7 @@ fn a_stop_between_a_torn_tail_and_the_next_pass_is_the_end() {
         sizes: vec![usize::MAX],
         turn: 0,
         more: 9,
+        is_live: false,
         calls: Cell::new(0),
         panics_at: 0,
     };

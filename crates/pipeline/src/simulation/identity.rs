@@ -15,7 +15,7 @@ use crate::sequencer::UNREAD_MAX;
 type Home = (u16, u32, u32);
 
 #[derive(Clone, Copy, Debug)]
-struct Sent {
+pub(super) struct Sent {
     home: Home,
     first: u64,
     events: u64,
@@ -24,7 +24,7 @@ struct Sent {
 
 /// A plan of frames: counters that go through a run or start again in each segment, one of which passes 32 bits; labels; frames that are lost, late,
 /// repeated, or that overlap others by a few events.
-fn plan(seed: u64) -> Vec<Sent> {
+pub(super) fn plan(seed: u64) -> Vec<Sent> {
     let mut state = seed;
     let mut below = move |n: u64| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -136,7 +136,7 @@ fn expected(plan: &[Sent]) -> Expected {
 }
 
 /// The stream of a plan. Every event is kept by the first line, and no model fails at it.
-fn stream(plan: &[Sent]) -> Vec<u8> {
+pub(super) fn stream(plan: &[Sent]) -> Vec<u8> {
     let schema = Schema::parse(SCHEMA.as_bytes()).unwrap();
     let mut bytes = Vec::new();
     encode_schema(&schema, FrameMeta::default(), &mut bytes);
