@@ -118,6 +118,8 @@ class Author:
 
     def arithmetic(self, a: Expression, b: Expression) -> Expression:
         sign = self.rng.choice(list(LEVELS))
+        # A menu that divides by a literal zero is refused.
+        sign = "*" if sign == "/" and not b.text.strip("-0.") else sign
         return self.binary(f" {sign} ", LEVELS[sign], lambda x, y: decimals.arithmetic(sign, x, y), a, b)
 
     def logic(self, sign: str, a: Expression, b: Expression) -> Expression:
