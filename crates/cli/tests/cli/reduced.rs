@@ -28,7 +28,7 @@ fn a_calibration_says_what_fewer_bits_change() {
         "of kept",
         "int16 ",
         "int8 ",
-        "integers of 16 bits hold numbers that are 2 times as large, those of 8 bits none that are larger",
+        "integers of 16 bits hold numbers up to 2 times as large, those of 8 bits up to this size",
         "the tolerance is 4 times",
         "golden vectors",
         "noise",

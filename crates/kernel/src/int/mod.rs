@@ -138,7 +138,7 @@ impl IntChain {
         isa: Isa,
     ) -> Result<Self, IntChainError> {
         let level = Level::new(isa).ok_or(ChainError::Lacks(isa))?;
-        Self::at(layers, readout, calibration, bits, level.for_integers())
+        Self::at(layers, readout, calibration, bits, level)
     }
 
     fn at(
@@ -148,6 +148,7 @@ impl IntChain {
         bits: HiddenBits,
         level: Level,
     ) -> Result<Self, IntChainError> {
+        let level = level.for_integers();
         check(&[], layers, readout)?;
         check_calibration(layers, calibration)?;
         let scaled = scale::scale(layers, calibration, bits)?;

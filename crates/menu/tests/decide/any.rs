@@ -171,6 +171,8 @@ impl Column {
             None if is_plain => {
                 number::float(raw, if dtype == Dtype::F16 { Kind::Half } else { Kind::Single })
             }
+            // Without an offset a negative zero stays one.
+            None if offset == 0.0 => number::float(raw * scale, Kind::FromSingle),
             None => number::float(raw * scale + offset, Kind::FromSingle),
         }
     }
