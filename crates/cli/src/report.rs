@@ -40,7 +40,7 @@ pub(crate) fn render(report: &Report, flat: bool) -> String {
         if report.device == "none" { "no models".into() } else { format!("on {}", report.device) },
     );
     let most = bytes(report.bytes_max as u64);
-    let _ = writeln!(text, "What grows with the input takes at most {most} of memory.\n");
+    let _ = writeln!(text, "Memory that grows with the input is limited to {most}.\n");
     if report.stopped {
         let _ = writeln!(text, "Stopped before the end of the input.\n");
     }
