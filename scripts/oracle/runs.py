@@ -142,8 +142,8 @@ def books_of(document: dict, menu: Menu) -> Books:
     numbers = {line.name: k for k, line in enumerate(menu.lines)}
     lines = document["lines"]
     named = [numbers[line["name"]] for line in lines]
-    if "segment" in document:
-        assert named == sorted(set(named)) and all(line["passed"] for line in lines), "a segment names those lines that counted something"
+    if "segment" in document or "from" in document:
+        assert named == sorted(set(named)) and all(line["passed"] for line in lines), "a line of the ledger names those that counted something"
     else:
         assert named == list(range(len(menu.lines))), "the report names every line"
     books.passed = Counter({k: line["passed"] for k, line in zip(named, lines)})
