@@ -18,6 +18,7 @@ Canaries: of some runs the ledger is made to say one record too much, or a file 
 Ends with 1 at the first thing that is missing.
 """
 
+import argparse
 import json
 import random
 import shutil
@@ -232,8 +233,14 @@ def gen(tamis: str, work: Path, name: str, events: str, segment_events: int) -> 
 
 
 def main():
-    tamis = str(Path(sys.argv[1]).resolve())
-    kills, seed = (int(word) for word in (sys.argv[2:] + ["200", "1"][len(sys.argv) - 2 :])[:2])
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("tamis", type=Path, help="the program")
+    parser.add_argument("kills", type=int, nargs="?", default=200, help="runs that are killed [default: %(default)s]")
+    parser.add_argument("seed", type=int, nargs="?", default=1, help="of all that is random but the moment [default: %(default)s]")
+    options = parser.parse_args()
+    tamis, kills, seed = str(options.tamis.resolve()), options.kills, options.seed
+    if not options.tamis.is_file():
+        parser.error(f"{options.tamis} is no file; build it with: cargo build --bin tamis")
     dice = random.Random(seed)
     work = Path(tempfile.mkdtemp(prefix="tamis-kill-"))
     (work / "schema.toml").write_text(SCHEMA)
