@@ -29,7 +29,7 @@ if [[ ! -e $root/ready ]]; then
     touch "$root/ready"
 fi
 
-work=$root/work
+work=$root/emulated
 rm -rf "$work"
 mkdir -p "$work"/{disk/boot/grub,guest/{bin,lib64,lib,tests,proc,dev,tmp}}
 cp "$root/bin/busybox" "$work/guest/bin/"
@@ -90,18 +90,18 @@ cpu: count=1, ips=200000000, reset_on_triple_fault=0, ignore_bad_msrs=1, model=$
 clock: sync=none, time0=local
 pci: enabled=1, chipset=i440fx
 ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
-ata0-master: type=cdrom, path=/work/disk.iso, status=inserted
+ata0-master: type=cdrom, path=/emulated/disk.iso, status=inserted
 boot: cdrom
-com1: enabled=1, mode=file, dev=/work/serial
-log: /work/log
+com1: enabled=1, mode=file, dev=/emulated/serial
+log: /emulated/log
 panic: action=fatal
 BOCHS
 echo c > "$work/go"
-chroot "$root" sh -c 'cd /work/guest && find . | cpio -o -H newc --quiet > ../disk/boot/guest && grub-mkrescue -o /work/disk.iso /work/disk 2> /work/log'
+chroot "$root" sh -c 'cd /emulated/guest && find . | cpio -o -H newc --quiet > ../disk/boot/guest && grub-mkrescue -o /emulated/disk.iso /emulated/disk 2> /emulated/log'
 
 touch "$work/serial"
 LTDL_LIBRARY_PATH=/usr/lib/x86_64-linux-gnu/bochs/plugins \
-    timeout "$limit_s" chroot "$root" bochs-bin -q -f /work/bochsrc -rc /work/go > "$work/out" 2>&1 < /dev/null &
+    timeout "$limit_s" chroot "$root" bochs-bin -q -f /emulated/bochsrc -rc /emulated/go > "$work/out" 2>&1 < /dev/null &
 emulator=$!
 trap 'kill "$emulator" 2> /dev/null || true' EXIT
 # The guest cannot switch its machine off.
