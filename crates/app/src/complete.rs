@@ -85,20 +85,12 @@ fn files(
     run: &mut Verification,
 ) -> Vec<PathBuf> {
     let there = |number: u32| folder.join(file_name(name, stream, number));
-    let unfinished = |path: &Path| PathBuf::from(format!("{}.part", path.display()));
     let mut files = Vec::new();
     let Some(last) = &said.last else {
         // Nobody said how many there are: up to the first that is not there.
-        for path in (1..).map(there) {
-            match (path.exists(), unfinished(&path)) {
-                (true, _) => files.push(path),
-                (false, part) if part.exists() => {
-                    run.damage(|| never_closed(&part));
-                    files.push(part);
-                    break;
-                }
-                _ => break,
-            }
+        let mut number = 1;
+        while add(&there(number), &mut files, run) {
+            number += 1;
         }
         return files;
     };
@@ -115,21 +107,24 @@ fn files(
     }
     // Where storage failed, the last file was not closed, and is not listed.
     if last.failed > 0 {
-        let path = there(last.files.len() as u32 + 1);
-        match (path.exists(), unfinished(&path)) {
-            (true, _) => files.push(path),
-            (false, part) if part.exists() => {
-                run.damage(|| never_closed(&part));
-                files.push(part);
-            }
-            _ => {}
-        }
+        add(&there(last.files.len() as u32 + 1), &mut files, run);
     }
     files
 }
 
-fn never_closed(part: &Path) -> String {
-    format!("{} was never closed: `tamis recover` makes a whole file of it", part.display())
+/// Adds a file, or what there is of it under the name of an unfinished one. Is it whole?
+fn add(path: &Path, files: &mut Vec<PathBuf>, run: &mut Verification) -> bool {
+    let part = PathBuf::from(format!("{}.part", path.display()));
+    let is_whole = path.exists();
+    if is_whole {
+        files.push(path.into());
+    } else if part.exists() {
+        run.damage(|| {
+            format!("{} was never closed: `tamis recover` makes a whole file of it", part.display())
+        });
+        files.push(part);
+    }
+    is_whole
 }
 
 /// What the files of a stream hold.

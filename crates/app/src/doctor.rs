@@ -73,7 +73,7 @@ pub struct RunMemory {
     pub output_blocks: usize,
     /// The input, as long as its events are not decided; with as many workers as there are cores.
     pub input_blocks: usize,
-    /// Ids that are remembered, so that repeated events are found; beyond, the oldest are forgotten and counted.
+    /// Ids that are remembered, so that repeated events are found; beyond, those of the sources and runs that were silent longest are forgotten and counted.
     pub ids: usize,
 }
 

@@ -20,6 +20,11 @@ pub(crate) fn open(path: &Path, passes: u64) -> Result<Recording, Failure> {
     })
 }
 
+/// What messages call a file that is read; `-` is standard input.
+pub fn place_of(path: &Path) -> String {
+    if path == Path::new("-") { "standard input".into() } else { path.display().to_string() }
+}
+
 /// One finding.
 #[derive(Debug)]
 pub(crate) enum Frame {

@@ -15,7 +15,7 @@ use tamis_pipeline::{FrameIds, IdBook};
 
 use crate::blocks::lost;
 use crate::exit::OrFail;
-use crate::frames::{Frame, Frames};
+use crate::frames::{Frame, Frames, place_of};
 use crate::stored::{About, StoredFile};
 use crate::{Exit, Failure};
 
@@ -222,8 +222,8 @@ fn number_by_name<S: Serializer>(pairs: &[(String, f32)], serializer: S) -> Resu
 
 /// Lists of numbers as a map.
 fn numbers_by_name<S: Serializer>(pairs: &[(String, Vec<f64>)], serializer: S) -> Result<S::Ok, S::Error> {
-    let lists = pairs.iter().map(|(name, numbers)| (name, numbers.iter().copied().map(InJson).collect()));
-    serializer.collect_map(lists.map(|(name, numbers): (_, Vec<_>)| (name, numbers)))
+    let in_json = |numbers: &[f64]| numbers.iter().copied().map(InJson).collect::<Vec<_>>();
+    serializer.collect_map(pairs.iter().map(|(name, numbers)| (name, in_json(numbers))))
 }
 
 /// A number for JSON, which knows no infinity and no NaN: these are the words `"inf"`, `"-inf"` and `"nan"`, as `float` of Python and `strtod` of C
@@ -343,11 +343,7 @@ impl Damage {
     /// In a sentence, and the code that follows.
     fn told(&self, path: &Path) -> (Vec<String>, Exit) {
         match lost(&self.0) {
-            Some(lost) => {
-                let is_piped = path == Path::new("-");
-                let place = if is_piped { "standard input".into() } else { path.display().to_string() };
-                (vec![format!("{place}: {lost}")], Exit::Losses)
-            }
+            Some(lost) => (vec![format!("{}: {lost}", place_of(path))], Exit::Losses),
             None => (Vec::new(), Exit::Done),
         }
     }

@@ -50,6 +50,7 @@ pub use complete::{is_ledger, verify_run};
 pub use convert::{ConvertSettings, GenSettings, convert, generate};
 pub use doctor::{Cpu, Doctor, EngineHealth, FolderSpace, MemoryHealth, ProcessLimits, RunMemory, doctor};
 pub use exit::{Exit, Failure};
+pub use frames::place_of;
 pub use import::{ImportSettings, import};
 pub use inspect::{Event, Extent, FieldInfo, Info, Place, RecordingInfo, RecordsInfo, Verdict, cat, info};
 pub use lineup::NamedBundle;

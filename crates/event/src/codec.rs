@@ -22,7 +22,6 @@
 
 use std::ops::Range;
 
-use crate::checksum::crc32c;
 use crate::header::{
     ALIGN, EVENTS_PER_FRAME_MAX, FrameHeader, HEADER_LEN, MAGIC, PAYLOAD_BYTES_MAX, VERSION, flags,
 };
@@ -246,7 +245,7 @@ impl Scanner {
             return Step::NeedMore { bytes: frame_len };
         }
         let consumed = frame_len.min(bytes.len());
-        if crc32c(&bytes[payload.clone()]) != header.payload_crc {
+        if !header.is_payload(bytes, payload.len()) {
             return match self.ends_after(payload.len(), bytes, at_end) {
                 Ends::NeedMore(bytes) => Step::NeedMore { bytes },
                 Ends::Here(consumed) => lost(Defect::Crc, events, consumed),
@@ -345,11 +344,10 @@ impl Scanner {
             Ends::Elsewhere => {}
         }
         let payload = header.payload();
-        let Some(bytes) = bytes.get(payload.clone()) else { return Leaves::No };
-        if self.doubted > 0 {
+        if bytes.len() < payload.end || self.doubted > 0 {
             return Leaves::No;
         }
-        if crc32c(bytes) == header.payload_crc {
+        if header.is_payload(bytes, payload.len()) {
             return Leaves::Yes;
         }
         self.doubted = payload.end;

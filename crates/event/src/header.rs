@@ -102,26 +102,20 @@ impl FrameHeader {
 
     /// Are the three lengths such as a frame of this kind may have?
     pub fn is_right_in_length(&self) -> bool {
-        let payload_len = self.payload_len as usize;
         if self.is_schema() {
-            return self.has_no_events() && (1..=SCHEMA_BYTES_MAX).contains(&payload_len);
+            self.has_length_of_text()
+        } else {
+            self.has_length_of_events(self.stride as usize)
         }
-        u64::from(self.n_events) * u64::from(self.stride) == u64::from(self.payload_len)
-            && is_possible(payload_len)
     }
 
     /// Bytes of payload of a frame whose header is wrong, if its lengths confirm each other, or if `record_len`, the right stride, confirms them.
     /// Those of events are believed under the flag of a schema frame, too: it may be what is wrong.
     pub fn lengths_agree(&self, record_len: Option<usize>) -> Option<usize> {
-        let payload_len = self.payload_len as usize;
-        let is_text =
-            self.is_schema() && self.has_no_events() && (1..=SCHEMA_BYTES_MAX).contains(&payload_len);
-        let is_events = is_possible(payload_len)
-            && [Some(self.stride as usize), record_len]
-                .into_iter()
-                .flatten()
-                .any(|stride| self.n_events as usize * stride == payload_len);
-        (is_text || is_events).then_some(payload_len)
+        let is_text = self.is_schema() && self.has_length_of_text();
+        let mut strides = [Some(self.stride as usize), record_len].into_iter().flatten();
+        let agree = is_text || strides.any(|stride| self.has_length_of_events(stride));
+        agree.then_some(self.payload_len as usize)
     }
 
     /// Bytes of payload that a wrong header may mean where its lengths contradict each other, and the right stride is known: the larger one first.
@@ -141,8 +135,14 @@ impl FrameHeader {
             .is_some_and(|payload| crc32c(payload) == self.payload_crc)
     }
 
-    fn has_no_events(&self) -> bool {
-        self.n_events == 0 && self.stride == 0
+    fn has_length_of_text(&self) -> bool {
+        let payload_len = self.payload_len as usize;
+        self.n_events == 0 && self.stride == 0 && (1..=SCHEMA_BYTES_MAX).contains(&payload_len)
+    }
+
+    fn has_length_of_events(&self, stride: usize) -> bool {
+        let payload_len = self.payload_len as usize;
+        is_possible(payload_len) && self.n_events as usize * stride == payload_len
     }
 
     /// Run and segment, if the header is sealed and not that of a schema frame, which belongs to none.

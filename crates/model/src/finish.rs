@@ -86,27 +86,30 @@ impl Finish {
         self.outputs.iter().map(of).collect()
     }
 
+    /// Numbers per event that the graph gives.
+    fn width(&self) -> usize {
+        self.outputs().iter().map(|&(_, count)| count).sum()
+    }
+
     fn scores(&self) -> usize {
         if self.pair == Pair::None { self.numbers } else { 2 }
     }
 
     /// What the graph gives for whole rows of numbers of the kernel.
     pub fn run(&self, raw: &[f32], numbers: &mut [f32]) {
-        let width: usize = self.outputs().iter().map(|&(_, count)| count).sum();
         let mut scores = Vec::with_capacity(self.scores());
-        for (raw, numbers) in raw.chunks_exact(self.numbers).zip(numbers.chunks_exact_mut(width)) {
+        for (raw, numbers) in raw.chunks_exact(self.numbers).zip(numbers.chunks_exact_mut(self.width())) {
             self.numbers_of(raw, &mut scores, numbers);
         }
     }
 
     /// Room for one event.
     pub fn room(&self, tile: tamis_kernel::Tile) -> FloatRoom {
-        let width = self.outputs().iter().map(|&(_, count)| count).sum();
         FloatRoom {
             tile,
             raw: vec![0.0; self.numbers],
             scores: Vec::with_capacity(self.scores()),
-            numbers: vec![0.0; width],
+            numbers: vec![0.0; self.width()],
         }
     }
 

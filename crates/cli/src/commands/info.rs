@@ -39,9 +39,7 @@ impl Run for Args {
                 Info::Recording(info) => recording(info),
                 Info::Records(info) => records(info),
             };
-            let is_piped = self.file.as_os_str() == "-";
-            let place = if is_piped { "standard input".into() } else { self.file.display().to_string() };
-            print(&format!("{place}: {text}"))?;
+            print(&format!("{}: {text}", tamis_app::place_of(&self.file)))?;
         }
         let (problems, exit) = match &info {
             Info::Recording(info) => (&info.problems, info.exit),

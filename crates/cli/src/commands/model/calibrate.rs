@@ -111,13 +111,8 @@ fn render(calibrated: &Calibrated) -> String {
         let few = grouped(section.events);
         let _ = writeln!(text, "{few} events are few: others may reach farther, and what flips rarely does not show");
     }
-    let scores = || calibrated.engines.iter().flat_map(|loss| &loss.scores);
-    if scores().flat_map(|score| &score.cuts).any(|cut| cut.flips > cut.kept) {
-        text.push_str(
-            "flips are events that only one of the two engines keeps, lost or gained: more flips than kept events are gained ones\n",
-        );
-    }
-    if let Some(most) = scores().map(|score| score.left_out).max().filter(|&most| most > 0) {
+    let scores = calibrated.engines.iter().flat_map(|loss| &loss.scores);
+    if let Some(most) = scores.map(|score| score.left_out).max().filter(|&most| most > 0) {
         let _ = writeln!(text, "{} events have a score on flex that is not finite and are left out", grouped(most));
     }
     for EngineLoss { engine, refused, .. } in &calibrated.engines {
