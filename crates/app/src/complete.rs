@@ -16,7 +16,7 @@ use tamis_part::is_being_written;
 use tamis_store::{LEDGER, Reader, file_name};
 
 use crate::exit::OrFail;
-use crate::verify::{Verification, verify};
+use crate::verify::{Verification, Verifier};
 use crate::{Exit, Failure};
 use said::{Place, Said, SaidOfStream};
 
@@ -25,42 +25,49 @@ pub fn is_ledger(path: &Path) -> bool {
     path.to_string_lossy().ends_with(LEDGER)
 }
 
-/// Checks a run by its ledger: the ledger itself first, then every file of the run.
-pub fn verify_run(path: &Path) -> Result<Vec<(PathBuf, Verification)>, Failure> {
-    let text = std::fs::read_to_string(path);
-    let text =
-        text.map_err(|error| format!("{}: cannot be read: {error}", path.display())).or_fail(Exit::Input)?;
-    let mut run = Verification::default();
-    if is_being_written(path).unwrap_or(false) {
-        run.damage(|| "a run is still writing this ledger".into());
-    }
-    let said = Said::read(&text, &mut run);
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let name = name.strip_suffix(LEDGER).unwrap_or_default();
-    let mut checked = Vec::new();
-    for (stream, said) in &said.streams {
-        let files = files(folder, name, stream, said, &mut run);
-        Found::in_files(stream, &files, &mut run).compare(stream, said, &mut run);
-        for file in files {
-            let found = verify(&file)?;
-            checked.push((file, found));
+impl Verifier {
+    /// Checks a run by its ledger: the ledger itself first, then every file of the run.
+    pub fn verify_run(&mut self, path: &Path) -> Result<Vec<(PathBuf, Verification)>, Failure> {
+        let text = std::fs::read_to_string(path);
+        let text = text
+            .map_err(|error| format!("{}: cannot be read: {error}", path.display()))
+            .or_fail(Exit::Input)?;
+        let mut run = Verification::default();
+        if is_being_written(path).unwrap_or(false) {
+            run.damage(|| "a run is still writing this ledger".into());
         }
+        let said = Said::read(&text, &mut run);
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let name = name.strip_suffix(LEDGER).unwrap_or_default();
+        let mut checked = Vec::new();
+        for (stream, said) in &said.streams {
+            let files = files(folder, name, stream, said, &mut run);
+            Found::in_files(stream, &files, &mut run).compare(stream, said, &mut run);
+            for file in files {
+                let found = self.verify(&file).unwrap_or_else(|failure| {
+                    let mut unreadable = Verification::default();
+                    unreadable.damage(|| failure.message);
+                    unreadable
+                });
+                checked.push((file, found));
+            }
+        }
+        let others = others(folder, name, &said, &checked);
+        others.iter().for_each(|other| run.damage(|| format!("{other} is not in the ledger")));
+        prescales(&said, &checked, &mut run);
+        // Nothing is wrong but that the run was killed.
+        if !said.has_ended && run.damaged == 1 {
+            let of = |count: fn(&SaidOfStream) -> u64| said.streams.values().map(count).sum::<u64>();
+            let stored = of(|stream| stream.stored);
+            let durable = of(|stream| stream.durable);
+            run.notes.push(format!(
+                "all that the ledger called stored is there: {stored} records in the streams, {durable} of them called durable"
+            ));
+        }
+        checked.insert(0, (path.into(), run));
+        Ok(checked)
     }
-    let others = others(folder, name, &said, &checked);
-    others.iter().for_each(|other| run.damage(|| format!("{other} is not in the ledger")));
-    prescales(&said, &checked, &mut run);
-    // Nothing is wrong but that the run was killed.
-    if !said.has_ended && run.damaged == 1 {
-        let of = |count: fn(&SaidOfStream) -> u64| said.streams.values().map(count).sum::<u64>();
-        let stored = of(|stream| stream.stored);
-        let durable = of(|stream| stream.durable);
-        run.notes.push(format!(
-            "all that the ledger called stored is there: {stored} records in the streams, {durable} of them called durable"
-        ));
-    }
-    checked.insert(0, (path.into(), run));
-    Ok(checked)
 }
 
 /// Compares the prescales of the final line with the menu that the files carry.

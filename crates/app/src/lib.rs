@@ -46,7 +46,7 @@ pub use compare::{
     Accepted, CompareSettings, Comparison, Contrast, Flip, Gates, LineContrast, ScoreContrast, Side,
     SideModel, compare_models,
 };
-pub use complete::{is_ledger, verify_run};
+pub use complete::is_ledger;
 pub use convert::{ConvertSettings, GenSettings, convert, generate};
 pub use doctor::{Cpu, Doctor, EngineHealth, FolderSpace, MemoryHealth, ProcessLimits, RunMemory, doctor};
 pub use exit::{Exit, Failure};
@@ -64,4 +64,4 @@ pub use score::{ScoreSettings, Scored, score};
 pub use settings::Settings;
 pub use stored::{Recovery, recover};
 pub use train::{TrainSettings, train};
-pub use verify::{Verification, verify};
+pub use verify::{Verification, Verifier};

@@ -23,7 +23,7 @@ pub(crate) struct Rules {
     pub(crate) compiled: Arc<CompiledMenu>,
     /// The choices of each model, best first, with the menu's name for the model.
     pub(crate) bundles: Vec<(String, Vec<Bundle>)>,
-    models: Vec<Vec<Bound>>,
+    models: BoundModels,
     pub(crate) stamp: Stamp,
 }
 
@@ -69,9 +69,12 @@ pub(crate) fn words(engines: impl Iterator<Item = Engine>) -> String {
 /// Where there is no model.
 const NO_ENGINE: &str = "none";
 
+/// The choices of each model, bound to engines.
+pub(crate) type BoundModels = Vec<Vec<Bound>>;
+
 /// A bundle on the engine of the run and, if that can be lost, on the one that cannot.
 #[derive(Clone, Debug)]
-struct Bound {
+pub(crate) struct Bound {
     own: Model,
     stand_in: Option<Model>,
 }
@@ -165,7 +168,7 @@ impl Rules {
 
     /// One set of models, the choices of each: every worker has its own.
     pub(crate) fn choices(&self) -> Vec<Vec<Choice>> {
-        self.models.iter().map(|choices| choices.iter().map(Bound::choice).collect()).collect()
+        choices(&self.models)
     }
 
     /// The model that each name of the menu stands for at first, without its fallbacks.
@@ -176,15 +179,22 @@ impl Rules {
 
     /// A judge for blocks of [`JUDGED_AT_ONCE`] events.
     pub(crate) fn judge(&self) -> Judge {
-        Judge::new(self.choices(), self.compiled.clone(), self.stamp, JUDGED_AT_ONCE)
+        self.judge_with(&self.models)
     }
 
-    /// The same on other engines, one for each choice of each model in the menu's order, if they are here.
-    pub(crate) fn judge_on(&self, engines: &[Engine], schema: &Schema) -> Result<Judge, Failure> {
-        let models = bind_all(&self.bundles, schema, |choice| engines[choice])?;
-        let choices = models.iter().map(|choices| choices.iter().map(Bound::choice).collect()).collect();
-        Ok(Judge::new(choices, self.compiled.clone(), self.stamp, JUDGED_AT_ONCE))
+    /// The same with its models bound to other engines.
+    pub(crate) fn judge_with(&self, models: &BoundModels) -> Judge {
+        Judge::new(choices(models), self.compiled.clone(), self.stamp, JUDGED_AT_ONCE)
     }
+
+    /// The models on other engines, one for each choice of each model in the menu's order, if they are here.
+    pub(crate) fn bind_to(&self, engines: &[Engine], schema: &Schema) -> Result<BoundModels, Failure> {
+        bind_all(&self.bundles, schema, |choice| engines[choice])
+    }
+}
+
+fn choices(models: &BoundModels) -> Vec<Vec<Choice>> {
+    models.iter().map(|choices| choices.iter().map(Bound::choice).collect()).collect()
 }
 
 /// Events that are decided again together, at most.
@@ -247,7 +257,7 @@ fn bind_all(
     bundles: &[(String, Vec<Bundle>)],
     schema: &Schema,
     engine: impl Fn(usize) -> Engine,
-) -> Result<Vec<Vec<Bound>>, Failure> {
+) -> Result<BoundModels, Failure> {
     let mut number = 0;
     let mut bind = |name: &str, choice: usize, bundle: &Bundle| {
         let engine = engine(number);

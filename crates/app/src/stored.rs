@@ -1,8 +1,10 @@
 //! Files of stored records with everything that they carry: schema, menu, models.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 use tamis_event::Schema;
 use tamis_event::record::Record;
 use tamis_menu::Menu;
@@ -18,7 +20,7 @@ use crate::{Exit, Failure};
 pub(crate) struct About {
     pub(crate) schema: Schema,
     /// What decides the events again, or why that is not possible.
-    pub(crate) rules: Result<Rules, String>,
+    pub(crate) rules: Result<Arc<Rules>, String>,
     pub(crate) stream: String,
     /// The engine that the run was to use, as it was written.
     pub(crate) engine: String,
@@ -35,13 +37,48 @@ pub(crate) struct About {
 
 impl About {
     /// What decides again, for whoever asked whether it is there.
-    pub(crate) fn rules(&self) -> &Rules {
+    pub(crate) fn rules(&self) -> &Arc<Rules> {
         self.rules.as_ref().expect("it was asked for first")
     }
 
     /// A word of the metadata.
     pub(crate) fn word(&self, key: &str) -> Option<&str> {
         self.metadata.iter().find(|(found, _)| found == key).map(|(_, value)| value.as_str())
+    }
+}
+
+/// The rules of the last file that was opened, ready for the next one: the files of a run carry the same, and loading models takes longer than
+/// reading a small file.
+#[derive(Debug, Default)]
+pub(crate) struct LastRules(Option<([u8; 32], Arc<Rules>)>);
+
+impl LastRules {
+    /// The rules that a file carries, with every check of a live run.
+    fn of(
+        &mut self,
+        reader: &Reader,
+        menu: Menu,
+        schema: &Schema,
+        place: &str,
+    ) -> Result<Arc<Rules>, String> {
+        let mut sha = Sha256::new();
+        let texts = [schema.text(), menu.text()];
+        let models =
+            reader.attachments().iter().map(|attachment| (attachment.name.as_str(), &attachment.data[..]));
+        for (name, data) in texts.map(|text| ("", text.as_bytes())).into_iter().chain(models) {
+            sha.update((name.len() as u64).to_le_bytes());
+            sha.update(name);
+            sha.update((data.len() as u64).to_le_bytes());
+            sha.update(data);
+        }
+        let carried: [u8; 32] = sha.finalize().into();
+        if let Some((_, rules)) = self.0.as_ref().filter(|(last, _)| *last == carried) {
+            return Ok(rules.clone());
+        }
+        let bundles = bundles(reader, &menu, place)?;
+        let rules = Rules::bind(menu, bundles, schema, REFERENCE).map_err(|failure| failure.message)?;
+        let (_, rules) = self.0.insert((carried, Arc::new(rules)));
+        Ok(rules.clone())
     }
 }
 
@@ -86,6 +123,11 @@ fn is_beside_events(flaw: &Flaw) -> bool {
 impl StoredFile {
     /// Opens a file and loads what it carries, with every check of a live run.
     pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
+        Self::open_next(path, &mut LastRules::default())
+    }
+
+    /// The same after another file, which may have carried the same rules.
+    pub(crate) fn open_next(path: &Path, last: &mut LastRules) -> Result<Self, Failure> {
         let place = path.display().to_string();
         let reader = Reader::open(path).or_fail(Exit::Input)?;
         let Some(schema) = reader.schema_text() else {
@@ -102,11 +144,8 @@ impl StoredFile {
         let lines = menu.iter().flat_map(Menu::line_names).map(String::from).collect();
         let models = menu.iter().flat_map(Menu::models).map(|model| model.name.clone()).collect();
         // A file can be looked at wherever it was made.
-        let rules = menu.and_then(|menu| {
-            let bundles = bundles(&reader, &menu, &place)?;
-            Rules::bind(menu, bundles, &schema, REFERENCE).map_err(|failure| failure.message)
-        });
-        let scores = rules.iter().flat_map(Rules::score_names).collect();
+        let rules = menu.and_then(|menu| last.of(&reader, menu, &schema, &place));
+        let scores = rules.iter().flat_map(|rules| rules.score_names()).collect();
         let versions = rules.iter().flat_map(|rules| &rules.bundles).flat_map(named_choices).collect();
         let metadata: Vec<(String, String)> = reader.metadata().clone().into_iter().collect();
         let engine = metadata.iter().find(|(key, _)| key == "engine").map(|(_, value)| value.clone());

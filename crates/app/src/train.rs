@@ -39,7 +39,7 @@ pub fn train(
     let folder = settings.recipe.parent().unwrap_or(Path::new("."));
     let out = settings.out.clone().unwrap_or_else(|| Path::new("models").join(recipe.name()));
     bundle_folder::may_write(&out, settings.overwrite)?;
-    let datasets = datasets(folder, &recipe.files())?;
+    let datasets = datasets(folder, &recipe)?;
     let schema: Option<Schema> = datasets.first().map(|dataset| dataset.schema.clone());
     let outcome = tamis_lab::train(&recipe, &datasets, &mut progress).or_fail(Exit::Input)?;
     bundle_folder::write(&out, &outcome.bundle.files(), settings.overwrite)?;
@@ -51,13 +51,21 @@ pub fn train(
     Ok((out, outcome))
 }
 
-/// The recordings of a recipe, or everything that is wrong with them.
-fn datasets(folder: &Path, files: &[&str]) -> Result<Vec<Dataset>, Failure> {
-    let mut datasets = Vec::new();
+/// The recordings of a recipe, or everything that is wrong with them and with what the recipe asks of them.
+fn datasets(folder: &Path, recipe: &Recipe) -> Result<Vec<Dataset>, Failure> {
+    let mut datasets: Vec<Dataset> = Vec::new();
     let mut failures: Vec<Failure> = Vec::new();
-    for file in files {
-        match dataset(&folder.join(file)) {
-            Ok(dataset) => datasets.push(dataset),
+    for file in recipe.files() {
+        let path = folder.join(file);
+        match dataset(&path) {
+            Ok(dataset) => {
+                // Files of one schema are refused for the same reasons: they are told with the first.
+                if datasets.iter().all(|other| other.schema.id() != dataset.schema.id()) {
+                    let faults = recipe.faults(file, &dataset.schema);
+                    failures.extend(faults.into_iter().map(|fault| Failure::new(Exit::Input, fault)));
+                }
+                datasets.push(dataset);
+            }
             Err(failure) => failures.push(failure),
         }
     }

@@ -11,9 +11,10 @@ use tamis_ledger::Cause;
 use crate::exit::OrFail;
 use crate::frames::{Frame, Frames};
 use crate::inspect::is_mcap;
-use crate::stored::StoredFile;
+use crate::stored::{LastRules, StoredFile};
 use crate::{Exit, Failure};
 use decisions::decisions;
+use judges::Elsewhere;
 
 /// Differences that are told one by one; further ones are only counted.
 const TOLD_MAX: usize = 20;
@@ -59,23 +60,32 @@ impl Verification {
     }
 }
 
-/// Checks a file of stored records (structure, checksums, decisions) or a recording (frames and checksums).
-pub fn verify(path: &Path) -> Result<Verification, Failure> {
-    let mut verification = Verification::default();
-    if !is_mcap(path)? {
-        recording(path, &mut verification)?;
-        return Ok(verification);
+/// Checks one file after another. Of consecutive files that carry the same menu and models, as those of a run do, the models are loaded once.
+#[derive(Debug, Default)]
+pub struct Verifier {
+    last: LastRules,
+    elsewhere: Elsewhere,
+}
+
+impl Verifier {
+    /// Checks a file of stored records (structure, checksums, decisions) or a recording (frames and checksums).
+    pub fn verify(&mut self, path: &Path) -> Result<Verification, Failure> {
+        let mut verification = Verification::default();
+        if !is_mcap(path)? {
+            recording(path, &mut verification)?;
+            return Ok(verification);
+        }
+        let check = tamis_store::check(path).or_fail(Exit::Input)?;
+        check.problems.iter().for_each(|problem| verification.tell(|| problem.to_string()));
+        verification.damaged = check.problem_count;
+        match StoredFile::open_next(path, &mut self.last) {
+            Ok(file) => decisions(file, &mut self.elsewhere, &mut verification)?,
+            // Damage to what the file carries was found already: a finding, and the gate is not met.
+            Err(failure) if verification.damaged > 0 => verification.tell(|| failure.message),
+            Err(failure) => return Err(failure),
+        }
+        Ok(verification)
     }
-    let check = tamis_store::check(path).or_fail(Exit::Input)?;
-    check.problems.iter().for_each(|problem| verification.tell(|| problem.to_string()));
-    verification.damaged = check.problem_count;
-    match StoredFile::open(path) {
-        Ok(file) => decisions(file, &mut verification)?,
-        // Damage to what the file carries was found already: a finding, and the gate is not met.
-        Err(failure) if verification.damaged > 0 => verification.tell(|| failure.message),
-        Err(failure) => return Err(failure),
-    }
-    Ok(verification)
 }
 
 fn recording(path: &Path, verification: &mut Verification) -> Result<(), Failure> {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use tamis_app::{Exit, Plan, Report, Settings, verify};
+use tamis_app::{Exit, Plan, Report, Settings, Verifier};
 use tamis_pipeline::Pace;
 use tamis_store::Durable;
 
@@ -59,7 +59,8 @@ fn stored_decisions_come_out_the_same_and_a_change_is_noticed() {
     let report = Plan::new(&sample("l1-ato4l.tmf.zst"), settings).unwrap().run().unwrap();
     let stored: u64 = report.streams.iter().map(|stream| stream.events).sum();
     let files: Vec<&String> = report.streams.iter().flat_map(|stream| &stream.files).collect();
-    let verified: Vec<_> = files.iter().map(|file| verify(Path::new(file)).unwrap()).collect();
+    let verified: Vec<_> =
+        files.iter().map(|file| Verifier::default().verify(Path::new(file)).unwrap()).collect();
     assert_eq!(verified.iter().map(|found| found.reproduced).sum::<u64>(), stored);
     assert!(verified.iter().all(|found| found.exit() == Exit::Done));
     // A flipped byte in the middle of a file must be found.
@@ -67,5 +68,5 @@ fn stored_decisions_come_out_the_same_and_a_change_is_noticed() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 4;
     fs::write(files[0], bytes).unwrap();
-    assert_eq!(verify(Path::new(files[0])).unwrap().exit(), Exit::Gate);
+    assert_eq!(Verifier::default().verify(Path::new(files[0])).unwrap().exit(), Exit::Gate);
 }

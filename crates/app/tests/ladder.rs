@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use tamis_app::{Event, Exit, ImportSettings, Plan, Report, Settings, Verification, cat, info, verify};
+use tamis_app::{
+    Event, Exit, Failure, ImportSettings, Plan, Report, Settings, Verification, Verifier, cat, info,
+};
 use tamis_event::Schema;
 use tamis_event::record::{self, Record, RecordHeader};
 use tamis_model::{Engine, VectorUnit};
@@ -52,6 +55,18 @@ fn overflowing(folder: &Path, name: &str, field: &str, weight: f32) {
     fs::write(folder.join(name).join("model.toml"), manifest).unwrap();
     fs::write(folder.join(name).join("w"), weights).unwrap();
     fs::write(folder.join(name).join("g"), golden).unwrap();
+}
+
+thread_local! {
+    static OTHERS: RefCell<Verifier> = RefCell::default();
+}
+
+/// What a check finds: the same alone, and after the checks of other files, whose rules may be other ones.
+fn verify(file: &Path) -> Result<Verification, Failure> {
+    let alone = Verifier::default().verify(file);
+    let after_others = OTHERS.with_borrow_mut(|verifier| verifier.verify(file));
+    assert_eq!(format!("{alone:?}"), format!("{after_others:?}"));
+    alone
 }
 
 /// The sample menu with a ladder for its second model: two bundles that overflow, and then those in `more`.
@@ -259,7 +274,8 @@ fn forge_all(
     let out = tempfile::tempdir_in(file.parent().unwrap()).unwrap().keep();
     let run_name = "forged".to_string();
     let stream = reader.stream().unwrap().to_string();
-    let (durable, rotate_bytes) = (Durable::Close, u64::MAX);
+    let durable = Durable::Close;
+    let rotate_bytes = u64::MAX;
     let plan =
         StreamPlan { folder: out, run_name, stream, durable, rotate_bytes, provenance: Arc::new(provenance) };
     let mut sink = McapSink::new(plan).unwrap();
@@ -306,13 +322,17 @@ fn verify_repeats_what_the_record_says_and_admits_what_it_cannot() {
     let rung = verify(&forge(physics, &[], |header| header.rung += 1)).unwrap();
     assert!(rung.different == stored && rung.findings[0].contains("rung"), "{:?}", rung.findings);
     assert_eq!(verify(&forge(physics, &[], |header| header.block_last = 9)).unwrap().different, stored);
-    let late = verify(&forge(physics, &[], |header| header.fault = record::fault::DEADLINE)).unwrap();
+    let late = Verifier::default()
+        .verify(&forge(physics, &[], |header| header.fault = record::fault::DEADLINE))
+        .unwrap();
     assert_eq!(outcome(&late), (Exit::Gate, 0, 0, stored));
     // In the error stream a place cannot be checked, and a lost device not be repeated.
     let errors = verify(error).unwrap().events;
     let moved = verify(&forge(error, &[], |header| header.block_index = 3)).unwrap();
     assert_eq!(outcome(&moved), (Exit::Done, errors, 0, 0));
-    let device = verify(&forge(error, &[], |header| header.fault = record::fault::DEVICE)).unwrap();
+    let device = Verifier::default()
+        .verify(&forge(error, &[], |header| header.fault = record::fault::DEVICE))
+        .unwrap();
     assert_eq!(outcome(&device), (Exit::Done, 0, errors, 0));
     let innocent = verify(&forge(error, &[], |header| header.guilty_model = 0)).unwrap();
     assert_eq!(outcome(&innocent), (Exit::Gate, 0, 0, errors));
@@ -350,11 +370,12 @@ fn scores_with_other_last_bits_from_another_cpu_are_the_same_decision() {
         scores.iter_mut().for_each(|score| *score = f32::from_bits(score.to_bits() + 1));
     };
     // As another CPU may have scored them.
-    let found = verify(&forge_all(&flex, &[], |header, _, scores| {
-        header.unit = elsewhere;
-        nudge(scores);
-    }))
-    .unwrap();
+    let found = Verifier::default()
+        .verify(&forge_all(&flex, &[], |header, _, scores| {
+            header.unit = elsewhere;
+            nudge(scores);
+        }))
+        .unwrap();
     assert_eq!(outcome(&found), (Exit::Done, 0, stored, 0, 0));
     assert!(
         found.notes.len() == 1 && found.notes[0].contains("same decision, other bits"),
@@ -362,26 +383,29 @@ fn scores_with_other_last_bits_from_another_cpu_are_the_same_decision() {
         found.notes
     );
     // Whose lines were others: a cut lies between the scores.
-    let flipped = verify(&forge_all(&flex, &[], |header, passed, scores| {
-        header.unit = elsewhere;
-        passed[0] ^= 1;
-        nudge(scores);
-    }))
-    .unwrap();
+    let flipped = Verifier::default()
+        .verify(&forge_all(&flex, &[], |header, passed, scores| {
+            header.unit = elsewhere;
+            passed[0] ^= 1;
+            nudge(scores);
+        }))
+        .unwrap();
     assert_eq!(outcome(&flipped), (Exit::Gate, 0, 0, stored, 0));
     assert!(flipped.findings[0].contains("flips: the last bits of score 0"), "{:?}", flipped.findings);
     // Another CPU explains last bits, and nothing else.
-    let farther = verify(&forge_all(&flex, &[], |header, _, scores| {
-        header.unit = elsewhere;
-        scores[1] += 0.01;
-    }))
-    .unwrap();
+    let farther = Verifier::default()
+        .verify(&forge_all(&flex, &[], |header, _, scores| {
+            header.unit = elsewhere;
+            scores[1] += 0.01;
+        }))
+        .unwrap();
     assert_eq!(outcome(&farther), (Exit::Gate, 0, 0, 0, stored));
-    let lines = verify(&forge_all(&flex, &[], |header, passed, _| {
-        header.unit = elsewhere;
-        passed[0] ^= 1;
-    }))
-    .unwrap();
+    let lines = Verifier::default()
+        .verify(&forge_all(&flex, &[], |header, passed, _| {
+            header.unit = elsewhere;
+            passed[0] ^= 1;
+        }))
+        .unwrap();
     assert_eq!(outcome(&lines), (Exit::Gate, 0, 0, 0, stored));
     // This CPU explains none, and the fused kernels have the same bits everywhere.
     for file in [&flex, &fused] {

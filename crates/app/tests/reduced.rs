@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use tamis_app::{
-    CalibrateSettings, CompareSettings, Exit, Gates, NamedBundle, Plan, Settings, calibrate, compare_models,
-    verify,
+    CalibrateSettings, CompareSettings, Exit, Gates, NamedBundle, Plan, Settings, Verifier, calibrate,
+    compare_models,
 };
 use tamis_model::Engine;
 use tamis_store::Durable;
@@ -123,7 +123,7 @@ fn reduced_run(folder: &Path, engine: Engine, menu: &str, replace: &[(String, Pa
     let file = |name: &str| out(name).join("l1-lqbtau-physics-0001.mcap");
     let [a, b] = ["a", "b"].map(|out| std::fs::read(file(out)).unwrap());
     assert!(a == b, "the same file for any blocks and workers");
-    let verified = verify(&file("a")).unwrap();
+    let verified = Verifier::default().verify(&file("a")).unwrap();
     assert!(
         verified.reproduced > 100 && verified.different + verified.unchecked + verified.damaged == 0,
         "{verified:?}"

@@ -9,7 +9,6 @@ use clap::{ArgAction, Command};
 use tamis_app::{Exit, Failure};
 
 use crate::commands::{self, ALL, CommandEntry, Group};
-use crate::config::near;
 use crate::origins::Origins;
 use crate::{config, output};
 
@@ -113,10 +112,13 @@ fn from_environment(arg: clap::Arg) -> clap::Arg {
 fn unknown_variables(root: &Command) -> Vec<String> {
     let mut known = BTreeSet::new();
     variables(root, &mut known);
-    let names: Vec<&str> = known.iter().map(String::as_str).collect();
     let set = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
     let unknown = set.filter(|name| name.starts_with("TAMIS_") && !known.contains(name));
-    unknown.map(|name| format!("no option reads the variable {name}{}", near(&name, &names))).collect()
+    let sentence = |name: String| {
+        let near = tamis_form::suggestion(&name, known.iter().map(String::as_str));
+        format!("no option reads the variable {name}{near}")
+    };
+    unknown.map(sentence).collect()
 }
 
 /// The variables of a command and of those below it.

@@ -87,16 +87,8 @@ fn words(value: &Value) -> Option<Vec<String>> {
 
 /// `; did you mean 'x'?`, or everything that is known.
 pub(crate) fn suggestion(word: &str, known: &[&str]) -> String {
-    match near(word, known) {
+    match tamis_form::suggestion(word, known.iter().copied()) {
         none if none.is_empty() => format!("; known are {}", known.join(", ")),
         near => near,
     }
-}
-
-/// `; did you mean 'x'?`, or nothing.
-pub(crate) fn near(word: &str, known: &[&str]) -> String {
-    let likeness = |name: &&&str| strsim::jaro_winkler(word, name);
-    let nearest = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-    let nearest = nearest.filter(|name| likeness(name) > 0.8);
-    nearest.map(|name| format!("; did you mean '{name}'?")).unwrap_or_default()
 }

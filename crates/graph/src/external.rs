@@ -154,7 +154,8 @@ impl<F: FnMut(&Elsewhere) -> Result<Vec<u8>, String>> Writer<F> {
         }
         let refused =
             |reason: String| Stop::Refused(Refusal::new(format!("tensor '{}'", place.name), reason));
-        let (mut rest, mut entries) = (bytes, Vec::new());
+        let mut rest = bytes;
+        let mut entries = Vec::new();
         while !rest.is_empty() {
             let field = next(&mut rest)?;
             match (field.tag, field.content) {

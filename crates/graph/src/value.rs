@@ -244,7 +244,8 @@ impl Broadcast {
         if behind.is_some_and(|behind| behind < kept) {
             refuse!("{EVENTS_AXIS}");
         }
-        let (mut operands, mut longest) = ([[1; AXES]; 2], 0);
+        let mut operands = [[1; AXES]; 2];
+        let mut longest = 0;
         for (axes_of, operand) in operands.iter_mut().zip([first, second]) {
             let dims = match behind {
                 Some(behind) if operand.events.is_none() => without_axis_of_events(&operand.dims, behind)?,

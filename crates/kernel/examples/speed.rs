@@ -79,7 +79,8 @@ fn main() {
 
 /// Gathers the inputs of a tile from records of 57 16-bit numbers; one number in three has bounds.
 fn gathering(isa: Isa) {
-    let (inputs, record_len) = (57, 114);
+    let inputs = 57;
+    let record_len = 114;
     let layers = layers(&[inputs, 1], Activation::None);
     let input = IntInput { low: -2048, high: 2047, scale: 1.0 / 4096.0, offset: 0.0 };
     let calibration = ChainRanges { inputs: vec![input; inputs], hidden: Vec::new() };

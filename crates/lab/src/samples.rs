@@ -8,7 +8,7 @@ use tamis_event::{Address, Element, Field, Role, Schema};
 
 use crate::error::TrainError;
 use crate::random::selected;
-use crate::recipe::{Label, Recipe};
+use crate::recipe::{Input, Label, Recipe};
 
 /// The events of one recorded file.
 #[derive(Clone, Debug)]
@@ -92,20 +92,33 @@ pub(crate) struct Selection<'a> {
 
 /// The schema elements of every input of the recipe: one list per `[[input]]`.
 pub(crate) fn inputs(recipe: &Recipe, file: &str, schema: &Schema) -> Result<Vec<Vec<Element>>, TrainError> {
-    let mut inputs = Vec::with_capacity(recipe.input.len());
-    for input in &recipe.input {
-        let (address, elements) = resolve(file, schema, &input.field)?;
-        if schema.field(&address.field).is_ok_and(|field| field.role == Role::Truth) {
-            return Err(TrainError::Truth { file: file.into(), field: input.field.clone() });
-        }
-        inputs.push(elements);
-    }
+    let inputs = recipe.input.iter().map(|input| input_elements(input, file, schema));
+    let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
     let elements = inputs.iter().map(Vec::len).sum();
     let width = recipe.layers[0];
     if elements != width {
         return Err(TrainError::Width { file: file.into(), elements, width });
     }
     Ok(inputs)
+}
+
+impl Recipe {
+    /// Everything in the recipe that `schema` does not allow: its inputs, and the labels of the entries that read `file`.
+    pub fn faults(&self, file: &str, schema: &Schema) -> Vec<TrainError> {
+        let input = |input: &Input| input_elements(input, file, schema).err();
+        let data = self.data.iter().map(|data| (&data.file, &data.label));
+        let evaluate = self.evaluate.iter().map(|evaluate| (&evaluate.file, &evaluate.label));
+        let labels = data.chain(evaluate).filter(|(read, _)| *read == file);
+        let label = |label: &Label| label_element(file, schema, label).err();
+        let labels = labels.filter_map(|(_, found)| found.as_ref().and_then(label));
+        let mut faults = Vec::new();
+        for fault in self.input.iter().filter_map(input).chain(labels) {
+            if !faults.contains(&fault) {
+                faults.push(fault);
+            }
+        }
+        faults
+    }
 }
 
 /// The rows that an entry selects, and the index of each in its file, in file order. Reads on all cores.
@@ -148,6 +161,14 @@ pub(crate) fn select(
         }
         None => Ok((rows, places)),
     }
+}
+
+fn input_elements(input: &Input, file: &str, schema: &Schema) -> Result<Vec<Element>, TrainError> {
+    let (address, elements) = resolve(file, schema, &input.field)?;
+    if schema.field(&address.field).is_ok_and(|field| field.role == Role::Truth) {
+        return Err(TrainError::Truth { file: file.into(), field: input.field.clone() });
+    }
+    Ok(elements)
 }
 
 fn label_element(file: &str, schema: &Schema, label: &Label) -> Result<Element, TrainError> {

@@ -127,7 +127,8 @@ pub fn train(
     let losses = run_epochs(recipe, &mut batches, &mut chain, progress)?;
 
     let kinds = score_kinds(recipe, &steps, &chain, &split)?;
-    let (auc, cuts) = (areas(recipe, &kinds), cuts(recipe, &kinds));
+    let auc = areas(recipe, &kinds);
+    let cuts = cuts(recipe, &kinds);
     let trained = split.train.iter().map(Rows::len).sum();
     let held_out = split.held_out.iter().map(Rows::len).sum();
     let golden = golden(recipe, &steps, &chain, &split.held_out)?;

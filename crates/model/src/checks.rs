@@ -180,7 +180,8 @@ impl Bound {
                 }
             })?;
             if let Some((row, output, computed, expected)) = worst {
-                let (model, engine) = (self.name.clone(), self.engine.to_string());
+                let model = self.name.clone();
+                let engine = self.engine.to_string();
                 let row = tile * size + row;
                 let output = self.outputs[output % outputs].clone();
                 let otherwise =
@@ -209,7 +210,8 @@ impl Bound {
         for shift in 0..usize::try_from(affordable).unwrap_or(PROBES).clamp(2, PROBES) {
             for &size in self.tiles {
                 if let Some(row) = self.first_other_bits(size, shift, &probes, &expected)? {
-                    let (model, engine) = (self.name.clone(), self.engine.to_string());
+                    let model = self.name.clone();
+                    let engine = self.engine.to_string();
                     return Err(BindError::Position { model, engine, row, rows: size });
                 }
             }

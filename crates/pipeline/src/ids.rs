@@ -243,7 +243,8 @@ impl RunBook {
         self.wide |= first >= WRAP;
         let extended = match self.high {
             Some(high) if !self.wide => {
-                let (pass, low) = (high / WRAP, high % WRAP);
+                let pass = high / WRAP;
+                let low = high % WRAP;
                 let pass = match (low, first) {
                     (BEFORE_WRAP.., ..AFTER_WRAP) => pass + 1,
                     (..AFTER_WRAP, BEFORE_WRAP..) => pass.saturating_sub(1),

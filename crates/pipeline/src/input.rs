@@ -1,6 +1,7 @@
 //! A source's bytes, cut into findings: the codec applied across windows.
 //!
-//! A frame that lies in one window is handed on where it is. One that lies across two is copied once into the carry.
+//! A frame that lies in one window is handed on where it is. One that begins in a window and does not end in it is given back to the source, whose
+//! next window may begin with it; if the source cannot do that, the pieces are copied once, into the carry.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -66,7 +67,8 @@ pub struct FrameReader {
     /// Bytes of memory that findings referred to so far, or may have: those of windows and of copies; and those before the last window.
     lent: u64,
     lent_before: u64,
-    /// A frame that began in an earlier window; continued from `window`. Never longer than one frame and one header.
+    /// A frame that began in an earlier window, which the source did not take back; continued from `window`. Never longer than one frame and one
+    /// header.
     carry: BytesMut,
     ended: bool,
     stopped: bool,
@@ -185,8 +187,7 @@ impl FrameReader {
                 }
                 Step::End => return None,
                 Step::Frame { header, payload, consumed } => {
-                    let payload = self.slice(payload, carried);
-                    self.consume(consumed, carried);
+                    let payload = self.take(payload, consumed, carried);
                     return Some(Found::Frame { header, payload, bytes: consumed });
                 }
                 Step::Schema { consumed, .. } => {
@@ -208,8 +209,16 @@ impl FrameReader {
     /// Makes at least some progress towards `wanted` bytes in a row. `false`: the source has nothing now.
     fn gather(&mut self, wanted: usize) -> bool {
         if self.at == self.window.len() || self.carry.is_empty() {
+            let tail = self.window.slice(self.at..);
+            if self.carry.is_empty()
+                && !tail.is_empty()
+                && self.call(|source| source.unread(&tail)) == Some(true)
+            {
+                return self.poll();
+            }
             // Everything that is left goes to the carry; the next window continues it.
-            self.carry.extend_from_slice(&self.window[self.at..]);
+            self.carry.reserve(wanted);
+            self.carry.extend_from_slice(&tail);
             self.at = self.window.len();
             if !self.poll() {
                 return false;
@@ -262,28 +271,28 @@ impl FrameReader {
         }
     }
 
-    fn slice(&mut self, range: Range<usize>, carried: bool) -> Bytes {
+    /// Consumes a frame of `bytes` bytes and returns its payload, which lies at `range` in them.
+    fn take(&mut self, range: Range<usize>, bytes: usize, carried: bool) -> Bytes {
         if carried {
-            self.lent += range.len() as u64;
-            // One copy per window boundary: the frame lies in two windows.
-            return Bytes::copy_from_slice(&self.carry[range]);
+            self.lent += self.carry.capacity() as u64;
         }
-        self.window.slice(self.at + range.start..self.at + range.end)
+        self.consume(bytes, carried).slice(range)
     }
 
-    fn consume(&mut self, bytes: usize, carried: bool) {
+    /// Takes bytes from the front, without copying them.
+    fn consume(&mut self, bytes: usize, carried: bool) -> Bytes {
         if !carried {
+            let from = self.at;
             self.at += bytes;
-            return;
+            return self.window.slice(from..self.at);
         }
-        let left = self.carry.len() - bytes;
-        if left <= self.at {
-            // What is left came from this window: read it there, without copying.
-            self.at -= left;
-            self.carry.clear();
-        } else {
-            let _ = self.carry.split_to(bytes);
+        let front = self.carry.split_to(bytes).freeze();
+        if self.carry.len() <= self.at {
+            // What is left came from this window: read it there.
+            self.at -= self.carry.len();
+            self.carry = BytesMut::new();
         }
+        front
     }
 }
 

@@ -185,6 +185,7 @@ fn bench_of(
             is_live: case.is_live,
             calls: Cell::new(0),
             panics_at: case.source_panics,
+            back: Vec::new(),
         }),
         schema: &schema,
         menu,

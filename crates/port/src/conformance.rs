@@ -64,21 +64,31 @@ fn assert_same_bits(one: &[Vec<f32>], other: &[Vec<f32>], what: &str) {
 /// Drives a source that starts at the beginning to its end and compares what it gives with `stream`, the bytes of one pass.
 ///
 /// # Panics
-/// With what differs, if the source breaks a promise of [`Source`]: the windows of every pass, put together, are the stream; restarts come
-/// only between passes; after the end there is nothing; its bell, if it has one, rings when it has something again. Also if it is idle for longer
+/// With what differs, if the source breaks a promise of [`Source`]: the windows of every pass, put together, are the stream, also where it takes
+/// bytes back; restarts come only between passes; after the end there is nothing; its bell, if it has one, rings when it has something again. Also if it is idle for longer
 /// than `patience`.
 pub fn source(source: &mut dyn Source, stream: &[u8], passes: u64, patience: Duration) {
     let mut at = 0;
     let mut pass = 1;
+    // The length of the last window.
+    let mut last = 0;
     let mut idle_since = None;
     let mut is_announced = false;
-    loop {
+    for turn in 0.. {
+        let tail = [0, 1, 1000, 70_000, usize::MAX][turn % 5].min(last);
+        let taken_back = if tail > 0 && source.unread(&stream[at - tail..at]) { tail } else { 0 };
         let window = source.poll().unwrap_or_else(|error| panic!("pass {pass}, byte {at}: {error}"));
         if !matches!(window, Window::Idle) {
             idle_since = None;
         }
         match window {
             Window::Bytes(bytes) => {
+                assert!(
+                    taken_back == 0 || bytes.len() > taken_back,
+                    "pass {pass}, byte {at}: a window with nothing new"
+                );
+                at -= taken_back;
+                last = bytes.len();
                 let expected = stream.get(at..at + bytes.len());
                 let expected =
                     expected.unwrap_or_else(|| panic!("pass {pass}: more than {} bytes", stream.len()));
@@ -95,7 +105,9 @@ pub fn source(source: &mut dyn Source, stream: &[u8], passes: u64, patience: Dur
             }
             Window::Restart => {
                 assert!(at == stream.len(), "a restart after {at} of {} bytes", stream.len());
-                (at, pass) = (0, pass + 1);
+                at = 0;
+                last = 0;
+                pass += 1;
                 assert!(pass <= passes, "a restart after the last of {passes} passes");
             }
             Window::End => {
@@ -175,7 +187,8 @@ pub fn sink(make: &mut dyn FnMut() -> Box<dyn Sink>, read_back: &dyn Fn(&SinkRep
     let all = sample_records();
     for count in [0, 1, 2, all.len()] {
         for tick_every in [1, 7, usize::MAX] {
-            let (records, what) = (&all[..count], format!("{count} records, a tick every {tick_every}"));
+            let records = &all[..count];
+            let what = format!("{count} records, a tick every {tick_every}");
             let mut sink = make();
             sink.tick(0).expect("a tick before the first record");
             for (i, (time_ns, bytes)) in records.iter().enumerate() {

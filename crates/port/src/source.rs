@@ -36,6 +36,13 @@ pub trait Source: Send {
     /// After [`Window::End`] or an error every further call gives `Window::End`.
     fn poll(&mut self) -> Result<Window, SourceError>;
 
+    /// Gives the last bytes of the last window back, which begin a frame that does not end in it. `true`: the next window will begin with them, and
+    /// the frame will be whole where it lies. `false`, the default: the caller joins the pieces, which copies the frame once. After `true` the caller
+    /// keeps the bytes for the case that no window comes any more, and gives them again if none has come yet; the last answer counts.
+    fn unread(&mut self, _tail: &[u8]) -> bool {
+        false
+    }
+
     /// When the bytes of the last window were complete, in ns on the clock of the run, for a source that knows: a schedule, a network card. Never
     /// falls. Latencies then count from there and not from admission, so the wait of events for a pipeline that is late is part of them.
     fn arrived_ns(&self) -> Option<u64> {

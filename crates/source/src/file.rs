@@ -3,7 +3,8 @@
 //! Bytes are read, not mapped: a frame is checked and decided from the same bytes, whatever happens to the file meanwhile, and a truncated file or
 //! a failing disk is an error, not the end of the process. What the copy costs depends on the kernel. Reading and summing 114 bytes took 38 ns, 41
 //! with a mapping, and 23 in later passes over the same mapping (a busy virtual machine, 2026-11-30). With Linux 6.18, whose page faults are cheaper,
-//! two workers on two cores decide 16 % fewer events of a cached file of 1.2 GB than over a mapping; one worker as many (Xeon, 2026-12-01).
+//! two workers on two cores decide 15 % fewer events of a file in the page cache of ext4 than over a mapping, 21 % fewer on tmpfs, and one worker as
+//! many; the difference is the kernel's copy (Xeon, 2026-12-01). A disk would have to give 2.9 GB/s for it to show.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -11,14 +12,15 @@ use std::time::SystemTime;
 
 use tamis_port::{Source, SourceError, Window};
 
-use crate::pool::Pool;
+use crate::pool::{Buffer, Pool};
 use crate::zst::{broken, decoder};
 
 /// Most idle buffers that are kept: as many as a pipeline usually holds.
 const BUFFERS_KEPT: usize = 16;
 
-/// Size of a buffer: a huge page. Stop requests are seen between buffers, and decompression, at 0.5 to 1 GB/s, fills one in 2 to 4 ms. A frame that
-/// lies in two buffers is copied, so small ones cost more: with frames of 400 kB and two workers, 1 MiB is 4 % slower (Xeon, 2026-12-01).
+/// Size of a buffer: a huge page. Stop requests are seen between buffers, and decompression, at 0.5 to 1 GB/s, fills one in 2 to 4 ms. The beginning
+/// of a frame that does not end in a buffer is copied into the next one, so small buffers cost more: with frames of 400 kB and two workers, 1 MiB is
+/// 10 % slower, 4 MiB as fast (Xeon, 2026-12-01).
 const BUFFER_BYTES: usize = 2 << 20;
 
 /// The encoding of the bytes in the file.
@@ -46,6 +48,8 @@ pub(crate) struct Recorded {
     coding: Coding,
     place: String,
     pool: Pool,
+    /// The next buffer, if it already begins with bytes of the last one, and how many.
+    begun: Option<(Buffer, usize)>,
     /// Number of passes after this one.
     more: u64,
     state: State,
@@ -81,21 +85,33 @@ impl Recorded {
     pub(crate) fn new(file: File, coding: Coding, place: String, passes: u64) -> io::Result<Self> {
         let opened = Stamp::of(&file)?;
         let pool = Pool::new(BUFFER_BYTES, BUFFERS_KEPT);
-        Ok(Self { file, coding, place, pool, more: passes.saturating_sub(1), state: State::Start, opened })
+        Ok(Self {
+            file,
+            coding,
+            place,
+            pool,
+            begun: None,
+            more: passes.saturating_sub(1),
+            state: State::Start,
+            opened,
+        })
     }
 
     fn read(&mut self, mut stream: Box<dyn Read + Send>) -> Result<Window, SourceError> {
-        let mut buffer = self.pool.take().map_err(|error| broken(&self.place, &error))?;
-        let (len, fault) = fill(&mut stream, buffer.space());
+        let (mut buffer, begun) = match self.begun.take() {
+            Some(begun) => begun,
+            None => (self.pool.take().map_err(|error| broken(&self.place, &error))?, 0),
+        };
+        let (len, fault) = fill(&mut stream, &mut buffer.space()[begun..]);
         match fault.map(|error| broken(&self.place, &error)) {
             Some(fault) if len == 0 => Err(fault),
             Some(fault) => {
                 self.state = State::Broken(fault);
-                Ok(Window::Bytes(buffer.freeze(len)))
+                Ok(Window::Bytes(buffer.freeze(begun + len)))
             }
             None if len > 0 => {
                 self.state = State::Reading(stream);
-                Ok(Window::Bytes(buffer.freeze(len)))
+                Ok(Window::Bytes(buffer.freeze(begun + len)))
             }
             None => {
                 self.check()?;
@@ -140,6 +156,20 @@ impl Source for Recorded {
             State::Last => self.check().map(|()| Window::End),
             State::Ended => Ok(Window::End),
         }
+    }
+
+    fn unread(&mut self, tail: &[u8]) -> bool {
+        self.begun = None;
+        // Of a frame that is longer than half of a buffer, the same bytes would be copied again and again.
+        if tail.len() > BUFFER_BYTES / 2 {
+            return false;
+        }
+        // Without memory, `poll` fails and says so.
+        self.begun = self.pool.take().ok().map(|mut buffer| {
+            buffer.space()[..tail.len()].copy_from_slice(tail);
+            (buffer, tail.len())
+        });
+        self.begun.is_some()
     }
 
     fn stop(&mut self) {

@@ -24,18 +24,22 @@ use tamis_model::{Engine, VectorUnit};
 use tamis_pipeline::Kept;
 
 use super::Verification;
-use super::judges::{Judges, engines};
+use super::judges::{Elsewhere, Judges, engines};
 use crate::Failure;
 use crate::models::{JUDGED_AT_ONCE, REFERENCE};
 use crate::stored::{About, StoredFile};
 
 /// Decides every stored event again and compares whole records.
-pub(super) fn decisions(file: StoredFile, verification: &mut Verification) -> Result<(), Failure> {
+pub(super) fn decisions(
+    file: StoredFile,
+    elsewhere: &mut Elsewhere,
+    verification: &mut Verification,
+) -> Result<(), Failure> {
     if let Err(reason) = &file.about.rules {
         let reason = reason.clone();
         return unchecked(file, &reason, verification);
     }
-    let mut again = Again::new(&file.about);
+    let mut again = Again::new(&file.about, elsewhere);
     let mut unchecked: BTreeMap<String, u64> = BTreeMap::new();
     // What is damaged was told by the check of the structure.
     file.read(|about, record| {
@@ -98,8 +102,8 @@ struct Common {
 }
 
 /// Deciding again, in blocks: a device takes as long for one event as for thousands. What shares a block has no influence on a decision.
-struct Again {
-    judges: Judges,
+struct Again<'a> {
+    judges: Judges<'a>,
     own_stream: u64,
     in_error_stream: bool,
     tolerances: Tolerances,
@@ -114,13 +118,13 @@ struct Again {
     entries: Vec<Kept>,
 }
 
-impl Again {
-    fn new(about: &About) -> Self {
+impl<'a> Again<'a> {
+    fn new(about: &About, elsewhere: &'a mut Elsewhere) -> Self {
         let streams = about.rules().compiled.streams();
         // The error stream comes after those of the menu.
         let own = streams.iter().position(|stream| stream.name == about.stream).unwrap_or(streams.len());
         Self {
-            judges: Judges::new(about),
+            judges: Judges::new(about, elsewhere),
             own_stream: 1 << own,
             in_error_stream: own == streams.len(),
             tolerances: Tolerances::new(about),

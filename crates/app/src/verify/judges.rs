@@ -1,11 +1,13 @@
 //! Who decides the events of a file again, on which engine.
 
+use std::sync::Arc;
+
 use tamis_event::record::{self, RecordHeader};
 use tamis_menu::ERROR_STREAM;
 use tamis_model::Engine;
 use tamis_pipeline::Judge;
 
-use crate::models::REFERENCE;
+use crate::models::{BoundModels, REFERENCE, Rules};
 use crate::stored::About;
 
 /// The engines that the run used, one for each choice of each model.
@@ -21,8 +23,32 @@ pub(super) fn engines(about: &About) -> Result<Vec<Engine>, String> {
     }
 }
 
+/// The models of the last file, bound to the engines of its run. Those of the next file are often the same.
+#[derive(Debug, Default)]
+pub(super) struct Elsewhere {
+    rules: Option<Arc<Rules>>,
+    bound: Vec<(Vec<Engine>, Result<BoundModels, String>)>,
+}
+
+impl Elsewhere {
+    /// A judge on the given engines, or why one of them cannot be had.
+    fn judge(&mut self, about: &About, engines: &[Engine]) -> Result<Judge, String> {
+        let rules = about.rules();
+        if self.rules.as_ref().is_none_or(|last| !Arc::ptr_eq(last, rules)) {
+            *self = Self { rules: Some(rules.clone()), bound: Vec::new() };
+        }
+        if self.bound.iter().all(|(known, _)| known != engines) {
+            let models = rules.bind_to(engines, &about.schema).map_err(|failure| failure.message);
+            self.bound.push((engines.to_vec(), models));
+        }
+        let (_, models) = self.bound.iter().find(|(known, _)| known == engines).expect("just bound");
+        models.as_ref().map(|models| rules.judge_with(models)).map_err(Clone::clone)
+    }
+}
+
 /// Who can decide the events of a file again.
-pub(super) struct Judges {
+pub(super) struct Judges<'a> {
+    elsewhere: &'a mut Elsewhere,
     reference: Judge,
     /// On the engines of the run, made when it is first needed; or why it cannot be made.
     other: Option<Result<Judge, String>>,
@@ -30,9 +56,9 @@ pub(super) struct Judges {
     pub(super) stands_in: bool,
 }
 
-impl Judges {
-    pub(super) fn new(about: &About) -> Self {
-        Self { reference: about.rules().judge(), other: None, stands_in: false }
+impl<'a> Judges<'a> {
+    pub(super) fn new(about: &About, elsewhere: &'a mut Elsewhere) -> Self {
+        Self { elsewhere, reference: about.rules().judge(), other: None, stands_in: false }
     }
 
     /// Is the judge for a record the reference? Or why there is none.
@@ -52,7 +78,7 @@ impl Judges {
             return Err("after a device was lost, their models ran on several engines".into());
         }
         if self.other.is_none() {
-            let made = Self::on_engines_of_the_run(about);
+            let made = self.on_engines_of_the_run(about);
             self.stands_in = made.as_ref().is_ok_and(|(_, stands_in)| *stands_in);
             self.other = Some(made.map(|(judge, _)| judge));
         }
@@ -63,18 +89,17 @@ impl Judges {
     }
 
     /// A judge on the engines of the run; and whether the reference stands in for a device that is not here.
-    fn on_engines_of_the_run(about: &About) -> Result<(Judge, bool), String> {
+    fn on_engines_of_the_run(&mut self, about: &About) -> Result<(Judge, bool), String> {
         let mut engines = engines(about)?;
-        let on = |engines: &[Engine]| about.rules().judge_on(engines, &about.schema);
-        let failure = match on(&engines) {
+        let failure = match self.elsewhere.judge(about, &engines) {
             Ok(judge) => return Ok((judge, false)),
-            Err(failure) => failure.message,
+            Err(failure) => failure,
         };
         if engines.iter().all(|engine| engine.is_cpu()) {
             return Err(failure);
         }
         engines.iter_mut().filter(|engine| !engine.is_cpu()).for_each(|engine| *engine = REFERENCE);
-        on(&engines).map(|judge| (judge, true)).map_err(|_| failure)
+        self.elsewhere.judge(about, &engines).map(|judge| (judge, true)).map_err(|_| failure)
     }
 
     /// One that [`Judges::of`] named.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
-use tamis_app::{Exit, Failure, Verification};
+use tamis_app::{Exit, Failure, Verification, Verifier};
 
 use super::{Group, Run};
 use crate::figures::{counted, grouped};
@@ -53,11 +53,12 @@ impl Run for Args {
     fn run(self) -> Result<Exit, Failure> {
         let mut files = Vec::new();
         let mut unusable = Vec::new();
+        let mut verifier = Verifier::default();
         for path in &self.files {
             let found = if tamis_app::is_ledger(path) {
-                tamis_app::verify_run(path)
+                verifier.verify_run(path)
             } else {
-                tamis_app::verify(path).map(|found| vec![(path.clone(), found)])
+                verifier.verify(path).map(|found| vec![(path.clone(), found)])
             };
             match found {
                 Ok(found) => {

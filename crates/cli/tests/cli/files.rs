@@ -165,7 +165,9 @@ fn a_complete_run_is_good_and_anything_that_is_missing_is_named() {
 
 #[test]
 fn many_small_segments_share_lines_and_what_is_missing_is_still_found() {
-    let (lab, mut frames, segments) = (Lab::new(), Frames::new(), 4000);
+    let lab = Lab::new();
+    let mut frames = Frames::new();
+    let segments = 4000;
     for segment in 0..segments {
         let meta = FrameMeta { run: 1, segment, first_event_id: segment.into(), ..FrameMeta::default() };
         frames.push_of(meta, &[if segment % 2 == 0 { 200.0 } else { 1.0 }]);

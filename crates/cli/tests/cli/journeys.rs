@@ -181,11 +181,7 @@ fn a_reader_may_leave_early() {
 
 #[test]
 fn training_makes_a_bundle_that_runs() {
-    let lab = Lab::new();
-    lab.tamis("gen --schema schema.toml --events 2000 --out g.tmf");
-    lab.write(
-        "recipe.toml",
-        r#"
+    const RECIPE: &str = r#"
 name = "small"
 version = "1.0.0"
 doc = "A network for a test."
@@ -199,8 +195,10 @@ learning_rate = 1e-3
 held_out = 0.25
 input = [{ field = "x", standardize = true }, { field = "n", standardize = true }]
 data = [{ file = "g.tmf" }]
-"#,
-    );
+"#;
+    let lab = Lab::new();
+    lab.tamis("gen --schema schema.toml --events 2000 --out g.tmf");
+    lab.write("recipe.toml", RECIPE);
     let ran = lab.tamis("train recipe.toml --out small --json");
     assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
     let report = json_of(&ran.out);
@@ -210,4 +208,15 @@ data = [{ file = "g.tmf" }]
     lab.write("menu.toml", MODEL_MENU.replace("bundle = \"twice\"", "bundle = \"small\""));
     let (code, document) = lab.replay("g.tmf", "");
     assert_eq!((code, &document["ledger"]["received"]), (0, &json!(2000)));
+    // Everything that is wrong is told at once, and the same of two files once.
+    let data =
+        "data = [{ file = \"g.tmf\", label = { field = \"p\", values = [1] } }, { file = \"gone.tmf\" }]\n";
+    let wrong =
+        RECIPE.replace("field = \"x\"", "field = \"xx\"").replace("data = [{ file = \"g.tmf\" }]\n", data);
+    lab.write("wrong.toml", wrong);
+    let ran = lab.tamis("train wrong.toml --out other");
+    let told = ran.refusal(65);
+    for part in ["g.tmf: no field 'xx'", "g.tmf: no field 'p'", "gone.tmf: no such file"] {
+        assert_eq!(told.matches(part).count(), 1, "{part} in {told}");
+    }
 }

@@ -263,7 +263,8 @@ fn lines_that_draw_by_run_are_decided_as_in_a_replay() {
     let random = "\n[[line]]\nname = \"some\"\nkind = \"random\"\nevery = 3\nstreams = [\"physics\"]\n";
     lab.write("menu.toml", format!("{MODEL_MENU}{random}"));
     let ran = lab.tamis("model compare both.tmf --menu menu.toml --engines flex,flex --json");
-    let (document, (code, run)) = (json_of(&ran.out), lab.replay("both.tmf", ""));
+    let document = json_of(&ran.out);
+    let (code, run) = lab.replay("both.tmf", "");
     assert_eq!((ran.code, code, &document["events"]), (Some(0), 0, &json!(2000)), "{ran:?}");
     assert_eq!(document["contrasts"][0]["lines"][1]["reference"], run["lines"][1]["passed"]);
 }

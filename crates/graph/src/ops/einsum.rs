@@ -254,7 +254,8 @@ fn build(
 ) -> Result<Built, Fault> {
     let mut rest = terms.into_iter();
     let Some(mut so_far) = rest.next() else { refuse!("has no inputs") };
-    let (mut products, mut multiply_adds) = (Vec::new(), 0u64);
+    let mut products = Vec::new();
+    let mut multiply_adds = 0u64;
     while let Some(next) = rest.next() {
         let wanted = |letter: &Letter| {
             result.contains(letter) || rest.as_slice().iter().any(|term| term.letters.contains(letter))

@@ -163,7 +163,8 @@ enum Values {
 impl Values {
     fn read(site: &Site<'_>) -> Result<Self, Fault> {
         let missing = site.tensor("default_tensor")?.map(|tensor| &tensor.data);
-        let (float, int) = (site.float("default_float", -0.0)?, site.int("default_int64")?.unwrap_or(-1));
+        let float = site.float("default_float", -0.0)?;
+        let int = site.int("default_int64")?.unwrap_or(-1);
         let text = site.text("default_string", "_Unused")?;
         let ints = |values: &[i64]| match missing {
             Some(Data::Ints(missing)) if missing.len() == 1 => Self::Ints(values.to_vec(), missing[0]),

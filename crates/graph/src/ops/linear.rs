@@ -184,7 +184,8 @@ impl Weights {
 
     /// Adds both as constants of the node, the coefficients as `[features, outputs]`.
     fn add(self, site: &mut Site<'_>, table: Table) -> [usize; 2] {
-        let (features, outputs) = (table.features, self.biases.len());
+        let features = table.features;
+        let outputs = self.biases.len();
         let turned = |at: usize| self.coefficients[at % outputs * features + at / outputs];
         let turned = (0..features * outputs).map(turned).collect();
         let weight = site.add_constant(Constant::floats([features, outputs], turned));

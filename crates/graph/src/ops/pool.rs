@@ -156,7 +156,8 @@ pub(super) fn global_pool(site: &mut Site<'_>) -> Result<Built, Fault> {
     }
     let mut dims = x.dims.clone();
     dims[x.dims.len() - space.len()..].fill(1);
-    let (numbers, events) = (space.iter().product(), x.events.is_some());
+    let numbers = space.iter().product();
+    let events = x.events.is_some();
     let pool = Global { largest, channels: batch * channels, numbers, events };
     Built::one(pool, x.with_dims(dims))
 }
@@ -171,7 +172,8 @@ impl Operator for Global {
     }
 
     fn as_kernel(&self) -> Option<KernelOp> {
-        let (channels, axes) = (self.channels, [Axis::whole(1), Axis::whole(self.numbers)]);
+        let channels = self.channels;
+        let axes = [Axis::whole(1), Axis::whole(self.numbers)];
         let pool = if self.largest {
             KernelOp::MaxPool { channels, axes }
         } else {

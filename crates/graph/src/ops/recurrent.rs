@@ -262,7 +262,8 @@ fn turned(matrices: &[f32], rows: usize, columns: usize) -> Vec<f32> {
 impl Operator for Recurrent {
     fn run(&self, inputs: &mut Inputs<'_>) -> Vec<Value> {
         let Sequences { batch, steps, inputs: width } = self.sequences;
-        let (hidden, directions) = (self.hidden, self.backwards.len());
+        let hidden = self.hidden;
+        let directions = self.backwards.len();
         let x = self.in_rows(inputs.float(0), [steps, width]);
         let [count, _] = x.dims();
         let state = |inputs: &mut Inputs<'_>, index: Option<usize>| {

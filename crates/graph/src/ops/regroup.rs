@@ -58,7 +58,8 @@ pub(super) fn reshape(site: &mut Site<'_>) -> Result<Built, Fault> {
 pub(super) fn flatten(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(1, 1)?;
     let x = site.anything(0)?.clone();
-    let (axis, rank) = (site.int("axis")?.unwrap_or(1), x.rank() as i64);
+    let axis = site.int("axis")?.unwrap_or(1);
+    let rank = x.rank() as i64;
     if axis < -rank || axis > rank {
         refuse!("flattens at axis {axis}; the value has {rank} axes");
     }

@@ -46,7 +46,9 @@ struct Axis {
 impl Axis {
     /// The place of number `at` of the new axis on the old one.
     fn place(&self, at: usize, places: Places) -> f32 {
-        let (at, old, new) = (at as f32, self.old as f32, self.new as f32);
+        let at = at as f32;
+        let old = self.old as f32;
+        let new = self.new as f32;
         match places {
             Places::Asymmetric => at / self.scale,
             Places::AlignCorners | Places::PytorchHalfPixel if self.new == 1 => 0.0,
@@ -234,7 +236,9 @@ fn sample(
         "linear" | "bilinear" => true,
         other => refuse!("its attribute 'mode' is '{other}'; only nearest and linear are supported"),
     };
-    let (mut picked, mut mixed, mut output) = (Vec::new(), Vec::new(), x);
+    let mut picked = Vec::new();
+    let mut mixed = Vec::new();
+    let mut output = x;
     for axis in axes {
         let mut dims = output.dims.clone();
         let around = around(&dims, axis.axis);

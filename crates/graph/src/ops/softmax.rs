@@ -57,7 +57,8 @@ impl Along {
             Function::Softmax => activation::softmax(x, 1),
             Function::LogSoftmax => activation::log_softmax(x, 1),
             Function::Hardmax => {
-                let (device, mut axes) = (x.device(), [1; D]);
+                let device = x.device();
+                let mut axes = [1; D];
                 axes[1] = self.length;
                 let places = Tensor::<1, Int>::arange(0..self.length as i64, &device).reshape(axes);
                 let lost = x.clone().is_nan().any_dim(1).expand(x.dims());

@@ -209,7 +209,9 @@ proptest! {
         x[lost.index(events * 2 * image)] = f32::NAN;
         let dims = [vec![2], sizes(&axes)].concat();
         let windows: usize = axes.iter().map(Axis::windows).product();
-        let (mut largest, mut means, mut empty) = (Vec::new(), Vec::new(), false);
+        let mut largest = Vec::new();
+        let mut means = Vec::new();
+        let mut empty = false;
         for image in x.chunks(image) {
             every_window(image, &axes, |_, values| {
                 let inside: Vec<f32> = values.iter().copied().flatten().collect();
@@ -305,7 +307,8 @@ fn samples() -> Vec<(&'static str, UncheckedGraph)> {
 
 #[test]
 fn every_event_stands_for_itself() {
-    let (rows, width) = (9, 24);
+    let rows = 9;
+    let width = 24;
     let x = floats(&wave(&[rows * width])).to_vec();
     for (operator, source) in samples() {
         let graph = || Graph::new(&source).unwrap();

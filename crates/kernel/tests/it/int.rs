@@ -45,7 +45,8 @@ fn inputs(count: usize) -> Vec<IntInput> {
 fn events(seed: u64, inputs: &[IntInput], count: usize) -> Vec<i16> {
     let uniform = numbers(seed, count * inputs.len());
     let value = |(i, u): (usize, f32)| {
-        let (IntInput { low, high, .. }, u) = (inputs[i % inputs.len()], u / 2.0 + 0.5);
+        let IntInput { low, high, .. } = inputs[i % inputs.len()];
+        let u = u / 2.0 + 0.5;
         if high == 1023 {
             (-60.0 * u.ln()).min(1023.0) as i16
         } else {

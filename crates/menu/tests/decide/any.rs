@@ -79,7 +79,8 @@ fn events() -> impl Strategy<Value = Events> {
 
 /// Decides the events block by block, and compares every bit with the oracle.
 fn check(trees: &[(Tree, u64)], events: &Events) {
-    let (schema, stride) = (schema(), schema().record_len());
+    let schema = schema();
+    let stride = schema.record_len();
     let printed: Vec<_> = trees.iter().map(|(tree, prescale)| (tree.print(), *prescale)).collect();
     let menu = match compiled(&printed) {
         Ok(menu) => Arc::new(menu),
@@ -97,7 +98,9 @@ fn check(trees: &[(Tree, u64)], events: &Events) {
     let capacity = events.skip.len().max(1);
     let mut decider = Decider::new(Arc::clone(&menu), capacity);
     let mut scores = ScoreTable::new(SCORES.len(), capacity);
-    let (mut spans, mut at, mut next_id) = (events.spans.iter(), 0, 1_000_000_u64);
+    let mut spans = events.spans.iter();
+    let mut at = 0;
+    let mut next_id = 1_000_000_u64;
     for &spans_in_block in &events.blocks {
         let first = at;
         let mut block = Block::new(stride);
@@ -196,7 +199,9 @@ fn check_event(
     (index, id, skipped): (usize, u64, bool),
     decider: &Decider,
 ) {
-    let (mut any, mut words, mut streams) = (false, [0_u64; 2], 0_u64);
+    let mut any = false;
+    let mut words = [0_u64; 2];
+    let mut streams = 0_u64;
     let conditions = trees.iter().map(|(tree, _)| match tree.value(event) {
         Value::Flag(holds) => holds,
         other => panic!("{other:?} is no condition"),

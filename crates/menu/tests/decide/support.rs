@@ -72,7 +72,8 @@ pub fn decided(schema: &str, when: &str, records: &[Vec<u8>]) -> Decider {
     let menu = menu.compile(&schema, &[]).unwrap_or_else(|error| panic!("{error}"));
     let mut block = Block::new(schema.record_len());
     block.reset(1, 1);
-    let (events, bytes) = (records.len(), records.concat().into());
+    let events = records.len();
+    let bytes = records.concat().into();
     block.push(Span { source: 0, first_id: 0, time_ns: 0, events, bytes });
     let mut decider = Decider::new(Arc::new(menu), events);
     decider.decide(&block, &ScoreTable::new(0, 0), &vec![0; events.div_ceil(64)]);

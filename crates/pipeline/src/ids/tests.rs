@@ -50,7 +50,9 @@ proptest! {
         apart in prop::bool::ANY,
         base in prop::sample::select(vec![0, 0, 0, 1 << 40, u64::MAX - 300 * 20 - 100]),
     ) {
-        let (mut book, mut plain, mut missing) = (IdBook::default(), Plain::default(), 0);
+        let mut book = IdBook::default();
+        let mut plain = Plain::default();
+        let mut missing = 0;
         let mut next = base;
         for (segment, first, events, sparse) in frames {
             // In half of the cases ids number the run: no segment has an id of another.

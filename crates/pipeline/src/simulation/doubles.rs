@@ -23,6 +23,8 @@ pub(super) struct Windows {
     /// Calls of it so far, and the one at which it panics.
     pub(super) calls: Cell<usize>,
     pub(super) panics_at: usize,
+    /// What it took back of the last window: at every second turn it does.
+    pub(super) back: Vec<u8>,
 }
 
 impl Windows {
@@ -39,6 +41,7 @@ impl Source for Windows {
         if self.bytes.is_empty() && self.more > 0 {
             self.more -= 1;
             self.bytes = self.whole.clone();
+            self.back.clear();
             return Ok(Window::Restart);
         }
         if self.bytes.is_empty() {
@@ -48,7 +51,9 @@ impl Source for Windows {
             return Ok(Window::Idle);
         }
         let size = self.sizes[self.turn % self.sizes.len()].min(self.bytes.len());
-        Ok(Window::Bytes(self.bytes.split_to(size)))
+        let mut window = std::mem::take(&mut self.back);
+        window.extend_from_slice(&self.bytes.split_to(size));
+        Ok(Window::Bytes(window.into()))
     }
 
     fn arrived_ns(&self) -> Option<u64> {
@@ -64,6 +69,13 @@ impl Source for Windows {
     fn is_live(&self) -> bool {
         self.count_call();
         self.is_live
+    }
+
+    fn unread(&mut self, tail: &[u8]) -> bool {
+        self.count_call();
+        let takes = self.turn.is_multiple_of(2);
+        self.back = if takes { tail.to_vec() } else { Vec::new() };
+        takes
     }
 
     fn stop(&mut self) {

@@ -166,7 +166,8 @@ fn a_stop_at_any_step_ends_the_run_and_the_books_balance() {
                 tick_ns: if pace == Pace::Flat { 200_000_000 } else { 0 },
                 ..Case::default()
             };
-            let (mut after, mut steps) = (0, usize::MAX);
+            let mut after = 0;
+            let mut steps = usize::MAX;
             while after < steps {
                 let (took, outcome, streams) = stopped_after(bytes, &case, abort, after, after as u64);
                 let what = format!("recording {k}, {abort}, stopped after {after} of {took} steps");
@@ -194,6 +195,7 @@ fn a_stop_between_a_torn_tail_and_the_next_pass_is_the_end() {
         is_live: false,
         calls: Cell::new(0),
         panics_at: 0,
+        back: Vec::new(),
     };
     let schema = Schema::parse(SCHEMA.as_bytes()).unwrap();
     let mut reader = crate::FrameReader::new(Box::new(source), &schema);
@@ -319,7 +321,8 @@ fn noise_is_visible_while_it_flows() {
         let noise = [vec![7; 100], vec![b'T'; 1 << 20]].concat();
         let Bench { pipeline, control, clock, .. } =
             bench(&noise, &Case { windows: vec![1_000], cpus, ..Case::default() });
-        let (mut steps, mut seen) = (0, (0, 0));
+        let mut steps = 0;
+        let mut seen = (0, 0);
         let between = || {
             steps += 1;
             clock.clock.advance(1_000_000);

@@ -33,14 +33,16 @@ pub(super) fn plan(seed: u64) -> Vec<Sent> {
     let mut counters: HashMap<Home, u64> = HashMap::new();
     let (mut sent, mut late): (Vec<Sent>, Vec<Sent>) = (Vec::new(), Vec::new());
     for k in 0..150 {
-        let (source, run) = (below(3) as u16, 1 + below(2) as u32);
+        let source = below(3) as u16;
+        let run = 1 + below(2) as u32;
         // Segments move on while their predecessors still send.
         let segment = (k / 40 + below(3)) as u32;
         // Source 0 numbers each segment, source 1 passes 32 bits in run 1.
         let counter = if source == 0 { (source, run, segment) } else { (source, run, 0) };
         let start = if (source, run) == (1, 1) { (1 << 32) - 150 } else { 0 };
         let next = counters.entry(counter).or_insert(start);
-        let (events, sparse) = (1 + below(12), below(8) == 0);
+        let events = 1 + below(12);
+        let sparse = below(8) == 0;
         // Labels lie in the gaps that lost frames leave, or far ahead.
         let first = if sparse && below(2) == 0 { *next % (1 << 32) + 5_000 } else { *next % (1 << 32) };
         let frame = Sent { home: (source, run, segment), first, events, sparse };
@@ -204,7 +206,8 @@ fn faulty(fault: Fault, mut ids: IdBook) -> IdBook {
 }
 
 fn case(seed: u64) -> Case {
-    let (workers, batch) = (1 + seed as usize % 4, [1, 7, 64, 256][seed as usize / 4 % 4]);
+    let workers = 1 + seed as usize % 4;
+    let batch = [1, 7, 64, 256][seed as usize / 4 % 4];
     Case { workers, batch, ..Case::default() }
 }
 

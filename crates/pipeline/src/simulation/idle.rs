@@ -113,7 +113,8 @@ fn admission_calls_other_workers_for_a_second_block_and_before_it_sleeps() {
     let Faulted { bytes, .. } = faulted(39, 0.0);
     let case = Case { workers: 2, cpus: 1, batch: 7, windows: vec![usize::MAX], ..Case::default() };
     let Bench { mut pipeline, .. } = bench(&bytes, &case);
-    let (admission, other) = (&mut pipeline.admission.0, pipeline.workers[1].1.clone());
+    let admission = &mut pipeline.admission.0;
+    let other = pipeline.workers[1].1.clone();
     // Whoever rings an announced bell takes the announcement, and only one can.
     let mut called = |act: &mut dyn FnMut(&mut Admission)| {
         other.announce();

@@ -118,7 +118,8 @@ impl Classifier for Step {
         }
         for event in range.clone() {
             let (_, id, record) = block.event(event);
-            let (last, stood_in) = (block.len() - 1, self.stands_in);
+            let last = block.len() - 1;
+            let stood_in = self.stands_in;
             let about = Asked { index: event, last, stood_in, record: record.to_vec() };
             asked.insert((self.model, self.choice, id), about);
         }
@@ -187,7 +188,8 @@ impl Plan {
 
     fn choice(&self, model: usize, choice: usize) -> Choice {
         let step = |on_device: bool, stands_in: bool| {
-            let (outputs, world) = (outputs(model), self.world.clone());
+            let outputs = outputs(model);
+            let world = self.world.clone();
             Box::new(Step { model, choice, outputs, on_device, stands_in, world }) as Box<dyn Classifier>
         };
         if !self.on_device(model, choice) {

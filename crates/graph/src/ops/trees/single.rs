@@ -145,7 +145,8 @@ impl<'a> Lists<'a> {
 
     /// Index of a child among the draft nodes; a leaf is written anew for every reference to it.
     fn child(&self, side: usize, index: usize, leaves: &mut Vec<DraftNode>) -> Result<usize, Fault> {
-        let (child, is_leaf) = (self.children[side].0[index], self.children[side].1[index] != 0);
+        let child = self.children[side].0[index];
+        let is_leaf = self.children[side].1[index] != 0;
         if is_leaf {
             leaves.push(DraftNode { id: child, kind: DraftKind::Leaf(vec![self.leaf(child)?]) });
             return Ok(self.modes.len() + leaves.len() - 1);
