@@ -12,16 +12,15 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
-from dataclasses import replace
 from pathlib import Path
 
 import runs
-from books import expect
 from check import difference
 from frames import Frame, Schema, event_frame, schema_frame
 from menus import Line, Menu
-from runs import Broken, Outcome, Way
+from runs import Broken, Outcome
 from schemas import draw_events
+from ways import Way
 
 SOURCES = 3
 
@@ -35,13 +34,14 @@ def blind_in(binary: Path, rng: random.Random, schema: Schema) -> list[str]:
     lines = [Line("all", "pass-through", 1, ["s"]), Line("half", "pass-through", 2, ["s", "t"]), Line("third", "random", 1, ["t"], every=3)]
     menu = Menu(lines, ["s", "t"], rng, [], None)
     frames = recording(rng, schema)
-    expected = expect(encoded(frames), schema, menu)
+    data = encoded(frames)
+    way = replace(Way.draw(rng, 120), passes=1, pace=None, deadline=None, stop=None)
 
     def wrong(frames: list[Frame]) -> str | None:
         folder = Path(tempfile.mkdtemp(prefix="tamis-canary-"))
         try:
-            found.append(runs.run(binary, folder, encoded(frames), menu, schema, replace(Way.draw(rng), passes=1)))
-            return difference(expected, found[-1], menu)
+            found.append(runs.run(binary, folder, encoded(frames), menu, schema, way))
+            return difference(data, schema, menu, way, found[-1])
         except Broken as error:
             return str(error)
         finally:
@@ -55,7 +55,7 @@ def blind_in(binary: Path, rng: random.Random, schema: Schema) -> list[str]:
     for spoil in SPOILS:
         outcome = copy.deepcopy(right)
         spoil(rng, outcome)
-        if difference(expected, outcome, menu) is None:
+        if difference(data, schema, menu, way, outcome) is None:
             unseen.append(spoil.__name__)
     return unseen
 
