@@ -10,14 +10,11 @@ import subprocess
 import termios
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ways import Stop
-
-SILENCE_S = 0.05
-"""Between the last read of a pipe and the first signal: more than any thread needs to count what it read."""
-
 
 class Pipe:
     """The writing end of standard input. It gives bytes piece by piece and stays open."""
@@ -73,8 +70,9 @@ def stopped(command: list[str], data: bytes | None, stop: Stop, patience_s: floa
     try:
         wait_until(lambda: process.poll() is not None or listens(process.pid), patience_s)
         time.sleep(stop.after_s)
-        has_read = bool(pipe and stop.waits and wait_until(lambda: process.poll() is not None or pipe.is_read(), patience_s))
-        time.sleep(SILENCE_S if has_read else 0)
+        has_read = bool(pipe and stop.waits)
+        if has_read:
+            wait_until(lambda: process.poll() is not None or (pipe.is_read() and sleeps(process.pid)), patience_s)
         for number in stop.signals:
             process.send_signal(number)
         out, err = process.communicate(timeout=patience_s)
@@ -86,13 +84,12 @@ def stopped(command: list[str], data: bytes | None, stop: Stop, patience_s: floa
     return Stopped(subprocess.CompletedProcess(command, process.returncode, out, err), pipe.given if pipe else 0, has_read)
 
 
-def wait_until(ready, patience_s: float) -> bool:
+def wait_until(ready: Callable[[], bool], patience_s: float) -> None:
     ends = time.monotonic() + patience_s
     while not ready():
         if time.monotonic() > ends:
-            raise subprocess.TimeoutExpired("a run to begin", patience_s)
+            raise subprocess.TimeoutExpired("a run that is to be stopped", patience_s)
         time.sleep(0.005)
-    return True
 
 
 def listens(pid: int) -> bool:
@@ -100,3 +97,12 @@ def listens(pid: int) -> bool:
     status = Path(f"/proc/{pid}/status").read_text()
     caught = int(status.split("SigCgt:")[1].split()[0], 16)
     return all(caught >> (number - 1) & 1 for number in (signal.SIGINT, signal.SIGTERM))
+
+
+def sleeps(pid: int) -> bool:
+    """Does every thread of the process wait? Then it is done with all that it read from a pipe that is empty now."""
+    try:
+        states = [path.read_text().rpartition(")")[2].split()[0] for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+    except OSError:  # One of them just ended.
+        return False
+    return all(state == "S" for state in states)
