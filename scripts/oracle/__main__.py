@@ -26,6 +26,7 @@ import recordings
 import runs
 from arrivals import arrive, events_in
 from frames import Frame, Schema
+from kills import Killed
 from menus import Menu
 from runs import Broken, Outcome
 from schemas import draw_schema
@@ -67,10 +68,10 @@ class Case:
     def usable(self) -> bool:
         return arrive(self.data, self.schema, 0).usable
 
-    def run(self, binary: Path, folder: Path) -> Outcome:
+    def run(self, binary: Path, folder: Path) -> Outcome | Killed:
         return runs.run(binary, folder, self.data, self.menu, self.schema, self.way)
 
-    def difference(self, found: Outcome) -> str | None:
+    def difference(self, found: Outcome | Killed) -> str | None:
         return check.difference(self.data, self.schema, self.menu, self.way, found)
 
 

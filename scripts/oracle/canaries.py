@@ -18,6 +18,7 @@ import runs
 import spoils
 from check import difference
 from frames import Frame, Schema, event_frame, schema_frame
+from kills import Killed
 from menus import Line, Menu
 from pace import Pace
 from runs import Broken, Outcome
@@ -51,7 +52,8 @@ def blind_in(binary: Path, rng: random.Random, schema: Schema) -> list[str]:
     if sound := whole.difference(found) or stopped.difference(found_stopped):
         return [f"no fault was planted, but: {sound}"]
     unseen = [plant.__name__ for plant in PLANTS if whole.sees_nothing(encoded(plant(rng, frames)))]
-    unseen += whole.unseen(rng, found, [*spoils.SPOILS, *spoils.OF_LEDGER_AND_PACE])
+    unseen += whole.unseen(rng, found, spoils.OF_WHOLE)
+    unseen += whole.unseen(rng, Killed(found.streams, found.files, found.claims), spoils.OF_KILL)
     unseen += stopped.unseen(rng, found_stopped, spoils.OF_STOP)
     unseen += replace(stopped, way=dropping).unseen(rng, found_stopped, spoils.OF_DROPS_AND_DEADLINE)
     if replace(stopped, way=replace(silent, deadline="1000s")).difference(found_stopped) is None:
@@ -76,10 +78,10 @@ class Lab:
         finally:
             shutil.rmtree(folder)
 
-    def difference(self, found: Outcome) -> str | None:
+    def difference(self, found: Outcome | Killed) -> str | None:
         return difference(self.data, self.schema, self.menu, self.way, found)
 
-    def unseen(self, rng: random.Random, found: Outcome, faults: list[Spoil]) -> list[str]:
+    def unseen(self, rng: random.Random, found: Outcome | Killed, faults: list[Spoil]) -> list[str]:
         return [spoil.__name__ for spoil in faults if self.difference(spoils.spoiled(found, spoil, rng)) is None]
 
     def sees_nothing(self, data: bytes) -> bool:

@@ -9,9 +9,11 @@ from dataclasses import replace
 import numpy as np
 
 import claims
+import kills
 from arrivals import Arrivals, Books, Taken, arrive
 from books import Expected, expect
 from frames import Schema
+from kills import Killed
 from menus import Menu
 from pace import SLACK_S
 from reading import Good, Reader, Said
@@ -21,8 +23,10 @@ from ways import Way
 from witness import Fates
 
 
-def difference(data: bytes, schema: Schema, menu: Menu, way: Way, found: Outcome) -> str | None:
+def difference(data: bytes, schema: Schema, menu: Menu, way: Way, found: Outcome | Killed) -> str | None:
     """None if every count, line bit, record and segment is as it must be."""
+    if isinstance(found, Killed):
+        return next(kills.differences(expect(arrive(data, schema, way.passes), menu, way.device), found, way.durable), None)
     taken = Taken(found.total.counts["frames.received"], found.total.counts["frames.bytes"]) if way.stop else None
     arrivals = arrive(data, schema, way.passes, taken)
     if not arrivals.usable:

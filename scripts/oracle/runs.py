@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 from collections import Counter
 from dataclasses import dataclass
@@ -11,10 +12,12 @@ from pathlib import Path
 import zstandard
 
 import claims
+import kills
 import stored
 from arrivals import Books, Place
 from claims import Claim
 from frames import Schema, schema_frame
+from kills import Killed
 from menus import Menu
 from stops import Stopped, stopped
 from stored import Record
@@ -53,7 +56,7 @@ class Outcome:
     stopped: Stopped | None
 
 
-def run(binary: Path, folder: Path, data: bytes, menu: Menu, schema: Schema, way: Way) -> Outcome:
+def run(binary: Path, folder: Path, data: bytes, menu: Menu, schema: Schema, way: Way) -> Outcome | Killed:
     """Replays `data` in `folder`, which is new, and reads what comes of it."""
     (folder / "menu.toml").write_bytes(menu.text)
     for bundle in menu.bundles:
@@ -73,19 +76,20 @@ def run(binary: Path, folder: Path, data: bytes, menu: Menu, schema: Schema, way
         given = data[: max(least, int(len(data) * way.stop.share))] if way.piped else None
         end = patiently(command, lambda: stopped(command, given, way.stop, PATIENCE_S))
     done = end.done if end else ended(command, data if way.piped else b"")
-    if done.returncode not in (0, 75):
+    is_killed = bool(way.stop and way.stop.kills and done.returncode == -signal.SIGKILL)
+    if not is_killed and done.returncode not in (0, 75):
         raise Broken(f"exit {done.returncode}: {done.stderr.decode(errors='replace').strip()[:500]}", done.returncode)
-    report = json.loads(done.stdout)
     try:
-        outcome = outcome_of(out, report, menu, schema, done.returncode, end)
+        outcome = kills.left_in(out, menu) if is_killed else outcome_of(out, done, menu, schema, end)
     except (AssertionError, OSError, ValueError, KeyError) as error:
         raise Broken(f"{type(error).__name__}: {error}") from error
     if way.verified and len(list(out.iterdir())) <= FILES_VERIFIED_MAX:
-        verify(binary, out)
+        (verify_killed if is_killed else verify)(binary, out)
     return outcome
 
 
-def outcome_of(out: Path, report: dict, menu: Menu, schema: Schema, code: int, end: Stopped | None) -> Outcome:
+def outcome_of(out: Path, done: subprocess.CompletedProcess[bytes], menu: Menu, schema: Schema, end: Stopped | None) -> Outcome:
+    code, report = done.returncode, json.loads(done.stdout)
     lines = [json.loads(text) for text in (out / "it.ledger.jsonl").read_text().splitlines()]
     segments, shared = read_lines(lines, menu)
     assert lines[-1]["ledger"] == report["ledger"], "the last line of the ledger file is not the report"
@@ -115,6 +119,15 @@ def verify(binary: Path, out: Path) -> None:
         if done and done.returncode != 0:
             said = (done.stderr or done.stdout).decode(errors="replace").strip()[:500]
             raise Broken(f"verify of {files[0].name} ends with {done.returncode}: {said}")
+
+
+def verify_killed(binary: Path, out: Path) -> None:
+    """Nothing may be wrong but that the run was killed."""
+    done = ended([str(binary), "verify", str(out / "it.ledger.jsonl"), "--json"])
+    findings = [finding for file in json.loads(done.stdout)["files"] for finding in file["findings"]]
+    strange = [finding for finding in findings if "never closed" not in finding and "there is no final line" not in finding]
+    if done.returncode != 76 or strange:
+        raise Broken(f"verify of a killed run ends with {done.returncode}: {strange}")
 
 
 def books_of(document: dict, menu: Menu) -> Books:

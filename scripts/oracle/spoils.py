@@ -7,15 +7,16 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 
+from kills import Killed
 from runs import Outcome
 from witness import WITNESS
 
-Spoil = Callable[[random.Random, Outcome], None]
+Spoil = Callable[[random.Random, Outcome | Killed], None]
 
 
-def spoiled(outcome: Outcome, spoil: Spoil, rng: random.Random) -> Outcome:
+def spoiled(outcome: Outcome | Killed, spoil: Spoil, rng: random.Random) -> Outcome | Killed:
     """Another outcome with one fault."""
-    parts = {name: copy.deepcopy(getattr(outcome, name)) for name in ("total", "segments", "claims", "report")}
+    parts = {name: copy.deepcopy(value) for name, value in outcome.__dict__.items() if name != "streams"}
     other = replace(outcome, streams={name: list(records) for name, records in outcome.streams.items()}, **parts)
     spoil(rng, other)
     return other
@@ -59,6 +60,10 @@ def a_record_less(rng, outcome):
 
 def a_record_twice(rng, outcome):
     outcome.streams["t"].append(outcome.streams["t"][-1])
+
+
+def a_record_too_many(rng, outcome):
+    outcome.streams["s"].append(outcome.streams["s"][0])
 
 
 def records_in_another_order(rng, outcome):
@@ -145,14 +150,15 @@ SPOILS = [
     *(spoiled_record(name, lambda bits: bits ^ 1) for name in ("passed", "kept", "event_id", "time_ns", "menu_hash", "schema_id", "engine")),
     spoiled_record("event", lambda event: event[:-1] + bytes([event[-1] ^ 0x80])),
 ]  # fmt: skip
-OF_LEDGER_AND_PACE = [
+OF_LEDGER = [
     a_claim("more stored than there is", lambda claim, outcome: {"stored": len(outcome.streams["s"]) + 1}, last=True),
     a_claim("more durable than stored", lambda claim, outcome: {"durable": claim.stored + 1}),
     a_claim("durable before the file is closed", lambda claim, outcome: {"durable": 1}),
     a_claim("a segment with an event more", lambda claim, outcome: {"events": claim.events + 1}),
     a_claim("a segment that ends too early", lambda claim, outcome: {"end": claim.end - 1}, last=True),
     a_claim("a line before it is stored", lambda claim, outcome: {"stored": claim.end - 1}),
-    durable_less_at_the_end, a_lag_at_no_pace, too_fast, too_slow, another_end,
 ]  # fmt: skip
+OF_WHOLE = [*SPOILS, *OF_LEDGER, durable_less_at_the_end, a_lag_at_no_pace, too_fast, too_slow, another_end]
 OF_STOP = [another_end, a_frame_less, a_frame_more, bytes_that_nobody_gave, a_frame_that_was_read_and_left, a_drop]
+OF_KILL = [*OF_LEDGER, records_in_another_order, spoiled_record("event_id", lambda id: id ^ 1), a_record_less, a_record_too_many]
 OF_DROPS_AND_DEADLINE = [a_frame_less, a_frame_more, a_drop, a_record_dropped, a_late_event_in_time]

@@ -44,9 +44,8 @@ class Record:
     def difference(self, other: Record) -> str | None:
         for name in self.__dataclass_fields__:
             mine, theirs = getattr(self, name), getattr(other, name)
-            if name == "scores" and len(mine) == len(theirs) and np.allclose(mine, theirs, rtol=0, atol=TOLERANCE):
-                continue
-            if mine != theirs:
+            close = name == "scores" and len(mine) == len(theirs) and all(abs(a - b) <= TOLERANCE for a, b in zip(mine, theirs))
+            if mine != theirs and not close:
                 show = (lambda v: v.hex()) if isinstance(mine, bytes) else (lambda v: f"{v:#x}" if name in ("passed", "kept") else str(v))
                 return f"{name} {show(theirs)} instead of {show(mine)}"
         return None

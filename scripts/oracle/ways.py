@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pace import Pace
 
-EVENTS_STOPPED_MAX = 15_000
+EVENTS_STOPPED_MAX = 8_000
 """Of a run that is as fast as it can be until it is stopped."""
 
 
@@ -17,7 +17,7 @@ class Stop:
     """Somebody ends the run."""
 
     signals: tuple[int, ...]
-    """One: what was taken is decided. Two: what is undecided is dropped."""
+    """One: what was taken is decided. Two: what is undecided is dropped. SIGKILL: nothing is said any more."""
     after_s: float
     share: float
     """How much of the input a pipe gives before it falls silent."""
@@ -26,12 +26,16 @@ class Stop:
 
     @classmethod
     def draw(cls, rng: random.Random) -> Stop:
-        signals = rng.sample([signal.SIGINT, signal.SIGTERM], rng.choice([1, 1, 2]))
+        signals = rng.sample([signal.SIGINT, signal.SIGTERM], rng.choice([1, 1, 2])) if rng.random() < 0.8 else [signal.SIGKILL]
         return cls(tuple(signals), rng.uniform(0, 0.25), rng.choice([1.0, rng.random()]), rng.random() < 0.6)
 
     @property
     def drops(self) -> bool:
         return len(self.signals) > 1
+
+    @property
+    def kills(self) -> bool:
+        return signal.SIGKILL in self.signals
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,7 @@ class Way:
     def draw(cls, rng: random.Random, events: int) -> Way:
         """For a recording of about so many events."""
         stop = Stop.draw(rng) if rng.random() < 0.16 else None
+        is_killed = bool(stop and stop.kills)
         is_paced = rng.random() < (0.6 if stop else 0.12)
         piped = rng.random() < 0.3
         passes = 1 if piped else rng.choice([1, 1, 1, 1, 2, 3])
@@ -66,13 +71,13 @@ class Way:
             piped=piped,
             workers=rng.choice([1, 1, 2, 3]),
             batch=rng.choice([1, 2, 7, 64, 300, 4096]),
-            durable=rng.choice(["close", "never", "never", "every=1ms"]),
+            durable=rng.choice(["close", "never", "never", "every=1ms"] + ["every=1ms"] * 8 * is_killed),
             device=rng.choice(["flex", "fused"]),
             rotate=rng.choice([None, None, None, "20kB"]),
             passes=passes,
             verified=rng.random() < (0.5 if stop else 0.25),
             pace=Pace.draw(rng, events, seconds) if is_paced else None,
-            deadline=rng.choice(["1ns", "100us", "1ms", "5ms", "1000s"]) if rng.random() < 0.12 else None,
+            deadline=rng.choice(["1ns", "100us", "1ms", "5ms", "1000s"]) if rng.random() < 0.12 and not is_killed else None,
             stop=stop,
         )
 
