@@ -65,9 +65,8 @@ def of_segments(claims: list[Claim], records: list[Record]) -> Iterator[str]:
     """Up to its `end` a stream has all events that lines up to there say of a segment. Segments that share lines are looked at together."""
     places = np.array([number(record.run, record.segment) for record in records], np.uint64)
     said = Counter()
-    for claim in claims:
-        if not claim.segments:
-            continue
+    # A line waits for all streams, so that a later part of a segment can have its line first.
+    for claim in sorted((claim for claim in claims if claim.segments), key=lambda claim: claim.end):
         first, last = claim.segments
         said[claim.segments] += claim.events
         there = int(((places[: claim.end] >= number(*first)) & (places[: claim.end] <= number(*last))).sum())
