@@ -1,5 +1,8 @@
 """Replays random recordings and compares every count and every stored byte with what SPEC.md says.
 
+Some runs keep a pace, have a deadline, or are stopped half way: drained, ended at once, or killed. Nobody can predict how far they come, what
+they drop and what is late. They say it themselves, and everything else must follow from that. On Linux, for the state of processes.
+
     python3 scripts/oracle --cases 1000 --seed 7        # target/debug/tamis
     python3 scripts/oracle --cases 1 --seed 7.123       # one case of a run again, as a failure is reported
 
