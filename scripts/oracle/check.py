@@ -112,8 +112,8 @@ def of_stop(data: bytes, arrivals: Arrivals, way: Way, found: Outcome) -> Iterat
     given, counts = found.stopped.given, found.total.counts
     if counts["frames.bytes"] > given:
         yield f"{counts['frames.bytes']} bytes were taken of {given} that were given"
-    if found.stopped.has_read and counts["frames.received"] < whole_frames(data, given):
-        yield f"{counts['frames.received']} frames were taken of {whole_frames(data, given)} in the {given} bytes that were read"
+    if found.stopped.has_read and counts["frames.received"] < (whole := whole_frames(data, given)):
+        yield f"{counts['frames.received']} frames were taken of {whole} in the {given} bytes that were read"
 
 
 def whole_frames(data: bytes, given: int) -> int:

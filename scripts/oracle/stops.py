@@ -16,13 +16,16 @@ from pathlib import Path
 
 from ways import Stop
 
+
 class Pipe:
     """The writing end of standard input. It gives bytes piece by piece and stays open."""
 
     PIECES = 20
 
     def __init__(self, data: bytes):
-        self.data, self.given = data, 0
+        self.data = data
+        self.given = 0
+        """Bytes that may have been read. The last write may end half way."""
         self.reading, self.writing = os.pipe()
         self.thread = threading.Thread(target=self.give)
 
@@ -33,8 +36,10 @@ class Pipe:
     def give(self) -> None:
         size = len(self.data) // self.PIECES + 1
         try:
-            while self.given < len(self.data):
-                self.given += os.write(self.writing, self.data[self.given : self.given + size])
+            for at in range(0, len(self.data), size):
+                piece = self.data[at : at + size]
+                self.given += len(piece)
+                os.write(self.writing, piece)
                 time.sleep(0.002)
         except BrokenPipeError:
             pass
