@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use tamis_event::Schema;
 use tamis_sim::{GenOptions, Generated, Generator};
 use tamis_source::convert::{ConvertError, ConvertReport, Options, table};
-use tamis_source::{FileKind, TmfWriter, WriteError, Written};
+use tamis_source::{FileKind, Patient, TmfWriter, WriteError, Written};
 
 use crate::exit::OrFail;
+use crate::frames::place_of;
 use crate::wrong_file::or_wrong_file;
 use crate::{Exit, Failure};
 
@@ -31,9 +32,9 @@ pub struct ConvertSettings {
 /// Converts a table into a recording.
 pub fn convert(settings: &ConvertSettings) -> Result<(ConvertReport, Written), Failure> {
     let schema = read_schema(&settings.schema)?;
-    let place = settings.input.display().to_string();
+    let place = place_of(&settings.input);
     let reader: Box<dyn Read> = if settings.input == Path::new("-") {
-        Box::new(std::io::stdin().lock())
+        Box::new(Patient(std::io::stdin().lock()))
     } else {
         let unreadable = |error| format!("{place}: cannot be read: {error}");
         if settings.input.is_dir() {
@@ -51,7 +52,10 @@ pub fn convert(settings: &ConvertSettings) -> Result<(ConvertReport, Written), F
 }
 
 fn create(path: &Path, schema: &Schema, overwrite: bool) -> Result<TmfWriter, Failure> {
-    TmfWriter::create(path, schema, overwrite).map_err(|error| unwritten(&error))
+    TmfWriter::create(path, schema, overwrite).map_err(|error| match &error {
+        WriteError::Io { error: cause, .. } => Failure::new(Exit::of_output(cause), &error),
+        _ => unwritten(&error),
+    })
 }
 
 /// A name that cannot be used is a slip of the command line; anything else is storage that failed.

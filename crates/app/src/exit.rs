@@ -1,6 +1,6 @@
 //! How a program that ran a trigger ends.
 
-use std::fmt;
+use std::{fmt, io};
 
 /// The exit codes of every command, and what they mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +41,15 @@ impl Exit {
         Self::Losses,
         Self::Gate,
     ];
+
+    /// Of an output that cannot be begun: a name at which there can be no file is a slip of the command line, anything else is storage that failed.
+    pub fn of_output(error: &io::Error) -> Self {
+        use io::ErrorKind::{AlreadyExists, InvalidFilename, IsADirectory, NotADirectory, NotFound};
+        match error.kind() {
+            AlreadyExists | InvalidFilename | IsADirectory | NotADirectory | NotFound => Self::Settings,
+            _ => Self::Storage,
+        }
+    }
 
     /// The number that the process ends with.
     pub fn code(self) -> u8 {

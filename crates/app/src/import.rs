@@ -21,9 +21,6 @@ const FILE_BYTES_MAX: u64 = 64 << 20;
 /// Most events of a recording that are looked at for golden vectors.
 const GOLDEN_EVENTS: usize = 16_384;
 
-/// What a network of another framework may look like; ONNX has no mark of its own.
-const NETWORKS: [FileKind; 4] = [FileKind::Safetensors, FileKind::Pickle, FileKind::Json, FileKind::Tar];
-
 /// An import, as asked for.
 #[derive(Clone, Debug)]
 pub struct ImportSettings {
@@ -54,9 +51,11 @@ pub fn import(settings: &ImportSettings) -> Result<Bundle, Failure> {
     bundle_folder::may_write(&settings.out, settings.overwrite)?;
     let schema = read_schema(&settings.schema)?;
     let in_file = |error: String| format!("{}: {error}", settings.file.display());
+    let no_model = |failure| or_wrong_file(&settings.file, &[FileKind::Onnx], "ONNX model", failure);
     let file = with_external_data(&read(&settings.file)?, |place| read_beside(&settings.file, place))
         .map_err(|refusal| in_file(refusal.to_string()))
-        .or_fail(Exit::Input)?;
+        .or_fail(Exit::Input)
+        .map_err(no_model)?;
     let template = settings.manifest.as_deref().map(read_text).transpose()?;
     let inputs = settings.inputs.as_deref().map(inputs).transpose()?;
     let golden = settings.golden.as_deref().map(read).transpose()?;
@@ -76,10 +75,8 @@ pub fn import(settings: &ImportSettings) -> Result<Bundle, Failure> {
             (None, None) => GoldenInputs::Noise,
         },
     };
-    let files: BundleFiles =
-        import.run().map_err(|error| in_file(error.to_string())).or_fail(Exit::Input).map_err(|failure| {
-            or_wrong_file(&settings.file, &NETWORKS, "model of another framework", failure)
-        })?;
+    let imported = import.run().map_err(|error| in_file(error.to_string()));
+    let files: BundleFiles = imported.or_fail(Exit::Input).map_err(no_model)?;
     bundle_folder::write(&settings.out, &files.files(), settings.overwrite)?;
     // What was written must load like any other bundle.
     Bundle::load(&settings.out).or_fail(Exit::Internal)
@@ -103,6 +100,9 @@ fn inputs(option: &str) -> Result<String, Failure> {
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let place = path.display();
+    if path.is_dir() {
+        return Err(Failure::new(Exit::Input, format!("{place} is a folder; name a file in it")));
+    }
     let unreadable = |error: std::io::Error| format!("{place}: cannot be read: {error}");
     let length = fs::metadata(path).map_err(unreadable).or_fail(Exit::Input)?.len();
     if length > FILE_BYTES_MAX {

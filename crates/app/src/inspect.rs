@@ -19,9 +19,6 @@ use crate::frames::{Frame, Frames, place_of};
 use crate::stored::{About, StoredFile};
 use crate::{Exit, Failure};
 
-/// First bytes of an MCAP file.
-const MCAP_MAGIC: &[u8] = b"\x89MCAP0\r\n";
-
 /// What a file holds.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
@@ -289,10 +286,10 @@ pub(crate) fn is_mcap(path: &Path) -> Result<bool, Failure> {
         return Ok(false);
     }
     let file = File::open(path).map_err(|error| format!("{}: cannot be read: {error}", path.display()));
-    let mut magic = Vec::new();
+    let mut head = Vec::new();
     // What cannot be read here cannot be read as a recording either, and is reported there.
-    let _ = file.or_fail(Exit::Input)?.take(MCAP_MAGIC.len() as u64).read_to_end(&mut magic);
-    Ok(magic == MCAP_MAGIC)
+    let _ = file.or_fail(Exit::Input)?.take(8).read_to_end(&mut head);
+    Ok(tamis_store::is_mcap(&head))
 }
 
 fn recording(path: &Path) -> Result<RecordingInfo, Failure> {

@@ -15,6 +15,7 @@
 //! * I4: the file has room for 1 MiB and a sixteenth of the bytes that arrived, and a line is begun only where there is room; only the end of the
 //!   run does not ask. What is due meanwhile is added up and shares a line. All lines together are the report, always.
 //! * I5: a line names those lines of the menu that counted something, and those streams that were given something.
+//! * I6: every line ends with its checksum (`sealed.rs`).
 //!
 //! Lines are in the order in which segments were stored. At most [`WAITING_MAX`] books wait for storage; beyond that each two neighbours become one.
 
@@ -32,6 +33,7 @@ use tamis_pipeline::SegmentBooks;
 use tamis_store::{Claim, LEDGER, StreamProgress};
 
 use self::books::Books;
+use crate::sealed::sealed;
 use crate::{DOCUMENT_VERSION, Exit, Report};
 
 /// Books that wait until they are stored.
@@ -247,10 +249,9 @@ impl Journal {
 
     fn append(&mut self, line: &impl Serialize) {
         if self.error.is_none() {
-            let mut text = serde_json::to_vec(line).expect("plain data serialises");
-            text.push(b'\n');
+            let text = sealed(line);
             self.written += text.len() as u64;
-            self.error = self.file.append(&text).err();
+            self.error = self.file.append(text.as_bytes()).err();
         }
     }
 }

@@ -30,6 +30,7 @@ mod plan;
 mod problems;
 mod report;
 mod score;
+mod sealed;
 mod settings;
 mod stored;
 mod train;

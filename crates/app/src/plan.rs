@@ -25,6 +25,8 @@ pub struct Plan {
     recording: Recording,
     rules: Arc<Rules>,
     limits: Limits,
+    /// The name that was wanted for the files; the claim has the one that was free.
+    wanted: String,
     claim: Claim,
     control: Arc<Control>,
     clock: Arc<dyn Clock>,
@@ -77,16 +79,23 @@ impl Plan {
             LimitsError::Batch(_) => Failure::new(Exit::Settings, format!("--batch: {error}")),
         })?;
         let wanted = settings.name.clone().unwrap_or_else(|| tamis_store::run_name_of(name));
-        let claim = tamis_store::claim_run_name(&settings.out, &wanted).map_err(|error| match error {
+        let claim = tamis_store::claim_run_name(&settings.out, &wanted).map_err(|refusal| match refusal {
             ClaimError::Name(error) => Failure::new(Exit::Settings, format!("--name: {error}")),
-            error => Failure::new(Exit::Storage, error),
+            ClaimError::Folder { ref error, .. } => Failure::new(Exit::of_output(error), &refusal),
+            ClaimError::ReadOnly { .. } | ClaimError::Full { .. } => Failure::new(Exit::Storage, &refusal),
         })?;
-        Ok(Self { settings, recording, rules, limits, claim, control: Arc::default(), clock })
+        Ok(Self { settings, recording, rules, limits, wanted, claim, control: Arc::default(), clock })
     }
 
-    /// What the menu probably does not mean: a sentence each, with its place.
+    /// What the user probably does not mean: a sentence each, with its place.
     pub fn warnings(&self) -> Vec<String> {
-        self.rules.compiled.warnings().iter().map(|warning| format!("warning: {warning}")).collect()
+        let of_menu = self.rules.compiled.warnings().iter().map(|warning| format!("warning: {warning}"));
+        let Self { wanted, claim, .. } = self;
+        let renamed = (claim.name != *wanted).then(|| {
+            let out = self.settings.out.display();
+            format!("{out} has files of a run '{wanted}'; those of this run begin with '{}'", claim.name)
+        });
+        of_menu.chain(renamed).collect()
     }
 
     /// Watches and stops the run, from any thread.

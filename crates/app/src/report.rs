@@ -7,6 +7,7 @@ use tamis_event::CloseReason;
 use tamis_ledger::{Corrupt, Counts, Dropped, Errored, FrameTally, Latency, Quantiles, Storage, Tally};
 use tamis_menu::CompiledMenu;
 use tamis_pipeline::{Limits, Outcome, Pace};
+use tamis_store::LEDGER;
 
 use crate::journal::Journal;
 use crate::models::{ModelEngine, Rules};
@@ -32,6 +33,8 @@ pub struct Report {
     pub schema: u32,
     /// Name that the run's files begin with.
     pub run: String,
+    /// The file with the books of every segment.
+    pub ledger_file: String,
     /// Where every event ended.
     pub ledger: Ledger,
     /// The lines of the menu.
@@ -247,6 +250,7 @@ impl Report {
             tamis: env!("CARGO_PKG_VERSION"),
             schema: DOCUMENT_VERSION,
             run: run_name.into(),
+            ledger_file: settings.out.join(format!("{run_name}{LEDGER}")).display().to_string(),
             lines: lines(rules, outcome, ledger.seen_by_lines(), rate_hz),
             reduction: (output > 0).then(|| ledger.frames.bytes as f64 / output as f64),
             throughput: Throughput {

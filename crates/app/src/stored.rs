@@ -112,11 +112,16 @@ impl Read {
 
 /// Damage that costs no event.
 fn is_beside_events(flaw: &Flaw) -> bool {
-    use Flaw::{AttachmentCrc, Attachments, DataCrc, Framing, SummaryCrc};
+    use Flaw::{AttachmentCrc, Attachments, DataCrc, Framing, StartMagic, SummaryCrc};
     // Whether records stood in what cannot be framed, the summary says.
     matches!(
         flaw,
-        AttachmentCrc { .. } | Attachments { .. } | DataCrc { .. } | Framing { .. } | SummaryCrc { .. }
+        StartMagic
+            | AttachmentCrc { .. }
+            | Attachments { .. }
+            | DataCrc { .. }
+            | Framing { .. }
+            | SummaryCrc { .. }
     )
 }
 
@@ -257,10 +262,10 @@ pub struct Recovery {
 /// Makes a whole file of every chunk of `part` that was written completely. `part` is left as it is.
 pub fn recover(part: &Path, out: Option<&Path>) -> Result<Recovery, Failure> {
     let report = tamis_store::recover(part, out).map_err(|error| {
-        let exit = match error {
+        let exit = match &error {
             RecoverError::Read(_) | RecoverError::Nothing { .. } | RecoverError::Busy { .. } => Exit::Input,
             RecoverError::NoName { .. } | RecoverError::Exists { .. } => Exit::Settings,
-            RecoverError::Write { .. } => Exit::Storage,
+            RecoverError::Write { error, .. } => Exit::of_output(error),
         };
         Failure::new(exit, error)
     })?;

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use tamis_ledger::Cause;
+use tamis_source::OpenError;
 
 use crate::exit::OrFail;
 use crate::frames::{Frame, Frames};
@@ -88,8 +89,20 @@ impl Verifier {
     }
 }
 
+/// Is this a recording of which nothing can be read?
+fn is_damaged(path: &Path) -> bool {
+    path != Path::new("-") && matches!(tamis_source::open(path, 1), Err(OpenError::Damaged { .. }))
+}
+
 fn recording(path: &Path, verification: &mut Verification) -> Result<(), Failure> {
-    let mut frames = Frames::open(path)?;
+    let mut frames = match Frames::open(path) {
+        Ok(frames) => frames,
+        Err(failure) if is_damaged(path) => {
+            verification.damage(|| failure.message);
+            return Ok(());
+        }
+        Err(failure) => return Err(failure),
+    };
     let mut at = 0;
     while let Some(frame) = frames.next()? {
         match &frame {

@@ -35,7 +35,7 @@ mod tests {
         let menu = b"name = \"m\"\n[[line]]\n";
         assert_eq!(
             told(menu, FileKind::Schema, "schema"),
-            "FILE is no schema but a menu; name it with --menu"
+            "FILE is no schema but a menu; `tamis replay` takes it with --menu"
         );
         assert_eq!(told(menu, FileKind::Menu, "menu"), "own words");
         assert_eq!(told(b"anything", FileKind::Menu, "menu"), "own words");

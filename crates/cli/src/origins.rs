@@ -68,6 +68,10 @@ impl Origins {
         // `--workers <N>`
         let long = text(ContextKind::InvalidArg)?.strip_prefix("--")?.split([' ', '=']).next()?;
         let Origin { value, place, .. } = self.0.iter().find(|origin| origin.long == long)?;
+        if value.is_empty() {
+            let message = format!("{place} is empty: give --{long} a value there, or leave it out");
+            return Some(Failure::new(Exit::Settings, message));
+        }
         let why = match error.kind() {
             ErrorKind::ValueValidation => std::error::Error::source(error)?.to_string(),
             ErrorKind::InvalidValue => match error.get(ContextKind::ValidValue) {

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind, Write};
 
 use serde::Serialize;
 use tamis_app::{DOCUMENT_VERSION, Exit, Failure};
+use tamis_source::Patient;
 
 /// A JSON document with the keys that all documents have.
 #[derive(Debug, Serialize)]
@@ -24,12 +25,12 @@ impl<T> Document<T> {
 /// One sentence for people.
 pub(crate) fn say(sentence: impl Display) {
     // If standard error is closed, nobody listens.
-    let _ = writeln!(io::stderr(), "tamis: {sentence}");
+    let _ = writeln!(Patient(io::stderr()), "tamis: {sentence}");
 }
 
 /// Writes a whole result.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
+    let mut out = Patient(io::stdout().lock());
     written(out.write_all(text.as_bytes()).and_then(|()| out.flush())).map(|_| ())
 }
 

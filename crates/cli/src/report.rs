@@ -40,7 +40,7 @@ pub(crate) fn render(report: &Report, flat: bool) -> String {
         if report.device == "none" { "no models".into() } else { format!("on {}", report.device) },
     );
     let most = bytes(report.bytes_max as u64);
-    let _ = writeln!(text, "Memory that grows with the input is limited to {most}.\n");
+    let _ = writeln!(text, "Input, waiting events and ids take at most {most} of memory.\n");
     if report.stopped {
         let _ = writeln!(text, "Stopped before the end of the input.\n");
     }
@@ -222,10 +222,11 @@ fn streams(report: &Report) -> String {
                 less if less >= 1.0 => format!("a reduction by {less:.1}"),
                 more => format!("{:.1} times as much", 1.0 / more),
             };
-            writeln!(text, "{} in, {} out: {what}.", bytes(input), bytes(output))
+            writeln!(text, "{} of frames in, {} of files out: {what}.", bytes(input), bytes(output))
         }
-        None => writeln!(text, "{} in, nothing out.", bytes(input)),
+        None => writeln!(text, "{} of frames in, nothing out.", bytes(input)),
     };
+    let _ = writeln!(text, "{} has the books of every segment.", report.ledger_file);
     text
 }
 

@@ -1,7 +1,7 @@
 //! Numbers with units, as people write them: `40MHz`, `2GiB`, `20M`.
 //!
-//! A unit's case matters (`mHz` is not `MHz`); underscores may group digits; without a unit a number
-//! of bytes or things is just that, and a rate or a time is refused.
+//! A unit's case matters (`mHz` is not `MHz`); underscores may group digits; without a unit a number of things is just that, and a rate, a time or a
+//! size is refused.
 
 use std::time::Duration;
 
@@ -46,8 +46,8 @@ const SIZE: Quantity = Quantity {
         ("GiB", 1_073_741_824.0),
         ("TiB", 1_099_511_627_776.0),
     ],
-    example: "2GiB",
-    needs_unit: false,
+    example: "500MB",
+    needs_unit: true,
 };
 
 const TIME: Quantity = Quantity {
@@ -80,9 +80,10 @@ pub(crate) fn rate_hz(text: &str) -> Result<f64, UnitError> {
     Err(UnitError::Range { what: RATE.what, range: "positive and finite" })
 }
 
-/// A size in bytes: whole.
+/// A size in bytes: whole, at least 1, and always with its unit: 5 may be meant as 5 GB.
 pub(crate) fn bytes(text: &str) -> Result<u64, UnitError> {
-    SIZE.whole(text)
+    let bytes = SIZE.whole(text)?;
+    if bytes > 0 { Ok(bytes) } else { Err(UnitError::Range { what: SIZE.what, range: "at least 1B" }) }
 }
 
 /// A time: at least 1 ns, and always with its unit.
@@ -141,7 +142,9 @@ impl Quantity {
 
     fn whole(&self, text: &str) -> Result<u64, UnitError> {
         // Digits alone are exact beyond what a floating-point number holds.
-        if let Ok(whole) = text.trim().replace('_', "").parse() {
+        if !self.needs_unit
+            && let Ok(whole) = text.trim().replace('_', "").parse()
+        {
             return Ok(whole);
         }
         let number = self.parse(text)?;
@@ -188,7 +191,6 @@ mod tests {
         assert_eq!(rate_hz("4e+1MHz"), Ok(4e7));
         assert_eq!(bytes("2GiB"), Ok(2 << 30));
         assert_eq!(bytes("1.5kB"), Ok(1500));
-        assert_eq!(bytes("18446744073709551615"), Ok(u64::MAX));
         assert_eq!(time("2ms"), Ok(Duration::from_millis(2)));
         assert_eq!(time("1.5 us"), Ok(Duration::from_nanos(1500)));
         assert_eq!(count("20M"), Ok(20_000_000));
@@ -209,6 +211,9 @@ mod tests {
             message(rate_hz("40")),
             "a rate must be a number with one of the units Hz, kHz, MHz, GHz, as in 40MHz"
         );
+        for text in ["5", "0", "0MB", "-1kB", "0.5B", "MB"] {
+            assert!(bytes(text).is_err(), "{text}");
+        }
         for text in ["0Hz", "-1Hz", "nan", "1e999Hz"] {
             assert!(rate_hz(text).is_err(), "{text}");
         }

@@ -50,6 +50,23 @@ pub enum Defect {
     Schema,
 }
 
+impl Defect {
+    /// The name of this cause in `SPEC.md` section 3.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Magic => "magic",
+            Self::Version => "version",
+            Self::Header => "header",
+            Self::Oversize => "oversize",
+            Self::Zero => "zero",
+            Self::Length => "length",
+            Self::Torn => "torn",
+            Self::Crc => "crc",
+            Self::Schema => "schema",
+        }
+    }
+}
+
 /// What the scanner found at the front of the bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -295,10 +312,7 @@ impl Scanner {
 
     /// Looks at every byte for a sealed header that is not inside a lost payload.
     fn search(&mut self, bytes: &[u8], at_end: bool) -> Search {
-        let mut from = 0;
-        while let Some(found) = memchr::memmem::find(&bytes[from..], &MAGIC) {
-            let at = from + found;
-            from = at + 1;
+        for at in memchr::memmem::find_iter(bytes, &MAGIC) {
             let header = FrameHeader::read(&bytes[at..]);
             if header.is_none() && at_end || header.is_some_and(|header| !header.is_sealed()) {
                 continue;

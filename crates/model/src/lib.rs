@@ -40,4 +40,4 @@ pub use describe::{Description, GoldenInfo, InputInfo, LayerInfo, MemoryUse};
 pub use engine::{Engine, EngineStatus, VectorUnit, engines};
 pub use error::{BindError, BundleError, BundleFault, UnknownEngine};
 pub use import::{BundleFiles, GoldenInputs, Import, ImportError};
-pub use manifest::{Training, TrainingData};
+pub use manifest::{MANIFEST_FILE, Training, TrainingData};

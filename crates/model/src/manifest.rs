@@ -13,7 +13,7 @@ use crate::engine::Engine;
 use crate::error::BundleFault;
 
 /// Name of the manifest inside a bundle.
-pub(crate) const MANIFEST_FILE: &str = "model.toml";
+pub const MANIFEST_FILE: &str = "model.toml";
 /// Most bytes of a manifest.
 pub(crate) const MANIFEST_BYTES_MAX: usize = 256 << 10;
 /// The manifest format that this program reads.

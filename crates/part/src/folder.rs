@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Write as _};
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -53,6 +53,20 @@ impl Folder {
         let name = format!(".tamis-probe-{}", std::process::id());
         drop(self.create(name.as_ref())?);
         self.remove(name.as_ref())
+    }
+
+    pub(crate) fn fd(&self) -> &OwnedFd {
+        &self.fd
+    }
+
+    /// Which folder it is.
+    pub(crate) fn id(&self) -> io::Result<FileId> {
+        Ok(id_of(&rustix::fs::fstat(&self.fd)?))
+    }
+
+    /// Locks it for this process until it is dropped, or says that another one has it.
+    pub(crate) fn lock(&self) -> io::Result<()> {
+        lock(&self.fd, FlockOperation::NonBlockingLockExclusive)
     }
 
     /// Removes an unfinished file that no process writes any more.
@@ -183,7 +197,7 @@ pub fn is_being_written(path: &Path) -> io::Result<bool> {
 }
 
 /// Locks a file, or says that somebody else has it.
-fn lock(file: &File, operation: FlockOperation) -> io::Result<()> {
+fn lock(file: impl AsFd, operation: FlockOperation) -> io::Result<()> {
     match rustix::fs::flock(file, operation) {
         Err(Errno::WOULDBLOCK) => {
             Err(io::Error::new(io::ErrorKind::ResourceBusy, "another process is writing this file"))

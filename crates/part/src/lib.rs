@@ -6,7 +6,7 @@
 //!                                      dropped, Ctrl-C --'--> removed, or kept for `recover`
 //! ```
 //!
-//! A [`LogFile`] is read while it grows, so it has its own name from the start; lock, exclusive creation and syncs are the same.
+//! A [`PartFolder`] is the same for files that belong together. A [`LogFile`] is read while it grows, so it has its own name from the start; lock, exclusive creation and syncs are the same.
 //!
 //! Invariants:
 //!
@@ -25,10 +25,14 @@ mod file;
 mod folder;
 mod log;
 pub mod memory;
+mod part_folder;
+mod remedy;
 mod unfinished;
 
 pub use disk::{Disk, DiskFile, FileId};
 pub use file::{Existing, PartFile, part_name};
 pub use folder::{Folder, is_being_written};
 pub use log::LogFile;
+pub use part_folder::PartFolder;
+pub use remedy::remedy;
 pub use unfinished::remove_unfinished;

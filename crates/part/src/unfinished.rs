@@ -15,12 +15,19 @@ struct Entry {
     disk: Arc<dyn Disk>,
     part: OsString,
     id: FileId,
+    is_folder: bool,
 }
 
 impl Entry {
     /// Removes the file, unless somebody else has put another one in its place.
     fn remove(&self) -> io::Result<()> {
-        if self.disk.find(&self.part)? == Some(self.id) { self.disk.remove(&self.part) } else { Ok(()) }
+        if self.disk.find(&self.part)? != Some(self.id) {
+            return Ok(());
+        }
+        if self.is_folder {
+            return std::fs::remove_dir_all(self.disk.path().join(&self.part));
+        }
+        self.disk.remove(&self.part)
     }
 }
 
@@ -32,9 +39,18 @@ pub(crate) struct Unfinished(Option<u64>);
 
 impl Unfinished {
     pub(crate) fn begin(disk: &Arc<dyn Disk>, part: &OsStr, id: FileId) -> Self {
+        Self::enter(Entry { disk: disk.clone(), part: part.into(), id, is_folder: false })
+    }
+
+    /// The same for a folder, with everything in it.
+    pub(crate) fn begin_folder(disk: &Arc<dyn Disk>, part: &OsStr, id: FileId) -> Self {
+        Self::enter(Entry { disk: disk.clone(), part: part.into(), id, is_folder: true })
+    }
+
+    fn enter(entry: Entry) -> Self {
         let mut entries = lock();
         let number = entries.last_key_value().map_or(0, |(last, _)| last + 1);
-        entries.insert(number, Entry { disk: disk.clone(), part: part.into(), id });
+        entries.insert(number, entry);
         Self(Some(number))
     }
 

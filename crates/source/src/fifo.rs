@@ -4,7 +4,6 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
-use std::time::Duration;
 
 use bytes::Bytes;
 use tamis_port::{Source, SourceError, Window};
@@ -19,23 +18,6 @@ const BUFFER_BYTES: usize = 256 << 10;
 const WINDOWS_AHEAD: usize = 16;
 
 type Message = Result<Bytes, SourceError>;
-
-/// Pause before a non-blocking reader is tried again.
-const AGAIN: Duration = Duration::from_millis(1);
-
-/// Waits for bytes even if the pipe does not block: another process that shares it may have set `O_NONBLOCK`.
-pub(crate) struct Patient<R>(pub(crate) R);
-
-impl<R: Read> Read for Patient<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            match self.0.read(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::thread::sleep(AGAIN),
-                result => return result,
-            }
-        }
-    }
-}
 
 /// The state that the reader thread and the source share besides the windows.
 #[derive(Default)]
@@ -198,29 +180,5 @@ mod tests {
         while feed.send(8).is_ok() {
             yield_now();
         }
-    }
-
-    /// A non-blocking reader that yields a byte at every third call.
-    struct Stuttering(u8);
-
-    impl Read for Stuttering {
-        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            self.0 += 1;
-            if self.0 > 9 {
-                return Ok(0);
-            }
-            if !self.0.is_multiple_of(3) {
-                return Err(io::ErrorKind::WouldBlock.into());
-            }
-            buffer[0] = self.0;
-            Ok(1)
-        }
-    }
-
-    #[test]
-    fn a_pipe_that_would_not_wait_is_read_to_its_end() {
-        let mut bytes = Vec::new();
-        Patient(Stuttering(0)).read_to_end(&mut bytes).unwrap();
-        assert_eq!(bytes, [3, 6, 9]);
     }
 }

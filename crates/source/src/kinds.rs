@@ -34,7 +34,9 @@ pub enum FileKind {
     Recipe,
     /// `model.toml` of a bundle.
     Manifest,
-    /// JSON, be it a ledger or a model of another framework.
+    /// The ledger of a run.
+    Ledger,
+    /// Other JSON, perhaps a model of another framework.
     Json,
     /// Any other UTF-8 text.
     Text,
@@ -42,6 +44,8 @@ pub enum FileKind {
     Utf16,
     /// A tar archive, perhaps of a bundle.
     Tar,
+    /// A model in ONNX format.
+    Onnx,
     /// Weights in safetensors format.
     Safetensors,
     /// Output of Python's `pickle`, `PyTorch` files included.
@@ -109,6 +113,9 @@ impl FileKind {
         if matches!(head, [0x80, 2..=5, ..]) {
             return Self::Pickle;
         }
+        if is_onnx(head) {
+            return Self::Onnx;
+        }
         match text {
             Some(text) => kind_of_text(text),
             None if is_wide(head) => Self::Utf16,
@@ -140,10 +147,12 @@ impl FileKind {
             Self::Schema => "a schema of events",
             Self::Recipe => "a recipe for training",
             Self::Manifest => "the model.toml of a bundle",
+            Self::Ledger => "the ledger of a run",
             Self::Json => "JSON",
             Self::Text => "a text",
             Self::Utf16 => "text in UTF-16",
             Self::Tar => "a tar file",
+            Self::Onnx => "an ONNX model",
             Self::Safetensors => "a safetensors file",
             Self::Pickle => "a Python pickle",
             Self::Foreign(noun) => noun,
@@ -162,15 +171,20 @@ impl FileKind {
             Self::Mcap => "`tamis cat` shows stored events, `tamis verify` checks them",
             Self::Npy | Self::Table => "make a recording of it with `tamis convert`",
             Self::Npz => "store one array of it with numpy.save, and make a recording with `tamis convert`",
-            Self::Menu => "name it with --menu",
-            Self::Schema => "name it with --schema",
+            Self::Menu => "`tamis replay` takes it with --menu",
+            Self::Schema => "`tamis convert` takes it with --schema",
             Self::Recipe => "`tamis train` trains a model with it",
             Self::Manifest => "name its folder where a bundle is asked for",
-            Self::Json | Self::Text | Self::Utf16 | Self::Unknown => {
+            Self::Ledger => "`tamis verify` checks a run by it",
+            Self::Json => "a model of XGBoost or LightGBM must be exported as ONNX",
+            Self::Text | Self::Utf16 | Self::Unknown => {
                 "if it is a table, `tamis convert` makes a recording of it"
             }
             Self::Tar => "name it where a bundle is asked for, if it is one",
-            Self::Safetensors | Self::Pickle => "`tamis model import` reads weights",
+            Self::Onnx => "make a bundle of it with `tamis model import`",
+            Self::Safetensors | Self::Pickle => {
+                "export the network as ONNX, as with torch.onnx.export, and import that"
+            }
             Self::Foreign(_) => "Tamis does not read these; export a table as CSV or .npy, and convert it",
             Self::Packed(_, unpack) => return format!("unpack it first, with: {unpack}"),
         }
@@ -192,6 +206,12 @@ impl FileKind {
             _ => "a table is CSV with a line of column names, or .npy".into(),
         }
     }
+}
+
+/// Is this the beginning of an ONNX model? It has no mark of its own: first comes the version of its format (field 1), then a field of 2 to 20.
+fn is_onnx(head: &[u8]) -> bool {
+    let field = |key: u8| key >> 3;
+    matches!(head, [0x08, 1..=32, key, ..] if (2..=20).contains(&field(*key)) && matches!(key & 7, 0 | 2))
 }
 
 /// Does a file unpack to a recording?
@@ -219,6 +239,7 @@ fn kind_of_text(text: &str) -> FileKind {
     let text = text.trim_start_matches('\u{feff}').trim_start();
     let has = |word: &str| text.starts_with(word) || text.contains(&format!("\n{word}"));
     match () {
+        () if text.starts_with("{\"tamis\":") => FileKind::Ledger,
         () if text.starts_with('{') => FileKind::Json,
         () if has("[[line]]") || has("[[stream]]") => FileKind::Menu,
         () if has("[[field]]") || has("field = [") => FileKind::Schema,
@@ -267,7 +288,7 @@ mod tests {
         };
         let wide: Vec<u8> = "pt,eta\n1,2\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
         #[rustfmt::skip]
-        let table: [(&[u8], FileKind); 23] = [
+        let table: [(&[u8], FileKind); 26] = [
             (b"", FileKind::Empty),
             (b"TAMF\x01\0\0\0", FileKind::Recording),
             (b"\x28\xB5\x2F\xFD\x04", FileKind::Zstd),
@@ -290,7 +311,10 @@ mod tests {
             (b"x;y\n1;2\n", FileKind::Table),
             (b"root,x\n1,2\n", FileKind::Table),
             (b"x\n1\n", FileKind::Text),
-            (b"\x08\x07\x12\x07pytorch", FileKind::Unknown),
+            (b"\x08\x07\x12\x07pytorch", FileKind::Onnx),
+            (b"\x08\x0A:\xC2\x08", FileKind::Onnx),
+            (b"\x08\x07\x11\x07", FileKind::Unknown),
+            (b"{\"tamis\":\"0.1.0\",\"schema\":6,", FileKind::Ledger),
         ];
         for (head, kind) in table {
             assert_eq!(FileKind::of(head), kind, "{head:?}");

@@ -23,6 +23,7 @@ pub mod convert;
 mod fifo;
 mod file;
 mod kinds;
+mod patient;
 mod pool;
 mod push;
 mod recording;
@@ -31,6 +32,7 @@ mod writer;
 mod zst;
 
 pub use kinds::FileKind;
+pub use patient::Patient;
 pub use push::{PushError, Pusher, push};
 pub use recording::{OpenError, Recording, memory, open};
 pub use writer::{TmfWriter, WriteError, Written};

@@ -5,14 +5,18 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use bytes::Bytes;
-use tamis_event::{Defect, Scanner, Schema, SchemaError, Step};
+use tamis_event::{Defect, PAYLOAD_BYTES_MAX, Scanner, Schema, SchemaError, Step};
 use tamis_port::Source;
 
-use crate::fifo::{Patient, Pipe};
+use crate::fifo::Pipe;
 use crate::file::{Coding, Recorded};
 use crate::kinds::{FileKind, HEAD_BYTES};
+use crate::patient::Patient;
 use crate::windows::Windows;
 use crate::zst::decoder;
+
+/// Bytes in front of the first good schema frame, at most: a damaged frame of the largest size, and as much again.
+const SEARCH_BYTES_MAX: usize = 2 * PAYLOAD_BYTES_MAX;
 
 /// A stream of frames, ready to be replayed, with the properties found when it was opened.
 pub struct Recording {
@@ -53,13 +57,13 @@ pub enum OpenError {
     Unreadable { place: String, error: io::Error },
     #[error("{place}: the system refused a thread to read it: {error}")]
     NoThread { place: String, error: io::Error },
-    #[error("{place} is a folder; name a .tmf or .tmf.zst file in it")]
+    #[error("{place} is a folder; name a file in it")]
     Folder { place: String },
     #[error("{place} is empty; a Tamis recording starts with a schema frame")]
     Empty { place: String },
     #[error("{place} is no Tamis recording but {}; {}", kind.noun(), kind.remedy())]
     NotARecording { place: String, kind: FileKind },
-    #[error("{place}: no good schema frame at its start ({defect:?}); get another copy of it")]
+    #[error("{place}: there is no good schema frame (its first frame is damaged: {}); get another copy of it", defect.name())]
     Damaged { place: String, defect: Defect },
     #[error("{place}: the schema at its start is wrong: {error}")]
     Schema { place: String, error: SchemaError },
@@ -105,7 +109,7 @@ pub fn open(path: &Path, passes: u64) -> Result<Recording, OpenError> {
 pub fn memory(bytes: Bytes, place: impl Into<String>, passes: u64) -> Result<Recording, OpenError> {
     let place = place.into();
     check_passes(passes, &place)?;
-    let First::Schema(schema) = first_frame(&bytes, true, &place)? else {
+    let Found::Schema(schema) = SchemaSearch::default().look(&bytes, true, &place)? else {
         return Err(OpenError::Empty { place });
     };
     let total = (bytes.len() as u64).checked_mul(passes);
@@ -141,7 +145,12 @@ fn check_passes(passes: u64, place: &str) -> Result<(), OpenError> {
 fn coding(head: &[u8], more: impl Read, place: &str) -> Result<Coding, OpenError> {
     match head {
         [] => Err(OpenError::Empty { place: place.into() }),
-        b"TAMF" => Ok(Coding::Plain),
+        // Damage to one byte leaves a recording.
+        [a, b, c, d]
+            if [a, b, c, d].into_iter().zip(b"TAMF").filter(|(byte, magic)| byte == magic).count() >= 3 =>
+        {
+            Ok(Coding::Plain)
+        }
         // A zstd frame, or a skippable frame before one.
         [0x28, 0xB5, 0x2F, 0xFD] | [0x50..=0x5F, 0x2A, 0x4D, 0x18] => Ok(Coding::Zstd),
         _ => {
@@ -153,14 +162,15 @@ fn coding(head: &[u8], more: impl Read, place: &str) -> Result<Coding, OpenError
     }
 }
 
-/// Reads the schema at the front of a stream. Returns it and all bytes that were read.
+/// Reads the schema of a stream. Returns it and all bytes that were read.
 fn read_schema(reader: &mut dyn Read, place: &str) -> Result<(Schema, Vec<u8>), OpenError> {
     let mut bytes = Vec::new();
     let mut at_end = false;
+    let mut search = SchemaSearch::default();
     loop {
-        match first_frame(&bytes, at_end, place)? {
-            First::Schema(schema) => return Ok((schema, bytes)),
-            First::NeedMore(wanted) => {
+        match search.look(&bytes, at_end, place)? {
+            Found::Schema(schema) => return Ok((schema, bytes)),
+            Found::NeedMore(wanted) => {
                 let missing = (wanted - bytes.len()) as u64;
                 let got = (&mut *reader).take(missing).read_to_end(&mut bytes);
                 let got = got.map_err(|error| OpenError::Unreadable { place: place.into(), error })?;
@@ -170,23 +180,51 @@ fn read_schema(reader: &mut dyn Read, place: &str) -> Result<(Schema, Vec<u8>), 
     }
 }
 
-enum First {
+/// Looks for the first good schema frame. It should come first, but what is in front of it may be damaged, itself included where streams were
+/// concatenated; the run then counts that as lost.
+struct SchemaSearch {
+    scanner: Scanner,
+    /// Bytes that were looked at.
+    at: usize,
+    /// What is wrong with the first frame.
+    first: Option<Defect>,
+}
+
+enum Found {
     Schema(Schema),
     NeedMore(usize),
 }
 
-fn first_frame(bytes: &[u8], at_end: bool, place: &str) -> Result<First, OpenError> {
-    let place = || place.to_owned();
-    match Scanner::for_unknown_schema().step(bytes, at_end) {
-        Step::NeedMore { bytes } => Ok(First::NeedMore(bytes)),
-        Step::Schema { payload, .. } => match Schema::parse(&bytes[payload]) {
-            Ok(schema) => Ok(First::Schema(schema)),
-            Err(error) => Err(OpenError::Schema { place: place(), error }),
-        },
-        Step::Defect { defect: Defect::Magic, .. } => {
-            Err(OpenError::NotARecording { place: place(), kind: FileKind::of(bytes) })
+impl Default for SchemaSearch {
+    fn default() -> Self {
+        Self { scanner: Scanner::for_unknown_schema(), at: 0, first: None }
+    }
+}
+
+impl SchemaSearch {
+    /// Looks at the bytes of the stream, all from the first on. `at_end` says that no more will come.
+    fn look(&mut self, bytes: &[u8], at_end: bool, place: &str) -> Result<Found, OpenError> {
+        while self.at <= SEARCH_BYTES_MAX {
+            match self.scanner.step(&bytes[self.at..], at_end) {
+                Step::NeedMore { bytes } => return Ok(Found::NeedMore(self.at + bytes)),
+                Step::Schema { payload, .. } => {
+                    let schema = Schema::parse(&bytes[self.at..][payload]);
+                    let wrong = |error| OpenError::Schema { place: place.into(), error };
+                    return schema.map(Found::Schema).map_err(wrong);
+                }
+                Step::Defect { defect, consumed, .. } => {
+                    self.first.get_or_insert(defect);
+                    self.at += consumed;
+                }
+                Step::Skip { consumed } | Step::Frame { consumed, .. } => self.at += consumed,
+                Step::End => break,
+            }
         }
-        Step::Defect { defect, .. } => Err(OpenError::Damaged { place: place(), defect }),
-        Step::End | Step::Frame { .. } | Step::Skip { .. } => Err(OpenError::Empty { place: place() }),
+        let place = place.to_owned();
+        Err(match self.first {
+            None => OpenError::Empty { place },
+            Some(Defect::Magic) => OpenError::NotARecording { place, kind: FileKind::of(bytes) },
+            Some(defect) => OpenError::Damaged { place, defect },
+        })
     }
 }

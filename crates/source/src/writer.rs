@@ -18,7 +18,7 @@ pub enum WriteError {
     Extension { path: PathBuf },
     #[error("{path} exists; give --overwrite to replace it, or another --out")]
     Exists { path: PathBuf },
-    #[error("{path}: {error}; check that the folder exists, can be written and has room")]
+    #[error("{path}: {error}; {}", tamis_part::remedy(error.kind()))]
     Io { path: PathBuf, error: io::Error },
 }
 

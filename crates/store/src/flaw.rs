@@ -15,6 +15,8 @@ pub enum Flaw {
     Oversize { opcode: u8, bytes: u64, limit: u64 },
     #[error("{bytes} bytes in which no record can be found")]
     Framing { bytes: u64 },
+    #[error("other bytes than the MCAP magic")]
+    StartMagic,
     #[error("no MCAP magic after the footer")]
     EndMagic,
     #[error("bytes after the end magic")]

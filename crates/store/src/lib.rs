@@ -59,3 +59,4 @@ pub use provenance::{Attachment, ModelArchive, Provenance};
 pub use reader::{ReadError, Reader, StoredEvent};
 pub use recover::{RecoverError, RecoverReport, recover};
 pub use sink::{McapSink, StreamPlan};
+pub use walk::is_mcap;

@@ -128,7 +128,7 @@ impl McapSink {
         let has_its_name = self.files > 0 && self.report.files.len() == self.files as usize;
         let (place, remedy) = match self.report.files.last() {
             Some(file) if has_its_name => {
-                (file.clone(), "the file is whole, but check where it is and the disk")
+                (file.clone(), "the file is whole, but check where it is and the disk".into())
             }
             _ => {
                 let name = file_name(&self.plan.run_name, &self.plan.stream, self.files.max(1));
@@ -243,16 +243,16 @@ impl McapSink {
 }
 
 /// The advice in the message about a file that cannot be written.
-fn remedy(kind: io::ErrorKind) -> &'static str {
+fn remedy(kind: io::ErrorKind) -> String {
     match kind {
         io::ErrorKind::AlreadyExists => {
-            "another run writes here or a file is in the way; choose another folder or run name"
+            "another run writes here or a file is in the way; choose another folder or run name".into()
         }
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "free some space or choose another folder; `tamis recover` brings back what reached the .part file"
+        io::ErrorKind::NotFound => "leave a run's files alone until it has ended".into(),
+        _ => {
+            let remedy = tamis_part::remedy(kind);
+            format!("{remedy}; `tamis recover` brings back what reached the .part file")
         }
-        io::ErrorKind::NotFound => "leave a run's files alone until it has ended",
-        _ => "check the disk; `tamis recover` brings back what reached the .part file",
     }
 }
 

@@ -33,6 +33,12 @@ pub(crate) enum Walked {
     End(Ending),
 }
 
+/// Are these the first bytes of an MCAP file, of which two may be damaged?
+pub fn is_mcap(head: &[u8]) -> bool {
+    head.len() >= MAGIC.len()
+        && head.iter().zip(MAGIC).filter(|(byte, magic)| byte == magic).count() >= MAGIC.len() - 2
+}
+
 /// Reads record after record, and checks the CRCs of the data and summary sections.
 pub(crate) struct Walk {
     input: BufReader<File>,
@@ -46,7 +52,8 @@ pub(crate) struct Walk {
     again: u64,
     body: Vec<u8>,
     crc: crc32fast::Hasher,
-    footer_crc: Option<(u64, Flaw)>,
+    /// A flaw that the next step gives.
+    pending: Option<(u64, Flaw)>,
     ending: Option<Ending>,
 }
 
@@ -56,11 +63,12 @@ impl Walk {
         let size = file.metadata()?.len();
         let mut input = BufReader::with_capacity(256 * 1024, file);
         let mut magic = [0; MAGIC.len()];
-        if read_up_to(&mut input, &mut magic)? < MAGIC.len() || magic != *MAGIC {
+        let found = read_up_to(&mut input, &mut magic)?;
+        if !is_mcap(&magic[..found]) {
             return Ok(None);
         }
         let mut crc = crc32fast::Hasher::new();
-        crc.update(&magic);
+        crc.update(MAGIC);
         let at = MAGIC.len() as u64;
         Ok(Some(Self {
             input,
@@ -71,7 +79,7 @@ impl Walk {
             again: size,
             body: Vec::new(),
             crc,
-            footer_crc: None,
+            pending: (magic != *MAGIC).then_some((0, Flaw::StartMagic)),
             ending: None,
         }))
     }
@@ -88,7 +96,7 @@ impl Walk {
 
     /// The next record. After an end or an error it is always [`Walked::End`].
     pub(crate) fn step(&mut self) -> io::Result<Walked> {
-        if let Some((at, flaw)) = self.footer_crc.take() {
+        if let Some((at, flaw)) = self.pending.take() {
             return Ok(Walked::Flaw { at, flaw });
         }
         if let Some(ending) = &self.ending {
@@ -129,7 +137,7 @@ impl Walk {
         let crc_defect = self.update_crc(opcode, &front);
         if opcode == op::FOOTER && self.body.len() == FOOTER_LEN {
             let ending = self.read_end(at)?;
-            self.footer_crc = crc_defect.map(|flaw| (at, flaw));
+            self.pending = crc_defect.map(|flaw| (at, flaw));
             self.ending = Some(ending);
             return Ok(Walked::Record { at, opcode });
         }

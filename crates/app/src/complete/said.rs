@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::sums::Sums;
 use crate::DOCUMENT_VERSION;
+use crate::sealed::is_sealed;
 use crate::verify::Verification;
 
 /// Run and segment.
@@ -64,10 +65,11 @@ impl Said {
         // Every line has the same version: one sentence is enough.
         let mut of_others: Option<Value> = None;
         let lines = text.lines().count() as u64;
-        for (number, line) in (1_u64..).zip(text.lines()) {
-            let line: Value = match serde_json::from_str(line) {
+        let is_cut = !text.ends_with('\n');
+        for (number, text) in (1_u64..).zip(text.lines()) {
+            let line: Value = match serde_json::from_str(text) {
                 Ok(line) => line,
-                Err(_) if number == lines && !text.ends_with('\n') => {
+                Err(_) if number == lines && is_cut => {
                     run.notes.push("the last line was not written to its end".into());
                     continue;
                 }
@@ -76,6 +78,9 @@ impl Said {
                     continue;
                 }
             };
+            if !is_sealed(text) {
+                run.damage(|| format!("line {number} was changed: it has another checksum than it says"));
+            }
             if said.has_ended {
                 run.damage(|| format!("line {number} stands after the final one"));
             }

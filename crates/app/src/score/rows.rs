@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use tamis_event::{Block, ScoreTable};
 use tamis_part::{Existing, PartFile};
+use tamis_source::Patient;
 
 use crate::exit::OrFail;
 use crate::{Exit, Failure};
@@ -38,7 +39,7 @@ enum Form {
 
 enum Out {
     File { path: PathBuf, file: BufWriter<PartFile>, overwrite: bool },
-    Stdout(io::Stdout),
+    Stdout(Patient<io::Stdout>),
 }
 
 /// Refuses a name that says nothing about the form, and a file that exists, unless it may be replaced.
@@ -73,9 +74,10 @@ impl Rows {
     pub(super) fn create(path: &Path, columns: &[String], overwrite: bool) -> Result<Self, Failure> {
         let form = form(path)?;
         let out = if path == Path::new("-") {
-            Out::Stdout(io::stdout())
+            Out::Stdout(Patient(io::stdout()))
         } else {
-            let part = PartFile::create(path).map_err(|error| unwritable(path, &error))?;
+            let unbegun = |error| Failure { exit: Exit::of_output(&error), ..unwritable(path, &error) };
+            let part = PartFile::create(path).map_err(unbegun)?;
             Out::File { path: path.into(), file: BufWriter::with_capacity(1 << 20, part), overwrite }
         };
         let mut rows = Self { form, columns: columns.len(), out, rows: 0, buffer: Vec::new() };
@@ -159,9 +161,7 @@ fn npy_header(rows: u64, columns: usize) -> Vec<u8> {
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> Failure {
-    let message =
-        format!("{}: {error}; check that the folder exists, can be written and has room", path.display());
-    Failure::new(Exit::Storage, message)
+    Failure::new(Exit::Storage, format!("{}: {error}; {}", path.display(), tamis_part::remedy(error.kind())))
 }
 
 #[cfg(test)]

@@ -251,7 +251,8 @@ fn save(path: &Path, bench: &Bench) -> Result<(), Failure> {
 }
 
 fn unsaved(path: &Path, error: &io::Error) -> Failure {
-    Failure::new(Exit::Storage, format!("{}: the result cannot be written: {error}", path.display()))
+    let message = format!("{}: the result cannot be written: {error}", path.display());
+    Failure::new(Exit::of_output(error), message)
 }
 
 /// For a shell to complete.

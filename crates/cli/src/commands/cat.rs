@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use tamis_app::{DOCUMENT_VERSION, Event, Exit, Failure, Verdict};
+use tamis_source::Patient;
 
 use super::{Group, Run};
 use crate::config::suggestion;
@@ -56,7 +57,7 @@ impl Run for Args {
 
     fn run(self) -> Result<Exit, Failure> {
         let mut writer = Writer {
-            out: BufWriter::new(io::stdout().lock()),
+            out: BufWriter::new(Patient(io::stdout().lock())),
             form: match (self.json, self.jsonl) {
                 (true, _) => Form::Json,
                 (_, true) => Form::JsonLines,
@@ -147,7 +148,7 @@ enum Form {
 
 /// Events to standard output. Every method says whether there is still a reader.
 struct Writer {
-    out: BufWriter<io::StdoutLock<'static>>,
+    out: BufWriter<Patient<io::StdoutLock<'static>>>,
     form: Form,
     rows: u64,
 }

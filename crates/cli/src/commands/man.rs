@@ -63,7 +63,7 @@ fn below<'a>(command: &'a Command, name: &str) -> Result<&'a Command, Failure> {
 fn write_all(root: &Command, folder: &Path) -> Result<(), Failure> {
     let failed = |path: &Path| {
         let path = path.display().to_string();
-        move |error: std::io::Error| Failure::new(Exit::Storage, format!("{path}: {error}"))
+        move |error: std::io::Error| Failure::new(Exit::of_output(&error), format!("{path}: {error}"))
     };
     std::fs::create_dir_all(folder).map_err(failed(folder))?;
     let mut pages = vec![(Vec::new(), page(root, &[], arguments::EXAMPLES)?)];

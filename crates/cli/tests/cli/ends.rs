@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::support::{Lab, ran};
+use crate::support::{Lab, Ran, ran};
 
 /// A run that lasts until somebody ends it, and has begun to store. Started by `launcher`.
 fn endless(lab: &Lab, launcher: &[&str]) -> Child {
@@ -180,26 +180,44 @@ fn a_signal_ends_a_torn_recording_that_is_played_for_ever() {
     }
 }
 
-/// Whoever shares a pipe may have told it not to wait.
-#[test]
-fn a_standard_input_that_does_not_wait_is_read_to_its_end() {
-    use std::io::Write;
-    let lab = Lab::new();
-    lab.tamis("gen --schema schema.toml --events 2000 --out g.tmf --frame-events 100");
-    let bytes = std::fs::read(lab.path("g.tmf")).unwrap();
+/// What a command says that gets `bytes` and gives its output through pipes that were told not to wait, as whoever shares them may have done.
+fn through_impatient_pipes(lab: &Lab, line: &str, bytes: &[u8]) -> Ran {
+    use std::io::{Read, Write};
     let (reader, mut writer) = std::io::pipe().unwrap();
+    let (mut results, out) = std::io::pipe().unwrap();
     rustix::fs::fcntl_setfl(&reader, rustix::fs::OFlags::NONBLOCK).unwrap();
-    let mut command = lab.command("replay - --menu menu.toml --out out --json".split(' '));
-    let child = command.stdin(reader).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    rustix::fs::fcntl_setfl(&out, rustix::fs::OFlags::NONBLOCK).unwrap();
+    let mut command = lab.command(line.split(' '));
+    let child = command.stdin(reader).stdout(out).stderr(Stdio::piped()).spawn().unwrap();
     drop(command);
     for part in bytes.chunks(1 + bytes.len() / 5) {
         std::thread::sleep(Duration::from_millis(20));
         writer.write_all(part).unwrap();
     }
     drop(writer);
-    let ran = ran(&child.wait_with_output().unwrap());
+    // The pipe is full before anybody reads it.
+    std::thread::sleep(Duration::from_millis(100));
+    let mut text = String::new();
+    results.read_to_string(&mut text).unwrap();
+    Ran { out: text, ..ran(&child.wait_with_output().unwrap()) }
+}
+
+#[test]
+fn standard_streams_that_do_not_wait_are_read_and_written_to_their_end() {
+    let lab = Lab::new();
+    lab.tamis("gen --schema schema.toml --events 2000 --out g.tmf --frame-events 100");
+    let bytes = std::fs::read(lab.path("g.tmf")).unwrap();
+    let ran = through_impatient_pipes(&lab, "replay - --menu menu.toml --out out --json", &bytes);
     let document: Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!((ran.code, &document["ledger"]["received"]), (Some(0), &2000.into()), "{ran:?}");
+    let table: String = (0..2000).map(|k| format!("{k},1\n")).collect();
+    let line = "convert - --schema schema.toml --out t.tmf --json";
+    let ran = through_impatient_pipes(&lab, line, format!("x,n\n{table}").as_bytes());
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    // More than a pipe holds.
+    let ran = through_impatient_pipes(&lab, "cat t.tmf --jsonl", &[]);
+    assert_eq!((ran.code, ran.out.lines().count()), (Some(0), 2000));
+    assert!(ran.out.len() > 100_000, "{} bytes", ran.out.len());
 }
 
 #[test]

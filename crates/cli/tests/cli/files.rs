@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 use tamis_event::FrameMeta;
 
-use crate::support::{Frames, Lab, MODEL_MENU, Ran};
+use crate::support::{Frames, Lab, MODEL_MENU, Ran, sealed};
 
 const EVENTS: u64 = 60;
 
@@ -203,7 +203,8 @@ fn many_small_segments_share_lines_and_what_is_missing_is_still_found() {
         text.lines().rfind(|line| line.contains("\"from\":{") && line.contains("\"streams\":[{")).unwrap();
     let events = |n: u64| format!("\"streams\":[{{\"name\":\"physics\",\"events\":{n},");
     let n = serde_json::from_str::<Value>(shared).unwrap()["streams"][0]["events"].as_u64().unwrap();
-    fs::write(&ledger, text.replace(shared, &shared.replace(&events(n), &events(n + 1)))).unwrap();
+    let one_more = serde_json::from_str(&shared.replace(&events(n), &events(n + 1))).unwrap();
+    fs::write(&ledger, text.replace(&format!("{shared}\n"), &sealed(&one_more))).unwrap();
     let ran = verify();
     let told = [
         "the segments have 2001, the run has 2000",

@@ -32,6 +32,14 @@ fn generate_replay_verify() {
     let segments: u64 = books[..4].iter().map(|line| line["ledger"]["accepted"].as_u64().unwrap()).sum();
     assert_eq!(segments, accepted);
 
+    // The files of another run get another name, and that is said.
+    let again = lab.tamis("replay g.tmf.zst --menu menu.toml --out out");
+    assert!(
+        again.err.contains("out has files of a run 'g'; those of this run begin with 'g.2'"),
+        "{again:?}"
+    );
+    assert!(again.out.contains("out/g.2.ledger.jsonl has the books of every segment."), "{again:?}");
+
     let verified = lab.tamis("verify out/g-physics-0001.mcap g.tmf.zst --json");
     let verified = (verified.code, json_of(&verified.out));
     assert_eq!((verified.0, &verified.1["files"][0]["reproduced"]), (Some(0), &json!(accepted)));

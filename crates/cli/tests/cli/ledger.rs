@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::Value;
 use tamis_event::FrameMeta;
 
-use crate::support::{Frames, Lab};
+use crate::support::{Frames, Lab, sealed};
 
 const LEDGER: &str = "out/in.ledger.jsonl";
 
@@ -97,8 +97,7 @@ fn every_number_that_another_one_confirms_is_checked() {
     let text = fs::read_to_string(lab.path(LEDGER)).unwrap();
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let code = |lines: &[Value]| {
-        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-        fs::write(lab.path(LEDGER), text).unwrap();
+        fs::write(lab.path(LEDGER), lines.iter().map(sealed).collect::<String>()).unwrap();
         lab.tamis(&format!("verify {LEDGER}")).code
     };
     assert_eq!(code(&lines), Some(0));
@@ -130,6 +129,25 @@ fn every_number_that_another_one_confirms_is_checked() {
     }
     assert!(edits > 300, "{edits}");
     assert_eq!(hidden, Vec::<String>::new());
+}
+
+/// A few dozen bytes from all over the ledger: whatever is changed is noticed, numbers or not.
+#[test]
+fn every_line_has_a_checksum() {
+    let lab = run();
+    let whole = fs::read(lab.path(LEDGER)).unwrap();
+    for at in (0..whole.len()).step_by(whole.len() / 40) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= if at % 2 == 0 { 0x01 } else { 0x80 };
+        fs::write(lab.path(LEDGER), bytes).unwrap();
+        let ran = lab.tamis(&format!("verify {LEDGER}"));
+        assert_eq!(ran.code, Some(76), "byte {at}: {ran:?}");
+    }
+    // A word that nothing else confirms.
+    let text = String::from_utf8(whole).unwrap().replace("\"stopped\":false", "\"stopped\":true");
+    fs::write(lab.path(LEDGER), text).unwrap();
+    let ran = lab.tamis(&format!("verify {LEDGER}"));
+    assert!(ran.code == Some(76) && ran.err.contains("another checksum than it says"), "{ran:?}");
 }
 
 #[test]

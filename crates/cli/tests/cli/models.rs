@@ -395,7 +395,7 @@ fn what_cannot_be_is_refused_with_a_remedy() {
         ("score none.tmf --model twice --out s.npy", 65, &["none.tmf: no events in it"]),
         ("score damaged.tmf --model twice --out -", 65, &["damaged.tmf: no good events", "1 crc"]),
         ("score in.tmf --model twice --out s.dat", 64, &["s.dat", ".npy or .csv"]),
-        ("score in.tmf --model twice --out no/such/s.npy", 74, &["no/such/s.npy", "check that the folder exists"]),
+        ("score in.tmf --model twice --out no/such/s.npy", 64, &["no/such/s.npy", "check that the folder exists"]),
         ("score in.tmf --model twice --model twice --out s.npy", 64, &["two models are called 'twice'", "other=twice"]),
         ("model info absent", 65, &["absent", "a model bundle is"]),
         ("model verify twice --schema absent.toml", 65, &["absent.toml", "the schema cannot be read"]),

@@ -28,7 +28,7 @@ fn inputs() {
     lab.write("torn.tmf", &Frames::new().bytes[..100]);
     let cases: [(&str, &[&str]); 5] = [
         ("absent.tmf", &["absent.tmf", "no such file"]),
-        (".", &["is a folder", ".tmf"]),
+        (".", &["is a folder", "name a file in it"]),
         ("text.tmf", &["text.tmf", "is no Tamis recording", "tamis convert"]),
         ("empty.tmf", &["empty.tmf", "is empty"]),
         ("torn.tmf", &["torn.tmf", "schema frame"]),
@@ -117,6 +117,8 @@ fn settings_and_command_lines() {
         ("--repeat 0", "0 is not in 1.."),
         ("--wrokers 2", "--workers"),
         ("--rotate 2Gib", "did you mean 'GiB'"),
+        ("--rotate 5", "a size must be a number with one of the units"),
+        ("--rotate 0B", "a size must be at least 1B"),
     ] {
         let ran = lab.tamis(&format!("{replay} {more}"));
         assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""), "{more}");
@@ -135,7 +137,7 @@ fn output_folders() {
         refused(
             &lab,
             &format!("replay in.tmf --menu menu.toml --out {out}"),
-            74,
+            64,
             &[out, "cannot be used", "choose another"],
         );
     }
@@ -177,6 +179,7 @@ fn settings_file() {
     bad("workers = { a = 1 }", &["bad.toml", "'workers' must be"]);
     bad("workers = \"many\"", &["bad.toml: 'workers' is 'many': a count must be a number"]);
     bad("pace = 1", &["bad.toml: 'pace' is '1': a rate must be a number with one of the units"]);
+    bad("rate = \"\"", &["bad.toml: 'rate' is empty: give --rate a value there, or leave it out"]);
     bad("repeat = 0", &["bad.toml: 'repeat' is '0': 0 is not in 1.."]);
     bad(
         "workers = 0",
@@ -232,26 +235,32 @@ fn a_file_in_the_wrong_place_is_called_what_it_is() {
     lab.write("t.csv.gz", b"\x1F\x8B\x08\0\0\0\0\0");
     assert_eq!(lab.tamis("replay in.tmf --menu menu.toml --out kept").code, Some(0));
     let stored = "kept/in-physics-0001.mcap";
+    lab.write("weights.safetensors", b"\x40\0\0\0\0\0\0\0{\"a\":");
+    lab.write("net.onnx", b"\x08\x0A\x12\x08skl2onnx\x1A\x061.20.0");
     lab.model("twice", "x", 2.0);
     #[rustfmt::skip]
     let table = [
         (format!("replay {stored} --menu menu.toml --out out"), "in-physics-0001.mcap is no Tamis recording but an MCAP file, as stored events are; `tamis cat` shows"),
-        ("replay menu.toml --menu menu.toml --out out".into(), "menu.toml is no Tamis recording but a menu; name it with --menu"),
+        ("replay menu.toml --menu menu.toml --out out".into(), "menu.toml is no Tamis recording but a menu; `tamis replay` takes it with --menu"),
         ("replay t.csv --menu menu.toml --out out".into(), "t.csv is no Tamis recording but a table; make a recording of it with `tamis convert`"),
         ("replay t.csv.gz --menu menu.toml --out out".into(), "is no Tamis recording but compressed with gzip; unpack it first, with: gzip -dc"),
-        ("replay in.tmf --menu schema.toml --out out".into(), "schema.toml is no menu but a schema of events; name it with --schema"),
+        ("replay in.tmf --menu schema.toml --out out".into(), "schema.toml is no menu but a schema of events; `tamis convert` takes it with --schema"),
         ("replay in.tmf --menu in.tmf --out out".into(), "in.tmf is no menu but a Tamis recording"),
         (format!("replay in.tmf --menu {} --out out", sample("l1-ato4l.tmf.zst")), "l1-ato4l.tmf.zst is no menu but a Tamis recording"),
         ("replay in.tmf --menu t.csv --out out".into(), "t.csv"),
-        ("gen --schema menu.toml --events 1 --out o.tmf".into(), "menu.toml is no schema but a menu; name it with --menu"),
+        ("gen --schema menu.toml --events 1 --out o.tmf".into(), "menu.toml is no schema but a menu; `tamis replay` takes it with --menu"),
         ("gen --schema in.tmf --events 1 --out o.tmf".into(), "in.tmf is no schema but a Tamis recording"),
         ("convert in.tmf --schema schema.toml --out o.tmf".into(), "in.tmf is a Tamis recording: it needs no conversion"),
         ("convert . --schema schema.toml --out o.tmf".into(), ". is a folder; name a table in it"),
-        ("model info menu.toml".into(), "menu.toml is no bundle but a menu; name it with --menu"),
+        ("model info menu.toml".into(), "menu.toml is no bundle but a menu; `tamis replay` takes it with --menu"),
         ("model info in.tmf".into(), "in.tmf is no bundle but a Tamis recording"),
         ("model info twice/model.toml".into(), "model.toml is no bundle but the model.toml of a bundle; name its folder where a bundle is asked for"),
-        (format!("model import {stored} --schema schema.toml --out m"), "is no model of another framework but an MCAP file"),
-        ("train menu.toml".into(), "menu.toml is no recipe but a menu; name it with --menu"),
+        (format!("model import {stored} --schema schema.toml --out m"), "is no ONNX model but an MCAP file"),
+        ("model import weights.safetensors --schema schema.toml --out m".into(), "weights.safetensors is no ONNX model but a safetensors file; export the network as ONNX"),
+        ("model import . --schema schema.toml --out m".into(), ". is a folder; name a file in it"),
+        ("model info net.onnx".into(), "net.onnx is no bundle but an ONNX model; make a bundle of it with `tamis model import`"),
+        ("info kept/in.ledger.jsonl".into(), "in.ledger.jsonl is no Tamis recording but the ledger of a run; `tamis verify` checks a run by it"),
+        ("train menu.toml".into(), "menu.toml is no recipe but a menu; `tamis replay` takes it with --menu"),
         ("train in.tmf".into(), "in.tmf is no recipe but a Tamis recording"),
     ];
     for (line, words) in table {

@@ -249,7 +249,7 @@ fn other_files_are_called_what_they_are() {
         (b"\x89PNG\r\n\x1a\n\0", "t.csv is a PNG image: a table is CSV with a line of column names, or .npy"),
         (b"\x89MCAP0\r\n\x01", "t.csv is an MCAP file, as stored events are: `tamis cat --jsonl` shows the events in it; a table is CSV or .npy"),
         (b"TAMF\x01\0", "t.csv is a Tamis recording: it needs no conversion; `tamis replay` runs it"),
-        (b"name = \"m\"\n[[line]]\n", "t.csv is a menu: name it with --menu; a table is CSV or .npy"),
+        (b"name = \"m\"\n[[line]]\n", "t.csv is a menu: `tamis replay` takes it with --menu; a table is CSV or .npy"),
     ];
     for (bytes, message) in table {
         assert_eq!(refused("u8", bytes, &Options::default()), message);
