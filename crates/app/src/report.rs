@@ -172,7 +172,7 @@ pub struct Line {
     pub seen: u64,
     /// Events whose condition held.
     pub passed: u64,
-    /// And that the prescale let through.
+    /// Events that passed and that the prescale let through.
     pub accepted: u64,
     /// The prescale.
     pub prescale: u64,

@@ -29,7 +29,7 @@ struct Origin {
 pub(crate) struct Origins(Vec<Origin>);
 
 impl Origins {
-    /// Of the options of a command, those that `line` does not have.
+    /// The options of a command that `line` does not set.
     pub(crate) fn of(root: &Command, line: &[OsString], file: Option<&Applied>) -> Self {
         let words: Vec<&str> = line.iter().skip(1).filter_map(|word| word.to_str()).collect();
         let mut command = root;

@@ -21,11 +21,11 @@ pub(crate) struct Bounds<'a> {
     pub(crate) of_noise: bool,
 }
 
-/// The parts of a pipeline that run at the same time, and ns per event that each needs at least.
+/// The parts of a pipeline that run at the same time, each with the least time that it needs for an event, in ns.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Parts {
     pub(crate) admission: f64,
-    /// Of one worker, for its own events.
+    /// Time of one worker for an event of its own; workers share the events.
     pub(crate) worker: f64,
     pub(crate) writer: f64,
 }

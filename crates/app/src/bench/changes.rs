@@ -30,15 +30,15 @@ pub struct RowChanges {
 /// One row, then and now.
 #[derive(Clone, Debug, Serialize)]
 pub struct Change {
-    /// Where it belongs.
+    /// The section that it belongs to.
     pub section: Section,
-    /// What it is.
+    /// The name of the row.
     pub name: String,
     /// Unit of all values.
     pub unit: Unit,
-    /// Then.
+    /// What was measured then.
     pub old: Spread,
-    /// Now.
+    /// What was measured now.
     pub new: Spread,
     /// New over old median, less 1.
     pub change: f64,

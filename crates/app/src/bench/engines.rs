@@ -222,7 +222,7 @@ fn score(model: &mut Model, block: &Block) -> Result<(), Failure> {
 
 /// From which network on a device scores more events than this processor, in words; nothing if there is no device.
 pub(crate) fn remarks(speeds: &[EngineSpeed]) -> Vec<String> {
-    // Of the processor's engines those that decide as the device does.
+    // Only CPU engines that decide as the device does.
     let is_asked = |speed: &EngineSpeed, device| match device {
         true => speed.engine.starts_with("gpu"),
         false => [Engine::Flex.name(), Engine::Fused.name()].contains(&&*speed.engine),

@@ -20,9 +20,9 @@ use crate::Failure;
 const LOADS: [u32; 4] = [20, 50, 70, 90];
 /// Rates that are tried, in per cent of the speed at full pace.
 const TRIED: [u32; 12] = [100, 97, 94, 90, 85, 80, 70, 60, 50, 40, 30, 20];
-/// The backlog at the end of a run may be this share of its time. One that grows by a share of the rate reaches that share of the time.
+/// The largest backlog at the end of a run, as a share of its time. One that grows by a share of the rate reaches that share of the time.
 const BACKLOG_MAX: f64 = 0.02;
-/// And does not have to be less than this, or than a tenth of a short run: one wake-up that comes late.
+/// A backlog below this, or below a tenth of a short run, is always allowed: one wake-up may come late.
 const BACKLOG_MIN_NS: f64 = 5e6;
 const BACKLOG_MIN: f64 = 0.1;
 /// A neighbour may disturb some attempts; a rate is sustained if it is in this many.

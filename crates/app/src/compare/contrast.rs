@@ -6,7 +6,7 @@ use tamis_menu::CompiledMenu;
 
 use super::{Gates, Player, Side};
 
-/// Flips that are told one by one; further ones are only counted.
+/// Flips that are reported one by one; further ones are only counted.
 const TOLD_MAX: usize = 20;
 
 /// One side against the reference.
@@ -55,7 +55,7 @@ pub struct LineContrast {
     pub name: String,
     /// Events that it passes on the side of the reference, before its prescale.
     pub reference: u64,
-    /// And on the other.
+    /// Events that it passes on the other side, before its prescale.
     pub other: u64,
     /// Events that it passes on one side only.
     pub flips: u64,
@@ -68,9 +68,9 @@ pub struct LineContrast {
 /// What is accepted on two sides, after prescales.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Accepted {
-    /// Events on the side of the reference.
+    /// Events that are accepted on the side of the reference.
     pub reference: u64,
-    /// And on the other.
+    /// Events that are accepted on the other side.
     pub other: u64,
     /// Events that are accepted on one side only.
     pub flips: u64,
@@ -87,7 +87,7 @@ pub struct Flip {
     pub threshold: Option<String>,
     /// The score on the side of the reference.
     pub reference: Option<f32>,
-    /// And on the other.
+    /// The score on the other side.
     pub other: Option<f32>,
     /// Distance of the reference score from the threshold.
     pub margin: Option<f64>,

@@ -41,14 +41,14 @@ pub(crate) struct Args {
     /// Measure these parts only: probes, stages, speed, sizes, latency; or engines, which no other run measures
     #[arg(long, value_name = "PARTS", value_delimiter = ',', value_parser = or_words(section, PARTS))]
     only: Vec<Section>,
-    /// What runs the models; auto finds out for each what is fast and right here, tamis doctor lists what there is
+    /// What runs the models; auto finds out for each what is fast and right here; tamis doctor lists what there is
     #[arg(long, value_name = "ENGINE", default_value_t = Engine::Auto, value_parser = or_words(Engine::from_str, ENGINES))]
     device: Engine,
     /// Numbers of deciding threads, such as 1,2 [default: powers of two up to one per core, or per CPU of --pin]
     #[arg(long, value_name = "N", value_delimiter = ',', value_parser = units::number, allow_hyphen_values = true)]
     workers: Vec<usize>,
-    /// Keep the deciding threads on these CPUs, in turn, and what stores off them: a list of numbers, such as 2,3 [default: wherever the system
-    /// puts them]
+    /// Keep the deciding threads on these CPUs, in turn, and keep the other threads off these CPUs: a list of numbers, such as 2,3 [default:
+    /// wherever the system puts them]
     #[arg(long, value_name = "CPU,..", value_delimiter = ',', allow_hyphen_values = true, value_parser = units::cpu)]
     pin: Vec<usize>,
     /// How long a deciding thread, or the one that feeds them, waits awake for more work before it sleeps: a time such as 50us, or always

@@ -36,14 +36,14 @@ pub(crate) struct Args {
     /// Use this bundle for a model of the menu; can be given several times
     #[arg(long, value_name = "NAME=BUNDLE", value_parser = model)]
     model: Vec<(String, PathBuf)>,
-    /// What runs the models; auto finds out for each what is fast and right here, tamis doctor lists what there is
+    /// What runs the models; auto finds out for each what is fast and right here; tamis doctor lists what there is
     #[arg(long, value_name = "ENGINE", default_value_t = Engine::Auto, value_parser = or_words(Engine::from_str, ENGINES))]
     device: Engine,
     /// Deciding threads [default: one per core, or per CPU of --pin]
     #[arg(long, value_name = "N", value_parser = units::number, allow_hyphen_values = true)]
     workers: Option<usize>,
-    /// Keep the deciding threads on these CPUs, in turn, and what stores off them: a list of numbers, such as 2,3 [default: wherever the system
-    /// puts them]
+    /// Keep the deciding threads on these CPUs, in turn, and keep the other threads off these CPUs: a list of numbers, such as 2,3 [default:
+    /// wherever the system puts them]
     #[arg(long, value_name = "CPU,..", value_delimiter = ',', allow_hyphen_values = true, value_parser = units::cpu)]
     pin: Vec<usize>,
     /// How long a deciding thread, or the one that feeds them, waits awake for more work before it sleeps: a time such as 50us, or always. Saves

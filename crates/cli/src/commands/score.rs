@@ -28,7 +28,7 @@ pub(crate) struct Args {
     /// The table (.npy or .csv), or - for CSV on standard output
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// What runs the models; auto finds out for each what is fast and right here, tamis doctor lists what there is
+    /// What runs the models; auto finds out for each what is fast and right here; tamis doctor lists what there is
     #[arg(long, value_name = "ENGINE", default_value_t = Engine::Auto, value_parser = or_words(Engine::from_str, ENGINES))]
     device: Engine,
     /// Replace the table if it exists

@@ -205,7 +205,7 @@ impl Labels {
         }
     }
 
-    /// The same as a constant of the node.
+    /// Adds these numbers as a constant of the node.
     pub fn table(&self, site: &mut Site<'_>) -> Option<usize> {
         self.numbers().map(|ints| site.add_constant(Constant::ints([ints.len()], ints.to_vec())))
     }

@@ -87,7 +87,7 @@ struct Trees {
 /// The comparisons of the nodes.
 #[derive(Clone, Copy, Debug)]
 enum Compare {
-    /// The same for all.
+    /// One test for all nodes.
     All(Test),
     /// One per node, from a table of codes ([`code`]).
     Each(usize),
