@@ -171,8 +171,8 @@ fn the_exit_codes_of_the_page_are_those_of_the_program() {
     }
 }
 
-/// The anchors of a page: GitHub makes one of each heading. It lowers the letters, keeps letters, digits, `-` and `_`, turns spaces into `-`, and
-/// numbers those that come again.
+/// The anchors of a page, by the rule of GitHub: each heading in lower case, only its letters, digits, `-` and `_`, with `-` for every space. One
+/// that comes again gets a number.
 fn anchors(page: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut is_code = false;
