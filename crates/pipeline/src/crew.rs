@@ -44,7 +44,7 @@ impl Crew<'_> {
         self.stages.last().map(|(name, _)| name.clone()).unwrap_or_default()
     }
 
-    /// The stage whose step panicked, or all of them if the panic came between two steps.
+    /// The name of the stage whose step panicked; that of the crew if the panic came between two steps.
     fn culprit(&self) -> String {
         self.stages.get(self.at).map_or_else(|| self.name(), |(name, _)| name.clone())
     }
