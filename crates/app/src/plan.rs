@@ -60,8 +60,8 @@ impl Plan {
         Self::ruled(recording, name, settings, Arc::new(rules), Arc::new(MonotonicClock::default()))
     }
 
-    /// The same with rules that were loaded before, and a clock that the source may share. The menu, models and engine of the settings are not
-    /// looked at.
+    /// Checks a run with rules that were loaded before, and a clock that the source may share. It ignores the menu, models and engine of the
+    /// settings.
     pub(crate) fn ruled(
         recording: Recording,
         name: &str,
@@ -84,7 +84,7 @@ impl Plan {
         Ok(Self { settings, recording, rules, limits, claim, control: Arc::default(), clock })
     }
 
-    /// What the menu probably does not mean: a sentence each, with its place.
+    /// What the menu says and probably does not mean: one sentence each, with its place.
     pub fn warnings(&self) -> Vec<String> {
         self.rules.compiled.warnings().iter().map(|warning| format!("warning: {warning}")).collect()
     }
@@ -188,7 +188,7 @@ impl Plan {
     }
 }
 
-/// Can workers be kept on these CPUs?
+/// Refuses CPUs that workers cannot be kept on.
 pub(crate) fn check_pins(cpus: &[usize]) -> Result<(), Failure> {
     if cpus.is_empty() {
         return Ok(());

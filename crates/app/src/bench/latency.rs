@@ -38,13 +38,13 @@ const SCHEDULES: [(&str, Schedule); 3] =
 /// The tail of a distribution, each quantile over all runs, in ns.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Tail {
-    /// Half of the events took no longer.
+    /// The time within which half of the events were decided.
     pub p50: Spread,
-    /// 99 %.
+    /// The time within which 99 % of the events were decided.
     pub p99: Spread,
-    /// 99.9 %.
+    /// The time within which 99.9 % of the events were decided.
     pub p999: Spread,
-    /// All.
+    /// The time within which all events were decided.
     pub max: Spread,
 }
 
@@ -53,7 +53,7 @@ pub struct Tail {
 pub struct Load {
     /// How arrivals are spread in time: `uniform`, `poisson` or `bursts`.
     pub schedule: String,
-    /// Per cent of the sustained rate.
+    /// Rate of arrivals in per cent of the sustained rate.
     pub load: u32,
     /// Mean rate of arrivals, in events per second.
     pub events_per_s: f64,
@@ -63,9 +63,9 @@ pub struct Load {
     pub decision: Tail,
     /// How late the last frame was taken, in ns: large if the backlog grew after all.
     pub backlog_ns: Spread,
-    /// How late a thread woke up that slept beside the run, again and again: the machine's own part.
+    /// How late a thread that slept again and again beside the run woke up: the machine's own part.
     pub wake_up_late: Tail,
-    /// Longest gap of a thread that spun in ns; of several, if they spun before the run: as many as decide.
+    /// Longest gap in ns of a thread that spun beside the run; without a core to spare, of as many threads as decide, which spun before the run.
     pub gap_max_ns: Spread,
     /// Did it spin beside the run, on a core to spare? Else just before.
     pub spun_beside: bool,
@@ -201,7 +201,7 @@ fn run(
     let (report, backlog) = done?;
     let events = report.ledger.received;
     let carried = report.latency_ns;
-    // What too few blocks carry is told as what it is at most.
+    // A quantile that too few hand-overs were decided for is reported as its upper bound.
     let or_max = |ns: Option<u64>| ns.or(carried.max).unwrap_or(0);
     let p50 = or_max(carried.p50);
     let p99 = or_max(carried.p99);
