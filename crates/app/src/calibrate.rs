@@ -23,7 +23,7 @@ use crate::frames::Frames;
 use crate::models::load_bundle;
 use crate::{Exit, Failure, bundle_folder};
 
-/// A calibration, as asked for.
+/// A calibration that is asked for.
 #[derive(Clone, Debug)]
 pub struct CalibrateSettings {
     /// Folder or `.tar`.

@@ -7,7 +7,7 @@ use tamis_model::Engine;
 use tamis_pipeline::Pace;
 use tamis_store::{Durable, ROTATE_BYTES};
 
-/// A run, as asked for. Build it with [`Settings::new`] and set what differs.
+/// A run that is asked for. Build it with [`Settings::new`] and set what differs.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The menu file. Models are found relative to it.

@@ -66,7 +66,7 @@ const SIZES_SHARE: f64 = 0.3;
 /// Time of the run that measures hand-overs alone, over that of a topology.
 const IDLE_SHARE: f64 = 0.5;
 
-/// What to measure.
+/// A benchmark that is asked for.
 #[derive(Clone, Debug)]
 pub struct BenchSettings {
     /// A recording and its menu; without them, events, menu and model are made.

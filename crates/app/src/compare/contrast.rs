@@ -254,7 +254,7 @@ impl Contrast {
             let share = self.flipped_share;
             let most = gates.flips;
             misses.push(format!(
-                "{sides}: {flipped} events are decided otherwise, a share of {share:.2e}; at most {most:e} is allowed"
+                "{sides}: {flipped} events are decided differently, a share of {share:.2e}; at most {most:e} is allowed"
             ));
         }
         misses

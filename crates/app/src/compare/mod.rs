@@ -29,7 +29,7 @@ use crate::{Exit, Failure, NamedBundle};
 use contrast::Tally;
 pub use contrast::{Accepted, Contrast, Flip, LineContrast, ScoreContrast};
 
-/// A comparison, as asked for.
+/// A comparison that is asked for.
 #[derive(Clone, Debug)]
 pub struct CompareSettings {
     /// The recording, or `-` for standard input.

@@ -15,8 +15,8 @@ use crate::words::{ENGINES, or_words};
 
 /// Write the scores of every event of a recording as a table
 ///
-/// One row per event, in order: a .npy array of float32 [events, scores], or CSV whose first column is the event id. The quick way to compare a
-/// model with what another framework says. A score that cannot be computed is NaN, and counted.
+/// Writes one row per event, in order: a .npy array of float32 [events, scores], or CSV whose first column is the event id. This is the quick way to
+/// compare a model with another framework. A score that cannot be computed is NaN, and is counted.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The recording (.tmf or .tmf.zst), or - for standard input
