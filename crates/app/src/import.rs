@@ -18,7 +18,7 @@ use crate::{Exit, Failure, bundle_folder};
 /// Most bytes of a file that is imported: what the largest bundle holds.
 const FILE_BYTES_MAX: u64 = 64 << 20;
 
-/// Most events of a recording that are looked at for golden vectors.
+/// Most events of a recording that are used for golden vectors.
 const GOLDEN_EVENTS: usize = 16_384;
 
 /// What a network of another framework may look like; ONNX has no mark of its own.

@@ -56,7 +56,7 @@ pub(crate) struct Journal {
     /// Bytes that arrived, and those of the file.
     received: u64,
     written: u64,
-    /// What was stored of each stream when the waiting ones were looked at last.
+    /// What was stored of each stream when the waiting books were last checked.
     looked: Vec<u64>,
     /// What the last line about storage reported of each stream, and when.
     told: (Vec<Stored>, Instant),

@@ -143,7 +143,7 @@ impl StoredFile {
         });
         let lines = menu.iter().flat_map(Menu::line_names).map(String::from).collect();
         let models = menu.iter().flat_map(Menu::models).map(|model| model.name.clone()).collect();
-        // A file can be looked at wherever it was made.
+        // A file can be examined wherever it was made.
         let rules = menu.and_then(|menu| last.of(&reader, menu, &schema, &place));
         let scores = rules.iter().flat_map(|rules| rules.score_names()).collect();
         let versions = rules.iter().flat_map(|rules| &rules.bundles).flat_map(named_choices).collect();

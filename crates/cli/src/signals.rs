@@ -36,7 +36,7 @@ pub(crate) fn remove_unfinished_on_end() {
             drop(signal_hook::low_level::emulate_default_handler(signal));
         }
     };
-    // Listens on its own thread: without one, a signal ends the process as ever, and leaves an unfinished file.
+    // A thread of its own waits for signals: without it, a signal ends the process as usual and leaves an unfinished file.
     drop(std::thread::Builder::new().name("signals".into()).spawn(listen));
 }
 

@@ -99,7 +99,7 @@ pub struct IdBook {
 pub(crate) enum Fault {
     /// It looks at something else.
     Sees(fn(FrameIds) -> FrameIds),
-    /// It refuses all events of a frame of which one came before.
+    /// It refuses all events of a frame if one of them came before.
     RefusesFrames,
     /// It forgets first what was begun first.
     ForgetsTheOldest,

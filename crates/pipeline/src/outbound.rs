@@ -100,7 +100,7 @@ impl Inbound {
         self.events
     }
 
-    /// In the order in which they were begun.
+    /// The parts, in the order in which they were begun.
     pub(crate) fn parts(&self) -> &[Part] {
         &self.parts[..self.used]
     }

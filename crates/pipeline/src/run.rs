@@ -38,11 +38,11 @@ pub struct Setup<'a> {
     pub models: Vec<Vec<Vec<Choice>>>,
     /// Storage: one sink per stream of the menu, in order, and one more for the error stream.
     pub sinks: Vec<Box<dyn Sink>>,
-    /// For the records.
+    /// What every record says about the schema, the models and this CPU.
     pub stamp: Stamp,
     /// Workers and batch.
     pub limits: Limits,
-    /// How fast.
+    /// How fast events are admitted.
     pub pace: Pace,
     /// Longest time from admission to a decision; an event that has no scores by then goes to the last rung. With a deadline the speed of the machine
     /// determines which events are late, and nothing else.
@@ -52,7 +52,7 @@ pub struct Setup<'a> {
     pub busy_poll: Duration,
     /// Where threads run, and whether admission has one of its own.
     pub cpus: Cpus,
-    /// Time.
+    /// The clock that measures latencies and paces the input.
     pub clock: Arc<dyn Clock>,
     /// How the run is watched and stopped.
     pub control: Arc<Control>,
@@ -159,7 +159,7 @@ pub struct Outcome {
     pub panics: Vec<String>,
     /// Why the run could not begin: the system refused threads. Nothing else is meaningful then.
     pub refused: Option<String>,
-    /// From the first step to the last, in ns.
+    /// Time from the first step to the last, in ns.
     pub elapsed_ns: u64,
 }
 

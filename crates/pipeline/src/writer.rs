@@ -19,9 +19,9 @@ use crate::{Clock, Control, Progress, Stage};
 /// See the module's doc.
 pub(crate) struct Writer {
     stream: usize,
-    /// Of the stream.
+    /// The bit of the stream.
     name: String,
-    /// Until it panics.
+    /// The sink, until it panics.
     sink: Option<Box<dyn Sink>>,
     input: Receiver<Outbound>,
     /// The next writer, or the pool; dropped at the end.

@@ -76,7 +76,7 @@ pub struct Load {
 pub struct Sustained {
     /// Events per second.
     pub events_per_s: f64,
-    /// Per cent of the speed at full pace.
+    /// That rate in per cent of the speed at full pace.
     pub of_full_pace: u32,
 }
 

@@ -49,7 +49,7 @@ pub enum Section {
 }
 
 impl Section {
-    /// All of them.
+    /// All sections, in order.
     pub const ALL: [Self; 6] =
         [Self::Probes, Self::Stages, Self::Speed, Self::Sizes, Self::Latency, Self::Engines];
 

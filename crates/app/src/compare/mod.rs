@@ -36,7 +36,7 @@ pub struct CompareSettings {
     pub input: PathBuf,
     /// The menu whose models are compared, and whose lines decide.
     pub menu: Option<PathBuf>,
-    /// Without a menu: the models. With one: bundles in place of those of the menu.
+    /// The models to compare, if there is no menu; else bundles in place of those of the menu.
     pub models: Vec<NamedBundle>,
     /// Bundles in place of some of these models, as further sides.
     pub with: Vec<NamedBundle>,

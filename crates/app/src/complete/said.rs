@@ -15,7 +15,7 @@ pub(super) type Place = (u64, u64);
 /// What a ledger says.
 #[derive(Debug, Default)]
 pub(super) struct Said {
-    /// By stream, in the order of its names.
+    /// What it says about each stream, in the order of their names.
     pub(super) streams: BTreeMap<String, SaidOfStream>,
     /// The prescales of the final line, by line of the menu.
     pub(super) prescales: BTreeMap<String, u64>,

@@ -12,7 +12,7 @@ use crate::figures;
 use crate::output::{say, written};
 use crate::table::{Table, terminal_width, total_width};
 
-/// Rows that are looked at before column widths are fixed.
+/// Rows that are read before column widths are fixed.
 const SAMPLE_ROWS: usize = 200;
 /// Events that are not there and are named.
 const MISSING_NAMED: usize = 5;
