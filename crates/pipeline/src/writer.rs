@@ -19,7 +19,7 @@ use crate::{Clock, Control, Progress, Stage};
 /// See the module's doc.
 pub(crate) struct Writer {
     stream: usize,
-    /// The bit of the stream.
+    /// Name of the stream.
     name: String,
     /// The sink, until it panics.
     sink: Option<Box<dyn Sink>>,
