@@ -106,7 +106,7 @@ impl Blocks {
     pub(crate) fn problems(&self) -> Vec<String> {
         let forgotten = (self.forgotten > 0).then(|| {
             format!(
-                "of {} events the ids are no longer known: if they came again, they are counted again",
+                "the ids of {} events are no longer known: if these events came again, they are counted again",
                 self.forgotten
             )
         });

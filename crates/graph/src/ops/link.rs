@@ -85,7 +85,7 @@ pub(super) fn link(name: &str) -> Result<Link, Fault> {
         "SOFTMAX" => Ok(Link::Softmax),
         "SOFTMAX_ZERO" => Ok(Link::SoftmaxZero),
         "PROBIT" => Ok(Link::Probit),
-        other => Err(format!("its post_transform '{other}' is none of those of ONNX")),
+        other => Err(format!("its post_transform '{other}' is not one that ONNX defines")),
     }
 }
 
