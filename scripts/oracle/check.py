@@ -4,16 +4,42 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
-from books import Books, Expected
+import numpy as np
+
+import claims
+import kills
+from arrivals import Arrivals, Books, Taken, arrive
+from books import Expected, expect
+from frames import Schema
+from kills import Killed
 from menus import Menu
+from pace import SLACK_S
+from reading import Good, Reader, Said
 from runs import Outcome
 from stored import Record
+from ways import Way
+from witness import Fates
 
 
-def difference(expected: Expected, found: Outcome, menu: Menu) -> str | None:
+def difference(data: bytes, schema: Schema, menu: Menu, way: Way, found: Outcome | Killed) -> str | None:
     """None if every count, line bit, record and segment is as it must be."""
-    return next(differences(expected, found, menu), None)
+    if isinstance(found, Killed):
+        return next(kills.differences(expect(arrive(data, schema, way.passes), menu, way.device), found, way.durable), None)
+    taken = Taken(found.total.counts["frames.received"], found.total.counts["frames.bytes"]) if way.stop else None
+    arrivals = arrive(data, schema, way.passes, taken)
+    if not arrivals.usable:
+        return f"exit {found.exit} instead of 65: no schema at the start"
+    fates = fates_of(arrivals, way, found) if way.needs_witness else None
+    expected = expect(arrivals, menu, way.device, fates)
+    return next(differences(expected, found, menu), None) or next(of_way(data, arrivals, fates, way, found), None)
+
+
+def fates_of(arrivals: Arrivals, way: Way, found: Outcome) -> Fates:
+    """Only a run that is stopped at once may drop anything."""
+    fates = Fates.of(arrivals.admitted, found.streams)
+    return fates if way.drops else replace(fates, dropped=np.zeros_like(fates.dropped))
 
 
 def differences(expected: Expected, found: Outcome, menu: Menu) -> Iterator[str]:
@@ -59,4 +85,54 @@ def of_exit(expected: Expected, found: Outcome) -> Iterator[str]:
         yield f"{found.total.counts['storage.stored']} events are stored instead of {to_store}"
     lost = any(n and key.split(".")[0] in ("corrupt", "errored", "dropped", "missing") for key, n in counts.items())
     if found.exit != (75 if lost else 0):
-        yield f"exit {found.exit} instead of {75 if lost else 0}; problems: {found.problems}"
+        yield f"exit {found.exit} instead of {75 if lost else 0}; problems: {found.report['problems']}"
+
+
+def of_way(data: bytes, arrivals: Arrivals, fates: Fates | None, way: Way, found: Outcome) -> Iterator[str]:
+    """What the ledger said of storage on the way, and what stop, pace and deadline promise."""
+    for stream in found.report["streams"]:
+        name, durable = stream["name"], stream["durable"]
+        for wrong in claims.wrong(found.claims, name, found.streams[name], found.files[name], durable, way.durable):
+            yield f"ledger, stream {name}: {wrong}"
+    yield from of_stop(data, arrivals, way, found)
+    yield from of_pace(arrivals, way, found)
+    if fates and way.deadline in ("1ns", "1000s"):
+        late, decided = int(fates.late.sum()), int((~fates.dropped).sum())
+        if late != (decided if way.deadline == "1ns" else 0):
+            yield f"{late} of {decided} events are late after {way.deadline}"
+
+
+def of_stop(data: bytes, arrivals: Arrivals, way: Way, found: Outcome) -> Iterator[str]:
+    """What a pipe gave is taken up to the last whole frame, and what it did not give is not. A report says that its run was stopped."""
+    is_stopped = found.report["stopped"]
+    if is_stopped and not way.stop or not is_stopped and not arrivals.whole:
+        yield f"stopped is {is_stopped}, {'all' if arrivals.whole else 'not all'} of the input was taken"
+    if not found.stopped or not way.piped or way.compressed:
+        return
+    given, counts = found.stopped.given, found.total.counts
+    if counts["frames.bytes"] > given:
+        yield f"{counts['frames.bytes']} bytes were taken of {given} that were given"
+    if found.stopped.has_read and counts["frames.received"] < (whole := whole_frames(data, given)):
+        yield f"{counts['frames.received']} frames were taken of {whole} in the {given} bytes that were read"
+
+
+def whole_frames(data: bytes, given: int) -> int:
+    """Good frames in the first bytes, up to the first loss: of those nobody needs to see more."""
+    frames, reader = 0, Reader(data[:given])
+    for finding in reader.findings():
+        if not isinstance(finding, (Good, Said)) or reader.at % 64:
+            break
+        frames += isinstance(finding, Good)
+    return frames
+
+
+def of_pace(arrivals: Arrivals, way: Way, found: Outcome) -> Iterator[str]:
+    """No frame comes before it is due, and none later than the report says. A pipe that is stopped gives the rest at once."""
+    lag_ns, seconds = found.report["lag_ns"], found.report["throughput"]["seconds"]
+    if (lag_ns is None, found.report["pace_held"] is None) != (not way.pace, not way.pace):
+        yield f"lag {lag_ns} and pace held {found.report['pace_held']} with pace {way.pace}"
+    if not way.pace or way.stop and way.piped:
+        return
+    least = way.pace.least_s(arrivals.admitted)
+    if not least <= seconds <= least + lag_ns / 1e9 + SLACK_S:
+        yield f"{seconds} s with a lag of {lag_ns} ns, for a pace that takes {least} s"

@@ -112,8 +112,11 @@ class Menu:
         return found
 
 
-def draw(rng: random.Random, schema: Schema, events: np.ndarray) -> Menu:
-    """A menu of 1 to 12 lines, now and then of more than one word of line bits. `events` are those that it will decide."""
+def draw(rng: random.Random, schema: Schema, events: np.ndarray, witness: str | None = None) -> Menu:
+    """A menu of 1 to 12 lines, now and then of more than one word of line bits. `events` are those that it will decide.
+
+    With a stream as `witness` every event that is decided has a record in it, or in the error stream.
+    """
     streams = [f"s{i}" for i in range(rng.randint(1, 4))]
     models = [Choices(f"m{k}", rng, schema, events) for k in range(rng.choice([0, 0, 0, 1, 2]))]
     scores = {name: [b.scores(events)[:, k] for b in m.bundles] for m in models for k, name in enumerate(m.scores)}
@@ -127,6 +130,10 @@ def draw(rng: random.Random, schema: Schema, events: np.ndarray) -> Menu:
         prescale = 1 if rng.random() < 0.6 else rng.choice([2, 3, 7, 100, 10**6, 2**62])
         lines.append(Line(f"line-{k}", kind, prescale, some_of(rng, streams), when, rng.choice([1, 2, 5, 50])))
     fallback = Fallback(rng.choice([1, 2, 10]), some_of(rng, streams)) if models and rng.random() < 0.3 else None
+    if witness:
+        streams.append(witness)
+        lines.append(Line(witness, "pass-through", 1, [witness]))
+        fallback = fallback and Fallback(1, [*fallback.streams, witness])
     return Menu(lines, streams, rng, models, fallback)
 
 

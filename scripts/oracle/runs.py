@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import random
+import signal
 import subprocess
 from collections import Counter
 from dataclasses import dataclass
@@ -11,11 +11,17 @@ from pathlib import Path
 
 import zstandard
 
+import claims
+import kills
 import stored
-from books import Books, Place
-from frames import Schema
+from arrivals import Books, Place
+from claims import Claim
+from frames import Schema, schema_frame
+from kills import Killed
 from menus import Menu
+from stops import Stopped, stopped
 from stored import Record
+from ways import Way
 
 
 PATIENCE_S = 600
@@ -43,86 +49,65 @@ class Outcome:
     shared: bool
     """Some segments share a line."""
     streams: dict[str, list[Record]]
-    problems: list[str]
+    files: dict[str, list[int]]
+    """Records of a stream up to the end of each of its files."""
+    claims: list[Claim]
+    report: dict
+    stopped: Stopped | None
 
 
-@dataclass(frozen=True)
-class Way:
-    """How the bytes go in, and what must not change anything."""
-
-    compressed: bool
-    piped: bool
-    workers: int
-    batch: int
-    durable: str
-    device: str
-    rotate: str | None
-    passes: int
-    """`--repeat`."""
-    verified: bool
-    """`tamis verify` must agree, too."""
-
-    @classmethod
-    def draw(cls, rng: random.Random) -> Way:
-        return cls(
-            compressed=rng.random() < 0.3,
-            piped=rng.random() < 0.3,
-            workers=rng.choice([1, 1, 2, 3]),
-            batch=rng.choice([1, 2, 7, 64, 300, 4096]),
-            durable=rng.choice(["close", "never", "never", "every=1ms"]),
-            device=rng.choice(["flex", "fused"]),
-            rotate=rng.choice([None, None, None, "20kB"]),
-            passes=rng.choice([1, 1, 1, 1, 2, 3]),
-            verified=rng.random() < 0.25,
-        )
-
-    def options(self) -> list[str]:
-        options = ["--workers", str(self.workers), "--batch", str(self.batch), "--durable", self.durable, "--device", self.device]
-        options += ["--rotate", self.rotate] if self.rotate else []
-        return options + (["--repeat", str(self.passes)] if self.repeats else [])
-
-    @property
-    def repeats(self) -> bool:
-        """A pipe cannot be played again."""
-        return self.passes > 1 and not self.piped
-
-
-def run(binary: Path, folder: Path, data: bytes, menu: Menu, schema: Schema, way: Way) -> Outcome:
+def run(binary: Path, folder: Path, data: bytes, menu: Menu, schema: Schema, way: Way) -> Outcome | Killed:
     """Replays `data` in `folder`, which is new, and reads what comes of it."""
     (folder / "menu.toml").write_bytes(menu.text)
     for bundle in menu.bundles:
         bundle.write(folder / bundle.name)
+    least = len(schema_frame(schema).encode())
     if way.compressed:
         data = zstandard.ZstdCompressor().compress(data)
+        least = len(data)
     name = folder / ("input.tmf.zst" if way.compressed else "input.tmf")
     name.write_bytes(data)
     source = "-" if way.piped else str(name)
     out = folder / "out"
     command = [str(binary), "replay", source, "--menu", str(folder / "menu.toml"), "--out", str(out), "--name", "it", "--json", *way.options()]
-    (folder / "command").write_text(" ".join(command) + (f" < {name}" if way.piped else "") + "\n")
-    done = ended(command, data if way.piped else b"")
-    if done.returncode not in (0, 75):
+    (folder / "command").write_text(" ".join(command) + (f" < {name}" if way.piped else "") + (f"; {way.stop}" if way.stop else "") + "\n")
+    end = None
+    if way.stop:
+        given = data[: max(least, int(len(data) * way.stop.share))] if way.piped else None
+        end = patiently(command, lambda: stopped(command, given, way.stop, PATIENCE_S))
+    done = end.done if end else ended(command, data if way.piped else b"")
+    is_killed = bool(way.stop and way.stop.kills and done.returncode == -signal.SIGKILL)
+    if not is_killed and done.returncode not in (0, 75):
         raise Broken(f"exit {done.returncode}: {done.stderr.decode(errors='replace').strip()[:500]}", done.returncode)
-    report = json.loads(done.stdout)
     try:
-        segments, shared, final = read_ledger(out / "it.ledger.jsonl", menu)
-        streams = read_streams(out, report, menu, schema)
+        outcome = kills.left_in(out, menu) if is_killed else outcome_of(out, done, menu, schema, end)
     except (AssertionError, OSError, ValueError, KeyError) as error:
         raise Broken(f"{type(error).__name__}: {error}") from error
-    if final["ledger"] != report["ledger"]:
-        raise Broken("the last line of the ledger file is not the report")
-    if report["exit"] != done.returncode:
-        raise Broken(f"exit {done.returncode}, but the report says {report['exit']}")
+    if way.verified and len(list(out.iterdir())) <= FILES_VERIFIED_MAX:
+        (verify_killed if is_killed else verify)(binary, out)
+    return outcome
+
+
+def outcome_of(out: Path, done: subprocess.CompletedProcess[bytes], menu: Menu, schema: Schema, end: Stopped | None) -> Outcome:
+    code, report = done.returncode, json.loads(done.stdout)
+    lines = [json.loads(text) for text in (out / "it.ledger.jsonl").read_text().splitlines()]
+    segments, shared = read_lines(lines, menu)
+    assert lines[-1]["ledger"] == report["ledger"], "the last line of the ledger file is not the report"
+    assert report["exit"] == code, f"exit {code}, but the report says {report['exit']}"
     total = books_of(report, menu)
     check_lines(segments, shared, total)
-    if way.verified and len(list(out.iterdir())) <= FILES_VERIFIED_MAX:
-        verify(binary, out)
-    return Outcome(done.returncode, total, segments, bool(shared), streams, report["problems"])
+    streams, files = read_streams(out, report, menu, schema)
+    said = [claim for line in lines[:-1] for claim in claims.of_line(line)]
+    return Outcome(code, total, segments, bool(shared), streams, files, said, report, end)
 
 
 def ended(command: list[str], data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    return patiently(command, lambda: subprocess.run(command, input=data, capture_output=True, timeout=PATIENCE_S))
+
+
+def patiently(command: list[str], go):
     try:
-        return subprocess.run(command, input=data, capture_output=True, timeout=PATIENCE_S)
+        return go()
     except subprocess.TimeoutExpired as error:
         raise Broken(f"{command[1]} does not end within {PATIENCE_S} s") from error
 
@@ -134,6 +119,15 @@ def verify(binary: Path, out: Path) -> None:
         if done and done.returncode != 0:
             said = (done.stderr or done.stdout).decode(errors="replace").strip()[:500]
             raise Broken(f"verify of {files[0].name} ends with {done.returncode}: {said}")
+
+
+def verify_killed(binary: Path, out: Path) -> None:
+    """Nothing may be wrong but that the run was killed."""
+    done = ended([str(binary), "verify", str(out / "it.ledger.jsonl"), "--json"])
+    findings = [finding for file in json.loads(done.stdout)["files"] for finding in file["findings"]]
+    strange = [finding for finding in findings if "never closed" not in finding and "there is no final line" not in finding]
+    if done.returncode != 76 or strange:
+        raise Broken(f"verify of a killed run ends with {done.returncode}: {strange}")
 
 
 def books_of(document: dict, menu: Menu) -> Books:
@@ -162,22 +156,17 @@ def flat(ledger: dict, prefix: str = "") -> dict[str, int]:
     return counts
 
 
-def read_ledger(path: Path, menu: Menu) -> tuple[dict[Place, Books], list[Books], dict]:
+def read_lines(lines: list[dict], menu: Menu) -> tuple[dict[Place, Books], list[Books]]:
     """Lines of one run and segment add up; some may share a line; the last line is the report."""
     segments: dict[Place, Books] = {}
     shared: list[Books] = []
-    final = None
-    for text in path.read_text().splitlines():
-        line = json.loads(text)
-        assert final is None, "a line after the last"
-        if line.get("final"):
-            final = line
-        elif "from" in line:
+    assert [bool(line.get("final")) for line in lines] == [False] * (len(lines) - 1) + [True], "the last line is the final one, and no other"
+    for line in lines[:-1]:
+        if "from" in line:
             shared.append(books_of(line, menu))
         elif "ledger" in line:
             segments.setdefault((line["run"], line["segment"]), Books()).add(books_of(line, menu))
-    assert final is not None, "no final line"
-    return segments, shared, final
+    return segments, shared
 
 
 def check_lines(segments: dict[Place, Books], shared: list[Books], total: Books) -> None:
@@ -186,18 +175,20 @@ def check_lines(segments: dict[Place, Books], shared: list[Books], total: Books)
     for books in (*segments.values(), *shared):
         sum_of_lines.add(books)
     for key in total.counts.keys() | sum_of_lines.counts.keys():
-        if not key.startswith("storage.") and sum_of_lines.counts[key] != total.counts[key]:
-            raise Broken(f"the lines of the ledger have {key} {sum_of_lines.counts[key]}, the report {total.counts[key]}")
+        there, said = sum_of_lines.counts[key], total.counts[key]
+        assert key.startswith("storage.") or there == said, f"the lines of the ledger have {key} {there}, the report {said}"
 
 
-def read_streams(out: Path, report: dict, menu: Menu, schema: Schema) -> dict[str, list[Record]]:
+def read_streams(out: Path, report: dict, menu: Menu, schema: Schema) -> tuple[dict[str, list[Record]], dict[str, list[int]]]:
     named = {Path(file).name for stream in report["streams"] for file in stream["files"]}
     there = {path.name for path in out.iterdir()} - {"it.ledger.jsonl"}
     assert named == there, f"the report names {sorted(named)}, the folder holds {sorted(there)}"
-    streams = {}
+    streams, files = {}, {}
     for stream in report["streams"]:
-        paths = [Path(file) for file in stream["files"]]
-        records = stored.read(paths, stream["name"], len(menu.lines), menu.text, schema.text)
-        assert len(records) == stream["events"], f"{stream['name']}: {len(records)} records, the report says {stream['events']}"
-        streams[stream["name"]] = records
-    return streams
+        name, records, ends = stream["name"], [], []
+        for file in stream["files"]:
+            records += stored.read(Path(file), name, len(menu.lines), menu.text, schema.text)
+            ends.append(len(records))
+        assert len(records) == stream["events"], f"{name}: {len(records)} records, the report says {stream['events']}"
+        streams[name], files[name] = records, ends
+    return streams, files

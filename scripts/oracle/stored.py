@@ -14,6 +14,8 @@ from models import TOLERANCE
 
 RECORD = struct.Struct("<4sHHQQQQQIIHHHBBBBHHBBII")
 assert RECORD.size == 80
+NOT_FINITE, DEADLINE, NOT_A_NUMBER = 2, 3, 5
+"""Faults."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +44,8 @@ class Record:
     def difference(self, other: Record) -> str | None:
         for name in self.__dataclass_fields__:
             mine, theirs = getattr(self, name), getattr(other, name)
-            if name == "scores" and len(mine) == len(theirs) and np.allclose(mine, theirs, rtol=0, atol=TOLERANCE):
-                continue
-            if mine != theirs:
+            close = name == "scores" and len(mine) == len(theirs) and all(abs(a - b) <= TOLERANCE for a, b in zip(mine, theirs))
+            if mine != theirs and not close:
                 show = (lambda v: v.hex()) if isinstance(mine, bytes) else (lambda v: f"{v:#x}" if name in ("passed", "kept") else str(v))
                 return f"{name} {show(theirs)} instead of {show(mine)}"
         return None
@@ -71,23 +72,23 @@ def parse(data: bytes, lines: int, in_error_stream: bool) -> Record:
     at += 2 * words
     scores, event = data[at : at + 4 * n_scores], data[at + 4 * n_scores :]
     assert len(event) == event_len, "the length of an event record"
+    assert fault != DEADLINE or np.isnan(np.frombuffer(scores, "<f4")).all(), "an event that was late has no scores"
     return Record(
         event_id, time_ns, menu_hash, schema_id, run, segment, source_id, rung, fault, guilty_model, flags, passed, kept,
         struct.unpack(f"<{n_scores}f", scores) if not fault else (), event, engine, model_hash,
     )  # fmt: skip
 
 
-def read(paths: list[Path], stream: str, lines: int, menu: bytes, schema: bytes) -> list[Record]:
-    """The records of a stream in the order in which they are stored. Each file must carry schema and menu, byte for byte."""
+def read(path: Path, stream: str, lines: int, menu: bytes, schema: bytes) -> list[Record]:
+    """The records of a file in the order in which they are stored. It must carry schema and menu, byte for byte."""
     records = []
-    for path in paths:
-        with open(path, "rb") as file:
-            reader = make_reader(file, validate_crcs=True)
-            attached = [a.data for a in reader.iter_attachments()]
-            assert menu in attached and schema in attached, f"{path.name}: schema or menu is not attached"
-            for _, channel, message in reader.iter_messages(log_time_order=False):
-                assert channel.message_encoding == "x-tamis-record", f"{path.name}: encoding {channel.message_encoding}"
-                record = parse(message.data, lines, stream == "error")
-                assert message.log_time == record.time_ns, f"{path.name}: log_time {message.log_time} for {record.place()}"
-                records.append(record)
+    with open(path, "rb") as file:
+        reader = make_reader(file, validate_crcs=True)
+        attached = [a.data for a in reader.iter_attachments()]
+        assert menu in attached and schema in attached, f"{path.name}: schema or menu is not attached"
+        for _, channel, message in reader.iter_messages(log_time_order=False):
+            assert channel.message_encoding == "x-tamis-record", f"{path.name}: encoding {channel.message_encoding}"
+            record = parse(message.data, lines, stream == "error")
+            assert message.log_time == record.time_ns, f"{path.name}: log_time {message.log_time} for {record.place()}"
+            records.append(record)
     return records

@@ -56,8 +56,9 @@ impl Verifier {
         let others = others(folder, name, &said, &checked);
         others.iter().for_each(|other| run.damage(|| format!("{other} is not in the ledger")));
         prescales(&said, &checked, &mut run);
-        // The only thing wrong is that the run was killed.
-        if !said.has_ended && run.damaged == 1 {
+        // The only things wrong are those that a kill leaves: no final line, and files that were never closed.
+        let unclosed = checked.iter().filter(|(file, _)| is_part(file)).count() as u64;
+        if !said.has_ended && run.damaged == 1 + unclosed {
             let of = |count: fn(&SaidOfStream) -> u64| said.streams.values().map(count).sum::<u64>();
             let stored = of(|stream| stream.stored);
             let durable = of(|stream| stream.durable);
@@ -117,6 +118,10 @@ fn files(
         add(&there(last.files.len() as u32 + 1), &mut files, run);
     }
     files
+}
+
+fn is_part(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "part")
 }
 
 /// Adds a file, or its part under the name of an unfinished file. Is it whole?

@@ -149,6 +149,28 @@ pub(crate) fn chunk(body: &[u8]) -> Result<PackedChunk<'_>, Flaw> {
     or_malformed(op::CHUNK, parse())
 }
 
+/// Checks that a header fills its record.
+pub(crate) fn header(body: &[u8]) -> Result<(), Flaw> {
+    let mut fields = Fields(body);
+    let mut parse = || {
+        let _profile = fields.block()?;
+        let _library = fields.block()?;
+        fields.0.is_empty().then_some(())
+    };
+    or_malformed(op::HEADER, parse())
+}
+
+/// Checks that a message index fills its record.
+pub(crate) fn message_index(body: &[u8]) -> Result<(), Flaw> {
+    let mut fields = Fields(body);
+    let mut parse = || {
+        let _channel = fields.u16()?;
+        fields.block()?;
+        fields.0.is_empty().then_some(())
+    };
+    or_malformed(op::MESSAGE_INDEX, parse())
+}
+
 pub(crate) fn metadata(body: &[u8]) -> Result<Metadata<'_>, Flaw> {
     let mut fields = Fields(body);
     let mut parse = || {
@@ -158,7 +180,7 @@ pub(crate) fn metadata(body: &[u8]) -> Result<Metadata<'_>, Flaw> {
         while !pairs.0.is_empty() {
             map.insert(pairs.text()?.into(), pairs.text()?.into());
         }
-        Some(Metadata { name, map })
+        fields.0.is_empty().then_some(Metadata { name, map })
     };
     or_malformed(op::METADATA, parse())
 }

@@ -98,14 +98,20 @@ impl Scan {
                 None => {}
             }
             match self.walk.step()? {
-                Walked::Record { at, opcode } => match self.outer(at, opcode) {
-                    Ok(Some(item)) => return Ok(item),
-                    Ok(None) => {}
-                    Err(flaw) => {
+                Walked::Record { at, opcode } => {
+                    // Where this crate writes no such record, it may be the middle of one.
+                    if !self.in_summary && !is_of_data(opcode) {
                         self.walk.doubt(at);
-                        return Ok(Item::Flaw { at, flaw });
                     }
-                },
+                    match self.outer(at, opcode) {
+                        Ok(Some(item)) => return Ok(item),
+                        Ok(None) => {}
+                        Err(flaw) => {
+                            self.walk.doubt(at);
+                            return Ok(Item::Flaw { at, flaw });
+                        }
+                    }
+                }
                 Walked::Flaw { at, flaw } => return Ok(Item::Flaw { at, flaw }),
                 Walked::End(ending) => return Ok(Item::End(ending)),
             }
@@ -134,6 +140,8 @@ impl Scan {
                     self.metadata = metadata.map;
                 }
             }
+            op::HEADER => parse::header(body)?,
+            op::MESSAGE_INDEX => parse::message_index(body)?,
             op::CHUNK_INDEX => return Ok(Some(Item::ChunkIndex { at, names: parse::chunk_index(body)? })),
             op::STATISTICS => return Ok(Some(Item::Statistics { at, statistics: parse::statistics(body)? })),
             op::DATA_END => self.in_summary = true,
@@ -146,6 +154,12 @@ impl Scan {
         }
         Ok(None)
     }
+}
+
+/// Does this crate write such records outside chunks before the summary?
+fn is_of_data(opcode: u8) -> bool {
+    use op::{ATTACHMENT, CHUNK, DATA_END, HEADER, MESSAGE_INDEX, METADATA};
+    matches!(opcode, HEADER | ATTACHMENT | METADATA | CHUNK | MESSAGE_INDEX | DATA_END)
 }
 
 /// Processes a schema or channel record.

@@ -19,6 +19,9 @@ use crate::{Ending, Flaw, landmark, limits::READ_RECORD_BYTES_MAX};
 /// Opcode and length.
 const FRONT_LEN: usize = 9;
 
+/// Body of a footer: two places and the CRC of the summary.
+const FOOTER_LEN: usize = 20;
+
 /// The item at a place of a file.
 #[derive(Debug)]
 pub(crate) enum Walked {
@@ -37,6 +40,8 @@ pub(crate) struct Walk {
     at: u64,
     /// Start of the first of the last records that are suspect: its length may be wrong.
     doubted: Option<u64>,
+    /// The same before the last record.
+    doubted_before: Option<u64>,
     /// Bytes that may still be read twice, so that a malicious file costs at most a few times its size.
     again: u64,
     body: Vec<u8>,
@@ -57,10 +62,18 @@ impl Walk {
         let mut crc = crc32fast::Hasher::new();
         crc.update(&magic);
         let at = MAGIC.len() as u64;
-        let body = Vec::new();
-        let doubted = None;
-        let again = size;
-        Ok(Some(Self { input, size, at, doubted, again, body, crc, footer_crc: None, ending: None }))
+        Ok(Some(Self {
+            input,
+            size,
+            at,
+            doubted: None,
+            doubted_before: None,
+            again: size,
+            body: Vec::new(),
+            crc,
+            footer_crc: None,
+            ending: None,
+        }))
     }
 
     /// The body of the last record.
@@ -83,6 +96,7 @@ impl Walk {
         }
         let at = self.at;
         let doubted = self.doubted.take();
+        self.doubted_before = doubted;
         let torn = |flaw| Ending::Torn { at, flaw };
         // This applies if reading fails half-way.
         self.ending = Some(torn(Flaw::NotClosed));
@@ -110,16 +124,20 @@ impl Walk {
         self.ending = None;
         if !(op::HEADER..=op::DATA_END).contains(&opcode) {
             // This crate writes no such record, so it may be the middle of one.
-            self.doubted = doubted.or(Some(at));
+            self.doubt(at);
         }
         let crc_defect = self.update_crc(opcode, &front);
-        if opcode == op::FOOTER {
+        if opcode == op::FOOTER && self.body.len() == FOOTER_LEN {
             let ending = self.read_end(at)?;
             self.footer_crc = crc_defect.map(|flaw| (at, flaw));
             self.ending = Some(ending);
             return Ok(Walked::Record { at, opcode });
         }
         Ok(match crc_defect {
+            Some(flaw @ Flaw::Malformed { .. }) => {
+                self.doubt(at);
+                Walked::Flaw { at, flaw }
+            }
             Some(flaw) => Walked::Flaw { at, flaw },
             None => Walked::Record { at, opcode },
         })
@@ -127,7 +145,7 @@ impl Walk {
 
     /// Marks the record at byte `at`, the last one, as suspect.
     pub(crate) fn doubt(&mut self, at: u64) {
-        self.doubted = Some(at);
+        self.doubted = self.doubted_before.or(Some(at));
     }
 
     /// Continues at the next landmark after byte `from`, if there is one; else the file ends here.
@@ -157,7 +175,7 @@ impl Walk {
                 let stored = u32::from_le_bytes([a, b, c, d]);
                 (stored != 0 && stored != computed).then_some(Flaw::DataCrc { stored, computed })
             }
-            (op::FOOTER, body @ &[.., a, b, c, d]) if body.len() == 20 => {
+            (op::FOOTER, body @ &[.., a, b, c, d]) if body.len() == FOOTER_LEN => {
                 self.crc.update(front);
                 self.crc.update(&body[..16]);
                 let computed = std::mem::take(&mut self.crc).finalize();

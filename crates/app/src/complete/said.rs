@@ -63,9 +63,14 @@ impl Said {
         let mut sums = Sums::default();
         // Every line has the same version: one sentence is enough.
         let mut of_others: Option<Value> = None;
+        let lines = text.lines().count() as u64;
         for (number, line) in (1_u64..).zip(text.lines()) {
             let line: Value = match serde_json::from_str(line) {
                 Ok(line) => line,
+                Err(_) if number == lines && !text.ends_with('\n') => {
+                    run.notes.push("the last line was not written to its end".into());
+                    continue;
+                }
                 Err(error) => {
                     run.damage(|| format!("line {number} is no JSON: {error}"));
                     continue;

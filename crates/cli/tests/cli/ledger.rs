@@ -156,11 +156,21 @@ fn of_a_killed_run_it_is_said_that_everything_is_there() {
     let lab = run();
     let text = fs::read_to_string(lab.path(LEDGER)).unwrap();
     let end = text.trim_end().rfind('\n').unwrap() + 1;
-    fs::write(lab.path(LEDGER), &text[..end]).unwrap();
-    let ran = lab.tamis(&format!("verify {LEDGER}"));
-    assert!(ran.code == Some(76) && ran.err.contains("there is no final line"), "{ran:?}");
-    assert!(ran.err.contains("all that the ledger called stored is there: "), "{ran:?}");
-    fs::remove_file(lab.path("out/in-physics-0001.mcap")).unwrap();
+    let file = lab.path("out/in-physics-0001.mcap");
+    let part = lab.path("out/in-physics-0001.mcap.part");
+    // What a kill leaves, more of it in each turn: no final line, half a line, a file that was never closed.
+    for (is_cut, is_unclosed) in [(false, false), (true, false), (true, true)] {
+        fs::write(lab.path(LEDGER), &text[..if is_cut { end + 30 } else { end }]).unwrap();
+        if is_unclosed {
+            fs::rename(&file, &part).unwrap();
+        }
+        let ran = lab.tamis(&format!("verify {LEDGER}"));
+        assert!(ran.code == Some(76) && ran.err.contains("there is no final line"), "{ran:?}");
+        assert!(ran.err.contains("all that the ledger called stored is there: "), "{ran:?}");
+        assert_eq!(ran.err.contains("the last line was not written to its end"), is_cut, "{ran:?}");
+        assert_eq!(ran.err.contains("was never closed"), is_unclosed, "{ran:?}");
+    }
+    fs::remove_file(part).unwrap();
     let ran = lab.tamis(&format!("verify {LEDGER}"));
     assert!(ran.err.contains("were called stored") && !ran.err.contains("all that"), "{ran:?}");
 }

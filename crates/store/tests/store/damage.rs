@@ -58,6 +58,35 @@ fn every_changed_byte_is_found() {
     assert_eq!(check(&changed).unwrap().problems[0].flaw, Flaw::Trailing);
 }
 
+/// Whatever bit of an opcode or a length is wrong, the events of all other chunks are read. Every third bit of each record: there are several of each
+/// kind.
+#[test]
+fn a_wrong_front_of_a_record_hides_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write_file(folder.path(), 5_000, 116);
+    let whole = fs::read(&path).unwrap();
+    let summary = mcap::Summary::read(&whole).unwrap().unwrap();
+    assert!(summary.chunk_indexes.len() > 2, "{} chunks", summary.chunk_indexes.len());
+    let events_at = |at: usize| {
+        let index = summary.chunk_indexes.iter().find(|index| index.chunk_start_offset == at as u64);
+        index.map_or(0, |index| summary.stream_chunk(&whole, index).unwrap().count() as u64)
+    };
+    let changed = folder.path().join("changed.mcap");
+    let mut at = 8;
+    while at + 9 < whole.len() {
+        let length = u64::from_le_bytes(whole[at + 1..at + 9].try_into().unwrap());
+        for bit in (0..72).filter(|bit| (bit + at) % 3 == 0) {
+            let mut bytes = whole.clone();
+            bytes[at + bit / 8] ^= 1 << (bit % 8);
+            fs::write(&changed, &bytes).unwrap();
+            let read = read_all(&changed, 116);
+            let opcode = whole[at];
+            assert_eq!(read, 5_000 - events_at(at), "bit {bit} of the record {opcode} at byte {at}");
+        }
+        at += 9 + length as usize;
+    }
+}
+
 #[test]
 fn every_cut_keeps_the_whole_chunks() {
     let folder = tempfile::tempdir().unwrap();
