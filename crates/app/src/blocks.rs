@@ -1,4 +1,4 @@
-//! A recording in blocks, as the pipeline makes them, outside a run: the same events, each once (section 3.1 of `SPEC.md`).
+//! A recording in blocks as the pipeline makes them, outside a run: it has the same events, each once (section 3.1 of `SPEC.md`).
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -32,12 +32,12 @@ pub(crate) struct Blocks {
     frames: Frames,
     batch: usize,
     ids: IdBook,
-    /// What did not go into the last block any more.
+    /// Events that did not fit into the last block.
     waiting: VecDeque<Waiting>,
     pub(crate) so_far: SoFar,
     /// Lost frames and stretches of bytes; under [`Corrupt::Dup`] the events that came before.
     pub(crate) corrupt: Counts<Corrupt>,
-    /// Events whose ids are not remembered any more.
+    /// Number of events whose ids were forgotten.
     forgotten: u64,
 }
 
@@ -106,7 +106,7 @@ impl Blocks {
     pub(crate) fn problems(&self) -> Vec<String> {
         let forgotten = (self.forgotten > 0).then(|| {
             format!(
-                "of {} events the ids are no longer known: if they came again, they are counted again",
+                "the ids of {} events are no longer known: if these events came again, they are counted again",
                 self.forgotten
             )
         });

@@ -1,4 +1,4 @@
-//! Calibrating a model for the engines of fewer bits: what its hidden layers must hold, and what that costs in decisions, from the same events.
+//! Calibrates a model for the engines of fewer bits. The same events show which numbers its hidden layers must hold, and which decisions that changes.
 //!
 //! ```text
 //!   events --f32 kernel----> largest hidden numbers --> bundle with [calibration], widest tolerances
@@ -23,16 +23,16 @@ use crate::frames::Frames;
 use crate::models::load_bundle;
 use crate::{Exit, Failure, bundle_folder};
 
-/// A calibration, as asked for.
+/// A calibration that is asked for.
 #[derive(Clone, Debug)]
 pub struct CalibrateSettings {
     /// Folder or `.tar`.
     pub bundle: PathBuf,
     /// The recording, or `-` for standard input.
     pub input: PathBuf,
-    /// Most events that are looked at, the first ones.
+    /// Most events that are used; they are the first ones.
     pub events: u64,
-    /// How many times as far as the events integers of 16 bits reach.
+    /// Integers of 16 bits reach this many times as far as the hidden numbers of the events.
     pub margin: f64,
     /// Folder for the calibrated bundle.
     pub out: PathBuf,
@@ -41,9 +41,9 @@ pub struct CalibrateSettings {
 }
 
 impl CalibrateSettings {
-    /// Events that are looked at unless more or fewer are asked for.
+    /// The usual number of events.
     pub const EVENTS: u64 = 100_000;
-    /// Twice as far as the events.
+    /// The usual margin: twice as far as the events.
     pub const MARGIN: f64 = 2.0;
     /// The tolerance is this many times the largest difference of a score.
     pub const TOLERANCE_FACTOR: f64 = 4.0;
@@ -55,13 +55,13 @@ const KEPT: [f64; 2] = [1e-2, 1e-3];
 /// A calibrated bundle, and what fewer bits cost. Serialises to the document that `model calibrate --json` prints.
 #[derive(Clone, Debug, Serialize)]
 pub struct Calibrated {
-    /// Where it is.
+    /// Where the new bundle is.
     pub bundle: PathBuf,
-    /// Name and version.
+    /// Name and version of the model.
     pub model: String,
     /// SHA-256 of the new bundle.
     pub hash: String,
-    /// What was found out.
+    /// The calibration that was found.
     pub calibration: Calibration,
     /// Each engine of fewer bits against flex.
     pub engines: Vec<EngineLoss>,
@@ -80,11 +80,11 @@ pub struct EngineLoss {
     pub engine: String,
     /// By how much scores may differ on it; none if it will refuse the model.
     pub tolerance: Option<f64>,
-    /// Why it will.
+    /// Why it will refuse the model.
     pub refused: Option<String>,
     /// Largest difference of a golden score, as the tolerance counts it; none if it could not be measured.
     pub golden: Option<f64>,
-    /// The same for rows of noise, which are farther out than events: no part of the tolerance.
+    /// Largest difference of a score for rows of noise, which are farther out than events: it does not count for the tolerance.
     pub noise: Option<f64>,
     /// The scores on the events; empty if they could not be measured.
     pub scores: Vec<ScoreLoss>,
@@ -99,7 +99,7 @@ pub struct ScoreLoss {
     pub rms: f64,
     /// Largest absolute difference.
     pub max: f64,
-    /// Largest difference of 1, or of the score if that is larger: what the tolerance is for.
+    /// Largest difference divided by 1, or by the score if that is larger: the tolerance bounds it.
     pub difference: f64,
     /// Events whose score is not finite on flex; they are left out. One that is not finite on this engine alone is infinitely far off.
     pub left_out: u64,
@@ -107,10 +107,10 @@ pub struct ScoreLoss {
     pub cuts: Vec<CutLoss>,
 }
 
-/// What a cut on a score decides otherwise.
+/// The decisions of a cut on a score that change.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct CutLoss {
-    /// Score of flex from which on events are kept.
+    /// Events with at least this score on flex are kept.
     pub threshold: f32,
     /// Events that flex keeps.
     pub kept: u64,

@@ -1,8 +1,8 @@
-//! Is a run complete? What its ledger says, against the files that are there.
+//! Is a run complete? Compares its ledger with the files that are there.
 //!
-//! The files are looked for beside the ledger, by their names: a run can be moved with its folder. A run that ended in order has a final line,
-//! and its files must hold what that says, to the event. Of a run that was killed everything must be there that the ledger called stored. Whether
-//! the ledger agrees with itself is asked in `complete/sums.rs`.
+//! The files are searched beside the ledger, by their names, so a run can be moved with its folder. A run that ended in order has a final line, and its
+//! files must hold exactly the events that the line names. After a run was killed, everything that the ledger called stored must be there.
+//! `complete/sums.rs` checks whether the ledger agrees with itself.
 
 mod said;
 mod sums;
@@ -57,7 +57,7 @@ impl Verifier {
         let others = others(folder, name, &said, &checked);
         others.iter().for_each(|other| run.damage(|| format!("{other} is not in the ledger")));
         prescales(&said, &checked, &mut run);
-        // Nothing is wrong but what a kill leaves: no final line, and files that were never closed.
+        // The only things wrong are those that a kill leaves: no final line, and files that were never closed.
         let unclosed = checked.iter().filter(|(file, _)| is_part(file)).count() as u64;
         if !said.has_ended && run.damaged == 1 + unclosed {
             let of = |count: fn(&SaidOfStream) -> u64| said.streams.values().map(count).sum::<u64>();
@@ -85,7 +85,7 @@ fn prescales(said: &Said, checked: &[(PathBuf, Verification)], run: &mut Verific
     }
 }
 
-/// The files of a stream that are there, in order. Those that are not go to `run`.
+/// The files of a stream that are there, in order. Missing ones become findings of `run`.
 fn files(
     folder: &Path,
     name: &str,
@@ -96,7 +96,7 @@ fn files(
     let there = |number: u32| folder.join(file_name(name, stream, number));
     let mut files = Vec::new();
     let Some(last) = &said.last else {
-        // Nobody said how many there are: up to the first that is not there.
+        // The ledger does not say how many there are: up to the first that is missing.
         let mut number = 1;
         while add(&there(number), &mut files, run) {
             number += 1;
@@ -125,7 +125,7 @@ fn is_part(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "part")
 }
 
-/// Adds a file, or what there is of it under the name of an unfinished one. Is it whole?
+/// Adds a file, or its part under the name of an unfinished file. Is it whole?
 fn add(path: &Path, files: &mut Vec<PathBuf>, run: &mut Verification) -> bool {
     let part = PathBuf::from(format!("{}.part", path.display()));
     let is_whole = path.exists();
@@ -164,7 +164,7 @@ impl Found {
             loop {
                 let entry = match reader.next_record() {
                     Ok(Some(entry)) => entry,
-                    // What is damaged is told with the file.
+                    // Damage is reported with the file.
                     Err(tamis_store::ReadError::Damaged { .. }) => continue,
                     Ok(None) | Err(_) => break,
                 };

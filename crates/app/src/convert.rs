@@ -1,4 +1,4 @@
-//! Making recordings: from tables, and from nothing but a seed.
+//! Makes recordings from tables, or from a seed alone.
 
 use std::fs::File;
 use std::io::Read;
@@ -14,7 +14,7 @@ use crate::frames::place_of;
 use crate::wrong_file::or_wrong_file;
 use crate::{Exit, Failure};
 
-/// A conversion, as asked for.
+/// A conversion that is asked for.
 #[derive(Clone, Debug)]
 pub struct ConvertSettings {
     /// The table: CSV with a header line, or a `.npy` array; `-` is standard input.
@@ -58,7 +58,7 @@ fn create(path: &Path, schema: &Schema, overwrite: bool) -> Result<TmfWriter, Fa
     })
 }
 
-/// A name that cannot be used is a slip of the command line; anything else is storage that failed.
+/// The failure to write a recording: a mistake in the command line if the name cannot be used, else a failure of storage.
 fn unwritten(error: &WriteError) -> Failure {
     let exit = match error {
         WriteError::Extension { .. } | WriteError::Exists { .. } => Exit::Settings,
@@ -67,12 +67,12 @@ fn unwritten(error: &WriteError) -> Failure {
     Failure::new(exit, error)
 }
 
-/// A synthetic recording, as asked for.
+/// A synthetic recording that is asked for.
 #[derive(Clone, Debug)]
 pub struct GenSettings {
     /// The schema of the events.
     pub schema: PathBuf,
-    /// How many events.
+    /// Number of events.
     pub events: u64,
     /// The recording to write (`.tmf` or `.tmf.zst`).
     pub out: PathBuf,

@@ -1,4 +1,4 @@
-//! What this program and this machine are: for choosing an engine, and for a report of something that does not work.
+//! Describes this program and this machine: for choosing an engine, and for a report of something that does not work.
 
 use std::path::{Path, PathBuf};
 
@@ -13,17 +13,17 @@ const OPEN_FILES_MIN: u64 = 256;
 /// A machine, as a run will find it. Serialises to the document that `doctor --json` prints.
 #[derive(Clone, Debug, Serialize)]
 pub struct Doctor {
-    /// What it runs on: `linux x86_64`.
+    /// The platform: `linux x86_64`.
     pub platform: String,
-    /// Version of the kernel, if it says.
+    /// Version of the kernel, if the system says.
     pub kernel: Option<String>,
-    /// What can run models.
+    /// The engines that can run models, and those that could.
     pub engines: Vec<EngineHealth>,
     /// The processor.
     pub cpu: Cpu,
     /// Main memory, if the system says.
     pub memory: Option<MemoryHealth>,
-    /// What the parts of a run take at most that grow with its input.
+    /// The most memory that the parts of a run take that grow with its input.
     pub run: RunMemory,
     /// Limits of this process.
     pub limits: ProcessLimits,
@@ -36,70 +36,71 @@ pub struct Doctor {
 /// An engine.
 #[derive(Clone, Debug, Serialize)]
 pub struct EngineHealth {
-    /// As `--device` takes it.
+    /// Its name, as `--device` takes it.
     pub name: String,
     /// Is it part of this program?
     pub compiled: bool,
     /// Can it be used here?
     pub found: bool,
-    /// What it computes with; or why it cannot, and how to get it.
+    /// What it computes with; or why it cannot be used, and how to get it.
     pub about: String,
 }
 
 /// The processor.
 #[derive(Clone, Debug, Serialize)]
 pub struct Cpu {
-    /// What it calls itself.
+    /// The name that it gives itself.
     pub model: String,
-    /// Cores that this process may use.
+    /// Number of cores that this process may use.
     pub cores: usize,
-    /// Those vector instructions that it has of the ones that matter here.
+    /// Its vector instructions, among those that matter here.
     pub features: Vec<&'static str>,
 }
 
 /// Main memory in bytes.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct MemoryHealth {
-    /// All of it.
+    /// All memory of the machine.
     pub total: u64,
-    /// What a new process can have without swapping.
+    /// Memory that a new process can have without swapping.
     pub available: u64,
 }
 
 /// Bounds of the memory of a run, in bytes.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct RunMemory {
-    /// Events that are kept and wait for storage; what comes after waits.
+    /// Output hand-overs: events that are kept and wait for storage. When this is full, the pipeline waits.
     pub output_blocks: usize,
-    /// The input, as long as its events are not decided; with as many workers as there are cores.
+    /// Input hand-overs: input whose events are not decided yet, with as many workers as there are cores.
     pub input_blocks: usize,
-    /// Ids that are remembered, so that repeated events are found; beyond, those of the sources and runs that were silent longest are forgotten and counted.
+    /// Ids that are remembered, so that repeated events are found. When this is full, those of the sources and runs that were silent longest are
+    /// forgotten and counted.
     pub ids: usize,
 }
 
 /// Limits of this process; `None` is no limit.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct ProcessLimits {
-    /// Open files.
+    /// Most open files.
     pub open_files: Option<u64>,
-    /// Bytes of one file.
+    /// Most bytes of one file.
     pub file_bytes: Option<u64>,
-    /// Locked memory in bytes.
+    /// Most bytes of locked memory.
     pub locked_bytes: Option<u64>,
 }
 
 /// A folder.
 #[derive(Clone, Debug, Serialize)]
 pub struct FolderSpace {
-    /// Which one.
+    /// Its path.
     pub folder: PathBuf,
-    /// Bytes that are free for this user; absent if the folder cannot be looked at.
+    /// Bytes that are free for this user; absent if the folder cannot be examined.
     pub free: Option<u64>,
-    /// All of its file system, in bytes.
+    /// Size of its file system in bytes.
     pub total: Option<u64>,
 }
 
-/// Looks at the machine; `folder` is where runs would write.
+/// Examines the machine; `folder` is where runs would write.
 pub fn doctor(folder: &Path) -> Doctor {
     let limit = |resource| getrlimit(resource).current;
     let engines = engines().into_iter().map(|engine| EngineHealth {

@@ -1,4 +1,4 @@
-//! How a program that ran a trigger ends.
+//! Exit codes and failures: how a program that ran a trigger ends.
 
 use std::{fmt, io};
 

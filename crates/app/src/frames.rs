@@ -1,4 +1,4 @@
-//! Reading a recording to its end, outside a run.
+//! Reads a recording to its end, outside a run.
 
 use std::path::Path;
 use std::thread;
@@ -12,7 +12,7 @@ use tamis_source::Recording;
 
 use crate::{Exit, Failure};
 
-/// Opens a recording. What the system refuses is told apart from what is wrong with the recording.
+/// Opens a recording. A refusal of the system has another code than a fault of the recording.
 pub(crate) fn open(path: &Path, passes: u64) -> Result<Recording, Failure> {
     tamis_source::open(path, passes).map_err(|error| {
         let exit = if error.is_of_resources() { Exit::Resources } else { Exit::Input };

@@ -1,4 +1,4 @@
-//! Models that were trained elsewhere, made into bundles.
+//! Makes bundles of models that were trained elsewhere.
 
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
@@ -18,10 +18,10 @@ use crate::{Exit, Failure, bundle_folder};
 /// Most bytes of a file that is imported: what the largest bundle holds.
 const FILE_BYTES_MAX: u64 = 64 << 20;
 
-/// Most events of a recording that are looked at for golden vectors.
+/// Most events of a recording that are used for golden vectors.
 const GOLDEN_EVENTS: usize = 16_384;
 
-/// An import, as asked for.
+/// An import that is asked for.
 #[derive(Clone, Debug)]
 pub struct ImportSettings {
     /// The model: an ONNX file.
@@ -32,13 +32,13 @@ pub struct ImportSettings {
     pub manifest: Option<PathBuf>,
     /// Which fields go in: a file of `[[input]]` entries, or field names with commas between them.
     pub inputs: Option<String>,
-    /// Names of the scores, `-` for a number that is none.
+    /// Names of the scores; `-` stands for a number that is not a score.
     pub outputs: Option<Vec<String>>,
     /// Name of the model; by default that of the output folder.
     pub name: Option<String>,
     /// Golden vectors of the framework: a safetensors file with `inputs` and `scores`.
     pub golden: Option<PathBuf>,
-    /// Otherwise: a recording whose first events make golden vectors.
+    /// Without `golden`: a recording whose first events become golden vectors.
     pub events: Option<PathBuf>,
     /// Folder for the bundle.
     pub out: PathBuf,
@@ -46,7 +46,7 @@ pub struct ImportSettings {
     pub overwrite: bool,
 }
 
-/// Imports a model, writes the bundle and gives it, verified.
+/// Imports a model, writes the bundle, verifies it and returns it.
 pub fn import(settings: &ImportSettings) -> Result<Bundle, Failure> {
     bundle_folder::may_write(&settings.out, settings.overwrite)?;
     let schema = read_schema(&settings.schema)?;
@@ -82,7 +82,7 @@ pub fn import(settings: &ImportSettings) -> Result<Bundle, Failure> {
     Bundle::load(&settings.out).or_fail(Exit::Internal)
 }
 
-/// A folder's name as a model's name, as far as it will do for one.
+/// The name of a model from that of its folder, as far as that can be one.
 fn folder_name(folder: &Path) -> String {
     let name = folder.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
     let name = name.trim_end_matches(".tar").replace(|c: char| !c.is_ascii_alphanumeric(), "_");

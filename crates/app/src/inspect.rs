@@ -1,4 +1,4 @@
-//! Looking into files: what is in a recording or in stored records, and single events.
+//! Looks into files: what is in a recording or in stored records, and single events.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -64,7 +64,7 @@ pub struct RecordingInfo {
     /// Name of the schema.
     #[serde(rename = "event_schema")]
     pub schema: String,
-    /// Its identity.
+    /// Identity of the schema.
     pub schema_id: String,
     /// Bytes per event.
     pub record_bytes: usize,
@@ -83,9 +83,9 @@ pub struct RecordingInfo {
     pub corrupt: Counts<Corrupt>,
     /// Ids that were skipped over.
     pub missing: i128,
-    /// What of the recording cannot be read, one sentence each.
+    /// The parts of the recording that cannot be read, one sentence each.
     pub problems: Vec<String>,
-    /// [`Exit::Losses`] if there is anything.
+    /// [`Exit::Losses`] if there are such parts.
     #[serde(skip)]
     pub exit: Exit,
 }
@@ -101,7 +101,7 @@ pub struct FieldInfo {
     pub elements: usize,
     /// Unit.
     pub unit: String,
-    /// What it is.
+    /// Its description.
     pub doc: String,
 }
 
@@ -115,7 +115,7 @@ pub struct RecordsInfo {
     pub schema: String,
     /// Name of the menu that decided.
     pub menu: String,
-    /// Its identity.
+    /// Identity of the menu.
     pub menu_hash: String,
     /// Models that scored, with their bundles' versions, each followed by its fallbacks.
     pub models: Vec<String>,
@@ -185,7 +185,7 @@ pub struct Verdict {
     /// The vector unit that flex computed with, on which the last bits of its scores depend.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unit: Option<&'static str>,
-    /// Did a stand-in, after a device was lost?
+    /// Did a stand-in compute a score, after a device was lost?
     pub degraded: bool,
     /// Why no model could score the event.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -193,7 +193,7 @@ pub struct Verdict {
     /// The first model that failed, by its name in the menu.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guilty_model: Option<String>,
-    /// Where it stood, in the error stream.
+    /// In the error stream: its place in the block in which it was scored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub block: Option<Place>,
 }
@@ -203,7 +203,7 @@ pub struct Verdict {
 pub struct Place {
     /// Index of the event, from 0.
     pub index: usize,
-    /// Events of the block.
+    /// Number of events of the block.
     pub events: usize,
 }
 
@@ -239,13 +239,13 @@ impl<N: Copy + Into<f64> + Serialize> Serialize for InJson<N> {
     }
 }
 
-/// Reads a whole file and says what is in it.
+/// Reads a whole file and returns what is in it.
 pub fn info(path: &Path) -> Result<Info, Failure> {
     if is_mcap(path)? { records(path).map(Info::Records) } else { recording(path).map(Info::Recording) }
 }
 
-/// Calls `each` for every event of a file, in order, until it says `false`. Gives what is wrong with the file up to there, one sentence each; the
-/// code is [`Exit::Losses`] if that hides events.
+/// Calls `each` for every event of a file, in order, until it returns `false`. Returns what is wrong with the file up to there, one sentence each, and
+/// [`Exit::Losses`] if that hides events.
 pub fn cat(path: &Path, mut each: impl FnMut(Event) -> bool) -> Result<(Vec<String>, Exit), Failure> {
     if is_mcap(path)? {
         let read = StoredFile::open(path)?.read(|about, record| each(stored_event(about, &record)))?;
@@ -337,7 +337,7 @@ fn recording(path: &Path) -> Result<RecordingInfo, Failure> {
 struct Damage(Counts<Corrupt>);
 
 impl Damage {
-    /// In a sentence, and the code that follows.
+    /// The damage in a sentence, and the exit code that follows.
     fn told(&self, path: &Path) -> (Vec<String>, Exit) {
         match lost(&self.0) {
             Some(lost) => (vec![format!("{}: {lost}", place_of(path))], Exit::Losses),

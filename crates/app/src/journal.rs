@@ -10,14 +10,15 @@
 //! * I1: a segment has its line when all that it gave to the streams is stored, so that the ledger of a killed run says no more than its files hold.
 //!   `stored` survives the end of the process, `durable` a loss of power; both count the records of a stream from its first on, so that all of a
 //!   segment is durable when `durable` has reached its `end`.
-//! * I2: the one exception is events that storage lost: they are in a line without being stored, which is written when the run ends.
+//! * I2: the one exception is events that storage lost: their line is written when the run ends, although they are not stored.
 //! * I3: a segment that receives frames after its books were closed gets a further line; lines of one run and segment add up.
-//! * I4: the file has room for 1 MiB and a sixteenth of the bytes that arrived, and a line is begun only where there is room; only the end of the
-//!   run does not ask. What is due meanwhile is added up and shares a line. All lines together are the report, always.
+//! * I4: the file has room for 1 MiB and a sixteenth of the bytes that arrived. A line is begun only if there is room; at the end of the run it is
+//!   written anyway. Books that are due meanwhile are added up and share a line. All lines together always add up to the report.
 //! * I5: a line names those lines of the menu that counted something, and those streams that were given something.
 //! * I6: every line ends with its checksum (`sealed.rs`).
 //!
-//! Lines are in the order in which segments were stored. At most [`WAITING_MAX`] books wait for storage; beyond that each two neighbours become one.
+//! Lines are in the order in which segments were stored. At most [`WAITING_MAX`] books wait for storage; if there are more, neighbours are added up in
+//! pairs.
 
 mod books;
 
@@ -38,10 +39,10 @@ use crate::{DOCUMENT_VERSION, Exit, Report};
 
 /// Books that wait until they are stored.
 const WAITING_MAX: usize = 4096;
-/// Room of the file in bytes: so many, and a share of those that arrived.
+/// Room of the file in bytes: `ROOM_MIN`, and one in `ROOM_SHARE` of those that arrived.
 const ROOM_MIN: u64 = 1 << 20;
 const ROOM_SHARE: u64 = 16;
-/// How often it is told what has become durable, at most.
+/// Least time between two lines that report what has become durable.
 const STORAGE_EVERY: Duration = Duration::from_secs(1);
 
 /// An open ledger file. A failure to write is kept until the end: the books are in the report as well.
@@ -57,9 +58,9 @@ pub(crate) struct Journal {
     /// Bytes that arrived, and those of the file.
     received: u64,
     written: u64,
-    /// What was stored of each stream when the waiting ones were looked at last.
+    /// What was stored of each stream when the waiting books were last checked.
     looked: Vec<u64>,
-    /// What was told of each stream, and when.
+    /// What the last line about storage reported of each stream, and when.
     told: (Vec<Stored>, Instant),
     error: Option<std::io::Error>,
 }
@@ -134,7 +135,7 @@ impl Journal {
         WAITING_MAX * Books::bytes_of(menu.lines().len(), menu.rungs(), streams)
     }
 
-    /// Takes in the books of a segment that has ended, and writes what is due. To be called now and then, with or without books.
+    /// Takes the books of a segment that has ended, and writes what is due. It must be called now and then, with or without books.
     pub(crate) fn news(&mut self, books: Option<SegmentBooks>) {
         if self.told.1.elapsed() >= STORAGE_EVERY && self.has_room() {
             self.storage();
@@ -151,7 +152,7 @@ impl Journal {
         self.write_if_room();
     }
 
-    /// Appends what is left and the final line, makes the file durable and gives the report back, with a problem more if that failed.
+    /// Appends what is left and the final line, makes the file durable and returns the report, with one more problem if that failed.
     pub(crate) fn finish(mut self, mut report: Report) -> Report {
         self.close();
         self.append(&FinalLine { r#final: true, report: &report });
@@ -176,7 +177,7 @@ impl Journal {
         self.storage();
     }
 
-    /// Looks which of the books that wait are stored by now.
+    /// Finds out which of the books that wait are stored by now.
     fn look(&mut self) {
         let stored: Vec<u64> = self.streams.iter().map(|(_, progress)| progress.stored()).collect();
         if stored != self.looked {
@@ -230,7 +231,7 @@ impl Journal {
         self.append(&due.line(&menu, storage));
     }
 
-    /// Appends how far storage is, if more is durable than was told.
+    /// Appends how far storage is, if more is durable than was reported.
     fn storage(&mut self) {
         let now: Vec<Stored> = self.streams.iter().map(|(_, progress)| Stored::of(progress)).collect();
         let is_news = now.iter().zip(&self.told.0).any(|(now, told)| now.durable != told.durable);

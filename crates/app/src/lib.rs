@@ -2,12 +2,12 @@
 //!
 //! ```text
 //!   Settings --Plan::new--> Plan --run--> Report        nothing is written before everything that can be checked was checked
-//!      files      checks      \--Plan::push: the same, fed from memory by a Pusher
+//!      files      checks      \--Plan::push: a plan for frames that a Pusher hands over from memory
 //! ```
 //!
 //! This crate is the only one that names every other. It decides nothing about events and knows neither argument syntax nor terminals.
 //!
-//! Every operation ends in a value or in a [`Failure`]: one sentence and an [`Exit`] code.
+//! Every operation returns a value or a [`Failure`]: one sentence and an [`Exit`] code.
 
 mod bench;
 mod blocks;

@@ -12,12 +12,12 @@ use crate::exit::OrFail;
 use crate::models::{ModelEngine, load_bundle, read_menu};
 use crate::{Exit, Failure};
 
-/// A bundle, and what its scores are called by.
+/// A bundle, and the name that its scores begin with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedBundle {
-    /// By default the bundle's own name.
+    /// The name of the model; by default the bundle's own name.
     pub name: Option<String>,
-    /// Folder or `.tar`.
+    /// The bundle: a folder or a `.tar`.
     pub path: PathBuf,
 }
 
@@ -57,14 +57,14 @@ impl Lineup {
         Ok((menu, Self { models }))
     }
 
-    /// The same models, some of them replaced by other bundles.
+    /// These models, some of them replaced by other bundles.
     pub(crate) fn replaced(&self, bundles: &[NamedBundle]) -> Result<Self, Failure> {
         let mut models = self.models.clone();
         for NamedBundle { name, path } in bundles {
             let bundle = load_bundle(path)?;
             let wanted = name.as_deref().unwrap_or(bundle.name());
             let known: Vec<&str> = self.models.iter().map(|(name, _)| name.as_str()).collect();
-            // Who is alone needs no name.
+            // A single bundle needs no name.
             let place = match (name, known.len()) {
                 (None, 1) => Some(0),
                 _ => known.iter().position(|name| *name == wanted),
@@ -132,7 +132,7 @@ pub(crate) fn engines_found() -> Vec<Engine> {
     found.filter_map(|engine| engine.name.parse().ok()).collect()
 }
 
-/// Refuses an engine that is not there, with what to do about it.
+/// Refuses an engine that is not there, and says what to do about it.
 pub(crate) fn check_engine(engine: Engine) -> Result<(), Failure> {
     if engine == Engine::Auto {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Looking into a bundle: what it is, and what an event costs on every engine that is there.
+//! Looks into a bundle: what it is, and what an event costs on every engine that is there.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -31,9 +31,9 @@ const EVENTS_MIN: usize = 512;
 /// A bundle, as it is and as it runs here. Serialises to the document that `model info --json` prints.
 #[derive(Clone, Debug, Serialize)]
 pub struct ModelInfo {
-    /// Where it is.
+    /// Where the bundle is.
     pub bundle: PathBuf,
-    /// What it says of itself.
+    /// What it says about itself.
     #[serde(flatten)]
     pub description: Description,
     /// What an event costs, measured on this machine.
@@ -47,7 +47,7 @@ pub struct Speed {
     pub engine: String,
     /// Time per event in ns, one thread, features included; absent if it could not be measured.
     pub ns_per_event: Option<Spread>,
-    /// Events of a run.
+    /// Number of events of a run.
     pub events: usize,
     /// Why it could not be measured.
     pub problem: Option<String>,
@@ -102,7 +102,7 @@ fn measure(bundle: &Bundle, schema: &Schema, engine: Engine) -> Result<(Spread, 
     Ok((Spread::of(&runs), events))
 }
 
-/// A batch of events whose fields are filled as their names suggest; the same on every machine.
+/// A batch of events whose fields are filled as their names suggest. It is the same on every machine.
 fn noise(schema: &Schema) -> Result<Block, String> {
     let events = BATCH.min(PAYLOAD_BYTES_MAX / schema.record_len());
     let options = GenOptions { frame_events: events, ..GenOptions::default() };

@@ -1,4 +1,4 @@
-//! Checking a bundle before it is used: everything that a run checks, on every engine, without a run.
+//! Checks a bundle before it is used: everything that a run checks, on every engine, without a run.
 
 use std::path::PathBuf;
 
@@ -13,12 +13,12 @@ use crate::lineup::{check_engine, engines_found};
 use crate::models::no_bundle;
 use crate::{Exit, Failure};
 
-/// A check, as asked for.
+/// A check that is asked for.
 #[derive(Clone, Debug)]
 pub struct VerifyModelSettings {
     /// Folder or `.tar`.
     pub bundle: PathBuf,
-    /// Schema of the events that it is for; by default one with just its inputs.
+    /// Schema of the events that the bundle is for; by default one with just its inputs.
     pub schema: Option<PathBuf>,
     /// A recording with that schema.
     pub events: Option<PathBuf>,
@@ -41,16 +41,16 @@ pub struct ModelVerification {
     pub unchecked: Vec<String>,
 }
 
-/// How a model came out on one engine.
+/// The result for a model on one engine.
 #[derive(Clone, Debug, Serialize)]
 pub struct EngineVerification {
     /// The engine.
     pub engine: String,
-    /// Golden vectors.
+    /// Number of golden vectors.
     pub vectors: usize,
-    /// Largest difference of a score: of 1, or of the score if that is larger. Absent if none was computed.
+    /// Largest difference of a score, divided by 1, or by the score if that is larger. Absent if none was computed.
     pub difference: Option<f64>,
-    /// The largest that is allowed.
+    /// The largest difference that is allowed.
     pub tolerance: f64,
     /// Why the model is refused.
     pub problem: Option<String>,

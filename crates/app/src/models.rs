@@ -66,7 +66,7 @@ pub(crate) fn words(engines: impl Iterator<Item = Engine>) -> String {
     if words.is_empty() { NO_ENGINE.into() } else { words.join(",") }
 }
 
-/// Where there is no model.
+/// The word for the engine where there is no model.
 const NO_ENGINE: &str = "none";
 
 /// The choices of each model, bound to engines.
@@ -79,7 +79,7 @@ pub(crate) struct Bound {
     stand_in: Option<Model>,
 }
 
-/// What stands in for an engine whose device is lost, and what every file can be read with.
+/// The engine that stands in for one whose device is lost, and that can decide the events of every file.
 pub(crate) const REFERENCE: Engine = Engine::Flex;
 
 impl Rules {
@@ -137,12 +137,12 @@ impl Rules {
         self.models.iter().flatten().map(|bound| bound.own.engine())
     }
 
-    /// The same in words: one if it is the same for all.
+    /// What runs the models, in words: one word if it is the same for all.
     pub(crate) fn device(&self) -> String {
         words(self.engines())
     }
 
-    /// The same with names and reasons.
+    /// What runs each choice of each model, with names and reasons.
     pub(crate) fn model_engines(&self) -> Vec<ModelEngine> {
         let of = |((name, _), choices): (&(String, Vec<Bundle>), &Vec<Bound>)| -> Vec<ModelEngine> {
             let choices = choices.iter().enumerate();
@@ -151,7 +151,7 @@ impl Rules {
         self.bundles.iter().zip(&self.models).flat_map(of).collect()
     }
 
-    /// Events of a block that are worth the while of every engine.
+    /// The number of events per hand-over that suits every engine.
     pub(crate) fn block_events(&self) -> usize {
         self.engines().map(Engine::block_events).max().unwrap_or(Engine::Auto.block_events())
     }
@@ -166,7 +166,7 @@ impl Rules {
         score_names(&self.bundles)
     }
 
-    /// One set of models, the choices of each: every worker has its own.
+    /// One set of models, with the choices of each. Every worker has its own set.
     pub(crate) fn choices(&self) -> Vec<Vec<Choice>> {
         choices(&self.models)
     }
@@ -182,7 +182,7 @@ impl Rules {
         self.judge_with(&self.models)
     }
 
-    /// The same with its models bound to other engines.
+    /// A judge like [`Self::judge`], with its models bound to other engines.
     pub(crate) fn judge_with(&self, models: &BoundModels) -> Judge {
         Judge::new(choices(models), self.compiled.clone(), self.stamp, JUDGED_AT_ONCE)
     }
@@ -200,7 +200,7 @@ fn choices(models: &BoundModels) -> Vec<Vec<Choice>> {
 /// Events that are decided again together, at most.
 pub(crate) const JUDGED_AT_ONCE: usize = 4096;
 
-/// Reads a menu file. A menu that is wrong is told all that is wrong at once, with a schema also what only a schema can tell.
+/// Reads a menu file. A failure lists everything that is wrong with the menu; with a schema, also what only a schema can show.
 pub(crate) fn read_menu(path: &Path, schema: Option<&Schema>) -> Result<Menu, Failure> {
     let place = path.display().to_string();
     let text = std::fs::read_to_string(path)
@@ -217,7 +217,7 @@ pub(crate) fn read_menu(path: &Path, schema: Option<&Schema>) -> Result<Menu, Fa
         .map_err(|failure| or_wrong_file(path, &[FileKind::Menu], "menu", failure))
 }
 
-/// Loads a bundle that a menu names. A failure tells the line of the menu.
+/// Loads a bundle that a menu names. A failure names the line of the menu.
 fn load_named(menu: &Menu, folder: &Path, bundle: &str) -> Result<Bundle, Failure> {
     load_bundle(&folder.join(bundle)).map_err(|failure| {
         let quoted = ['"', '\''].map(|quote| format!("{quote}{bundle}{quote}"));

@@ -62,8 +62,8 @@ impl Plan {
         Self::ruled(recording, name, settings, Arc::new(rules), Arc::new(MonotonicClock::default()))
     }
 
-    /// The same with rules that were loaded before, and a clock that the source may share. The menu, models and engine of the settings are not
-    /// looked at.
+    /// Checks a run with rules that were loaded before, and a clock that the source may share. It ignores the menu, models and engine of the
+    /// settings.
     pub(crate) fn ruled(
         recording: Recording,
         name: &str,
@@ -197,7 +197,7 @@ impl Plan {
     }
 }
 
-/// Can workers be kept on these CPUs?
+/// Refuses CPUs that workers cannot be kept on.
 pub(crate) fn check_pins(cpus: &[usize]) -> Result<(), Failure> {
     if cpus.is_empty() {
         return Ok(());

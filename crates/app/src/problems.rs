@@ -11,17 +11,17 @@ use crate::inspect::engine_name;
 /// A device that was lost on the way.
 #[derive(Clone, Debug, Serialize)]
 pub struct LostDevice {
-    /// The model that noticed.
+    /// Name of the model that noticed.
     pub model: String,
     /// The engine that was lost.
     pub engine: &'static str,
-    /// What took over; absent if nothing could.
+    /// The engine that took over; absent if none could.
     pub stand_in: Option<&'static str>,
-    /// Run of the block that was being scored; the stand-in scored it too.
+    /// Run of the block that was being scored; the stand-in scored that block again.
     pub run: u32,
-    /// Its segment.
+    /// Segment of that block.
     pub segment: u32,
-    /// Its first event.
+    /// First event of that block.
     pub event: u64,
     /// What the engine said.
     pub message: String,

@@ -1,4 +1,4 @@
-//! What a run came to: the one document behind the table and the JSON.
+//! The result of a run: the one document behind the table and the JSON.
 
 use std::collections::BTreeMap;
 
@@ -45,31 +45,31 @@ pub struct Report {
     pub reduction: Option<f64>,
     /// Speed.
     pub throughput: Throughput,
-    /// From admission to decision, in ns. A quantile is absent (`null`) if too few blocks were decided to know it: p99 needs 100, p99.9 1000.
+    /// From admission to decision, in ns. A quantile is absent (`null`) if too few hand-overs were decided to know it: p99 needs 100, p99.9 1000.
     pub latency_ns: Quantiles<Option<u64>>,
-    /// The parts of it, and storage.
+    /// The two parts of that latency, and the time until storage, in ns.
     pub stages_ns: Stages,
-    /// How late a frame was admitted at most, in ns; absent at flat pace. Latencies leave it out.
+    /// The largest delay with which a frame was admitted, in ns; absent at flat pace. Latencies leave it out.
     pub lag_ns: Option<u64>,
     /// Did the run have the pace that was asked for? Absent at flat pace.
     pub pace_held: Option<bool>,
     /// Was the run stopped before the end of its input?
     pub stopped: bool,
-    /// How often blocks were handed over, by reason.
+    /// How many hand-overs of events were closed for each reason.
     pub closes: BTreeMap<&'static str, u64>,
-    /// Deciding threads.
+    /// Number of deciding threads.
     pub workers: usize,
-    /// Had admission a thread of its own? Else it took turns with the first worker.
+    /// Did admission have a thread of its own? Else it took turns with the first worker.
     pub admitted_apart: bool,
-    /// Most events per block.
+    /// Most events per hand-over.
     pub batch: usize,
-    /// Most bytes that blocks, ids and books that wait for storage may take together, whatever comes.
+    /// Most bytes that hand-overs, ids and books that wait for storage may take together, whatever comes.
     pub bytes_max: usize,
-    /// What ran the models, until one of `device_losses`: a word if it was the same for all, else one for each of `models`; `none` if there were none.
+    /// What ran the models, until one of `device_losses`: one word if it was the same for all, else one for each of `models`; `none` without models.
     pub device: String,
     /// What ran each bundle, and why.
     pub models: Vec<ModelEngine>,
-    /// Devices that were lost, as each worker noticed; from the first event on.
+    /// The device losses that workers noticed, in the order of their events.
     pub device_losses: Vec<LostDevice>,
     /// Input rate in Hz that line rates are quoted at.
     pub input_rate_hz: Option<f64>,
@@ -84,27 +84,27 @@ pub struct Report {
 pub struct Ledger {
     /// Events (and unreadable stretches) that arrived.
     pub received: u64,
-    /// Kept by a line.
+    /// Events that a line kept.
     pub accepted: u64,
-    /// Kept by none.
+    /// Events that no line kept.
     pub rejected: u64,
-    /// Given up, by cause.
+    /// Events that were given up before a decision, by cause.
     pub dropped: Counts<Dropped>,
-    /// No good events, by cause.
+    /// Events and unreadable stretches that were damaged or repeated, by cause.
     pub corrupt: Counts<Corrupt>,
-    /// Undecided, by cause.
+    /// Events that could not be decided, by cause.
     pub errored: Counts<Errored>,
     /// Accepted and rejected events by the rung of the fallback ladder that decided them.
     pub rungs: Vec<Rung>,
     /// Events with a score from a stand-in, after a device was lost; they ended like others.
     pub degraded: u64,
-    /// Unaccounted for: 0, or this program has a defect.
+    /// Events that are unaccounted for: 0, unless this program has a defect.
     pub in_flight: i64,
-    /// Ids that were skipped over; never received.
+    /// Ids that were skipped over and never received.
     pub missing: i128,
-    /// Events whose ids are not remembered any more, because memory for ids was full: should they come again, they are decided again.
+    /// Events whose ids were forgotten because the memory for ids was full: if they come again, they are decided again.
     pub forgotten: u64,
-    /// Frames and bytes.
+    /// The frames and bytes that arrived.
     pub frames: FrameTally,
     /// What became of accepted and errored events; absent in the books of a segment, which are closed before storage is.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -160,9 +160,9 @@ pub struct Rung {
 pub enum RungKind {
     /// The bundles that the menu names first.
     Models,
-    /// Their fallbacks.
+    /// The fallbacks of those bundles.
     Fallback,
-    /// No model: some events are kept by hash.
+    /// No model decides: some events are kept by hash.
     PassThrough,
 }
 
@@ -175,7 +175,7 @@ pub struct Line {
     pub seen: u64,
     /// Events whose condition held.
     pub passed: u64,
-    /// And that the prescale let through.
+    /// Events that passed and that the prescale let through.
     pub accepted: u64,
     /// The prescale.
     pub prescale: u64,
@@ -201,7 +201,7 @@ pub struct Stream {
     pub durable: u64,
     /// Bytes in files.
     pub bytes: u64,
-    /// Files.
+    /// Paths of the files.
     pub files: Vec<String>,
 }
 
@@ -219,9 +219,9 @@ pub struct Throughput {
 /// How long events took in each stage, in ns.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Stages {
-    /// From admission until a worker took the block.
+    /// From admission until a worker took the hand-over.
     pub wait: Quantiles<Option<u64>>,
-    /// Scores and verdicts of the block.
+    /// Scores and verdicts of the hand-over.
     pub decide: Quantiles<Option<u64>>,
     /// From admission until written, for kept events.
     pub store: Quantiles<Option<u64>>,
@@ -297,7 +297,7 @@ impl Report {
     }
 }
 
-/// The quantiles that are known of a latency. A block without events has none.
+/// The quantiles that are known of a latency: none if there were no events.
 fn of_events(latency: &Latency, outcome: &Outcome) -> Quantiles<Option<u64>> {
     let events = outcome.tally.decided() + outcome.tally.errored.total();
     if events > 0 { latency.carried_quantiles() } else { Latency::default().carried_quantiles() }

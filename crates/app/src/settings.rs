@@ -7,7 +7,7 @@ use tamis_model::Engine;
 use tamis_pipeline::Pace;
 use tamis_store::{Durable, ROTATE_BYTES};
 
-/// A run, as asked for. Build it with [`Settings::new`] and set what differs.
+/// A run that is asked for. Build it with [`Settings::new`] and set what differs.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The menu file. Models are found relative to it.
@@ -18,29 +18,29 @@ pub struct Settings {
     pub name: Option<String>,
     /// Model bundles that replace those of the menu, by the menu's name for the model. Its fallbacks stay.
     pub models: Vec<(String, PathBuf)>,
-    /// What runs the models; by default what is found by trial for each.
+    /// What runs the models; by default it is chosen for each model by trial.
     pub engine: Engine,
-    /// Deciding threads; by default one per core, or per CPU that they are kept on.
+    /// Number of deciding threads; by default one per core, or per CPU that they are kept on.
     pub workers: Option<usize>,
-    /// CPUs that the workers are kept on, in turn, and all other threads off if that leaves any; none: wherever the system puts them.
+    /// CPUs that the workers are kept on, in turn; all other threads are kept off them, if that leaves any CPU. None: the system places all threads.
     pub pin: Vec<usize>,
-    /// Most events per block; by default what the engine likes best.
+    /// Most events per hand-over between stages; by default what suits the engine best.
     pub batch: Option<usize>,
     /// How often the recording is played; ids go on from pass to pass.
     pub passes: u64,
     /// How fast events are admitted.
     pub pace: Pace,
-    /// Longest time from the admission of an event to its decision; what is later goes to the last rung of the ladder. What is late, and that
-    /// alone, then differs from run to run.
+    /// Longest time from the admission of an event to its decision; an event that has no scores by then goes to the last rung of the ladder. Which
+    /// events are late then differs from run to run, and nothing else does.
     pub deadline: Option<Duration>,
-    /// How long the deciding threads and the one before them look for something to do before they sleep; `Duration::MAX`: they never sleep. Costs
-    /// their cores, and saves the time of a wake-up.
+    /// How long admission and the deciding threads look for something to do before they sleep; with `Duration::MAX` they never sleep. This saves the
+    /// time of a wake-up and keeps their cores busy.
     pub busy_poll: Duration,
     /// Input rate in Hz that line rates are quoted at; by default that of the menu.
     pub rate_hz: Option<f64>,
     /// When stored events reach the disk.
     pub durable: Durable,
-    /// A new file is begun after this many bytes of records.
+    /// Bytes of records after which a stream continues in a new file.
     pub rotate_bytes: u64,
 }
 

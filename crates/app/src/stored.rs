@@ -15,11 +15,11 @@ use crate::exit::OrFail;
 use crate::models::{REFERENCE, Rules};
 use crate::{Exit, Failure};
 
-/// What a file says about its records. Whatever of it is damaged hides nothing but what needs it.
+/// What a file says about its records. If a part of this is damaged, only what needs that part is hidden.
 #[derive(Debug)]
 pub(crate) struct About {
     pub(crate) schema: Schema,
-    /// What decides the events again, or why that is not possible.
+    /// The rules that decide the events again, or why that is not possible.
     pub(crate) rules: Result<Arc<Rules>, String>,
     pub(crate) stream: String,
     /// The engine that the run was to use, as it was written.
@@ -36,7 +36,7 @@ pub(crate) struct About {
 }
 
 impl About {
-    /// What decides again, for whoever asked whether it is there.
+    /// The rules that decide again, for a caller that has checked that they are there.
     pub(crate) fn rules(&self) -> &Arc<Rules> {
         self.rules.as_ref().expect("it was asked for first")
     }
@@ -113,7 +113,7 @@ impl Read {
 /// Damage that costs no event.
 fn is_beside_events(flaw: &Flaw) -> bool {
     use Flaw::{AttachmentCrc, Attachments, DataCrc, Framing, StartMagic, SummaryCrc};
-    // Whether records stood in what cannot be framed, the summary says.
+    // The summary says whether there were records in bytes that cannot be framed.
     matches!(
         flaw,
         StartMagic
@@ -131,7 +131,7 @@ impl StoredFile {
         Self::open_next(path, &mut LastRules::default())
     }
 
-    /// The same after another file, which may have carried the same rules.
+    /// Like [`Self::open`], after another file, which may have carried the same rules.
     pub(crate) fn open_next(path: &Path, last: &mut LastRules) -> Result<Self, Failure> {
         let place = path.display().to_string();
         let reader = Reader::open(path).or_fail(Exit::Input)?;
@@ -148,7 +148,7 @@ impl StoredFile {
         });
         let lines = menu.iter().flat_map(Menu::line_names).map(String::from).collect();
         let models = menu.iter().flat_map(Menu::models).map(|model| model.name.clone()).collect();
-        // A file can be looked at wherever it was made.
+        // A file can be examined wherever it was made.
         let rules = menu.and_then(|menu| last.of(&reader, menu, &schema, &place));
         let scores = rules.iter().flat_map(|rules| rules.score_names()).collect();
         let versions = rules.iter().flat_map(|rules| &rules.bundles).flat_map(named_choices).collect();
@@ -160,7 +160,7 @@ impl StoredFile {
         Ok(Self { about, place, reader })
     }
 
-    /// Calls `each` for every record, in order, until it says `false`. Damage is passed over and told.
+    /// Calls `each` for every record, in order, until it returns `false`. It passes over damage and reports it.
     pub(crate) fn read(mut self, mut each: impl FnMut(&About, Record<'_>) -> bool) -> Result<Read, Failure> {
         let mut read = Read::default();
         let mut found = 0;
@@ -233,7 +233,7 @@ fn named_choices((name, choices): &(String, Vec<Bundle>)) -> Vec<String> {
     choices.iter().enumerate().map(named).collect()
 }
 
-/// What to say of a file that has no end. One that is being written, or that a killed process left, cannot have one yet, and its name says so.
+/// The sentence about a file that has no end. A file that is being written, or that a killed process left, cannot have one yet, and its name says so.
 fn lost_end(path: &Path, ending: &Ending) -> Option<String> {
     let Ending::Torn { at, .. } = ending else { return None };
     let is_unfinished =
@@ -247,13 +247,13 @@ fn lost_end(path: &Path, ending: &Ending) -> Option<String> {
 pub struct Recovery {
     /// The new file.
     pub file: PathBuf,
-    /// Records in it.
+    /// Number of records in the new file.
     pub records: u64,
-    /// Its bytes.
+    /// Size of the new file in bytes.
     pub bytes: u64,
     /// Bytes of the old file that could not be used.
     pub lost_bytes: u64,
-    /// Events that the old file had, as far as it can be known, and that the new one lacks.
+    /// Number of events that the old file had, as far as that can be known, and that the new one lacks.
     pub lost_events: u64,
     /// What the new file lacks, apart from a torn end: chunks from the middle, its schema, menu or models. One sentence each.
     pub problems: Vec<String>,

@@ -1,4 +1,4 @@
-//! Training: from a recipe and recordings to a verified bundle.
+//! Trains a model: a recipe and recordings become a verified bundle.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use crate::frames::{Frame, Frames};
 use crate::wrong_file::or_wrong_file;
 use crate::{Exit, Failure, bundle_folder};
 
-/// A training, as asked for.
+/// A training that is asked for.
 #[derive(Clone, Debug)]
 pub struct TrainSettings {
     /// The recipe. Its files are found relative to it.
@@ -24,7 +24,7 @@ pub struct TrainSettings {
     pub overwrite: bool,
 }
 
-/// Trains, writes the bundle, and loads it again with every check. Gives the bundle's folder and the figures of merit.
+/// Trains a model, writes the bundle, and loads it again with every check. Returns the folder of the bundle and the figures of merit.
 pub fn train(
     settings: &TrainSettings,
     mut progress: impl FnMut(&TrainingProgress),
@@ -51,7 +51,7 @@ pub fn train(
     Ok((out, outcome))
 }
 
-/// The recordings of a recipe, or everything that is wrong with them and with what the recipe asks of them.
+/// The recordings of a recipe, or everything that is wrong with them and with what the recipe requires of them.
 fn datasets(folder: &Path, recipe: &Recipe) -> Result<Vec<Dataset>, Failure> {
     let mut datasets: Vec<Dataset> = Vec::new();
     let mut failures: Vec<Failure> = Vec::new();
@@ -59,7 +59,7 @@ fn datasets(folder: &Path, recipe: &Recipe) -> Result<Vec<Dataset>, Failure> {
         let path = folder.join(file);
         match dataset(&path) {
             Ok(dataset) => {
-                // Files of one schema are refused for the same reasons: they are told with the first.
+                // Files of one schema are refused for the same reasons: they are reported with the first.
                 if datasets.iter().all(|other| other.schema.id() != dataset.schema.id()) {
                     let faults = recipe.faults(file, &dataset.schema);
                     failures.extend(faults.into_iter().map(|fault| Failure::new(Exit::Input, fault)));

@@ -1,4 +1,4 @@
-//! Checking stored files: every checksum, and every decision made again (`verify/decisions.rs`).
+//! Checks stored files: every checksum, and every decision, which is made again (`verify/decisions.rs`).
 
 mod decisions;
 mod judges;
@@ -17,19 +17,19 @@ use crate::{Exit, Failure};
 use decisions::decisions;
 use judges::Elsewhere;
 
-/// Differences that are told one by one; further ones are only counted.
+/// Differences that are reported one by one; further ones are only counted.
 const TOLD_MAX: usize = 20;
 
 /// What a check found.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Verification {
-    /// Events that were looked at.
+    /// Events that were checked.
     pub events: u64,
     /// Events whose decision came out the same, bit for bit; none in a recording.
     pub reproduced: u64,
     /// Events whose decision came out the same from scores with other last bits, as an engine gives them on another CPU or device.
     pub other_bits: u64,
-    /// Events that are decided otherwise here because such scores lie on both sides of a cut.
+    /// Events that are decided differently here because such scores lie on both sides of a cut.
     pub flipped: u64,
     /// Events whose decision could not be made again here; their checksums were checked.
     pub unchecked: u64,
@@ -61,7 +61,7 @@ impl Verification {
     }
 }
 
-/// Checks one file after another. Of consecutive files that carry the same menu and models, as those of a run do, the models are loaded once.
+/// Checks one file after another. Consecutive files that carry the same menu and models, like those of a run, load the models once.
 #[derive(Debug, Default)]
 pub struct Verifier {
     last: LastRules,

@@ -1,4 +1,4 @@
-//! A file in the wrong place is called what it is.
+//! Says what a file is if it was given in the place of another one.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use tamis_source::FileKind;
 
 use crate::Failure;
 
-/// The failure to use a file as `called`, which may be of these kinds; if it plainly is something else, that is all there is to say.
+/// The failure to use a file as `called`, which may be of these kinds; if it plainly is something else, the failure says just that.
 pub(crate) fn or_wrong_file(path: &Path, wanted: &[FileKind], called: &str, failure: Failure) -> Failure {
     let found = FileKind::of_file(path);
     // What has no mark of its own may be what was wanted, with a fault.

@@ -1,4 +1,4 @@
-//! The example in the README compiles, runs, and its own assertions hold.
+//! The example of `docs/library.md` compiles and runs, and its own assertions hold.
 
 #[path = "../examples/embed.rs"]
 mod embed;

@@ -171,6 +171,33 @@ fn the_exit_codes_of_the_page_are_those_of_the_program() {
     }
 }
 
+/// The anchors of a page, by the rule of GitHub: each heading in lower case, only its letters, digits, `-` and `_`, with `-` for every space. One
+/// that comes again gets a number.
+fn anchors(page: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut is_code = false;
+    for line in page.lines() {
+        is_code ^= line.trim_start().starts_with("```");
+        let title = line.trim_start_matches('#');
+        if is_code || title.len() == line.len() || !title.starts_with(' ') {
+            continue;
+        }
+        let kept = |c: &char| c.is_alphanumeric() || " -_".contains(*c);
+        let slug: String = title.trim().to_lowercase().chars().filter(kept).collect();
+        let slug = slug.replace(' ', "-");
+        let mut again = (1..).map(|k| format!("{slug}-{k}")).skip_while(|name| found.contains(name));
+        let name = if found.contains(&slug) { again.next() } else { None };
+        found.insert(name.unwrap_or(slug));
+    }
+    found
+}
+
+#[test]
+fn headings_have_the_anchors_of_github() {
+    let page = "# A `b`, c_d: 3.1\n```sh\n# no heading\n```\n## Ends\n## Ends\n#none\n";
+    assert_eq!(anchors(page), ["a-b-c_d-31", "ends", "ends-1"].map(String::from).into());
+}
+
 #[test]
 fn links_and_paths_in_the_documents_exist() {
     let mut documents = Vec::new();
@@ -180,9 +207,15 @@ fn links_and_paths_in_the_documents_exist() {
         let document = path.display();
         let text = fs::read_to_string(&path).unwrap();
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            if !link.starts_with("http") {
-                let target = path.parent().unwrap().join(link.split('#').next().unwrap());
-                assert!(target.exists(), "{document} links to {link}, which does not exist");
+            if link.starts_with("http") {
+                continue;
+            }
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
+            assert!(target.exists(), "{document} links to {link}, which does not exist");
+            if !anchor.is_empty() {
+                let anchors = anchors(&fs::read_to_string(&target).unwrap());
+                assert!(anchors.contains(anchor), "{document} links to {link}; its page has {anchors:?}");
             }
         }
     }

@@ -24,7 +24,7 @@ pub(crate) const EXAMPLES: &[(&str, &str)] = &[
 /// Why no command runs.
 #[derive(Debug)]
 pub(crate) enum Stop {
-    /// Help, version, or a command line that makes no sense; and where options come from that are not on it.
+    /// Help, version, or a command line that makes no sense; and the sources of the options that are not on it.
     Clap(clap::Error, Option<String>),
     /// A settings file or a variable cannot be used.
     Failure(Failure),
@@ -104,11 +104,11 @@ fn from_environment(arg: clap::Arg) -> clap::Arg {
     let variable = format!("TAMIS_{}", long.replace('-', "_").to_uppercase());
     let is_switch = matches!(arg.get_action(), ArgAction::SetTrue);
     let arg = arg.env(variable).hide_env(true);
-    // Shells complete the words that an option takes; its help says more of them than a list could.
+    // Shells complete the words that an option takes; its help says more about them than a list could.
     if is_switch { arg.value_parser(FalseyValueParser::new()) } else { arg.hide_possible_values(true) }
 }
 
-/// A sentence about each variable that no option of any command reads.
+/// One sentence about each variable `TAMIS_...` that no option of any command reads.
 fn unknown_variables(root: &Command) -> Vec<String> {
     let mut known = BTreeSet::new();
     variables(root, &mut known);
@@ -161,7 +161,7 @@ fn examples(examples: &[(&str, &str)]) -> String {
     format!("{}\n{}", heading("Examples"), lines.collect::<Vec<_>>().join("\n"))
 }
 
-/// As clap marks its own headings; the marks are removed where colours are not wanted.
+/// Marks a heading as clap marks its own; the marks are removed where colours are not wanted.
 fn heading(title: &str) -> String {
     format!("\x1b[1m\x1b[4m{title}:\x1b[0m")
 }

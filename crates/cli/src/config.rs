@@ -1,5 +1,5 @@
-//! A settings file for `replay`: its keys are the long options, `-` or `_` between words, and it fills in what neither the command line nor a
-//! variable says.
+//! A settings file for `replay`: its keys are the long options, with `-` or `_` between words. It sets what neither the command line nor a variable
+//! sets.
 //!
 //! ```toml
 //! menu = "menus/l1.toml"
@@ -22,7 +22,7 @@ const COMMAND: &str = "replay";
 /// The option that names the file.
 const OPTION: &str = "config";
 
-/// Turns the keys of the settings file that `line` names, if any, into defaults, and says which these were.
+/// Turns the keys of the settings file that `line` names, if any, into defaults, and returns them.
 pub(crate) fn apply(root: Command, line: &[OsString]) -> Result<(Command, Option<Applied>), Failure> {
     // Errors of the line itself are for the real parser.
     let Ok(matches) = root.clone().ignore_errors(true).try_get_matches_from(line) else {

@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::panic;
 
-/// Replaces the trace of a panic by one line. Panics inside a model are silent: the pipeline counts them and stores the event. So are those of a
-/// library over a file of anybody's, which end as a refusal of the file.
+/// Replaces the trace of a panic by one line. Panics inside a model are silent: the pipeline counts them and stores the event. Panics of a library
+/// that reads a user's file are silent too: they become a refusal of the file.
 pub(crate) fn install_hook() {
     panic::set_hook(Box::new(|panic| {
         if tamis_pipeline::is_guarded() || tamis_graph::in_contained() {

@@ -54,7 +54,7 @@ pub(crate) fn number(value: f64) -> String {
     rounded.parse::<f64>().map_or(rounded, |number| number.to_string())
 }
 
-/// A number as it is: the shortest decimal that reads back as it. `of` is an f32 or an f64.
+/// A number as it is: the shortest decimal that reads back as the same number. `of` is an f32 or an f64.
 pub(crate) fn exact<N: Copy + Into<f64> + Display + LowerExp>(of: N) -> String {
     let size: f64 = of.into().abs();
     let is_long = size.is_finite() && size != 0.0 && !(1e-7..1e17).contains(&size);

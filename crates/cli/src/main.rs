@@ -28,7 +28,7 @@ use tamis_app::Exit;
 fn main() -> ExitCode {
     defect::install_hook();
     signals::outlive_file_size_limit();
-    // Nothing of what a panic leaves behind is looked at again.
+    // Nothing that a panic leaves behind is used again.
     let exit = panic::catch_unwind(AssertUnwindSafe(|| match arguments::parse(std::env::args_os()) {
         Ok(run) => run().unwrap_or_else(|failure| {
             output::say(&failure);

@@ -29,7 +29,7 @@ struct Origin {
 pub(crate) struct Origins(Vec<Origin>);
 
 impl Origins {
-    /// Of the options of a command, those that `line` does not have.
+    /// The options of a command that `line` does not set.
     pub(crate) fn of(root: &Command, line: &[OsString], file: Option<&Applied>) -> Self {
         let words: Vec<&str> = line.iter().skip(1).filter_map(|word| word.to_str()).collect();
         let mut command = root;
@@ -59,7 +59,7 @@ impl Origins {
         Self(options.filter(|(long, _)| !is_given(long)).filter_map(origin).collect())
     }
 
-    /// The failure that an error of the parser is, if a value from elsewhere is to blame for it.
+    /// The failure for an error of the parser, if a value from elsewhere caused it.
     pub(crate) fn blame(&self, error: &Error) -> Option<Failure> {
         let text = |kind: ContextKind| match error.get(kind) {
             Some(ContextValue::String(text)) => Some(text.as_str()),
@@ -83,13 +83,13 @@ impl Origins {
         Some(Failure::new(Exit::Settings, format!("{place} is '{value}': {why}")))
     }
 
-    /// One sentence about every option from elsewhere, for an error that may have to do with any of them.
+    /// One sentence that names every option from elsewhere, for an error that any of them may have caused.
     pub(crate) fn told(&self) -> Option<String> {
         let told = self.0.iter().map(Origin::told).collect::<Vec<_>>();
         (!told.is_empty()).then(|| format!("not from the command line: {}", told.join(", ")))
     }
 
-    /// The failure of a command with the places of the options that it speaks of.
+    /// The failure of a command, with the places of the options that it mentions.
     pub(crate) fn named(&self, mut failure: Failure) -> Failure {
         if !matches!(failure.exit, Exit::Usage | Exit::Settings | Exit::Input | Exit::Storage) {
             return failure;

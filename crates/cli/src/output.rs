@@ -1,4 +1,4 @@
-//! The two channels: results on standard output, talk on standard error.
+//! The two channels: results on standard output, messages on standard error.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};

@@ -34,13 +34,13 @@ pub(crate) const BYTES: Template = Template {
     unbounded: "{spinner} {decimal_bytes}  {msg}  {elapsed}",
 };
 
-/// Things that are counted; the message says how it goes.
+/// A bar of things that are counted; the message shows the state.
 pub(crate) const COUNT: Template = Template {
     bounded: "{bar:10} {percent:>3} %  {human_pos} of {human_len}  {msg}  {eta} left",
     unbounded: "{spinner} {human_pos}  {msg}  {elapsed}",
 };
 
-/// A bar over a recording, whose size is known when the first of it was read.
+/// A bar over a recording, whose size is known once its beginning has been read.
 #[derive(Default)]
 pub(crate) struct Reading {
     bar: Option<ProgressBar>,

@@ -117,7 +117,7 @@ fn occurred<K: Cause>(counts: &Counts<K>) -> Vec<(&'static str, u64)> {
     counts.iter().filter(|&(_, n)| n > 0).map(|(cause, n)| (cause.name(), n)).collect()
 }
 
-/// Both equations: arrivals against ends, and what is for storage against what became of it.
+/// Both equations: arrivals against how they ended, and events for storage against what became of them.
 fn verdict(ledger: &Ledger) -> String {
     if ledger.in_flight != 0 {
         return format!(

@@ -17,14 +17,14 @@ pub(crate) fn end_signals() -> Result<Signals, Failure> {
         .map_err(|error| Failure::new(Exit::Resources, format!("signals cannot be handled: {error}")))
 }
 
-/// From now on a file that grows beyond the limit of this process (`ulimit -f`) is an error of the write (`EFBIG`), which is reported, and not
-/// SIGXFSZ, which ends the process without a word.
+/// From now on, a write beyond the file size limit of this process (`ulimit -f`) fails with `EFBIG`, which is reported. SIGXFSZ would end the process
+/// without a message.
 pub(crate) fn outlive_file_size_limit() {
     // Where the system refuses the handler, the signal does what it did before.
     let _ = signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)));
 }
 
-/// If a signal ends this process, takes away what it has not finished, and then ends it as if nobody had listened.
+/// If a signal asks this process to end, removes its unfinished files, and then ends it as if there were no handler.
 pub(crate) fn remove_unfinished_on_end() {
     let listen = || {
         let Ok(mut signals) = end_signals() else { return };
@@ -36,11 +36,11 @@ pub(crate) fn remove_unfinished_on_end() {
             drop(signal_hook::low_level::emulate_default_handler(signal));
         }
     };
-    // Listens on its own thread: without one, a signal ends the process as ever, and leaves an unfinished file.
+    // A thread of its own waits for signals: without it, a signal ends the process as usual and leaves an unfinished file.
     drop(std::thread::Builder::new().name("signals".into()).spawn(listen));
 }
 
-/// Is SIGHUP ignored, as `nohup` leaves it? Whoever listens to it would end all the same.
+/// Is SIGHUP ignored, as `nohup` leaves it? A process with a handler for it would end nevertheless.
 fn outlives_terminal() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -1,11 +1,11 @@
 //! Numbers with units, as people write them: `40MHz`, `2GiB`, `20M`.
 //!
-//! A unit's case matters (`mHz` is not `MHz`); underscores may group digits; without a unit a number of things is just that, and a rate, a time or a
+//! A unit's case matters (`mHz` is not `MHz`); underscores may group digits; without a unit a number of things is taken as it is, and a rate, a time or a
 //! size is refused.
 
 use std::time::Duration;
 
-/// A text that is no such quantity.
+/// A text that is not such a quantity.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum UnitError {
     #[error("{what} must be a number with one of the units {units}, as in {example}")]
@@ -108,7 +108,7 @@ pub(crate) fn count(text: &str) -> Result<u64, UnitError> {
     COUNT.whole(text)
 }
 
-/// The same, for what stands in memory.
+/// A number of things that are held in memory: whole.
 pub(crate) fn number(text: &str) -> Result<usize, UnitError> {
     let too_large = |_| UnitError::Range { what: COUNT.what, range: "smaller" };
     count(text).and_then(|number| number.try_into().map_err(too_large))

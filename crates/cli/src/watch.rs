@@ -1,7 +1,7 @@
 //! Watching a run: its progress, and signals that end it.
 //!
 //! The first SIGINT, SIGTERM or SIGHUP drains the run: what was taken from the input is decided and stored. The second one, or ten seconds, aborts
-//! it: what is undecided is dropped and counted. A third one ends the process as if nobody had listened, for an input that blocks for ever.
+//! it: what is undecided is dropped and counted. A third one ends the process as if there were no handler, for an input that blocks for ever.
 //!
 //! Threads: one, which wakes ten times a second; it touches the run only through relaxed counters.
 

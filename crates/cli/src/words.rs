@@ -8,7 +8,7 @@ use clap::{Arg, Command, Error};
 /// What runs models; a GPU may have a number, as in `gpu:1`.
 pub(crate) const ENGINES: &[&str] = &["auto", "flex", "fused", "int16", "int8", "gpu"];
 
-/// A parser of values of which some are these words. It takes what the parser takes, whatever the words are.
+/// A parser of values, some of which are these words. It accepts what `parser` accepts, whatever the words are.
 pub(crate) fn or_words<P: TypedValueParser>(parser: P, words: &'static [&'static str]) -> OrWords<P> {
     OrWords { parser, words }
 }

@@ -1,22 +1,25 @@
-//! The events of one segment in a hand-over. (The pipeline hands over the blocks of up to 64 segments together, and calls that a block, too.)
+//! Events of one segment: a block.
 //!
-//! A block refers to the bytes of its events where they arrived (a read or receive buffer); it never copies them. An unbatched
-//! hand-over would cost as much as a small network, so a block holds many events, in order, from one segment.
+//! A block refers to the bytes of its events where they arrived (a read or receive buffer); it never copies them. It holds many events, in order, of
+//! one segment: what is done once for a block costs next to nothing per event.
+//!
+//! What the pipeline passes from stage to stage in one piece is a hand-over. It holds the blocks of up to 64 segments. (`--batch` limits the events of
+//! a hand-over, and the tables that `tamis` prints call it a block.)
 
 use std::ops::Range;
 
 use bytes::Bytes;
 
-/// Why a block was handed over.
+/// Why the pipeline closed a hand-over and passed it on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CloseReason {
     /// It holds as many events as a batch may have.
     Full,
     /// The source had nothing more at hand.
     Idle,
-    /// It holds events of as many segments as a block may.
+    /// It holds the blocks of as many segments as a hand-over may.
     Segments,
-    /// It keeps as many bytes of the input in memory as a block may.
+    /// It keeps as many bytes of the input in memory as a hand-over may.
     Bytes,
     /// The source ended or the run was asked to stop.
     Drain,

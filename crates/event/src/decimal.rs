@@ -38,6 +38,9 @@ impl Decimal {
 
     /// `digits` with `places` digits behind the point, if it is a whole number of that kind and exact in f64.
     pub fn with_places(self, places: i32) -> Option<i64> {
+        if self.digits == 0 {
+            return Some(0);
+        }
         let more = u32::try_from(places - self.places).ok()?;
         let digits = self.digits.checked_mul(10_i64.checked_pow(more)?)?;
         (digits.abs() <= EXACT_MAX).then_some(digits)

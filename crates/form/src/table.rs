@@ -43,7 +43,7 @@ impl<'a> Table<'a> {
         Self { owner, at: table.span().start, entries: table.get_ref() }
     }
 
-    /// The same table under another name for messages.
+    /// This table, which messages now call `owner`.
     pub fn called(self, owner: &'static str) -> Self {
         Self { owner, ..self }
     }

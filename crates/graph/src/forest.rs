@@ -122,7 +122,7 @@ pub enum Link {
     Logistic,
     /// Exponentials divided by their sum.
     Softmax,
-    /// The same, but scores closer to 0 than 1e-7 count as absent.
+    /// Exponentials divided by their sum, but scores closer to 0 than 1e-7 count as absent.
     SoftmaxZero,
     /// The probit function of each.
     Probit,

@@ -88,14 +88,14 @@ impl Type {
         all
     }
 
-    /// The same value with these axes; `None` among them is that of events.
+    /// This type with these axes; `None` stands for the axis of events.
     pub(crate) fn with_all_axes(&self, all: &[Option<usize>]) -> Self {
         let at = all.iter().position(Option::is_none).unwrap_or(0);
         let events = self.events.map(|layout| Layout { at, ..layout });
         Self { events, ..self.with_dims(all.iter().copied().flatten().collect::<Vec<_>>()) }
     }
 
-    /// The same value without some of its `dims`.
+    /// This type without the axes `gone` of its `dims`.
     pub(crate) fn without(&self, gone: &[usize]) -> Self {
         let left = self.dims.iter().enumerate().filter(|(axis, _)| !gone.contains(axis));
         let left: Vec<usize> = left.map(|(_, &dim)| dim).collect();
@@ -126,7 +126,7 @@ impl Type {
         }
     }
 
-    /// The same; `None` for the axis of events.
+    /// Converts an ONNX axis to an axis of `dims`; `None` is the axis of events.
     pub(crate) fn axis_or_events(&self, axis: i64) -> Result<Option<usize>, Fault> {
         let counted = counted(axis, self.rank())?;
         Ok(match self.events.map(|layout| layout.at) {

@@ -206,7 +206,7 @@ impl<'a> Site<'a> {
         in_front(index, self.anywhere(index)?)
     }
 
-    /// The same for operators that accept the axis of events anywhere ([`crate::layout`]).
+    /// Type of input `index`, for operators that accept the axis of events anywhere ([`crate::layout`]).
     pub fn anywhere(&self, index: usize) -> Result<&Type, Fault> {
         let found = self.stored(index)?;
         if let Some(narrow) = found.narrow {
@@ -224,7 +224,8 @@ impl<'a> Site<'a> {
         Ok(found)
     }
 
-    /// The same for operators that accept numbers in any storage type: with 8 or 16 bits, and in double precision.
+    /// Type of input `index`, for operators that accept numbers in any storage type (with 8 or 16 bits, and in double precision) and the axis of
+    /// events anywhere.
     pub fn stored(&self, index: usize) -> Result<&Type, Fault> {
         let found = self.anything(index)?;
         if found.shape {
@@ -235,12 +236,12 @@ impl<'a> Site<'a> {
         Ok(found)
     }
 
-    /// The same with the events in front.
+    /// Type of input `index`, which must have its events in front, for operators that accept numbers in any storage type.
     pub fn stored_in_front(&self, index: usize) -> Result<&Type, Fault> {
         in_front(index, self.stored(index)?)
     }
 
-    /// The same for operators that only move numbers: the input may be the shape of a value with events ([`crate::layout::EVENTS`]).
+    /// Type of input `index`, for operators that only move numbers: it may be the shape of a value with events ([`crate::layout::EVENTS`]).
     pub fn anything(&self, index: usize) -> Result<&Type, Fault> {
         let operand = self.operands.get(index).and_then(Option::as_ref);
         operand.map(|operand| &operand.kind).ok_or_else(|| format!("its input {index} is missing"))
@@ -251,7 +252,7 @@ impl<'a> Site<'a> {
         of_kind(index, self.input(index)?, kind)
     }
 
-    /// The same with the events anywhere.
+    /// Type of input `index`, which must hold numbers of `kind`; its axis of events may be anywhere.
     pub fn anywhere_of(&self, index: usize, kind: Kind) -> Result<&Type, Fault> {
         of_kind(index, self.anywhere(index)?, kind)
     }

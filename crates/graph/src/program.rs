@@ -75,7 +75,7 @@ impl Program {
         Pending { table: keeps.then(|| table.clone()), ..self.start_table(&table) }
     }
 
-    /// The same with rows of 16-bit integers, which `unpack` turns into floats on the device: half as much to transfer.
+    /// Like [`Program::start`], from rows of 16-bit integers, which `unpack` turns into floats on the device: half as much to transfer.
     ///
     /// # Panics
     /// If the number of integers is not that of `rows` rows of [`Unpack::stride`].

@@ -67,7 +67,7 @@ impl Type {
         Self { int32, narrow, labels, ..Self::new(constant.kind(), None, dims.clone()) }
     }
 
-    /// The same with another shape per event.
+    /// This type with another shape per event.
     pub(crate) fn with_dims(&self, dims: impl Into<Vec<usize>>) -> Self {
         Self { dims: dims.into(), ..self.clone() }
     }
@@ -238,7 +238,7 @@ impl Broadcast {
         Self::but_last(first, second, 0)
     }
 
-    /// The same for all but the last `kept` axes.
+    /// Broadcasts all but the last `kept` axes.
     pub fn but_last(first: &Type, second: &Type, kept: usize) -> Result<Self, Fault> {
         let behind = behind_events(first, second)?;
         if behind.is_some_and(|behind| behind < kept) {

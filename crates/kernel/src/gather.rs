@@ -185,7 +185,7 @@ impl Gather {
         self.level.run(Fill { gather: self, records: Scattered(records), events: records.len(), lanes });
     }
 
-    /// The same for contiguous records. `bytes` may go on after the last one, which is faster: the records that follow are
+    /// Like [`Gather::fill`], for contiguous records. `bytes` may go on after the last one, which is faster: the records that follow are
     /// prefetched while a kernel computes.
     ///
     /// # Panics

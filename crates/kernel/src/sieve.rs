@@ -65,7 +65,7 @@ pub struct Sifted<'a> {
     pub first: usize,
 }
 
-/// The same word of each event of a group.
+/// One word of a record for each event of a group: the one at the same place.
 type Words = [Pairs; GROUP];
 /// Tiles per group.
 const GROUP: usize = Sieve::EVENTS / EVENTS;
@@ -125,7 +125,7 @@ impl Sieve {
         Self::with_isa(record_len, cuts, sums, Isa::best())
     }
 
-    /// The same for `isa`. The results are the same, bit for bit.
+    /// Like [`Sieve::new`], for `isa`. The results are the same, bit for bit.
     ///
     /// # Panics
     /// As [`Sieve::new`], and if this CPU lacks `isa`.
@@ -163,7 +163,7 @@ impl Sieve {
         self.run(Scattered(records), records.len(), into);
     }
 
-    /// The same for any number of events with contiguous records. `bytes` may go on after the last one, which is faster.
+    /// Like [`Sieve::sift`], for any number of events with contiguous records. `bytes` may go on after the last one, which is faster.
     ///
     /// # Panics
     /// As [`Sieve::sift`].

@@ -49,8 +49,8 @@ impl Latency {
         self.histogram.add(&other.histogram).expect("both have the same bounds");
     }
 
-    /// The usual quantiles that enough was recorded for: events of one block are late together, so a percentile of 100 events from three blocks
-    /// is really the latency of a single block. One in 100 needs 100 blocks, one in 1000 needs 1000.
+    /// The usual quantiles, as far as enough was recorded for them: events of one hand-over are late together, so a percentile of 100 events from
+    /// three hand-overs is really the latency of a single one. One in 100 needs 100 hand-overs, one in 1000 needs 1000.
     pub fn carried_quantiles(&self) -> Quantiles<Option<u64>> {
         let Quantiles { p50, p99, p999, max } = self.quantiles();
         let of = |samples: u64, ns: u64| (self.samples >= samples).then_some(ns);

@@ -81,7 +81,7 @@ impl Bundle {
         })
     }
 
-    /// The same for the bytes of a `.tar`; `place` names them in errors. Its files are at the top level or in one folder.
+    /// Loads and checks a bundle from the bytes of a `.tar`; `place` names them in errors. Its files are at the top level or in one folder.
     pub fn from_tar(bytes: &[u8], place: &str) -> Result<Self, BundleError> {
         if bytes.len() > BUNDLE_BYTES_MAX + TAR_OVERHEAD_MAX {
             return Err(BundleFault::TooLarge.at(place));
@@ -97,7 +97,7 @@ impl Bundle {
         Self::assemble(manifest, &inside, take)
     }
 
-    /// The same for files in memory, by name.
+    /// Loads and checks a bundle from files in memory, by name.
     pub fn from_files(files: &[(&str, &[u8])]) -> Result<Self, BundleError> {
         let take = |name: &str| {
             let found = files.iter().find(|(file, _)| *file == name);
@@ -185,7 +185,7 @@ impl Bundle {
         }
     }
 
-    /// The same for events of a schema, which must fit the bundle.
+    /// Why an engine cannot run this model on events of a schema, which must fit the bundle; `None` if it can.
     pub fn unfit_with(&self, engine: Engine, schema: &Schema) -> Option<String> {
         self.unfit_for(engine).or_else(|| {
             engine.hidden_bits()?;
@@ -204,7 +204,7 @@ impl Bundle {
         self.manifest.calibration.as_ref()
     }
 
-    /// The same bundle with another calibration, checked like any loaded bundle.
+    /// This bundle with another calibration, checked like any loaded bundle.
     pub fn with_calibration(&self, section: &Calibration) -> Result<Self, BundleError> {
         let manifest = calibration::write(self.manifest(), section);
         let files = [

@@ -24,7 +24,7 @@ pub enum Engine {
     Fused,
     /// The fused kernels in 16-bit integers: faster, but scores and thus decisions differ a little. Only for calibrated chains of dense layers.
     Int16,
-    /// The same with 8 bits after the layers that allow it: for wide layers, and for networks trained for it.
+    /// The fused kernels in 16-bit integers, and in 8-bit ones after the layers that allow it: for wide layers, and for networks trained for it.
     Int8,
     /// Chosen by trial for each model: the fused kernels if they pass every check with it and suit this CPU, else the reference. Never a
     /// device or reduced precision: the user must ask for those.

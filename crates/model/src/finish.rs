@@ -212,7 +212,7 @@ impl Tail {
         choice: Option<Choice>,
     ) -> Result<Self, String> {
         if matches!(link, Link::SoftmaxZero | Link::Probit) {
-            return Err(format!("the link {link:?} is none that the fused kernels know"));
+            return Err(format!("the fused kernels do not support the link {link:?}"));
         }
         let roles: &[Known] =
             if choice.is_some() { &[Known::Label, Known::Scores] } else { &[Known::Scores] };

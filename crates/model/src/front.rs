@@ -60,7 +60,7 @@ impl Front {
             && self.0.iter().enumerate().all(|(at, column)| column.input == at && column.functions.is_empty())
     }
 
-    /// The same layer for whole events of `inputs` numbers.
+    /// Makes a layer that reads these columns read whole events of `inputs` numbers instead.
     ///
     /// # Panics
     /// If something is done to the numbers: layers have no thresholds to move.

@@ -136,7 +136,7 @@ pub(crate) fn refuse_integers(graph: &Graph) -> Result<(), String> {
 
 /// Why an input is none for these kernels.
 fn cut_to_integers(input: &Input) -> String {
-    format!("its input '{}' is cut to integers, and the fused kernels know floats", input.name)
+    format!("its input '{}' is cut to integers, and the fused kernels support only floats", input.name)
 }
 
 impl Reader {
@@ -357,7 +357,7 @@ fn fits(operator: KernelOp, from: usize, to: usize) -> bool {
 
 /// The message for a step that the kernels do not support.
 fn unknown(step: &StepInfo<'_>) -> String {
-    format!("operator {} ('{}') is none that the fused kernels know", step.operator, step.name)
+    format!("the fused kernels do not support operator {} ('{}')", step.operator, step.name)
 }
 
 /// Is `value` the only value that a step reads?

@@ -36,7 +36,7 @@ impl FusedForest {
             let front = step.inputs.first().copied().flatten().and_then(|(slot, _)| fronts.get(&slot));
             let unknown = || {
                 let (operator, name) = (step.operator, step.name);
-                format!("operator {operator} ('{name}') is none that the fused kernels know beside a forest")
+                format!("the fused kernels do not support operator {operator} ('{name}') beside a forest")
             };
             if step.makes.is_some_and(|made| fronts.contains_key(&made)) {
                 continue;
@@ -64,7 +64,7 @@ impl FusedForest {
         };
         if graph.steps().filter_map(|step| step.forest).any(chooses) {
             return Err(
-                "the class is chosen among those that its leaves name, which the fused kernels do not know; leave it out if no line needs it \
+                "the class is chosen among those that its leaves name, which the fused kernels do not support; leave it out if no line needs it \
                  (tamis model import --outputs=-,p0,p1)"
                     .into(),
             );
@@ -113,7 +113,7 @@ fn labels(forest: &TreeEnsemble) -> Vec<f32> {
 fn spec(forest: &TreeEnsemble, front: &Front, inputs: usize) -> Result<ForestSpec, String> {
     let trees = (0..forest.roots().len()).map(|tree| self::tree(forest, front, tree));
     let trees = trees.collect::<Option<_>>().ok_or(
-        "its trees ask whether a number is equal to another one that is scaled or cut before them, which the fused kernels do not know",
+        "its trees ask whether a number is equal to another one that is scaled or cut before them, which the fused kernels do not support",
     )?;
     Ok(ForestSpec {
         inputs,

@@ -53,7 +53,8 @@ fn adapters() -> Vec<Device> {
 
 /// What is missing, and how to get it.
 #[cfg(not(feature = "gpu"))]
-const MISSING: &str = "this program was built without graphics processors; build it with `cargo build --release --features gpu`";
+const MISSING: &str =
+    "this program was built without GPU support; build it with `cargo build --release --features gpu`";
 
 #[cfg(not(feature = "gpu"))]
 pub(crate) fn device(_index: usize) -> Result<Device, String> {

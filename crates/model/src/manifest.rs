@@ -239,7 +239,7 @@ impl Manifest {
         calibrated.unwrap_or(self.golden.tolerance)
     }
 
-    /// The same for noise and the reference. Noise is farther out than the events that a model is calibrated with, where integers saturate.
+    /// Largest allowed difference of scores of noise on an engine from those of the reference. Noise is farther out than the events that a model is calibrated with, where integers saturate.
     pub fn tolerance_of_noise(&self, engine: Engine) -> f64 {
         if engine.is_reduced() { TOLERANCE_MAX } else { self.tolerance(engine) }
     }

@@ -59,7 +59,7 @@ impl Network {
         }
     }
 
-    /// The same on burn's CPU.
+    /// The network on burn's CPU backend, the reference.
     pub fn reference(graph: &Arc<Graph>) -> Result<Self, String> {
         Ok(Self::Burn(Box::new(Program::new(graph.clone(), &Engine::Flex.device()?))))
     }

@@ -38,7 +38,7 @@ impl PartFile {
         Self::create_as(path, ".part")
     }
 
-    /// The same with another ending than `.part`.
+    /// Like [`PartFile::create`], with another ending than `.part`.
     pub fn create_as(path: &Path, ending: &str) -> io::Result<Self> {
         let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
         let folder = Folder::open(path.parent().unwrap_or(Path::new("")))?;

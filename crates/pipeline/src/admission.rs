@@ -1,8 +1,8 @@
-//! The first stage: bytes become blocks of events, and what is lost is counted.
+//! The first stage: it turns bytes into hand-overs of events, and counts what is lost.
 //!
-//! One thread owns the bytes of a source until they are proven to be events: it finds frames, checks both checksums, refuses ids that were
-//! seen, and cuts the events into blocks without copying them. The payload checksum is taken here and not by the workers, because whether a
-//! frame is a duplicate depends on whether the earlier copy was intact.
+//! One thread owns the bytes of a source until they are proven to be events: it finds frames, checks both checksums, refuses ids that came before,
+//! and cuts the events into hand-overs without copying them. The payload checksum is checked here and not by the workers, because whether a frame is
+//! a duplicate depends on whether the earlier copy was intact.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,10 +17,10 @@ use crate::outbound::{Inbound, Place};
 use crate::stage::SLEEP_MAX;
 use crate::{Clock, Control, Found, FrameIds, FrameReader, IdBook, Limits, Progress, Stage};
 
-/// How late an event may be admitted that becomes due, or arrives at a source without a bell, while this thread sleeps.
+/// The longest delay of an event that becomes due, or arrives at a source without a bell, while this thread sleeps.
 pub(crate) const SOURCE_SLEEP: Duration = Duration::from_micros(100);
 
-/// How long losses alone wait to be shown: a link that gives nothing but noise must not look like one that is idle.
+/// How long losses wait to be shown if no event comes: a link that gives nothing but noise must not look like one that is idle.
 pub(crate) const LOSSES_SHOWN_NS: u64 = 100_000_000;
 
 /// How fast events are admitted.
@@ -30,7 +30,7 @@ pub enum Pace {
     Flat,
     /// At this many events per second, or slower if decisions cannot keep up.
     Rate(f64),
-    /// As the frames' times say.
+    /// When the times of the frames say.
     Recorded,
 }
 
@@ -49,17 +49,17 @@ pub(crate) struct Admission {
     /// Does the source ring when it has something again?
     source_rings: bool,
     batch: usize,
-    /// Bytes of the input that a block may keep in memory, and how much the input had lent before the window of its first event.
+    /// Bytes of the input that a hand-over may keep in memory, and bytes that the input had lent before the window of its first event.
     pub(crate) block_input_bytes: u64,
     lent_before: u64,
     seq: u64,
-    /// The block being filled.
+    /// The hand-over that is being filled.
     open: Option<Inbound>,
-    /// What is left of the frame being cut, or what has to wait.
+    /// What is left of the frame that is being cut, or what has to wait.
     rest: Option<Next>,
-    /// Run and segment of the last frame or loss that has any: where losses without are booked.
+    /// Run and segment of the last frame or loss that has them; losses that have none are booked there.
     place: Place,
-    /// Since when losses wait in the open block.
+    /// When the first of the losses that wait in the open hand-over came.
     losses_since_ns: Option<u64>,
     /// Bytes of schema frames, which are booked with what follows them.
     schema_bytes: usize,
@@ -140,7 +140,7 @@ impl Admission {
         AdmissionReport { received, lag_ns, first_pass, error: self.input.take_error() }
     }
 
-    /// Fills the open block until something says that it must go. `None`: it holds nothing and nothing is at hand.
+    /// Fills the open hand-over until there is a reason to close it. `None`: it holds nothing and nothing is at hand.
     fn fill(&mut self, open: &mut Inbound) -> Option<CloseReason> {
         while open.events() < self.batch {
             let Some(next) = self.rest.take().or_else(|| self.next()) else {
@@ -185,7 +185,7 @@ impl Admission {
         Some(CloseReason::Full)
     }
 
-    /// Would the open block keep too many bytes in memory with an event of the last window? The window of its first event is always allowed.
+    /// Would the open hand-over keep too many bytes in memory with an event of the last window? The window of its first event is always allowed.
     fn keeps_too_much(&self) -> bool {
         self.input.lent_before() > self.lent_before
             && self.input.lent() - self.lent_before > self.block_input_bytes
@@ -209,7 +209,7 @@ impl Admission {
         arrivals.frames.bytes_corrupt += loss.bytes as u64;
     }
 
-    /// Moves as many events as fit from a frame into the block.
+    /// Moves as many events as fit from a frame into the hand-over.
     fn cut(&mut self, open: &mut Inbound, mut frame: Frame) {
         if let Some(Uncounted { bytes, fresh, repeated, missing, forgotten }) = frame.uncounted.take() {
             let arrivals = open.arrivals(self.place);
@@ -317,7 +317,7 @@ impl Admission {
         Next::Frame(Frame { header, first_id, payload, at, later, is_thin, arrived_ns, uncounted })
     }
 
-    /// Hands a block over.
+    /// Closes a hand-over and passes it on.
     fn hand_over(&mut self, mut open: Inbound, close: CloseReason) -> Progress {
         open.seq = self.seq;
         open.close = close;
@@ -339,8 +339,8 @@ impl Admission {
         Progress::Worked
     }
 
-    /// At a stop nothing waits for its time any more: what came from outside is decided, and what a recording would still have played was not
-    /// taken.
+    /// After a stop request nothing waits for its time any more: what came from outside is decided, and what a recording would still have played
+    /// counts as not taken.
     fn leave_pace(&mut self) {
         self.pace = Pace::Flat;
         if !self.input.is_live() {
@@ -375,7 +375,7 @@ impl Stage for Admission {
     }
 
     fn sleep_max(&self) -> Duration {
-        // Without a block to fill it waits for one to come back, and that rings. The time at which a frame is due does not.
+        // Without a hand-over to fill it waits until one comes back, which rings. The time at which a frame is due rings nothing.
         let is_rung = self.open.is_none() || (self.source_rings && self.rest.is_none());
         if is_rung { SLEEP_MAX } else { SOURCE_SLEEP }
     }
@@ -405,7 +405,7 @@ impl Next {
     }
 }
 
-/// Bytes that are no good frame, or a frame of which no event is new.
+/// Bytes that are no good frame, or a frame without any new event.
 #[derive(Debug, Default)]
 struct Loss {
     /// Why and how many events, unless these are more bytes of a stretch that was counted.
@@ -420,10 +420,10 @@ struct Loss {
 #[derive(Debug)]
 struct Frame {
     header: FrameHeader,
-    /// Of its first event, in the numbers of this pass.
+    /// The id of its first event in this pass.
     first_id: u64,
     payload: Bytes,
-    /// The events that are cut next, which did not come before: from one index to before another.
+    /// The events that are cut next, which did not come before: the first index, and the index after the last.
     at: (usize, usize),
     /// Further stretches of such events, the last one first.
     later: Vec<(usize, usize)>,
@@ -431,7 +431,7 @@ struct Frame {
     is_thin: bool,
     /// When it was complete, if the source knows.
     arrived_ns: Option<u64>,
-    /// Not counted yet: it is booked with the block that takes its first event, and so in its own segment.
+    /// What is not counted yet: it is booked in the hand-over that takes the first event, in the part of the frame's own segment.
     uncounted: Option<Uncounted>,
 }
 
@@ -445,8 +445,8 @@ struct Uncounted {
     forgotten: u64,
 }
 
-/// Gives the events of a recording that starts over other ids in each pass: shifted by the span of all ids of the first pass, whatever their
-/// source and run.
+/// Gives the events of a recording that starts over different ids in each pass: they are shifted by the span of all ids of the first pass, whatever
+/// the source and run.
 #[derive(Debug, Default)]
 struct PassShift {
     passes: u64,
@@ -455,7 +455,7 @@ struct PassShift {
 }
 
 impl PassShift {
-    /// The id of this pass for a frame's first id. A frame whose ids would not fit any more keeps them.
+    /// The id in this pass for the first id of a frame. A frame whose shifted ids would exceed `u64` keeps its ids.
     fn apply(&mut self, header: &FrameHeader) -> u64 {
         let first = header.first_event_id;
         let last = header.first_event_id + (u64::from(header.n_events) - 1);

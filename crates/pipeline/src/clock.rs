@@ -1,4 +1,4 @@
-//! Time is injected: it measures and paces, and only decides lateness, and only with a deadline.
+//! Time is injected. It measures and paces; the one thing that it decides is whether an event is late, if the run has a deadline.
 
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,8 +10,8 @@ pub trait Clock: Send + Sync + Debug {
     fn now_ns(&self) -> u64;
 }
 
-/// The machine's monotonic clock. One reading costs about 25 ns, so it is read once per block, or
-/// once per slice of a block if there is a deadline.
+/// The machine's monotonic clock. One reading costs about 25 ns, so a worker reads it once before and once after each hand-over, and once per slice of
+/// a block if there is a deadline.
 #[derive(Clone, Copy, Debug)]
 pub struct MonotonicClock {
     start: Instant,

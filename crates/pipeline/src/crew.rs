@@ -6,13 +6,13 @@
 //! ```
 //!
 //! Threads that take turns on a CPU wait for each other's time slices, some ms each, and have to be woken for their turns. Stages that take turns on
-//! a thread wait for one step of another. A recording that is played as fast as it is decided keeps admission and all workers busy: without a CPU
-//! for it admission takes turns with the first worker. So it does with an only worker that has its CPU for itself: no other one could have taken
-//! the frame that waits. Who shares a thread with whom changes no decision.
+//! a thread wait for one step of another. A recording that is played as fast as it is decided keeps admission and all workers busy: if no CPU is left
+//! for admission, it takes turns with the first worker. It also takes turns with a single worker that has a CPU to itself, because no other worker
+//! could have taken the frame that waits. Sharing a thread changes no decision.
 //!
-//! * I1: the first stage of a crew feeds the others: it takes steps until it has nothing to do, at most as many as there are blocks for it; every
-//!   other one takes one step per turn. A stage without others takes one step, too.
-//! * I2: a crew has one bell, that of all its stages. It sleeps only after a look at what each of them waits for.
+//! * I1: the first stage of a crew feeds the others: it takes steps until it has nothing to do, but at most as many as there are input hand-overs.
+//!   Every other stage takes one step per turn, and so does a stage that is alone.
+//! * I2: a crew has one bell for all its stages. It sleeps only after it has looked at everything that any of them waits for.
 
 use std::time::Duration;
 
@@ -24,10 +24,10 @@ use crate::{Control, Progress, Stage};
 
 /// See the module's doc.
 pub(crate) struct Crew<'a> {
-    /// With their names, in the order of the blocks' way.
+    /// The stages with their names, in the order in which hand-overs pass them.
     pub(crate) stages: Vec<(String, &'a mut dyn Stage)>,
     pub(crate) bell: &'a Bell,
-    /// Where its thread is kept; empty: wherever the system puts it.
+    /// CPUs that its thread is kept on; empty: wherever the system puts it.
     pub(crate) cpus: Vec<usize>,
     /// How long it looks for something to do before it sleeps.
     pub(crate) busy_poll: Duration,
@@ -39,12 +39,12 @@ pub(crate) struct Crew<'a> {
 }
 
 impl Crew<'_> {
-    /// For its thread: that of the stage that has most to do.
+    /// The name for its thread: that of the stage that has most to do.
     pub(crate) fn name(&self) -> String {
         self.stages.last().map(|(name, _)| name.clone()).unwrap_or_default()
     }
 
-    /// The stage whose step panicked; between two steps it may have been any of them.
+    /// The name of the stage whose step panicked; that of the crew if the panic came between two steps.
     fn culprit(&self) -> String {
         self.stages.get(self.at).map_or_else(|| self.name(), |(name, _)| name.clone())
     }
@@ -165,7 +165,7 @@ mod tests {
         ];
         let expected = expected.map(|(progress, told)| (progress, told.to_owned()));
         assert_eq!(turns([3, 4], 9, &Control::default()), expected);
-        // No longer than there are blocks for it.
+        // No longer than there are hand-overs for it.
         assert_eq!(turns([3, 2], 2, &Control::default())[0].1, "aw aw bw ap bp ");
         // Nor when the run is over.
         let dead = Control::default();

@@ -1,5 +1,5 @@
-//! Calls of what the pipeline does not know: models, sinks, sources. A panic there ends as an error of that part, with its text, and not as the
-//! end of the run.
+//! Calls of code that the pipeline does not know: models, sinks, sources. A panic there becomes an error of that part, with the text of the panic, and
+//! does not end the run.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -9,12 +9,13 @@ thread_local! {
     static GUARDED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Is this thread inside a call whose panic is counted and reported? Then a panic hook may stay silent.
+/// Is this thread inside a call whose panic will be counted and reported? Then a panic hook may stay silent.
 pub fn is_guarded() -> bool {
     GUARDED.get()
 }
 
-/// Calls; the text of a panic is the error. What the call borrowed may be half changed then: the caller uses it no more, or resets it.
+/// Calls `call`; if it panics, the text of the panic is the error. What it borrowed may then be half changed: the caller no longer uses it, or resets
+/// it.
 pub(crate) fn guarded<T>(call: impl FnOnce() -> T) -> Result<T, String> {
     let _mark = Mark { before: GUARDED.replace(true) };
     catch_unwind(AssertUnwindSafe(call)).map_err(|panic| panic_message(&*panic))

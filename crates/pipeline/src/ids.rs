@@ -1,16 +1,16 @@
-//! Which events came: duplicates and missing ids, by the rules of section 3.1 of `SPEC.md`.
+//! Which events arrived: duplicates and missing ids, by the rules of section 3.1 of `SPEC.md`.
 //!
 //! ```text
 //!   IdBook --source, run--> RunBook --segment--> Numbering: the ids that came, and the span of the dense ones
 //!                              '---- all ------> the same over all segments, as long as ids number the run
 //! ```
 //!
-//! Ids come in a row almost always, and then a frame costs a few comparisons.
+//! Ids almost always follow one another, and then a frame costs a few comparisons.
 //!
-//! * I1: an event is new if its segment does not have its id, and nothing else.
+//! * I1: an event is new if and only if its segment does not have its id yet.
 //! * I2: the sum of all changes of `missing` depends on which frames came, not on their order, and is never negative.
-//! * I3: all books together take at most [`IDS_BYTES_MAX`]. Beyond, those that were not used for longest are forgotten, until half of it is free,
-//!   and what they held is counted.
+//! * I3: all books together take at most [`IDS_BYTES_MAX`]. When that is full, those that have not been used for longest are forgotten until half of
+//!   it is free, and the ids in them are counted.
 
 mod set;
 
@@ -22,12 +22,11 @@ use self::set::IdSet;
 
 /// Most memory for ids.
 pub const IDS_BYTES_MAX: usize = 256 << 20;
-/// What a source and run takes with one segment and one stretch of ids, and what each further segment takes, in bytes: with what the maps need
-/// around it.
+/// Bytes of a source and run with one segment and one stretch of ids, and bytes of each further segment, including what the maps need for it.
 const RUN_BYTES: usize = 192;
 const SEGMENT_BYTES: usize = 120;
 const _: () = assert!(RUN_BYTES >= size_of::<RunBook>() + 32 && SEGMENT_BYTES >= size_of::<Numbering>() * 2);
-/// Where a counter of 32 bits starts again, and what is shortly before and after that.
+/// Where a counter of 32 bits starts again, and the bounds of the ids that count as shortly before and after that.
 const WRAP: u64 = 1 << 32;
 const BEFORE_WRAP: u64 = 3 << 30;
 const AFTER_WRAP: u64 = 1 << 30;
@@ -43,9 +42,9 @@ pub struct FrameIds {
     pub segment: u32,
     /// First id.
     pub first: u64,
-    /// Events, at least one.
+    /// Number of events, at least one.
     pub events: u32,
-    /// Are they labels?
+    /// Are the ids labels?
     pub sparse: bool,
 }
 
@@ -65,13 +64,13 @@ impl From<&FrameHeader> for FrameIds {
 /// What the ids of a frame say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Admitted<'a> {
-    /// The events that are new: from one index in the frame to before another, in order.
+    /// The events that are new: stretches in order, each as its first index in the frame and the index after its last.
     pub fresh: &'a [(u32, u32)],
-    /// The others: these came before.
+    /// Number of the other events, which came before.
     pub repeated: u32,
-    /// Change of the number of missing ids: it falls when a late frame fills a gap.
+    /// Change of the number of missing ids; negative if a late frame fills a gap.
     pub missing: i128,
-    /// Ids that had to be forgotten for it.
+    /// Number of ids that had to be forgotten to make room.
     pub forgotten: u64,
 }
 
@@ -83,7 +82,7 @@ pub struct IdBook {
     index: HashMap<(u16, u32), usize>,
     /// The book of the last frame.
     at: usize,
-    /// What all books take, and what they may take.
+    /// Bytes that all books take, and the most that they may take.
     bytes: usize,
     bytes_max: usize,
     frames: u64,
@@ -100,7 +99,7 @@ pub struct IdBook {
 pub(crate) enum Fault {
     /// It looks at something else.
     Sees(fn(FrameIds) -> FrameIds),
-    /// It refuses all events of a frame of which one came before.
+    /// It refuses all events of a frame if one of them came before.
     RefusesFrames,
     /// It forgets first what was begun first.
     ForgetsTheOldest,
@@ -183,7 +182,7 @@ impl IdBook {
         self.at
     }
 
-    /// Forgets the books that were not used for longest, until half of the memory is free. How many ids were in them.
+    /// Forgets the books that have not been used for longest, until half of the memory is free. Returns how many ids were in them.
     fn forget(&mut self) -> u64 {
         self.books.sort_unstable_by_key(|book| std::cmp::Reverse(book.used));
         let mut forgotten = 0;
@@ -258,7 +257,7 @@ impl RunBook {
         extended
     }
 
-    /// Finds the new ones among the ids of a frame and remembers them. The change of the number of missing ids.
+    /// Finds the new ones among the ids of a frame and remembers them. Returns the change of the number of missing ids.
     fn admit(&mut self, segment: u32, ids: (u64, u64), sparse: bool, lacking: &mut Vec<(u64, u64)>) -> i128 {
         let Some((_, here)) = self.here.as_mut().filter(|(here, _)| *here == segment) else {
             return self.enter(segment, ids, sparse, lacking);
@@ -279,7 +278,7 @@ impl RunBook {
         restart + change
     }
 
-    /// The same for a frame of another segment than the last one.
+    /// Like [`Self::admit`], for a frame of another segment than the last one.
     fn enter(&mut self, segment: u32, ids: (u64, u64), sparse: bool, lacking: &mut Vec<(u64, u64)>) -> i128 {
         if let Some((left, numbering)) = self.here.take() {
             if self.others.is_empty() && !self.restarts {
@@ -307,7 +306,7 @@ impl RunBook {
         restart + change
     }
 
-    /// From now on each segment has numbers of its own. The change of the number of missing ids.
+    /// From now on each segment has numbers of its own. Returns the change of the number of missing ids.
     fn number_segments(&mut self) -> i128 {
         self.restarts = true;
         let Some(all) = self.all.take() else { return 0 };
@@ -347,7 +346,7 @@ impl Numbering {
         i128::from(to - from) + 1 - i128::from(self.ids.count(from, to))
     }
 
-    /// Adds the ids of a frame, those of them that are new. The change of the number of missing ids.
+    /// Adds the new ids of a frame. Returns the change of the number of missing ids.
     fn add(&mut self, (first, last): (u64, u64), new: &[(u64, u64)], sparse: bool) -> i128 {
         if !sparse
             && let Some((_, high)) = &mut self.dense

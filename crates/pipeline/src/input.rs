@@ -14,7 +14,7 @@ use tamis_ring::Bell;
 
 use crate::guard::guarded;
 
-/// What a window takes at least, however few bytes it has.
+/// Bytes of memory that a window takes at least, however short it is.
 const PAGE_BYTES: usize = 4096;
 
 /// What the codec found, with the bytes it took.
@@ -36,18 +36,18 @@ pub enum Found {
     },
     /// A lost frame or the beginning of a lost stretch.
     Lost {
-        /// Why.
+        /// Why it is lost.
         cause: Corrupt,
         /// Events that an intact header announced, or 0.
         events: u64,
         /// Run and segment of an intact header.
         place: Option<(u32, u32)>,
-        /// Bytes so far.
+        /// Bytes of the stretch so far.
         bytes: usize,
     },
     /// More bytes of the lost stretch.
     Skipped {
-        /// How many.
+        /// Number of bytes.
         bytes: usize,
     },
     /// The recording starts over.
@@ -64,11 +64,11 @@ pub struct FrameReader {
     /// The last window and how much of it is consumed.
     window: Bytes,
     at: usize,
-    /// Bytes of memory that findings referred to so far, or may have: those of windows and of copies; and those before the last window.
+    /// Bytes of memory that findings have referred to so far, or may have: those of windows and of copies. Then the same sum before the last window.
     lent: u64,
     lent_before: u64,
-    /// A frame that began in an earlier window, which the source did not take back; continued from `window`. Never longer than one frame and one
-    /// header.
+    /// The beginning of a frame from an earlier window, which the source did not take back; `window` continues it. It is never longer than one frame
+    /// and one header.
     carry: BytesMut,
     ended: bool,
     stopped: bool,
@@ -106,9 +106,9 @@ impl FrameReader {
         self.call(|source| source.bell()).flatten()
     }
 
-    /// Asks the source to give what it has and end.
+    /// Asks the source to give what it has and then to end.
     ///
-    /// A frame whose end does not come any more was not taken: it is no torn frame.
+    /// A frame whose end does not arrive any more counts as not taken, and not as torn.
     pub fn stop(&mut self) {
         if !std::mem::replace(&mut self.stopped, true) {
             self.call(|source| source.stop());
@@ -122,7 +122,7 @@ impl FrameReader {
         self.is_live
     }
 
-    /// Ends at once: what is at hand was not taken.
+    /// Ends at once: what is at hand counts as not taken.
     pub fn discard(&mut self) {
         self.stop();
         if !self.ended {
@@ -151,7 +151,7 @@ impl FrameReader {
         self.lent
     }
 
-    /// The same before the window that the last finding ends in.
+    /// What [`Self::lent`] was before the window that the last finding ends in.
     pub(crate) fn lent_before(&self) -> u64 {
         self.lent_before
     }

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! * I1: an event's verdict, rung and record depend on its bytes, its id, its run, the menu and the models alone. Three things may come in from
-//!   outside, and the record says each: that it is too late, that a device was lost, and, in the error stream, which events shared the block.
+//!   outside, and the record shows each: that the event is late, that a device was lost, and, in the error stream, which events shared its block.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ pub struct Stamp {
     pub unit: u8,
 }
 
-/// Where one record stands among the records of a block, and who gets it.
+/// Where one record stands in the buffer of records, and which streams get it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kept {
     /// Index of the event in its block.
@@ -43,7 +43,7 @@ pub struct Kept {
     pub event_id: u64,
     /// Time of the frame in ns.
     pub time_ns: u64,
-    /// Bit per stream of the menu; the bit after the last is the error stream.
+    /// One bit per stream of the menu; the bit after the last is that of the error stream.
     pub streams: u64,
 }
 
@@ -80,7 +80,7 @@ impl Judge {
         Self { scoring, decider, menu, stamp, saved: vec![0; batch.div_ceil(64)], words }
     }
 
-    /// Decides every event of a block. `is_late` is asked now and then; once it says yes, the events that have no scores yet go to the last rung.
+    /// Decides every event of a block. It calls `is_late` now and then; once that says yes, the events that have no scores yet go to the last rung.
     pub fn decide(&mut self, block: &Block, is_late: IsLate<'_>) {
         self.scoring.score(block, is_late);
         self.decider.decide(block, &self.scoring.scores, &self.scoring.faulty);
@@ -134,8 +134,8 @@ impl Judge {
         &self.scoring.failures
     }
 
-    /// Makes a record for the error stream of every event of a block that nobody decided, because [`Self::decide`] or what followed panicked with this
-    /// message. Nothing that they left behind is looked at.
+    /// Makes a record for the error stream of every event of a block that has no decision, because [`Self::decide`] or what followed panicked with
+    /// this message. It uses nothing that they left behind.
     pub(crate) fn refuse(
         &mut self,
         block: &Block,
@@ -176,8 +176,8 @@ impl Judge {
         &self.scoring.losses
     }
 
-    /// Appends a record for every event of the last block that is stored, because a line kept it or it could not be decided, in the order of the
-    /// block.
+    /// Appends a record for every event of the last block that is to be stored, because a line kept it or it could not be decided, in the order of
+    /// the block.
     pub fn keep(&mut self, block: &Block, records: &mut Vec<u8>, entries: &mut Vec<Kept>) {
         let mut faults = self.scoring.faults.iter().copied().peekable();
         for word in 0..block.len().div_ceil(64) {

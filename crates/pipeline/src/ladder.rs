@@ -22,7 +22,7 @@ pub struct Choice {
     pub classifier: Box<dyn Classifier>,
     /// Code of the engine that runs it, for the decision record.
     pub engine: u8,
-    /// The same bundle on an engine that cannot be lost, and that engine's code. Without one, a lost device means events without scores.
+    /// This bundle on an engine that cannot be lost, and that engine's code. Without it, events have no scores once the device is lost.
     pub stand_in: Option<(Box<dyn Classifier>, u8)>,
 }
 
@@ -35,11 +35,11 @@ pub struct DeviceLoss {
     pub engine: u8,
     /// Code of the engine that took over; `None` if there was none.
     pub stand_in: Option<u8>,
-    /// Run of the block that was being scored. The stand-in scored that block too.
+    /// Run of the block that was being scored. The stand-in scored that block again.
     pub run: u32,
-    /// Its segment.
+    /// Segment of that block.
     pub segment: u32,
-    /// Its first event.
+    /// First event of that block.
     pub event_id: u64,
     /// What the classifier said.
     pub message: String,

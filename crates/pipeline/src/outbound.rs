@@ -1,7 +1,8 @@
-//! The two kinds of blocks that circulate.
+//! The two kinds of hand-overs that circulate: what stages pass on in one piece.
 //!
-//! A block holds the events of up to [`PARTS_MAX`] segments, each in a part of its own with its own books. So sources that are in different
-//! segments or runs, and send in turn, do not cut blocks short; what is kept leaves in the order in which it arrived.
+//! A hand-over holds the events of up to [`PARTS_MAX`] segments. Each segment has a part of its own with its own books, and in [`Inbound`] with its own
+//! [`Block`]. So sources that are in different segments or runs, and send in turn, do not cut hand-overs short; what is kept leaves in the order in
+//! which it arrived.
 
 use tamis_event::{Block, CloseReason, Span};
 use tamis_ledger::{Cause, Corrupt, Dropped, Errored, LineTally, Tally};
@@ -9,13 +10,13 @@ use tamis_ledger::{Cause, Corrupt, Dropped, Errored, LineTally, Tally};
 use crate::budget::Budget;
 use crate::{Kept, SegmentBooks, Share};
 
-/// Most segments in a block.
+/// Most segments in a hand-over.
 pub(crate) const PARTS_MAX: usize = 64;
 
 /// Run and segment.
 pub(crate) type Place = (u32, u32);
 
-/// Events on their way to a worker. Refers to bytes where they arrived.
+/// An input hand-over: events on their way to a worker. It refers to bytes where they arrived.
 #[derive(Debug)]
 pub(crate) struct Inbound {
     /// Position in the order of admission.
@@ -34,13 +35,13 @@ pub(crate) struct Inbound {
     stride: usize,
 }
 
-/// The events of one segment in a block.
+/// The part of one segment in an input hand-over.
 #[derive(Debug)]
 pub(crate) struct Part {
     pub(crate) block: Block,
-    /// For each span of the block, how many events of all parts arrived before its first.
+    /// For each span of the block, how many events of all parts arrived before its first event.
     pub(crate) order: Vec<usize>,
-    /// What arrived since the block before: frames, bytes, losses.
+    /// What arrived since the hand-over before this one: frames, bytes, losses.
     pub(crate) arrivals: Tally,
 }
 
@@ -56,7 +57,7 @@ impl Part {
     }
 }
 
-/// Consecutive events that were complete at the same time, if the source knows; else all of a block, at its admission.
+/// Consecutive events that were complete at the same time, if the source knows it; else all events of a hand-over, at its admission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Arrival {
     pub(crate) ns: u64,
@@ -78,7 +79,7 @@ impl Inbound {
         }
     }
 
-    /// Empties the block and lets go of the bytes that it referred to. Its own memory is kept.
+    /// Empties the hand-over and lets go of the bytes that it referred to. Its own memory is kept.
     pub(crate) fn clear(&mut self) {
         for part in &mut self.parts[..self.used] {
             part.block.reset(0, 0);
@@ -99,7 +100,7 @@ impl Inbound {
         self.events
     }
 
-    /// In the order in which they were begun.
+    /// The parts, in the order in which they were begun.
     pub(crate) fn parts(&self) -> &[Part] {
         &self.parts[..self.used]
     }
@@ -117,7 +118,7 @@ impl Inbound {
         &mut self.part(place).arrivals
     }
 
-    /// Takes events of a place, which were complete at `ns` if the source knows. Without a time of their own they arrived with those before them.
+    /// Takes events of a place, which were complete at `ns` if the source knows it. Events without a time arrived with those before them.
     pub(crate) fn push(&mut self, place: Place, span: Span, ns: Option<u64>) {
         let (before, events) = (self.events, span.events);
         let part = self.part(place);
@@ -158,8 +159,8 @@ impl Inbound {
     }
 }
 
-/// What a worker made of one input block: the books of its parts, and copies of the events that are kept, in the order of their arrival. Nothing in
-/// it refers to the input.
+/// An output hand-over: what a worker made of one input hand-over. It has the books of all parts, and copies of the events that are kept, in the order
+/// of their arrival. Nothing in it refers to the input.
 #[derive(Debug, Default)]
 pub(crate) struct Outbound {
     pub(crate) seq: u64,
@@ -182,7 +183,7 @@ impl Outbound {
         Self { lines, rungs, streams, ..Self::default() }
     }
 
-    /// Makes it the empty result of an input block; memory is kept.
+    /// Makes it the empty result of an input hand-over; memory is kept.
     pub(crate) fn reset(&mut self, input: &Inbound) {
         self.seq = input.seq;
         self.close = Some(input.close);
@@ -192,7 +193,7 @@ impl Outbound {
         self.used = 0;
     }
 
-    /// Obtains what a block needs at most, if `record` bytes are stored of each of its events. `false`: not now.
+    /// Obtains the most bytes that the result of `input` needs, if `record` bytes are stored for each event. `false`: there are not enough now.
     pub(crate) fn obtain(&mut self, input: &Inbound, record: usize, budget: &Budget) -> bool {
         let need = self.need(input.events(), input.parts().len(), record);
         let more = need.saturating_sub(self.held);
@@ -201,7 +202,7 @@ impl Outbound {
         is_obtained
     }
 
-    /// What so many events of so many segments may need. Buffers grow to the double at most.
+    /// The bytes that so many events of so many segments may need. Buffers grow to at most the double.
     pub(crate) fn need(&self, events: usize, parts: usize, record: usize) -> usize {
         2 * events * (record + size_of::<Kept>()) + parts * self.books_bytes()
     }
@@ -214,7 +215,7 @@ impl Outbound {
         self.held = self.held.min(holds);
     }
 
-    /// Ends its way. Its memory stays for the next time if there is enough of it.
+    /// Ends its way through the stages. It keeps its memory for the next time if the budget is ample.
     pub(crate) fn end(&mut self, budget: &Budget) {
         if !budget.is_ample() {
             budget.release(self.held);
@@ -222,7 +223,7 @@ impl Outbound {
         }
     }
 
-    /// What the books of one segment take.
+    /// Bytes that the books of one segment take.
     fn books_bytes(&self) -> usize {
         let counts = Corrupt::ALL.len() * 2 + Errored::ALL.len() + Dropped::ALL.len() + self.rungs;
         size_of::<SegmentBooks>()
@@ -236,7 +237,7 @@ impl Outbound {
         &self.books[..self.used]
     }
 
-    /// Begins the books of a part with what arrived. Gives them, and where its records go.
+    /// Begins the books of a part with what arrived. Returns them, and the buffers for its records.
     pub(crate) fn open(&mut self, part: &Part) -> (&mut Tally, &mut Vec<u8>, &mut Vec<Kept>) {
         if self.used == self.books.len() {
             let tally = Tally::new(self.lines, self.rungs);
@@ -252,7 +253,7 @@ impl Outbound {
         (&mut books.tally, &mut self.records, &mut self.entries)
     }
 
-    /// Counts by stream what was kept of the part that was opened last: the entries from `first` on.
+    /// Counts, by stream, the events that were kept in the part that was opened last: the entries from `first` on.
     pub(crate) fn count_streams(&mut self, first: usize) {
         let Some(books) = self.books[..self.used].last_mut() else { return };
         for entry in &self.entries[first..] {

@@ -38,21 +38,21 @@ pub struct Setup<'a> {
     pub models: Vec<Vec<Vec<Choice>>>,
     /// Storage: one sink per stream of the menu, in order, and one more for the error stream.
     pub sinks: Vec<Box<dyn Sink>>,
-    /// For the records.
+    /// What every record says about the schema, the models and this CPU.
     pub stamp: Stamp,
     /// Workers and batch.
     pub limits: Limits,
-    /// How fast.
+    /// How fast events are admitted.
     pub pace: Pace,
-    /// Longest time from admission to a decision; an event that has no scores by then goes to the last rung. Makes what is late, and nothing
-    /// else, depend on the speed of the machine.
+    /// Longest time from admission to a decision; an event that has no scores by then goes to the last rung. With a deadline the speed of the machine
+    /// determines which events are late, and nothing else.
     pub deadline: Option<Duration>,
-    /// How long admission and the workers look for something to do before they sleep, in which the system can give their cores to others.
-    /// Whatever it is, they look for a few microseconds; with `Duration::MAX` they never sleep. Of use if nothing else needs their cores.
+    /// How long admission and the workers look for something to do before they sleep; between looks the system can give their cores to others.
+    /// They always look for a few microseconds; with `Duration::MAX` they never sleep. Useful if nothing else needs their cores.
     pub busy_poll: Duration,
     /// Where threads run, and whether admission has one of its own.
     pub cpus: Cpus,
-    /// Time.
+    /// The clock that measures latencies and paces the input.
     pub clock: Arc<dyn Clock>,
     /// How the run is watched and stopped.
     pub control: Arc<Control>,
@@ -70,7 +70,7 @@ pub struct SegmentBooks {
     pub segment: u32,
     /// Its counters.
     pub tally: Tally,
-    /// What it gave to each stream, those of the menu in order, then the error stream.
+    /// Its share of each stream: those of the menu in order, then the error stream.
     pub streams: Vec<Share>,
 }
 
@@ -79,11 +79,11 @@ pub struct SegmentBooks {
 pub struct Share {
     /// Its events.
     pub events: u64,
-    /// How many events of the stream there are up to the block of its last one: when so many are stored, all of it is.
+    /// Events of the stream up to the end of the hand-over that has the last event of the share: when so many are stored, all of the share is.
     pub end: u64,
 }
 
-/// What the thread that waits for a run hears from it.
+/// What a run tells the thread that waits for it.
 #[derive(Debug)]
 pub(crate) enum News {
     /// A segment is complete.
@@ -105,13 +105,13 @@ impl Drop for SaysEnded {
 /// How long events took, in ns.
 #[derive(Clone, Debug, Default)]
 pub struct Latencies {
-    /// Arrived until a worker took the block. Arrival is what the source says, or else the admission of the block's first event.
+    /// From arrival until a worker took the hand-over. The source may know the arrival; else it is the admission of the hand-over's first event.
     pub wait: Latency,
-    /// Scores, verdict and copies of the whole block.
+    /// Scores, verdicts and copies of the whole hand-over.
     pub decide: Latency,
-    /// Both: arrived until decided.
+    /// From arrival until decided: both together.
     pub decision: Latency,
-    /// Until written, for events that were kept; from the arrival of the first event of the block.
+    /// From the arrival of the first event of the hand-over until written, for events that were kept.
     pub store: Latency,
 }
 
@@ -139,7 +139,7 @@ pub struct Outcome {
     pub balance: Result<(), Imbalance>,
     /// The streams of the menu in order, then the error stream.
     pub streams: Vec<StreamOutcome>,
-    /// How often blocks were handed over, by reason (order of [`CloseReason::ALL`]).
+    /// How many hand-overs were closed for each reason (order of [`CloseReason::ALL`]).
     pub closes: [u64; CloseReason::ALL.len()],
     /// How long events took.
     pub latencies: Latencies,
@@ -157,9 +157,9 @@ pub struct Outcome {
     pub source_error: Option<SourceError>,
     /// Stages that panicked: defects of this program.
     pub panics: Vec<String>,
-    /// Why the system did not let the run begin: too few threads. Nothing else is meaningful then.
+    /// Why the run could not begin: the system refused threads. Nothing else is meaningful then.
     pub refused: Option<String>,
-    /// From the first step to the last, in ns.
+    /// Time from the first step to the last, in ns.
     pub elapsed_ns: u64,
 }
 
@@ -195,7 +195,7 @@ impl Pipeline {
         let mut input = FrameReader::new(source, schema);
         let live = input.is_live() || pace != Pace::Flat;
         let admits_apart = cpus.admit_apart(limits.workers(), live);
-        // Admission waits for two things, blocks and bytes, on one bell.
+        // Admission waits for two things, hand-overs and bytes, on one bell.
         let source_bell = input.bell();
         let source_rings = source_bell.is_some();
         let admission_bell = source_bell.unwrap_or_default();
@@ -224,7 +224,8 @@ impl Pipeline {
         let news = mpsc::channel();
         let unread = Arc::<AtomicUsize>::default();
 
-        // Only admission wakes its receivers at once: the rest is not in the way of a decision. A worker on its own thread needs no call for a block.
+        // Only admission wakes its receivers at once: the rest is not in the way of a decision. A worker on its own thread needs no call for a
+        // hand-over.
         let to_workers = to_workers.patient(if admits_apart { 1 } else { 2 });
         let free_inputs = free_inputs.patient(limits.free_per_wake());
         let to_sequencer = to_sequencer.patient(limits.outputs_per_wake(sinks.len()));
@@ -457,7 +458,7 @@ impl Pipeline {
     }
 }
 
-/// The writers, and the end of the first one's queue. Built from its end: the last one gives blocks back to the pool.
+/// The writers, and the end of the first one's queue. Built from its end: the last one gives hand-overs back to the pool.
 fn chain(
     sinks: Vec<(String, Box<dyn Sink>)>,
     limits: Limits,
@@ -469,7 +470,7 @@ fn chain(
     let (outputs, per_wake) = (limits.outbound_blocks(sinks.len()), limits.outputs_per_wake(sinks.len()));
     let mut next = pool;
     let mut writers = Vec::new();
-    // The last writer ends the way of a block.
+    // The last writer ends the way of a hand-over.
     let mut budget = Some(budget.clone());
     for (stream, (name, sink)) in sinks.into_iter().enumerate().rev() {
         let bell = Arc::<Bell>::default();
@@ -485,7 +486,7 @@ fn chain(
     (next, writers)
 }
 
-/// A queue that starts full of fresh blocks.
+/// A queue that starts full of fresh hand-overs.
 fn pool<T>(count: usize, takers: &[&Arc<Bell>], fresh: impl Fn() -> T) -> (Sender<T>, Receiver<T>) {
     let (sender, receiver) = queue(count, &[], takers);
     for _ in 0..count {

@@ -1,6 +1,6 @@
-//! Which CPUs a run has, and what the system is told about a thread: where it runs, and how punctual its sleep is.
+//! Which CPUs a run has, where the system may run a thread, and how punctually a thread wakes from sleep.
 //!
-//! A worker that stays on its CPU keeps its caches: the weights and the tile of its models. Blocks circulate among all workers, wherever they are.
+//! A worker that stays on its CPU keeps its caches: the weights and the tile of its models. Hand-overs circulate among all workers, wherever they are.
 //! On a machine that others use too, the scheduler does better than a fixed place.
 
 use std::collections::BTreeSet;
@@ -10,43 +10,43 @@ use std::thread;
 /// The CPUs of a run. Whether admission has a thread of its own follows from how many there are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cpus {
-    /// How many the process may use.
+    /// Number of CPUs that the process may use.
     count: usize,
-    /// Those of the workers, in turn; empty: any.
+    /// CPUs of the workers, in turn; empty: any.
     workers: Vec<usize>,
 }
 
 impl Cpus {
-    /// All that the process may use. Workers are kept on those that are listed, in turn, and every other thread of the pipeline off them, if that
-    /// leaves any.
+    /// All CPUs that the process may use. Workers are kept on the listed ones, in turn, and every other thread of the pipeline is kept off them, if
+    /// that leaves any CPU.
     pub fn of_process(workers: &[usize]) -> Self {
         Self::new(thread::available_parallelism().map_or(1, usize::from), workers)
     }
 
-    /// So many, whatever the machine has.
+    /// As many CPUs as `count`, however many the machine has.
     pub fn new(count: usize, workers: &[usize]) -> Self {
         Self { count, workers: workers.to_vec() }
     }
 
-    /// As many as there are for workers: those that they are kept on, or all.
+    /// Number of CPUs for workers: those that they are kept on, or all.
     pub fn for_workers(&self) -> usize {
         if self.workers.is_empty() { self.count } else { self.of_workers(usize::MAX).len() }
     }
 
-    /// Does admission have a thread of its own, beside so many workers? It does if a CPU is left for it; if workers are pinned, the first spare CPU goes
-    /// to the writers. Without one it does for a live source, whose frames should not wait for one worker if another is idle.
+    /// Does admission have a thread of its own, beside so many workers? It does if a CPU is left for it; if workers are pinned, the first spare CPU
+    /// goes to the writers. Without one it does for a live source, whose frames should not wait for one worker if another is idle.
     pub(crate) fn admit_apart(&self, workers: usize, live: bool) -> bool {
         let taken = if self.workers.is_empty() { workers } else { self.of_workers(workers).len() + 1 };
         self.count > taken || (live && workers > 1)
     }
 
-    /// Where a worker is kept; empty: anywhere.
+    /// The CPU that a worker is kept on; empty: any.
     pub fn of_worker(&self, worker: usize) -> &[usize] {
         let at = worker % self.workers.len().max(1);
         self.workers.get(at..=at).unwrap_or_default()
     }
 
-    /// Where everything else is kept, beside so many workers; empty: anywhere.
+    /// The CPUs that all other threads are kept on, beside so many workers; empty: any.
     pub(crate) fn of_others(&self, workers: usize) -> Vec<usize> {
         let taken = self.of_workers(workers);
         if taken.is_empty() {
@@ -56,7 +56,7 @@ impl Cpus {
         allowed.into_iter().filter(|cpu| !taken.contains(cpu)).collect()
     }
 
-    /// Those that the first so many workers are kept on.
+    /// The CPUs that the first so many workers are kept on.
     fn of_workers(&self, workers: usize) -> BTreeSet<usize> {
         self.workers.iter().copied().take(workers).collect()
     }

@@ -1,7 +1,6 @@
-//! Scores alone: what the models say of a block, without a menu.
+//! Scores alone: what the models say about a block, without a menu.
 //!
-//! The same code as in front of a verdict, so the bits are those of a live run, and a model that fails takes no more than the guilty events
-//! with it.
+//! This is the code that runs before a verdict, so the bits are those of a live run, and a model that fails costs only the guilty events their scores.
 
 use tamis_event::{Block, ScoreTable};
 use tamis_ledger::Errored;
@@ -29,7 +28,7 @@ impl Scorer {
         Self { scoring: Scoring::new(classifiers.into_iter().map(alone).collect(), batch) }
     }
 
-    /// Scores every event of a block. An error says how a device was lost: then there will be no more scores.
+    /// Scores every event of a block. An error says how a device was lost; after it there are no more scores.
     pub fn score(&mut self, block: &Block) -> Result<(), String> {
         self.scoring.score(block, None);
         self.scoring.losses.first().map_or(Ok(()), |loss| Err(loss.message.clone()))
@@ -40,12 +39,12 @@ impl Scorer {
         &self.scoring.scores
     }
 
-    /// Bit per event of the last block: a score is missing or not finite, so no verdict can be found.
+    /// One bit per event of the last block: it is set if a score is missing or not finite, so that there can be no verdict.
     pub fn faulty(&self) -> &[u64] {
         &self.scoring.faulty
     }
 
-    /// The same events with their causes, in order.
+    /// The events whose bit is set in [`Self::faulty`], in order, with their causes.
     pub fn faults(&self) -> impl Iterator<Item = (usize, Errored)> + '_ {
         self.scoring.faults.iter().map(|failed| (failed.event, failed.cause))
     }

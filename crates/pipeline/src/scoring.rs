@@ -4,14 +4,14 @@
 //!   block  | slice | slice | ... |        a tile of the models; without a deadline the block is one slice
 //!   rung 0   every event of the slice
 //!   rung 1   those on which a model failed at rung 0
-//!   ...      those that failed there; who fails at every rung has a fault
+//!   ...      those that failed at rung 1; an event that fails at every rung has a fault
 //! ```
 //!
 //! * I1: when a model panics, errs or gives a score that is not finite, only the guilty events suffer: a failed range is split in two until
 //!   each guilty event stands alone. So rung and scores of an event do not depend on how events were grouped into blocks.
-//! * I2: a lost device is not split for: its stand-in takes over and the whole block is scored again, this block included.
-//! * I3: lateness is asked for between slices and between rungs, never within a call of a model. What was begun in time is decided; so a
-//!   verdict is at most one slice late. All events that are late go without scores.
+//! * I2: when a device is lost, nothing is split: its stand-in takes over from this block on, and scores all of it again.
+//! * I3: whether it is too late is asked between slices and between rungs, never within a call of a model. What was begun in time is decided; so a
+//!   verdict is at most one slice late. Late events get no scores.
 
 use std::ops::Range;
 
@@ -24,7 +24,7 @@ use tamis_port::{Classifier, ClassifierError};
 use crate::guard::guarded;
 use crate::ladder::{Choice, DeviceLoss, Ladder, Model, Rung};
 
-/// Scores of a model up to which a block costs no allocation.
+/// A model with at most this many scores costs no allocation per block.
 const COLUMNS_ON_STACK: usize = 16;
 
 /// Is it too late for the events that have no scores yet?
@@ -40,10 +40,10 @@ pub(crate) struct Failed {
     pub(crate) model: u8,
 }
 
-/// Why an event could not be decided: the first time that it happened to a model at a rung.
+/// Why an event could not be decided. Only the first such event of each model and rung is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Undecided {
-    /// Index in the menu of the model, or `None` if no model did it, but the menu's decision.
+    /// Index in the menu of the model that failed; `None` if the menu's decision failed instead.
     pub model: Option<usize>,
     /// Rung of the ladder that the model was asked at.
     pub rung: usize,
@@ -53,7 +53,7 @@ pub struct Undecided {
     pub run: u32,
     /// Its segment.
     pub segment: u32,
-    /// The event, or the first of its block if no model did it.
+    /// The event, or the first event of its block if no model failed.
     pub event_id: u64,
     /// The text of the error or the panic.
     pub message: String,
@@ -67,9 +67,9 @@ pub(crate) struct Scoring {
     rungs: Vec<u8>,
     /// Events that got their scores at each rung.
     scored: Vec<u64>,
-    /// Bit per event: no rung could score it.
+    /// One bit per event, set if no rung could score it.
     pub(crate) faulty: Vec<u64>,
-    /// The same events, in order.
+    /// The events whose bit is set in `faulty`, in order.
     pub(crate) faults: Vec<Failed>,
     pub(crate) losses: Vec<DeviceLoss>,
     /// One for each model and rung, at most.
@@ -212,7 +212,7 @@ impl Scoring {
         Ok(())
     }
 
-    /// It is too late for these events: they have no scores.
+    /// Leaves these events without scores, because it is too late for them.
     fn give_up(&mut self, range: Range<usize>) {
         for column in self.scores.columns_mut(0, self.ladder.columns()) {
             column[range.clone()].fill(f32::NAN);

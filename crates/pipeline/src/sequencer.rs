@@ -1,8 +1,8 @@
 //! The stage that restores the order of the input and keeps the books by segment.
 //!
-//! The books of a segment are complete when others have begun; how many is adaptive, starting with the current segment and the one before. Whenever
-//! a segment comes again whose books were closed, it keeps twice as many open, up to [`OPEN_MAX`]. So where segments follow each other each has its
-//! line soon, and where some come in turn they share a few lines and not one for each block.
+//! The books of a segment are closed when enough other segments have begun. How many are kept open adapts to the input: at first the current segment
+//! and the one before. Whenever a segment comes again whose books were closed, the sequencer keeps twice as many open, up to [`OPEN_MAX`]. So where
+//! segments follow one another, each has its line in the ledger soon; where some come in turn, they have a few lines, and not one per hand-over.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -30,8 +30,8 @@ pub(crate) struct Sequencer {
     /// The first writer's queue; dropped at the end.
     writers: Option<Sender<Outbound>>,
     next: u64,
-    /// Blocks that came before their turn: number `seq` waits in slot `seq % len`. They are at most as many as the pool has, and the numbers
-    /// in flight span no more than that (I2: the oldest one always has a block), so slots never collide.
+    /// Hand-overs that came before their turn: number `seq` waits in slot `seq % len`. They are at most as many as the pool has, and the numbers
+    /// in flight span no more than that (I2: the oldest one always has a hand-over), so slots never collide.
     waiting: Vec<Option<Outbound>>,
     /// Those that were booked last come last.
     open: VecDeque<SegmentBooks>,
@@ -53,7 +53,7 @@ pub(crate) struct Sequencer {
 }
 
 impl Sequencer {
-    /// `totals` is an empty tally, as wide as those of the blocks.
+    /// `totals` is an empty tally, as wide as those of the hand-overs.
     #[expect(clippy::too_many_arguments, reason = "called once, by the wiring, with one value of each type")]
     pub(crate) fn new(
         input: Receiver<Outbound>,
@@ -100,7 +100,7 @@ impl Sequencer {
             self.totals.merge(tally);
             self.ends.iter_mut().zip(streams).for_each(|(end, share)| *end += share.events);
         }
-        // The segments of a block share its place in the streams.
+        // The segments of a hand-over share its place in the streams.
         let ends = std::mem::take(&mut self.ends);
         for SegmentBooks { run, segment, tally, streams } in block.books() {
             let books = self.open((*run, *segment));
@@ -132,7 +132,7 @@ impl Sequencer {
         self.open.back_mut().expect("just added")
     }
 
-    /// Closes the books of the segment of which nothing came for longest.
+    /// Closes the books of the segment that has received nothing for longest.
     fn close_oldest(&mut self) {
         let Some(books) = self.open.pop_front() else { return };
         let (run, segment) = (books.run, books.segment);
@@ -180,7 +180,7 @@ impl Stage for Sequencer {
             );
             *slot = Some(block);
         }
-        // Books that nobody reads would fill the memory: so blocks wait for their reader, and the source for the blocks.
+        // Books that nobody reads would fill the memory: so hand-overs wait for the reader of the books, and the source for free hand-overs.
         while self.unread.load(Ordering::Relaxed) < UNREAD_MAX {
             let slot = &mut self.waiting[(self.next % slots) as usize];
             let Some(block) = slot.take_if(|block| block.seq == self.next) else {

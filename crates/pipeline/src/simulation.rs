@@ -245,7 +245,7 @@ fn faulted_of(seed: u64, rate: f64, events: u64) -> Faulted {
     faulted_with(options, rate, events)
 }
 
-/// The same in segments of so many events: no block is longer.
+/// The same in segments of so many events: no block of a segment is longer.
 fn faulted_in_segments(seed: u64, rate: f64, segment_events: u64) -> Faulted {
     let options = GenOptions { seed, frame_events: 50, segment_events, ..GenOptions::default() };
     faulted_with(options, rate, 1_000 + 50 * (seed % 40) + seed % 50)

@@ -28,7 +28,7 @@ pub enum Progress {
 
 /// A state machine that never waits.
 pub trait Stage: Send {
-    /// Does one block's worth of work, if there is any; a crew of stages more.
+    /// Does the work of one hand-over, if there is any. A crew of stages may do more.
     fn step(&mut self) -> Progress;
 
     /// Called when a step had nothing to do, before the stage sleeps: the place to wake receivers whose few items did not yet justify a wake-up.
@@ -46,7 +46,7 @@ const WAKE_UP: Duration = Duration::from_micros(5);
 pub(crate) const SLEEP_MAX: Duration = Duration::from_millis(5);
 
 /// Runs a stage to its end on this thread. If it panics, which is a defect of this program (those of models, sinks and sources are caught where they
-/// are called), every other stage is told to stop, so that the run ends instead of waiting forever.
+/// are called), every other stage is asked to stop, so that the run ends instead of waiting forever.
 pub(crate) fn run_to_end(
     stage: &mut dyn Stage,
     bell: &Bell,

@@ -1,4 +1,4 @@
-//! The deciding stage. One per core, each with its own judge.
+//! The deciding stage. Each core has one, with a judge of its own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,9 +17,9 @@ pub(crate) struct Worker {
     judge: Judge,
     /// Given up at the end.
     queues: Option<Queues>,
-    /// Taken before the input block (invariant I2 of the crate).
+    /// Taken before the input hand-over (invariant I2 of the crate).
     output: Option<Outbound>,
-    /// Waits for memory of the output block.
+    /// Waits for memory of the output hand-over.
     input: Option<Inbound>,
     pub(crate) budget: Arc<Budget>,
     clock: Arc<dyn Clock>,
@@ -38,11 +38,11 @@ pub(crate) struct Worker {
 /// How long events took, weighted by events.
 #[derive(Debug, Default)]
 pub(crate) struct WorkerLatency {
-    /// Arrival (admission, if the source does not know) until the block was taken.
+    /// From arrival (or admission, if the source does not know the arrival) until the worker took the hand-over.
     pub(crate) wait: Latency,
-    /// The worker's own time for the block.
+    /// From then until the hand-over was decided.
     pub(crate) decide: Latency,
-    /// Both.
+    /// Both together.
     pub(crate) decision: Latency,
 }
 
@@ -110,7 +110,7 @@ impl Worker {
         }
     }
 
-    /// Decides the events of a segment. Afterwards an entry says how many events of the whole block arrived before its own.
+    /// Decides the block of one segment. Afterwards `event` of an entry is how many events of the whole hand-over arrived before that one.
     fn decide_part(&mut self, part: &Part, input: &Inbound, output: &mut Outbound) {
         let (tally, records, entries) = output.open(part);
         let block = &part.block;

@@ -1,8 +1,8 @@
-//! The storing stages, one per stream: each takes its events out of every output block and passes the block on.
+//! The storing stages, one per stream: each stores its events of every output hand-over and passes the hand-over on.
 //!
-//! Blocks visit the writers one after the other, so each has one owner at a time and goes back to the pool after the last. When a sink fails,
-//! its writer asks the run to drain, counts what the sink took and did not store and every further event of the stream as failed, and keeps
-//! passing blocks on: the books stay exact.
+//! Hand-overs visit the writers one after the other, so each has one owner at a time and returns to the pool after the last. When a sink fails, its
+//! writer asks the run to drain, and counts as failed what the sink took without storing it and every further event of the stream. It still passes
+//! hand-overs on: the books stay exact.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,14 +19,14 @@ use crate::{Clock, Control, Progress, Stage};
 /// See the module's doc.
 pub(crate) struct Writer {
     stream: usize,
-    /// Of the stream.
+    /// Name of the stream.
     name: String,
-    /// Until it panics.
+    /// The sink, until it panics.
     sink: Option<Box<dyn Sink>>,
     input: Receiver<Outbound>,
     /// The next writer, or the pool; dropped at the end.
     next: Option<Sender<Outbound>>,
-    /// Of the last writer: here the way of a block ends.
+    /// Only the last writer has it: there the way of a hand-over ends.
     budget: Option<Arc<Budget>>,
     clock: Arc<dyn Clock>,
     control: Arc<Control>,
@@ -43,7 +43,7 @@ pub(crate) struct WriterReport {
     /// Events of this stream that were written, and those that were not.
     pub(crate) written: u64,
     pub(crate) failed: u64,
-    /// The same for events that this stream is the first of.
+    /// What was written and what was not, among the events that go to this stream first.
     pub(crate) storage: Storage,
     pub(crate) sink: SinkReport,
     pub(crate) error: Option<SinkError>,
@@ -200,7 +200,7 @@ impl Stage for Writer {
                 if let Some(budget) = &self.budget {
                     block.end(budget);
                 }
-                // As long as the pool (I1): fails only when the other side has died or ended, and then nobody needs the block.
+                // As long as the pool (I1): fails only when the other side has died or ended, and then nobody needs the hand-over.
                 let _ = next.try_send(block);
                 Progress::Worked
             }

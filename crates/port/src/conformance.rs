@@ -65,8 +65,8 @@ fn assert_same_bits(one: &[Vec<f32>], other: &[Vec<f32>], what: &str) {
 ///
 /// # Panics
 /// With what differs, if the source breaks a promise of [`Source`]: the windows of every pass, put together, are the stream, also where it takes
-/// bytes back; restarts come only between passes; after the end there is nothing; its bell, if it has one, rings when it has something again. Also if it is idle for longer
-/// than `patience`.
+/// bytes back; restarts come only between passes; after the end there is nothing; its bell, if it has one, rings when it has something again. It also
+/// panics if the source is idle for longer than `patience`.
 pub fn source(source: &mut dyn Source, stream: &[u8], passes: u64, patience: Duration) {
     let mut at = 0;
     let mut pass = 1;

@@ -43,11 +43,11 @@ pub trait Sink: Send {
     /// Stores one record. Records come in the order of the input. `Ok` means taken; [`Self::report`] says when it is stored.
     fn write(&mut self, stored: Stored<'_>) -> Result<(), SinkError>;
 
-    /// Called every few milliseconds, and after every block, with a monotonic time in ns: the place for timed flushes.
+    /// Called every few milliseconds, and after every hand-over, with a monotonic time in ns: the place for timed flushes.
     fn tick(&mut self, now_ns: u64) -> Result<(), SinkError>;
 
-    /// What is stored so far. Also after a failure, to say what was saved: if somebody removed the unfinished file, only the records in
-    /// earlier files.
+    /// What is stored so far. After a failure it still says what was saved: if somebody removed the unfinished file, only the records in earlier
+    /// files.
     fn report(&self) -> &SinkReport;
 
     /// Makes everything durable and visible under its final name, and says what was stored. Called once, last.

@@ -90,7 +90,7 @@ impl FaultRates {
         Self { rates: [0.0; Fault::ALL.len()], window: 8 }
     }
 
-    /// The same probability for every kind.
+    /// Faults of every kind, each with the probability `rate`.
     pub fn all(rate: f64) -> Self {
         Self { rates: [rate; Fault::ALL.len()], ..Self::none() }
     }

@@ -65,8 +65,8 @@ impl Source for Pipe {
                 }
                 message.map(Window::Bytes)
             }
-            // SYNC: pairs with the release in `read_all`. Bytes of a read that is not counted yet do not belong to the stream, like the bytes that
-            // are still in the pipe.
+            // SYNC: this load of `made` pairs with the release add in `read_all`. Bytes of a read that is not counted yet do not belong to the
+            // stream, like the bytes that are still in the pipe.
             Err(TryRecvError::Empty)
                 if !self.stopped || self.received < self.shared.made.load(Ordering::Acquire) =>
             {
@@ -85,6 +85,7 @@ impl Source for Pipe {
 
     fn stop(&mut self) {
         self.stopped = true;
+        // SYNC: pairs with the acquire load in `read_all`, after which the thread reads no more.
         self.shared.stop.store(true, Ordering::Release);
     }
 }
@@ -93,6 +94,7 @@ impl Source for Pipe {
 #[expect(clippy::needless_pass_by_value, reason = "dropped at the end")]
 fn read_all(mut reader: impl Read, place: &str, shared: &Shared, windows: SyncSender<Message>) {
     let pool = Pool::new(BUFFER_BYTES, WINDOWS_AHEAD);
+    // SYNC: pairs with the release store in `Pipe::stop`.
     while !shared.stop.load(Ordering::Acquire) {
         let read = pool.take().and_then(|mut buffer| Ok((reader.read(buffer.space())?, buffer)));
         let message = match read {
@@ -102,7 +104,8 @@ fn read_all(mut reader: impl Read, place: &str, shared: &Shared, windows: SyncSe
             Err(error) => Err(broken(place, &error)),
         };
         let last = message.is_err();
-        // SYNC: counted before the send, so that the source never concludes that it has everything while a send is blocked.
+        // SYNC: this add pairs with the acquire load of `made` in `Pipe::poll`. It comes before the send, so that the source never concludes that
+        // it has everything while a send is blocked.
         shared.made.fetch_add(1, Ordering::Release);
         if windows.send(message).is_err() || last {
             return;

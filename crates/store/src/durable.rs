@@ -20,7 +20,7 @@ impl Default for Durable {
     }
 }
 
-/// A text that is no [`Durable`].
+/// A text that does not name a [`Durable`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("'{text}' is no durability; write every=200ms (ns, us, ms, s), close or never")]
 pub struct DurableError {

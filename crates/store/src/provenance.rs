@@ -6,7 +6,7 @@ use tamis_event::Schema;
 
 use crate::name::{NameError, check_name};
 
-/// Where the records of a run come from. The same for every file of the run; it does not depend on time, place or threads, so that equal
+/// Where the records of a run come from. It is the same for every file of the run and does not depend on time, place or threads, so that equal
 /// runs give equal files.
 #[derive(Clone, Debug)]
 pub struct Provenance {

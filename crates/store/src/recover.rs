@@ -53,7 +53,7 @@ pub struct RecoverReport {
     pub records: u64,
     /// Its size in bytes.
     pub bytes: u64,
-    /// Bytes of the input that could not be read: damaged parts and the torn end. Also 0 for a file that only lacks its summary.
+    /// Bytes of the input that could not be read: damaged parts and the torn end. It is 0 for a file that only lacks its summary.
     pub lost_bytes: u64,
     /// The problems of the input apart from its end; at most [`PROBLEMS_MAX`].
     pub problems: Vec<Problem>,

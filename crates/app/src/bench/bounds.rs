@@ -1,4 +1,4 @@
-//! What bounds what: the roofline of each stage from the probes, and that of the whole from its stages.
+//! What bounds what: the probes give the roofline of each stage, and the stages give that of the whole pipeline.
 
 use super::machine::cores;
 use super::probes::{COPY, CRC, PEAK, READ, ZSTD};
@@ -17,15 +17,15 @@ pub(crate) struct Bounds<'a> {
     /// Names of the models and their multiply-adds per event, where the units of the CPU do them.
     pub(crate) models: Vec<(String, u64)>,
     pub(crate) cells: &'a [Cell],
-    /// Is the workload made of noise, as the events of all sizes are? What compresses their records was measured on the workload.
+    /// Is the workload made of noise, like the events of the rows of sizes? Then the compression that was measured on it holds for their records too.
     pub(crate) of_noise: bool,
 }
 
-/// The parts of a pipeline that run at the same time, and ns per event that each needs at least.
+/// The parts of a pipeline that run at the same time, each with the least time that it needs for an event, in ns.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Parts {
     pub(crate) admission: f64,
-    /// Of one worker, for its own events.
+    /// Time of one worker for an event of its own; workers share the events.
     pub(crate) worker: f64,
     pub(crate) writer: f64,
 }

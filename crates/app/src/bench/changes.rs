@@ -23,22 +23,22 @@ pub struct RowChanges {
     pub only_new: Vec<String>,
     /// What makes the comparison doubtful, one sentence each.
     pub notes: Vec<String>,
-    /// Why no gate can be held against it, if none can.
+    /// Why no gate can be applied to the comparison; absent if one can.
     pub ungated: Option<String>,
 }
 
 /// One row, then and now.
 #[derive(Clone, Debug, Serialize)]
 pub struct Change {
-    /// Where it belongs.
+    /// The section that it belongs to.
     pub section: Section,
-    /// What it is.
+    /// The name of the row.
     pub name: String,
     /// Unit of all values.
     pub unit: Unit,
-    /// Then.
+    /// What was measured then.
     pub old: Spread,
-    /// Now.
+    /// What was measured now.
     pub new: Spread,
     /// New over old median, less 1.
     pub change: f64,
@@ -47,7 +47,7 @@ pub struct Change {
 }
 
 impl Change {
-    /// The change in per cent if that is for the worse; negative if it got faster.
+    /// By how many per cent it got slower; negative if it got faster.
     pub fn slower_percent(&self) -> f64 {
         100.0 * if self.unit.more_is_better() { -self.change } else { self.change }
     }
@@ -82,7 +82,7 @@ pub fn read_bench(path: &Path) -> Result<Bench, Failure> {
     serde_json::from_value(document).map_err(|error| refuse(error.to_string()))
 }
 
-/// May a result be written there, over what is there? An error unless it is nothing, or empty, or a result.
+/// May a result be written to `path`? An error if there is a file that is neither empty nor an older result.
 pub fn may_replace(path: &Path) -> Result<(), Failure> {
     let is_result = || {
         let document: Option<serde_json::Value> =
@@ -135,7 +135,7 @@ pub fn compare_benches(old: &Bench, new: &Bench) -> RowChanges {
     }
 }
 
-/// Why nobody can say of these two that nothing got slower.
+/// Why a gate cannot say whether the new one got slower; none if it can.
 fn ungated(old: &Bench, new: &Bench, enough: bool) -> Option<String> {
     let (old_rows, new_rows) = (old.all_rows(), new.all_rows());
     let judged = |rows: &[Row]| -> Vec<String> {

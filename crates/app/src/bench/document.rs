@@ -33,7 +33,7 @@ pub struct Bench {
     pub conditions: Conditions,
     /// Runs behind every row.
     pub runs: usize,
-    /// Time of a run of the first topology; of one that was asked for, if none was run.
+    /// Seconds of a run of the first topology; the time that was asked for, if no topology was run.
     pub seconds: f64,
     /// Everything but latencies.
     pub rows: Vec<Row>,
@@ -47,7 +47,7 @@ pub struct Bench {
     pub remarks: Vec<String>,
 }
 
-/// What was run. Two benchmarks with other conditions measure other things.
+/// What was run. Benchmarks with different conditions measure different things.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Conditions {
     /// The recording, or `noise`: for people.
@@ -66,7 +66,7 @@ pub struct Conditions {
     pub event_bytes: usize,
     /// Events per frame, on average.
     pub frame_events: f64,
-    /// Most events per block.
+    /// Most events per hand-over.
     pub batch: usize,
     /// Workers of the latencies.
     pub workers: usize,

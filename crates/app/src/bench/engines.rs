@@ -1,13 +1,13 @@
-//! Engines side by side: from which size on a network is worth a device.
+//! Engines side by side: how large a network must be for a device to pay off.
 //!
 //! ```text
 //!   networks from thousands to millions of multiply-adds  x  engines that are there  x  one thread, all threads
 //!                                   each: events in records -> scores, in turns
 //! ```
 //!
-//! Every network takes the 57 numbers of a level-1 event, as integers of 16 bits, and gives three scores. Engines of fewer bits are left out
-//! where they do not come near enough. What is measured is what a worker does to
-//! a block: inputs, transfers, network, scores. Each thread has a model and blocks of its own size, as in a run.
+//! Every network takes the 57 numbers of a level-1 event, as integers of 16 bits, and gives three scores. Engines of fewer bits are left out where
+//! their scores differ too much. A measurement covers what a worker does to a block: inputs, transfers, network, scores. Each thread has a model and
+//! blocks of the size that suits the engine, as in a run.
 
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
@@ -38,15 +38,15 @@ const SLOW: Duration = Duration::from_secs(2);
 pub struct EngineSpeed {
     /// Widths of its layers, such as `57-32-16-3`.
     pub network: String,
-    /// Per event.
+    /// Multiply-adds per event.
     pub multiply_adds: u64,
-    /// As an option names it.
+    /// The engine, as an option names it.
     pub engine: String,
-    /// Threads that score at once.
+    /// Number of threads that score at once.
     pub threads: usize,
-    /// All threads together.
+    /// Events per second of all threads together.
     pub events_per_s: Spread,
-    /// In the order of the runs.
+    /// Events per second in each run, in the order of the runs.
     pub runs: Vec<f64>,
 }
 
@@ -222,7 +222,7 @@ fn score(model: &mut Model, block: &Block) -> Result<(), Failure> {
 
 /// From which network on a device scores more events than this processor, in words; nothing if there is no device.
 pub(crate) fn remarks(speeds: &[EngineSpeed]) -> Vec<String> {
-    // Of the processor's engines those that decide as the device does.
+    // Only CPU engines that decide as the device does.
     let is_asked = |speed: &EngineSpeed, device| match device {
         true => speed.engine.starts_with("gpu"),
         false => [Engine::Flex.name(), Engine::Fused.name()].contains(&&*speed.engine),

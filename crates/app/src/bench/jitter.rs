@@ -15,7 +15,7 @@ use tamis_pipeline::{Cpus, keep_on};
 pub(crate) const NAP: Duration = Duration::from_micros(200);
 /// A gap in which a thread did nothing: longer than any cache miss or interrupt of a quiet machine.
 const GAP_NS: u64 = 5_000;
-/// Readings of the clock between two looks whether it is time to stop.
+/// Readings of the clock between two checks whether it is time to stop.
 const READINGS: u32 = 4096;
 
 /// What a spinning thread saw.
@@ -36,8 +36,8 @@ pub(crate) fn spin(threads: usize, cpus: &Cpus, time: Duration) -> Gaps {
     Gaps { max_ns, lost: gaps.iter().map(|gaps| gaps.lost).sum::<f64>() / threads.max(1) as f64 }
 }
 
-/// Does the same on so many threads at once. All are told the same start, at which each of them is there; that one runs later is part of what it
-/// sees.
+/// Runs `work` on so many threads at once. All get the same start time, at which every thread is ready; if one begins to run later, that is part of
+/// what it measures.
 pub(crate) fn together<T: Send>(threads: usize, cpus: &Cpus, work: impl Fn(Instant) -> T + Sync) -> Vec<T> {
     let all_are_there = Barrier::new(threads);
     let start = OnceLock::new();
@@ -71,7 +71,7 @@ fn spin_while(start: Instant, mut goes_on: impl FnMut() -> bool) -> Gaps {
     Gaps { max_ns, lost: lost_ns as f64 / all_ns }
 }
 
-/// Sleeps [`NAP`] again and again, and says how late it woke up.
+/// Sleeps [`NAP`] `count` times. Returns how late it woke up.
 pub(crate) fn naps(count: usize) -> Quantiles {
     let mut late = Latency::default();
     for _ in 0..count {
@@ -86,7 +86,7 @@ fn late_ns(start: Instant) -> u64 {
     start.elapsed().saturating_sub(NAP).as_nanos() as u64
 }
 
-/// A thread beside a measurement; tells at its end what it saw.
+/// A thread beside a measurement; at its end it returns what it saw.
 #[derive(Debug)]
 pub(crate) struct Witness<T> {
     stop: Sender<()>,
@@ -100,7 +100,7 @@ impl<T> Witness<T> {
     }
 }
 
-/// Sleeps and wakes up beside a measurement. Takes next to nothing from it.
+/// Sleeps and wakes up beside a measurement, and takes almost no time from it.
 pub(crate) fn sleeper() -> Witness<Quantiles> {
     witness(|stopped| {
         let mut late = Latency::default();
@@ -114,7 +114,7 @@ pub(crate) fn sleeper() -> Witness<Quantiles> {
     })
 }
 
-/// Spins beside a measurement. Takes a whole core: only for a machine that has one to spare.
+/// Spins beside a measurement. This takes a whole core, so it is only for a machine that has one to spare.
 pub(crate) fn spinner() -> Witness<Gaps> {
     witness(|stopped| spin_while(Instant::now(), || stopped.try_recv() == Err(TryRecvError::Empty)))
 }

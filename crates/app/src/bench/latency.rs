@@ -20,9 +20,9 @@ use crate::Failure;
 const LOADS: [u32; 4] = [20, 50, 70, 90];
 /// Rates that are tried, in per cent of the speed at full pace.
 const TRIED: [u32; 12] = [100, 97, 94, 90, 85, 80, 70, 60, 50, 40, 30, 20];
-/// The backlog at the end of a run may be this share of its time. One that grows by a share of the rate reaches that share of the time.
+/// The largest backlog at the end of a run, as a share of its time. One that grows by a share of the rate reaches that share of the time.
 const BACKLOG_MAX: f64 = 0.02;
-/// And does not have to be less than this, or than a tenth of a short run: one wake-up that comes late.
+/// A backlog below this, or below a tenth of a short run, is always allowed: one wake-up may come late.
 const BACKLOG_MIN_NS: f64 = 5e6;
 const BACKLOG_MIN: f64 = 0.1;
 /// A neighbour may disturb some attempts; a rate is sustained if it is in this many.
@@ -38,13 +38,13 @@ const SCHEDULES: [(&str, Schedule); 3] =
 /// The tail of a distribution, each quantile over all runs, in ns.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Tail {
-    /// Half of the events took no longer.
+    /// The time within which half of the events were decided.
     pub p50: Spread,
-    /// 99 %.
+    /// The time within which 99 % of the events were decided.
     pub p99: Spread,
-    /// 99.9 %.
+    /// The time within which 99.9 % of the events were decided.
     pub p999: Spread,
-    /// All.
+    /// The time within which all events were decided.
     pub max: Spread,
 }
 
@@ -53,7 +53,7 @@ pub struct Tail {
 pub struct Load {
     /// How arrivals are spread in time: `uniform`, `poisson` or `bursts`.
     pub schedule: String,
-    /// Per cent of the sustained rate.
+    /// Rate of arrivals in per cent of the sustained rate.
     pub load: u32,
     /// Mean rate of arrivals, in events per second.
     pub events_per_s: f64,
@@ -63,9 +63,9 @@ pub struct Load {
     pub decision: Tail,
     /// How late the last frame was taken, in ns: large if the backlog grew after all.
     pub backlog_ns: Spread,
-    /// How late a thread woke up that slept beside the run, again and again: the machine's own part.
+    /// How late a thread that slept again and again beside the run woke up: the machine's own part.
     pub wake_up_late: Tail,
-    /// Longest gap of a thread that spun in ns; of several, if they spun before the run: as many as decide.
+    /// Longest gap in ns of a thread that spun beside the run; without a core to spare, of as many threads as decide, which spun before the run.
     pub gap_max_ns: Spread,
     /// Did it spin beside the run, on a core to spare? Else just before.
     pub spun_beside: bool,
@@ -76,7 +76,7 @@ pub struct Load {
 pub struct Sustained {
     /// Events per second.
     pub events_per_s: f64,
-    /// Per cent of the speed at full pace.
+    /// That rate in per cent of the speed at full pace.
     pub of_full_pace: u32,
 }
 
@@ -201,7 +201,7 @@ fn run(
     let (report, backlog) = done?;
     let events = report.ledger.received;
     let carried = report.latency_ns;
-    // What too few blocks carry is told as what it is at most.
+    // A quantile that too few hand-overs were decided for is reported as its upper bound.
     let or_max = |ns: Option<u64>| ns.or(carried.max).unwrap_or(0);
     let p50 = or_max(carried.p50);
     let p99 = or_max(carried.p99);

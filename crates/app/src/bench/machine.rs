@@ -1,4 +1,4 @@
-//! On what something was measured: for results that are compared later.
+//! The machine that something was measured on, for results that are compared later.
 
 /// One line about the processor.
 pub(crate) fn machine() -> String {
@@ -13,7 +13,7 @@ pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// What the processor calls itself, if it says.
+/// The name that the processor gives itself, if it has one.
 pub(crate) fn processor() -> Option<String> {
     let info = std::fs::read_to_string("/proc/cpuinfo").ok()?;
     let name =

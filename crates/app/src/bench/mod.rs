@@ -1,4 +1,4 @@
-//! Benchmarks: what the machine can do, what each stage makes of it, and what the whole comes to.
+//! Benchmarks: what the machine can do, how fast each stage is, and how fast the whole pipeline is.
 //!
 //! ```text
 //!   turn 1:  probes | stages | every topology | every size       all in turns, so that a ratio comes from the same minutes
@@ -61,37 +61,37 @@ use crate::{DOCUMENT_VERSION, Exit, Failure};
 const FRAME_EVENTS: usize = 256;
 /// Sources of the second topology, if nothing else is asked for.
 const SOURCES: usize = 4;
-/// Times of a row of sizes, of which there are many, over that of a topology.
+/// Time of a run of a row of sizes, over that of a topology: there are many rows of sizes.
 const SIZES_SHARE: f64 = 0.3;
-/// Time of the run behind the hand-over, over that of a topology.
+/// Time of the run that measures hand-overs alone, over that of a topology.
 const IDLE_SHARE: f64 = 0.5;
 
-/// What to measure.
+/// A benchmark that is asked for.
 #[derive(Clone, Debug)]
 pub struct BenchSettings {
-    /// A recording and its menu; without, events, menu and model are made.
+    /// A recording and its menu; without them, events, menu and model are made.
     pub input: Option<(PathBuf, PathBuf)>,
-    /// Bundles in place of the menu's, by its names for them.
+    /// Bundles in place of the menu's, by the menu's name for the model.
     pub models: Vec<(String, PathBuf)>,
     /// What runs the models.
     pub engine: Engine,
-    /// Deciding threads, a topology each; empty: powers of two up to one per core, or per CPU that they are kept on.
+    /// Numbers of deciding threads, each a topology; empty: powers of two up to one per core, or per CPU that they are kept on.
     pub workers: Vec<usize>,
     /// CPUs that the workers are kept on, in turn; empty: wherever the system puts them.
     pub pin: Vec<usize>,
     /// How long threads look for something to do before they sleep.
     pub busy_poll: Duration,
-    /// Sources, a topology each; empty: 1 and 4. With 1 the sources are those of the recording.
+    /// Numbers of sources, each a topology; empty: 1 and 4. With 1 the sources are those of the recording.
     pub sources: Vec<usize>,
-    /// Most events per block; by default what the engine likes best.
+    /// Most events per hand-over; by default what suits the engine best.
     pub batch: Option<usize>,
     /// Most events per frame; longer ones are cut.
     pub frame_events: Option<usize>,
-    /// Events per run, at least; by default as many as take `seconds`.
+    /// Least number of events per run; by default as many as take `seconds`.
     pub events: Option<u64>,
-    /// Time of a run.
+    /// Time of a run in seconds.
     pub seconds: f64,
-    /// Runs that are measured.
+    /// Number of runs that are measured.
     pub runs: usize,
     /// What is measured; empty: all but engines, and without the sizes if there is an input.
     pub sections: Vec<Section>,
@@ -125,13 +125,13 @@ impl Default for BenchSettings {
 pub struct BenchStep<'a> {
     /// Steps that are done.
     pub done: u64,
-    /// All of them.
+    /// Number of all steps.
     pub total: u64,
     /// What comes next.
     pub next: &'a str,
 }
 
-/// Measures. `progress` is called before every step.
+/// Runs a benchmark. `progress` is called before every step.
 pub fn bench(settings: &BenchSettings, progress: &mut dyn FnMut(BenchStep<'_>)) -> Result<Bench, Failure> {
     check(settings)?;
     let load_before = load();
@@ -308,7 +308,7 @@ struct Parts {
     rules: Arc<Rules>,
     /// The events of the first number of sources.
     main: Workload,
-    /// The same with a menu that keeps nothing, and one worker.
+    /// Those events with a menu that keeps nothing, and one worker.
     idle: Cell,
     cells: Vec<Cell>,
     /// As many workers as the largest topology.

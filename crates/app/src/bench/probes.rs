@@ -1,8 +1,8 @@
-//! What one core of this machine can do at most, the yardsticks for every stage, and what all of them can together.
+//! The most that one core of this machine can do, which is the yardstick for every stage, and the most that all cores can do together.
 //!
-//! Work of one thread, here and in `stages.rs`, is timed in pieces of a fraction of a ms, shorter than the time slices of a busy system; what
-//! counts for a turn is the piece in the middle. So a program that takes the core away now and then does not count, and one that shares the
-//! caches or lowers the clock does. How much time others take is a probe by itself.
+//! Work of one thread, here and in `stages.rs`, is timed in pieces of a fraction of a ms, shorter than the time slices of a busy system, and a turn
+//! counts its median piece. So a program that takes the core away now and then has no influence, while one that shares the caches or lowers the
+//! clock has. The time that others take is a probe of its own.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -20,9 +20,9 @@ use super::sample::Stream;
 const LARGE: usize = 64 << 20;
 /// Bytes of a piece of it.
 const PIECE: usize = 2 << 20;
-/// Bytes that are checked: in cache, as frames are that have just arrived.
+/// Bytes that are checked: they are in cache, like frames that have just arrived.
 const CHECKED: usize = 64 << 10;
-/// Times that they are, in a piece.
+/// How often they are checked in a piece.
 const CHECKS: usize = 16;
 /// Pieces of a probe that touches no memory.
 const PIECES: usize = 100;
@@ -43,7 +43,7 @@ pub(crate) const ZSTD: &str = "zstd of the events";
 
 const GAP: &str = "gap while spinning, max";
 const GAP_OF_ALL: &str = "gap on all cores, max";
-/// What others take from one thread, and from one on each core.
+/// The time that others take from one thread, and from a thread on each core.
 const LOST: &str = "time lost in gaps";
 pub(crate) const LOST_OF_ALL: &str = "time lost on all cores";
 
@@ -130,8 +130,8 @@ fn peak(multiply_adds: MultiplyAdds) -> Option<f64> {
     Some(done as f64 / seconds)
 }
 
-/// What a thread on each core reaches at once, in pieces per second of all together: what more workers can bring at most. Time that is taken away
-/// from them counts, unlike for one thread.
+/// Pieces per second of all threads together, with a thread on each core: the most that more workers can bring. Time that is taken away from them
+/// counts, unlike for one thread.
 fn pieces_on_all_cores(piece: impl Fn() + Sync) -> f64 {
     let run = |start: Instant| {
         let mut pieces = 0;
@@ -146,14 +146,14 @@ fn pieces_on_all_cores(piece: impl Fn() + Sync) -> f64 {
     f64::from(ran.iter().map(|(pieces, _)| pieces).sum::<u32>()) / longest.as_secs_f64().max(1e-9)
 }
 
-/// Seconds that it took, and what came out.
+/// The seconds that `work` took, and its result.
 pub(crate) fn timed<T>(work: impl FnOnce() -> T) -> (f64, T) {
     let start = Instant::now();
     let result = work();
     (start.elapsed().as_secs_f64().max(1e-9), result)
 }
 
-/// The piece in the middle, of at least one.
+/// The median of at least one piece.
 pub(crate) fn median(pieces: impl Iterator<Item = f64>) -> f64 {
     Spread::of(&pieces.collect::<Vec<_>>()).median
 }

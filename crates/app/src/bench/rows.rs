@@ -1,4 +1,4 @@
-//! What a measurement is: a name, a unit, the values of every run, and what would be possible.
+//! A measurement: a name, a unit, the values of every run, and the limit that bounds it.
 
 use std::collections::BTreeMap;
 
@@ -7,16 +7,16 @@ use serde::{Deserialize, Serialize};
 /// Several measurements of one thing.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
-    /// The one in the middle, or half-way between the two.
+    /// The median: the value in the middle, or half-way between the two in the middle.
     pub median: f64,
-    /// The smallest.
+    /// The smallest value.
     pub min: f64,
-    /// The largest.
+    /// The largest value.
     pub max: f64,
 }
 
 impl Spread {
-    /// Of at least one value.
+    /// The spread of at least one value.
     pub(crate) fn of(values: &[f64]) -> Self {
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
@@ -49,7 +49,7 @@ pub enum Section {
 }
 
 impl Section {
-    /// All of them.
+    /// All sections, in order.
     pub const ALL: [Self; 6] =
         [Self::Probes, Self::Stages, Self::Speed, Self::Sizes, Self::Latency, Self::Engines];
 
@@ -99,29 +99,29 @@ impl Unit {
 /// What was measured, and by how much it varied.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Row {
-    /// Where it belongs.
+    /// The section that it belongs to.
     pub section: Section,
-    /// What it is; together with the section, what `--compare` finds it by.
+    /// The name of the row; `--compare` finds it by section and name.
     pub name: String,
     /// Unit of all values.
     pub unit: Unit,
-    /// Over all runs.
+    /// The spread over all runs.
     #[serde(flatten)]
     pub spread: Spread,
-    /// In the order of the runs.
+    /// The value of each run, in the order of the runs.
     pub runs: Vec<f64>,
-    /// Bytes of an event, if these are the events of a run.
+    /// Bytes of an event, if the row counts the events of a run.
     pub event_bytes: Option<u64>,
-    /// What bounds it, if something does that was measured too.
+    /// What bounds it, if that was measured too.
     pub limit: Option<Limit>,
 }
 
-/// What would be possible.
+/// The best value that a row could have.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Limit {
-    /// What bounds it.
+    /// What bounds the row.
     pub by: String,
-    /// In the unit of the row.
+    /// The limit, in the unit of the row.
     pub value: f64,
     /// How much of it was reached, 0 to 1.
     pub reached: f64,

@@ -1,4 +1,4 @@
-//! The events that are measured with: those of a recording, or made from a seed; in memory, as the frames of one or several sources.
+//! The events of a benchmark, from a recording or made from a seed: in memory, as the frames of one or several sources.
 //!
 //! A run has one stream of frames. Several sources are frames of several source ids in turn, as an event builder or a switch would hand them
 //! on; each source counts its own events.

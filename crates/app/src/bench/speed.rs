@@ -10,12 +10,12 @@ use crate::Failure;
 
 /// Sizes of events in bytes: 57 numbers, an image of 18 x 14 towers, and frames of ever larger detectors.
 pub(crate) const SIZES: [usize; 5] = [114, 504, 4 << 10, 64 << 10, 1 << 20];
-/// One event in so many is accepted, for every size.
+/// For events of any size, one in so many is accepted.
 const EVERY: [u64; 2] = [1000, 1];
-/// And these for the smallest one.
+/// For events of the smallest size, one in so many is accepted.
 const EVERY_OF_SMALLEST: [u64; 6] = [100_000, 10_000, 1000, 100, 10, 1];
 
-/// What is accepted from events of `bytes`.
+/// The acceptances that are measured for events of `bytes`: one event in so many.
 pub(crate) fn every(bytes: usize) -> &'static [u64] {
     if bytes == SIZES[0] { &EVERY_OF_SMALLEST } else { &EVERY }
 }

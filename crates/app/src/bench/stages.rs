@@ -1,4 +1,4 @@
-//! Each stage by itself, on one thread, from memory: what an event costs where.
+//! Each stage by itself, on one thread, from memory: what an event costs in each stage.
 //!
 //! ```text
 //!   frames --scan--> blocks --models--> scores --verdict--> bits --record--> records --store--> compressed file
@@ -48,7 +48,7 @@ pub(crate) fn model_row(name: &str) -> String {
 /// The stages of a workload, ready to be measured.
 pub(crate) struct Stages<'a> {
     workload: &'a Workload,
-    /// The same events, a menu that keeps nothing, one worker.
+    /// A run of the same events with a menu that keeps nothing, and one worker.
     idle: &'a mut Cell,
     batch: usize,
     blocks: Vec<Block>,

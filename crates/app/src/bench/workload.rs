@@ -18,7 +18,7 @@ use crate::exit::OrFail;
 use crate::models::Rules;
 use crate::{Exit, Failure, Plan, Report, Settings};
 
-/// Events to learn from; how well is of no interest.
+/// Number of events to learn from. How well the model learns does not matter.
 const TAUGHT_EVENTS: u64 = 256;
 
 /// A menu with its models, and the events for it.
@@ -140,7 +140,7 @@ streams = ["physics"]
     }
 }
 
-/// The network that the machine's limit is reckoned for.
+/// The network for which the limit of the machine is computed.
 const ROOFLINE: [usize; 4] = [L1_BYTES / 2, 32, 16, 3];
 
 /// A network of three outputs for made events of [`L1_BYTES`], trained for a moment on noise: its speed does not depend on what it knows.

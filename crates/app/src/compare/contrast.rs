@@ -1,4 +1,4 @@
-//! One side against the reference: sums while events pass, figures at the end.
+//! One side against the reference: sums while events pass, results at the end.
 
 use serde::Serialize;
 use tamis_event::Block;
@@ -6,24 +6,24 @@ use tamis_menu::CompiledMenu;
 
 use super::{Gates, Player, Side};
 
-/// Flips that are told one by one; further ones are only counted.
+/// Flips that are reported one by one; further ones are only counted.
 const TOLD_MAX: usize = 20;
 
 /// One side against the reference.
 #[derive(Clone, Debug, Serialize)]
 pub struct Contrast {
-    /// The side.
+    /// The side that is compared.
     #[serde(flatten)]
     pub side: Side,
-    /// The scores.
+    /// Its scores against those of the reference.
     pub scores: Vec<ScoreContrast>,
-    /// The lines of the menu; none without one.
+    /// The lines of the menu; none without a menu.
     pub lines: Vec<LineContrast>,
     /// Events that some line keeps, after prescales; absent without a menu.
     pub accepted: Option<Accepted>,
-    /// Events that at least one line decides otherwise, or that only one side can decide.
+    /// Events that at least one line decides differently, or that only one side can decide.
     pub flipped: u64,
-    /// The same as a share of all events.
+    /// These events as a share of all events.
     pub flipped_share: f64,
     /// The first flips, one by one.
     pub flips: Vec<Flip>,
@@ -42,7 +42,7 @@ pub struct ScoreContrast {
     pub rms: f64,
     /// Largest difference relative to the reference, where that is not 0.
     pub max_relative: f64,
-    /// Largest difference of 1, or of the reference if that is larger: what the gate is for.
+    /// Largest difference divided by 1, or by the reference if that is larger: the gate bounds it.
     pub difference: f64,
     /// The event of that difference; absent if there is none.
     pub event: Option<u64>,
@@ -55,7 +55,7 @@ pub struct LineContrast {
     pub name: String,
     /// Events that it passes on the side of the reference, before its prescale.
     pub reference: u64,
-    /// And on the other.
+    /// Events that it passes on the other side, before its prescale.
     pub other: u64,
     /// Events that it passes on one side only.
     pub flips: u64,
@@ -68,9 +68,9 @@ pub struct LineContrast {
 /// What is accepted on two sides, after prescales.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Accepted {
-    /// Events on the side of the reference.
+    /// Events that are accepted on the side of the reference.
     pub reference: u64,
-    /// And on the other.
+    /// Events that are accepted on the other side.
     pub other: u64,
     /// Events that are accepted on one side only.
     pub flips: u64,
@@ -83,11 +83,11 @@ pub struct Flip {
     pub event: u64,
     /// The line.
     pub line: String,
-    /// The comparison that turned; absent if there is none of a bare score with a number.
+    /// The comparison that changed; absent if no comparison of a bare score with a number did.
     pub threshold: Option<String>,
     /// The score on the side of the reference.
     pub reference: Option<f32>,
-    /// And on the other.
+    /// The score on the other side.
     pub other: Option<f32>,
     /// Distance of the reference score from the threshold.
     pub margin: Option<f64>,
@@ -178,7 +178,7 @@ impl Tally {
         self.flipped += flipped.iter().map(|word| u64::from(word.count_ones())).sum::<u64>();
     }
 
-    /// Finds the comparison that turned: of several, the one whose reference score was farthest from its number.
+    /// Finds the comparison that changed; if several did, the one whose reference score was farthest from its number.
     fn flip(&mut self, block: &Block, event: usize, line: usize, menu: &CompiledMenu, sides: [&Player; 2]) {
         let turned = menu.thresholds(line).iter().enumerate().filter_map(|(index, threshold)| {
             let [a, b] = sides.map(|player| player.scorer.scores().column(threshold.score)[event]);
@@ -213,7 +213,7 @@ impl Tally {
 }
 
 impl ScoreContrast {
-    /// Adds an event; gives the square of its difference.
+    /// Adds an event and returns the square of its difference.
     fn add(&mut self, reference: f64, other: f64, event: impl FnOnce() -> u64) -> f64 {
         self.events += 1;
         let difference = (reference - other).abs();
@@ -254,7 +254,7 @@ impl Contrast {
             let share = self.flipped_share;
             let most = gates.flips;
             misses.push(format!(
-                "{sides}: {flipped} events are decided otherwise, a share of {share:.2e}; at most {most:e} is allowed"
+                "{sides}: {flipped} events are decided differently, a share of {share:.2e}; at most {most:e} is allowed"
             ));
         }
         misses

@@ -1,4 +1,4 @@
-//! The same events through several engines or models: by how much scores differ, and which decisions that changes.
+//! Runs the same events through several engines or models: by how much scores differ, and which decisions that changes.
 //!
 //! ```text
 //!   block --> reference:  scores, lines ---.
@@ -7,7 +7,7 @@
 //! ```
 //!
 //! A **flip** is an event that a line passes on one side only, before its prescale. Its **margin** is the distance of the reference score from
-//! the number that the line compares it with: a flip far from the threshold is no matter of rounding.
+//! the number that the line compares it with: a flip far from the threshold is not due to rounding.
 
 mod contrast;
 
@@ -29,18 +29,18 @@ use crate::{Exit, Failure, NamedBundle};
 use contrast::Tally;
 pub use contrast::{Accepted, Contrast, Flip, LineContrast, ScoreContrast};
 
-/// A comparison, as asked for.
+/// A comparison that is asked for.
 #[derive(Clone, Debug)]
 pub struct CompareSettings {
     /// The recording, or `-` for standard input.
     pub input: PathBuf,
     /// The menu whose models are compared, and whose lines decide.
     pub menu: Option<PathBuf>,
-    /// Without a menu: the models. With one: bundles in place of those of the menu.
+    /// The models to compare, if there is no menu; else bundles in place of those of the menu.
     pub models: Vec<NamedBundle>,
-    /// Bundles in place of some of them, as further sides.
+    /// Bundles in place of some of these models, as further sides.
     pub with: Vec<NamedBundle>,
-    /// The engines, the reference first; by default all that are there and mean to give the same scores.
+    /// The engines, the reference first; by default all that are there and should give the same scores.
     pub engines: Vec<Engine>,
     /// What may differ.
     pub gates: Gates,
@@ -49,14 +49,14 @@ pub struct CompareSettings {
 /// What may differ.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Gates {
-    /// Largest difference of a score: of 1, or of the score if that is larger.
+    /// Largest difference of a score, divided by 1, or by the score if that is larger.
     pub difference: f64,
-    /// Largest share of events that are decided otherwise.
+    /// Largest share of events that are decided differently.
     pub flips: f64,
 }
 
 impl Default for Gates {
-    /// A score as close as golden vectors must be, and one event in 10,000.
+    /// Scores as close as golden vectors must be, and one event in 10,000.
     fn default() -> Self {
         Self { difference: 1e-4, flips: 1e-4 }
     }
@@ -69,9 +69,9 @@ pub struct Comparison {
     pub events: u64,
     /// Lost frames and stretches of bytes by cause, and under `dup` the events that came before.
     pub corrupt: Counts<Corrupt>,
-    /// What the others are compared with.
+    /// The side that the others are compared with.
     pub reference: Side,
-    /// The others.
+    /// The other sides.
     pub contrasts: Vec<Contrast>,
     /// What may differ.
     pub gates: Gates,
@@ -84,7 +84,7 @@ pub struct Comparison {
 /// One side of a comparison.
 #[derive(Clone, Debug, Serialize)]
 pub struct Side {
-    /// What tells it from the others.
+    /// Name by which it differs from the others.
     pub name: String,
     /// What ran the models.
     pub engine: String,
@@ -97,7 +97,7 @@ pub struct Side {
 /// A model of one side.
 #[derive(Clone, Debug, Serialize)]
 pub struct SideModel {
-    /// What its scores begin with.
+    /// The word that the names of its scores begin with.
     pub name: String,
     /// Name and version of the bundle.
     pub bundle: String,
@@ -206,7 +206,7 @@ fn players(
     schema: &Schema,
     batch: usize,
 ) -> Result<Vec<Player>, Failure> {
-    // Fewer bits are no claim to the scores of the others: who wants to know what they change asks for them.
+    // Engines of fewer bits do not claim the scores of the others: whoever wants to know what they change asks for them.
     let fits = |engine: &Engine| {
         let fits = |(_, bundle): &(String, tamis_model::Bundle)| bundle.unfit_for(*engine).is_none();
         !engine.is_reduced() && lineup.models.iter().all(fits)

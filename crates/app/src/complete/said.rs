@@ -1,4 +1,4 @@
-//! What the ledger file of a run says: of its streams here, of its counters in `sums.rs`.
+//! What the ledger file of a run says about its streams; `sums.rs` has what it says about its counters.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -16,7 +16,7 @@ pub(super) type Place = (u64, u64);
 /// What a ledger says.
 #[derive(Debug, Default)]
 pub(super) struct Said {
-    /// By stream, in the order of its names.
+    /// What it says about each stream, in the order of their names.
     pub(super) streams: BTreeMap<String, SaidOfStream>,
     /// The prescales of the final line, by line of the menu.
     pub(super) prescales: BTreeMap<String, u64>,
@@ -28,12 +28,12 @@ pub(super) struct Said {
 pub(super) struct SaidOfStream {
     /// What the files hold, if the run ended in order.
     pub(super) last: Option<Last>,
-    /// Most that was ever called stored, and durable.
+    /// The most events that were ever called stored, and durable.
     pub(super) stored: u64,
     pub(super) durable: u64,
     /// Events in all lines.
     events: u64,
-    /// Was anything in a line before it was stored?
+    /// Did a line have anything before it was stored?
     is_ahead: bool,
     /// What the files must hold by segment and stretch of segments.
     pub(super) claims: Vec<Claim>,
@@ -44,7 +44,7 @@ pub(super) struct SaidOfStream {
 pub(super) struct Claim {
     pub(super) segments: RangeInclusive<Place>,
     pub(super) events: u64,
-    /// Events of the stream up to the block that had the last of these.
+    /// Events of the stream up to the end of the hand-over that had the last of these.
     pub(super) end: u64,
 }
 
@@ -58,7 +58,7 @@ pub(super) struct Last {
 }
 
 impl Said {
-    /// Reads every line. What contradicts itself goes to `run`.
+    /// Reads every line. Contradictions become findings of `run`.
     pub(super) fn read(text: &str, run: &mut Verification) -> Self {
         let mut said = Self::default();
         let mut sums = Sums::default();
@@ -135,7 +135,7 @@ impl Said {
         of.durable = of.durable.max(durable);
     }
 
-    /// What a line says that the streams were given.
+    /// What a line says about the events that the streams were given.
     fn claim(&mut self, number: u64, line: &Value, run: &mut Verification) {
         let is_one = line["from"].is_null();
         let (from, to) = if is_one { (line, line) } else { (&line["from"], &line["to"]) };

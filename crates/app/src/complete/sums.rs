@@ -4,7 +4,7 @@
 //!   menu.
 //! * I2: the equation of the ledger holds in each line and in the run, decided events are those of the rungs, and what was kept was stored or is
 //!   counted as failed.
-//! * I3: what follows from counters follows from these: exit code, reduction, throughput, events seen, rates.
+//! * I3: exit code, reduction, throughput, events seen and rates are those that follow from the counters.
 //!
 //! Nothing in the file confirms times, latencies and lag, the errors and limits of rates, how blocks were closed, the limits that the run had
 //! (workers, batch, bytes), where a device was lost, how many books share a line and how far it reaches, and the number of a segment that stored
@@ -21,7 +21,7 @@ use crate::verify::Verification;
 /// Counters by path, as `corrupt.crc`, `rungs.0.events` and `lines.high.passed`.
 type Counters = BTreeMap<String, i128>;
 
-/// Names of what is no counter but says which one a counter is.
+/// Names that identify a counter and are not counters themselves.
 const LABELS: [&str; 2] = ["name", "rung"];
 /// Figures are printed with all their digits: only the order of operations may differ.
 const RELATIVE: f64 = 1e-9;
@@ -131,7 +131,7 @@ fn balance(whose: &str, ledger: &Value, run: &mut Verification) {
     }
 }
 
-/// Is what the run kept what storage was given?
+/// Was storage given exactly what the run kept?
 fn stored(last: &Value, run: &mut Verification) {
     let ledger = &last["ledger"];
     let kept = total(&ledger["accepted"]) + total(&ledger["errored"]);
@@ -155,7 +155,7 @@ fn exit(last: &Value, run: &mut Verification) {
     let code = last["exit"].as_u64();
     let is = |exit: Exit| code == Some(exit.code().into());
     let problems = items(&last["problems"]).count();
-    // What is worse than losses is a problem of its own.
+    // Anything worse than losses is a problem of its own.
     let worse = [Exit::Internal, Exit::Storage, Exit::Input, Exit::Resources];
     let is_worse = worse.into_iter().any(is) && problems > usize::from(lost);
     let follows = match (failed, lost) {

@@ -16,7 +16,7 @@ use crate::models::{ModelEngine, words};
 use crate::{Exit, Failure, NamedBundle};
 use rows::Rows;
 
-/// A table of scores, as asked for.
+/// A table of scores that is asked for.
 #[derive(Clone, Debug)]
 pub struct ScoreSettings {
     /// The recording, or `-` for standard input.
@@ -34,11 +34,11 @@ pub struct ScoreSettings {
 /// A table of scores. Serialises to the document that `score --json` prints.
 #[derive(Clone, Debug, Serialize)]
 pub struct Scored {
-    /// Where it is.
+    /// Where the table is.
     pub path: String,
-    /// Rows: good events of the recording that did not come before.
+    /// Number of rows: good events of the recording that did not come before.
     pub events: u64,
-    /// Columns, `MODEL.OUTPUT`.
+    /// Names of the columns, `MODEL.OUTPUT`.
     pub scores: Vec<String>,
     /// Bytes of the file.
     pub bytes: u64,
@@ -46,11 +46,11 @@ pub struct Scored {
     pub errored: Counts<Errored>,
     /// Lost frames and stretches of bytes by cause, and under `dup` the events that came before.
     pub corrupt: Counts<Corrupt>,
-    /// What ran the models: a word if it was the same for all, else one for each of `models`.
+    /// What ran the models: one word if it was the same for all, else one for each of `models`.
     pub device: String,
     /// What ran each model, and why.
     pub models: Vec<ModelEngine>,
-    /// How long reading, scoring and writing took.
+    /// Seconds that reading, scoring and writing took.
     pub seconds: f64,
     /// What went wrong, one sentence each.
     pub problems: Vec<String>,

@@ -89,7 +89,7 @@ impl Rows {
         Ok(rows)
     }
 
-    /// Appends the scores of a block. `false`: nobody reads any more.
+    /// Appends the scores of a block. `false`: there is no reader any more.
     pub(super) fn append(&mut self, block: &Block, scores: &ScoreTable) -> Result<bool, Failure> {
         self.rows += block.len() as u64;
         self.buffer.clear();
@@ -116,7 +116,7 @@ impl Rows {
         self.write()
     }
 
-    /// Makes the file durable and gives it its name. Bytes in it; 0 for standard output.
+    /// Makes the file durable and gives it its name. Returns its size in bytes; 0 for standard output.
     pub(super) fn finish(self) -> Result<u64, Failure> {
         let Out::File { path, file, overwrite } = self.out else { return Ok(0) };
         let fail = |error: &io::Error| unwritable(&path, error);

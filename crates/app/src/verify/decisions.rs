@@ -1,4 +1,4 @@
-//! Every stored decision made again, with the menu and the models that the file carries.
+//! Makes every stored decision again, with the menu and the models that the file carries.
 //!
 //! ```text
 //!   record --engines of the run--> judge --> the same bits? -- yes --> reproduced
@@ -41,7 +41,7 @@ pub(super) fn decisions(
     }
     let mut again = Again::new(&file.about, elsewhere);
     let mut unchecked: BTreeMap<String, u64> = BTreeMap::new();
-    // What is damaged was told by the check of the structure.
+    // The check of the structure has reported what is damaged.
     file.read(|about, record| {
         verification.events += 1;
         let header = record.header();
@@ -101,7 +101,8 @@ struct Common {
     by_reference: bool,
 }
 
-/// Deciding again, in blocks: a device takes as long for one event as for thousands. What shares a block has no influence on a decision.
+/// Decides again in blocks, because a device takes as long for one event as for thousands. Events that share a block do not affect each other's
+/// decisions.
 struct Again<'a> {
     judges: Judges<'a>,
     own_stream: u64,
@@ -248,8 +249,8 @@ impl Tolerances {
         Self { rungs: (0..rungs).map(rung).collect() }
     }
 
-    /// If the machine explains that bits differ: the first score whose bits do, with what is stored and what it is now. `stands_in`: the
-    /// reference scored now in place of a device.
+    /// If the machine explains that bits differ: the first score whose bits differ, with the stored value and the new one. `stands_in`: the reference
+    /// scored now in place of a device.
     fn judge(
         &self,
         stored: &Record<'_>,
@@ -271,7 +272,7 @@ impl Tolerances {
                 continue;
             }
             let difference = f64::from(old - new).abs() / f64::from(old).abs().max(1.0);
-            // A NaN is within nothing.
+            // A NaN is within no tolerance.
             if difference.is_nan() || difference > tolerance {
                 return None;
             }

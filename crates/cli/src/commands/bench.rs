@@ -20,8 +20,8 @@ use crate::{bench_tables, progress, units};
 
 /// Measure what this machine can do, what each stage makes of it, and how fast and how soon events are decided
 ///
-/// One run gives all: probes of the machine, each stage beside the limit that the machine sets, the whole pipeline by sources and workers, the
-/// highest rate that is sustained, and the time to a decision at 20, 50, 70 and 90 % of it. Without INPUT, events, menu and model are made, and
+/// One run measures everything: probes of the machine, each stage beside the limit that the machine sets, the whole pipeline by sources and workers,
+/// the highest rate that is sustained, and the time to a decision at 20, 50, 70 and 90 % of it. Without INPUT, events, menu and model are made, and
 /// sizes of events and shares of accepted ones are measured too.
 ///
 /// Everything is measured in turns, several times; a value is the median, min and max are those of all runs. Latencies count from the moment
@@ -41,14 +41,14 @@ pub(crate) struct Args {
     /// Measure these parts only: probes, stages, speed, sizes, latency; or engines, which no other run measures
     #[arg(long, value_name = "PARTS", value_delimiter = ',', value_parser = or_words(section, PARTS))]
     only: Vec<Section>,
-    /// What runs the models; auto finds out for each what is fast and right here, tamis doctor lists what there is
+    /// What runs the models; auto finds out for each what is fast and right here; tamis doctor lists what there is
     #[arg(long, value_name = "ENGINE", default_value_t = Engine::Auto, value_parser = or_words(Engine::from_str, ENGINES))]
     device: Engine,
     /// Numbers of deciding threads, such as 1,2 [default: powers of two up to one per core, or per CPU of --pin]
     #[arg(long, value_name = "N", value_delimiter = ',', value_parser = units::number, allow_hyphen_values = true)]
     workers: Vec<usize>,
-    /// Keep the deciding threads on these CPUs, in turn, and what stores off them: a list of numbers, such as 2,3 [default: wherever the system
-    /// puts them]
+    /// Keep the deciding threads on these CPUs, in turn, and keep the other threads off these CPUs: a list of numbers, such as 2,3 [default:
+    /// wherever the system puts them]
     #[arg(long, value_name = "CPU,..", value_delimiter = ',', allow_hyphen_values = true, value_parser = units::cpu)]
     pin: Vec<usize>,
     /// How long a deciding thread, or the one that feeds them, waits awake for more work before it sleeps: a time such as 50us, or always
@@ -73,17 +73,17 @@ pub(crate) struct Args {
     /// Events per run, at least, instead of as many as take that time; the input is repeated
     #[arg(long, value_name = "N", value_parser = units::count)]
     events: Option<u64>,
-    /// Write the result to this file too, for a later --compare; an older result is replaced, and no other file
+    /// Write the result to this file too, for a later --compare; an older result is replaced, any other file is not
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
-    /// Say what moved since this result: the runs of then and now, at least 5 each, have no value in common
+    /// Say what moved since this result: a row moved if its old and new runs, at least 5 each, have no value in common
     #[arg(long, value_name = "OLD.json")]
     compare: Option<PathBuf>,
     /// Measure nothing: compare OLD.json with this result
     #[arg(long, value_name = "NEW.json", requires = "compare", conflicts_with_all = ["input", "model", "save", "only", "device", "workers", "pin", "busy_poll", "sources", "batch", "frame_events", "runs", "time", "events"])]
     with: Option<PathBuf>,
-    /// End with exit code 76 if something moved and got slower by more than this many per cent, what the machine alone can do apart; or if the two
-    /// results cannot be compared: of other machines, events, menus, engines or parts, or of fewer than 5 runs
+    /// End with exit code 76 if something moved and got slower by more than this many per cent, except for the rows of the machine alone; or if the
+    /// two results cannot be compared: they have different machines, events, menus, engines or parts, or fewer than 5 runs
     #[arg(long, value_name = "PERCENT", requires = "compare", value_parser = percent, allow_hyphen_values = true)]
     gate: Option<f64>,
     /// Print one JSON document instead of tables
@@ -183,7 +183,7 @@ impl Args {
     }
 }
 
-/// The folder for what is written while something is measured. It is removed at the end, also if a signal ends the program.
+/// The folder for files that are written during a measurement. It is removed at the end, also if a signal ends the program.
 struct Scratch {
     path: PathBuf,
     signals: signal_hook::iterator::Handle,
@@ -230,7 +230,7 @@ fn remove(folder: &Path) {
     }
 }
 
-/// Can the result be written there? Known before minutes are spent on it; leaves everything as it is.
+/// Can the result be written to that file? This is asked before minutes are spent on it, and changes nothing.
 fn may_save(path: &Path) -> Result<(), Failure> {
     may_replace(path)?;
     if path.is_dir() {
@@ -255,7 +255,7 @@ fn unsaved(path: &Path, error: &io::Error) -> Failure {
     Failure::new(Exit::of_output(error), message)
 }
 
-/// For a shell to complete.
+/// The words that a shell completes.
 const PARTS: &[&str] = &["probes", "stages", "speed", "sizes", "latency", "engines"];
 
 fn section(word: &str) -> Result<Section, String> {

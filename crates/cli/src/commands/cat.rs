@@ -13,7 +13,7 @@ use crate::figures;
 use crate::output::{say, written};
 use crate::table::{Table, terminal_width, total_width};
 
-/// Rows that are looked at before column widths are fixed.
+/// Rows that are read before column widths are fixed.
 const SAMPLE_ROWS: usize = 200;
 /// Events that are not there and are named.
 const MISSING_NAMED: usize = 5;
@@ -22,8 +22,8 @@ const WIDTH: usize = 120;
 
 /// Show the events of a file: a table, or JSON
 ///
-/// A table has one row per event: where it belongs, the rung and the engine that scored it, its scores, some fields, and the lines that kept
-/// it. For an event that no model could score it says why, and in the error stream where in its block it stood. JSON has all fields.
+/// A table has one row per event: its run and segment, the rung and the engine that scored it, its scores, some fields, and the lines that kept
+/// it. For an event that no model could score it says why and, in the error stream, which place it had in its block. JSON has all fields.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// A recording (.tmf, .tmf.zst, or - for standard input), or stored events (.mcap, .mcap.part)
@@ -265,7 +265,7 @@ fn one_place(events: &[Event]) -> bool {
 }
 
 fn heading(event: &Event, columns: &[Column], places: bool) -> Table {
-    // `topo.leptons` stands on two lines, so that columns are as narrow as their numbers.
+    // `topo.leptons` takes two lines, so that columns are as narrow as their numbers.
     let title = |name: &str| name.rsplit_once('.').map_or(name.into(), |(group, name)| format!("{group}\n.{name}"));
     let mut table = Table::default().right("event");
     if places {

@@ -13,17 +13,17 @@ use crate::output::{Document, print, print_json, say};
 use crate::table::Table;
 use crate::words::or_words;
 
-/// Of so few frames nothing is said.
+/// No remark is made about fewer frames than this.
 const FEW_FRAMES: u64 = 100;
-/// With fewer events per frame than this, it is said.
+/// A remark is made if frames have fewer events than this on average.
 const EVENTS_PER_FRAME: u64 = 4;
-/// Columns that are named.
+/// Most columns that are named; further ones are only counted.
 const SHOWN: usize = 20;
 
 /// Make a recording of a CSV table or a NumPy array
 ///
-/// Columns feed the fields that they are named after; other names are mapped. Every number of a record must be fed. Values that are stored as
-/// others than they were, NaN and infinities are counted by column; what cannot be kept is an error with its row and column.
+/// Columns feed the fields that they are named after; other names are mapped. Every number of a record must be fed. Values that change
+/// when they are stored, NaN and infinities are counted by column; what cannot be kept is an error with its row and column.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// CSV with a header line (commas, semicolons, tabs or bars between columns) or a .npy array, compressed with zstd or not; - is standard

@@ -11,7 +11,7 @@ use crate::table::Table;
 
 /// Show the engines that are here, and what the machine is like
 ///
-/// What goes into a report of something that does not work.
+/// Add this to a report of something that does not work.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Folder whose free space is shown: where runs would write

@@ -115,7 +115,7 @@ fn records(info: &RecordsInfo) -> String {
     text
 }
 
-/// What is not as it should be in the events.
+/// What is wrong with the events.
 fn remarks(info: &RecordsInfo) -> String {
     let remarks = [
         (info.faults, "could not be scored"),

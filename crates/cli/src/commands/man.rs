@@ -17,7 +17,7 @@ pub(crate) struct Args {
     /// The command that it is about [default: the page about tamis]
     #[arg(value_name = "COMMAND")]
     command: Vec<String>,
-    /// Write the pages of all commands into this folder; made if it is not there. Pages that are there are replaced
+    /// Write the pages of all commands into this folder, which is created if it does not exist. Existing pages are replaced
     #[arg(long, value_name = "DIR", conflicts_with = "command")]
     all: Option<PathBuf>,
 }
@@ -154,7 +154,7 @@ fn own_sections(words: &[String], examples: &[(&str, &str)]) -> String {
     text
 }
 
-/// As roff reads it: a backslash and a hyphen are what they are, and a line that begins with a dot is text.
+/// A text for roff: backslashes and hyphens stand for themselves, and a line that begins with a dot is text.
 fn escaped(text: &str) -> String {
     let text = text.replace('\\', "\\e").replace('-', "\\-");
     if text.starts_with(['.', '\'']) { format!("\\&{text}") } else { text }

@@ -1,4 +1,4 @@
-//! `tamis recover`: a whole file of what a killed process left.
+//! `tamis recover`: makes a whole file of what a killed process left.
 
 use std::path::PathBuf;
 

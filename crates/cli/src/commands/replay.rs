@@ -18,7 +18,7 @@ use crate::{progress, report, watch};
 /// Run a recording through a menu and store what it accepts
 ///
 /// Every event is scored and decided; accepted ones go to one file per stream in the output folder, undecided ones to the error stream. Prints
-/// where every event ended, what each line did, and how fast it was. Ctrl-C ends the run in order; a second one at once.
+/// where every event ended, what each line did, and how fast it was. Ctrl-C ends the run in order; a second Ctrl-C ends it at once.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The recording (.tmf or .tmf.zst), or - for standard input
@@ -36,18 +36,18 @@ pub(crate) struct Args {
     /// Use this bundle for a model of the menu; can be given several times
     #[arg(long, value_name = "NAME=BUNDLE", value_parser = model)]
     model: Vec<(String, PathBuf)>,
-    /// What runs the models; auto finds out for each what is fast and right here, tamis doctor lists what there is
+    /// What runs the models; auto finds out for each what is fast and right here; tamis doctor lists what there is
     #[arg(long, value_name = "ENGINE", default_value_t = Engine::Auto, value_parser = or_words(Engine::from_str, ENGINES))]
     device: Engine,
     /// Deciding threads [default: one per core, or per CPU of --pin]
     #[arg(long, value_name = "N", value_parser = units::number, allow_hyphen_values = true)]
     workers: Option<usize>,
-    /// Keep the deciding threads on these CPUs, in turn, and what stores off them: a list of numbers, such as 2,3 [default: wherever the system
-    /// puts them]
+    /// Keep the deciding threads on these CPUs, in turn, and keep the other threads off these CPUs: a list of numbers, such as 2,3 [default:
+    /// wherever the system puts them]
     #[arg(long, value_name = "CPU,..", value_delimiter = ',', allow_hyphen_values = true, value_parser = units::cpu)]
     pin: Vec<usize>,
     /// How long a deciding thread, or the one that feeds them, waits awake for more work before it sleeps: a time such as 50us, or always. Saves
-    /// the time of a wake-up and costs the time of their cores; of use if nothing else needs these [default: a few us]
+    /// the time of a wake-up and keeps their cores busy; useful if nothing else needs these cores [default: a few us]
     #[arg(long, value_name = "TIME", value_parser = or_words(units::busy_poll, &["always"]))]
     busy_poll: Option<Duration>,
     /// Most events per block [default: 4096; 65536 on a GPU]
@@ -59,7 +59,7 @@ pub(crate) struct Args {
     /// How fast events are admitted: flat (as fast as they are decided), recorded (as their times say), or a rate such as 1MHz
     #[arg(long, value_name = "PACE", default_value = "flat", value_parser = or_words(pace, &["flat", "recorded"]))]
     pace: Pace,
-    /// Longest time from admission to decision, such as 2ms [default: none]. What is later is not scored: it goes to the last rung of the
+    /// Longest time from admission to decision, such as 2ms [default: none]. Later events are not scored: they go to the last rung of the
     /// menu's ladder, or to the error stream. Which events are late differs from run to run, and each of their records says so. At flat pace
     /// the wait in full queues counts
     #[arg(long, value_name = "TIME", value_parser = units::time)]
@@ -96,7 +96,7 @@ impl Run for Args {
         let plan = Plan::new(&self.input, self.settings())?;
         plan.warnings().iter().for_each(say);
         let control = plan.control();
-        // What comes by itself is as fast as it comes.
+        // Events that come by themselves have their own pace.
         let is_flat = self.pace == Pace::Flat && !plan.is_live();
         let bar = progress::bar(plan.input_bytes(), &progress::BYTES);
         let report = watch::watched(&control, &bar, || plan.run())??;

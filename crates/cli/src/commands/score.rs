@@ -15,8 +15,8 @@ use crate::words::{ENGINES, or_words};
 
 /// Write the scores of every event of a recording as a table
 ///
-/// One row per event, in order: a .npy array of float32 [events, scores], or CSV whose first column is the event id. The quick way to compare a
-/// model with what another framework says. A score that cannot be computed is NaN, and counted.
+/// Writes one row per event, in order: a .npy array of float32 [events, scores], or CSV whose first column is the event id. This is the quick way to
+/// compare a model with another framework. A score that cannot be computed is NaN, and is counted.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The recording (.tmf or .tmf.zst), or - for standard input
@@ -28,7 +28,7 @@ pub(crate) struct Args {
     /// The table (.npy or .csv), or - for CSV on standard output
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// What runs the models; auto finds out for each what is fast and right here, tamis doctor lists what there is
+    /// What runs the models; auto finds out for each what is fast and right here; tamis doctor lists what there is
     #[arg(long, value_name = "ENGINE", default_value_t = Engine::Auto, value_parser = or_words(Engine::from_str, ENGINES))]
     device: Engine,
     /// Replace the table if it exists

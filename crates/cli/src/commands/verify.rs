@@ -12,12 +12,12 @@ use crate::table::Table;
 
 /// Check files: every checksum, and every decision made again
 ///
-/// A stored file carries its menu and models; each event is decided again with them and must come out the same, bit for bit. Of a recording,
-/// frames and checksums are checked. Of the ledger of a run, whether the run is complete: its files are there, with the events that the ledger says,
-/// by stream and segment, and each is checked. Any difference or damage ends in exit code 76. The last bits of scores of the engines flex and gpu depend on the
-/// machine: made elsewhere, they may differ here within the tolerance of the bundle, which is counted as "other bits" and is no difference; an event
-/// that a cut then decides otherwise is counted as "flipped" and is one. An event that was late is decided as one that is late; an event that was
-/// scored on an engine that is not here is not decided again, and counted.
+/// A stored file carries its menu and models; each event is decided again with them and must come out the same, bit for bit. For a recording, frames
+/// and checksums are checked. For the ledger of a run, tamis checks that the run is complete: its files are there, with the events that the ledger
+/// names by stream and segment, and each file is checked. Any difference or damage ends in exit code 76. The last bits of scores of the engines flex
+/// and gpu depend on the machine: scores from another machine may differ here within the tolerance of the bundle. That is counted as "other bits" and
+/// is no difference; an event that a cut then decides differently is counted as "flipped" and is one. An event that was late is decided as a late
+/// event. An event that was scored on an engine that is not here is not decided again; it is counted.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Stored events (.mcap), recordings (.tmf, .tmf.zst), or the ledger of a run (.ledger.jsonl)
@@ -68,7 +68,7 @@ impl Run for Args {
             }
         }
         let passed = files.iter().all(|file| file.found.exit() == Exit::Done);
-        // A file that cannot be looked at weighs more than one that was found wanting.
+        // A file that cannot be examined weighs more than one that fails a check.
         let exit = unusable.first().map_or(if passed { Exit::Done } else { Exit::Gate }, |failure| failure.exit);
         let verified = Verified { files, exit: exit.code() };
         if self.json {

@@ -296,7 +296,7 @@ fn two_models_differ_in_scores_and_decisions() {
     assert!(close("rms", (errors.iter().map(|e| e * e).sum::<f64>() / 5.0).sqrt()), "{score}");
     assert_eq!(ran.err.lines().count(), 2, "{}", ran.err);
     let sentences =
-        ["twice.score differs by 1.00e-2", "at most 1e-4 is allowed", "2 events are decided otherwise"];
+        ["twice.score differs by 1.00e-2", "at most 1e-4 is allowed", "2 events are decided differently"];
     assert!(sentences.iter().all(|words| ran.err.contains(words)), "{}", ran.err);
     // Gates that allow it, and a table for people.
     let ran = lab.tamis("model compare in.tmf --menu menu.toml --with half --engines flex --max-difference 0.02 --max-flips 0.4");

@@ -29,7 +29,7 @@ impl<'a> Site<'a> {
         Ok(self.optional_float(key)?.unwrap_or(default))
     }
 
-    /// The same; `None` if it is absent.
+    /// A floating-point attribute; `None` if it is absent.
     pub fn optional_float(&self, key: &'a str) -> Result<Option<f32>, Fault> {
         match self.attribute(key) {
             None => Ok(None),

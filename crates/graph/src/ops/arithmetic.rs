@@ -35,7 +35,7 @@ pub(super) fn meet(site: &Site<'_>, kind: Kind) -> Result<(Meeting, Type), Fault
     meeting(site.anywhere(0)?, site.anywhere(1)?, kind)
 }
 
-/// The same for any two types.
+/// Types any two operands; `kind` is that of the result.
 pub(super) fn meeting(a: &Type, b: &Type, kind: Kind) -> Result<(Meeting, Type), Fault> {
     if a.labels.is_some() || b.labels.is_some() {
         refuse!("computes with text; export the model with integer labels");

@@ -139,7 +139,7 @@ impl Heads {
         }
     }
 
-    /// The same with every head repeated `times` times.
+    /// Like `spread`, with every head repeated `times` times.
     fn shared(self, x: Tensor<2>, times: usize) -> Tensor<5> {
         let x = self.spread(x);
         if times == 1 {

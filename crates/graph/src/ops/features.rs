@@ -97,7 +97,7 @@ pub(super) fn normalizer(site: &mut Site<'_>) -> Result<Built, Fault> {
         "MAX" => Norm::Max,
         "L1" => Norm::L1,
         "L2" => Norm::L2,
-        other => refuse!("its norm '{other}' is none of MAX, L1 and L2"),
+        other => refuse!("its norm '{other}' is not MAX, L1 or L2"),
     };
     let output = Type::new(Kind::Float, site.input(0)?.events, site.input(0)?.dims.clone());
     Built::one(Normalize { table, norm }, output)

@@ -85,7 +85,7 @@ pub(super) fn link(name: &str) -> Result<Link, Fault> {
         "SOFTMAX" => Ok(Link::Softmax),
         "SOFTMAX_ZERO" => Ok(Link::SoftmaxZero),
         "PROBIT" => Ok(Link::Probit),
-        other => Err(format!("its post_transform '{other}' is none of those of ONNX")),
+        other => Err(format!("its post_transform '{other}' is not one that ONNX defines")),
     }
 }
 
@@ -205,7 +205,7 @@ impl Labels {
         }
     }
 
-    /// The same as a constant of the node.
+    /// Adds these numbers as a constant of the node.
     pub fn table(&self, site: &mut Site<'_>) -> Option<usize> {
         self.numbers().map(|ints| site.add_constant(Constant::ints([ints.len()], ints.to_vec())))
     }

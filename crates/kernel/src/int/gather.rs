@@ -77,7 +77,7 @@ impl IntGather {
         self.run(Scattered(records), records.len(), pairs);
     }
 
-    /// The same for contiguous records. `bytes` may go on after the last one, which is faster.
+    /// Like [`IntGather::fill`], for contiguous records. `bytes` may go on after the last one, which is faster.
     ///
     /// # Panics
     /// As [`IntGather::fill`].

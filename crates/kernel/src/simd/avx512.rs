@@ -42,7 +42,7 @@ impl Avx512 {
         self.0
     }
 
-    /// The same with the extensions for integers, if this CPU has them.
+    /// This instruction set with the extensions for integers, if this CPU has them.
     pub fn vnni(self) -> Option<Avx512<Vnni>> {
         let has = is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vnni");
         has.then_some(Avx512(self.0, PhantomData))

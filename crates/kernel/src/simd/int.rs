@@ -85,7 +85,7 @@ mod tests {
         }
     }
 
-    /// The same in plain Rust, for one lane of the register with this index.
+    /// These operations in plain Rust, for one lane of the register with this index.
     fn plainly([a, b, c]: [[i16; 2]; 3], register: usize) -> [[i16; 2]; OPERATIONS] {
         let whole = |[low, high]: [i16; 2]| i32::from(high) << 16 | i32::from(low.cast_unsigned());
         let apart = |whole: i64| [whole as i16, (whole >> 16) as i16];

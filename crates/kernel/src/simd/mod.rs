@@ -111,7 +111,7 @@ pub(crate) trait Simd: Copy + fmt::Debug {
     fn to_float(self, a: Self::V) -> Self::V;
     /// A signed integer `* scale + offset` in double precision, each operation rounded, then rounded to single.
     fn physical(self, a: Self::V, scale: f64, offset: f64) -> Self::V;
-    /// The same for a float.
+    /// A float `* scale + offset` in double precision, each operation rounded, then rounded to single.
     fn physical_float(self, a: Self::V, scale: f64, offset: f64) -> Self::V;
 
     /// `x <= threshold ? bits : bits & keep`, so `bits & keep` if `x` is NaN.

@@ -48,7 +48,7 @@ impl LaneFeatures {
         }
     }
 
-    /// The same for contiguous records.
+    /// Like `fill`, for contiguous records.
     pub fn fill_run(&self, features: &Features, bytes: &[u8], events: usize, room: &mut Room) {
         match self {
             Self::Integers(gather) => gather.fill_run(bytes, events, room.integers().inputs_mut()),

@@ -211,7 +211,7 @@ impl Features {
         self.wide_noise(rows, 1.0)
     }
 
-    /// The same, `width` times as far from the middle.
+    /// [`Features::noise`] that is `width` times as far from the middle.
     pub fn wide_noise(&self, rows: usize, width: f64) -> Vec<f32> {
         let mut state = 0u32;
         let mut uniform = || {

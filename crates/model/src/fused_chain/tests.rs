@@ -152,8 +152,8 @@ fn what_the_kernels_do_not_know_is_named() {
         source.node("Transpose", "swap", &["conv"], &swap);
         scored(source, "swap")
     };
-    assert_eq!(refused(&elu), "operator Elu ('elu') is none that the fused kernels know");
-    assert_eq!(refused(&swapped), "operator Transpose ('swap') is none that the fused kernels know");
+    assert_eq!(refused(&elu), "the fused kernels do not support operator Elu ('elu')");
+    assert_eq!(refused(&swapped), "the fused kernels do not support operator Transpose ('swap')");
     assert_eq!(
         refused(&|_| "conv".into()),
         "it ends with operator Conv ('conv'), and the fused kernels need a dense layer at the end"
@@ -182,12 +182,12 @@ fn a_number_that_is_spread_over_a_row_is_no_bias() {
     // One number plus a row of three gives three numbers.
     let spread = dense_layer(1, &add);
     assert_eq!(spread.outputs()[0].kind.numbers(), 3);
-    assert_eq!(refused(&spread), "operator Add ('add') is none that the fused kernels know");
+    assert_eq!(refused(&spread), "the fused kernels do not support operator Add ('add')");
     let before_softmax = dense_layer(1, &|source| {
         let sum = add(source);
         source.node("Softmax", "softmax", &[&sum], &[])
     });
-    assert_eq!(refused(&before_softmax), "operator Add ('add') is none that the fused kernels know");
+    assert_eq!(refused(&before_softmax), "the fused kernels do not support operator Add ('add')");
     // Three numbers plus a row of three are a layer with a bias.
     let graph = dense_layer(3, &add);
     assert_eq!(Fused::new(&graph).unwrap().run(&[1.0, 2.0, 3.0, 4.0], 1), [6.0, 7.0, 9.0]);

@@ -13,7 +13,7 @@
 
 use std::collections::BTreeMap;
 
-/// What an entry of a map takes at most, in bytes.
+/// Most bytes that an entry of a map takes.
 const ENTRY_BYTES: usize = 32;
 const WORD: u64 = 64;
 
@@ -92,7 +92,7 @@ impl IdSet {
         self.clear_below = words.next_after(last);
     }
 
-    /// What it takes beyond its own size.
+    /// Bytes that it takes beyond its own size.
     pub(super) fn bytes(&self) -> usize {
         self.rest.as_ref().map_or(0, |words| size_of::<Words>() + words.entries() * ENTRY_BYTES)
     }

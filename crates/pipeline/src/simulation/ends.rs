@@ -88,7 +88,7 @@ fn torn() -> Vec<u8> {
 /// Steps after which a run of a small stream has hung.
 const STEPS_MAX: usize = 20_000;
 
-/// Runs a stream in which everything is kept, with memory for two blocks: a few large ones among many that are small, and find memory where a
+/// Runs a stream in which everything is kept, with memory for two hand-overs: a few large ones among many that are small, and find memory where a
 /// large one does not. Does the run end?
 fn ends(bytes: &[u8], seed: u64, is_faulty: bool) -> bool {
     let windows = [vec![30_000], vec![800; 40]].concat();

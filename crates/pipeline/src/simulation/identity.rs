@@ -1,6 +1,6 @@
 //! Many sources, runs and segments in turn: which events are new, which came before, and what is missing.
 //!
-//! The oracle is section 3.1 of `SPEC.md` once more, id by id: it shares nothing with `ids.rs` and knows nothing of blocks.
+//! The oracle is section 3.1 of `SPEC.md` once more, id by id: it shares nothing with `ids.rs` and knows nothing of hand-overs.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::Ordering;
@@ -256,7 +256,7 @@ fn canary_identity_that_leaves_something_out() {
     assert!(found != expected(&plan), "forgetting a source that sends was not noticed");
 }
 
-/// Books of segments that nobody reads yet wait in the blocks, and not beside them.
+/// Books of segments that nobody has read yet wait in the hand-overs, and not beside them.
 #[test]
 fn books_wait_for_their_reader() {
     let frame = |k: u32| Sent { home: (1, 1, k), first: k.into(), events: 1, sparse: false };
@@ -270,11 +270,11 @@ fn books_wait_for_their_reader() {
         std::thread::sleep(Duration::from_micros(200));
     });
     assert_eq!((outcome.balance, read), (Ok(()), 2_000));
-    // A block closes the books of as many segments as it holds, and the end those that are open.
+    // A hand-over closes the books of as many segments as it holds, and the end of the run closes those that are open.
     assert!(most <= UNREAD_MAX + 8 + 64, "{most} books were not read");
 }
 
-/// So many segments that no block holds them all, and some that come in turn.
+/// So many segments that no hand-over holds them all, and some that come in turn.
 #[test]
 fn segments_in_turn_share_blocks_and_lines() {
     let turns = |segments: u64, frames: u64| -> Vec<Sent> {

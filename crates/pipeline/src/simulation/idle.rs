@@ -107,7 +107,7 @@ fn a_pace_that_is_not_held_is_told_by_the_lag() {
     assert_eq!(lag(Pace::Flat).0, 0);
 }
 
-/// A block that lies there is taken by the worker on the same thread; if that goes to sleep instead, another is called.
+/// A hand-over that waits is taken by the worker on the same thread; if the thread goes to sleep instead, another worker is called.
 #[test]
 fn admission_calls_other_workers_for_a_second_block_and_before_it_sleeps() {
     let Faulted { bytes, .. } = faulted(39, 0.0);

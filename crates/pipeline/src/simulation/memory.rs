@@ -1,4 +1,4 @@
-//! What blocks keep of the input: whole read buffers, whatever is in them.
+//! What hand-overs keep of the input: whole read buffers, whatever is in them.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -8,7 +8,7 @@ use tamis_port::{Source, SourceError, Window};
 use super::*;
 use crate::FrameReader;
 
-/// Bytes of a read buffer, and of the input that a block may keep.
+/// Bytes of a read buffer, and bytes of the input that a hand-over may keep.
 const WINDOW: usize = 64 << 10;
 const BLOCK_INPUT: usize = 200 << 10;
 

@@ -13,12 +13,11 @@ use crate::table::Table;
 
 /// Prepare a model for integers (--device int16 or int8), and say what they change
 ///
-/// Finds the largest numbers of its hidden layers over the first events of a recording, and writes a bundle that knows them: the same network,
-/// a new hash. Give events like those of a run, the rarest included: a hidden number that is larger than the margin allows, in
-/// 8 bits any that is larger than those of the events, is cut. Prints for each engine by how
-/// much scores differ from those of flex, and how many events a cut that keeps 1 % or 0.1 % of them would decide otherwise.
-/// An engine on which they differ too much, or that cannot run the model, refuses the bundle; the others take it. For the lines of a menu there
-/// is tamis model compare --engines flex,int16,int8.
+/// Finds the largest numbers of its hidden layers over the first events of a recording, and writes a bundle that contains them: the same network,
+/// a new hash. Give events like those of a run, the rarest included: a hidden number that exceeds the margin is cut, and in 8 bits any number that
+/// exceeds those of the events. Prints, for each engine, by how much scores differ from those of flex, and how many events a cut that keeps 1 % or
+/// 0.1 % of them would decide differently. An engine refuses the bundle if scores differ too much on it, or if it cannot run the model; the others
+/// take it. For the lines of a menu, use tamis model compare --engines flex,int16,int8.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The bundle: a folder or a .tar
@@ -77,7 +76,7 @@ impl Run for Args {
     }
 }
 
-/// One flip in a thousand would still be in so many events ten times.
+/// So many events still have ten flips if one in a thousand flips.
 const FEW_EVENTS: u64 = 10_000;
 
 fn render(calibrated: &Calibrated) -> String {

@@ -18,7 +18,7 @@ use crate::words::{ENGINES, or_words};
 ///
 /// The first engine is the reference. Prints by how much every score differs and, with a menu, which decisions that changes: a flip is an
 /// event that a line passes on one side only, before its prescale; its margin is the distance of the reference score from the number that the
-/// line compares it with. More than the gates allow ends in exit code 76.
+/// line compares it with. Differences beyond the gates end in exit code 76.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The recording (.tmf or .tmf.zst), or - for standard input
@@ -33,13 +33,13 @@ pub(crate) struct Args {
     /// Compare with this bundle in place of a model; can be given several times
     #[arg(long, value_name = "[NAME=]BUNDLE", value_parser = named_bundle)]
     with: Vec<NamedBundle>,
-    /// Engines, separated by commas, the reference first [default: all that are there but int16 and int8]
+    /// Engines, separated by commas, the reference first [default: all that are there, except int16 and int8]
     #[arg(long, value_name = "ENGINES", value_delimiter = ',', value_parser = or_words(Engine::from_str, ENGINES))]
     engines: Vec<Engine>,
     /// Largest difference of a score, divided by the score, or by 1 if the score is smaller
     #[arg(long, value_name = "D", default_value_t = Gates::default().difference)]
     max_difference: f64,
-    /// Largest share of events that are decided otherwise
+    /// Largest share of events that are decided differently
     #[arg(long, value_name = "SHARE", default_value_t = Gates::default().flips)]
     max_flips: f64,
     /// Print one JSON document instead of tables
@@ -129,7 +129,7 @@ fn contrast_text(comparison: &Comparison, contrast: &Contrast) -> String {
         verdict(difference <= gates.difference).into(),
     ]);
     table.row([
-        "events decided otherwise".into(),
+        "events decided differently".into(),
         small(contrast.flipped_share),
         small(gates.flips),
         verdict(contrast.flipped_share <= gates.flips).into(),

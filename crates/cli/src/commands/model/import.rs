@@ -26,7 +26,7 @@ pub(crate) struct Args {
     /// Fields that go in, separated by commas, or a .toml file with [[input]] entries [default: every field, in order]
     #[arg(long, value_name = "FIELDS")]
     inputs: Option<String>,
-    /// Names of the scores, separated by commas, - for a number that is none [default: the network's own]
+    /// Names of the scores, separated by commas, - for a number that is not a score [default: the network's own]
     #[arg(long, value_name = "NAMES", value_delimiter = ',', allow_hyphen_values = true)]
     outputs: Vec<String>,
     /// Name of the model [default: the name of the folder]

@@ -16,8 +16,8 @@ const HASH_DIGITS: usize = 16;
 
 /// Show what is in a model bundle, and measure what an event costs
 ///
-/// Inputs and what is done to them, every operator of the network, memory, provenance; and the time per event on every engine that is there,
-/// measured on this machine, now.
+/// Shows the inputs and what is done to them, every operator of the network, memory and provenance. The time per event is measured now, on this
+/// machine, on every engine that is there.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The bundle: a folder or a .tar

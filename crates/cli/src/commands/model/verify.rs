@@ -15,8 +15,8 @@ use crate::words::{ENGINES, or_words};
 
 /// Check model bundles: files, and golden vectors on every engine
 ///
-/// Sizes, checksums, shapes and finite weights; then the golden vectors are computed again on every engine and must come out within the
-/// tolerance of the bundle, the same bits in every place of a batch. A bundle that a run would refuse ends in exit code 76.
+/// Sizes, checksums and shapes must be right, and weights finite. Then the golden vectors are computed again on every engine: the scores must be within
+/// the tolerance of the bundle, with the same bits in every place of a batch. A bundle that a run would refuse ends in exit code 76.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The bundles: folders or .tar
@@ -66,7 +66,7 @@ impl Run for Args {
             }
         }
         let passed = bundles.iter().all(|found| found.exit() == Exit::Done);
-        // A bundle that cannot be looked at weighs more than one that was found wanting.
+        // A bundle that cannot be examined weighs more than one that fails a check.
         let exit =
             unusable.first().map_or(if passed { Exit::Done } else { Exit::Gate }, |failure| failure.exit);
         let verified = Verified { bundles, exit: exit.code() };

@@ -159,6 +159,6 @@ fn mode(name: &str) -> Result<Option<Mode>, Fault> {
         "BRANCH_EQ" => Mode::Eq,
         "BRANCH_NEQ" => Mode::Neq,
         "LEAF" => return Ok(None),
-        other => refuse!("has the node mode '{other}', which is none of those of ONNX"),
+        other => refuse!("has the node mode '{other}', which ONNX does not define"),
     }))
 }

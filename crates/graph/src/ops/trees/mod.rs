@@ -40,7 +40,7 @@ pub(super) fn regressor(site: &mut Site<'_>) -> Result<Built, Fault> {
         "AVERAGE" => Aggregate::Average,
         "MIN" => Aggregate::Min,
         "MAX" => Aggregate::Max,
-        other => refuse!("its aggregate_function '{other}' is none of those of ONNX"),
+        other => refuse!("its aggregate_function '{other}' is not one that ONNX defines"),
     };
     let forest = draft.grow()?;
     forest.base_is_given()?;
@@ -87,7 +87,7 @@ struct Trees {
 /// The comparisons of the nodes.
 #[derive(Clone, Copy, Debug)]
 enum Compare {
-    /// The same for all.
+    /// One test for all nodes.
     All(Test),
     /// One per node, from a table of codes ([`code`]).
     Each(usize),

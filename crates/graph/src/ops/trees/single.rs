@@ -17,7 +17,7 @@ pub(super) fn draft(site: &Site<'_>, features: usize) -> Result<(Draft, Link), F
         1 => Aggregate::Sum,
         2 => Aggregate::Min,
         3 => Aggregate::Max,
-        other => refuse!("its aggregate_function {other} is none of those of ONNX"),
+        other => refuse!("its aggregate_function {other} is not one that ONNX defines"),
     };
     let link = match site.int("post_transform")?.unwrap_or(0) {
         0 => Link::None,
@@ -27,7 +27,7 @@ pub(super) fn draft(site: &Site<'_>, features: usize) -> Result<(Draft, Link), F
         ),
         3 => Link::SoftmaxZero,
         4 => Link::Probit,
-        other => refuse!("its post_transform {other} is none of those of ONNX"),
+        other => refuse!("its post_transform {other} is not one that ONNX defines"),
     };
     let lists = Lists::read(site)?;
     let (nodes, roots) = lists.nodes()?;
@@ -165,6 +165,6 @@ fn mode(code: i64) -> Result<Mode, Fault> {
         4 => Mode::Eq,
         5 => Mode::Neq,
         6 => Mode::Member,
-        other => refuse!("has the node mode {other}, which is none of those of ONNX"),
+        other => refuse!("has the node mode {other}, which ONNX does not define"),
     })
 }
