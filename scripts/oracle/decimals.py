@@ -84,7 +84,8 @@ def of_floats(raw: np.ndarray, scale: float, offset: float) -> Column:
     if (scale, offset) == (1.0, 0.0):
         return Column(F16 if raw.dtype.itemsize == 2 else F32, values, values, single=True)
     with np.errstate(all="ignore"):
-        values = values * scale + offset
+        # Without an offset nothing is added, and a zero keeps its sign.
+        values = values * scale + offset if offset else values * scale
     return Column(F64, values, values, single=True)
 
 

@@ -31,6 +31,8 @@ pub(crate) struct Args {
 #[derive(Debug, Serialize)]
 struct Verified {
     files: Vec<File>,
+    /// Why other files could not be looked at.
+    problems: Vec<String>,
     exit: u8,
 }
 
@@ -70,7 +72,8 @@ impl Run for Args {
         let passed = files.iter().all(|file| file.found.exit() == Exit::Done);
         // A file that cannot be examined weighs more than one that fails a check.
         let exit = unusable.first().map_or(if passed { Exit::Done } else { Exit::Gate }, |failure| failure.exit);
-        let verified = Verified { files, exit: exit.code() };
+        let problems = unusable.iter().map(|failure| failure.message.clone()).collect();
+        let verified = Verified { files, problems, exit: exit.code() };
         if self.json {
             print_json(&Document::new(&verified))?;
         } else if !verified.files.is_empty() {

@@ -259,9 +259,21 @@ fn what_cannot_be_opened_says_why() {
             b"\x89MCAP0\r\n\x01",
             "is no Tamis recording but an MCAP file, as stored events are; `tamis cat` shows stored events, `tamis verify` checks them",
         ),
-        ("cut", &good[..70], "no good schema frame at its start (Torn); get another copy of it"),
-        ("damaged", &damaged, "no good schema frame at its start (Crc); get another copy of it"),
-        ("frames", frames_only, "no good schema frame at its start (Schema); get another copy of it"),
+        (
+            "cut",
+            &good[..70],
+            "there is no good schema frame (its first frame is damaged: torn); get another copy of it",
+        ),
+        (
+            "damaged",
+            &damaged,
+            "there is no good schema frame (its first frame is damaged: crc); get another copy of it",
+        ),
+        (
+            "frames",
+            frames_only,
+            "there is no good schema frame (its first frame is damaged: schema); get another copy of it",
+        ),
         (
             "text.zst",
             &zstd::encode_all(&b"pt,eta\n"[..], 1).unwrap(),
@@ -290,7 +302,7 @@ fn a_stream_must_start_with_its_schema() {
         "{error}"
     );
     // One bit anywhere in the first of two streams: the second one has the schema, too.
-    let twice = [&good[..], &good].concat();
+    let twice = [&stream(5000)[..], &good].concat();
     for at in 0..schema_len {
         let mut bytes = twice.clone();
         bytes[at] ^= 1 << (at % 8);

@@ -39,6 +39,8 @@ pub(crate) struct Args {
 #[derive(Debug, Serialize)]
 struct Verified {
     bundles: Vec<ModelVerification>,
+    /// Why other bundles could not be looked at.
+    problems: Vec<String>,
     exit: u8,
 }
 
@@ -69,7 +71,8 @@ impl Run for Args {
         // A bundle that cannot be examined weighs more than one that fails a check.
         let exit =
             unusable.first().map_or(if passed { Exit::Done } else { Exit::Gate }, |failure| failure.exit);
-        let verified = Verified { bundles, exit: exit.code() };
+        let problems = unusable.iter().map(|failure| failure.message.clone()).collect();
+        let verified = Verified { bundles, problems, exit: exit.code() };
         if self.json {
             print_json(&Document::new(&verified))?;
         } else if !verified.bundles.is_empty() {
