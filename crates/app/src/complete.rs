@@ -10,7 +10,8 @@ mod sums;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use tamis_event::record::Record;
+use tamis_event::SegmentId;
+use tamis_event::record::{Record, RecordHeader};
 use tamis_menu::Menu;
 use tamis_part::is_being_written;
 use tamis_store::{LEDGER, Reader, file_name};
@@ -18,7 +19,7 @@ use tamis_store::{LEDGER, Reader, file_name};
 use crate::exit::OrFail;
 use crate::verify::{Verification, Verifier};
 use crate::{Exit, Failure};
-use said::{Place, Said, SaidOfStream};
+use said::{Said, SaidOfStream};
 
 /// Is this the ledger of a run?
 pub fn is_ledger(path: &Path) -> bool {
@@ -145,7 +146,7 @@ fn add(path: &Path, files: &mut Vec<PathBuf>, run: &mut Verification) -> bool {
 struct Found {
     bytes: u64,
     /// Events, and the number in the stream behind the last of them, by segment.
-    segments: BTreeMap<Place, (u64, u64)>,
+    segments: BTreeMap<SegmentId, (u64, u64)>,
 }
 
 impl Found {
@@ -180,15 +181,16 @@ impl Found {
                 next = next.wrapping_add_signed(i64::from(jump)) + 1;
                 is_first = false;
                 if let Ok(record) = Record::parse(entry.record) {
-                    found.add((record.header().run.into(), record.header().segment.into()), next);
+                    let &RecordHeader { run, segment, .. } = record.header();
+                    found.add(SegmentId { run, segment }, next);
                 }
             }
         }
         found
     }
 
-    fn add(&mut self, place: Place, end: u64) {
-        let (events, last) = self.segments.entry(place).or_default();
+    fn add(&mut self, segment: SegmentId, end: u64) {
+        let (events, last) = self.segments.entry(segment).or_default();
         *events += 1;
         *last = end.max(*last);
     }
@@ -225,7 +227,7 @@ impl Found {
 
     /// Compares the segments that have lines of their own.
     fn by_segment(&self, stream: &str, said: &SaidOfStream, run: &mut Verification) {
-        let mut claimed = BTreeMap::<Place, (u64, u64)>::new();
+        let mut claimed = BTreeMap::<SegmentId, (u64, u64)>::new();
         let is_one = |claim: &&said::Claim| claim.segments.start() == claim.segments.end();
         for claim in said.claims.iter().filter(is_one) {
             let (events, end) = claimed.entry(*claim.segments.start()).or_default();
@@ -234,9 +236,9 @@ impl Found {
         }
         // A segment may have more than its lines say: in a killed run its next line was not due yet, and some may be in the line of a stretch.
         let may_have_more = said.last.is_none() || !said.claims.iter().all(|claim| is_one(&claim));
-        for ((number, segment), (events, end)) in claimed {
-            let (there, last) = self.segments.get(&(number, segment)).copied().unwrap_or_default();
-            let place = format!("stream {stream}, run {number}, segment {segment}");
+        for (segment, (events, end)) in claimed {
+            let (there, last) = self.segments.get(&segment).copied().unwrap_or_default();
+            let place = format!("stream {stream}, {segment}");
             if there < events || (there > events && !may_have_more) {
                 run.damage(|| format!("{place}: {there} events are there, the ledger has {events}"));
             }
@@ -253,17 +255,16 @@ impl Found {
             *sum += events;
             Some(*sum)
         }));
-        let places: Vec<Place> = self.segments.keys().copied().collect();
+        let ids: Vec<SegmentId> = self.segments.keys().copied().collect();
         for said::Claim { segments, events, .. } in &said.claims {
             let (from, to) = (segments.start(), segments.end());
-            let first = places.partition_point(|place| place < from);
-            let behind = places.partition_point(|place| place <= to);
+            let first = ids.partition_point(|id| id < from);
+            let behind = ids.partition_point(|id| id <= to);
             let there = sums[behind].saturating_sub(sums[first]);
             if from != to && there < *events {
                 run.damage(|| {
                     format!(
-                        "stream {stream}, run {}, segment {} to run {}, segment {}: {there} events are there, the ledger has {events}",
-                        from.0, from.1, to.0, to.1
+                        "stream {stream}, {from} to {to}: {there} events are there, the ledger has {events}"
                     )
                 });
             }

@@ -195,12 +195,12 @@ pub struct Verdict {
     pub guilty_model: Option<String>,
     /// In the error stream: its place in the block in which it was scored.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub block: Option<Place>,
+    pub block: Option<BlockPosition>,
 }
 
 /// A place in the block in which an event was scored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Place {
+pub struct BlockPosition {
     /// Index of the event, from 0.
     pub index: usize,
     /// Number of events of the block.
@@ -409,8 +409,10 @@ fn stored_event(about: &About, record: &Record<'_>) -> Event {
         guilty_model: (header.fault != 0)
             .then(|| about.models.get(usize::from(header.guilty_model)).cloned())
             .flatten(),
-        block: (about.stream == ERROR_STREAM)
-            .then(|| Place { index: header.block_index.into(), events: usize::from(header.block_last) + 1 }),
+        block: (about.stream == ERROR_STREAM).then(|| BlockPosition {
+            index: header.block_index.into(),
+            events: usize::from(header.block_last) + 1,
+        }),
     };
     Event {
         event: header.event_id,

@@ -53,7 +53,9 @@ pub use doctor::{Cpu, Doctor, EngineHealth, FolderSpace, MemoryHealth, ProcessLi
 pub use exit::{Exit, Failure};
 pub use frames::place_of;
 pub use import::{ImportSettings, import};
-pub use inspect::{Event, Extent, FieldInfo, Info, Place, RecordingInfo, RecordsInfo, Verdict, cat, info};
+pub use inspect::{
+    BlockPosition, Event, Extent, FieldInfo, Info, RecordingInfo, RecordsInfo, Verdict, cat, info,
+};
 pub use lineup::NamedBundle;
 pub use model_info::{ModelInfo, Speed, model_info};
 pub use model_verify::{EngineVerification, ModelVerification, VerifyModelSettings, verify_model};

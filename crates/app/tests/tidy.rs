@@ -124,7 +124,7 @@ fn shown_types(lib: &str) -> BTreeSet<&str> {
 }
 
 #[test]
-fn a_noun_means_one_thing_in_all_crates() {
+fn types_that_crates_show_have_different_names() {
     let mut homes: BTreeMap<String, String> = BTreeMap::new();
     for name in manifests().into_keys() {
         let Ok(lib) = fs::read_to_string(root().join("crates").join(&name).join("src/lib.rs")) else {

@@ -26,6 +26,7 @@ use crate::header::{
     ALIGN, EVENTS_PER_FRAME_MAX, FrameHeader, HEADER_LEN, MAGIC, PAYLOAD_BYTES_MAX, VERSION, flags,
 };
 use crate::schema::schema_id;
+use crate::segment::SegmentId;
 
 /// What was wrong with a stretch of bytes; `SPEC.md` section 3 has the conditions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -95,7 +96,7 @@ pub enum Step {
         /// Events that the intact header announced; 0 if nobody can know how many there were.
         events: u64,
         /// Run and segment, if the header is intact.
-        place: Option<(u32, u32)>,
+        segment: Option<SegmentId>,
         /// Bytes to go on; at least 1.
         consumed: usize,
     },
@@ -176,7 +177,7 @@ impl Scanner {
                 return Step::NeedMore { bytes: HEADER_LEN };
             }
             let defect = if bytes.starts_with(&MAGIC) { Defect::Torn } else { Defect::Magic };
-            return Step::Defect { defect, events: 0, place: None, consumed: bytes.len() };
+            return Step::Defect { defect, events: 0, segment: None, consumed: bytes.len() };
         };
         match self.check_header(&header) {
             Ok(()) => self.check_payload(header, bytes, at_end),
@@ -217,7 +218,7 @@ impl Scanner {
 
     /// Loses a frame whose header is wrong.
     fn lose_header(&mut self, defect: Defect, header: &FrameHeader, bytes: &[u8], at_end: bool) -> Step {
-        let lost = |consumed| Step::Defect { defect, events: 0, place: header.place(), consumed };
+        let lost = |consumed| Step::Defect { defect, events: 0, segment: header.segment_id(), consumed };
         let record_len = self.record_len();
         let agreed = header.lengths_agree(record_len);
         let possible = match (agreed, defect) {
@@ -250,8 +251,12 @@ impl Scanner {
 
     fn check_payload(&mut self, header: FrameHeader, bytes: &[u8], at_end: bool) -> Step {
         let events = u64::from(header.n_events);
-        let lost =
-            |defect, events, consumed| Step::Defect { defect, events, place: header.place(), consumed };
+        let lost = |defect, events, consumed| Step::Defect {
+            defect,
+            events,
+            segment: header.segment_id(),
+            consumed,
+        };
         let payload = header.payload();
         let frame_len = header.frame_len();
         if bytes.len() < payload.end && at_end {

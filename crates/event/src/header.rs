@@ -5,6 +5,7 @@ use std::ops::Range;
 use bytemuck::{Pod, Zeroable};
 
 use crate::checksum::crc32c;
+use crate::segment::SegmentId;
 
 /// First bytes of every frame.
 pub const MAGIC: [u8; 4] = *b"TAMF";
@@ -146,8 +147,9 @@ impl FrameHeader {
     }
 
     /// Run and segment, if the header is sealed and not that of a schema frame, which belongs to none.
-    pub fn place(&self) -> Option<(u32, u32)> {
-        (self.is_sealed() && !self.is_schema()).then_some((self.run, self.segment))
+    pub fn segment_id(&self) -> Option<SegmentId> {
+        let id = SegmentId { run: self.run, segment: self.segment };
+        (self.is_sealed() && !self.is_schema()).then_some(id)
     }
 
     /// Is this a schema frame?

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tamis_event::{CloseReason, FrameHeader, Schema, Span};
+use tamis_event::{CloseReason, FrameHeader, Schema, SegmentId, Span};
 use tamis_ledger::Corrupt;
 use tamis_port::SourceError;
 use tamis_ring::{Receiver, Sender};
 
-use crate::outbound::{Inbound, Place};
+use crate::outbound::Inbound;
 use crate::stage::SLEEP_MAX;
 use crate::{Clock, Control, Found, FrameIds, FrameReader, IdBook, Limits, Progress, Stage};
 
@@ -58,7 +58,7 @@ pub(crate) struct Admission {
     /// What is left of the frame that is being cut, or what has to wait.
     rest: Option<Next>,
     /// Run and segment of the last frame or loss that has them; losses that have none are booked there.
-    place: Place,
+    segment: SegmentId,
     /// When the first of the losses that wait in the open hand-over came.
     losses_since_ns: Option<u64>,
     /// Bytes of schema frames, which are booked with what follows them.
@@ -121,7 +121,7 @@ impl Admission {
             seq: 0,
             open: None,
             rest: None,
-            place: (0, 0),
+            segment: SegmentId::default(),
             losses_since_ns: None,
             schema_bytes: 0,
             received: 0,
@@ -151,8 +151,8 @@ impl Admission {
                     (false, false) => None,
                 };
             };
-            let place = next.place().unwrap_or(self.place);
-            if !open.has_room_for(place) {
+            let segment = next.segment().unwrap_or(self.segment);
+            if !open.has_room_for(segment) {
                 self.rest = Some(next);
                 return Some(CloseReason::Segments);
             }
@@ -170,11 +170,11 @@ impl Admission {
                         self.lent_before = self.input.lent_before();
                         open.admitted_ns = frame.arrived_ns.unwrap_or_else(|| self.clock.now_ns());
                     }
-                    self.place = place;
+                    self.segment = segment;
                     self.cut(open, frame);
                 }
                 Next::Loss(loss) => {
-                    self.place = place;
+                    self.segment = segment;
                     self.lose(open, &loss);
                     if self.must_show_losses() {
                         return Some(CloseReason::Idle);
@@ -199,7 +199,7 @@ impl Admission {
     /// Books a loss.
     fn lose(&mut self, open: &mut Inbound, loss: &Loss) {
         self.losses_since_ns.get_or_insert_with(|| self.clock.now_ns());
-        let arrivals = open.arrivals(self.place);
+        let arrivals = open.arrivals(self.segment);
         if let Some((cause, events)) = loss.begins {
             arrivals.lose(cause, events);
             self.received += events.max(1);
@@ -212,7 +212,7 @@ impl Admission {
     /// Moves as many events as fit from a frame into the hand-over.
     fn cut(&mut self, open: &mut Inbound, mut frame: Frame) {
         if let Some(Uncounted { bytes, fresh, repeated, missing, forgotten }) = frame.uncounted.take() {
-            let arrivals = open.arrivals(self.place);
+            let arrivals = open.arrivals(self.segment);
             arrivals.frames.received += 1;
             arrivals.repeat(repeated);
             arrivals.skip(missing, forgotten);
@@ -231,7 +231,7 @@ impl Admission {
             events,
             bytes,
         };
-        open.push(self.place, span, frame.arrived_ns);
+        open.push(self.segment, span, frame.arrived_ns);
         frame.at.0 += events;
         if frame.at.0 == to {
             let Some(next) = frame.later.pop() else { return };
@@ -280,9 +280,9 @@ impl Admission {
                         self.began = None;
                     }
                 }
-                Found::Lost { cause, events, place, bytes } => {
+                Found::Lost { cause, events, segment, bytes } => {
                     let begins = Some((cause, events));
-                    return Some(Next::Loss(Loss { begins, place, bytes, ..Loss::default() }));
+                    return Some(Next::Loss(Loss { begins, segment, bytes, ..Loss::default() }));
                 }
                 Found::Skipped { bytes } => return Some(Next::Loss(Loss { bytes, ..Loss::default() })),
                 Found::Schema { bytes } => self.schema_bytes += bytes,
@@ -300,10 +300,10 @@ impl Admission {
         let stretch = |&(from, to): &(u32, u32)| (from as usize, to as usize);
         let later = admitted.fresh.iter().skip(1).rev().map(stretch).collect();
         let Some(at) = admitted.fresh.first().map(stretch) else {
-            let place = Some((header.run, header.segment));
+            let segment = Some(SegmentId { run: header.run, segment: header.segment });
             return Next::Loss(Loss {
                 begins: Some((Corrupt::Dup, repeated)),
-                place,
+                segment,
                 bytes,
                 missing,
                 forgotten,
@@ -325,7 +325,7 @@ impl Admission {
             open.admitted_ns = self.clock.now_ns();
         }
         if close == CloseReason::Drain && self.schema_bytes > 0 {
-            open.arrivals(self.place).frames.bytes += std::mem::take(&mut self.schema_bytes) as u64;
+            open.arrivals(self.segment).frames.bytes += std::mem::take(&mut self.schema_bytes) as u64;
         }
         self.seq += 1;
         self.losses_since_ns = None;
@@ -390,10 +390,10 @@ enum Next {
 
 impl Next {
     /// Run and segment, if they are known.
-    fn place(&self) -> Option<Place> {
+    fn segment(&self) -> Option<SegmentId> {
         match self {
-            Self::Frame(frame) => Some((frame.header.run, frame.header.segment)),
-            Self::Loss(loss) => loss.place,
+            Self::Frame(frame) => Some(SegmentId { run: frame.header.run, segment: frame.header.segment }),
+            Self::Loss(loss) => loss.segment,
         }
     }
 
@@ -410,7 +410,7 @@ impl Next {
 struct Loss {
     /// Why and how many events, unless these are more bytes of a stretch that was counted.
     begins: Option<(Corrupt, u64)>,
-    place: Option<Place>,
+    segment: Option<SegmentId>,
     bytes: usize,
     missing: i128,
     forgotten: u64,

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use tamis_event::{Defect, FrameHeader, Scanner, Schema, Step};
+use tamis_event::{Defect, FrameHeader, Scanner, Schema, SegmentId, Step};
 use tamis_ledger::Corrupt;
 use tamis_port::{Source, SourceError, Window};
 use tamis_ring::Bell;
@@ -41,7 +41,7 @@ pub enum Found {
         /// Events that an intact header announced, or 0.
         events: u64,
         /// Run and segment of an intact header.
-        place: Option<(u32, u32)>,
+        segment: Option<SegmentId>,
         /// Bytes of the stretch so far.
         bytes: usize,
     },
@@ -194,9 +194,9 @@ impl FrameReader {
                     self.consume(consumed, carried);
                     return Some(Found::Schema { bytes: consumed });
                 }
-                Step::Defect { defect, events, place, consumed } => {
+                Step::Defect { defect, events, segment, consumed } => {
                     self.consume(consumed, carried);
-                    return Some(Found::Lost { cause: cause(defect), events, place, bytes: consumed });
+                    return Some(Found::Lost { cause: cause(defect), events, segment, bytes: consumed });
                 }
                 Step::Skip { consumed } => {
                     self.consume(consumed, carried);

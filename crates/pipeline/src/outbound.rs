@@ -4,7 +4,7 @@
 //! [`Block`]. So sources that are in different segments or runs, and send in turn, do not cut hand-overs short; what is kept leaves in the order in
 //! which it arrived.
 
-use tamis_event::{Block, CloseReason, Span};
+use tamis_event::{Block, CloseReason, SegmentId, Span};
 use tamis_ledger::{Cause, Corrupt, Dropped, Errored, LineTally, Tally};
 
 use crate::budget::Budget;
@@ -12,9 +12,6 @@ use crate::{Kept, SegmentBooks, Share};
 
 /// Most segments in a hand-over.
 pub(crate) const PARTS_MAX: usize = 64;
-
-/// Run and segment.
-pub(crate) type Place = (u32, u32);
 
 /// An input hand-over: events on their way to a worker. It refers to bytes where they arrived.
 #[derive(Debug)]
@@ -46,8 +43,8 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    pub(crate) fn place(&self) -> Place {
-        (self.block.run(), self.block.segment())
+    pub(crate) fn segment(&self) -> SegmentId {
+        SegmentId { run: self.block.run(), segment: self.block.segment() }
     }
 
     /// How many events of all parts arrived before event `index` of this one.
@@ -105,23 +102,23 @@ impl Inbound {
         &self.parts[..self.used]
     }
 
-    /// Can something of this place be booked here?
-    pub(crate) fn has_room_for(&mut self, place: Place) -> bool {
-        self.used < PARTS_MAX || self.find(place).is_some()
+    /// Can something of this segment be booked here?
+    pub(crate) fn has_room_for(&mut self, segment: SegmentId) -> bool {
+        self.used < PARTS_MAX || self.find(segment).is_some()
     }
 
-    /// The books of a place.
+    /// The books of a segment.
     ///
     /// # Panics
     /// If there is no room for it.
-    pub(crate) fn arrivals(&mut self, place: Place) -> &mut Tally {
-        &mut self.part(place).arrivals
+    pub(crate) fn arrivals(&mut self, segment: SegmentId) -> &mut Tally {
+        &mut self.part(segment).arrivals
     }
 
-    /// Takes events of a place, which were complete at `ns` if the source knows it. Events without a time arrived with those before them.
-    pub(crate) fn push(&mut self, place: Place, span: Span, ns: Option<u64>) {
+    /// Takes events of a segment, which were complete at `ns` if the source knows it. Events without a time arrived with those before them.
+    pub(crate) fn push(&mut self, segment: SegmentId, span: Span, ns: Option<u64>) {
         let (before, events) = (self.events, span.events);
-        let part = self.part(place);
+        let part = self.part(segment);
         part.order.push(before);
         part.block.push(span);
         part.arrivals.received += events as u64;
@@ -135,22 +132,22 @@ impl Inbound {
         }
     }
 
-    fn find(&mut self, place: Place) -> Option<usize> {
-        if self.parts().get(self.last).is_none_or(|part| part.place() != place) {
-            self.last = self.parts().iter().position(|part| part.place() == place)?;
+    fn find(&mut self, segment: SegmentId) -> Option<usize> {
+        if self.parts().get(self.last).is_none_or(|part| part.segment() != segment) {
+            self.last = self.parts().iter().position(|part| part.segment() == segment)?;
         }
         Some(self.last)
     }
 
-    fn part(&mut self, place: Place) -> &mut Part {
-        let at = self.find(place).unwrap_or_else(|| {
+    fn part(&mut self, segment: SegmentId) -> &mut Part {
+        let at = self.find(segment).unwrap_or_else(|| {
             assert!(self.used < PARTS_MAX, "a block of more than {PARTS_MAX} segments");
             if self.used == self.parts.len() {
                 let block = Block::new(self.stride);
                 let arrivals = Tally::new(0, 0);
                 self.parts.push(Part { block, order: Vec::new(), arrivals });
             }
-            self.parts[self.used].block.reset(place.0, place.1);
+            self.parts[self.used].block.reset(segment.run, segment.segment);
             self.used += 1;
             self.last = self.used - 1;
             self.last
@@ -242,11 +239,11 @@ impl Outbound {
         if self.used == self.books.len() {
             let tally = Tally::new(self.lines, self.rungs);
             let streams = vec![Share::default(); self.streams];
-            self.books.push(SegmentBooks { run: 0, segment: 0, tally, streams });
+            self.books.push(SegmentBooks { id: SegmentId::default(), tally, streams });
         }
         let books = &mut self.books[self.used];
         self.used += 1;
-        (books.run, books.segment) = part.place();
+        books.id = part.segment();
         books.tally.clear();
         books.tally.merge(&part.arrivals);
         books.streams.fill(Share::default());

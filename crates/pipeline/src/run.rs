@@ -6,7 +6,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use tamis_event::{CloseReason, Schema};
+use tamis_event::{CloseReason, Schema, SegmentId};
 use tamis_ledger::{Imbalance, Latency, Storage, Tally};
 use tamis_menu::{CompiledMenu, ERROR_STREAM};
 use tamis_port::{Sink, SinkError, SinkReport, Source, SourceError};
@@ -64,10 +64,8 @@ const NEWS_EVERY: Duration = Duration::from_millis(100);
 /// The books of one segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SegmentBooks {
-    /// Run.
-    pub run: u32,
-    /// Segment of the run.
-    pub segment: u32,
+    /// Which one.
+    pub id: SegmentId,
     /// Its counters.
     pub tally: Tally,
     /// Its share of each stream: those of the menu in order, then the error stream.

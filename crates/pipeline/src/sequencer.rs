@@ -8,12 +8,12 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 
-use tamis_event::CloseReason;
+use tamis_event::{CloseReason, SegmentId};
 use tamis_ledger::{Imbalance, Tally};
 use tamis_ring::{Receiver, Sender, TryRecv};
 
 use crate::budget::Budget;
-use crate::outbound::{Outbound, Place};
+use crate::outbound::Outbound;
 use crate::run::News;
 use crate::{Control, Progress, SegmentBooks, Share, Stage};
 
@@ -37,7 +37,7 @@ pub(crate) struct Sequencer {
     open: VecDeque<SegmentBooks>,
     open_max: usize,
     /// The segments that were closed last.
-    closed: VecDeque<Place>,
+    closed: VecDeque<SegmentId>,
     /// The first segment whose books do not balance.
     imbalance: Option<Imbalance>,
     totals: Tally,
@@ -102,8 +102,8 @@ impl Sequencer {
         }
         // The segments of a hand-over share its place in the streams.
         let ends = std::mem::take(&mut self.ends);
-        for SegmentBooks { run, segment, tally, streams } in block.books() {
-            let books = self.open((*run, *segment));
+        for SegmentBooks { id, tally, streams } in block.books() {
+            let books = self.open(*id);
             books.tally.merge(tally);
             for ((own, share), end) in books.streams.iter_mut().zip(streams).zip(&ends) {
                 if share.events > 0 {
@@ -115,10 +115,10 @@ impl Sequencer {
     }
 
     /// The books of a segment.
-    fn open(&mut self, place: Place) -> &mut SegmentBooks {
-        let found = self.open.iter().position(|books| (books.run, books.segment) == place);
+    fn open(&mut self, id: SegmentId) -> &mut SegmentBooks {
+        let found = self.open.iter().position(|books| books.id == id);
         let books = found.and_then(|at| self.open.remove(at)).unwrap_or_else(|| {
-            if self.closed.contains(&place) {
+            if self.closed.contains(&id) {
                 self.open_max = (self.open_max * 2).min(OPEN_MAX);
             }
             if self.open.len() >= self.open_max {
@@ -126,7 +126,7 @@ impl Sequencer {
             }
             let tally = Tally::new(self.totals.lines.len(), self.totals.rungs.len());
             let streams = vec![Share::default(); self.streams];
-            SegmentBooks { run: place.0, segment: place.1, tally, streams }
+            SegmentBooks { id, tally, streams }
         });
         self.open.push_back(books);
         self.open.back_mut().expect("just added")
@@ -135,14 +135,15 @@ impl Sequencer {
     /// Closes the books of the segment that has received nothing for longest.
     fn close_oldest(&mut self) {
         let Some(books) = self.open.pop_front() else { return };
-        let (run, segment) = (books.run, books.segment);
+        let id = books.id;
         if let (None, Err(imbalance)) = (&self.imbalance, books.tally.balance()) {
-            self.imbalance = Some(Imbalance::Segment { run, segment, imbalance: Box::new(imbalance) });
+            self.imbalance =
+                Some(Imbalance::Segment { run: id.run, segment: id.segment, imbalance: Box::new(imbalance) });
         }
         if self.closed.len() == OPEN_MAX {
             self.closed.pop_front();
         }
-        self.closed.push_back((run, segment));
+        self.closed.push_back(id);
         self.unread.fetch_add(1, Ordering::Relaxed);
         // Nobody listens any more only when the run is being torn down.
         let _ = self.news.send(News::Segment(Box::new(books)));

@@ -345,21 +345,21 @@ fn the_ledger_balances_to_the_event_whatever_is_thrown_at_it() {
         let mut lost_in = BTreeMap::new();
         let mut told: Vec<BTreeMap<(u32, u32), u64>> = vec![BTreeMap::new(); streams.len()];
         for books in &segments {
-            *lost_in.entry((books.run, books.segment)).or_insert(0) += books.tally.corrupt.total();
-            assert_eq!(books.tally.balance(), Ok(()), "seed {seed}: segment {}", books.segment);
+            *lost_in.entry((books.id.run, books.id.segment)).or_insert(0) += books.tally.corrupt.total();
+            assert_eq!(books.tally.balance(), Ok(()), "seed {seed}: segment {}", books.id.segment);
             // When a stream has `end` records, it has all of the segment so far.
             for ((share, records), told) in books.streams.iter().zip(&streams).zip(&mut told) {
-                let told = told.entry((books.run, books.segment)).or_insert(0);
+                let told = told.entry((books.id.run, books.id.segment)).or_insert(0);
                 *told += share.events;
                 let of_segment = |(_, record): &&(u64, Vec<u8>)| {
                     let header = *Record::parse(record).unwrap().header();
-                    (header.run, header.segment) == (books.run, books.segment)
+                    (header.run, header.segment) == (books.id.run, books.id.segment)
                 };
                 let stored = records[..share.end as usize].iter().filter(of_segment).count() as u64;
                 assert!(
                     share.events == 0 || stored == *told,
                     "seed {seed}: segment {}: {share:?}",
-                    books.segment
+                    books.id.segment
                 );
             }
             sum.merge(&books.tally);

@@ -4,14 +4,12 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use serde_json::Value;
+use tamis_event::SegmentId;
 
 use super::sums::Sums;
 use crate::DOCUMENT_VERSION;
 use crate::sealed::is_sealed;
 use crate::verify::Verification;
-
-/// Run and segment.
-pub(super) type Place = (u64, u64);
 
 /// What a ledger says.
 #[derive(Debug, Default)]
@@ -42,7 +40,7 @@ pub(super) struct SaidOfStream {
 /// Events of a segment, or of a stretch of segments, that are stored.
 #[derive(Debug)]
 pub(super) struct Claim {
-    pub(super) segments: RangeInclusive<Place>,
+    pub(super) segments: RangeInclusive<SegmentId>,
     pub(super) events: u64,
     /// Events of the stream up to the end of the hand-over that had the last of these.
     pub(super) end: u64,
@@ -151,7 +149,7 @@ impl Said {
                 });
             }
             if end <= count_at(&stream["stored"]) {
-                of.claims.push(Claim { segments: place_at(from)..=place_at(to), events, end });
+                of.claims.push(Claim { segments: segment_at(from)..=segment_at(to), events, end });
             } else {
                 of.is_ahead = true;
             }
@@ -194,8 +192,9 @@ pub(super) fn items(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
-fn place_at(value: &Value) -> Place {
-    (count_at(&value["run"]), count_at(&value["segment"]))
+fn segment_at(value: &Value) -> SegmentId {
+    let number = |key: &str| u32::try_from(count_at(&value[key])).unwrap_or(u32::MAX);
+    SegmentId { run: number("run"), segment: number("segment") }
 }
 
 pub(super) fn count_at(value: &Value) -> u64 {

@@ -1,6 +1,7 @@
 //! The books that a line of the ledger file has: those of one segment, or of several.
 
 use serde::Serialize;
+use tamis_event::SegmentId;
 use tamis_ledger::{Cause, Corrupt, Dropped, Errored, LineTally, Tally};
 use tamis_menu::CompiledMenu;
 use tamis_pipeline::{SegmentBooks, Share};
@@ -8,19 +9,12 @@ use tamis_pipeline::{SegmentBooks, Share};
 use super::Stored;
 use crate::{DOCUMENT_VERSION, Ledger};
 
-/// A segment and the run that it is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-struct Place {
-    run: u32,
-    segment: u32,
-}
-
 /// Books of segments that were stored one after the other, added up.
 #[derive(Debug)]
 pub(super) struct Books {
     /// The lowest and the highest of the segments.
-    from: Place,
-    to: Place,
+    from: SegmentId,
+    to: SegmentId,
     /// How many books were added.
     count: u64,
     tally: Tally,
@@ -28,9 +22,8 @@ pub(super) struct Books {
 }
 
 impl From<SegmentBooks> for Books {
-    fn from(SegmentBooks { run, segment, tally, streams }: SegmentBooks) -> Self {
-        let place = Place { run, segment };
-        Self { from: place, to: place, count: 1, tally, streams }
+    fn from(SegmentBooks { id, tally, streams }: SegmentBooks) -> Self {
+        Self { from: id, to: id, count: 1, tally, streams }
     }
 }
 
@@ -110,8 +103,8 @@ pub(super) struct BooksLine<'a> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Whose {
-    One(Place),
-    Several { from: Place, to: Place, segments: u64 },
+    One(SegmentId),
+    Several { from: SegmentId, to: SegmentId, segments: u64 },
 }
 
 #[derive(Serialize)]

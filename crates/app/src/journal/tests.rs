@@ -1,6 +1,7 @@
 //! What stands in the ledger, and when.
 
 use serde_json::Value;
+use tamis_event::SegmentId;
 use tamis_ledger::Tally;
 use tamis_pipeline::Share;
 use tamis_store::{Durable, McapSink, Provenance, StreamPlan};
@@ -78,7 +79,11 @@ fn books(segment: u32, events: u64, end: u64) -> SegmentBooks {
     let mut tally = Tally { received: events, accepted: events, ..Tally::new(2, 1) };
     tally.lines[0].passed = events;
     tally.frames.bytes = 100;
-    SegmentBooks { run: 1, segment, tally, streams: vec![Share { events, end }, Share::default()] }
+    SegmentBooks {
+        id: SegmentId { run: 1, segment },
+        tally,
+        streams: vec![Share { events, end }, Share::default()],
+    }
 }
 
 fn segments(lines: &[Value]) -> Vec<u64> {

@@ -1,7 +1,7 @@
 //! The scanner against streams that are cut, flipped, torn and random.
 
 use proptest::prelude::*;
-use tamis_event::{Defect, FrameHeader, HEADER_LEN, PAYLOAD_BYTES_MAX, Scanner, Schema, Step};
+use tamis_event::{Defect, FrameHeader, HEADER_LEN, PAYLOAD_BYTES_MAX, Scanner, Schema, SegmentId, Step};
 
 use crate::{frame, schema_frame, schema_of};
 
@@ -423,11 +423,16 @@ fn what_is_inside_a_lost_frame_is_counted_once_and_where_it_was_sent() {
         let end = if defect == Defect::Torn { 70 } else { 128 };
         let bytes = [&header.to_bytes()[..], &[1; 30], &[0; 34]].concat();
         let found = Scanner::new(&schema).step(&bytes[..end], true);
-        let Step::Defect { defect: cause, events: announced, place, .. } = found else { panic!("{found:?}") };
-        assert_eq!((cause, announced.max(1), place), (defect, events, Some((8, 5))));
+        let Step::Defect { defect: cause, events: announced, segment, .. } = found else {
+            panic!("{found:?}")
+        };
+        assert_eq!(
+            (cause, announced.max(1), segment),
+            (defect, events, Some(SegmentId { run: 8, segment: 5 }))
+        );
         let broken = FrameHeader { header_crc: header.header_crc ^ 1, ..header };
         let found = Scanner::new(&schema).step(&broken.to_bytes(), true);
-        assert!(matches!(found, Step::Defect { events: 0, place: None, .. }), "{found:?}");
+        assert!(matches!(found, Step::Defect { events: 0, segment: None, .. }), "{found:?}");
     }
 }
 

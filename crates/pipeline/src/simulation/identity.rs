@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::Ordering;
 
-use tamis_event::{FrameMeta, encode_events, encode_schema};
+use tamis_event::{FrameMeta, SegmentId, encode_events, encode_schema};
 
 use super::*;
 use crate::ids::{Fault, FrameIds, IdBook};
@@ -172,7 +172,7 @@ fn found(plan: &[Sent], case: &Case, seed: u64, ids: IdBook) -> (Expected, Outco
         ((header.source_id, header.run, header.segment), *id)
     }));
     let mut sum = Tally::new(2, 1);
-    for SegmentBooks { run, segment, tally, .. } in &segments {
+    for SegmentBooks { id: SegmentId { run, segment }, tally, .. } in &segments {
         assert_eq!(tally.balance(), Ok(()), "run {run}, segment {segment}");
         let place = found.places.entry((*run, *segment)).or_default();
         place[0] += tally.accepted;

@@ -376,7 +376,7 @@ fn check(
     assert_eq!(tally.degraded, expected.degraded, "seed {seed}");
     let mut sum = Tally::new(2, expected.rungs.len());
     for books in &segments {
-        assert_eq!(books.tally.balance(), Ok(()), "seed {seed}: segment {}", books.segment);
+        assert_eq!(books.tally.balance(), Ok(()), "seed {seed}: segment {}", books.id.segment);
         sum.merge(&books.tally);
     }
     assert_eq!(&sum, tally, "seed {seed}");
