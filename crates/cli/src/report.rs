@@ -25,7 +25,7 @@ pub(crate) fn render(report: &Report, flat: bool) -> String {
     text.push('\n');
     let _ = writeln!(
         text,
-        "{} events/s, {}/s in {}; {} worker{}{}, blocks of {} events, {}\n",
+        "{} events/s, {}/s in {}; {} worker{}{}, blocks of {} events, {}",
         per_second(speed.events_per_s),
         bytes(speed.bytes_per_s as u64),
         time_ns((speed.seconds * 1e9) as u64),
@@ -89,7 +89,8 @@ fn ledger(ledger: &Ledger) -> String {
     let mut text = table.render();
     let _ = writeln!(text, "{}", verdict(ledger));
     if ledger.missing != 0 {
-        let _ = writeln!(text, "{} event ids never arrived.", grouped_signed(ledger.missing));
+        let _ =
+            writeln!(text, "{} event ids did not arrive in a good frame.", grouped_signed(ledger.missing));
     }
     if ledger.forgotten > 0 {
         let events = grouped(ledger.forgotten);

@@ -111,9 +111,13 @@ fn render(files: &[File]) -> String {
             _ => "BAD",
         };
         let elsewhere = has_other_bits.then_some([found.other_bits, found.flipped]);
-        let counts = [found.events, found.reproduced].into_iter().chain(elsewhere.into_iter().flatten());
-        let counts = counts.chain(is_partial.then_some(found.unchecked)).chain([found.different, found.damaged]).map(grouped);
-        table.row(std::iter::once(verdict.to_string()).chain(counts).chain([file.clone()]));
+        let decided = found.reproduced + found.other_bits + found.flipped + found.unchecked + found.different;
+        // In a recording and a ledger there are no decisions to be made again.
+        let reproduced = if decided == 0 && found.events > 0 { "-".into() } else { grouped(found.reproduced) };
+        let counts = elsewhere.into_iter().flatten().chain(is_partial.then_some(found.unchecked));
+        let counts = counts.chain([found.different, found.damaged]).map(grouped);
+        let first = [verdict.to_string(), grouped(found.events), reproduced];
+        table.row(first.into_iter().chain(counts).chain([file.clone()]));
     }
     table.render()
 }

@@ -163,6 +163,47 @@ fn whoever_reads_a_damaged_recording_says_so() {
     assert_eq!((&info["corrupt"]["dup"], &info["missing"]), (&json!(2), &json!(4)));
 }
 
+/// One bit in the first bytes of a file does not make it another kind of file, and costs no more than one elsewhere.
+#[test]
+fn damage_in_the_first_bytes_is_damage() {
+    let lab = Lab::new();
+    let mut frames = Frames::new();
+    let of_schema = frames.bytes.clone();
+    frames.push(0, &[1.0, 200.0]);
+    // The schema comes twice, as where recordings are put together.
+    let whole = [&of_schema[..], &frames.bytes].concat();
+    lab.write("whole.tmf", &whole);
+    assert_eq!(lab.tamis("replay whole.tmf --menu menu.toml --out out").code, Some(0));
+    for (name, whole) in
+        [("in.tmf", whole), ("in.mcap", std::fs::read(lab.path("out/whole-physics-0001.mcap")).unwrap())]
+    {
+        for at in [0, 1, 3, 5, 9, 70] {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1;
+            lab.write(name, bytes);
+            let ran = lab.tamis(&format!("verify {name}"));
+            assert_eq!(ran.code, Some(76), "byte {at}: {ran:?}");
+            let ran = lab.tamis(&format!("cat {name} --jsonl"));
+            let events = if name == "in.tmf" { 2 } else { 1 };
+            assert_eq!(ran.out.lines().count(), events, "byte {at}: {ran:?}");
+        }
+    }
+    let mut bytes = [&of_schema[..], &frames.bytes].concat();
+    bytes[70] ^= 1;
+    lab.write("in.tmf", bytes);
+    let (code, document) = lab.replay("in.tmf", "");
+    assert_eq!((code, &document["ledger"]["received"]), (75, &json!(3)), "{document}");
+    assert_eq!(document["ledger"]["corrupt"]["crc"], 1);
+    // No schema at all.
+    let mut bytes = frames.bytes.clone();
+    bytes[9] ^= 1;
+    lab.write("in.tmf", bytes);
+    assert_eq!(lab.tamis("verify in.tmf").code, Some(76));
+    assert!(
+        lab.tamis("replay in.tmf --menu menu.toml --out out").refusal(65).contains("no good schema frame")
+    );
+}
+
 #[test]
 fn a_file_that_lost_its_end_is_told_of_and_one_that_has_none_yet_is_not() {
     let lab = Lab::new();

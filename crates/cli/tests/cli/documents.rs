@@ -55,7 +55,7 @@ fn tables_on_standard_output_talk_on_standard_error() {
     for word in [
         "= accepted",
         "The ledger balances",
-        "2 event ids never arrived",
+        "2 event ids did not arrive in a good frame",
         "high",
         "500 ± 250 kHz",
         "physics",
