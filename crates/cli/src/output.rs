@@ -22,6 +22,21 @@ impl<T> Document<T> {
     }
 }
 
+/// The body of a document of a command whose exit code depends on what it found.
+#[derive(Debug, Serialize)]
+pub(crate) struct Ended<T> {
+    #[serde(flatten)]
+    body: T,
+    /// The code that the process ends with.
+    exit: u8,
+}
+
+impl<T> Ended<T> {
+    pub(crate) fn new(body: T, exit: Exit) -> Self {
+        Self { body, exit: exit.code() }
+    }
+}
+
 /// One sentence for people.
 pub(crate) fn say(sentence: impl Display) {
     // If standard error is closed, nobody listens.

@@ -8,7 +8,7 @@ use tamis_ledger::{Cause, Corrupt};
 
 use super::{Group, Run};
 use crate::figures::{bytes, counted, grouped, grouped_signed, share};
-use crate::output::{Document, print, print_json, say};
+use crate::output::{Document, Ended, print, print_json, say};
 use crate::table::Table;
 
 /// Show what is in a recording or a file of stored events
@@ -32,8 +32,12 @@ impl Run for Args {
 
     fn run(self) -> Result<Exit, Failure> {
         let info = tamis_app::info(&self.file)?;
+        let (problems, exit) = match &info {
+            Info::Recording(info) => (&info.problems, info.exit),
+            Info::Records(info) => (&info.problems, info.exit),
+        };
         if self.json {
-            print_json(&Document::new(&info))?;
+            print_json(&Document::new(Ended::new(&info, exit)))?;
         } else {
             let text = match &info {
                 Info::Recording(info) => recording(info),
@@ -41,10 +45,6 @@ impl Run for Args {
             };
             print(&format!("{}: {text}", tamis_app::place_of(&self.file)))?;
         }
-        let (problems, exit) = match &info {
-            Info::Recording(info) => (&info.problems, info.exit),
-            Info::Records(info) => (&info.problems, info.exit),
-        };
         problems.iter().for_each(say);
         Ok(exit)
     }

@@ -6,7 +6,7 @@ use tamis_app::{Exit, Failure};
 
 use super::{Group, Run};
 use crate::figures;
-use crate::output::{Document, print, print_json, say};
+use crate::output::{Document, Ended, print, print_json, say};
 
 /// Make a whole file of one that was never closed
 ///
@@ -35,7 +35,7 @@ impl Run for Args {
     fn run(self) -> Result<Exit, Failure> {
         let recovery = tamis_app::recover(&self.part, self.out.as_deref())?;
         if self.json {
-            print_json(&Document::new(&recovery))?;
+            print_json(&Document::new(Ended::new(&recovery, recovery.exit())))?;
         } else {
             let events = figures::grouped(recovery.records);
             let size = figures::bytes(recovery.bytes);

@@ -1,5 +1,6 @@
 //! `tamis verify`: every checksum, and every decision made again.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -56,7 +57,13 @@ impl Run for Args {
         let mut files = Vec::new();
         let mut unusable = Vec::new();
         let mut verifier = Verifier::default();
-        for path in &self.files {
+        // A ledger verifies the files of its run, which are not verified again.
+        let (ledgers, others): (Vec<_>, Vec<_>) = self.files.iter().partition(|path| tamis_app::is_ledger(path));
+        let mut seen = BTreeSet::new();
+        for path in ledgers.into_iter().chain(others) {
+            if path.canonicalize().is_ok_and(|path| seen.contains(&path)) {
+                continue;
+            }
             let found = if tamis_app::is_ledger(path) {
                 verifier.verify_run(path)
             } else {
@@ -64,6 +71,7 @@ impl Run for Args {
             };
             match found {
                 Ok(found) => {
+                    seen.extend(found.iter().filter_map(|(path, _)| path.canonicalize().ok()));
                     files.extend(found.into_iter().map(|(path, found)| File { file: path.display().to_string(), found }));
                 }
                 Err(failure) => unusable.push(failure),

@@ -111,8 +111,8 @@ fn info() {
     let lab = Lab::new();
     let info: Value =
         serde_json::from_str(&lab.tamis(&format!("info {} --json", sample("l1-mixed.tmf.zst"))).out).unwrap();
-    let found = (&info["kind"], &info["schema"], &info["event_schema"]);
-    assert_eq!(found, (&"recording".into(), &6.into(), &"l1".into()), "{info}");
+    let found = (&info["kind"], &info["schema"], &info["event_schema"], &info["exit"]);
+    assert_eq!(found, (&"recording".into(), &6.into(), &"l1".into(), &0.into()), "{info}");
 }
 
 #[test]

@@ -124,6 +124,17 @@ fn a_complete_run_is_good_and_anything_that_is_missing_is_named() {
     let moved = good.path("elsewhere");
     fs::rename(good.path("out"), &moved).unwrap();
     assert_eq!(good.tamis("verify elsewhere/in.ledger.jsonl").code, Some(0), "a run moves with its folder");
+    let all: Vec<String> = fs::read_dir(good.path("elsewhere"))
+        .unwrap()
+        .map(|entry| format!("elsewhere/{}", entry.unwrap().file_name().display()))
+        .collect();
+    let ran = good.tamis(&format!("verify {} --json", all.join(" ")));
+    let document: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(
+        document["files"].as_array().unwrap().len(),
+        all.len(),
+        "each file once, in whatever order: {ran:?}"
+    );
 
     let remove = |lab: &Lab, file: &str| fs::remove_file(lab.path("out").join(file)).unwrap();
     let cases: [(&str, Harm<'_>); 7] = [
