@@ -138,6 +138,8 @@ pub enum ConvertError {
     NotANumber { cell: Box<Cell>, text: String, hint: &'static str },
     #[error("{cell}: '{text}' is no whole number from 0 to {most}{hint}")]
     NotAnId { cell: Box<Cell>, text: String, most: u64, hint: String },
+    #[error("{cell}: '{text}' is above 2^53, {why}")]
+    NotExact { cell: Box<Cell>, text: String, why: String },
     #[error("{place}: {repeats}; number the rows instead with --ids number, or name another --event-column")]
     Repeats { place: String, repeats: String },
     #[error("{cell}: a NaN cannot be stored as {dtype}; give it a number, or make the field f32")]

@@ -82,6 +82,19 @@ pub(crate) fn converted<R>(
     Ok((report, read_back(&path, schema)))
 }
 
+/// The last record of the last frame, as it is stored.
+pub(crate) fn last_record(schema: &Schema, table: &[u8]) -> Vec<u8> {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("out.tmf");
+    let mut writer = TmfWriter::create(&path, schema, false).unwrap();
+    let report = convert::table(table, "t", schema, &Options::default(), &mut writer).unwrap();
+    assert_eq!((report.events, report.changes), (1, vec![]));
+    writer.finish().unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    // A frame has 64 bytes of its own, and begins and ends at a multiple of 64: the one event begins 64 bytes before the end.
+    bytes[bytes.len() - 64..][..schema.record_len()].to_vec()
+}
+
 pub(crate) fn csv(text: &str, options: &Options) -> Result<(ConvertReport, Frames), ConvertError> {
     let schema = schema();
     converted(&schema, |writer| convert::table(text.as_bytes(), "t.csv", &schema, options, writer))
