@@ -24,6 +24,7 @@ mod header;
 pub mod record;
 mod schema;
 mod scores;
+mod words;
 
 pub use block::{Block, CloseReason, Span};
 pub use checksum::crc32c;
@@ -36,3 +37,4 @@ pub use header::{
 };
 pub use schema::{Address, Dtype, Element, Field, RECORD_BYTES_MAX, Role, Schema, SchemaError};
 pub use scores::ScoreTable;
+pub use words::unquoted;

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use sha2::{Digest, Sha256};
+use tamis_event::unquoted;
 use toml::de::DeTable;
 
 use crate::error::MenuErrors;
@@ -155,7 +156,8 @@ fn read(text: &str, place: &str, complaints: &mut Complaints) -> Option<Menu> {
     }
     let document = DeTable::parse(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
-        Complaint::new(at, MistakeKind::Toml, error.message().replace('\n', "; "))
+        let message = unquoted(text, at).unwrap_or_else(|| error.message().replace('\n', "; "));
+        Complaint::new(at, MistakeKind::Toml, message)
     });
     let document = complaints.take(document)?;
     let table = Table::new("a menu", &document);
