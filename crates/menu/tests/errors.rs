@@ -243,7 +243,7 @@ fn no_more_mistakes_are_told_than_fit_a_screen() {
 }
 
 #[test]
-fn lines_that_the_range_of_a_field_decides_are_warned_of() {
+fn lines_that_are_settled_are_warned_of_with_the_reason() {
     let schema = "name = 's'\nfield = [{ name = 'pt', dtype = 'i16', scale = 0.5, len = 2 }, { name = 'n', dtype = 'u8' }, { name = 'x', dtype = 'f32' }, { name = 'odd', dtype = 'i8', scale = 0.5, offset = 0.25 }, { name = 'far', dtype = 'i8', scale = 1e-5, offset = 100.0 }]";
     let schema = Schema::parse(schema.as_bytes()).unwrap();
     let warned = |when: &str| {
@@ -303,7 +303,7 @@ fn lines_that_the_range_of_a_field_decides_are_warned_of() {
         ("count(pt > 20000) > 0", 10, never(&range("-16384", "16383.5"))),
         ("!(count(pt < 20000) >= 2)", 12, never(&range("-16384", "16383.5"))),
         ("count(1 > 2 && pt > x) > 0", 9, never(fixed)),
-        ("1 - count(pt > 20000) < 1 + n * 0", 23, never(&format!("what is compared here is 1 in every event, and 1 other comparison in it is settled, too"))),
+        ("1 - count(pt > 20000) < 1 + n * 0", 23, never("what is compared here is 1 in every event, and 1 other comparison in it is settled, too")),
         // A number that is NaN.
         ("0 / count(pt > 20000) > 1", 23, never("a number that is compared here is NaN in every event, and 1 other comparison in it is settled, too")),
         ("!(0 / count(pt > 20000) > n)", 25, never("a number that is compared here is NaN in every event, and 1 other comparison in it is settled, too")),
