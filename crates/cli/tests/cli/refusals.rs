@@ -168,6 +168,7 @@ fn settings_file() {
         lab.write("bad.toml", text);
         refused(&lab, "replay in.tmf --config bad.toml --menu menu.toml --out out", 64, words);
     };
+    bad("workers = 1\nlabel = fast", &["bad.toml: line 2: a word needs quotation marks: \"fast\""]);
     bad("workrs = 2", &["bad.toml", "unknown setting 'workrs'", "did you mean 'workers'?"]);
     bad(
         "workrs = 2\nout = { a = 1 }",
