@@ -78,7 +78,9 @@ pub struct GenSettings {
     pub out: PathBuf,
     /// Replace `out` if it exists.
     pub overwrite: bool,
-    /// Seed, rate, frames, signal.
+    /// Events per frame; default: those of [`GenOptions`], or as many as fit.
+    pub frame_events: Option<usize>,
+    /// Seed, rate, signal, and everything else.
     pub options: GenOptions,
 }
 
@@ -88,7 +90,10 @@ pub fn generate(
     mut progress: impl FnMut(u64),
 ) -> Result<(Generated, Written), Failure> {
     let schema = read_schema(&settings.schema)?;
-    let generator = Generator::new(&schema, settings.options.clone()).or_fail(Exit::Settings)?;
+    let usual = settings.options.frame_events.min(Generator::frame_events_max(&schema));
+    let options =
+        GenOptions { frame_events: settings.frame_events.unwrap_or(usual), ..settings.options.clone() };
+    let generator = Generator::new(&schema, options).or_fail(Exit::Settings)?;
     let mut writer = create(&settings.out, &schema, settings.overwrite)?;
     let mut events = 0;
     let generated = generator.generate(settings.events, |frame| {

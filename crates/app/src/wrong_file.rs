@@ -14,7 +14,19 @@ pub(crate) fn or_wrong_file(path: &Path, wanted: &[FileKind], called: &str, fail
         return failure;
     }
     let noun = found.noun();
-    let remedy = found.remedy();
+    let remedy = match (found, called) {
+        // Such a file is written by hand, so there is no other copy.
+        (FileKind::Empty, "schema") => {
+            "it begins with: name = \"events\", and has a [[field]] for each number".into()
+        }
+        (FileKind::Empty, "menu") => {
+            "it begins with: name = \"menu\", and has a [[stream]] and a [[line]]".into()
+        }
+        (FileKind::Empty, "recipe") => {
+            "it begins with: name = \"model\", and has an [[input]] and a [[data]]".into()
+        }
+        _ => found.remedy(),
+    };
     Failure::new(failure.exit, format!("{} is no {called} but {noun}; {remedy}", path.display()))
 }
 
@@ -43,9 +55,16 @@ mod tests {
             told(b"TAMF\x01\0", FileKind::Menu, "menu"),
             "FILE is no menu but a Tamis recording; `tamis replay` runs it, `tamis cat` shows its events"
         );
+        for (called, has) in
+            [("schema", "a [[field]]"), ("menu", "a [[stream]] and a [[line]]"), ("recipe", "an [[input]]")]
+        {
+            let told = told(b"", FileKind::Menu, called);
+            let begins = format!("FILE is no {called} but an empty file; it begins with: name = ");
+            assert!(told.starts_with(&begins) && told.contains(has), "{told}");
+        }
         assert_eq!(
-            told(b"", FileKind::Menu, "menu"),
-            "FILE is no menu but an empty file; get another copy of it"
+            told(b"", FileKind::Tar, "bundle"),
+            "FILE is no bundle but an empty file; get another copy of it"
         );
     }
 }

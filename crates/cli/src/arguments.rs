@@ -186,8 +186,16 @@ mod tests {
             assert!(sub.get_about().is_some(), "{}", entry.name);
             assert_ne!(entry.below.is_empty(), entry.examples.is_empty(), "{}", entry.name);
             for (line, _) in entry.examples {
-                let words =
-                    std::iter::once("tamis").chain(line.split_whitespace().take_while(|word| *word != ">"));
+                // What a shell may read as a pattern is in quotes.
+                let unquoted = |word: &'static str| match word.strip_prefix('\'') {
+                    Some(word) => word.strip_suffix('\'').unwrap(),
+                    None => {
+                        assert!(!word.contains(['[', '*', '?']), "{line}");
+                        word
+                    }
+                };
+                let words = line.split_whitespace().take_while(|word| *word != ">").map(unquoted);
+                let words = std::iter::once("tamis").chain(words);
                 let result = command().try_get_matches_from(words);
                 assert!(result.is_ok(), "{line}: {}", result.unwrap_err());
             }

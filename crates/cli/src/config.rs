@@ -43,8 +43,10 @@ fn defaults(mut root: Command, path: &Path) -> Result<(Command, Applied), Failur
     let text = std::fs::read_to_string(path)
         .map_err(|error| bad(format!("the settings cannot be read: {error}")))?;
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
-        let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
-        bad(format!("line {line}: {}", error.message()))
+        let at = error.span().map_or(0, |span| span.start);
+        let line = text[..at].matches('\n').count() + 1;
+        let remedy = tamis_event::unquoted(&text, at);
+        bad(format!("line {line}: {}", remedy.as_deref().unwrap_or(error.message())))
     })?;
     let mut mistakes = Vec::new();
     for (key, value) in table {

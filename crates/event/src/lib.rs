@@ -25,6 +25,7 @@ pub mod record;
 mod schema;
 mod scores;
 mod segment;
+mod words;
 
 pub use block::{Block, CloseReason, Span};
 pub use checksum::crc32c;
@@ -38,3 +39,4 @@ pub use header::{
 pub use schema::{Address, Dtype, Element, Field, RECORD_BYTES_MAX, Role, Schema, SchemaError};
 pub use scores::ScoreTable;
 pub use segment::SegmentId;
+pub use words::unquoted;

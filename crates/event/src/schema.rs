@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::decimal::Grid;
 use crate::header::SCHEMA_BYTES_MAX;
+use crate::words;
 
 /// Most bytes of one event record.
 pub const RECORD_BYTES_MAX: usize = 1 << 20;
@@ -18,7 +19,7 @@ const FIELDS_MAX: usize = 4096;
 
 /// Number type of a field's elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(try_from = "String")]
 #[expect(missing_docs, reason = "the names are the documentation")]
 pub enum Dtype {
     U8,
@@ -29,6 +30,14 @@ pub enum Dtype {
     I32,
     F16,
     F32,
+}
+
+impl TryFrom<String> for Dtype {
+    type Error = String;
+
+    fn try_from(word: String) -> Result<Self, String> {
+        words::dtype(&word)
+    }
 }
 
 impl Dtype {
@@ -246,7 +255,7 @@ pub enum SchemaError {
     Fields { fields: usize },
     #[error("an event record of {bytes} bytes; at most {RECORD_BYTES_MAX} are allowed")]
     RecordTooLong { bytes: usize },
-    #[error("'{text}' is no field address; write name or name[index]")]
+    #[error("'{text}' is no field address; write name or name[index]{hint}", hint = lower_case(.text))]
     Address { text: String },
     #[error("no field '{name}' in schema '{schema}'{hint}", hint = hint(.near))]
     Unknown { name: String, schema: String, near: Option<String> },
@@ -258,6 +267,12 @@ pub enum SchemaError {
 
 fn hint(near: &Option<String>) -> String {
     near.as_ref().map(|name| format!("; did you mean '{name}'?")).unwrap_or_default()
+}
+
+fn lower_case(text: &str) -> String {
+    let lower = text.to_ascii_lowercase();
+    let is_address = lower != text && lower.parse::<Address>().is_ok();
+    if is_address { format!("; did you mean '{lower}'?") } else { String::new() }
 }
 
 /// A parsed schema. Keeps its text, because the text is its identity.
@@ -311,8 +326,8 @@ impl Schema {
             return Err(SchemaError::TooLong { bytes: text.len() });
         }
         let text = std::str::from_utf8(text).map_err(|_| SchemaError::NotText)?;
-        let raw: RawSchema = toml::from_str(text)
-            .map_err(|error| SchemaError::Toml { message: error.to_string().trim_end().into() })?;
+        let raw: RawSchema =
+            toml::from_str(text).map_err(|error| SchemaError::Toml { message: explained(text, &error) })?;
         let name_ok = !raw.name.is_empty()
             && raw.name.len() <= 64
             && raw.name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
@@ -404,8 +419,7 @@ impl Schema {
         if let Some(&index) = self.by_name.get(name) {
             return Ok(&self.fields[index]);
         }
-        let near = self.fields.iter().map(|f| (strsim::damerau_levenshtein(&f.name, name), &f.name)).min();
-        let near = near.filter(|&(d, _)| d <= 1 + name.len() / 4).map(|(_, name)| name.clone());
+        let near = words::near(name, self.fields.iter().map(|field| field.name.as_str())).map(String::from);
         Err(SchemaError::Unknown { name: name.into(), schema: self.name.clone(), near })
     }
 
@@ -422,6 +436,17 @@ impl Schema {
             Some(index) => Ok(vec![field.element(index)]),
             None => Ok((0..field.elements()).map(|index| field.element(index)).collect()),
         }
+    }
+}
+
+/// The place of an error, and what is wrong there.
+fn explained(text: &str, error: &toml::de::Error) -> String {
+    let told = error.to_string();
+    let told = told.trim_end();
+    let remedy = error.span().and_then(|span| words::unquoted(text, span.start));
+    match (remedy, told.strip_suffix(error.message())) {
+        (Some(remedy), Some(place)) => format!("{place}{remedy}"),
+        _ => told.into(),
     }
 }
 

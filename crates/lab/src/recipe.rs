@@ -33,7 +33,7 @@
 //! file = "../l1-a4l.tmf.zst"
 //! ```
 
-use tamis_event::Address;
+use tamis_event::{Address, unquoted};
 use tamis_form::{Complaint, Complaints, MistakeKind, Mistakes, Placed, PlacedStr, Table, one_of};
 use toml::de::DeTable;
 
@@ -180,7 +180,8 @@ fn wrong<T>(at: usize, message: impl Into<String>) -> Read<T> {
 fn read(text: &str, complaints: &mut Complaints) -> Option<Recipe> {
     let document = DeTable::parse(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
-        Complaint::new(at, MistakeKind::Toml, error.message().replace('\n', "; "))
+        let message = unquoted(text, at).unwrap_or_else(|| error.message().replace('\n', "; "));
+        Complaint::new(at, MistakeKind::Toml, message)
     });
     let document = complaints.take(document)?;
     let table = Table::new("a recipe", &document);

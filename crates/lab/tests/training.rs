@@ -315,6 +315,7 @@ fn x_len(weights: &[f64], biases: &[f64]) -> usize {
 const RECIPES: &[(&str, &str, &str)] = &[
     ("name = \"toy\"", "name = \"Toy\"", "2:8: the name of a model is up to 64 of a-z, 0-9 and '_', a letter first, not 'Toy'"),
     ("version = \"1\"", "version = 1", "3:11: 'version' must be text in quotation marks, not a whole number"),
+    ("architecture = \"dense\"", "architecture = dense", "5:16: a word needs quotation marks: \"dense\""),
     ("architecture = \"dense\"", "architecture = \"dens\"", "5:16: no architecture 'dens'; did you mean 'dense'?"),
     ("architecture = \"dense\"", "architecture = \"transformer\"", "5:16: no architecture 'transformer'; it is one of dense, autoencoder"),
     ("architecture = \"dense\"\n", "", "1:1: a recipe needs the key 'architecture', for example architecture = \"dense\""),

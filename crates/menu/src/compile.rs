@@ -1,12 +1,15 @@
 //! A menu bound to a schema and to the scores of its models.
 
+use std::collections::HashSet;
+
 use tamis_event::Schema;
 
 use crate::error::MenuErrors;
 use crate::graph::NodeId;
 use crate::lottery::Lottery;
-use crate::lowering::{Lowering, Scores};
+use crate::lowering::Lowering;
 use crate::menu::{LineInfo, Menu, StreamInfo};
+use crate::names::Scores;
 use crate::pass_through::PassThrough;
 use crate::program::Program;
 use crate::threshold::{Threshold, thresholds};
@@ -43,7 +46,8 @@ impl Menu {
             return Err(wrong(vec![Complaint::new(0, MistakeKind::Unknown, message)]));
         }
         let mut lowering = Lowering::new(schema, Scores::Known(scores));
-        let (conditions, warnings) = self.lower(&mut lowering).map_err(wrong)?;
+        let (conditions, mut warnings) = self.lower(&mut lowering).map_err(wrong)?;
+        warnings.extend(self.unused(&lowering));
         let (graph, undecided) = lowering.finish().map_err(|complaint| wrong(vec![complaint]))?;
         let lines: Vec<LineInfo> = self.lines().iter().map(|line| line.info.clone()).collect();
         let prescale = |line: &LineInfo| (line.prescale > 1).then(|| Lottery::new(&line.name, line.prescale));
@@ -79,6 +83,30 @@ impl Menu {
             complaints.0.extend(to.complaints());
         }
         if complaints.0.is_empty() { Ok((conditions, warnings)) } else { Err(complaints.0) }
+    }
+
+    /// Warnings of models that no line reads and streams that nothing writes to.
+    fn unused(&self, lowering: &Lowering<'_>) -> Vec<Complaint> {
+        let models = self.models().iter().zip(self.places().models.iter());
+        let models = models.filter(|(model, _)| !lowering.reads(&model.name)).map(|(model, &at)| {
+            let message = format!(
+                "no line reads a score of the model '{}', which scores every event all the same; use one in a line, or leave the model out",
+                model.name
+            );
+            Complaint::new(at, MistakeKind::Value, message)
+        });
+        let mut written: HashSet<usize> =
+            self.lines().iter().flat_map(|line| line.info.streams.clone()).collect();
+        written.extend(self.pass_through().into_iter().flat_map(PassThrough::streams));
+        let streams = self.streams().iter().zip(self.places().streams.iter()).enumerate();
+        let streams = streams.filter(|(index, _)| !written.contains(index)).map(|(_, (stream, &at))| {
+            let message = format!(
+                "no line writes to the stream '{}'; name it in the streams of a line, or leave it out",
+                stream.name
+            );
+            Complaint::new(at, MistakeKind::Value, message)
+        });
+        models.chain(streams).collect()
     }
 
     /// Mistakes in the conditions that do not depend on which scores the models give.
@@ -120,7 +148,7 @@ impl CompiledMenu {
         &self.thresholds[line]
     }
 
-    /// Probable slips: lines that pass every event, or none, because of the ranges of their fields.
+    /// Probable slips: lines that pass every event, or none, whatever is in it; models that no line reads, streams that nothing writes to.
     pub fn warnings(&self) -> &[Mistake] {
         &self.warnings
     }

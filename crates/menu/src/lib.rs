@@ -50,11 +50,14 @@ pub mod limits;
 mod lottery;
 mod lowering;
 mod menu;
+mod names;
 mod number;
 mod pass_through;
 mod pieces;
 mod program;
+mod reason;
 mod threshold;
+mod value;
 mod window;
 
 pub use compile::CompiledMenu;

@@ -11,9 +11,11 @@ use crate::flag::Flag;
 use crate::graph::{Graph, NodeId, TooLarge};
 use crate::limits::OPERATIONS_MAX;
 use crate::lottery::Lottery;
-use crate::menu::ModelRef;
+use crate::names::{Scores, owner, unknown};
 use crate::number::Number;
-use tamis_form::{Complaint, MistakeKind, quoted, suggestion};
+use crate::reason::{Outcomes, reason};
+use crate::value::{Array, Operand, Value, flags, numbers};
+use tamis_form::{Complaint, MistakeKind, quoted};
 
 /// Adds the conditions of a menu to one graph.
 #[derive(Debug)]
@@ -27,63 +29,10 @@ pub(crate) struct Lowering<'a> {
     undecided: BTreeSet<NodeId>,
     /// Mistakes besides the one that is returned: an expression can have several.
     complaints: Vec<Complaint>,
-    /// Comparisons of the current line that the ranges of fields settle: offset, outcome, and a description of the range.
-    settled: Vec<(usize, bool, String)>,
-}
-
-/// What is known about the scores.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Scores<'a> {
-    /// Their full names, in the order of their columns.
-    Known(&'a [String]),
-    /// Only the models that give them. Any name of the form `MODEL.x` counts as a score, and the graph serves for checks alone.
-    Of(&'a [ModelRef]),
-}
-
-impl<'a> Scores<'a> {
-    fn names(self) -> &'a [String] {
-        match self {
-            Self::Known(names) => names,
-            Self::Of(_) => &[],
-        }
-    }
-
-    fn may_have(self, name: &str) -> bool {
-        matches!(self, Self::Of(models) if models.iter().any(|model| is_output_of(name, &model.name)))
-    }
-}
-
-/// The type and the nodes of a subexpression.
-enum Value {
-    Number(Number),
-    Flag(Flag),
-    Numbers(Array<Number>),
-    Flags(Array<Flag>),
-}
-
-struct Array<T> {
-    items: Vec<T>,
-    /// The field that makes it an array, for messages.
-    field: String,
-    at: usize,
-}
-
-impl<T: Copy> Array<T> {
-    fn try_map<U>(self, f: impl FnMut(T) -> Lowered<U>) -> Lowered<Array<U>> {
-        let items = self.items.into_iter().map(f).collect::<Lowered<_>>()?;
-        Ok(Array { items, field: self.field, at: self.at })
-    }
-}
-
-impl Value {
-    fn describe(&self) -> String {
-        match self {
-            Self::Number(_) => "a number".into(),
-            Self::Flag(_) => "a condition".into(),
-            Self::Numbers(array) => format!("an array of {} numbers", array.items.len()),
-            Self::Flags(array) => format!("an array of {} conditions", array.items.len()),
-        }
-    }
+    /// The conditions within that of the current line that are the same for every event.
+    outcomes: Outcomes,
+    /// The models whose scores the lines read.
+    read: BTreeSet<String>,
 }
 
 type Lowered<T> = Result<T, Complaint>;
@@ -113,7 +62,8 @@ impl<'a> Lowering<'a> {
             graph: Graph::default(),
             undecided: BTreeSet::new(),
             complaints: Vec::new(),
-            settled: Vec::new(),
+            outcomes: Outcomes::default(),
+            read: BTreeSet::new(),
         }
     }
 
@@ -129,6 +79,11 @@ impl<'a> Lowering<'a> {
         std::mem::take(&mut self.complaints)
     }
 
+    /// Do the lines so far read a score of this model?
+    pub(crate) fn reads(&self, model: &str) -> bool {
+        self.read.contains(model)
+    }
+
     /// Adds a draw for every event.
     pub(crate) fn draw(&mut self, at: usize, lottery: Lottery) -> Lowered<NodeId> {
         self.graph.draw(lottery).map_err(too_large(at))
@@ -141,11 +96,11 @@ impl<'a> Lowering<'a> {
 
     /// The truth value of a whole expression, and a warning if it is the same for every event.
     pub(crate) fn condition(&mut self, expr: &Expr) -> Lowered<(NodeId, Option<Complaint>)> {
-        self.settled.clear();
+        self.outcomes = Outcomes::default();
         match self.value(expr)? {
             Value::Flag(Flag { id, unknown }) => {
                 self.undecided.extend(unknown);
-                Ok((id, self.warning(expr.at, id)))
+                Ok((id, self.warning(expr, id)))
             }
             Value::Number(_) => mismatch(
                 expr.at,
@@ -156,17 +111,29 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    fn warning(&self, whole: usize, condition: NodeId) -> Option<Complaint> {
-        let holds = self.graph.as_truth(condition)?;
+    fn warning(&self, condition: &Expr, id: NodeId) -> Option<Complaint> {
+        let holds = self.graph.as_truth(id)?;
         let what = if holds { "passes every event" } else { "can never pass" };
-        // Behind a '!' it is the other answer that decides.
-        let settled = self.settled.iter().find(|(_, settled, _)| *settled == holds).or(self.settled.first());
-        let nothing = (whole, "nothing in it depends on the event");
-        let (at, why) = settled.map_or(nothing, |(at, _, range)| (*at, range));
+        let (at, why) = reason(condition, &self.outcomes, &self.graph);
         Some(Complaint::new(at, MistakeKind::Value, format!("the line {what}: {why}")))
     }
 
+    /// Lowers an expression, and keeps in mind if it is a condition that is the same for every event.
     fn value(&mut self, expr: &Expr) -> Lowered<Value> {
+        let value = self.value_of(expr)?;
+        let flag = match &value {
+            Value::Flag(flag) => Some(flag),
+            // The elements of an array have one type, and so one outcome.
+            Value::Flags(array) => array.items.first(),
+            Value::Number(_) | Value::Numbers(_) => None,
+        };
+        if let Some(holds) = flag.and_then(|flag| self.graph.as_truth(flag.id)) {
+            self.outcomes.keep(expr.id, holds);
+        }
+        Ok(value)
+    }
+
+    fn value_of(&mut self, expr: &Expr) -> Lowered<Value> {
         let at = expr.at;
         match &expr.node {
             Node::Number(value) => self.graph.literal(*value).map(Value::Number).map_err(too_large(at)),
@@ -185,9 +152,15 @@ impl<'a> Lowering<'a> {
                     mismatch(at, message)
                 }
             },
-            Node::Binary(operator, a, b) => {
-                let [a, b] = self.values([&**a, &**b])?;
-                self.binary(at, *operator, a, b)
+            Node::Chain(first, links) => {
+                let mut so_far = self.value(first);
+                for link in links {
+                    let next = self.value(&link.operand);
+                    so_far = self
+                        .both(so_far, next)
+                        .and_then(|[a, b]| self.binary(expr.id, link.at, link.operator, a, b));
+                }
+                so_far
             }
             Node::Call(function, arguments) => {
                 let values = self.all_values(arguments)?;
@@ -196,15 +169,15 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    /// Lowers two operands. If both are wrong, both mistakes are reported.
-    fn values(&mut self, operands: [&Expr; 2]) -> Lowered<[Value; 2]> {
-        match operands.map(|operand| self.value(operand)) {
-            [Ok(a), Ok(b)] => Ok([a, b]),
-            [Err(first), Err(second)] => {
+    /// Two operands. If both are wrong, both mistakes are reported.
+    fn both(&mut self, a: Lowered<Value>, b: Lowered<Value>) -> Lowered<[Value; 2]> {
+        match (a, b) {
+            (Ok(a), Ok(b)) => Ok([a, b]),
+            (Err(first), Err(second)) => {
                 self.complaints.push(second);
                 Err(first)
             }
-            [Err(wrong), _] | [_, Err(wrong)] => Err(wrong),
+            (Err(wrong), _) | (_, Err(wrong)) => Err(wrong),
         }
     }
 
@@ -233,7 +206,8 @@ impl<'a> Lowering<'a> {
         self.graph.fails(flag).map_err(too_large(at))
     }
 
-    fn binary(&mut self, at: usize, operator: Binary, a: Value, b: Value) -> Lowered<Value> {
+    /// `id` is that of the chain with this operator.
+    fn binary(&mut self, id: usize, at: usize, operator: Binary, a: Value, b: Value) -> Lowered<Value> {
         let wants_flags = matches!(operator, Binary::Or | Binary::And);
         let fits = |value: &Value| matches!(value, Value::Flag(_) | Value::Flags(_)) == wants_flags;
         if let Some(wrong) = [&a, &b].into_iter().find(|value| !fits(value)) {
@@ -252,7 +226,7 @@ impl<'a> Lowering<'a> {
                 Ok(self.pairs(at, flags(a), flags(b), join)?.into_flags())
             }
             Binary::Compare(comparison) => {
-                let compare = |this: &mut Self, a, b| this.compare(at, comparison, a, b);
+                let compare = |this: &mut Self, a, b| this.compare(id, at, comparison, a, b);
                 Ok(self.pairs(at, numbers(a), numbers(b), compare)?.into_flags())
             }
             Binary::Combine(arithmetic) => {
@@ -290,22 +264,16 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    fn compare(&mut self, at: usize, comparison: Comparison, a: Number, b: Number) -> Lowered<Flag> {
-        let flag = self.graph.compared(comparison, a, b).map_err(too_large(at))?;
-        let of_field = match (self.graph.constant(a), self.graph.constant(b)) {
-            (None, Some(_)) => Some(a),
-            (Some(_), None) => Some(b),
-            _ => None,
-        };
-        if let (Some(field), Some(holds)) = (of_field, self.graph.as_truth(flag.id)) {
-            let (low, high) = field.range();
-            self.settled.push((
-                at,
-                holds,
-                format!("what is compared here is from {low} to {high}, by the type of its fields"),
-            ));
-        }
-        Ok(flag)
+    fn compare(
+        &mut self,
+        id: usize,
+        at: usize,
+        comparison: Comparison,
+        a: Number,
+        b: Number,
+    ) -> Lowered<Flag> {
+        self.outcomes.compare(id, comparison, a, b);
+        self.graph.compared(comparison, a, b).map_err(too_large(at))
     }
 
     fn combine(&mut self, at: usize, arithmetic: Arithmetic, a: Number, b: Number) -> Lowered<Number> {
@@ -383,6 +351,7 @@ impl<'a> Lowering<'a> {
         match (self.fields.get(name).copied(), self.columns.get(name).copied()) {
             (Some(field), None) => self.field(at, field, index),
             (None, Some(column)) if index.is_none() => {
+                self.read.extend(owner(name).map(String::from));
                 self.graph.score_number(column).map(Value::Number).map_err(too_large(at))
             }
             (None, Some(_)) => {
@@ -396,7 +365,9 @@ impl<'a> Lowering<'a> {
             (None, None) if self.scores.may_have(name) => {
                 self.graph.score_number(0).map(Value::Number).map_err(too_large(at))
             }
-            (None, None) => Err(self.unknown(at, name)),
+            (None, None) => {
+                Err(Complaint::new(at, MistakeKind::Unknown, unknown(self.schema, self.scores, name)))
+            }
         }
     }
 
@@ -429,65 +400,6 @@ impl<'a> Lowering<'a> {
         }
         Ok(number)
     }
-
-    fn unknown(&self, at: usize, name: &str) -> Complaint {
-        let model = name.rsplit_once('.').map_or("", |(model, _)| model);
-        let outputs: Vec<&str> =
-            self.scores.names().iter().map(String::as_str).filter(|s| is_output_of(s, model)).collect();
-        let message = if outputs.is_empty() {
-            let fields = self.schema.fields().iter().filter(|field| field.role == Role::Data);
-            let names =
-                fields.map(|field| field.name.as_str()).chain(self.scores.names().iter().map(String::as_str));
-            format!("no field {} in schema '{}'{}", quoted(name), self.schema.name(), suggestion(name, names))
-        } else {
-            format!("no score {}; model '{model}' gives {}", quoted(name), outputs.join(", "))
-        };
-        Complaint::new(at, MistakeKind::Unknown, message)
-    }
-}
-
-/// One number or condition, or an array of them.
-enum Operand<T> {
-    One(T),
-    Many(Array<T>),
-}
-
-impl Operand<Number> {
-    fn into_numbers(self) -> Value {
-        match self {
-            Self::One(number) => Value::Number(number),
-            Self::Many(array) => Value::Numbers(array),
-        }
-    }
-}
-
-impl Operand<Flag> {
-    fn into_flags(self) -> Value {
-        match self {
-            Self::One(flag) => Value::Flag(flag),
-            Self::Many(array) => Value::Flags(array),
-        }
-    }
-}
-
-fn numbers(value: Value) -> Operand<Number> {
-    match value {
-        Value::Number(number) => Operand::One(number),
-        Value::Numbers(array) => Operand::Many(array),
-        Value::Flag(_) | Value::Flags(_) => unreachable!("the types were checked"),
-    }
-}
-
-fn flags(value: Value) -> Operand<Flag> {
-    match value {
-        Value::Flag(flag) => Operand::One(flag),
-        Value::Flags(array) => Operand::Many(array),
-        Value::Number(_) | Value::Numbers(_) => unreachable!("the types were checked"),
-    }
-}
-
-fn is_output_of(score: &str, model: &str) -> bool {
-    score.rsplit_once('.').is_some_and(|(owner, _)| owner == model)
 }
 
 fn bare_array<T, U>(array: &Array<T>, wanted: &str) -> Lowered<U> {

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use sha2::{Digest, Sha256};
+use tamis_event::unquoted;
 use toml::de::DeTable;
 
 use crate::error::MenuErrors;
@@ -68,6 +69,14 @@ pub struct Menu {
     streams: Vec<StreamInfo>,
     lines: Vec<Line>,
     pass_through: Option<PassThrough>,
+    places: Places,
+}
+
+/// Where the tables of models and streams begin, in their order.
+#[derive(Debug)]
+pub(crate) struct Places {
+    pub(crate) models: Vec<usize>,
+    pub(crate) streams: Vec<usize>,
 }
 
 #[derive(Debug)]
@@ -141,6 +150,10 @@ impl Menu {
         &self.streams
     }
 
+    pub(crate) fn places(&self) -> &Places {
+        &self.places
+    }
+
     pub(crate) fn lines(&self) -> &[Line] {
         &self.lines
     }
@@ -155,7 +168,8 @@ fn read(text: &str, place: &str, complaints: &mut Complaints) -> Option<Menu> {
     }
     let document = DeTable::parse(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
-        Complaint::new(at, MistakeKind::Toml, error.message().replace('\n', "; "))
+        let message = unquoted(text, at).unwrap_or_else(|| error.message().replace('\n', "; "));
+        Complaint::new(at, MistakeKind::Toml, message)
     });
     let document = complaints.take(document)?;
     let table = Table::new("a menu", &document);
@@ -165,7 +179,7 @@ fn read(text: &str, place: &str, complaints: &mut Complaints) -> Option<Menu> {
     let rate_hz = table.string("rate").and_then(|rate| rate.map(|rate| rate_of(&rate)).transpose());
     let rate_hz = own.take(rate_hz).flatten();
     let doc = own.take(table.text("doc")).unwrap_or_default();
-    let models = read_models(&table, &mut about);
+    let (models, model_places) = read_models(&table, &mut about).into_iter().unzip();
     let streams = read_streams(&table, &mut about);
     let lines = read_lines(&table, text, &streams, &mut about);
     let last = about.take(table.table("fallback", "the table [fallback]")).flatten();
@@ -178,14 +192,16 @@ fn read(text: &str, place: &str, complaints: &mut Complaints) -> Option<Menu> {
     let hash = Sha256::digest(text.as_bytes()).into();
     let place = place.into();
     let text = text.into();
+    let places = Places { models: model_places, streams: streams.places };
     let streams = streams.known;
-    Some(Menu { place, text, hash, name, doc, rate_hz, models, streams, lines, pass_through })
+    Some(Menu { place, text, hash, name, doc, rate_hz, models, streams, lines, pass_through, places })
 }
 
-fn read_models(menu: &Table<'_>, complaints: &mut Complaints) -> Vec<ModelRef> {
+fn read_models(menu: &Table<'_>, complaints: &mut Complaints) -> Vec<(ModelRef, usize)> {
     let mut names = Names::new("a model");
     let mut models = Vec::new();
     for table in complaints.take(menu.tables("model", "a model", MODELS_MAX)).unwrap_or_default() {
+        let at = table.at();
         let mut about = Complaints::default();
         let name = about.take(table.required("name", "\"anomaly\"").and_then(|name| names.add_model(&name)));
         let bundle = about.take(table.required("bundle", "\"../models/anomaly\""));
@@ -194,7 +210,7 @@ fn read_models(menu: &Table<'_>, complaints: &mut Complaints) -> Vec<ModelRef> {
         // Lines can still name a model whose bundle is wrong.
         if let Some(name) = name {
             let bundle = bundle.map(|bundle| bundle.value.into()).unwrap_or_default();
-            models.push(ModelRef { name, bundle, fallback: fallback.unwrap_or_default() });
+            models.push((ModelRef { name, bundle, fallback: fallback.unwrap_or_default() }, at));
         }
     }
     models
@@ -213,15 +229,18 @@ fn fallback_of(model: &Table<'_>) -> Result<Vec<String>, Complaint> {
 fn read_streams(menu: &Table<'_>, complaints: &mut Complaints) -> Streams {
     let mut names = Names::new("a stream");
     let before = complaints.0.len();
-    let mut known = Vec::new();
+    let (mut known, mut places) = (Vec::new(), Vec::new());
     for table in complaints.take(menu.tables("stream", "a stream", STREAMS_MAX)).unwrap_or_default() {
         let mut about = Complaints::default();
         let name = about.take(table.required("name", "\"physics\"").and_then(|name| names.add_stream(&name)));
         let doc = about.take(table.text("doc")).unwrap_or_default();
         table.complain(&["name", "doc"], about, complaints);
-        known.extend(name.map(|name| StreamInfo { name, doc }));
+        if let Some(name) = name {
+            known.push(StreamInfo { name, doc });
+            places.push(table.at());
+        }
     }
-    Streams { known, are_all: complaints.0.len() == before }
+    Streams { known, places, are_all: complaints.0.len() == before }
 }
 
 fn read_lines(menu: &Table<'_>, text: &str, streams: &Streams, complaints: &mut Complaints) -> Vec<Line> {
@@ -270,6 +289,8 @@ fn no_kind(word: &PlacedStr<'_>) -> Complaint {
 /// The streams that could be read.
 pub(crate) struct Streams {
     known: Vec<StreamInfo>,
+    /// Where their tables begin.
+    places: Vec<usize>,
     /// Could every stream be read?
     are_all: bool,
 }

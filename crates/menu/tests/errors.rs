@@ -89,7 +89,17 @@ const EXPRESSIONS: &[(&str, usize, &str)] = &[
     ("maxx(jets.pt) > 1", 1, "no function 'maxx'; did you mean 'max'?"),
     ("met.pt > 1e999", 10, "'1e999' is too large a number"),
     (".5 < met.pt", 1, "'.' means nothing here; a number starts with a digit: 0.5"),
-    ("met.pt > 22GeV", 12, "expected an operator or the end, found 'GeV'"),
+    ("met.pt > 22GeV", 12, "expected an operator or the end, found 'GeV'; if it is a unit leave it out: a number has that of its field in the schema"),
+    ("(met.pt > 22 deg)", 14, "expected ')', found 'deg'; if it is a unit leave it out: a number has that of its field in the schema"),
+    ("met.pt > 22 and met.pt < 3", 13, "expected an operator or the end, found 'and'; write '&&'"),
+    ("met.pt GeV > 22", 8, "expected an operator or the end, found 'GeV'"),
+    ("anomaly > 0.9", 1, "'anomaly' is a model; name one of its scores: anomaly.score"),
+    ("topo.x > 0.9", 1, "no field 'topo.x' in schema 'l1', and no [[model]] is called 'topo'"),
+    ("met.pt > NaN", 10, "there is no number 'NaN': leave the comparison out, since an event with a field that is NaN goes to the error stream by itself"),
+    ("met.pt < -inf", 11, "there is no number 'inf': compare with the largest finite one, 3.4028235e38 of an f32 and 65504 of an f16"),
+    ("MUONS.PT[0] > 3", 1, "no field 'MUONS.PT' in schema 'l1'; did you mean 'muons.pt'?"),
+    ("Anomaly.Score > 3", 1, "no field 'Anomaly.Score' in schema 'l1'; did you mean 'anomaly.score'?"),
+    ("MAX(jets.pt) > 1", 1, "no function 'MAX'; did you mean 'max'?"),
     ("met.pt ≥ 3", 8, "'≥' means nothing here; write '>='"),
     ("met.pt > 3 # x", 12, "'#' means nothing here"),
     ("met.pt / 0 > 3", 8, "this divides by zero"),
@@ -103,6 +113,11 @@ const FILES: &[(&str, &str)] = &[
     ("name = 'l1'\nrat = '40MHz'", "2:1: a menu has no key 'rat'; did you mean 'rate'?"),
     ("name = 'l1'\ncolour = 3", "2:1: a menu has no key 'colour'; its keys are name, doc, rate, model, stream, line, fallback"),
     ("doc = 'x'", r#"1:1: a menu needs the key 'name', for example name = "l1""#),
+    ("name = l1", "1:8: a word needs quotation marks: \"l1\""),
+    ("LINEstreams = [physics]", "6:12: a word needs quotation marks: \"physics\""),
+    ("name = 'l1'\n[[model]]\nname = 'a'\nbundle = ../models/a", "4:10: a word needs quotation marks: \"../models/a\""),
+    ("LINEstreams = ['Physics']\nwhen = 'met.pt > 1'", "6:12: no stream 'Physics'; did you mean 'physics'?"),
+    ("name = 'l1'\nRATE = '40MHz'", "2:1: a menu has no key 'RATE'; did you mean 'rate'?"),
     ("name = 3", "1:8: 'name' must be text in quotation marks, not a whole number"),
     ("name = 'l 1'", "1:8: the name of the menu must be 1 to 64 of A-Z a-z 0-9 _ -, not 'l 1'"),
     ("name = 'l1'\nrate = '40'", "2:8: 'rate' must be a number above 0 with Hz, kHz, MHz or GHz, not '40'"),
@@ -227,9 +242,66 @@ fn no_more_mistakes_are_told_than_fit_a_screen() {
     assert!(errors.to_string().ends_with("\nand 180 more"), "{errors}");
 }
 
+/// Condition, column in it from 1, warning.
+#[rustfmt::skip]
+fn settled_conditions() -> Vec<(&'static str, usize, String)> {
+    let never = |why: &str| format!("the line can never pass: {why}");
+    let always = |why: &str| format!("the line passes every event: {why}");
+    let range =
+        |low: &str, high: &str| format!("what is compared here is from {low} to {high} in every event");
+    let (fixed, exactly) =
+        ("nothing in this comparison depends on the event", "what is compared here is never exactly");
+    let nothing = "nothing in it depends on the event";
+    let sides =
+        |a: &str, b: &str| format!("the left side is from {a} in every event, and the right side from {b}");
+    vec![
+        // A range, on one side of a number.
+        ("n > 300", 3, never(&range("0", "255"))),
+        ("300 <= n", 5, never(&range("0", "255"))),
+        ("x > 1 && n >= 255.5", 12, never(&range("0", "255"))),
+        ("n >= 0", 3, always(&range("0", "255"))),
+        ("x > 1 || 300 > n", 14, always(&range("0", "255"))),
+        ("abs(pt[0]) > 16384", 12, never(&range("0", "16384"))),
+        ("sum(pt) > 40000", 9, never(&range("-32768", "32767"))),
+        ("count(pt > 1) > 2", 15, never(&range("0", "2"))),
+        ("!(n < 256)", 5, never(&range("0", "255"))),
+        ("max(n, 300) > 200", 13, always("what is compared here is 300 in every event")),
+        ("0 * n > 0", 7, never("what is compared here is 0 in every event")),
+        ("far > 1e6", 5, never(&range("99.99872", "100.00127"))),
+        // Two ranges.
+        ("max(abs(pt[0]), 9.5) == -abs(pt[0])", 22, never(&sides("9.5 to 16384", "-16384 to 0"))),
+        ("n + 1 > pt[0] - 20000", 7, always(&sides("1 to 256", "-36384 to -3616.5"))),
+        // A value that is not among those that a field can have.
+        ("n != 3.5", 3, always(&format!("{exactly} 3.5"))),
+        ("3.5 == n", 5, never(&format!("{exactly} 3.5"))),
+        ("count(pt > 1) == 1.5", 15, never(&format!("{exactly} 1.5"))),
+        ("abs(odd) < 0.2", 10, never("no value that its fields can have is on the other side of 0.2")),
+        // No field at all, in the whole or in what settles it.
+        ("1 > 0", 3, always(nothing)),
+        ("!(1 > 0) && 2 > 1", 10, never(nothing)),
+        ("n > 300 || 1 > 0", 14, always(fixed)),
+        ("x > 1 && 1 > 2", 12, never(fixed)),
+        ("x > 1 && !(n > 300 || 1 > 0)", 25, never(fixed)),
+        // Several comparisons.
+        ("n > 300 || n > 400", 3, never(&format!("{}, and 1 other comparison in it is settled, too", range("0", "255")))),
+        ("!(1 > 2) && n < 300 && 3.5 != n", 5, always(&format!("{fixed}, and 2 other comparisons in it are settled, too"))),
+        ("n < 300 && (n < 400 || x > 1)", 3, always(&format!("{}, and 1 other comparison in it is settled, too", range("0", "255")))),
+        // One of several is enough.
+        ("n > 300 && n > 400", 3, never(&range("0", "255"))),
+        // What is counted is settled.
+        ("count(pt > 20000) > 0", 10, never(&range("-16384", "16383.5"))),
+        ("!(count(pt < 20000) >= 2)", 12, never(&range("-16384", "16383.5"))),
+        ("count(1 > 2 && pt > x) > 0", 9, never(fixed)),
+        ("1 - count(pt > 20000) < 1 + n * 0", 23, never("what is compared here is 1 in every event, and 1 other comparison in it is settled, too")),
+        // A number that is NaN.
+        ("0 / count(pt > 20000) > 1", 23, never("a number that is compared here is NaN in every event, and 1 other comparison in it is settled, too")),
+        ("!(0 / count(pt > 20000) > n)", 25, never("a number that is compared here is NaN in every event, and 1 other comparison in it is settled, too")),
+    ]
+}
+
 #[test]
-fn lines_that_the_range_of_a_field_decides_are_warned_of() {
-    let schema = "name = 's'\nfield = [{ name = 'pt', dtype = 'i16', scale = 0.5, len = 2 }, { name = 'n', dtype = 'u8' }, { name = 'x', dtype = 'f32' }]";
+fn lines_that_are_settled_are_warned_of_with_the_reason() {
+    let schema = "name = 's'\nfield = [{ name = 'pt', dtype = 'i16', scale = 0.5, len = 2 }, { name = 'n', dtype = 'u8' }, { name = 'x', dtype = 'f32' }, { name = 'odd', dtype = 'i8', scale = 0.5, offset = 0.25 }, { name = 'far', dtype = 'i8', scale = 1e-5, offset = 100.0 }]";
     let schema = Schema::parse(schema.as_bytes()).unwrap();
     let warned = |when: &str| {
         let menu = Menu::parse(&with_condition(&format!("'{when}'")), "m.toml").unwrap();
@@ -239,24 +311,12 @@ fn lines_that_the_range_of_a_field_decides_are_warned_of() {
             .map(|warning| (warning.column(), warning.message().to_owned()))
             .collect::<Vec<_>>()
     };
-    let range = |what: &str, low: &str, high: &str| {
-        format!("the line {what}: what is compared here is from {low} to {high}, by the type of its fields")
-    };
-    for (when, column, told) in [
-        ("n > 300", 3, range("can never pass", "0", "255")),
-        ("x > 1 && n >= 255.5", 12, range("can never pass", "0", "255")),
-        ("n >= 0", 3, range("passes every event", "0", "255")),
-        ("x > 1 || 300 > n", 14, range("passes every event", "0", "255")),
-        ("n != 3.5", 3, range("passes every event", "0", "255")),
-        ("abs(pt[0]) > 16384", 12, range("can never pass", "0", "16384")),
-        ("sum(pt) > 40000", 9, range("can never pass", "-32768", "32767")),
-        ("count(pt > 1) > 2", 15, range("can never pass", "0", "2")),
-        ("!(n < 256)", 5, range("can never pass", "0", "255")),
-        ("1 > 0", 3, "the line passes every event: nothing in it depends on the event".into()),
-        ("!(1 > 0) && 2 > 1", 10, "the line can never pass: nothing in it depends on the event".into()),
-    ] {
-        assert_eq!(warned(when), [(column + 8, told)], "{when}");
-    }
+    let wrong: Vec<_> = settled_conditions()
+        .into_iter()
+        .filter(|(when, column, told)| warned(when) != [(column + 8, told.clone())])
+        .map(|(when, ..)| (when, warned(when)))
+        .collect();
+    assert_eq!(wrong, []);
     for when in ["n > 254", "x > 1e30", "m.a > 2", "pt[0] > 16383", "n > 300 || x > 1", "n < 256 && x > 1"] {
         assert_eq!(warned(when), [], "{when}");
     }
@@ -349,16 +409,28 @@ fn limits_hold_at_the_edge() {
 fn limits_of_expressions_hold_at_the_edge() {
     let deepest = limits::EXPRESSION_DEPTH_MAX;
     let parentheses = |n| format!("'{}met.pt{} > 1'", "(".repeat(n), ")".repeat(n));
-    let chain = |n| format!("'1 > 0{}'", " && met.pt > 0".repeat(n));
+    // Every level of parentheses is a chain of its own.
+    let inside = |n| format!("'{}met.pt{} > 0'", "(1 + ".repeat(n), ")".repeat(n));
     let parts = |n: usize| format!("'max({}) > 0'", vec!["1"; n].join(","));
-    // A chain nests once per operator, above a comparison of two numbers. A call, its comparison and the 0 are parts as well.
-    for fits in [parentheses(deepest - 1), chain(deepest - 2), parts(limits::EXPRESSION_NODES_MAX - 3)] {
+    // A comparison and its sides nest twice. A call, its comparison and the 0 are parts as well.
+    for fits in [parentheses(deepest - 1), inside(deepest - 2), parts(limits::EXPRESSION_NODES_MAX - 3)] {
         assert!(Menu::parse(&with_condition(&fits), "m").is_ok(), "{fits}");
     }
+    // A chain is as long as an expression may be: each operator, comparison, field and number is a part.
+    let longest = limits::EXPRESSION_NODES_MAX / 4 - 1;
+    for operator in ["||", "&&"] {
+        let chain = |n| format!("'met.pt > 0{}'", format!(" {operator} met.pt > 0").repeat(n));
+        assert!(Menu::parse(&with_condition(&chain(longest)), "m").is_ok());
+        let told = error_of(&with_condition(&chain(longest + 1))).message().to_owned();
+        assert_eq!(told, "the expression has more than 4096 parts; split it into several lines");
+    }
+    let sum = format!("'met.pt{} > 0'", " + met.pt - 1".repeat(300));
+    let schema = Schema::parse(SCHEMA.as_bytes()).unwrap();
+    assert!(Menu::parse(&with_condition(&sum), "m").unwrap().compile(&schema, &[]).is_ok());
     for too_much in [
         parentheses(deepest),
         parentheses(100_000),
-        chain(deepest - 1),
+        inside(deepest - 1),
         format!("'{}1 > 0'", "-".repeat(100_000)),
         parts(limits::EXPRESSION_NODES_MAX - 2),
     ] {
@@ -376,6 +448,47 @@ fn the_limit_of_operations_holds_at_the_edge() {
     let compile = |when| Menu::parse(&with_condition(when), "m").unwrap().compile(&schema, &[]);
     assert!(compile("'count(x > 0) > 1'").is_ok());
     assert_eq!(compile("'!(count(x > 0) > 1)'").unwrap_err().all()[0].fault(), MistakeKind::Limit);
+}
+
+#[test]
+fn what_no_line_uses_is_warned_of() {
+    let text = "name = 'm'
+[[model]]
+name = 'a'
+bundle = ''
+[[model]]
+name = 'b'
+bundle = ''
+[[stream]]
+name = 's'
+[[stream]]
+name = 't'
+[[stream]]
+name = 'u'
+[[line]]
+name = 'l'
+streams = ['t']
+when = 'met.pt > 1 && b.x > 2'
+";
+    let schema = Schema::parse(SCHEMA.as_bytes()).unwrap();
+    let warned = |text: &str| {
+        let menu =
+            Menu::parse(text, "m.toml").unwrap().compile(&schema, &["a.x".into(), "b.x".into()]).unwrap();
+        let told =
+            |warning: &Mistake| format!("{}:{}: {}", warning.line(), warning.column(), warning.message());
+        menu.warnings().iter().map(told).collect::<Vec<_>>()
+    };
+    let stream = |place: &str, name: &str| {
+        format!(
+            "{place}: no line writes to the stream '{name}'; name it in the streams of a line, or leave it out"
+        )
+    };
+    let model = "2:1: no line reads a score of the model 'a', which scores every event all the same; use one in a line, or leave the model out";
+    assert_eq!(warned(text), [model.to_owned(), stream("8:1", "s"), stream("12:1", "u")]);
+    let fallback = "[fallback]\npass_through = 9\nstreams = ['s', 'u']\n";
+    assert_eq!(warned(&format!("{text}{fallback}")), [model]);
+    let used = text.replace("b.x", "abs(a.x - b.x)").replace("['t']", "['s', 't', 'u']");
+    assert_eq!(warned(&used), Vec::<String>::new());
 }
 
 #[test]

@@ -51,7 +51,7 @@ pub enum GenError {
     Rate { rate_hz: f64 },
     #[error("a signal fraction of {fraction}: it must be between 0 and 1")]
     Fraction { fraction: f64 },
-    #[error("{events} events per frame: a frame of this schema holds 1 to {most}")]
+    #[error("{events} events per frame (--frame-events): a frame of this schema holds 1 to {most}")]
     FrameEvents { events: usize, most: usize },
     #[error("a segment needs at least one event")]
     SegmentEvents,
@@ -81,7 +81,7 @@ impl Generator {
         let rate_hz = options.rate_hz;
         let fraction = options.signal_fraction;
         let events = options.frame_events;
-        let most = EVENTS_PER_FRAME_MAX.min(PAYLOAD_BYTES_MAX / schema.record_len());
+        let most = Self::frame_events_max(schema);
         if !(rate_hz > 0.0 && rate_hz.is_finite()) {
             return Err(GenError::Rate { rate_hz });
         }
@@ -96,6 +96,11 @@ impl Generator {
         }
         let frames_per_segment = options.segment_events.div_ceil(events as u64);
         Ok(Self { schema: schema.clone(), options, shapes: Shapes::new(schema), frames_per_segment })
+    }
+
+    /// The most events that a frame of this schema holds.
+    pub fn frame_events_max(schema: &Schema) -> usize {
+        EVENTS_PER_FRAME_MAX.min(PAYLOAD_BYTES_MAX / schema.record_len())
     }
 
     /// The schema frame that starts a stream.

@@ -22,8 +22,8 @@ const SHOWN: usize = 20;
 
 /// Make a recording of a CSV table or a NumPy array
 ///
-/// Columns feed the fields that they are named after; other names are mapped. Every number of a record must be fed. Values that change
-/// when they are stored, NaN and infinities are counted by column; what cannot be kept is an error with its row and column.
+/// Columns feed the fields that they are named after, in upper or lower case; other names are mapped. Every number of a record must be fed. Values
+/// that change when they are stored, NaN and infinities are counted by column; what cannot be kept is an error with its row and column.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// CSV with a header line (commas, semicolons, tabs or bars between columns) or a .npy array, compressed with zstd or not; - is standard
@@ -36,7 +36,7 @@ pub(crate) struct Args {
     /// The recording to write (.tmf or .tmf.zst)
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Feed a field (met.pt) or element (jets.pt[3]) from a column of another name; can be given several times
+    /// Feed a field (met.pt) or element (jets.pt[3]) from a column of another name; can be given several times. Shells need quotes around brackets
     #[arg(long, value_name = "COLUMN=FIELD", value_parser = column)]
     map: Vec<(String, String)>,
     /// Where event ids come from: label (from a column; a second one in a run is refused), number (rows are numbered from 0 in each run), or
@@ -103,7 +103,7 @@ impl Run for Args {
     const GROUP: Group = Group::Data;
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("convert events.csv --schema schema.toml --out events.tmf", "columns are named after fields"),
-        ("convert z.csv --schema z.toml --out z.tmf --map pt1=muons.pt[0] --map pt2=muons.pt[1]", "they are not"),
+        ("convert z.csv --schema z.toml --out z.tmf --map 'pt1=muons.pt[0]' --map 'pt2=muons.pt[1]'", "they are not"),
         ("convert candidates.csv --schema z.toml --out z.tmf --ids number", "several rows of one event"),
     ];
 
@@ -238,6 +238,6 @@ fn ids(text: &str) -> Result<Ids, &'static str> {
 fn column(text: &str) -> Result<(String, String), String> {
     match text.rsplit_once('=') {
         Some((column, field)) if !column.is_empty() && !field.is_empty() => Ok((column.into(), field.into())),
-        _ => Err("write a column and a field, as in pt1=muons.pt[0]".into()),
+        _ => Err("write a column and a field, as in 'pt1=muons.pt[0]'".into()),
     }
 }

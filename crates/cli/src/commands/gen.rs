@@ -33,9 +33,9 @@ pub(crate) struct Args {
     /// Share of events that carry a signal, 0 to 1
     #[arg(long, value_name = "SHARE", default_value_t = GenOptions::default().signal_fraction)]
     signal: f64,
-    /// Events per frame
-    #[arg(long, value_name = "N", default_value_t = GenOptions::default().frame_events)]
-    frame_events: usize,
+    /// Events per frame [default: 3564, or as many as fit]
+    #[arg(long, value_name = "N")]
+    frame_events: Option<usize>,
     /// Events per segment
     #[arg(long, value_name = "N", default_value_t = GenOptions::default().segment_events)]
     segment_events: u64,
@@ -72,7 +72,6 @@ impl Run for Args {
             seed: self.seed,
             rate_hz: self.rate,
             signal_fraction: self.signal,
-            frame_events: self.frame_events,
             segment_events: self.segment_events,
             run: self.run,
             ..GenOptions::default()
@@ -83,7 +82,8 @@ impl Run for Args {
         let out = self.out;
         let events = self.events;
         let overwrite = self.overwrite;
-        let settings = GenSettings { schema, events, out, overwrite, options };
+        let frame_events = self.frame_events;
+        let settings = GenSettings { schema, events, out, overwrite, frame_events, options };
         let (generated, written) = tamis_app::generate(&settings, |events| bar.set_position(events))?;
         bar.finish_and_clear();
         let made = Made {

@@ -156,6 +156,7 @@ fn own_sections(words: &[String], examples: &[(&str, &str)]) -> String {
 
 /// A text for roff: backslashes and hyphens stand for themselves, and a line that begins with a dot is text.
 fn escaped(text: &str) -> String {
-    let text = text.replace('\\', "\\e").replace('-', "\\-");
-    if text.starts_with(['.', '\'']) { format!("\\&{text}") } else { text }
+    // A plain "'" would become a typographic one, which no shell reads as a quotation mark.
+    let text = text.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\(aq");
+    if text.starts_with('.') { format!("\\&{text}") } else { text }
 }

@@ -61,6 +61,21 @@ fn generate_replay_verify() {
 }
 
 #[test]
+fn a_frame_of_large_records_has_as_many_events_as_fit() {
+    let lab = Lab::new();
+    lab.write("large.toml", "name = 'l'\n[[field]]\nname = 'x'\ndtype = 'f32'\nlen = 100000\n");
+    let made = lab.tamis("gen --schema large.toml --events 50 --out l.tmf --json");
+    assert_eq!((made.code, made.err.as_str()), (Some(0), ""));
+    // A payload has at most 16 MiB.
+    assert_eq!((&json_of(&made.out)["events"], &json_of(&made.out)["frames"]), (&json!(50), &json!(2)));
+    let told = lab.tamis("gen --schema large.toml --events 50 --out m.tmf --frame-events 42");
+    assert_eq!(
+        told.refusal(64),
+        "42 events per frame (--frame-events): a frame of this schema holds 1 to 41\n"
+    );
+}
+
+#[test]
 fn a_table_gives_exactly_the_events_that_pass() {
     let lab = Lab::new();
     let mut table = String::from("Event,Run,mass,n,comment\n");

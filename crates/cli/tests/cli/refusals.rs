@@ -170,6 +170,7 @@ fn settings_file() {
         lab.write("bad.toml", text);
         refused(&lab, "replay in.tmf --config bad.toml --menu menu.toml --out out", 64, words);
     };
+    bad("workers = 1\nlabel = fast", &["bad.toml: line 2: a word needs quotation marks: \"fast\""]);
     bad("workrs = 2", &["bad.toml", "unknown setting 'workrs'", "did you mean 'workers'?"]);
     bad(
         "workrs = 2\nout = { a = 1 }",
@@ -232,6 +233,7 @@ fn what_a_variable_says_is_blamed_on_it() {
 fn a_file_in_the_wrong_place_is_called_what_it_is() {
     let lab = lab();
     lab.write("t.csv", "x,n\n1,2\n");
+    lab.write("empty", "");
     lab.write("t.csv.gz", b"\x1F\x8B\x08\0\0\0\0\0");
     assert_eq!(lab.tamis("replay in.tmf --menu menu.toml --out kept").code, Some(0));
     let stored = "kept/in-physics-0001.mcap";
@@ -249,6 +251,9 @@ fn a_file_in_the_wrong_place_is_called_what_it_is() {
         (format!("replay in.tmf --menu {} --out out", sample("l1-ato4l.tmf.zst")), "l1-ato4l.tmf.zst is no menu but a Tamis recording"),
         ("replay in.tmf --menu t.csv --out out".into(), "t.csv"),
         ("gen --schema menu.toml --events 1 --out o.tmf".into(), "menu.toml is no schema but a menu; `tamis replay` takes it with --menu"),
+        ("gen --schema empty --events 1 --out o.tmf".into(), "empty is no schema but an empty file; it begins with: name ="),
+        ("replay in.tmf --menu empty --out out".into(), "empty is no menu but an empty file; it begins with: name ="),
+        ("train empty".into(), "empty is no recipe but an empty file; it begins with: name ="),
         ("gen --schema in.tmf --events 1 --out o.tmf".into(), "in.tmf is no schema but a Tamis recording"),
         ("convert in.tmf --schema schema.toml --out o.tmf".into(), "in.tmf is a Tamis recording: it needs no conversion"),
         ("convert . --schema schema.toml --out o.tmf".into(), ". is a folder; name a table in it"),
@@ -299,6 +304,10 @@ fn tables() {
         "event,x,n\n7,1,2\n8,1,2\n7,1,2\n",
         &["t.csv", "event 7 of run 1", "line 2", "line 4", "--ids number"],
     );
+    bad("x,N.0\n1,2\n", &["t.csv", "no column for 'n'", "--map COLUMN=FIELD"]);
+    bad("x,'n'\n1,2\n", &["t.csv", "no column for 'n'"]);
+    bad("X,\"n \u{a0}_\"\n1,2\n", &["t.csv", "no column for 'n'"]);
+    bad("X,n_\n1,2\n", &["t.csv", "no column for 'n'", "--map n_=n\n"]);
     bad("x,n\n1e400,2\n", &["t.csv", "line 2", "column 'x'", "1e400", "--saturate"]);
     bad("", &["t.csv is empty"]);
     lab.write("t.csv", "x,n\n1,2\n");

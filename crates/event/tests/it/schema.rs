@@ -80,7 +80,16 @@ fn a_wrong_schema_is_refused_with_its_reason() {
         (GOOD.replace("met", "Met"),                                            "field name 'Met': use words"),
         (GOOD.replace("met", "met..x"),                                         "field name 'met..x': use words"),
         (GOOD.replace("\"met\"", "\"jets.pt\""),                                "field 'jets.pt' stands twice"),
-        (GOOD.replace("f32", "f64"),                                            "unknown variant `f64`"),
+        (GOOD.replace("f32", "f64"),                                            "no dtype 'f64'; numbers have at most 32 bits here: u32, i32 or f32"),
+        (GOOD.replace("f32", "float32"),                                        "no dtype 'float32'; did you mean 'f32'?"),
+        (GOOD.replace("f32", "<F4"),                                            "no dtype '<F4'; did you mean 'f32'?"),
+        (GOOD.replace("f32", "F32"),                                            "no dtype 'F32'; did you mean 'f32'?"),
+        (GOOD.replace("f32", "bool"),                                           "no dtype 'bool'; did you mean 'u8'?"),
+        (GOOD.replace("f32", "number"),                                         "no dtype 'number'; it is one of u8, i8, u16, i16, u32, i32, f16, f32"),
+        (field("").replace("\"u8\"", "u8"),                                     "line 4, column 9\n  |\n4 | dtype = u8\n  |         ^^\na word needs quotation marks: \"u8\""),
+        (field("").replace("\"u8\"", "f32"),                                    "\na word needs quotation marks: \"f32\""),
+        (field("").replace("\"u8\"", "inf16"),                                  "\na word needs quotation marks: \"inf16\""),
+        ("name = l1".into(),                                                    "\na word needs quotation marks: \"l1\""),
         (GOOD.replace("role", "rôle"),                                          "invalid"),
         (GOOD.replace("role", "rule"),                                          "unknown field `rule`"),
         (field("len = 0"),                                                      "field 'a': len = 0; leave len out"),
@@ -111,7 +120,12 @@ fn a_wrong_address_is_refused_with_its_reason() {
         ("jets.pt[x]", "'jets.pt[x]' is no field address; write name or name[index]"),
         ("jets.pt[-1]", "'jets.pt[-1]' is no field address; write name or name[index]"),
         ("jets.pt[1", "'jets.pt[1' is no field address; write name or name[index]"),
-        ("Jets", "'Jets' is no field address; write name or name[index]"),
+        ("Jets", "'Jets' is no field address; write name or name[index]; did you mean 'jets'?"),
+        (
+            "Jets.PT[0]",
+            "'Jets.PT[0]' is no field address; write name or name[index]; did you mean 'jets.pt[0]'?",
+        ),
+        ("Jets pt", "'Jets pt' is no field address; write name or name[index]"),
     ] {
         let error = address.parse::<Address>().and_then(|address| schema.resolve(&address)).unwrap_err();
         assert_eq!(error.to_string(), wanted);

@@ -21,19 +21,47 @@ pub(crate) use parser::parse;
 #[derive(Clone, Debug)]
 pub(crate) struct Expr {
     pub(crate) at: usize,
+    /// Unlike that of any other node of the expression.
+    pub(crate) id: usize,
     pub(crate) node: Node,
-    /// Nodes on the longest path down, including this one: at most [`crate::limits::EXPRESSION_DEPTH_MAX`].
+    /// Nodes on the longest path down, including this one, where a chain is one: at most [`crate::limits::EXPRESSION_DEPTH_MAX`].
     depth: usize,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) enum Node {
     Number(f64),
-    Name { name: String, index: Option<usize> },
+    Name {
+        name: String,
+        index: Option<usize>,
+    },
     Negate(Box<Expr>),
     Not(Box<Expr>),
-    Binary(Binary, Box<Expr>, Box<Expr>),
+    /// `a + b - c`: operators that bind equally, from left to right. The place of the node is that of the last one.
+    Chain(Box<Expr>, Vec<Link>),
     Call(Function, Vec<Expr>),
+}
+
+/// An operator of a chain and what stands to the right of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Link {
+    pub(crate) at: usize,
+    pub(crate) operator: Binary,
+    pub(crate) operand: Expr,
+}
+
+impl Expr {
+    /// The nodes directly below.
+    pub(crate) fn parts(&self) -> Vec<&Self> {
+        match &self.node {
+            Node::Number(_) | Node::Name { .. } => Vec::new(),
+            Node::Negate(operand) | Node::Not(operand) => vec![operand],
+            Node::Chain(first, links) => {
+                std::iter::once(&**first).chain(links.iter().map(|link| &link.operand)).collect()
+            }
+            Node::Call(_, arguments) => arguments.iter().collect(),
+        }
+    }
 }
 
 /// Operators with two operands.

@@ -1,7 +1,7 @@
 //! The parser: tokens to tree by precedence climbing, with bounds on size and depth.
 
 use super::lexer::{Token, tokens};
-use super::{Arithmetic, Binary, Expr, Function, Node, embedded};
+use super::{Arithmetic, Binary, Expr, Function, Link, Node, embedded};
 use crate::limits::{EXPRESSION_DEPTH_MAX, EXPRESSION_NODES_MAX};
 use tamis_form::PlacedStr;
 use tamis_form::{Complaint, MistakeKind, quoted, suggestion};
@@ -80,10 +80,27 @@ impl<'a> Parser<'a> {
                 let message = format!("comparisons cannot be chained; write a {first} b && b {second} c");
                 return Err(Complaint::new(at, MistakeKind::Syntax, message));
             }
-            let depth = left.depth.max(right.depth);
-            left = self.node(at, depth, Node::Binary(operator, Box::new(left), Box::new(right)))?;
+            left = self.linked(left, Link { at, operator, operand: right })?;
         }
         Ok(left)
+    }
+
+    /// `left op right`, as a longer chain if `left` is one of such operators.
+    fn linked(&mut self, left: Expr, link: Link) -> Result<Expr, Complaint> {
+        let (at, below) = (link.at, link.operand.depth);
+        match left {
+            Expr { id, node: Node::Chain(first, mut links), depth, .. }
+                if links[0].operator.precedence() == link.operator.precedence() =>
+            {
+                links.push(link);
+                let longer = self.node(at, below.max(depth - 1), Node::Chain(first, links))?;
+                Ok(Expr { id, ..longer })
+            }
+            left => {
+                let depth = left.depth.max(below);
+                self.node(at, depth, Node::Chain(Box::new(left), vec![link]))
+            }
+        }
     }
 
     /// Parses an operand with its prefix operators. Every recursion of the parser passes here, so this is where nesting is bounded.
@@ -189,15 +206,23 @@ impl<'a> Parser<'a> {
             return Err(Complaint::new(at, MistakeKind::Limit, message));
         }
         let depth = depth_below + 1;
-        if depth > EXPRESSION_DEPTH_MAX { Err(too_deep(at)) } else { Ok(Expr { at, node, depth }) }
+        let id = self.nodes;
+        if depth > EXPRESSION_DEPTH_MAX { Err(too_deep(at)) } else { Ok(Expr { at, id, node, depth }) }
     }
 
     fn unexpected(&self, at: usize, token: Token<'_>, wanted: &str) -> Complaint {
+        let before = self.tokens.iter().take_while(|&&(other, _)| other < at).last();
+        let follows_number = matches!(before, Some((_, Token::Number(_))));
         let hint = match token {
-            Token::Name(name) => FOREIGN_WORDS.iter().find(|(word, _)| *word == name),
-            _ => None,
+            Token::Name(name) => match FOREIGN_WORDS.iter().find(|(word, _)| *word == name) {
+                Some((_, ours)) => format!("; write '{ours}'"),
+                None if follows_number => {
+                    "; if it is a unit leave it out: a number has that of its field in the schema".into()
+                }
+                None => String::new(),
+            },
+            _ => String::new(),
         };
-        let hint = hint.map(|(_, ours)| format!("; write '{ours}'")).unwrap_or_default();
         let found = if self.tokens.len() == 1 { "nothing".into() } else { token.describe() };
         Complaint::new(at, MistakeKind::Syntax, format!("expected {wanted}, found {found}{hint}"))
     }
@@ -205,7 +230,7 @@ impl<'a> Parser<'a> {
 
 fn too_deep(at: usize) -> Complaint {
     let message = format!(
-        "more than {EXPRESSION_DEPTH_MAX} operators inside one another; split the line or group with ( )"
+        "more than {EXPRESSION_DEPTH_MAX} operators, functions and parentheses inside one another; split the line"
     );
     Complaint::new(at, MistakeKind::Limit, message)
 }

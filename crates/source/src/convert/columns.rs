@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use tamis_event::{Address, Role, Schema};
 
+use super::likely::remedy;
 use super::values::{Changes, Feed};
 use super::{ConvertError, Ids, Options};
 
@@ -50,13 +51,11 @@ impl Columns {
             wanted.push((find(column)?, label_field(schema)?));
         }
         // An explicit mapping of a column overrides its name.
-        let mapped: HashSet<usize> = wanted.iter().map(|&(index, _)| index).collect();
-        let fields: HashSet<&str> = schema.fields().iter().map(|field| field.name.as_str()).collect();
-        let free = (0..header.len()).filter(|k| !mapped.contains(k) && event != Some(*k) && run != Some(*k));
-        wanted
-            .extend(free.filter(|&k| resolves(schema, &fields, &header[k])).map(|k| (k, header[k].clone())));
+        let mut used: HashSet<usize> =
+            wanted.iter().map(|&(column, _)| column).chain(event).chain(run).collect();
+        let named = named(schema, header, &used, &wanted);
+        wanted.extend(named);
 
-        let mut used: HashSet<usize> = event.into_iter().chain(run).collect();
         let mut by_offset: HashMap<usize, Feed> = HashMap::new();
         for (column, address) in wanted {
             let feed = feed(schema, column, &header[column], &address)?;
@@ -70,7 +69,8 @@ impl Columns {
         }
         let unused = (0..header.len()).filter(|k| !used.contains(k));
         let ignored: Vec<String> = unused.map(|k| called(k, &header[k])).collect();
-        check_complete(place, schema, &by_offset, &ignored, header)?;
+        let is_used = |column: usize| used.contains(&column);
+        check_complete(place, schema, &by_offset, &ignored, header, is_used)?;
         let mut feeds: Vec<Feed> = by_offset.into_values().collect();
         feeds.sort_by_key(|feed| feed.element.at);
         Ok(Self { feeds, event, run, ignored })
@@ -92,8 +92,12 @@ fn id_columns(
 ) -> Result<(Option<usize>, Option<usize>), ConvertError> {
     let by_default = |word: &str| {
         let index = header.iter().position(|column| column.eq_ignore_ascii_case(word))?;
-        (schema.field(&header[index]).is_err() && options.map.iter().all(|(name, _)| *name != header[index]))
-            .then_some(index)
+        let is_mapped = options.map.iter().any(|(name, _)| *name == header[index]);
+        // A field of this name is fed by the column, unless it has another one.
+        let is_wanted = schema.fields().iter().any(|field| field.name == word)
+            && !header.iter().any(|column| column == word)
+            && !options.map.iter().any(|(_, field)| field == word);
+        (schema.field(&header[index]).is_err() && !is_mapped && !is_wanted).then_some(index)
     };
     let event = options.event_column.as_ref().map(&find).transpose()?.or_else(|| by_default("event"));
     let run = options.run_column.as_ref().map(&find).transpose()?.or_else(|| by_default("run"));
@@ -104,11 +108,40 @@ fn id_columns(
     })
 }
 
-fn resolves(schema: &Schema, fields: &HashSet<&str>, name: &str) -> bool {
-    name.parse::<Address>().is_ok_and(|address| {
+/// The columns besides those in `used` that feed what they are named after, with the name of that. A column whose name differs in upper and lower
+/// case feeds a number that no other column is named after and that is not `wanted` from another one.
+fn named(
+    schema: &Schema,
+    header: &[String],
+    used: &HashSet<usize>,
+    wanted: &[(usize, String)],
+) -> Vec<(usize, String)> {
+    let fields: HashSet<&str> = schema.fields().iter().map(|field| field.name.as_str()).collect();
+    let elements = |name: &str| {
+        let address = name.parse::<Address>().ok()?;
         // Asking the schema for a field that it lacks is slow, because it searches for the nearest name.
-        fields.contains(address.field.as_str()) && schema.resolve(&address).is_ok()
-    })
+        if fields.contains(address.field.as_str()) { schema.resolve(&address).ok() } else { None }
+    };
+    let mut fed: HashSet<usize> = HashSet::new();
+    let mut feed = |name: &str| {
+        let found = elements(name);
+        fed.extend(found.iter().flatten().map(|element| element.at));
+        found.is_some()
+    };
+    wanted.iter().for_each(|(_, name)| _ = feed(name));
+    let free = (0..header.len()).filter(|column| !used.contains(column));
+    let (exact, other): (Vec<usize>, Vec<usize>) = free.partition(|&column| feed(&header[column]));
+    let mut claims: HashMap<usize, Vec<(usize, String)>> = HashMap::new();
+    for column in other {
+        let name = header[column].to_ascii_lowercase();
+        if let Some([element]) = elements(&name).as_deref()
+            && !fed.contains(&element.at)
+        {
+            claims.entry(element.at).or_default().push((column, name));
+        }
+    }
+    let exact = exact.into_iter().map(|column| (column, header[column].clone()));
+    exact.chain(claims.into_values().filter(|claims| claims.len() == 1).flatten()).collect()
 }
 
 fn feed(schema: &Schema, column: usize, name: &str, address: &str) -> Result<Feed, ConvertError> {
@@ -147,11 +180,10 @@ fn check_complete(
     fed: &HashMap<usize, Feed>,
     ignored: &[String],
     header: &[String],
+    is_used: impl Fn(usize) -> bool,
 ) -> Result<(), ConvertError> {
-    let missing: Vec<String> = element_names(schema)
-        .filter(|(at, _)| !fed.contains_key(at))
-        .map(|(_, name)| format!("'{name}'"))
-        .collect();
+    let missing: Vec<String> =
+        element_names(schema).filter(|(at, _)| !fed.contains_key(at)).map(|(_, name)| name).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -162,8 +194,9 @@ fn check_complete(
         0 => String::new(),
         columns => format!(" (unused columns: {})", some_of(ignored.iter().cloned(), columns)),
     };
-    let missing = some_of(missing.iter().cloned(), missing.len());
-    Err(ConvertError::Unfed { place: place.into(), missing, unused })
+    let remedy = remedy(schema, header, is_used, &missing);
+    let missing = some_of(missing.iter().map(|name| format!("'{name}'")), missing.len());
+    Err(ConvertError::Unfed { place: place.into(), missing, unused, remedy })
 }
 
 /// Why the first line cannot be the header.

@@ -6,7 +6,7 @@ use csv::{ByteRecord, Reader, ReaderBuilder, Terminator};
 use tamis_event::Schema;
 
 use super::columns::Columns;
-use super::rows::{Rows, convert};
+use super::rows::{EXACT, Rows, convert};
 use super::{ConvertError, ConvertReport, Options};
 use crate::TmfWriter;
 
@@ -134,9 +134,12 @@ impl<R: Read> Rows for Lines<'_, R> {
     fn whole(&self, column: usize) -> Option<i128> {
         let text = self.cell(column)?;
         // Other programs write `5.0` if the column has a gap somewhere. Above 2^53, not every whole number is an f64.
-        let float =
-            || text.parse::<f64>().ok().filter(|x| x.fract() == 0.0 && x.abs() <= 9_007_199_254_740_992.0);
+        let float = || text.parse::<f64>().ok().filter(|x| x.fract() == 0.0 && x.abs() <= EXACT);
         text.parse().ok().or_else(|| float().map(|x| x as i128))
+    }
+
+    fn why_inexact(&self, _: usize) -> String {
+        "where a number with a point or an exponent may have been rounded; write ids with all their digits and nothing else".into()
     }
 
     fn text(&self, column: usize) -> String {

@@ -22,6 +22,7 @@
 mod columns;
 mod csv;
 mod framer;
+mod likely;
 mod npy;
 mod python;
 mod repeats;
@@ -52,7 +53,8 @@ pub enum Ids {
 /// Options for reading a table.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// `(column, field)`: this column feeds this field (`met.pt`) or element (`jets.pt[3]`). Other columns feed the field or element of their name.
+    /// `(column, field)`: this column feeds this field (`met.pt`) or element (`jets.pt[3]`). Other columns feed the field or element of their name, and
+    /// where there is none, the one whose name differs in upper and lower case only.
     pub map: Vec<(String, String)>,
     /// Where event ids come from; default: [`Ids::Label`] if there is a column of event ids, else [`Ids::Number`].
     pub ids: Option<Ids>,
@@ -115,9 +117,9 @@ pub enum ConvertError {
     #[error("{place} is {}: {}", kind.noun(), kind.remedy_as_table())]
     NoTable { place: String, kind: FileKind },
     #[error(
-        "{place}: the schema is not fed completely: no column for {missing}{unused}; rename columns or map them (--map COLUMN=FIELD)"
+        "{place}: the schema is not fed completely: no column for {missing}{unused}; rename columns or {remedy}"
     )]
-    Unfed { place: String, missing: String, unused: String },
+    Unfed { place: String, missing: String, unused: String, remedy: String },
     #[error("{place}: {why}")]
     Header { place: String, why: String },
     #[error("{place} has no column '{column}'; it has {have}")]
@@ -138,6 +140,8 @@ pub enum ConvertError {
     NotANumber { cell: Box<Cell>, text: String, hint: &'static str },
     #[error("{cell}: '{text}' is no whole number from 0 to {most}{hint}")]
     NotAnId { cell: Box<Cell>, text: String, most: u64, hint: String },
+    #[error("{cell}: '{text}' is above 2^53, {why}")]
+    NotExact { cell: Box<Cell>, text: String, why: String },
     #[error("{place}: {repeats}; number the rows instead with --ids number, or name another --event-column")]
     Repeats { place: String, repeats: String },
     #[error("{cell}: a NaN cannot be stored as {dtype}; give it a number, or make the field f32")]
@@ -155,7 +159,7 @@ pub enum ConvertError {
 /// Converts a CSV table or `.npy` array, compressed with zstd or not; its first bytes tell which. `place` names it in
 /// messages. If the conversion fails, drop the writer: its file is incomplete.
 ///
-/// A column feeds the field or element of its name, or the one that [`Options::map`] gives; columns that feed nothing are reported.
+/// A column feeds the field or element of its name, in any case, or the one that [`Options::map`] gives; columns that feed nothing are reported.
 pub fn table(
     reader: impl Read,
     place: &str,

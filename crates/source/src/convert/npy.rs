@@ -7,7 +7,7 @@ use tamis_event::{Dtype, RECORD_BYTES_MAX, Schema};
 use super::columns::{Columns, element_names};
 use super::csv::NOISE;
 use super::python::Value;
-use super::rows::{Rows, convert};
+use super::rows::{EXACT, Rows, convert};
 use super::{ConvertError, ConvertReport, Options};
 use crate::TmfWriter;
 
@@ -171,9 +171,16 @@ impl<R: Read> Rows for Array<'_, R> {
         let (bytes, number) = self.bytes(column);
         if number.kind == Kind::Float {
             let float = number.float(bytes);
-            return (float.fract() == 0.0 && float.abs() <= 9_007_199_254_740_992.0).then_some(float as i128);
+            return (float.fract() == 0.0 && float.abs() <= EXACT).then_some(float as i128);
         }
         Some(number.whole(bytes))
+    }
+
+    fn why_inexact(&self, column: usize) -> String {
+        let size = self.bytes(column).1.size;
+        format!(
+            "where a column of f{size} does not hold every whole number; store ids as int64 or uint64 in the first place, or number the rows with --ids number"
+        )
     }
 
     fn text(&self, column: usize) -> String {

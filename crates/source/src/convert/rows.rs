@@ -9,6 +9,9 @@ use super::values::{Given, Misfit};
 use super::{Cell, ConvertError, ConvertReport, Options};
 use crate::TmfWriter;
 
+/// 2^53: up to it, every whole number is an f64.
+pub(super) const EXACT: f64 = 9_007_199_254_740_992.0;
+
 /// Reads the rows of a table one by one.
 pub(super) trait Rows {
     /// What a row is called: `line` or `row`.
@@ -25,6 +28,9 @@ pub(super) trait Rows {
 
     /// The value in a column, if it is a whole number.
     fn whole(&self, column: usize) -> Option<i128>;
+
+    /// Why a whole number above 2^53 in a column may be another one than was meant, and what to do.
+    fn why_inexact(&self, column: usize) -> String;
 
     /// The text of the cell in a column.
     fn text(&self, column: usize) -> String;
@@ -110,8 +116,7 @@ pub(super) fn convert<R: Rows>(
 
 /// What f64 could not hold of a whole number.
 fn unread<R: Rows>(rows: &R, column: usize, value: f64) -> f64 {
-    // 2^53: below it, every whole number is an f64.
-    if value.abs() < 9_007_199_254_740_992.0 || !value.is_finite() {
+    if value.abs() < EXACT || !value.is_finite() {
         return 0.0;
     }
     rows.whole(column).map_or(0.0, |whole| whole.abs_diff(value as i128) as f64)
@@ -127,6 +132,11 @@ fn id<R: Rows>(
     let whole = rows.whole(column);
     if let Some(id) = whole.and_then(|whole| u64::try_from(whole).ok()).filter(|&id| id <= most) {
         return Ok(id);
+    }
+    let inexact = rows.number(column).filter(|x| x.fract() == 0.0 && (EXACT..most as f64).contains(x));
+    if whole.is_none() && inexact.is_some() {
+        let why = rows.why_inexact(column);
+        return Err(ConvertError::NotExact { cell: cell(rows, column), text: rows.text(column), why });
     }
     let hint = match whole {
         Some(whole) if most == u64::MAX && whole < 0 => {

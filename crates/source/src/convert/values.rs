@@ -84,9 +84,10 @@ impl Feed {
     /// Appends a physical value to the record, whose earlier numbers are in `out`.
     pub(super) fn store(&mut self, given: Given, saturate: bool, out: &mut Vec<u8>) -> Result<(), Misfit> {
         let Given { value, is_stated, .. } = given;
-        let Element { dtype, scale, offset, .. } = self.element;
+        let Element { dtype, scale, .. } = self.element;
         let range = dtype.integer_range();
-        let raw = (value - offset) / scale;
+        // The offset of the field, since that of the element may be -0.0 (see there), and -0.0 - -0.0 is 0.0.
+        let raw = (value - self.field.offset) / scale;
         if range.is_none() && (value.is_nan() || (value.is_infinite() && is_stated)) {
             self.changes.nan += u64::from(value.is_nan());
             self.changes.infinite += u64::from(value.is_infinite());

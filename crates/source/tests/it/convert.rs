@@ -82,6 +82,19 @@ pub(crate) fn converted<R>(
     Ok((report, read_back(&path, schema)))
 }
 
+/// The last record of the last frame, as it is stored.
+pub(crate) fn last_record(schema: &Schema, table: &[u8]) -> Vec<u8> {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("out.tmf");
+    let mut writer = TmfWriter::create(&path, schema, false).unwrap();
+    let report = convert::table(table, "t", schema, &Options::default(), &mut writer).unwrap();
+    assert_eq!((report.events, report.changes), (1, vec![]));
+    writer.finish().unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    // A frame has 64 bytes of its own, and begins and ends at a multiple of 64: the one event begins 64 bytes before the end.
+    bytes[bytes.len() - 64..][..schema.record_len()].to_vec()
+}
+
 pub(crate) fn csv(text: &str, options: &Options) -> Result<(ConvertReport, Frames), ConvertError> {
     let schema = schema();
     converted(&schema, |writer| convert::table(text.as_bytes(), "t.csv", &schema, options, writer))
@@ -200,7 +213,7 @@ fn a_table_that_cannot_be_bound_says_why() {
     let label = Options { label_column: Some("mass".into()), ..Options::default() };
     #[rustfmt::skip]
     let table = [
-        ("a,mass,b", Options::default(), "t.csv: the schema is not fed completely: no column for 'mu.pt[0]', 'mu.pt[1]', 'quality', 'ratio', 'truth.label' (unused columns: a, b); rename columns or map them (--map COLUMN=FIELD)"),
+        ("a,mass,b", Options::default(), "t.csv: the schema is not fed completely: no column for 'mu.pt[0]', 'mu.pt[1]', 'quality', 'ratio', 'truth.label' (unused columns: a, b); rename columns or map them (--map COLUMN=FIELD); --label-column COLUMN names the column of 'truth.label'"),
         (HEADER, map(&[("nix", "mass")]), "t.csv has no column 'nix'; it has mu.pt[1], mass, mu.pt[0], quality, ratio, truth.label"),
         (HEADER, map(&[("mass", "masse")]), "column 'mass': no field 'masse' in schema 'toy'; did you mean 'mass'?"),
         (HEADER, map(&[("mass", "mu.pt")]), "column 'mass' cannot feed all 2 elements of 'mu.pt'; name one, as in mu.pt[0]"),
@@ -208,7 +221,7 @@ fn a_table_that_cannot_be_bound_says_why() {
         (HEADER, event("id"), "t.csv has no column 'id'; it has mu.pt[1], mass, mu.pt[0], quality, ratio, truth.label"),
         (HEADER, label, "t.csv: 'truth.label' is fed twice, by columns 2 ('mass') and 6 ('truth.label')"),
         ("", Options::default(), "t.csv is empty; a table starts with a line of column names"),
-        ("mu.pt[1],,mass", Options::default(), "t.csv: the schema is not fed completely: no column for 'mu.pt[0]', 'quality', 'ratio', 'truth.label' (unused columns: column 2 (no name)); rename columns or map them (--map COLUMN=FIELD)"),
+        ("mu.pt[1],,mass", Options::default(), "t.csv: the schema is not fed completely: no column for 'mu.pt[0]', 'quality', 'ratio', 'truth.label' (unused columns: column 2 (no name)); rename columns or map them (--map COLUMN=FIELD); --label-column COLUMN names the column of 'truth.label'"),
         ("20.5, 1.2,-3e1", Options::default(), "t.csv: line 1 has numbers (20.5, 1.2, -3e1) where the names of the columns must stand; put a line of names before it"),
         ("# mass,ratio", Options::default(), "t.csv: line 1 begins with '# mass', as a comment does; it must have the names of the columns alone (numpy.savetxt: comments='')"),
         ("mass ratio", Options::default(), "t.csv: line 1 has no comma, semicolon, tab or bar between 'mass ratio'; put one of them between columns, such as with: tr -s ' ' ,"),

@@ -5,7 +5,7 @@ use std::io::Write;
 use tamis_event::{Dtype, Schema};
 use tamis_source::convert::{self, Changes, ConvertError, ConvertReport, Ids, Options};
 
-use crate::convert::{Frames, HEADER, converted, npy, npy_file};
+use crate::convert::{Frames, HEADER, converted, last_record, npy, npy_file};
 
 /// Converts a table for a schema with the single field `x`.
 fn one(dtype: &str, table: &[u8], options: &Options) -> Result<(ConvertReport, Frames), ConvertError> {
@@ -75,6 +75,65 @@ fn ids_of_other_programs() {
             refused("u8", format!("event,x\n{event},1\n"), &Options::default())
                 .contains("is no whole number")
         );
+    }
+}
+
+#[test]
+fn ids_that_a_float_may_have_rounded() {
+    let floats = |ids: &[f64]| {
+        let rows: Vec<u8> = ids.iter().flat_map(|id| [&id.to_le_bytes()[..], &[1]].concat()).collect();
+        npy_file("[('event', '<f8'), ('x', '|u1')]", &format!("({},)", ids.len()), "False", &rows)
+    };
+    let most = 9_007_199_254_740_992.0;
+    let (_, frames) = one("u8", &floats(&[most - 1.0, most]), &Options::default()).unwrap();
+    assert_eq!((frames[0].1, frames[0].3.len()), ((1 << 53) - 1, 2));
+    assert_eq!(
+        refused("u8", floats(&[most + 2.0]), &Options::default()),
+        "t.csv, row 0, column 'event': '9007199254740994' is above 2^53, where a column of f8 does not hold every whole number; store ids as int64 or uint64 in the first place, or number the rows with --ids number"
+    );
+    for id in ["9007199254740994.0", "1e17"] {
+        assert_eq!(
+            refused("u8", format!("event,x\n{id},1\n"), &Options::default()),
+            format!(
+                "t.csv, line 2, column 'event': '{id}' is above 2^53, where a number with a point or an exponent may have been rounded; write ids with all their digits and nothing else"
+            )
+        );
+    }
+    // These are out of range, however they are held.
+    for id in [-1e17, 2_f64.powi(64), f64::INFINITY] {
+        let told = refused("u8", floats(&[id]), &Options::default());
+        assert!(told.contains("is no whole number from 0 to 18446744073709551615"), "{told}");
+    }
+    let told = refused("u8", "run,x\n1e17,1\n", &Options::default());
+    assert!(told.contains("is no whole number from 0 to 4294967295"), "{told}");
+}
+
+/// `1 / x > 0` tells -0.0 from 0.0.
+#[test]
+fn a_negative_zero_is_stored_as_one() {
+    for (dtype, more, zero, negative) in [
+        ("f32", "", vec![0; 4], vec![0, 0, 0, 0x80]),
+        ("f16", "", vec![0; 2], vec![0, 0x80]),
+        ("f32", "scale = 0.5", vec![0; 4], vec![0, 0, 0, 0x80]),
+        // Behind a negative scale, 0.0 is what gives -0.0.
+        ("f32", "scale = -2.0\noffset = 0.0", vec![0, 0, 0, 0x80], vec![0; 4]),
+        ("i8", "", vec![0], vec![0]),
+    ] {
+        let text = format!("name = 's'\n[[field]]\nname = 'x'\ndtype = '{dtype}'\n{more}\n");
+        let schema = Schema::parse(text.as_bytes()).unwrap();
+        for (value, stored) in [(0.0_f64, &zero), (-0.0, &negative)] {
+            let array = npy_file("'<f8'", "(1,)", "False", &value.to_le_bytes());
+            let single = npy_file("'<f4'", "(1,)", "False", &(value as f32).to_le_bytes());
+            let tables = [format!("x\n{value:?}\n").into_bytes(), format!("x\n{value}\n").into_bytes()];
+            for table in tables.into_iter().chain([array, single]) {
+                assert_eq!(last_record(&schema, &table), *stored, "{dtype} {more} {value:?}");
+            }
+            // What a menu reads is the number of the table.
+            if dtype != "i8" {
+                let read = schema.fields()[0].element(0).physical(stored);
+                assert_eq!(read.to_bits(), value.to_bits(), "{dtype} {more}");
+            }
+        }
     }
 }
 
