@@ -260,7 +260,7 @@ impl Operator for Entries {
 }
 
 /// Builds a choice by the event. ONNX puts all that is chosen on one axis, behind the axes of the list in front of its last, or one of size 1.
-fn entries(x: Type, y: &Type, events: Layout) -> Result<Built, Fault> {
+fn entries(x: &Type, y: &Type, events: Layout) -> Result<Built, Fault> {
     let width = x.dims.last().copied().unwrap_or(0);
     if x.events.is_some() || x.numbers() != width || width == 0 {
         refuse!(
@@ -282,7 +282,7 @@ pub(super) fn extractor(site: &mut Site<'_>) -> Result<Built, Fault> {
     let y = site.input_of(1, Kind::Int)?.clone();
     let Some(&width) = x.dims.last() else { refuse!("{EVENTS_AXIS}") };
     if let Some(events) = y.events {
-        return entries(x, &y, events);
+        return entries(&x, &y, events);
     }
     let index = match &site.known(1, "the columns")?.data {
         Data::Ints(index) if !index.is_empty() => index.clone(),
