@@ -585,10 +585,37 @@ def attention():
     case("attention_flat", [node("Attention", "q k v", "y", q_num_heads=4, kv_num_heads=2, softcap=1.5)],
          [value("q", 3, 8), value("k", 5, 4), value("v", 5, 6)], [value("y", 3, 12)], flat, opset=23)
 
+def stacks_of_models():
+    """As skl2onnx writes ensembles: models stacked in front of the events, products with a vector, weights chosen from a list by event."""
+    own = np.random.default_rng(5)
+    x = own.normal(0, 1, (8, 5)).astype(np.float32)
+    scores = [part for at in range(3)
+              for part in (node("MatMul", f"x w{at}", f"m{at}"), node("Softmax", f"m{at}", f"s{at}"), node("Reshape", f"s{at} front", f"r{at}"))]
+    nodes = [*scores, node("Concat", "r0 r1 r2", "stack", axis=0), node("ReduceMean", "stack nought", "p", keepdims=0), node("ArgMax", "p", "best", axis=1),
+             node("ArrayFeatureExtractor", "classes best", "class", "ai.onnx.ml"), node("Reshape", "class flat", "label")]
+    case("stack_of_models", nodes, [value("x", 5)], [value("label", dtype=INT64), value("p", 2)], [x],
+         [*(constant(f"w{at}", own.normal(0, 1, (5, 2))) for at in range(3)), constant("front", [1, -1, 2], np.int64), constant("nought", [0], np.int64),
+          constant("flat", [-1], np.int64), constant("classes", [3, -4], np.int64)])
+    nodes = [node("MatMul", "x w", "m"), node("Add", "m b", "a"), node("Exp", "a", "e"), node("Reshape", "e column", "y"), node("MatMul", "x w", "z")]
+    case("product_with_vector", nodes, [value("x", 5)], [value("y", 1), value("z")], [x],
+         [constant("w", own.normal(0, 0.5, 5)), constant("b", [0.25]), constant("column", [-1, 1], np.int64)])
+    image = own.normal(0, 1, (8, 3, 5)).astype(np.float32)
+    case("rows_with_vector", [node("MatMul", "x w", "y")], [value("x", 3, 5)], [value("y", 3)], [image], [constant("w", own.normal(0, 0.5, 5))])
+    nodes = [node("Neg", "x", "n"), node("TopK", "n five", "v order"), node("ArrayFeatureExtractor", "weights order", "chosen", "ai.onnx.ml"),
+             node("Reshape", "chosen apart", "w"), node("CumSum", "w one", "sums"), node("ArrayFeatureExtractor", "sums last", "all", "ai.onnx.ml"),
+             node("Mul", "all half", "middle"), node("Less", "sums middle", "before"), node("Cast", "before", "b", to=FLOAT),
+             node("ArgMin", "b", "place", axis=1), node("GatherElements", "order place", "which", axis=1), node("GatherElements", "x which", "y", axis=1)]
+    case("weighted_median", nodes, [value("x", 5)], [value("w", 5), value("y", 1)], [x],
+         [constant("weights", [1.0, 1.125, 0.5, 2.25, 0.75]), constant("five", [5], np.int64), constant("apart", [-1, 5], np.int64),
+          constant("one", 1, np.int64), constant("last", [4], np.int64), constant("half", 0.5)])
+    weights = [own.normal(0, 1, (5, width)).astype(np.float32) for width in (2, 3)]
+    nodes = [node("MatMul", "x a", "p"), node("MatMul", "x b", "q"), node("SequenceConstruct", "p q", "list")]
+    case("list_of_tensors", nodes, [value("x", 5)], [helper.make_tensor_sequence_value_info("list", FLOAT, None)], [x],
+         [constant("a", weights[0]), constant("b", weights[1])], [x @ weights[0], x @ weights[1]])
 
 
 if __name__ == "__main__":
     for part in [offsets, integers, missing, functions_of_numbers, ends_and_dead_ends, as_frameworks_write_them, external, events_elsewhere, picks,
-                 recurrent, attention, own_functions, quantised, in_double_precision, sums_and_images, labels_and_fronts]:
+                 recurrent, attention, own_functions, quantised, in_double_precision, sums_and_images, labels_and_fronts, stacks_of_models]:
         part()
     print(f"{len(list(OUT.glob('*.onnx')))} graphs, {sum(path.stat().st_size for path in OUT.iterdir()) / 1e3:.0f} kB in {OUT}")

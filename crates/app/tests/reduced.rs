@@ -55,7 +55,7 @@ fn sample_models_decide_nearly_the_same_on_events_that_they_were_not_calibrated_
         models,
         with: Vec::new(),
         engines: vec![Engine::Flex, Engine::Int16],
-        gates: Gates { difference: 0.5, flips: 1e-3 },
+        gates: Gates { difference: Some(0.5), flips: 1e-3 },
     };
     let comparison = compare_models(&settings, |_| ()).unwrap();
     let contrast = &comparison.contrasts[0];
@@ -83,7 +83,7 @@ fn fewer_bits_flip_no_more_than_was_measured() {
         models,
         with: Vec::new(),
         engines: vec![Engine::Flex, Engine::Int16, Engine::Int8],
-        gates: Gates { difference: 0.5, flips: 0.01 },
+        gates: Gates { difference: Some(0.5), flips: 0.01 },
     };
     let comparison = compare_models(&settings, |_| ()).unwrap();
     let [int16, int8] = &comparison.contrasts[..] else { panic!("{comparison:?}") };

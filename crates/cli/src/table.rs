@@ -1,6 +1,7 @@
 //! Tables for people: a heading, a rule, aligned columns two blanks apart.
 //!
-//! The same text on a terminal and in a file, except that on a terminal words in the last column wrap if it is too narrow.
+//! The same text on a terminal and in a file, except that on a terminal words in the last column wrap if it is too narrow. Sentences wrap
+//! in a file, too ([`Table::render_wrapped`]).
 
 use std::fmt::Write;
 
@@ -10,6 +11,9 @@ use console::{Term, measure_text_width, style};
 const GAP: &str = "  ";
 /// The last column is not made narrower than this.
 const LAST_WIDTH_MIN: usize = 16;
+
+/// Width of a table with long sentences where there is no terminal.
+const WRAPPED_WIDTH: usize = 120;
 
 /// Columns of the terminal on standard output, if it is one.
 pub(crate) fn terminal_width() -> Option<usize> {
@@ -73,6 +77,11 @@ impl Table {
     /// Titles, the rule and all rows.
     pub(crate) fn render(&self) -> String {
         self.render_within(terminal_width())
+    }
+
+    /// The same with long sentences in the last column, which wrap in a file, too.
+    pub(crate) fn render_wrapped(&self) -> String {
+        self.render_within(Some(terminal_width().unwrap_or(WRAPPED_WIDTH)))
     }
 
     fn render_within(&self, room: Option<usize>) -> String {

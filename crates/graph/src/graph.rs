@@ -85,6 +85,8 @@ pub struct StepInfo<'a> {
     pub operator: &'a str,
     /// Shape per event of the first output.
     pub output: &'a [usize],
+    /// Shapes per event of all outputs that are used.
+    pub shapes: Vec<&'a [usize]>,
     /// Number of parameters in its constants.
     pub parameters: usize,
     /// Multiply-adds per event.
@@ -142,6 +144,12 @@ impl Graph {
         self.steps.iter().map(|step| self.multiply_adds_of(step)).sum()
     }
 
+    /// Numbers per event that all steps make.
+    pub fn numbers_made(&self) -> u64 {
+        let made = |slot: &usize| self.values[*slot].kind.event_numbers() as u64;
+        self.steps.iter().flat_map(|step| step.outputs.iter().flatten()).map(made).sum()
+    }
+
     /// Does it say what becomes of an input that is missing (NaN)? Decision trees do, imputers, and whoever asks which numbers are NaN, by `IsNaN` or
     /// by comparing a value with itself. What nobody asks about stays NaN up to the score.
     pub fn takes_missing_values(&self) -> bool {
@@ -175,12 +183,14 @@ impl Graph {
             let inputs =
                 step.inputs.iter().map(|slot| slot.map(|slot| (slot, self.values[slot].constant.as_ref())));
             let inputs: Vec<_> = inputs.collect();
+            let dims = |slot: usize| &self.values[slot].kind.dims[..];
             let made = step.outputs.iter().flatten().next().copied();
             let alone = self.rows(step) == 1;
             StepInfo {
                 name: &step.name,
                 operator: &step.operator_name,
-                output: made.map_or(&[], |slot| &self.values[slot].kind.dims),
+                output: made.map_or(&[], dims),
+                shapes: step.outputs.iter().flatten().map(|&slot| dims(slot)).collect(),
                 parameters: inputs.iter().flatten().filter_map(|input| input.1).map(Constant::len).sum(),
                 multiply_adds: self.multiply_adds_of(step),
                 kernel: step.operator.as_kernel().filter(|_| alone),

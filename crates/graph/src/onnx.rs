@@ -93,10 +93,12 @@ impl UncheckedGraph {
         let mut opsets = opsets.collect();
         let nodes = functions::write_out(graph.node, model.functions, &mut opsets)?;
         let nodes: Vec<Node> = nodes.into_iter().map(node).collect();
-        for output in graph.output.iter().filter(|output| !is_map(&nodes, &output.name)) {
-            tensor_type(output).map_err(|fault| Refusal::new(format!("output '{}'", output.name), fault))?;
+        let mut outputs = Vec::new();
+        for output in graph.output {
+            let tensors = tensors(&nodes, &output)
+                .map_err(|fault| Refusal::new(format!("output '{}'", output.name), fault))?;
+            outputs.extend(tensors);
         }
-        let outputs: Vec<String> = graph.output.into_iter().map(|output| output.name).collect();
         let needed = needed(&nodes, &outputs);
         let listed: HashSet<String> = graph.initializer.iter().map(|tensor| tensor.name.clone()).collect();
         let mut constants = BTreeMap::new();
@@ -168,18 +170,23 @@ fn attribute(attribute: proto::Attribute) -> Attribute {
     }
 }
 
-/// Is this value a map from names to scores, made at the end of a classifier? The scores themselves are read instead.
-fn is_map(nodes: &[Node], name: &str) -> bool {
-    let makes = |node: &Node| node.outputs.iter().any(|output| output == name);
-    nodes.iter().rev().find(|node| makes(node)).is_some_and(|node| node.operator == "ZipMap")
+/// The tensors of an output. A map from names to scores, made at the end of a classifier, is none, but the scores themselves are read instead;
+/// so are the tensors of a list, made at the end of several classifiers.
+fn tensors(nodes: &[Node], output: &proto::ValueInfo) -> Result<Vec<String>, Fault> {
+    let makes = |node: &&Node| node.outputs.contains(&output.name);
+    match nodes.iter().rev().find(makes) {
+        Some(node) if node.operator == "SequenceConstruct" => Ok(node.inputs.clone()),
+        Some(node) if node.operator == "ZipMap" => Ok(vec![output.name.clone()]),
+        _ => tensor_type(output).map(|_| vec![output.name.clone()]),
+    }
 }
 
-/// The size of the first axis, if all inputs that state one agree.
+/// The size of the first axis, if all inputs state the same.
 fn batch(inputs: &[proto::ValueInfo]) -> Option<usize> {
     let first = |info: &proto::ValueInfo| tensor_type(info).ok()?.shape.as_ref()?.dim.first()?.value;
-    let mut sizes = inputs.iter().filter_map(first);
-    let size = sizes.next()?;
-    sizes.all(|other| other == size).then(|| usize::try_from(size).ok().filter(|&size| size > 0)).flatten()
+    let (one, others) = inputs.split_first()?;
+    let size = first(one).filter(|&size| size > 0)?;
+    others.iter().all(|other| first(other) == Some(size)).then(|| usize::try_from(size).ok()).flatten()
 }
 
 fn input(info: proto::ValueInfo, events: bool) -> Result<Input, Refusal> {
@@ -214,7 +221,8 @@ fn tensor_type(info: &proto::ValueInfo) -> Result<&proto::TensorType, Fault> {
     let Some(kind) = &info.r#type else { refuse!("has no type; export the model with types") };
     if kind.sequence.is_some() || kind.map.is_some() {
         refuse!(
-            "is a sequence or a map, not a tensor; export with zipmap off (skl2onnx, onnxmltools: zipmap=False)"
+            "is a sequence or a map, not a tensor; a classifier exports its scores as a tensor with zipmap off (skl2onnx, onnxmltools: \
+             zipmap=False)"
         );
     }
     kind.tensor.as_ref().ok_or_else(|| "is not a tensor".into())

@@ -28,6 +28,8 @@ const GOLDEN_PROBES: usize = 32;
 const PROBES: usize = 61;
 /// Most multiplications that the search for differences may cost: about a tenth of a second.
 const WORK_MAX: u64 = 2_000_000_000;
+/// What making one number costs burn's CPU, in multiplications: operators that move or convert numbers cost time without any.
+const WORK_OF_A_NUMBER: u64 = 64;
 /// The factor by which the fused kernels are slower on an x86-64 CPU without fused multiply-adds.
 const SLOWDOWN: u64 = 100;
 
@@ -35,6 +37,15 @@ const SLOWDOWN: u64 = 100;
 fn work_max(engine: Engine) -> u64 {
     let is_slow = cfg!(target_arch = "x86_64") && Isa::best() == Isa::Portable;
     if engine == Engine::Fused && is_slow { WORK_MAX / SLOWDOWN } else { WORK_MAX }
+}
+
+/// The work of one event, in multiplications. A GPU makes numbers at little cost.
+fn work_of_event(graph: &Graph, engine: Engine) -> u64 {
+    let of_numbers = match engine {
+        Engine::Gpu(_) => 0,
+        _ => graph.numbers_made().saturating_mul(WORK_OF_A_NUMBER),
+    };
+    graph.multiply_adds().saturating_add(of_numbers).max(1)
 }
 
 /// What to do if scores differ too much on a reduced-precision engine; `otherwise` on any other engine.
@@ -158,7 +169,7 @@ impl Bound {
         let width = self.features.width();
         let outputs = self.outputs.len();
         let size = self.tiles[0];
-        let affordable = work_max(self.engine) / graph.multiply_adds().max(1);
+        let affordable = work_max(self.engine) / work_of_event(graph, self.engine);
         let rows = REFERENCE_ROWS.min(usize::try_from(affordable).unwrap_or(REFERENCE_ROWS)).max(1);
         let x = self.rows_of(&self.features.noise(rows));
         let mut largest = 0.0f64;
@@ -194,7 +205,7 @@ impl Bound {
     }
 
     /// Computes the probes in changing rows of every tile size and compares bits.
-    pub fn check_places(&self, golden: &Golden, multiply_adds: u64) -> Result<(), BindError> {
+    pub fn check_places(&self, golden: &Golden, graph: &Graph) -> Result<(), BindError> {
         let width = self.features.width();
         let of_probes = golden.rows.min(GOLDEN_PROBES) * self.features.elements();
         let mut probes = self.rows_of(&golden.inputs[..of_probes]);
@@ -206,7 +217,8 @@ impl Bound {
         let expected = self.score_rows(&probes)?;
         // The number of probes is prime, so that over all shifts every probe gets to every row.
         let rows: usize = self.tiles.iter().sum();
-        let affordable = work_max(self.engine) / (multiply_adds.max(1) * rows as u64);
+        let affordable =
+            work_max(self.engine) / work_of_event(graph, self.engine).saturating_mul(rows as u64);
         for shift in 0..usize::try_from(affordable).unwrap_or(PROBES).clamp(2, PROBES) {
             for &size in self.tiles {
                 if let Some(row) = self.first_other_bits(size, shift, &probes, &expected)? {

@@ -141,7 +141,7 @@ impl Model {
         if let Some(reference) = reference {
             check.noise = bound.check_reference(&reference, graph, manifest.tolerance_of_noise(engine))?;
         }
-        bound.check_places(golden, graph.multiply_adds())?;
+        bound.check_places(golden, graph)?;
         Ok(Self::new(Arc::new(bound), check))
     }
 

@@ -65,8 +65,10 @@ pub struct LayerInfo {
     pub name: String,
     /// Name of the operator.
     pub operator: String,
-    /// Shape per event of its output; empty for a single number.
+    /// Shape per event of its first output; empty for a single number.
     pub output: Vec<usize>,
+    /// The same of all its outputs: a classifier has labels and scores.
+    pub outputs: Vec<Vec<usize>>,
     /// Number of learned parameters; for trees, the number of nodes.
     pub parameters: u64,
     /// Multiply-adds per event.
@@ -140,6 +142,7 @@ impl LayerInfo {
             name: step.name.into(),
             operator: step.operator.into(),
             output: step.output.into(),
+            outputs: step.shapes.iter().map(|shape| shape.to_vec()).collect(),
             parameters: parameters as u64,
             multiply_adds: step.multiply_adds,
         }

@@ -44,6 +44,8 @@ pub struct ScoreContrast {
     pub max_relative: f64,
     /// Largest difference divided by 1, or by the reference if that is larger: the gate bounds it.
     pub difference: f64,
+    /// Largest such difference that is allowed.
+    pub allowed: f64,
     /// The event of that difference; absent if there is none.
     pub event: Option<u64>,
 }
@@ -105,14 +107,15 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn new(scores: &[String], menu: Option<&CompiledMenu>) -> Self {
-        let score = |name: &String| ScoreContrast {
+    pub(super) fn new(scores: &[String], allowed: &[f64], menu: Option<&CompiledMenu>) -> Self {
+        let score = |(name, &allowed): (&String, &f64)| ScoreContrast {
             name: name.clone(),
             events: 0,
             max: 0.0,
             rms: 0.0,
             max_relative: 0.0,
             difference: 0.0,
+            allowed,
             event: None,
         };
         let line = |(index, info): (usize, &tamis_menu::LineInfo)| LineContrast {
@@ -125,7 +128,7 @@ impl Tally {
         };
         let lines = menu.map(CompiledMenu::lines).unwrap_or_default();
         Self {
-            scores: scores.iter().map(score).collect(),
+            scores: scores.iter().zip(allowed).map(score).collect(),
             squares: vec![0.0; scores.len()],
             lines: lines.iter().enumerate().map(line).collect(),
             accepted: menu.map(|_| Accepted::default()),
@@ -229,24 +232,28 @@ impl ScoreContrast {
         }
         difference * difference
     }
+
+    /// Its difference in parts of what is allowed. With nothing allowed, any difference is infinitely many parts.
+    fn of_allowed(&self) -> f64 {
+        if self.difference == 0.0 { 0.0 } else { self.difference / self.allowed }
+    }
 }
 
 impl Contrast {
-    /// The largest difference of a score, and its name.
+    /// The score that is farthest off, in parts of what is allowed.
     pub fn worst_score(&self) -> Option<&ScoreContrast> {
-        self.scores.iter().max_by(|a, b| a.difference.total_cmp(&b.difference))
+        self.scores.iter().max_by(|a, b| a.of_allowed().total_cmp(&b.of_allowed()))
     }
 
     /// The gates that are not met, one sentence each.
     pub(super) fn misses(&self, reference: &str, gates: Gates) -> Vec<String> {
         let mut misses = Vec::new();
         let sides = format!("{reference} and {}", self.side.name);
-        if let Some(worst) = self.worst_score().filter(|score| score.difference > gates.difference) {
-            let ScoreContrast { name, difference, event, .. } = worst;
+        if let Some(worst) = self.worst_score().filter(|score| score.difference > score.allowed) {
+            let ScoreContrast { name, difference, allowed, event, .. } = worst;
             let event = event.unwrap_or_default();
-            let most = gates.difference;
             misses.push(format!(
-                "{sides}: {name} differs by {difference:.2e} (event {event}), at most {most:e} is allowed"
+                "{sides}: {name} differs by {difference:.2e} (event {event}), at most {allowed:e} is allowed"
             ));
         }
         if self.flipped_share > gates.flips {

@@ -49,16 +49,28 @@ pub struct CompareSettings {
 /// What may differ.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Gates {
-    /// Largest difference of a score, divided by 1, or by the score if that is larger.
-    pub difference: f64,
+    /// Largest difference of a score, divided by 1, or by the score if that is larger. By default [`Gates::DIFFERENCE`], and with an engine of integers
+    /// what its calibration allows a model.
+    pub difference: Option<f64>,
     /// Largest share of events that are decided differently.
     pub flips: f64,
 }
 
+impl Gates {
+    /// Largest difference of a score between engines that compute with floating-point numbers: as close as golden vectors must be.
+    pub const DIFFERENCE: f64 = 1e-4;
+
+    /// Largest difference of every score between two sides.
+    fn differences(self, a: &Player, b: &Player) -> Vec<f64> {
+        let larger = |(&a, &b): (&f64, &f64)| self.difference.unwrap_or(a.max(b));
+        a.allowed.iter().zip(&b.allowed).map(larger).collect()
+    }
+}
+
 impl Default for Gates {
-    /// Scores as close as golden vectors must be, and one event in 10,000.
+    /// One event in 10,000 may be decided differently.
     fn default() -> Self {
-        Self { difference: 1e-4, flips: 1e-4 }
+        Self { difference: None, flips: 1e-4 }
     }
 }
 
@@ -111,6 +123,8 @@ pub(crate) struct Player {
     engine: Engine,
     scorer: Scorer,
     decider: Option<Decider>,
+    /// How far each of its scores may be off by itself.
+    allowed: Vec<f64>,
 }
 
 impl Player {
@@ -147,7 +161,11 @@ pub fn compare_models(
     let compile = |menu: &tamis_menu::Menu| menu.compile(blocks.schema(), &scores).or_fail(Exit::Input);
     let menu = menu.as_ref().map(compile).transpose()?.map(Arc::new);
     let mut players = players(settings, &lineup, menu.as_ref(), blocks.schema(), blocks.batch())?;
-    let mut tallies: Vec<Tally> = players[1..].iter().map(|_| Tally::new(&scores, menu.as_deref())).collect();
+    let tally = |other| {
+        let allowed = settings.gates.differences(&players[0], other);
+        Tally::new(&scores, &allowed, menu.as_deref())
+    };
+    let mut tallies: Vec<Tally> = players[1..].iter().map(tally).collect();
     let mut block = blocks.block();
     while blocks.next(&mut block)? {
         players.iter_mut().try_for_each(|player| player.play(&block))?;
@@ -189,7 +207,7 @@ impl Comparison {
 fn check_gates(gates: Gates) -> Result<(), Failure> {
     let refuse =
         |what: &str, range: &str| Err(Failure::new(Exit::Settings, format!("{what} must be {range}")));
-    if gates.difference.is_nan() || gates.difference < 0.0 {
+    if gates.difference.is_some_and(|most| most.is_nan() || most < 0.0) {
         return refuse("the largest difference", "a number that is not negative");
     }
     if !(0.0..=1.0).contains(&gates.flips) {
@@ -241,10 +259,19 @@ fn players(
             };
             let scorer = lineup.scorer(schema, engine, batch)?;
             let decider = menu.map(|menu| Decider::new(menu.clone(), batch));
-            players.push(Player { side, engine, scorer, decider });
+            players.push(Player { side, engine, scorer, decider, allowed: allowed(lineup, engine) });
         }
     }
     Ok(players)
+}
+
+/// How far each score of a lineup may be off on an engine.
+fn allowed(lineup: &Lineup, engine: Engine) -> Vec<f64> {
+    let of_model = |(_, bundle): &(String, tamis_model::Bundle)| {
+        let most = if engine.is_reduced() { bundle.tolerance(engine) } else { Gates::DIFFERENCE };
+        std::iter::repeat_n(most, bundle.outputs().len())
+    };
+    lineup.models.iter().flat_map(of_model).collect()
 }
 
 impl SideModel {

@@ -355,6 +355,22 @@ fn the_machine() {
 }
 
 #[test]
+fn a_classifier_of_trees_is_shown_with_its_labels_and_its_scores() {
+    let lab = Lab::new();
+    let net = format!("{}/../graph/tests/models/sklearn_forest.onnx", env!("CARGO_MANIFEST_DIR"));
+    lab.write("net.toml", "name = \"net\"\n[[field]]\nname = \"x\"\ndtype = \"f32\"\nlen = 8\n");
+    assert_eq!(lab.tamis(&format!("model import {net} --schema net.toml --out net")).code, Some(0));
+    let layer = json_of(&lab.tamis("model info net --json").out)["layers"][0].clone();
+    assert_eq!((&layer["output"], &layer["outputs"]), (&json!([]), &json!([[], [3]])));
+    let ran = lab.tamis("model info net");
+    let shown = ran.out.lines().find(|line| line.contains("TreeEnsembleClassifier")).unwrap();
+    assert!(shown.contains("  1, 3  "), "{shown}");
+    let speeds: Vec<&str> = ran.out.lines().skip_while(|line| !line.starts_with("Measured here")).collect();
+    assert!(ran.out.contains(" it is made of trees; ") && !ran.out.contains("cannot run it"), "{}", ran.out);
+    assert!(speeds.iter().all(|line| line.chars().count() <= 120), "{}", ran.out);
+}
+
+#[test]
 fn a_network_from_elsewhere_becomes_a_bundle() {
     let lab = Lab::new();
     let net = format!("{}/../graph/tests/models/torch_mlp.onnx", env!("CARGO_MANIFEST_DIR"));

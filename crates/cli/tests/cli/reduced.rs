@@ -89,7 +89,22 @@ fn fewer_bits_are_compared_if_they_are_asked_for() {
         let accepted = &document["contrasts"][contrast]["accepted"];
         assert!(accepted["reference"] == 667 && accepted["flips"].as_u64().unwrap() < most, "{accepted}");
     }
-    let document = json_of(&lab.tamis(&compare).out);
+    // By default a score may be off by what calibration wrote into the bundle, on a float engine by 1e-4; a number that is given wins.
+    let compare = format!("model compare {events} --model q --json --engines flex");
+    let info = json_of(&lab.tamis("model info q --json").out);
+    for (engine, tolerance) in
+        ["int16", "int8", "fused"].map(|at| (at, &info["calibration"]["tolerance"][at]))
+    {
+        let ran = lab.tamis(&format!("{compare},{engine}"));
+        let score = json_of(&ran.out)["contrasts"][0]["scores"][0].clone();
+        let allowed = if engine == "fused" { &json!(1e-4) } else { tolerance };
+        assert_eq!((ran.code, &score["allowed"]), (Some(0), allowed), "{ran:?}");
+        let strict = lab.tamis(&format!("{compare},{engine} --max-difference 1e-9"));
+        assert_eq!(strict.code, Some(76), "{strict:?}");
+        assert_eq!(json_of(&strict.out)["contrasts"][0]["scores"][0]["allowed"], 1e-9);
+    }
+    let document =
+        json_of(&lab.tamis(&format!("model compare {events} --menu {menu} --model topo=q --json")).out);
     assert_eq!(
         (&document["contrasts"][0]["engine"], document["contrasts"].as_array().unwrap().len()),
         (&json!("fused"), 1)

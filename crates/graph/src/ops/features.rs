@@ -4,11 +4,11 @@ use burn::tensor::Tensor;
 
 use crate::error::{Fault, refuse};
 use crate::kernel_op::KernelOp;
-use crate::layout::EVENTS_AXIS;
+use crate::layout::{EVENTS_AXIS, Layout, written};
 use crate::operator::{Built, Inputs, Operator, Site};
 use crate::ops::link::Table;
 use crate::source::{Constant, Data, Kind};
-use crate::value::{Type, Value};
+use crate::value::{Type, Value, each};
 
 /// A value as a float tensor; it was checked to hold no truth values.
 fn floats(value: Value) -> Tensor<2> {
@@ -240,7 +240,7 @@ impl Operator for Columns {
     }
 }
 
-/// Picks numbers of a constant list by event: scikit-learn turns class indices into labels this way.
+/// Picks numbers of a constant list by event, each a row of its own: scikit-learn turns class indices into labels this way.
 #[derive(Debug)]
 struct Entries {
     count: usize,
@@ -249,18 +249,29 @@ struct Entries {
 impl Operator for Entries {
     fn run(&self, inputs: &mut Inputs<'_>) -> Vec<Value> {
         let index = inputs.int(1);
-        let [events, width] = index.dims();
-        let index = index.clamp(0, self.count as i64 - 1).reshape([1, events * width]);
-        vec![match inputs.take(0) {
-            Value::Float(tensor) => Value::Float(tensor.gather(1, index).reshape([events, width])),
-            Value::Int(tensor) => Value::Int(tensor.gather(1, index).reshape([events, width])),
-            Value::Bool(tensor) => Value::Bool(tensor.gather(1, index).reshape([events, width])),
-        }]
+        let chosen = index.dims().iter().product();
+        let index = index.clamp(0, self.count as i64 - 1).reshape([1, chosen]);
+        vec![each!(inputs.take(0), list => list.gather(1, index).reshape([chosen, 1]))]
     }
 
     fn as_kernel(&self) -> Option<KernelOp> {
         Some(KernelOp::LookUp)
     }
+}
+
+/// Builds a choice by the event. ONNX puts all that is chosen on one axis, behind the axes of the list in front of its last, or one of size 1.
+fn entries(x: &Type, y: &Type, events: Layout) -> Result<Built, Fault> {
+    let width = x.dims.last().copied().unwrap_or(0);
+    if x.events.is_some() || x.numbers() != width || width == 0 {
+        refuse!(
+            "chooses by the event from values of shape {}; only a choice from a constant list is supported: choose with GatherElements",
+            written(&x.shape())
+        );
+    }
+    let at = x.dims.len().max(2) - 1;
+    let Some(after) = events.after.checked_mul(y.numbers()) else { refuse!("chooses too many numbers") };
+    let output = Type { events: Some(Layout { at, after, ..events }), ..x.with_dims(vec![1; at]) };
+    Built::one(Entries { count: width }, output)
 }
 
 /// Builds `ArrayFeatureExtractor`.
@@ -271,14 +282,7 @@ pub(super) fn extractor(site: &mut Site<'_>) -> Result<Built, Fault> {
     let y = site.input_of(1, Kind::Int)?.clone();
     let Some(&width) = x.dims.last() else { refuse!("{EVENTS_AXIS}") };
     if let Some(events) = y.events {
-        // ONNX puts the events on the second axis of the result, behind one of size 1; here they stay in front, and the axis of size 1 is dropped.
-        if x.events.is_some() || x.numbers() != width || y.numbers() != 1 || width == 0 {
-            refuse!(
-                "chooses by the event from values of shape {:?}; only from a constant list, one number per event",
-                x.dims
-            );
-        }
-        return Built::one(Entries { count: width }, Type { events: Some(events), dims: Vec::new(), ..x });
+        return entries(&x, &y, events);
     }
     let index = match &site.known(1, "the columns")?.data {
         Data::Ints(index) if !index.is_empty() => index.clone(),

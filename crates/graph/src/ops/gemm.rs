@@ -116,11 +116,13 @@ impl Operator for DenseAnd {
     }
 }
 
-/// Constant input `index` as `[rows, columns]`, transposed if `turned`, times `factor`.
+/// Constant input `index` as `[rows, columns]`, transposed if `turned`, times `factor`; a vector is a single column.
 fn weight(site: &Site<'_>, index: usize, turned: bool, factor: f32) -> Result<(Constant, [usize; 2]), Fault> {
     let constant = site.known(index, "B")?;
-    let (Data::Floats(values), &[rows, columns]) = (&constant.data, &constant.dims[..]) else {
-        refuse!("its input {index} must be a matrix of numbers");
+    let (rows, columns, values) = match (&constant.data, &constant.dims[..]) {
+        (Data::Floats(values), &[rows, columns]) => (rows, columns, values),
+        (Data::Floats(values), &[rows]) => (rows, 1, values),
+        _ => refuse!("its input {index} must be a matrix of numbers"),
     };
     let (rows, columns, values) = if turned {
         let turn = |at: usize| values[at % rows * columns + at / rows];
@@ -238,8 +240,8 @@ pub(super) fn matmul(site: &mut Site<'_>) -> Result<Built, Fault> {
     }
     // Rows times a matrix, unless the sum is over the events.
     let in_rows = a.events.is_some_and(|layout| layout.at < a.dims.len());
-    if in_rows && b.dims.len() == 2 && site.constant(1).is_some() {
-        return dense_rows(site, &a);
+    if in_rows && b.dims.len() <= 2 && site.constant(1).is_some() {
+        return dense_rows(site, &a, b.dims.len() == 1);
     }
     // A vector counts as a matrix of one row or column, which the result drops.
     let (a_vector, b_vector) = (a.rank() == 1, b.rank() == 1);
@@ -259,7 +261,8 @@ pub(super) fn matmul(site: &mut Site<'_>) -> Result<Built, Fault> {
     Built::one(Product { operands: joint.operands, multiply_adds: product(&[batches, m, k, n]) }, output)
 }
 
-fn dense_rows(site: &mut Site<'_>, a: &Type) -> Result<Built, Fault> {
+/// Rows times a constant matrix, or a vector: then the result drops the last axis.
+fn dense_rows(site: &mut Site<'_>, a: &Type, vector: bool) -> Result<Built, Fault> {
     let (weight, [inputs, outputs]) = weight(site, 1, false, 1.0)?;
     if a.dims.last() != Some(&inputs) {
         refuse!("multiplies rows of {:?} numbers by a matrix of {inputs} rows", a.dims.last());
@@ -268,6 +271,6 @@ fn dense_rows(site: &mut Site<'_>, a: &Type) -> Result<Built, Fault> {
     let mut dims = a.dims.clone();
     dims.pop();
     let rows = dims.iter().product();
-    dims.push(outputs);
+    dims.extend((!vector).then_some(outputs));
     Built::one(Dense { inputs, outputs, rows, weight, bias: None }, a.with_dims(dims))
 }

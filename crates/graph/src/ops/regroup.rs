@@ -8,9 +8,11 @@
 //! ```text
 //!   in the file                      [N, 3, 4] becomes     read as
 //!   [0, -1]  [-1, 12]  [N, -1]       [N, 12]               the first axis is that of events
-//!   [1, -1]  [128, 12]               [N, 12]               the batch that the exporter was given
+//!   [128, 12]                        [N, 12]               the batch that the exporter was given
+//!   [128, -1]                        [N, 12]               the same, if the file says that its input has 128 events, else refused
 //!   [-1, 4]  [N * 3, 4]              [N * 3, 4]            a row for each of the three
-//!   [12, -1]                         refused               may mix events, if the batch is not 12
+//!   [1, -1, 12]                      [1, N, 12]            a new axis in front, unless the file says that its input has one event
+//!   [12, -1]                         refused               mixes events, unless the file says that its input has 12
 //! ```
 
 use burn::tensor::Tensor;
@@ -91,30 +93,20 @@ fn with_events(x: &Type, sizes: &[i64], batch: Option<usize>) -> Option<Type> {
         [] => {}
         [..] => return None,
     }
-    let open = sizes.iter().position(|&size| size == -1);
-    if let [first, rest @ ..] = sizes
-        && *first > 0
-        && let Some(rows) = rows_of_batch(batch, *first, open.is_some(), x.event_numbers())
-        && let Some(placed) = placed(x, &[&[rows], rest].concat(), 0)
+    if let Some(open) = sizes.iter().position(|&size| size == -1)
+        && batch.is_none_or(|batch| Some(&(batch as i64)) != sizes.first())
     {
-        return Some(placed);
+        return placed(x, sizes, open);
     }
-    placed(x, sizes, open?)
+    let (&first, rest) = sizes.split_first()?;
+    placed(x, &[&[rows_of_batch(batch, first)?], rest].concat(), 0)
 }
 
-/// A size in front as a multiple of [`EVENTS`], if it is the batch that an exporter recorded. With all other sizes given, that is the
-/// only way to read it. In front of an open size it is the batch if the file says so elsewhere; else if it is 1, or if only the batch could
-/// be a multiple of it.
-fn rows_of_batch(batch: Option<usize>, size: i64, open: bool, numbers: usize) -> Option<i64> {
-    let batch = batch.map(|batch| batch.max(1) as i64);
-    let is_batch = match batch {
-        Some(batch) => size == batch,
-        None => size == 1 || numbers as i64 % size != 0,
-    };
-    match batch {
-        Some(batch) if !open && size % batch == 0 => EVENTS.checked_mul(size / batch),
-        _ => (is_batch || !open).then_some(EVENTS),
-    }
+/// A size in front as a multiple of [`EVENTS`]: that of the batch that the file states. Where it states none and all sizes are given, the file
+/// computes with one number of events only, and they can only be in front.
+fn rows_of_batch(batch: Option<usize>, size: i64) -> Option<i64> {
+    let Some(batch) = batch else { return Some(EVENTS) };
+    EVENTS.checked_mul(over(usize::try_from(size).ok()?, batch)? as i64)
 }
 
 /// The type with these axes, of which axis `at` is that of events: a multiple of [`EVENTS`], or open.

@@ -277,6 +277,8 @@ fn rows_of_an_event_count_as_many_times_and_are_no_layer_for_the_kernels() {
     };
     let built = graph(&[4, 3], build).unwrap();
     assert_eq!((built.multiply_adds(), built.widest_step()), (4 * 6, 12 + 12));
+    // Those of both Reshapes and of the product.
+    assert_eq!(built.numbers_made(), 12 + 8 + 8);
     assert!(built.steps().all(|step| step.kernel.is_none()));
     assert_eq!(built.used_inputs(), [true; 12]);
     assert_eq!(run(built, &count(12), 1), [3.0, -2.0, 12.0, -5.0, 21.0, -8.0, 30.0, -11.0]);

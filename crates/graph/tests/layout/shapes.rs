@@ -6,16 +6,21 @@ use super::*;
 fn a_shape_may_name_the_batch_in_many_ways() {
     // Shape per event, batch size in the file, shape given to Reshape, expected shape.
     type Shapes<'a> = (&'a [usize], Option<usize>, &'a [i64], Option<&'a [usize]>);
-    let cases: [Shapes<'_>; 17] = [
+    let cases: [Shapes<'_>; 21] = [
         (&[2, 3], None, &[0, -1], Some(&[6])),
         (&[2, 3], None, &[-1, 6], Some(&[6])),
         (&[2, 3], None, &[-1, 3, 2], Some(&[3, 2])),
         (&[2, 3], None, &[0, 0, 3, 1], Some(&[2, 3, 1])),
-        (&[2, 3], None, &[1, -1], Some(&[6])),
         (&[2, 3], None, &[1, 6], Some(&[6])),
         (&[2, 3], None, &[789_444, 6], Some(&[6])),
-        (&[2, 3], None, &[789_444, -1], Some(&[6])),
+        // With the number of events left open, these sizes are those of other axes.
+        (&[2, 3], None, &[1, -1], None),
+        (&[2, 3], None, &[1, -1, 6], None),
+        (&[2, 3], None, &[789_444, -1], None),
+        (&[2, 3], Some(1), &[1, -1], Some(&[6])),
+        (&[2, 3], Some(1), &[1, -1, 6], Some(&[1, 6])),
         (&[2, 3], Some(789_444), &[789_444, -1], Some(&[6])),
+        (&[2, 3], Some(4), &[3, 6], None),
         (&[2, 3], Some(2), &[2, -1], Some(&[6])),
         (&[2, 3], Some(2), &[1, -1], None),
         (&[2, 3], None, &[3, -1], None),
@@ -33,6 +38,63 @@ fn a_shape_may_name_the_batch_in_many_ways() {
         let built = built.as_ref().map(dims).ok();
         assert_eq!(built, expected, "{from:?} in batches of {batch:?} to {shape:?}");
     }
+}
+
+/// `x` in a Reshape to `[1, -1, 5]`, then this node and others.
+fn behind_a_new_axis(build: impl FnOnce(&mut UncheckedGraph, &str) -> String) -> Result<Graph, Refusal> {
+    graph(&[5], |source| {
+        let shape = source.constant("shape", Constant::ints([3], vec![1, -1, 5]));
+        let turned = source.node("Reshape", "t", &["x", &shape], &[]);
+        build(source, &turned)
+    })
+}
+
+#[test]
+fn an_open_size_behind_a_one_is_that_of_the_events() {
+    let back = |source: &mut UncheckedGraph, value: &str| {
+        let shape = source.constant("back", Constant::ints([2], vec![-1, 5]));
+        source.node("Reshape", "y", &[value, &shape], &[])
+    };
+    for operator in ["Softmax", "LogSoftmax", "ArgMax", "ReduceMean"] {
+        let built = behind_a_new_axis(|source, turned| {
+            let one = source.constant("one", Constant::ints([1], vec![1]));
+            let (inputs, attributes): (&[&str], &[_]) = match operator {
+                "ReduceMean" => (&[turned, &one], &[]),
+                _ => (&[turned], &[("axis", Attribute::Int(1))]),
+            };
+            let along = source.node(operator, "u", inputs, attributes);
+            back(source, &along)
+        });
+        let refusal = built.map(|_| operator).unwrap_err();
+        assert!(refusal.place.starts_with("node 'u' ("), "{refusal}");
+        assert!(refusal.reason.starts_with("works along the axis of events"), "{refusal}");
+    }
+    let as_it_is = behind_a_new_axis(|_, turned| turned.into()).unwrap_err();
+    assert!(as_it_is.reason.starts_with("has the shape [1, batch, 5]: it must begin"), "{as_it_is}");
+    // On the other axes an event stays alone: its largest number on the last, a single number on the first.
+    let built = behind_a_new_axis(|source, turned| {
+        let last = source.constant("last", Constant::ints([1], vec![2]));
+        let most = source.node("ReduceMax", "most", &[turned, &last], &[]);
+        let below = source.node("Sub", "below", &[turned, &most], &[]);
+        let ones = source.node("Softmax", "ones", &[turned], &[("axis", Attribute::Int(0))]);
+        let sum = source.node("Add", "sum", &[&below, &ones], &[]);
+        back(source, &sum)
+    });
+    assert_eq!(run(built.unwrap(), &count(10), 2), [-3.0, -2.0, -1.0, 0.0, 1.0].repeat(2));
+}
+
+#[test]
+fn values_behind_a_new_axis_are_stacked_and_averaged() {
+    // As in a bagging of models: the axis in front is that of the models.
+    let built = behind_a_new_axis(|source, turned| {
+        let double = source.node("Add", "double", &[turned, turned], &[]);
+        let stack = source.node("Concat", "stack", &[turned, &double], &[("axis", Attribute::Int(0))]);
+        let front = source.constant("front", Constant::ints([1], vec![0]));
+        source.node("ReduceMean", "y", &[&stack, &front], &[("keepdims", Attribute::Int(0))])
+    });
+    let built = built.unwrap();
+    assert_eq!(dims(&built), [5]);
+    assert_eq!(run(built, &count(10), 2), count(10).iter().map(|x| x * 1.5).collect::<Vec<_>>());
 }
 
 #[test]
@@ -140,13 +202,18 @@ fn field(number: u8, content: &[u8]) -> Vec<u8> {
     [&[number << 3 | 2, u8::try_from(content.len()).unwrap()], content].concat()
 }
 
-/// An ONNX file: one node on the input `x` of floats, with one integer attribute.
-fn file(operator: &str, key: &str, value: u8, dims: &[u8]) -> Vec<u8> {
+/// An input or output of floats in an ONNX file.
+fn floats(name: &[u8], dims: &[u8]) -> Vec<u8> {
     let dims: Vec<u8> = dims.iter().flat_map(|&dim| field(1, &[1 << 3, dim])).collect();
     let kind = field(2, &field(1, &[&[1 << 3, 1][..], &field(2, &dims)].concat()));
+    [&field(1, name)[..], &kind].concat()
+}
+
+/// An ONNX file: one node on the input `x` of floats, with one integer attribute.
+fn file(operator: &str, key: &str, value: u8, dims: &[u8]) -> Vec<u8> {
     let attribute = [&field(1, key.as_bytes())[..], &[3 << 3, value, 20 << 3 & 0x7f | 0x80, 1, 2]].concat();
     let node = [field(1, b"x"), field(2, b"y"), field(4, operator.as_bytes()), field(5, &attribute)].concat();
-    let [input, output] = [b"x", b"y"].map(|name| [&field(1, name)[..], &kind].concat());
+    let [input, output] = [b"x", b"y"].map(|name| floats(name, dims));
     let graph = [field(1, &node), field(11, &input), field(12, &output)].concat();
     [field(7, &graph), field(8, &[2 << 3, 13])].concat()
 }
@@ -162,6 +229,13 @@ fn a_file_made_for_single_events_may_flatten_all_axes() {
         let other = UncheckedGraph::from_onnx(&file("Flatten", "axis", 0, &[batch, 2, 3])).unwrap();
         assert_eq!(other.batch, (batch > 0).then_some(usize::from(batch)));
         assert!(Graph::new(&other).unwrap_err().reason.starts_with("has the shape [1, batch * 6]"));
+    }
+    // Of two inputs, both must say so: a second description of the graph adds an input to the first.
+    for (second, batch) in [(1, Some(1)), (0, None), (5, None)] {
+        let more = field(7, &field(11, &floats(b"z", &[second, 3])));
+        let both =
+            UncheckedGraph::from_onnx(&[file("Flatten", "axis", 0, &[1, 2, 3]), more].concat()).unwrap();
+        assert_eq!((both.inputs.len(), both.batch), (2, batch));
     }
     let squeezed = UncheckedGraph { batch: Some(1), ..UncheckedGraph::new() };
     let refusal = Graph::new(&{

@@ -103,9 +103,12 @@ fn layers(model: &Description) -> String {
         .right("parameters")
         .right("multiply-adds");
     table.row(["input".into(), String::new(), model.width.to_string()]);
-    for LayerInfo { name, operator, output, parameters, multiply_adds } in &model.layers {
-        let shape = output.iter().map(usize::to_string).collect::<Vec<_>>().join(" x ");
-        let shape = if shape.is_empty() { "1".into() } else { shape };
+    let shape = |shape: &Vec<usize>| match &shape[..] {
+        [] => "1".into(),
+        sizes => sizes.iter().map(usize::to_string).collect::<Vec<_>>().join(" x "),
+    };
+    for LayerInfo { name, operator, outputs, parameters, multiply_adds, .. } in &model.layers {
+        let shape = outputs.iter().map(shape).collect::<Vec<String>>().join(", ");
         let counts = [*parameters, *multiply_adds].map(|n| if n == 0 { String::new() } else { grouped(n) });
         table.row([name.clone(), operator.clone(), shape].into_iter().chain(counts));
     }
@@ -131,12 +134,15 @@ fn speeds(info: &ModelInfo) -> String {
             }
             (None, problem) => {
                 cells.extend(["-", "", ""].map(String::from));
-                cells.push(problem.clone().unwrap_or_default());
+                // The row says which engine of which model it is.
+                let known = format!("model '{}': engine {} cannot run it: ", info.description.name, speed.engine);
+                let problem = problem.as_deref().unwrap_or_default();
+                cells.push(problem.strip_prefix(&known).unwrap_or(problem).into());
             }
         }
         table.row(cells);
     }
-    table.render()
+    table.render_wrapped()
 }
 
 /// Three digits, grouped if there are more.
