@@ -10,7 +10,7 @@ import numpy as np
 
 from frames import ID_MAX, Schema
 from identity import Identity
-from reading import Finding, Good, Lost, Reader, Said
+from reading import Finding, Good, Lost, Reader, Said, schema_in_use
 
 Place = tuple[int, int]
 """Run and segment."""
@@ -101,7 +101,7 @@ class Recording:
     def once(self, place: Place) -> list[tuple[Finding, Admitted | None]]:
         """A pass that begins after a frame of this run and segment."""
         if place not in self.passes:
-            reader, identity = Reader(self.data, place), Identity()
+            reader, identity = Reader(self.data, place, self.schema), Identity()
             self.passes[place] = [(f, admit(f, identity, self.schema) if isinstance(f, Good) else None) for f in reader.findings()]
             self.ends[place] = reader.place
         return self.passes[place]
@@ -121,7 +121,7 @@ def span_of(frames: list[Good]) -> int:
 
 def events_in(data: bytes, schema: Schema) -> np.ndarray:
     """The events of all good frames, repeated ones included."""
-    frames = [f for f in Reader(data).findings() if isinstance(f, Good) and f.header.schema_id == schema.id]
+    frames = [f for f in Reader(data, schema=schema).findings() if isinstance(f, Good) and f.header.schema_id == schema.id]
     return np.concatenate([np.frombuffer(f.payload, schema.dtype) for f in frames] or [np.zeros(0, schema.dtype)])
 
 
@@ -130,9 +130,7 @@ def arrive(data: bytes, schema: Schema, passes: int, taken: Taken | None = None)
 
     A schema frame behind the last of them may have been taken, too. Of a lost stretch that was the last it may have seen a part.
     """
-    first = Reader(data)
-    is_said = isinstance(next(first.findings(), None), Said)
-    arrivals = Arrivals(usable=is_said and first.schema == schema)
+    arrivals = Arrivals(usable=schema_in_use(data) == schema)
     found = Recording(data, schema).play(passes if arrivals.usable else 0)
     books, last, said, size, frames = arrivals.segments[0, 0], None, 0, 0, 0
     for finding, admitted in found:

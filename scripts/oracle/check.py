@@ -16,7 +16,7 @@ from frames import Schema
 from kills import Killed
 from menus import Menu
 from pace import SLACK_S
-from reading import Good, Reader, Said
+from reading import Good, Reader, Said, schema_in_use
 from runs import Outcome
 from stored import Record
 from ways import Way
@@ -30,7 +30,7 @@ def difference(data: bytes, schema: Schema, menu: Menu, way: Way, found: Outcome
     taken = Taken(found.total.counts["frames.received"], found.total.counts["frames.bytes"]) if way.stop else None
     arrivals = arrive(data, schema, way.passes, taken)
     if not arrivals.usable:
-        return f"exit {found.exit} instead of 65: no schema at the start"
+        return f"exit {found.exit} instead of 65: no schema in it"
     fates = fates_of(arrivals, way, found) if way.needs_witness else None
     expected = expect(arrivals, menu, way.device, fates)
     return next(differences(expected, found, menu), None) or next(of_way(data, arrivals, fates, way, found), None)
@@ -118,7 +118,7 @@ def of_stop(data: bytes, arrivals: Arrivals, way: Way, found: Outcome) -> Iterat
 
 def whole_frames(data: bytes, given: int) -> int:
     """Good frames in the first bytes, up to the first loss: of those nobody needs to see more."""
-    frames, reader = 0, Reader(data[:given])
+    frames, reader = 0, Reader(data[:given], schema=schema_in_use(data))
     for finding in reader.findings():
         if not isinstance(finding, (Good, Said)) or reader.at % 64:
             break

@@ -65,9 +65,9 @@ Finding = Good | Lost | Said
 class Reader:
     """Walks through a stream once, from its first byte to its last."""
 
-    def __init__(self, data: bytes, place: tuple[int, int] = (0, 0)):
+    def __init__(self, data: bytes, place: tuple[int, int] = (0, 0), schema: Schema | None = None):
         self.data, self.at = data, 0
-        self.schema: Schema | None = None
+        self.schema = schema
         self.place = place
         self.tried_until = 0
         """No header before this byte has its payload summed while a stretch is searched."""
@@ -195,6 +195,8 @@ class Reader:
         return len(self.data) if at < 0 else at
 
     def behind_wrong_header(self, begin: int, head: Header, cause: str) -> int:
+        if not self.sealed(begin) and any(self.sealed(at) for at in range(begin + 1, begin + HEADER_LEN)):
+            return self.next_sealed(begin + 1)
         if lengths_agree(head, self.record_len):
             if self.ends_where_it_says(begin, head):
                 return self.end(begin, head)
@@ -230,6 +232,15 @@ class Reader:
             return True
         self.tried_until = payload_end
         return False
+
+
+def schema_in_use(data: bytes) -> Schema | None:
+    """That of the first good schema frame; None if these bytes do not begin like a stream, or if there is no such frame."""
+    if sum(a == b for a, b in zip(data, b"TAMF")) < 3:
+        return None
+    reader = Reader(data)
+    is_said = any(isinstance(finding, Said) for finding in reader.findings())
+    return reader.schema if is_said else None
 
 
 def lengths_agree(head: Header, record_len: int) -> bool:

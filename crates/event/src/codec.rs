@@ -219,6 +219,15 @@ impl Scanner {
     /// Loses a frame whose header is wrong.
     fn lose_header(&mut self, defect: Defect, header: &FrameHeader, bytes: &[u8], at_end: bool) -> Step {
         let lost = |consumed| Step::Defect { defect, events: 0, segment: header.segment_id(), consumed };
+        match hides_header(header, bytes, at_end) {
+            None => return Step::NeedMore { bytes: HIDING_LEN },
+            Some(true) => {
+                self.searching = true;
+                self.inside = 0;
+                return lost(1);
+            }
+            Some(false) => {}
+        }
         let record_len = self.record_len();
         let agreed = header.lengths_agree(record_len);
         let possible = match (agreed, defect) {
@@ -372,6 +381,22 @@ impl Scanner {
         self.doubted = payload.end;
         Leaves::No
     }
+}
+
+/// Bytes in which a header that starts inside another one ends.
+const HIDING_LEN: usize = 2 * HEADER_LEN - 1;
+
+/// Does a sealed header start inside these 64 bytes, which are then no header but garbage in front of one? `None`: too few bytes to know.
+fn hides_header(header: &FrameHeader, bytes: &[u8], at_end: bool) -> Option<bool> {
+    if header.is_sealed() {
+        return Some(false);
+    }
+    if bytes.len() < HIDING_LEN && !at_end {
+        return None;
+    }
+    let behind_first = &bytes[1..bytes.len().min(HIDING_LEN)];
+    let mut starts = memchr::memmem::find_iter(behind_first, &MAGIC);
+    Some(starts.any(|at| FrameHeader::read(&behind_first[at..]).is_some_and(|header| header.is_sealed())))
 }
 
 enum Ends {

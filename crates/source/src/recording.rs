@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use bytes::Bytes;
-use tamis_event::{Defect, PAYLOAD_BYTES_MAX, Scanner, Schema, SchemaError, Step};
+use tamis_event::{Defect, MAGIC, PAYLOAD_BYTES_MAX, Scanner, Schema, SchemaError, Step};
 use tamis_port::Source;
 
 use crate::fifo::Pipe;
@@ -145,12 +145,7 @@ fn check_passes(passes: u64, place: &str) -> Result<(), OpenError> {
 fn coding(head: &[u8], more: impl Read, place: &str) -> Result<Coding, OpenError> {
     match head {
         [] => Err(OpenError::Empty { place: place.into() }),
-        // Damage to one byte leaves a recording.
-        [a, b, c, d]
-            if [a, b, c, d].into_iter().zip(b"TAMF").filter(|(byte, magic)| byte == magic).count() >= 3 =>
-        {
-            Ok(Coding::Plain)
-        }
+        head if begins_like_a_stream(head) => Ok(Coding::Plain),
         // A zstd frame, or a skippable frame before one.
         [0x28, 0xB5, 0x2F, 0xFD] | [0x50..=0x5F, 0x2A, 0x4D, 0x18] => Ok(Coding::Zstd),
         _ => {
@@ -160,6 +155,12 @@ fn coding(head: &[u8], more: impl Read, place: &str) -> Result<Coding, OpenError
             Err(OpenError::NotARecording { place: place.into(), kind: FileKind::of(&head) })
         }
     }
+}
+
+/// Are these the first bytes of a stream of frames, of which one may be damaged?
+fn begins_like_a_stream(head: &[u8]) -> bool {
+    head.len() >= MAGIC.len()
+        && head.iter().zip(MAGIC).filter(|(byte, magic)| *byte == magic).count() >= MAGIC.len() - 1
 }
 
 /// Reads the schema of a stream. Returns it and all bytes that were read.
@@ -204,6 +205,9 @@ impl Default for SchemaSearch {
 impl SchemaSearch {
     /// Looks at the bytes of the stream, all from the first on. `at_end` says that no more will come.
     fn look(&mut self, bytes: &[u8], at_end: bool, place: &str) -> Result<Found, OpenError> {
+        if self.at == 0 && bytes.len() >= MAGIC.len() && !begins_like_a_stream(bytes) {
+            return Err(OpenError::NotARecording { place: place.into(), kind: FileKind::of(bytes) });
+        }
         while self.at <= SEARCH_BYTES_MAX {
             match self.scanner.step(&bytes[self.at..], at_end) {
                 Step::NeedMore { bytes } => return Ok(Found::NeedMore(self.at + bytes)),

@@ -436,6 +436,31 @@ fn what_is_inside_a_lost_frame_is_counted_once_and_where_it_was_sent() {
     }
 }
 
+/// One byte in front of a frame moves the lengths in its header by 8 bits, so that they agree still; and a frame begins where they end.
+#[test]
+fn garbage_in_front_of_a_frame_costs_no_frame() {
+    let schema = schema_of(31);
+    let frames: Vec<Vec<u8>> = (0..63).map(|id| frame(&schema, id, &[7; 31])).collect();
+    let stream = [&[2][..], &frames[..62].concat(), &[0; 63], &frames[62]].concat();
+    let header = FrameHeader::read(&stream).unwrap();
+    assert_eq!(header.lengths_agree(Some(31)), Some(8000 - HEADER_LEN));
+    assert!(FrameHeader::read(&stream[8000..]).unwrap().is_sealed());
+    let mut scanner = Scanner::new(&schema);
+    let mut at = 0;
+    let mut found = 0;
+    while at < stream.len() {
+        at += match scanner.step(&stream[at..], true) {
+            Step::Frame { consumed, .. } => {
+                found += 1;
+                consumed
+            }
+            Step::Defect { consumed, .. } | Step::Skip { consumed } => consumed,
+            other => panic!("{other:?}"),
+        };
+    }
+    assert_eq!(found, 63);
+}
+
 #[test]
 fn every_frame_of_another_version_is_a_unit() {
     let schema = schema_of(2);
