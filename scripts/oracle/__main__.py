@@ -31,7 +31,7 @@ from arrivals import arrive, events_in
 from frames import ID_MAX, Frame, Schema
 from kills import Killed
 from menus import Menu
-from reading import Good, Reader, Said
+from reading import Good, Reader, Said, schema_in_use
 from runs import Broken, Outcome
 from schemas import draw_schema
 from ways import Way
@@ -63,6 +63,9 @@ class Case:
         if way.pace:
             frames = way.pace.timed(rng, frames)
         data, done = damage.damaged(rng, schema, frames)
+        # A recording that begins with another schema is another recording.
+        while schema_in_use(data) not in (None, schema):
+            data, done = damage.damaged(rng, schema, frames)
         # A run begins with its schema. A pipe that is held open may never give what comes after damage, or the padding behind the schema.
         reader = Reader(data)
         is_said = isinstance(next(reader.findings(), None), Said) and reader.at % 64 == 0

@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from frames import EVENTS_MAX, HEADER, HEADER_LEN, ID_MAX, PAYLOAD_MAX, SCHEMA, SCHEMA_MAX, SPARSE_IDS, Schema, crc32c
+from frames import EVENTS_MAX, HEADER, HEADER_LEN, ID_MAX, PAYLOAD_MAX, SCHEMA, SCHEMA_MAX, SPARSE_IDS, Schema, crc32c, short_hash
 
 
 @dataclass(frozen=True)
@@ -235,12 +235,20 @@ class Reader:
 
 
 def schema_in_use(data: bytes) -> Schema | None:
-    """That of the first good schema frame; None if these bytes do not begin like a stream, or if there is no such frame."""
+    """That of the first schema frame that arrived whole. None, and the stream is refused, if there is none, if its text is none of a schema, or if
+    these bytes do not begin like a stream."""
     if sum(a == b for a, b in zip(data, b"TAMF")) < 3:
         return None
     reader = Reader(data)
-    is_said = any(isinstance(finding, Said) for finding in reader.findings())
-    return reader.schema if is_said else None
+    while reader.at < len(data):
+        begin = reader.at
+        finding = reader.next()
+        if isinstance(finding, Said):
+            return reader.schema
+        head = reader.header(begin)
+        if finding.cause == "schema" and head.flags & SCHEMA and short_hash(reader.payload(begin, head)) == head.schema_id:
+            return None
+    return None
 
 
 def lengths_agree(head: Header, record_len: int) -> bool:
