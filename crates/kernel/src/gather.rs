@@ -90,14 +90,14 @@ const UNBOUNDED: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
 #[derive(Clone, Debug)]
 pub struct Gather {
     level: Level,
-    windows: Vec<Window>,
+    windows: Vec<RecordPart>,
     record_len: usize,
     inputs: usize,
 }
 
 /// 32 bytes of a record, and the columns whose numbers lie in them.
 #[derive(Clone, Debug)]
-struct Window {
+struct RecordPart {
     at: usize,
     /// The usual case, with loops of its own: two signed 16-bit numbers that share a word and are adjacent inputs.
     free: Vec<Pair>,
@@ -170,7 +170,7 @@ impl Gather {
     /// If a column does not lie within the record: the caller takes it from the schema of the records.
     pub(crate) fn new(level: Level, record_len: usize, inputs: usize, columns: &[Column]) -> Self {
         let windows = windows(record_len, columns, |column| (column.at, column.number.size()));
-        let windows = windows.into_iter().map(|(at, columns)| Window::new(at, &columns)).collect();
+        let windows = windows.into_iter().map(|(at, columns)| RecordPart::new(at, &columns)).collect();
         Self { level, windows, record_len, inputs }
     }
 
@@ -241,7 +241,7 @@ pub(crate) fn ask_ahead(bytes: &[u8], events: usize, record_len: usize) {
     }
 }
 
-impl Window {
+impl RecordPart {
     fn new(at: usize, columns: &[Column]) -> Self {
         let mut window = Self { at, free: Vec::new(), clipped: Vec::new(), others: Vec::new() };
         let mut columns = columns.iter().peekable();

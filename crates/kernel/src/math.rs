@@ -86,13 +86,13 @@ mod tests {
     use crate::lanes::{EVENTS, Lanes};
 
     #[derive(Clone, Copy)]
-    enum Function {
+    enum Curve {
         Exp,
         Sigmoid,
         Tanh,
     }
 
-    struct Apply<'a>(Function, &'a mut Lanes);
+    struct Apply<'a>(Curve, &'a mut Lanes);
 
     impl Work for Apply<'_> {
         #[inline(always)]
@@ -100,26 +100,26 @@ mod tests {
             for register in 0..EVENTS / S::LANES {
                 let x = simd.load(self.1, register);
                 let y = match self.0 {
-                    Function::Exp => exp(simd, x),
-                    Function::Sigmoid => sigmoid(simd, x),
-                    Function::Tanh => tanh(simd, x),
+                    Curve::Exp => exp(simd, x),
+                    Curve::Sigmoid => sigmoid(simd, x),
+                    Curve::Tanh => tanh(simd, x),
                 };
                 simd.store(self.1, register, y);
             }
         }
     }
 
-    fn apply(level: Level, function: Function, x: &Lanes) -> Lanes {
+    fn apply(level: Level, function: Curve, x: &Lanes) -> Lanes {
         let mut lanes = *x;
         level.run(Apply(function, &mut lanes));
         lanes
     }
 
-    fn exact(function: Function, x: f64) -> f64 {
+    fn exact(function: Curve, x: f64) -> f64 {
         match function {
-            Function::Exp => x.exp(),
-            Function::Sigmoid => 1.0 / (1.0 + (-x).exp()),
-            Function::Tanh => x.tanh(),
+            Curve::Exp => x.exp(),
+            Curve::Sigmoid => 1.0 / (1.0 + (-x).exp()),
+            Curve::Tanh => x.tanh(),
         }
     }
 
@@ -147,7 +147,7 @@ mod tests {
     }
 
     /// The largest error in ulp over the sweep, and over every float whose result is not trivial.
-    fn error(function: Function, floor: f64) -> f64 {
+    fn error(function: Curve, floor: f64) -> f64 {
         let level = Level::new(Isa::best()).unwrap();
         let mut worst = (0.0, 0.0);
         sweep(1009, |x| {
@@ -174,22 +174,22 @@ mod tests {
 
     #[test]
     fn exp_is_within_its_bound() {
-        assert!(error(Function::Exp, 0.0) <= 1.1);
+        assert!(error(Curve::Exp, 0.0) <= 1.1);
     }
 
     #[test]
     fn sigmoid_is_within_its_bound() {
-        assert!(error(Function::Sigmoid, f32::MIN_POSITIVE.into()) <= 2.5);
+        assert!(error(Curve::Sigmoid, f32::MIN_POSITIVE.into()) <= 2.5);
     }
 
     #[test]
     fn tanh_is_within_its_bound() {
-        assert!(error(Function::Tanh, 0.0) <= 2.5);
+        assert!(error(Curve::Tanh, 0.0) <= 2.5);
     }
 
     #[test]
     fn every_instruction_set_gives_the_same_bits() {
-        for function in [Function::Exp, Function::Sigmoid, Function::Tanh] {
+        for function in [Curve::Exp, Curve::Sigmoid, Curve::Tanh] {
             sweep(20_011, |x| {
                 let want = apply(Level::new(Isa::Portable).unwrap(), function, x);
                 for level in Isa::ALL.into_iter().filter_map(Level::new) {

@@ -44,7 +44,7 @@ pub struct Cut {
 #[derive(Clone, Debug)]
 pub struct Sieve {
     level: Level,
-    windows: Vec<Window>,
+    windows: Vec<RecordPart>,
     /// In the order of the windows.
     tests: Vec<Test>,
     record_len: usize,
@@ -72,7 +72,7 @@ const GROUP: usize = Sieve::EVENTS / EVENTS;
 
 /// 32 bytes of a record, and the tests and terms that read them.
 #[derive(Clone, Debug, Default)]
-struct Window {
+struct RecordPart {
     at: usize,
     shorts: Vec<Short>,
     others: Vec<Other>,
@@ -140,7 +140,7 @@ impl Sieve {
         let mut plan = Plan { tests: Vec::new(), begun: vec![false; sums.len()] };
         let windows = gather::windows(record_len, &asked, |of| (of.at, of.number.size()));
         let windows = windows.into_iter().map(|(at, asked)| {
-            let mut window = Window { at, ..Window::default() };
+            let mut window = RecordPart { at, ..RecordPart::default() };
             for of in asked {
                 let cuts = cuts.iter().enumerate().filter(|(_, cut)| cut.of == of);
                 let sums = terms.clone().filter(|&(_, term)| term == of).map(|(sum, _)| sum);
@@ -191,7 +191,7 @@ impl Plan {
     /// Adds the tests and terms of one integer to its window.
     fn add<'a>(
         &mut self,
-        window: &mut Window,
+        window: &mut RecordPart,
         Integer { at, number }: Integer,
         cuts: impl Iterator<Item = (usize, &'a Cut)>,
         sums: impl Iterator<Item = usize>,
@@ -262,7 +262,7 @@ impl<R: Records> IntWork for Sift<'_, R> {
     }
 }
 
-impl Window {
+impl RecordPart {
     #[inline(always)]
     fn test<S: IntSimd>(&self, simd: S, words: &[Words; WORDS], tests: &[Test], into: &mut Sifted<'_>) {
         for short in &self.shorts {

@@ -15,9 +15,9 @@ use std::collections::HashMap;
 use tamis_event::Element;
 
 use crate::expression::{Arithmetic, Comparison};
+use crate::interval::{interval, raw_range};
 use crate::limits::OPERATIONS_MAX;
 use crate::lottery::Lottery;
-use crate::window::{raw_range, window};
 
 /// A node of the graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -258,7 +258,7 @@ impl Graph {
             _ => (false, a),
         };
         let Node::Load(place) = self.nodes[inner.index()] else { return self.add(plain) };
-        let Some(found) = window(self.elements[place], absolute, comparison, limit) else {
+        let Some(found) = interval(self.elements[place], absolute, comparison, limit) else {
             return self.add(plain);
         };
         let within = if found.low > found.high {

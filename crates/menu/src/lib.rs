@@ -44,6 +44,7 @@ mod error;
 mod expression;
 mod flag;
 mod graph;
+mod interval;
 mod kernels;
 mod kind;
 pub mod limits;
@@ -58,7 +59,6 @@ mod program;
 mod reason;
 mod threshold;
 mod value;
-mod window;
 
 pub use compile::CompiledMenu;
 pub use decider::Decider;

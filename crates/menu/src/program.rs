@@ -279,7 +279,7 @@ impl Scheduler<'_> {
     }
 }
 
-/// The element as an input of the sieve, which takes every type that [`crate::window::raw_range`] accepts.
+/// The element as an input of the sieve, which takes every type that [`crate::interval::raw_range`] accepts.
 fn integer(Element { at, dtype, .. }: Element) -> Option<Integer> {
     let number = match dtype {
         Dtype::U8 => Number::U8,

@@ -20,12 +20,12 @@ pub(crate) struct Front(Vec<Column>);
 struct Column {
     /// Which number of the event it is made of.
     input: usize,
-    functions: Vec<Function>,
+    functions: Vec<Monotone>,
 }
 
 /// Monotonic functions, as ONNX Runtime computes them.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Function {
+enum Monotone {
     Minus(f32),
     Times(f32),
     Over(f32),
@@ -79,13 +79,13 @@ impl Front {
         match step.kernel? {
             KernelOp::Identity => {}
             KernelOp::Clip { low, high } if low <= high => {
-                front.0.iter_mut().for_each(|column| column.functions.push(Function::Clip(low, high)));
+                front.0.iter_mut().for_each(|column| column.functions.push(Monotone::Clip(low, high)));
             }
             KernelOp::Scale { means, factors, divisors, summands } => {
-                front.each(step, means, f32::is_finite, Function::Minus)?;
-                front.each(step, factors, f32::is_normal, Function::Times)?;
-                front.each(step, divisors, f32::is_normal, Function::Over)?;
-                front.each(step, summands, f32::is_finite, Function::Plus)?;
+                front.each(step, means, f32::is_finite, Monotone::Minus)?;
+                front.each(step, factors, f32::is_normal, Monotone::Times)?;
+                front.each(step, divisors, f32::is_normal, Monotone::Over)?;
+                front.each(step, summands, f32::is_finite, Monotone::Plus)?;
             }
             _ => return None,
         }
@@ -98,7 +98,7 @@ impl Front {
         step: &StepInfo<'_>,
         input: Option<usize>,
         fits: impl Fn(f32) -> bool,
-        function: fn(f32) -> Function,
+        function: fn(f32) -> Monotone,
     ) -> Option<()> {
         let Some(input) = input else { return Some(()) };
         let (_, Some(Constant { data: Data::Floats(numbers), .. })) = (*step.inputs.get(input)?)? else {
@@ -138,7 +138,7 @@ impl Front {
     }
 }
 
-impl Function {
+impl Monotone {
     fn of(self, x: f32) -> f32 {
         match self {
             Self::Minus(mean) => x - mean,
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_question_before_the_functions_has_the_answer_of_that_behind_them() {
-        use Function::{Clip, Minus, Over, Plus, Times};
+        use Monotone::{Clip, Minus, Over, Plus, Times};
         let lists = [
             vec![Minus(0.3), Times(7.1)],
             vec![Minus(1e6), Over(-3.0), Plus(0.1)],

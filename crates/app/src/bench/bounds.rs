@@ -3,7 +3,7 @@
 use super::machine::cores;
 use super::probes::{COPY, CRC, PEAK, READ, ZSTD};
 use super::rows::{Section, Turns};
-use super::speed::{Cell, core_time};
+use super::speed::{Trial, core_time};
 use super::stages::{HAND_OVER, HAND_OVER_CORES, RECORD, SCAN, STORE, VERDICT, model_row};
 
 /// What is known of a workload besides its measured times.
@@ -16,7 +16,7 @@ pub(crate) struct Bounds<'a> {
     pub(crate) record_bytes: f64,
     /// Names of the models and their multiply-adds per event, where the units of the CPU do them.
     pub(crate) models: Vec<(String, u64)>,
-    pub(crate) cells: &'a [Cell],
+    pub(crate) cells: &'a [Trial],
     /// Is the workload made of noise, like the events of the rows of sizes? Then the compression that was measured on it holds for their records too.
     pub(crate) of_noise: bool,
 }
@@ -76,7 +76,7 @@ impl Bounds<'_> {
         Some(Parts { admission: self.stage_ns(SCAN)?, worker, writer: kept * self.stage_ns(STORE)? })
     }
 
-    fn cell(&self, section: Section, name: &str) -> Option<&Cell> {
+    fn cell(&self, section: Section, name: &str) -> Option<&Trial> {
         self.cells.iter().find(|cell| cell.section == section && cell.name == name)
     }
 

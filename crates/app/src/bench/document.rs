@@ -9,7 +9,7 @@ use super::latency::{Load, Sustained};
 use super::machine::cores;
 use super::probes::LOST_OF_ALL;
 use super::rows::{Row, Section, Unit};
-use super::speed::Cell;
+use super::speed::Trial;
 use super::workload::{Bed, Workload};
 use super::{BenchSettings, DOCUMENT_VERSION};
 
@@ -80,7 +80,7 @@ pub struct Conditions {
 }
 
 impl Conditions {
-    pub(super) fn new(settings: &BenchSettings, main: &Workload, bed: &Bed, cells: &[Cell]) -> Self {
+    pub(super) fn new(settings: &BenchSettings, main: &Workload, bed: &Bed, cells: &[Trial]) -> Self {
         let input = settings.input.as_ref().map_or("noise".into(), |(input, _)| input.display().to_string());
         let kept = cells.iter().find(|cell| cell.section == Section::Speed).map(|cell| cell.kept);
         let run = match settings.events {

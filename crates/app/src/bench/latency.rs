@@ -137,7 +137,7 @@ fn frames(workload: &Workload, events_per_s: f64, seconds: f64) -> u64 {
 
 /// One combination of timetable and load, and what its runs gave.
 #[derive(Debug)]
-struct Cell {
+struct LoadPoint {
     schedule: (&'static str, Schedule),
     load: u32,
     runs: Vec<Run>,
@@ -162,8 +162,8 @@ pub(crate) fn measure(
     mut progress: impl FnMut(),
 ) -> Result<Vec<Load>, Failure> {
     let cells = SCHEDULES.iter().flat_map(|&schedule| LOADS.map(|load| (schedule, load)));
-    let mut cells: Vec<Cell> =
-        cells.map(|(schedule, load)| Cell { schedule, load, runs: Vec::new() }).collect();
+    let mut cells: Vec<LoadPoint> =
+        cells.map(|(schedule, load)| LoadPoint { schedule, load, runs: Vec::new() }).collect();
     let rate = |load: u32| sustained.events_per_s * f64::from(load) / 100.0;
     for _ in 0..runs {
         for cell in &mut cells {
@@ -210,7 +210,7 @@ fn run(
     Ok(Run { events, decision, backlog_ns: backlog.last_ns(), late, gaps })
 }
 
-impl Cell {
+impl LoadPoint {
     fn load(&self, events_per_s: f64, spun_beside: bool) -> Load {
         let spread = |value: &dyn Fn(&Run) -> u64| {
             Spread::of(&self.runs.iter().map(|run| value(run) as f64).collect::<Vec<_>>())

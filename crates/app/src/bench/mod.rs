@@ -49,7 +49,7 @@ use self::machine::{load, machine};
 use self::probes::Probes;
 use self::rows::Turns;
 use self::sample::{L1_BYTES, Sample};
-use self::speed::Cell;
+use self::speed::Trial;
 use self::stages::Stages;
 use self::workload::{Bed, Workload};
 use crate::blocks;
@@ -309,8 +309,8 @@ struct Parts {
     /// The events of the first number of sources.
     main: Workload,
     /// Those events with a menu that keeps nothing, and one worker.
-    idle: Cell,
-    cells: Vec<Cell>,
+    idle: Trial,
+    cells: Vec<Trial>,
     /// As many workers as the largest topology.
     bed: Bed,
     /// What was left out of the input.
@@ -349,7 +349,7 @@ impl Parts {
                     let workload = Workload { stream: stream.clone(), rules: rules.clone() };
                     let name = speed::topology(sources, workers);
                     let bed = Bed { workers, ..bed.clone() };
-                    cells.push(Cell::new(Section::Speed, name, workload, bed));
+                    cells.push(Trial::new(Section::Speed, name, workload, bed));
                 }
             }
         }
@@ -358,7 +358,7 @@ impl Parts {
         }
         let main = Workload { stream: stream.clone(), rules: rules.clone() };
         let idle = Workload { stream, rules: Workload::idle_rules(&sample.schema)? };
-        let idle = Cell::new(Section::Stages, String::new(), idle, Bed { workers: 1, ..bed.clone() });
+        let idle = Trial::new(Section::Stages, String::new(), idle, Bed { workers: 1, ..bed.clone() });
         Ok(Self { rules, main, idle, cells, bed, corrupt: sample.corrupt })
     }
 
@@ -373,7 +373,7 @@ impl Parts {
     }
 }
 
-fn sizes(settings: &BenchSettings, bed: &Bed) -> Result<Vec<Cell>, Failure> {
+fn sizes(settings: &BenchSettings, bed: &Bed) -> Result<Vec<Trial>, Failure> {
     let mut cells = Vec::new();
     for bytes in speed::SIZES {
         let frame_events = settings.frame_events.unwrap_or(FRAME_EVENTS);
@@ -382,7 +382,7 @@ fn sizes(settings: &BenchSettings, bed: &Bed) -> Result<Vec<Cell>, Failure> {
         for &every in speed::every(bytes) {
             let rules = Workload::random_rules(&sample.schema, every)?;
             let workload = Workload { stream: stream.clone(), rules };
-            cells.push(Cell::new(Section::Sizes, speed::size(bytes, every), workload, bed.clone()));
+            cells.push(Trial::new(Section::Sizes, speed::size(bytes, every), workload, bed.clone()));
         }
     }
     Ok(cells)

@@ -22,7 +22,7 @@ pub(crate) fn every(bytes: usize) -> &'static [u64] {
 
 /// One row of a table: a workload on a bed.
 #[derive(Debug)]
-pub(crate) struct Cell {
+pub(crate) struct Trial {
     pub(crate) section: Section,
     pub(crate) name: String,
     pub(crate) workload: Workload,
@@ -35,7 +35,7 @@ pub(crate) struct Cell {
     pub(crate) admitted_apart: bool,
 }
 
-impl Cell {
+impl Trial {
     pub(crate) fn new(section: Section, name: String, workload: Workload, bed: Bed) -> Self {
         Self { section, name, workload, bed, passes: 0, kept: 0.0, admitted_apart: true }
     }

@@ -20,7 +20,7 @@ use tamis_store::{Durable, McapSink, Provenance, ROTATE_BYTES, StreamPlan};
 use super::probes::{median, timed};
 use super::rows::{Section, Turns, Unit};
 use super::sample::Stream;
-use super::speed::Cell;
+use super::speed::Trial;
 use super::workload::{Bed, Workload};
 use crate::exit::OrFail;
 use crate::models::Rules;
@@ -49,7 +49,7 @@ pub(crate) fn model_row(name: &str) -> String {
 pub(crate) struct Stages<'a> {
     workload: &'a Workload,
     /// A run of the same events with a menu that keeps nothing, and one worker.
-    idle: &'a mut Cell,
+    idle: &'a mut Trial,
     batch: usize,
     blocks: Vec<Block>,
     /// The block that comes next.
@@ -68,7 +68,7 @@ impl<'a> Stages<'a> {
     /// `folder`.
     pub(crate) fn new(
         workload: &'a Workload,
-        idle: &'a mut Cell,
+        idle: &'a mut Trial,
         all: &Rules,
         bed: &Bed,
         folder: &Path,

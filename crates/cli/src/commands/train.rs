@@ -39,7 +39,7 @@ struct TrainedDocument<'a> {
     notes: &'a [String],
     losses: &'a [f64],
     auc: Vec<Auc<'a>>,
-    cuts: Vec<Cut<'a>>,
+    cuts: Vec<CutRow<'a>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -50,7 +50,7 @@ struct Auc<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct Cut<'a> {
+struct CutRow<'a> {
     output: &'a str,
     background: f64,
     threshold: f32,
@@ -99,7 +99,7 @@ fn show(bar: &indicatif::ProgressBar, progress: &TrainingProgress) {
 fn document<'a>(out: &Path, outcome: &'a Trained) -> TrainedDocument<'a> {
     let auc = |auc: &'a tamis_lab::Auc| Auc { output: &auc.output, signal: &auc.signal, auc: auc.value };
     let efficiency = |(signal, efficiency): &'a (String, f64)| Efficiency { signal, efficiency: *efficiency };
-    let cut = |cut: &'a tamis_lab::WorkingPoint| Cut {
+    let cut = |cut: &'a tamis_lab::WorkingPoint| CutRow {
         output: &cut.output,
         background: cut.fraction,
         threshold: cut.threshold,

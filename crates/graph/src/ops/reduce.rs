@@ -16,7 +16,7 @@ use crate::source::Kind;
 use crate::value::{AXES, Type, Value, as_ints, each, mean, rows, spread, wrapped};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Function {
+enum Reduction {
     L1,
     L2,
     LogSum,
@@ -73,7 +73,7 @@ impl Block {
 
 #[derive(Debug)]
 struct Reduce {
-    function: Function,
+    function: Reduction,
     block: Block,
     int32: bool,
 }
@@ -81,16 +81,16 @@ struct Reduce {
 /// Builds the Reduce operators: axes are an attribute before opset 18 (13 for the sum), an input since; no axes means all axes.
 pub(super) fn reduce(site: &mut Site<'_>) -> Result<Built, Fault> {
     let (function, axes_as_input) = match site.operator() {
-        "ReduceL1" => (Function::L1, 18),
-        "ReduceL2" => (Function::L2, 18),
-        "ReduceLogSum" => (Function::LogSum, 18),
-        "ReduceLogSumExp" => (Function::LogSumExp, 18),
-        "ReduceMax" => (Function::Max, 18),
-        "ReduceMean" => (Function::Mean, 18),
-        "ReduceMin" => (Function::Min, 18),
-        "ReduceProd" => (Function::Prod, 18),
-        "ReduceSum" => (Function::Sum, 13),
-        "ReduceSumSquare" => (Function::SumSquare, 18),
+        "ReduceL1" => (Reduction::L1, 18),
+        "ReduceL2" => (Reduction::L2, 18),
+        "ReduceLogSum" => (Reduction::LogSum, 18),
+        "ReduceLogSumExp" => (Reduction::LogSumExp, 18),
+        "ReduceMax" => (Reduction::Max, 18),
+        "ReduceMean" => (Reduction::Mean, 18),
+        "ReduceMin" => (Reduction::Min, 18),
+        "ReduceProd" => (Reduction::Prod, 18),
+        "ReduceSum" => (Reduction::Sum, 13),
+        "ReduceSumSquare" => (Reduction::SumSquare, 18),
         other => refuse!("'{other}' is no reduction"),
     };
     let axes = if site.opset < axes_as_input {
@@ -102,12 +102,12 @@ pub(super) fn reduce(site: &mut Site<'_>) -> Result<Built, Fault> {
     };
     let (keep, nothing) = (site.flag("keepdims", true)?, site.flag("noop_with_empty_axes", false)?);
     let x = site.anywhere(0)?.clone();
-    if x.labels.is_some() || x.kind == Kind::Bool && ![Function::Max, Function::Min].contains(&function) {
+    if x.labels.is_some() || x.kind == Kind::Bool && ![Reduction::Max, Reduction::Min].contains(&function) {
         refuse!("works on text or truth values; only numbers are supported");
     }
     let mut gone = match axes.filter(|axes| !axes.is_empty()) {
         Some(axes) => axes.iter().map(|&axis| x.axis(axis)).collect::<Result<Vec<_>, _>>()?,
-        None if nothing && [Function::L1, Function::L2, Function::SumSquare].contains(&function) => {
+        None if nothing && [Reduction::L1, Reduction::L2, Reduction::SumSquare].contains(&function) => {
             refuse!("reduces no axes, which ONNX leaves undefined for this operator; name the axes")
         }
         None if nothing => Vec::new(),
@@ -141,11 +141,11 @@ impl Reduce {
     /// The result of reducing no numbers.
     fn of_nothing(&self) -> f32 {
         match self.function {
-            Function::L1 | Function::L2 | Function::Sum | Function::SumSquare => 0.0,
-            Function::Prod => 1.0,
-            Function::Max | Function::LogSum | Function::LogSumExp => f32::NEG_INFINITY,
-            Function::Min => f32::INFINITY,
-            Function::Mean => f32::NAN,
+            Reduction::L1 | Reduction::L2 | Reduction::Sum | Reduction::SumSquare => 0.0,
+            Reduction::Prod => 1.0,
+            Reduction::Max | Reduction::LogSum | Reduction::LogSumExp => f32::NEG_INFINITY,
+            Reduction::Min => f32::INFINITY,
+            Reduction::Mean => f32::NAN,
         }
     }
 
@@ -162,16 +162,16 @@ impl Reduce {
             (x.reshape([events * before, on, after]), 1)
         };
         let y = match self.function {
-            Function::L1 => x.abs().sum_dim(axis),
-            Function::L2 => (x.clone() * x).sum_dim(axis).sqrt(),
-            Function::LogSum => x.sum_dim(axis).log(),
-            Function::LogSumExp => log_sum_exp(x, axis),
-            Function::Max => x.max_dim(axis),
-            Function::Mean => mean(x, axis),
-            Function::Min => x.min_dim(axis),
-            Function::Prod => x.prod_dim(axis),
-            Function::Sum => x.sum_dim(axis),
-            Function::SumSquare => (x.clone() * x).sum_dim(axis),
+            Reduction::L1 => x.abs().sum_dim(axis),
+            Reduction::L2 => (x.clone() * x).sum_dim(axis).sqrt(),
+            Reduction::LogSum => x.sum_dim(axis).log(),
+            Reduction::LogSumExp => log_sum_exp(x, axis),
+            Reduction::Max => x.max_dim(axis),
+            Reduction::Mean => mean(x, axis),
+            Reduction::Min => x.min_dim(axis),
+            Reduction::Prod => x.prod_dim(axis),
+            Reduction::Sum => x.sum_dim(axis),
+            Reduction::SumSquare => (x.clone() * x).sum_dim(axis),
         };
         y.reshape(size)
     }
@@ -186,16 +186,16 @@ impl Reduce {
         }
         let x = x.reshape([events * before, on, after]);
         let y = match self.function {
-            Function::Max => x.max_dim(1),
-            Function::Min => x.min_dim(1),
-            Function::Prod => x.prod_dim(1),
-            Function::Sum => x.sum_dim(1),
-            Function::Mean => x.sum_dim(1).div_scalar(on as i64),
-            Function::L1 => x.abs().sum_dim(1),
-            Function::SumSquare => (x.clone() * x).sum_dim(1),
-            Function::L2 => (x.clone() * x).sum_dim(1).float().sqrt().int(),
-            Function::LogSum => x.sum_dim(1).float().log().int(),
-            Function::LogSumExp => log_sum_exp(x.float(), 1).int(),
+            Reduction::Max => x.max_dim(1),
+            Reduction::Min => x.min_dim(1),
+            Reduction::Prod => x.prod_dim(1),
+            Reduction::Sum => x.sum_dim(1),
+            Reduction::Mean => x.sum_dim(1).div_scalar(on as i64),
+            Reduction::L1 => x.abs().sum_dim(1),
+            Reduction::SumSquare => (x.clone() * x).sum_dim(1),
+            Reduction::L2 => (x.clone() * x).sum_dim(1).float().sqrt().int(),
+            Reduction::LogSum => x.sum_dim(1).float().log().int(),
+            Reduction::LogSumExp => log_sum_exp(x.float(), 1).int(),
         };
         y.reshape(size)
     }

@@ -12,7 +12,7 @@ use crate::source::Kind;
 use crate::value::{Value, rows, spread};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Function {
+enum Reduction {
     Max,
     Min,
     Sum,
@@ -21,7 +21,7 @@ enum Function {
 
 #[derive(Debug)]
 struct Several {
-    function: Function,
+    function: Reduction,
     /// How the result so far is broadcast with the next value.
     meetings: Vec<Meeting>,
 }
@@ -31,14 +31,14 @@ pub(super) fn several(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(1, usize::MAX)?;
     site.outputs_at_most(1)?;
     let function = match site.operator() {
-        "Max" => Function::Max,
-        "Min" => Function::Min,
-        "Sum" => Function::Sum,
-        "Mean" => Function::Mean,
+        "Max" => Reduction::Max,
+        "Min" => Reduction::Min,
+        "Sum" => Reduction::Sum,
+        "Mean" => Reduction::Mean,
         other => refuse!("'{other}' is no function of several numbers"),
     };
     let mut output = site.anywhere(0)?.clone();
-    let ordered = matches!(function, Function::Max | Function::Min);
+    let ordered = matches!(function, Reduction::Max | Reduction::Min);
     if output.labels.is_some() || output.kind == Kind::Bool || output.kind == Kind::Int && !ordered {
         refuse!("works on numbers of the kind {:?}, which it does not know", output.kind);
     }
@@ -68,7 +68,7 @@ impl Operator for Several {
             };
         }
         vec![match so_far {
-            Value::Float(sum) if self.function == Function::Mean => {
+            Value::Float(sum) if self.function == Reduction::Mean => {
                 Value::Float(sum.div_scalar((self.meetings.len() + 1) as f32))
             }
             done => done,
@@ -78,7 +78,7 @@ impl Operator for Several {
 
 impl Several {
     fn floats<const D: usize>(&self, a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
-        if matches!(self.function, Function::Sum | Function::Mean) {
+        if matches!(self.function, Reduction::Sum | Reduction::Mean) {
             return a + b;
         }
         let (a, b) = together(a, b);
@@ -98,7 +98,7 @@ impl Several {
         a: Tensor<D, K>,
         b: Tensor<D, K>,
     ) -> Tensor<D, Bool> {
-        if self.function == Function::Max { b.greater(a) } else { b.lower(a) }
+        if self.function == Reduction::Max { b.greater(a) } else { b.lower(a) }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::source::Kind;
 use crate::value::Value;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Function {
+enum SoftmaxKind {
     Softmax,
     LogSoftmax,
     /// 1 for the first of the largest, 0 for the others.
@@ -19,7 +19,7 @@ enum Function {
 
 #[derive(Debug)]
 struct Along {
-    function: Function,
+    function: SoftmaxKind,
     /// A row of the value as `[outer, length, inner]`; the function is applied along the middle axis.
     outer: usize,
     length: usize,
@@ -30,9 +30,9 @@ struct Along {
 pub(super) fn softmax(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(1, 1)?;
     let function = match site.operator() {
-        "Softmax" => Function::Softmax,
-        "LogSoftmax" => Function::LogSoftmax,
-        "Hardmax" => Function::Hardmax,
+        "Softmax" => SoftmaxKind::Softmax,
+        "LogSoftmax" => SoftmaxKind::LogSoftmax,
+        "Hardmax" => SoftmaxKind::Hardmax,
         other => refuse!("'{other}' goes along no axis"),
     };
     let x = site.anywhere_of(0, Kind::Float)?;
@@ -54,9 +54,9 @@ pub(super) fn softmax(site: &mut Site<'_>) -> Result<Built, Fault> {
 impl Along {
     fn apply<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         match self.function {
-            Function::Softmax => activation::softmax(x, 1),
-            Function::LogSoftmax => activation::log_softmax(x, 1),
-            Function::Hardmax => {
+            SoftmaxKind::Softmax => activation::softmax(x, 1),
+            SoftmaxKind::LogSoftmax => activation::log_softmax(x, 1),
+            SoftmaxKind::Hardmax => {
                 let device = x.device();
                 let mut axes = [1; D];
                 axes[1] = self.length;
@@ -87,6 +87,6 @@ impl Operator for Along {
     }
 
     fn as_kernel(&self) -> Option<KernelOp> {
-        (self.function == Function::Softmax && self.is_whole()).then_some(KernelOp::Softmax)
+        (self.function == SoftmaxKind::Softmax && self.is_whole()).then_some(KernelOp::Softmax)
     }
 }

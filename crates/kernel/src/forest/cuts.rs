@@ -29,7 +29,7 @@ pub(super) const LEAVES_MAX: usize = WORD * WORDS_MAX;
 
 /// A branch: where `row <= threshold` does not hold, only the leaves in `keep` remain.
 #[derive(Clone, Copy, Debug)]
-struct Cut {
+struct Branch {
     threshold: f32,
     row: u32,
     keep: u32,
@@ -38,7 +38,7 @@ struct Cut {
 /// Trees as cuts.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Cuts {
-    cuts: Vec<Cut>,
+    cuts: Vec<Branch>,
     tables: Vec<[f32; WORD]>,
 }
 
@@ -67,7 +67,7 @@ impl Cuts {
                     let cut = left.start.max(leaves.start)..left.end.min(leaves.end);
                     let gone = cut.fold(0u32, |gone, leaf| gone | 1 << (leaf - leaves.start));
                     if gone != 0 {
-                        self.cuts.push(Cut { threshold: *threshold, row: *row, keep: !gone });
+                        self.cuts.push(Branch { threshold: *threshold, row: *row, keep: !gone });
                     }
                 }
             }
@@ -139,7 +139,7 @@ impl Cuts {
 
 /// The leaves of a word that remain after all `cuts`, for [`REGISTERS`] registers of events.
 #[inline(always)]
-fn left<S: Simd>(simd: S, cuts: &[Cut], rows: &[Lanes], first: usize) -> [S::V; REGISTERS] {
+fn left<S: Simd>(simd: S, cuts: &[Branch], rows: &[Lanes], first: usize) -> [S::V; REGISTERS] {
     let mut bits = [simd.splat(f32::from_bits(u32::MAX)); REGISTERS];
     for cut in cuts {
         let row = &rows[cut.row as usize];

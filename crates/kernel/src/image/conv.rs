@@ -64,7 +64,7 @@ impl ConvSums {
         for places in &self.windows {
             for (group, neurons) in self.groups.iter().enumerate() {
                 let y = y.next().expect("room for every window");
-                let window = Window { x: &x[group * self.apart..], places };
+                let window = Patch { x: &x[group * self.apart..], places };
                 neurons.run(simd, window, self.activation, y, events);
             }
         }
@@ -74,12 +74,12 @@ impl ConvSums {
 
 /// The inputs and places that one output place is computed from.
 #[derive(Clone, Copy, Debug)]
-struct Window<'a> {
+struct Patch<'a> {
     x: &'a [Lanes],
     places: &'a [Place],
 }
 
-impl Reads for Window<'_> {
+impl Reads for Patch<'_> {
     /// The maximum of the sums over all places.
     #[inline(always)]
     fn sums<S: Simd, const N: usize>(self, simd: S, packed: &[f32], first: usize) -> [[S::V; REGISTERS]; N] {
@@ -95,7 +95,7 @@ impl Reads for Window<'_> {
     }
 }
 
-impl Window<'_> {
+impl Patch<'_> {
     /// The sums at one place.
     #[inline(always)]
     fn at<S: Simd, const N: usize>(

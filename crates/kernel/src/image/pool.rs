@@ -13,13 +13,13 @@ pub(crate) struct PoolPass {
     channels: usize,
     /// Distance between the rows of adjacent channels.
     apart: usize,
-    windows: Vec<Window>,
+    windows: Vec<Patch>,
     is_max: bool,
     activation: Activation,
 }
 
 #[derive(Clone, Debug)]
-struct Window {
+struct Patch {
     /// The rows of the window in the first channel.
     rows: Box<[usize]>,
     /// The factor of the sum: 1 over the count.
@@ -33,7 +33,7 @@ impl PoolPass {
             Pooling::Max => 1.0,
             Pooling::Average(counts) => 1.0 / counts[window] as f32,
         };
-        let window = |(window, places): (usize, Vec<usize>)| Window {
+        let window = |(window, places): (usize, Vec<usize>)| Patch {
             rows: places.into_iter().map(|place| layout.row(0, place)).collect(),
             share: share(window),
         };
@@ -68,7 +68,7 @@ impl PoolPass {
     }
 }
 
-impl Window {
+impl Patch {
     /// The maximum of its numbers, or their sum times its share.
     #[inline(always)]
     fn reduced<S: Simd>(&self, simd: S, is_max: bool, x: &[Lanes], register: usize) -> S::V {

@@ -28,13 +28,13 @@ pub struct IntColumn {
 #[derive(Clone, Debug)]
 pub struct IntGather {
     level: Level,
-    windows: Vec<Window>,
+    windows: Vec<RecordPart>,
     record_len: usize,
     pairs: usize,
 }
 
 #[derive(Clone, Debug)]
-struct Window {
+struct RecordPart {
     at: usize,
     /// Words that are pairs: index of the word and of the pair.
     whole: Vec<(usize, usize)>,
@@ -63,7 +63,7 @@ impl IntGather {
         let mut begun = vec![false; pairs];
         let windows = gather::windows(record_len, columns, |column| (column.at, column.number.size()));
         let windows =
-            windows.into_iter().map(|(at, columns)| Window::new(at, &columns, &mut begun)).collect();
+            windows.into_iter().map(|(at, columns)| RecordPart::new(at, &columns, &mut begun)).collect();
         Self { level, windows, record_len, pairs }
     }
 
@@ -94,7 +94,7 @@ impl IntGather {
     }
 }
 
-impl Window {
+impl RecordPart {
     fn new(at: usize, columns: &[IntColumn], begun: &mut [bool]) -> Self {
         let mut window = Self { at, whole: Vec::new(), parts: Vec::new() };
         let mut columns = columns.iter().peekable();

@@ -11,15 +11,15 @@ pub(super) const KIND: Kind = Kind { word: "cut", title: "a cut line", keys: &["
 
 fn read(table: &Table<'_>, text: &str) -> Result<Box<dyn Condition>, Complaint> {
     let when = table.required("when", "\"met.pt > 100\"")?;
-    Ok(Box::new(Cut { when: expression::parse(text, &when)? }))
+    Ok(Box::new(CutLine { when: expression::parse(text, &when)? }))
 }
 
 #[derive(Debug)]
-struct Cut {
+struct CutLine {
     when: Expr,
 }
 
-impl Condition for Cut {
+impl Condition for CutLine {
     fn lower(&self, _name: &str, to: &mut Lowering<'_>) -> Result<(NodeId, Option<Complaint>), Complaint> {
         to.condition(&self.when)
     }

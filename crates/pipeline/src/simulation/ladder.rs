@@ -85,7 +85,7 @@ struct World {
 }
 
 /// One choice of a model.
-struct Step {
+struct Chosen {
     model: usize,
     choice: usize,
     outputs: Vec<String>,
@@ -94,7 +94,7 @@ struct Step {
     world: Arc<World>,
 }
 
-impl Classifier for Step {
+impl Classifier for Chosen {
     fn outputs(&self) -> &[String] {
         &self.outputs
     }
@@ -136,7 +136,7 @@ impl Classifier for Step {
     }
 }
 
-impl Drop for Step {
+impl Drop for Chosen {
     fn drop(&mut self) {
         assert!(
             !(self.on_device && crate::is_guarded()),
@@ -190,7 +190,7 @@ impl Plan {
         let step = |on_device: bool, stands_in: bool| {
             let outputs = outputs(model);
             let world = self.world.clone();
-            Box::new(Step { model, choice, outputs, on_device, stands_in, world }) as Box<dyn Classifier>
+            Box::new(Chosen { model, choice, outputs, on_device, stands_in, world }) as Box<dyn Classifier>
         };
         if !self.on_device(model, choice) {
             return Choice { classifier: step(false, false), engine: SAFE, stand_in: None };

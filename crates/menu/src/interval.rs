@@ -11,7 +11,7 @@ use crate::expression::Comparison;
 
 /// Raw values from `low` to `high`, both included; with `outside`, the values outside that interval. The interval is empty if `low > high`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Window {
+pub(crate) struct Interval {
     pub(crate) low: i32,
     pub(crate) high: i32,
     pub(crate) outside: bool,
@@ -26,7 +26,12 @@ pub(crate) fn raw_range(element: Element) -> Option<(i64, i64)> {
 /// The raw values of `element` for which `value op limit`, where `value` is the physical value or (`absolute`) its absolute value.
 ///
 /// `None` if they do not form such an interval: other field types, a NaN limit, or `abs(x) == c`.
-pub(crate) fn window(element: Element, absolute: bool, comparison: Comparison, limit: f64) -> Option<Window> {
+pub(crate) fn interval(
+    element: Element,
+    absolute: bool,
+    comparison: Comparison,
+    limit: f64,
+) -> Option<Interval> {
     let range = raw_range(element)?;
     if limit.is_nan() {
         return None;
@@ -50,7 +55,7 @@ pub(crate) fn window(element: Element, absolute: bool, comparison: Comparison, l
         (true, Comparison::GreaterEqual) => (up_to(-limit), below(limit), true),
         (true, Comparison::Equal | Comparison::NotEqual) => return None,
     };
-    Some(axis.window(from, to, outside))
+    Some(axis.interval(from, to, outside))
 }
 
 /// The raw values in order of increasing physical value.
@@ -80,12 +85,12 @@ impl Axis {
         from
     }
 
-    fn window(&self, from: i64, to: i64, outside: bool) -> Window {
+    fn interval(&self, from: i64, to: i64, outside: bool) -> Interval {
         if from >= to {
-            return Window { low: 0, high: -1, outside };
+            return Interval { low: 0, high: -1, outside };
         }
         let ends = (self.raw(from), self.raw(to - 1));
         let fit = |raw: i64| i32::try_from(raw).expect("raw_range gave only such types");
-        Window { low: fit(ends.0.min(ends.1)), high: fit(ends.0.max(ends.1)), outside }
+        Interval { low: fit(ends.0.min(ends.1)), high: fit(ends.0.max(ends.1)), outside }
     }
 }
