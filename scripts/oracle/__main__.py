@@ -27,7 +27,7 @@ import damage
 import menus
 import recordings
 import runs
-from arrivals import arrive, events_in
+from arrivals import events_in
 from frames import ID_MAX, Frame, Schema
 from kills import Killed
 from menus import Menu
@@ -64,12 +64,12 @@ class Case:
             frames = way.pace.timed(rng, frames)
         data, done = damage.damaged(rng, schema, frames)
         # A recording that begins with another schema is another recording.
-        while schema_in_use(data) not in (None, schema):
+        while (in_use := schema_in_use(data)) not in (None, schema):
             data, done = damage.damaged(rng, schema, frames)
         # A run begins with its schema. A pipe that is held open may never give what comes after damage, or the padding behind the schema.
         reader = Reader(data)
         is_said = isinstance(next(reader.findings(), None), Said) and reader.at % 64 == 0
-        if not (is_said and arrive(data, schema, 0).usable):
+        if not (is_said and in_use):
             way = replace(way, stop=None)
         # Where ids have no room to be shifted, events of several passes look the same.
         ends = [f.header.first_event_id + f.header.n_events for f in Reader(data, schema=schema).findings() if isinstance(f, Good)]
@@ -80,7 +80,7 @@ class Case:
 
     @property
     def usable(self) -> bool:
-        return arrive(self.data, self.schema, 0).usable
+        return schema_in_use(self.data) == self.schema
 
     def run(self, binary: Path, folder: Path) -> Outcome | Killed:
         return runs.run(binary, folder, self.data, self.menu, self.schema, self.way)

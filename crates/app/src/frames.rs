@@ -8,16 +8,19 @@ use bytes::Bytes;
 use tamis_event::{FrameHeader, Schema};
 use tamis_ledger::Corrupt;
 use tamis_pipeline::{Found, FrameReader};
-use tamis_source::Recording;
+use tamis_source::{OpenError, Recording};
 
 use crate::{Exit, Failure};
 
 /// Opens a recording. A refusal of the system has another code than a fault of the recording.
 pub(crate) fn open(path: &Path, passes: u64) -> Result<Recording, Failure> {
-    tamis_source::open(path, passes).map_err(|error| {
-        let exit = if error.is_of_resources() { Exit::Resources } else { Exit::Input };
-        Failure::new(exit, error)
-    })
+    tamis_source::open(path, passes).map_err(unopened)
+}
+
+/// The failure to open a recording.
+pub(crate) fn unopened(error: OpenError) -> Failure {
+    let exit = if error.is_of_resources() { Exit::Resources } else { Exit::Input };
+    Failure::new(exit, error)
 }
 
 /// What messages call a file that is read; `-` is standard input.
@@ -56,9 +59,12 @@ pub(crate) struct Frames {
 
 impl Frames {
     pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
-        let recording = open(path, 1)?;
+        open(path, 1).map(Self::of)
+    }
+
+    pub(crate) fn of(recording: Recording) -> Self {
         let reader = FrameReader::new(recording.source, &recording.schema);
-        Ok(Self { schema: recording.schema, reader, total: recording.bytes })
+        Self { schema: recording.schema, reader, total: recording.bytes }
     }
 
     pub(crate) fn schema(&self) -> &Schema {

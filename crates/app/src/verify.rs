@@ -10,7 +10,7 @@ use tamis_ledger::Cause;
 use tamis_source::OpenError;
 
 use crate::exit::OrFail;
-use crate::frames::{Frame, Frames};
+use crate::frames::{Frame, Frames, unopened};
 use crate::inspect::is_mcap;
 use crate::stored::{LastRules, StoredFile};
 use crate::{Exit, Failure};
@@ -89,19 +89,14 @@ impl Verifier {
     }
 }
 
-/// Is this a recording of which nothing can be read?
-fn is_damaged(path: &Path) -> bool {
-    path != Path::new("-") && matches!(tamis_source::open(path, 1), Err(OpenError::Damaged { .. }))
-}
-
 fn recording(path: &Path, verification: &mut Verification) -> Result<(), Failure> {
-    let mut frames = match Frames::open(path) {
-        Ok(frames) => frames,
-        Err(failure) if is_damaged(path) => {
-            verification.damage(|| failure.message);
+    let mut frames = match tamis_source::open(path, 1) {
+        Ok(recording) => Frames::of(recording),
+        Err(error @ OpenError::Damaged { .. }) if path != Path::new("-") => {
+            verification.damage(|| error.to_string());
             return Ok(());
         }
-        Err(failure) => return Err(failure),
+        Err(error) => return Err(unopened(error)),
     };
     let mut at = 0;
     while let Some(frame) = frames.next()? {

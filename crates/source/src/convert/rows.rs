@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use tamis_event::EXACT_MAX;
+
 use super::columns::Columns;
 use super::framer::Framer;
 use super::repeats::Repeats;
@@ -10,7 +12,7 @@ use super::{Cell, ConvertError, ConvertReport, Options};
 use crate::TmfWriter;
 
 /// 2^53: up to it, every whole number is an f64.
-pub(super) const EXACT: f64 = 9_007_199_254_740_992.0;
+pub(super) const EXACT: f64 = EXACT_MAX as f64;
 
 /// Reads the rows of a table one by one.
 pub(super) trait Rows {
