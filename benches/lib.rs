@@ -32,7 +32,7 @@ pub fn block(events: usize) -> Block {
     let bytes = records.slice(..events * schema.record_len());
     let mut block = Block::new(schema.record_len());
     block.reset(1, 0);
-    block.push(Span { source: 1, first_id: 0, time_ns: 0, events, bytes });
+    block.push(Span::of_records(1, 0, 0, schema.record_len(), bytes));
     block
 }
 

@@ -19,7 +19,7 @@ fn features(criterion: &mut Criterion) {
     let mut row = vec![0.0; elements.len()];
     per_event(&mut group, "decode each", 2048, 2048, || {
         for event in 0..block.len() {
-            let (_, _, record) = block.event(event);
+            let record = block.event(event).record;
             row.iter_mut().zip(&elements).for_each(|(value, element)| *value = element.physical(record));
             black_box(&mut row);
         }

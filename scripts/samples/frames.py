@@ -1,4 +1,4 @@
-"""Write rows of level-1 objects as a Tamis stream (frame format 1), compressed with zstd."""
+"""Write rows of level-1 objects as a Tamis stream (frame format 2), compressed with zstd."""
 
 import hashlib
 import struct
@@ -23,15 +23,15 @@ ZSTD_LEVEL, ZSTD_WINDOW_LOG = 19, 23
 
 
 def frame(
-    payload: bytes, schema_id: int, run: int, segment: int, first_event: int = 0, events: int = 0, flags: int = 0
+    body: bytes, schema_id: int, run: int, segment: int, first_event: int = 0, events: int = 0, flags: int = 0
 ) -> bytes:
-    """One frame: header, payload and padding."""
-    stride = len(payload) // events if events else 0
+    """One frame: header, body and padding."""
+    stride = len(body) // events if events else 0
     time_ns = first_event * CROSSING_NS
-    fields = (schema_id, first_event, time_ns, run, segment, events, stride, len(payload), SOURCE_ID, flags)
-    start = HEADER.pack(b"TAMF", 1, 64, *fields) + CRC.pack(google_crc32c.value(payload))
+    fields = (schema_id, first_event, time_ns, run, segment, events, stride, len(body), SOURCE_ID, flags)
+    start = HEADER.pack(b"TAMF", 2, 64, *fields) + CRC.pack(google_crc32c.value(body))
     header = start + CRC.pack(google_crc32c.value(start))
-    return header + payload + bytes(-len(payload) % ALIGNMENT)
+    return header + body + bytes(-len(body) % ALIGNMENT)
 
 
 def stream(schema: bytes, run: int, rows: NDArray[np.int16]) -> bytes:

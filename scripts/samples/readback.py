@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 HEADER = np.dtype([
     ("magic", "S4"), ("version", "<u2"), ("header_len", "<u2"), ("schema_id", "<u8"), ("first_event_id", "<u8"),
     ("time_ns", "<u8"), ("run", "<u4"), ("segment", "<u4"), ("n_events", "<u4"), ("stride", "<u4"),
-    ("payload_len", "<u4"), ("source_id", "<u2"), ("flags", "<u2"), ("payload_crc", "<u4"), ("header_crc", "<u4"),
+    ("body_len", "<u4"), ("source_id", "<u2"), ("flags", "<u2"), ("body_crc", "<u4"), ("header_crc", "<u4"),
 ])
 DTYPES = {"u8": "<u1", "i8": "<i1", "u16": "<u2", "i16": "<i2", "u32": "<u4", "i32": "<i4", "f16": "<f2", "f32": "<f4"}
 
@@ -41,14 +41,14 @@ def read(path: Path) -> Events:
     schema_id, fields, layout = None, {}, None
     while offset < len(data):
         header = np.frombuffer(data, HEADER, 1, offset)[0]
-        payload = data[offset + 64 : offset + 64 + int(header["payload_len"])]
-        _check(header, data[offset : offset + 60], payload, f"{path} at byte {offset}")
+        body = data[offset + 64 : offset + 64 + int(header["body_len"])]
+        _check(header, data[offset : offset + 60], body, f"{path} at byte {offset}")
         if header["flags"] & 1:
-            schema_id = int.from_bytes(hashlib.sha256(payload).digest()[:8], "little")
-            fields = {field["name"]: field for field in tomllib.loads(payload.decode())["field"]}
+            schema_id = int.from_bytes(hashlib.sha256(body).digest()[:8], "little")
+            fields = {field["name"]: field for field in tomllib.loads(body.decode())["field"]}
             layout = np.dtype([_column(field) for field in fields.values()])
         else:
-            records = np.frombuffer(payload, layout)
+            records = np.frombuffer(body, layout)
             expected = sum(len(part) for part in parts)
             if len(records) != header["n_events"] or header["first_event_id"] != expected:
                 raise ValueError(f"{path} at byte {offset}: wrong number of events or first event id")
@@ -58,7 +58,7 @@ def read(path: Path) -> Events:
             segments.add(int(header["segment"]))
         if header["schema_id"] != schema_id:
             raise ValueError(f"{path} at byte {offset}: unknown schema id")
-        offset += 64 + -(-int(header["payload_len"]) // 64) * 64
+        offset += 64 + -(-int(header["body_len"]) // 64) * 64
     return Events(np.concatenate(parts), fields, int(header["run"]), len(parts), len(segments))
 
 
@@ -68,11 +68,11 @@ def _column(field: dict[str, Any]) -> tuple[Any, ...]:
     return field["name"], DTYPES[field["dtype"]], shape
 
 
-def _check(header: Any, start: bytes, payload: bytes, where: str) -> None:
+def _check(header: Any, start: bytes, body: bytes, where: str) -> None:
     """Magic, version and both checksums."""
-    if header["magic"] != b"TAMF" or header["version"] != 1 or header["header_len"] != 64:
-        raise ValueError(f"{where}: not a frame of version 1")
+    if header["magic"] != b"TAMF" or header["version"] != 2 or header["header_len"] != 64:
+        raise ValueError(f"{where}: not a frame of version 2")
     if google_crc32c.value(start) != header["header_crc"]:
         raise ValueError(f"{where}: wrong header checksum")
-    if len(payload) != header["payload_len"] or google_crc32c.value(payload) != header["payload_crc"]:
-        raise ValueError(f"{where}: wrong payload checksum")
+    if len(body) != header["body_len"] or google_crc32c.value(body) != header["body_crc"]:
+        raise ValueError(f"{where}: wrong body checksum")

@@ -3,10 +3,9 @@
 use std::collections::VecDeque;
 use std::path::Path;
 
-use bytes::Bytes;
 use tamis_event::{Block, FrameHeader, Schema, Span};
 use tamis_ledger::{Cause, Corrupt, Counts};
-use tamis_pipeline::{FrameIds, IdBook, Limits};
+use tamis_pipeline::{IdBook, Limits};
 
 use crate::exit::OrFail;
 use crate::frames::{Frame, Frames};
@@ -83,7 +82,7 @@ impl Blocks {
                 self.waiting.push_front(Waiting { run, segment, span });
                 break;
             }
-            let (first, rest) = cut(span, self.batch - block.len(), block.stride());
+            let (first, rest) = cut(&span, self.batch - block.len());
             if let Some(span) = rest {
                 self.waiting.push_front(Waiting { run, segment, span });
             }
@@ -122,7 +121,7 @@ impl Blocks {
             let Some(frame) = self.frames.next()? else { return Ok(None) };
             self.so_far.bytes += frame.bytes() as u64;
             match frame {
-                Frame::Events { header, payload, .. } => self.admit(&header, &payload),
+                Frame::Events { header, span, .. } => self.admit(&header, &span),
                 Frame::Lost { cause, .. } => self.corrupt.add(cause, 1),
                 Frame::Other { .. } => {}
             }
@@ -130,34 +129,21 @@ impl Blocks {
     }
 
     /// Lets the events of a good frame wait that did not come before.
-    fn admit(&mut self, header: &FrameHeader, payload: &Bytes) {
-        let stride = self.schema().record_len();
-        let admitted = self.ids.admit(FrameIds::from(header));
+    fn admit(&mut self, header: &FrameHeader, all: &Span) {
+        let admitted = self.ids.admit_frame(header, all);
         self.corrupt.add(Corrupt::Dup, admitted.repeated.into());
         self.forgotten += admitted.forgotten;
         for &(from, to) in admitted.fresh {
-            let (from, to) = (from as usize, to as usize);
-            let span = Span {
-                source: header.source_id,
-                first_id: header.first_event_id + from as u64,
-                time_ns: header.time_ns,
-                events: to - from,
-                bytes: payload.slice(from * stride..to * stride),
-            };
+            let span = all.slice(from as usize, to as usize);
             self.waiting.push_back(Waiting { run: header.run, segment: header.segment, span });
         }
     }
 }
 
 /// The first `most` events of a span, and the others if there are any.
-fn cut(span: Span, most: usize, stride: usize) -> (Span, Option<Span>) {
-    if span.events <= most {
-        return (span, None);
-    }
-    let first = Span { events: most, bytes: span.bytes.slice(..most * stride), ..span };
-    let bytes = span.bytes.slice(most * stride..);
-    let rest = Span { first_id: span.first_id + most as u64, events: span.events - most, bytes, ..span };
-    (first, Some(rest))
+fn cut(span: &Span, most: usize) -> (Span, Option<Span>) {
+    let first = most.min(span.len());
+    (span.slice(0, first), (first < span.len()).then(|| span.slice(first, span.len())))
 }
 
 /// `1 crc, 2 magic`: the causes that occurred.

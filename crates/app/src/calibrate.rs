@@ -131,7 +131,7 @@ pub fn calibrate(settings: &CalibrateSettings, progress: impl FnMut(SoFar)) -> R
     }
     let place = settings.input.display();
     for (block, count) in &events {
-        block.for_each_run(0..*count, |_, _, records| calibrator.add(records));
+        block.for_each_run(0..*count, |_, records| calibrator.add(records));
     }
     let mut section =
         calibrator.finish(settings.margin).map_err(|why| format!("{place}: {why}")).or_fail(Exit::Input)?;

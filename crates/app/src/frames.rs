@@ -4,8 +4,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use bytes::Bytes;
-use tamis_event::{FrameHeader, Schema};
+use tamis_event::{FrameHeader, Schema, Span};
 use tamis_ledger::Corrupt;
 use tamis_pipeline::{Found, FrameReader};
 use tamis_source::{OpenError, Recording};
@@ -32,7 +31,7 @@ pub fn place_of(path: &Path) -> String {
 #[derive(Debug)]
 pub(crate) enum Frame {
     /// A good frame of events.
-    Events { header: FrameHeader, payload: Bytes, bytes: usize },
+    Events { header: FrameHeader, span: Span, bytes: usize },
     /// A lost frame or stretch of bytes.
     Lost { cause: Corrupt, bytes: usize },
     /// Bytes that are no events: a schema frame, or more of a lost stretch.
@@ -75,8 +74,9 @@ impl Frames {
     pub(crate) fn next(&mut self) -> Result<Option<Frame>, Failure> {
         loop {
             match self.reader.find_next() {
-                Some(Found::Frame { header, payload, bytes }) => {
-                    return Ok(Some(Frame::Events { header, payload, bytes }));
+                Some(Found::Frame { header, body, bytes }) => {
+                    let span = Span::of_frame(&header, &body);
+                    return Ok(Some(Frame::Events { header, span, bytes }));
                 }
                 Some(Found::Lost { cause, bytes, .. }) => return Ok(Some(Frame::Lost { cause, bytes })),
                 Some(Found::Schema { bytes } | Found::Skipped { bytes }) => {

@@ -161,7 +161,7 @@ fn first_records(path: &Path, schema: u64) -> Result<Vec<u8>, Failure> {
     let mut records = Vec::new();
     while records.len() < most {
         match frames.next()? {
-            Some(Frame::Events { payload, .. }) => records.extend_from_slice(&payload),
+            Some(Frame::Events { span, .. }) => records.extend_from_slice(span.records()),
             Some(Frame::Lost { cause, .. }) => {
                 let place = path.display();
                 let cause = cause.name();

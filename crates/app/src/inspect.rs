@@ -11,7 +11,7 @@ use tamis_event::record::{self, Record};
 use tamis_ledger::{Cause, Corrupt, Counts, Errored};
 use tamis_menu::ERROR_STREAM;
 use tamis_model::{Engine, VectorUnit};
-use tamis_pipeline::{FrameIds, IdBook};
+use tamis_pipeline::IdBook;
 
 use crate::blocks::lost;
 use crate::exit::OrFail;
@@ -149,7 +149,7 @@ pub struct RecordsInfo {
 
 /// One event, for people and programs.
 #[derive(Clone, Debug, Serialize)]
-pub struct Event {
+pub struct ShownEvent {
     /// Event id.
     pub event: u64,
     /// Run.
@@ -246,7 +246,7 @@ pub fn info(path: &Path) -> Result<Info, Failure> {
 
 /// Calls `each` for every event of a file, in order, until it returns `false`. Returns what is wrong with the file up to there, one sentence each, and
 /// [`Exit::Losses`] if that hides events.
-pub fn cat(path: &Path, mut each: impl FnMut(Event) -> bool) -> Result<(Vec<String>, Exit), Failure> {
+pub fn cat(path: &Path, mut each: impl FnMut(ShownEvent) -> bool) -> Result<(Vec<String>, Exit), Failure> {
     if is_mcap(path)? {
         let read = StoredFile::open(path)?.read(|about, record| each(stored_event(about, &record)))?;
         // The good events were shown; that some are missing must be known too.
@@ -257,22 +257,26 @@ pub fn cat(path: &Path, mut each: impl FnMut(Event) -> bool) -> Result<(Vec<Stri
     let schema = frames.schema().clone();
     let mut damage = Damage::default();
     'frames: while let Some(frame) = frames.next()? {
-        let (header, payload) = match frame {
-            Frame::Events { header, payload, .. } => (header, payload),
+        let (header, span) = match frame {
+            Frame::Events { header, span, .. } => (header, span),
             Frame::Lost { cause, .. } => {
                 damage.0.add(cause, 1);
                 continue;
             }
             Frame::Other { .. } => continue,
         };
-        for (k, record) in payload.chunks_exact(schema.record_len()).enumerate() {
-            let run = header.run;
-            let segment = header.segment;
-            let time_ns = header.time_ns;
-            let source = header.source_id;
-            let event = header.first_event_id + k as u64;
-            let fields = fields(&schema, record);
-            if !each(Event { event, run, segment, time_ns, source, verdict: None, fields }) {
+        for k in 0..span.len() {
+            let found = span.event(k);
+            let shown = ShownEvent {
+                event: found.id,
+                run: header.run,
+                segment: header.segment,
+                time_ns: found.time_ns,
+                source: found.source,
+                verdict: None,
+                fields: fields(&schema, found.record),
+            };
+            if !each(shown) {
                 break 'frames;
             }
         }
@@ -314,10 +318,10 @@ fn recording(path: &Path) -> Result<RecordingInfo, Failure> {
     while let Some(frame) = frames.next()? {
         info.bytes += frame.bytes() as u64;
         match frame {
-            Frame::Events { header, .. } => {
+            Frame::Events { header, span, .. } => {
                 info.frames += 1;
                 info.extent.add(header.run, header.segment, header.first_event_id, header.n_events.into());
-                let admitted = ids.admit(FrameIds::from(&header));
+                let admitted = ids.admit_frame(&header, &span);
                 info.corrupt.add(Corrupt::Dup, admitted.repeated.into());
                 info.missing += admitted.missing;
             }
@@ -393,7 +397,7 @@ fn line_name(about: &About, line: usize) -> String {
     about.lines.get(line).cloned().unwrap_or_else(|| format!("line[{line}]"))
 }
 
-fn stored_event(about: &About, record: &Record<'_>) -> Event {
+fn stored_event(about: &About, record: &Record<'_>) -> ShownEvent {
     let header = record.header();
     let named = |bits: Vec<usize>| bits.into_iter().map(|line| line_name(about, line)).collect();
     let score_name = |k: usize| about.scores.get(k).cloned().unwrap_or_else(|| format!("score[{k}]"));
@@ -414,14 +418,14 @@ fn stored_event(about: &About, record: &Record<'_>) -> Event {
             events: usize::from(header.block_last) + 1,
         }),
     };
-    Event {
+    ShownEvent {
         event: header.event_id,
         run: header.run,
         segment: header.segment,
         time_ns: header.time_ns,
         source: header.source_id,
         verdict: Some(verdict),
-        fields: fields(&about.schema, record.event()),
+        fields: fields(&about.schema, record.event().record),
     }
 }
 

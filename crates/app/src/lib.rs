@@ -54,7 +54,7 @@ pub use exit::{Exit, Failure};
 pub use frames::place_of;
 pub use import::{ImportSettings, import};
 pub use inspect::{
-    BlockPosition, Event, Extent, FieldInfo, Info, RecordingInfo, RecordsInfo, Verdict, cat, info,
+    BlockPosition, Extent, FieldInfo, Info, RecordingInfo, RecordsInfo, ShownEvent, Verdict, cat, info,
 };
 pub use lineup::NamedBundle;
 pub use model_info::{ModelInfo, Speed, model_info};

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use serde::Serialize;
-use tamis_event::{Block, HEADER_LEN, PAYLOAD_BYTES_MAX, Schema, Span};
+use tamis_event::{Block, FrameHeader, Schema, Span};
 use tamis_model::{Bundle, Description, Engine, Model};
 use tamis_port::Classifier;
 use tamis_sim::{GenOptions, Generator};
@@ -104,14 +104,13 @@ fn measure(bundle: &Bundle, schema: &Schema, engine: Engine) -> Result<(Spread, 
 
 /// A batch of events whose fields are filled as their names suggest. It is the same on every machine.
 fn noise(schema: &Schema) -> Result<Block, String> {
-    let events = BATCH.min(PAYLOAD_BYTES_MAX / schema.record_len());
+    let events = BATCH.min(Generator::frame_events_max(schema));
     let options = GenOptions { frame_events: events, ..GenOptions::default() };
     let generator = Generator::new(schema, options).map_err(|error| error.to_string())?;
     let mut frame = Vec::new();
-    let events = generator.frame(0, events as u64, &mut frame) as usize;
-    let payload = Bytes::from(frame).slice(HEADER_LEN..);
+    generator.frame(0, events as u64, &mut frame);
+    let header = FrameHeader::read(&frame).expect("the generator makes whole frames");
     let mut block = Block::new(schema.record_len());
-    let bytes = payload.slice(..events * schema.record_len());
-    block.push(Span { source: 0, first_id: 0, time_ns: 0, events, bytes });
+    block.push(Span::of_frame(&header, &Bytes::from(frame).slice(header.body())));
     Ok(block)
 }

@@ -80,7 +80,7 @@ fn dataset(path: &Path) -> Result<Dataset, Failure> {
     let mut events = Vec::new();
     while let Some(frame) = frames.next()? {
         match frame {
-            Frame::Events { payload, .. } => events.extend_from_slice(&payload),
+            Frame::Events { span, .. } => events.extend_from_slice(span.records()),
             Frame::Lost { cause, .. } => {
                 let place = path.display();
                 let cause = cause.name();

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use tamis_app::{
-    Event, Exit, Failure, ImportSettings, Plan, Report, Settings, Verification, Verifier, cat, info,
+    Exit, Failure, ImportSettings, Plan, Report, Settings, ShownEvent, Verification, Verifier, cat, info,
 };
 use tamis_event::Schema;
 use tamis_event::record::{self, Record, RecordHeader};
@@ -101,7 +101,7 @@ fn contents(files: &BTreeMap<String, PathBuf>) -> BTreeMap<&str, Vec<u8>> {
     files.iter().map(|(stream, file)| (stream.as_str(), fs::read(file).unwrap())).collect()
 }
 
-fn events(file: &Path) -> BTreeMap<u64, Event> {
+fn events(file: &Path) -> BTreeMap<u64, ShownEvent> {
     let mut events = BTreeMap::new();
     cat(file, |event| {
         events.insert(event.event, event);

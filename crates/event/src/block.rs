@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use bytes::Bytes;
+use crate::span::{Event, Span};
 
 /// Why the pipeline closed a hand-over and passed it on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,21 +41,6 @@ impl CloseReason {
     }
 }
 
-/// Consecutive events of one frame.
-#[derive(Clone, Debug)]
-pub struct Span {
-    /// Source that sent the frame.
-    pub source: u16,
-    /// Id of the first event; the others follow one by one.
-    pub first_id: u64,
-    /// Time of the frame in ns since the start of the run.
-    pub time_ns: u64,
-    /// Number of events.
-    pub events: usize,
-    /// `events * stride` bytes.
-    pub bytes: Bytes,
-}
-
 /// Up to a batch of events of one run, segment and schema.
 #[derive(Debug)]
 pub struct Block {
@@ -86,15 +71,15 @@ impl Block {
     /// Appends events; a span without any leaves no trace.
     ///
     /// # Panics
-    /// If the span's bytes are not `events * stride` long.
+    /// If their records have another length than those of the block.
     pub fn push(&mut self, span: Span) {
-        assert_eq!(span.bytes.len(), span.events * self.stride, "a span holds whole events");
+        assert_eq!(span.stride(), self.stride, "records of one schema");
         // So that every run that `for_each_run` shows has events.
-        if span.events == 0 {
+        if span.is_empty() {
             return;
         }
         self.starts.push(self.events);
-        self.events += span.events;
+        self.events += span.len();
         self.spans.push(span);
     }
 
@@ -108,7 +93,7 @@ impl Block {
         self.events == 0
     }
 
-    /// Bytes per event.
+    /// Bytes per record.
     pub fn stride(&self) -> usize {
         self.stride
     }
@@ -128,11 +113,11 @@ impl Block {
         &self.spans
     }
 
-    /// Calls `each(index of the first event, id of the first event, bytes)` for every contiguous run of events in `range`, in order.
+    /// Calls `each(index of the first event, records)` for every contiguous run of records of the events in `range`, in order.
     ///
     /// # Panics
     /// If `range` is not within the block.
-    pub fn for_each_run<'a>(&'a self, range: Range<usize>, mut each: impl FnMut(usize, u64, &'a [u8])) {
+    pub fn for_each_run<'a>(&'a self, range: Range<usize>, mut each: impl FnMut(usize, &'a [u8])) {
         assert!(range.end <= self.events, "range {range:?} in a block of {} events", self.events);
         let mut at = range.start;
         let mut k = self.starts.partition_point(|&start| start <= at).saturating_sub(1);
@@ -140,21 +125,29 @@ impl Block {
             let span = &self.spans[k];
             let start = self.starts[k];
             let from = at - start;
-            let to = span.events.min(range.end - start);
-            each(at, span.first_id + from as u64, &span.bytes[from * self.stride..to * self.stride]);
+            let to = span.len().min(range.end - start);
+            each(at, &span.records()[from * self.stride..to * self.stride]);
             at = start + to;
             k += 1;
         }
     }
 
-    /// Event `index`: its span, its id and its bytes.
+    /// Event `index`.
     ///
     /// # Panics
     /// If `index` is not within the block.
-    pub fn event(&self, index: usize) -> (&Span, u64, &[u8]) {
+    pub fn event(&self, index: usize) -> Event<'_> {
         let (k, within) = self.locate(index);
-        let span = &self.spans[k];
-        (span, span.first_id + within as u64, &span.bytes[within * self.stride..][..self.stride])
+        self.spans[k].event(within)
+    }
+
+    /// The id of event `index`.
+    ///
+    /// # Panics
+    /// If `index` is not within the block.
+    pub fn id(&self, index: usize) -> u64 {
+        let (k, within) = self.locate(index);
+        self.spans[k].id(within)
     }
 
     /// Where event `index` is: which span, and which event of it.

@@ -4,15 +4,15 @@
 //! [`Step`]; `SPEC.md` section 3 is the rule that it follows.
 //!
 //! ```text
-//!            good header, good payload                bad header or payload
+//!              good header, good body                 bad header or body
 //!   in step ------------------------> Frame   in step ---------------------> Defect (counted once)
 //!      ^                                         ^                             |                |
 //!      |                                         '-- it ends where it says ----'                | it does not
 //!      |                                                                                        v
-//!      '----- next sealed header that is not inside the payload of the lost frame -------- searching --> Skip (bytes only)
+//!      '------ next sealed header that is not inside the body of the lost frame --------- searching --> Skip (bytes only)
 //! ```
 //!
-//! * I1: a frame that lies inside the payload of a lost one is never shown, unless the lost one's header contradicts itself about its length and
+//! * I1: a frame that lies inside the body of a lost one is never shown, unless the lost one's header contradicts itself about its length and
 //!   ends at none of the places that it names.
 //! * I2: every step depends on the bytes of the stream alone, never on how they were cut into windows.
 //! * I3: no byte is summed more than four times: once or twice for its own frame, once for a lost frame around it, once for a wrong header found
@@ -21,10 +21,14 @@
 //! Cost: one CRC32C over every byte (8 ns per 114-byte event), no allocation.
 
 use std::ops::Range;
+use std::sync::Arc;
 
+use crate::body;
 use crate::header::{
-    ALIGN, EVENTS_PER_FRAME_MAX, FrameHeader, HEADER_LEN, MAGIC, PAYLOAD_BYTES_MAX, VERSION, flags,
+    ALIGN, BODY_BYTES_MAX, EVENTS_PER_FRAME_MAX, FrameHeader, HEADER_LEN, Layout, MAGIC, NeedMore, VERSION,
+    flags,
 };
+use crate::list::List;
 use crate::schema::schema_id;
 use crate::segment::SegmentId;
 
@@ -37,7 +41,7 @@ pub enum Defect {
     Version,
     /// The header does not match its checksum.
     Header,
-    /// More payload than a frame may have.
+    /// A longer body than a frame may have.
     Oversize,
     /// No events.
     Zero,
@@ -45,10 +49,14 @@ pub enum Defect {
     Length,
     /// The frame was cut.
     Torn,
-    /// The payload does not match its checksum.
+    /// The body does not match its checksum.
     Crc,
     /// Another schema than the one in use.
     Schema,
+    /// A column of the body contradicts the header, itself, or the length of the body.
+    Columns,
+    /// A list has more elements than it may have, or something behind its last one.
+    Count,
 }
 
 impl Defect {
@@ -64,6 +72,8 @@ impl Defect {
             Self::Torn => "torn",
             Self::Crc => "crc",
             Self::Schema => "schema",
+            Self::Columns => "columns",
+            Self::Count => "count",
         }
     }
 }
@@ -71,12 +81,12 @@ impl Defect {
 /// What the scanner found at the front of the bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// A good event frame. `payload` is its range in the bytes; the caller continues after `consumed` bytes.
+    /// A good event frame. `body` is its range in the bytes; the caller continues after `consumed` bytes.
     Frame {
         /// The checked header.
         header: FrameHeader,
-        /// Where the event records are.
-        payload: Range<usize>,
+        /// Where its body is.
+        body: Range<usize>,
         /// Bytes to go on.
         consumed: usize,
     },
@@ -85,7 +95,7 @@ pub enum Step {
         /// The checked header.
         header: FrameHeader,
         /// Where the text is.
-        payload: Range<usize>,
+        body: Range<usize>,
         /// Bytes to go on.
         consumed: usize,
     },
@@ -105,7 +115,7 @@ pub enum Step {
         /// Bytes to go on; at least 1.
         consumed: usize,
     },
-    /// No answer without at least this many bytes; never more than the longest frame and a header.
+    /// No answer without at least this many bytes; never more than the longest frame, a header and the columns behind that.
     NeedMore {
         /// Bytes that the next call must show (or say that the stream ends).
         bytes: usize,
@@ -129,19 +139,28 @@ impl Step {
 /// Finds frames of one schema.
 #[derive(Clone, Debug)]
 pub struct Scanner {
-    /// Id and record length of the schema in use; `None`: any schema frame is welcome and no event frame is.
-    schema: Option<(u64, usize)>,
+    /// The schema in use; `None`: any schema frame is welcome and no event frame is.
+    schema: Option<Known>,
     searching: bool,
-    /// Bytes from here that belong to the payload of a lost frame.
+    /// Bytes from here that belong to the body of a lost frame.
     inside: usize,
-    /// Bytes from here that belong to the payload of a header that was summed while searching, and was wrong.
+    /// Bytes from here that belong to the body of a header that was summed while searching, and was wrong.
     doubted: usize,
 }
 
+/// What a scanner knows of the schema in use.
+#[derive(Clone, Debug)]
+struct Known {
+    id: u64,
+    layout: Layout,
+    lists: Arc<[List]>,
+}
+
 impl Scanner {
-    /// A scanner for a stream whose schema is known (`id`, bytes per record).
+    /// A scanner for a stream whose schema is known.
     pub fn new(schema: &crate::Schema) -> Self {
-        Self { schema: Some((schema.id(), schema.record_len())), ..Self::for_unknown_schema() }
+        let known = Known { id: schema.id(), layout: schema.layout(), lists: schema.lists().into() };
+        Self { schema: Some(known), ..Self::for_unknown_schema() }
     }
 
     /// A scanner that shows every good schema frame and refuses all events: the way to learn the schema for [`Scanner::new`].
@@ -180,7 +199,7 @@ impl Scanner {
             return Step::Defect { defect, events: 0, segment: None, consumed: bytes.len() };
         };
         match self.check_header(&header) {
-            Ok(()) => self.check_payload(header, bytes, at_end),
+            Ok(()) => self.check_body(header, bytes, at_end),
             Err(defect) => self.lose_header(defect, &header, bytes, at_end),
         }
     }
@@ -195,25 +214,36 @@ impl Scanner {
         if !header.is_sealed() {
             return Err(Defect::Header);
         }
-        if header.payload_len as usize > PAYLOAD_BYTES_MAX {
+        if header.body_len as usize > BODY_BYTES_MAX {
             return Err(Defect::Oversize);
         }
-        let schema_frame = header.is_schema();
-        if header.payload_len == 0 && schema_frame
-            || !schema_frame && (header.n_events == 0 || header.stride == 0)
-        {
+        let is_empty = if header.is_schema() {
+            header.body_len == 0
+        } else {
+            header.n_events == 0 || header.stride == 0
+        };
+        if is_empty {
             return Err(Defect::Zero);
         }
-        let fits = schema_frame
-            || header.n_events as usize <= EVENTS_PER_FRAME_MAX
-                && header.first_event_id.checked_add(u64::from(header.n_events) - 1).is_some()
-                && self
-                    .schema
-                    .is_none_or(|(id, stride)| id != header.schema_id || stride == header.stride as usize);
+        let fits = if header.is_schema() { header.flags == flags::SCHEMA } else { self.fits(header) };
         if !fits || !header.is_right_in_length() || header.flags & !flags::ALL != 0 {
             return Err(Defect::Length);
         }
         Ok(())
+    }
+
+    /// Does the header of an event frame announce possible ids, and the layout of its schema if that is the one in use?
+    fn fits(&self, header: &FrameHeader) -> bool {
+        let has_column = header.flags & flags::IDS != 0;
+        let last_id = header.first_event_id.checked_add(u64::from(header.n_events) - 1);
+        let is_own = |known: &Known| known.id == header.schema_id;
+        header.n_events as usize <= EVENTS_PER_FRAME_MAX
+            && (has_column || last_id.is_some())
+            && self
+                .schema
+                .as_ref()
+                .filter(|known| is_own(known))
+                .is_none_or(|known| known.layout == header.layout())
     }
 
     /// Loses a frame whose header is wrong.
@@ -228,19 +258,22 @@ impl Scanner {
             }
             Some(false) => {}
         }
-        let record_len = self.record_len();
-        let agreed = header.lengths_agree(record_len);
-        let possible = match (agreed, defect) {
-            (Some(length), _) => [Some(length), None],
+        let known = self.layout();
+        let lengths = header.lengths_agree(known, bytes, at_end).and_then(|agreed| match (agreed, defect) {
+            (Some(length), _) => Ok((agreed, [Some(length), None])),
             // What does not begin like a frame and contradicts itself, too, is none.
-            (None, Defect::Magic) => [None, None],
-            (None, _) => header.possible_lengths(record_len),
+            (None, Defect::Magic) => Ok((None, [None, None])),
+            (None, _) => Ok((None, header.possible_lengths(known, bytes, at_end)?)),
+        });
+        let (agreed, possible) = match lengths {
+            Ok(lengths) => lengths,
+            Err(NeedMore(bytes)) => return Step::NeedMore { bytes },
         };
         let mut end = None;
         for length in possible.into_iter().flatten() {
             match self.ends_after(length, bytes, at_end) {
-                // The larger one was looked at first. Where a frame seems to end at both places, its payload tells.
-                Ends::Here(consumed) if end.is_none() || header.is_payload(bytes, length) => {
+                // The larger one was looked at first. Where a frame seems to end at both places, its body tells.
+                Ends::Here(consumed) if end.is_none() || header.is_body(bytes, length) => {
                     end = Some(consumed);
                 }
                 Ends::Here(_) | Ends::Elsewhere => {}
@@ -258,7 +291,7 @@ impl Scanner {
         lost(1)
     }
 
-    fn check_payload(&mut self, header: FrameHeader, bytes: &[u8], at_end: bool) -> Step {
+    fn check_body(&mut self, header: FrameHeader, bytes: &[u8], at_end: bool) -> Step {
         let events = u64::from(header.n_events);
         let lost = |defect, events, consumed| Step::Defect {
             defect,
@@ -266,65 +299,75 @@ impl Scanner {
             segment: header.segment_id(),
             consumed,
         };
-        let payload = header.payload();
+        let body = header.body();
         let frame_len = header.frame_len();
-        if bytes.len() < payload.end && at_end {
-            // Whatever follows lies inside the payload.
+        if bytes.len() < body.end && at_end {
+            // Whatever follows lies inside the body.
             return lost(Defect::Torn, events, bytes.len());
         }
         if bytes.len() < frame_len && !at_end {
             return Step::NeedMore { bytes: frame_len };
         }
         let consumed = frame_len.min(bytes.len());
-        if !header.is_payload(bytes, payload.len()) {
-            return match self.ends_after(payload.len(), bytes, at_end) {
+        if !header.is_body(bytes, body.len()) {
+            return match self.ends_after(body.len(), bytes, at_end) {
                 Ends::NeedMore(bytes) => Step::NeedMore { bytes },
                 Ends::Here(consumed) => lost(Defect::Crc, events, consumed),
                 Ends::Elsewhere => {
                     self.searching = true;
-                    self.inside = payload.end;
+                    self.inside = body.end;
                     lost(Defect::Torn, events, HEADER_LEN)
                 }
             };
         }
         if header.is_schema() {
-            let known = self.schema.is_none_or(|(id, _)| id == header.schema_id);
-            if known && schema_id(&bytes[payload.clone()]) == header.schema_id {
-                return Step::Schema { header, payload, consumed };
+            let known = self.schema.as_ref().is_none_or(|known| known.id == header.schema_id);
+            if known && schema_id(&bytes[body.clone()]) == header.schema_id {
+                return Step::Schema { header, body, consumed };
             }
             return lost(Defect::Schema, 0, consumed);
         }
-        if self.schema.is_none_or(|(id, _)| id != header.schema_id) {
+        let Some(known) = self.schema.as_ref().filter(|known| known.id == header.schema_id) else {
             return lost(Defect::Schema, events, consumed);
+        };
+        match body::check(&header, &bytes[body.clone()], &known.lists) {
+            Ok(()) => Step::Frame { header, body, consumed },
+            Err(defect) => lost(defect, events, consumed),
         }
-        Step::Frame { header, payload, consumed }
     }
 
-    /// Does another frame, or the end of the stream, follow where a frame with a payload of so many bytes ends?
-    fn ends_after(&self, payload_len: usize, bytes: &[u8], at_end: bool) -> Ends {
-        let payload_end = HEADER_LEN + payload_len;
-        let frame_len = payload_end.next_multiple_of(ALIGN);
-        let next = bytes.get(frame_len..).and_then(FrameHeader::read);
+    /// Does another frame, or the end of the stream, follow where a frame with a body of so many bytes ends?
+    fn ends_after(&self, body_len: usize, bytes: &[u8], at_end: bool) -> Ends {
+        let body_end = HEADER_LEN + body_len;
+        let frame_len = body_end.next_multiple_of(ALIGN);
+        let behind = bytes.get(frame_len..).unwrap_or_default();
+        let next = FrameHeader::read(behind);
         if next.is_none() && !at_end {
             return Ends::NeedMore(frame_len + HEADER_LEN);
         }
         // The next header may be damaged, too.
-        let is_header = |next: FrameHeader| {
-            next.magic == MAGIC && (next.lengths_agree(self.record_len()).is_some() || next.is_sealed())
+        let is_header = match next {
+            Some(next) if next.is_sealed() => Ok(true),
+            Some(next) if next.magic == MAGIC => {
+                next.lengths_agree(self.layout(), behind, at_end).map(|agreed| agreed.is_some())
+            }
+            _ => Ok(false),
         };
-        let ends = (payload_end..=frame_len).contains(&bytes.len());
-        if ends || next.is_some_and(is_header) {
-            return Ends::Here(frame_len.min(bytes.len()));
+        let ends = (body_end..=frame_len).contains(&bytes.len());
+        match is_header {
+            _ if ends => Ends::Here(bytes.len()),
+            Ok(true) => Ends::Here(frame_len),
+            Ok(false) => Ends::Elsewhere,
+            Err(NeedMore(more)) => Ends::NeedMore(frame_len + more),
         }
-        Ends::Elsewhere
     }
 
-    /// Bytes per event in the schema in use.
-    fn record_len(&self) -> Option<usize> {
-        self.schema.map(|(_, record_len)| record_len)
+    /// The layout of events by the schema in use.
+    fn layout(&self) -> Option<Layout> {
+        self.schema.as_ref().map(|known| known.layout)
     }
 
-    /// Looks at every byte for a sealed header that is not inside a lost payload.
+    /// Looks at every byte for a sealed header that is not inside a lost body.
     fn search(&mut self, bytes: &[u8], at_end: bool) -> Search {
         for at in memchr::memmem::find_iter(bytes, &MAGIC) {
             let header = FrameHeader::read(&bytes[at..]);
@@ -356,29 +399,29 @@ impl Scanner {
         }
     }
 
-    /// Does a frame that starts after `at` bytes, inside the payload of a lost one, end there, too, or is it none?
+    /// Does a frame that starts after `at` bytes, inside the body of a lost one, end there, too, or is it none?
     fn is_enclosed(&self, header: &FrameHeader, at: usize) -> bool {
-        self.check_header(header).is_err() || at + header.payload().end <= self.inside
+        self.check_header(header).is_err() || at + header.body().end <= self.inside
     }
 
-    /// Is this the header of a frame that only starts where the payload of a lost one should be?
+    /// Is this the header of a frame that only starts where the body of a lost one should be?
     fn leaves(&mut self, header: &FrameHeader, bytes: &[u8], at_end: bool) -> Leaves {
         if self.is_enclosed(header, 0) {
             return Leaves::No;
         }
-        match self.ends_after(header.payload().len(), bytes, at_end) {
+        match self.ends_after(header.body().len(), bytes, at_end) {
             Ends::Here(_) => return Leaves::Yes,
             Ends::NeedMore(bytes) => return Leaves::NeedMore(bytes),
             Ends::Elsewhere => {}
         }
-        let payload = header.payload();
-        if bytes.len() < payload.end || self.doubted > 0 {
+        let body = header.body();
+        if bytes.len() < body.end || self.doubted > 0 {
             return Leaves::No;
         }
-        if header.is_payload(bytes, payload.len()) {
+        if header.is_body(bytes, body.len()) {
             return Leaves::Yes;
         }
-        self.doubted = payload.end;
+        self.doubted = body.end;
         Leaves::No
     }
 }
@@ -441,7 +484,7 @@ mod tests {
         SUMMED.get() / stream.len()
     }
 
-    /// Right headers that announce payloads of all lengths, none of which is there: whatever their order, the work is linear.
+    /// Right headers that announce bodies of all lengths, none of which is there: whatever their order, the work is linear.
     #[test]
     fn headers_inside_headers_cost_linear_work() {
         let schema = Schema::parse(b"name = 'a'\n[[field]]\nname = 'a'\ndtype = 'u8'\n").unwrap();
@@ -449,7 +492,7 @@ mod tests {
             let mut bytes = Vec::new();
             encode_events(&schema, FrameMeta::default(), &vec![1; len], &mut bytes);
             let header = FrameHeader::read(&bytes).unwrap();
-            let wrong = FrameHeader { payload_crc: header.payload_crc ^ 1, ..header };
+            let wrong = FrameHeader { body_crc: header.body_crc ^ 1, ..header };
             let wrong = FrameHeader { header_crc: wrong.checksum(), ..wrong };
             if right { bytes } else { wrong.to_bytes().to_vec() }
         };

@@ -6,7 +6,8 @@
 
 use half::f16;
 
-use crate::schema::{Dtype, Element, Field};
+use crate::dtype::Dtype;
+use crate::schema::{Element, Field};
 
 /// Integers up to this are exact in f64.
 pub const EXACT_MAX: i64 = 1 << 53;
@@ -63,8 +64,7 @@ impl Grid {
         let (scale, offset) = (Decimal::shortest(element.scale)?, Decimal::shortest(element.offset)?);
         let places = scale.places.max(offset.places).max(0);
         let grid = Self { scale: scale.with_places(places)?, offset: offset.with_places(places)?, places };
-        let reach =
-            i128::from(least.abs().max(most)) * i128::from(grid.scale.abs()) + i128::from(grid.offset.abs());
+        let reach = least.abs().max(most) * i128::from(grid.scale.abs()) + i128::from(grid.offset.abs());
         (places <= PLACES_MAX && reach <= i128::from(EXACT_MAX)).then_some(grid)
     }
 }

@@ -10,13 +10,17 @@ use crate::segment::SegmentId;
 /// First bytes of every frame.
 pub const MAGIC: [u8; 4] = *b"TAMF";
 /// Version of the frame format.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 /// Bytes of a frame header.
 pub const HEADER_LEN: usize = 64;
 /// Frames start at multiples of this many bytes.
 pub const ALIGN: usize = 64;
-/// Most payload bytes in one frame.
-pub const PAYLOAD_BYTES_MAX: usize = 16 << 20;
+/// Most bytes of one event: its record and its payload.
+pub const EVENT_BYTES_MAX: usize = 64 << 20;
+/// Most bytes in the body of a frame: there is room for the longest event and its columns.
+pub const BODY_BYTES_MAX: usize = 65 << 20;
+/// What writers here put into a body at most, unless a single event is longer: a reader holds whole frames in memory.
+pub const BODY_BYTES_USUAL: usize = 16 << 20;
 /// Most events in one frame.
 pub const EVENTS_PER_FRAME_MAX: usize = 65_536;
 /// Most bytes of a schema text.
@@ -24,12 +28,18 @@ pub const SCHEMA_BYTES_MAX: usize = 64 << 10;
 
 /// Bits of [`FrameHeader::flags`].
 pub mod flags {
-    /// The payload is a schema text.
+    /// The body is a schema text.
     pub const SCHEMA: u16 = 1;
     /// Event ids are labels, not a dense sequence: ids in between are not missing.
     pub const SPARSE_IDS: u16 = 2;
-    /// Every bit that version 1 knows.
-    pub const ALL: u16 = SCHEMA | SPARSE_IDS;
+    /// The body has a column of event ids.
+    pub const IDS: u16 = 4;
+    /// The body has a column of event times.
+    pub const TIMES: u16 = 8;
+    /// The body has a payload for each event, and a column of their ends.
+    pub const PAYLOADS: u16 = 16;
+    /// Every bit that version 2 knows.
+    pub const ALL: u16 = SCHEMA | SPARSE_IDS | IDS | TIMES | PAYLOADS;
 }
 
 /// One frame header, byte for byte as in the stream (little-endian; Tamis runs on little-endian machines only).
@@ -44,7 +54,7 @@ pub struct FrameHeader {
     pub header_len: u16,
     /// Which schema the events follow; see [`crate::Schema::id`].
     pub schema_id: u64,
-    /// Id of the first event; the others follow one by one.
+    /// Id of the first event; without [`flags::IDS`] the others follow one by one.
     pub first_event_id: u64,
     /// Time of the first event in ns since the start of the run, 0 if unknown.
     pub time_ns: u64,
@@ -52,18 +62,18 @@ pub struct FrameHeader {
     pub run: u32,
     /// Segment (luminosity block) of the run.
     pub segment: u32,
-    /// Events in the payload.
+    /// Events in the body.
     pub n_events: u32,
     /// Bytes per event record.
     pub stride: u32,
-    /// Bytes of payload, without padding.
-    pub payload_len: u32,
+    /// Bytes of the body, without padding.
+    pub body_len: u32,
     /// Which source made the frame.
     pub source_id: u16,
     /// See [`flags`].
     pub flags: u16,
-    /// CRC32C of the payload.
-    pub payload_crc: u32,
+    /// CRC32C of the body.
+    pub body_crc: u32,
     /// CRC32C of header bytes 0 to 59.
     pub header_crc: u32,
 }
@@ -85,8 +95,8 @@ impl FrameHeader {
     }
 
     /// The 64 bytes with both checksums in place.
-    pub fn sealed(mut self, payload: &[u8]) -> Self {
-        self.payload_crc = crc32c(payload);
+    pub fn sealed(mut self, body: &[u8]) -> Self {
+        self.body_crc = crc32c(body);
         self.header_crc = self.checksum();
         self
     }
@@ -101,49 +111,105 @@ impl FrameHeader {
         self.magic == MAGIC && self.header_crc == self.checksum()
     }
 
-    /// Are the three lengths such as a frame of this kind may have?
+    /// Are the lengths such as a frame of this kind may have, as far as the header tells?
     pub fn is_right_in_length(&self) -> bool {
         if self.is_schema() {
-            self.has_length_of_text()
-        } else {
-            self.has_length_of_events(self.stride as usize)
+            return self.has_length_of_text();
+        }
+        let layout = self.layout();
+        let fixed = self.fixed_len(layout);
+        let body_len = self.body_len as usize;
+        if layout.has_payloads { body_len >= fixed } else { body_len == fixed }
+    }
+
+    /// How the header says that events are laid out.
+    pub fn layout(&self) -> Layout {
+        Layout { stride: self.stride as usize, has_payloads: self.flags & flags::PAYLOADS != 0 }
+    }
+
+    /// Bytes of a column of `width` bytes per event, if it is there.
+    fn column_len(&self, width: usize, is_there: bool) -> usize {
+        if is_there { self.n_events as usize * width } else { 0 }
+    }
+
+    /// Where the parts of a body of this layout lie in it: ids, times, ends, records. The payloads follow.
+    pub(crate) fn parts(&self, layout: Layout) -> [Range<usize>; 4] {
+        let ids = self.column_len(ID_LEN, self.flags & flags::IDS != 0);
+        let times = ids + self.column_len(TIME_LEN, self.flags & flags::TIMES != 0);
+        let ends = times + self.column_len(END_LEN, layout.has_payloads);
+        let records = ends + self.n_events as usize * layout.stride;
+        [0..ids, ids..times, times..ends, ends..records]
+    }
+
+    /// Bytes of a body of this layout without its payloads.
+    fn fixed_len(&self, layout: Layout) -> usize {
+        self.parts(layout)[3].end
+    }
+
+    /// Bytes of body of a frame whose header is wrong, if its lengths confirm each other, or if `known`, the layout of the schema in use, confirms
+    /// them. Those of events are believed under the flag of a schema frame, too: it may be what is wrong. `frame` begins with the header; `None`: more
+    /// of it is needed, so many bytes as the error says.
+    pub(crate) fn lengths_agree(
+        &self,
+        known: Option<Layout>,
+        frame: &[u8],
+        at_end: bool,
+    ) -> Result<Option<usize>, NeedMore> {
+        let body_len = self.body_len as usize;
+        if self.is_schema() && self.has_length_of_text() && self.is_sealed() {
+            return Ok(Some(body_len));
+        }
+        for layout in [Some(self.layout()), known].into_iter().flatten() {
+            // No part is longer than the whole, so there is no need to look for the ends of payloads then.
+            let fits = is_possible(body_len) && self.n_events > 0 && self.fixed_len(layout) <= body_len;
+            if fits && self.length_by(layout, frame, at_end)? == Some(body_len) {
+                return Ok(Some(body_len));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Bytes of body that a wrong header may mean where its lengths contradict each other, by the layout of the schema in use: the larger one first. Nothing
+    /// confirms the length of a text.
+    pub(crate) fn possible_lengths(
+        &self,
+        known: Option<Layout>,
+        frame: &[u8],
+        at_end: bool,
+    ) -> Result<[Option<usize>; 2], NeedMore> {
+        if self.is_schema() && self.n_events == 0 && self.stride == 0 {
+            return Ok([None; 2]);
+        }
+        let said = Some(self.body_len as usize).filter(|&body_len| is_possible(body_len));
+        let of_events = match known.filter(|&layout| is_possible(self.fixed_len(layout))) {
+            Some(layout) => self.length_by(layout, frame, at_end)?.filter(|&length| is_possible(length)),
+            None => None,
+        };
+        Ok([said.max(of_events), said.min(of_events)])
+    }
+
+    /// Bytes of body that so many events have by a layout: with payloads, the last of the ends tells.
+    fn length_by(&self, layout: Layout, frame: &[u8], at_end: bool) -> Result<Option<usize>, NeedMore> {
+        let [_, _, ends, records] = self.parts(layout);
+        if !layout.has_payloads {
+            return Ok(Some(records.end));
+        }
+        let needed = HEADER_LEN + ends.end;
+        match frame.get(needed - END_LEN..needed) {
+            Some(last) => Ok(Some(records.end + u32_at(last, 0) as usize)),
+            None if at_end => Ok(None),
+            None => Err(NeedMore(needed)),
         }
     }
 
-    /// Bytes of payload of a frame whose header is wrong, if its lengths confirm each other, or if `record_len`, the right stride, confirms them.
-    /// Those of events are believed under the flag of a schema frame, too: it may be what is wrong.
-    pub fn lengths_agree(&self, record_len: Option<usize>) -> Option<usize> {
-        let is_text = self.is_schema() && self.has_length_of_text();
-        let mut strides = [Some(self.stride as usize), record_len].into_iter().flatten();
-        let agree = is_text || strides.any(|stride| self.has_length_of_events(stride));
-        agree.then_some(self.payload_len as usize)
-    }
-
-    /// Bytes of payload that a wrong header may mean where its lengths contradict each other, and the right stride is known: the larger one first.
-    pub fn possible_lengths(&self, record_len: Option<usize>) -> [Option<usize>; 2] {
-        let Some(record_len) = record_len else { return [None; 2] };
-        let payload_len = self.payload_len as usize;
-        let payload_len =
-            (is_possible(payload_len) && payload_len.is_multiple_of(record_len)).then_some(payload_len);
-        let of_events = Some(self.n_events as usize * record_len).filter(|&length| is_possible(length));
-        [payload_len.max(of_events), payload_len.min(of_events)]
-    }
-
-    /// Are so many bytes behind this header the payload that it was written for? `bytes` begin with the header.
-    pub fn is_payload(&self, bytes: &[u8], payload_len: usize) -> bool {
-        bytes
-            .get(HEADER_LEN..HEADER_LEN + payload_len)
-            .is_some_and(|payload| crc32c(payload) == self.payload_crc)
+    /// Are so many bytes behind this header the body that it was written for? `bytes` begin with the header.
+    pub fn is_body(&self, bytes: &[u8], body_len: usize) -> bool {
+        bytes.get(HEADER_LEN..HEADER_LEN + body_len).is_some_and(|body| crc32c(body) == self.body_crc)
     }
 
     fn has_length_of_text(&self) -> bool {
-        let payload_len = self.payload_len as usize;
-        self.n_events == 0 && self.stride == 0 && (1..=SCHEMA_BYTES_MAX).contains(&payload_len)
-    }
-
-    fn has_length_of_events(&self, stride: usize) -> bool {
-        let payload_len = self.payload_len as usize;
-        is_possible(payload_len) && self.n_events as usize * stride == payload_len
+        let body_len = self.body_len as usize;
+        self.n_events == 0 && self.stride == 0 && (1..=SCHEMA_BYTES_MAX).contains(&body_len)
     }
 
     /// Run and segment, if the header is sealed and not that of a schema frame, which belongs to none.
@@ -157,18 +223,46 @@ impl FrameHeader {
         self.flags & flags::SCHEMA != 0
     }
 
-    /// Where the payload is, from the first byte of the header.
-    pub fn payload(&self) -> Range<usize> {
-        HEADER_LEN..HEADER_LEN + self.payload_len as usize
+    /// Where the body is, from the first byte of the header.
+    pub fn body(&self) -> Range<usize> {
+        HEADER_LEN..HEADER_LEN + self.body_len as usize
     }
 
-    /// Bytes from this header to the next one: header, payload, padding.
+    /// Bytes from this header to the next one: header, body, padding.
     pub fn frame_len(&self) -> usize {
-        (HEADER_LEN + self.payload_len as usize).next_multiple_of(ALIGN)
+        (HEADER_LEN + self.body_len as usize).next_multiple_of(ALIGN)
     }
 }
 
-/// Can an event frame have so many bytes of payload?
-fn is_possible(payload_len: usize) -> bool {
-    (1..=PAYLOAD_BYTES_MAX).contains(&payload_len)
+/// How the events of a frame are laid out: what the length of its body follows from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Bytes of an event record.
+    pub stride: usize,
+    /// Do events have payloads?
+    pub has_payloads: bool,
+}
+
+/// So many bytes of a frame are needed to answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NeedMore(pub(crate) usize);
+
+/// Bytes of an entry in each of the columns.
+pub(crate) const ID_LEN: usize = 8;
+pub(crate) const TIME_LEN: usize = 8;
+pub(crate) const END_LEN: usize = 4;
+
+/// Entry `index` of a column of u32.
+pub(crate) fn u32_at(column: &[u8], index: usize) -> u32 {
+    u32::from_le_bytes(column.as_chunks().0[index])
+}
+
+/// Entry `index` of a column of u64.
+pub(crate) fn u64_at(column: &[u8], index: usize) -> u64 {
+    u64::from_le_bytes(column.as_chunks().0[index])
+}
+
+/// Can a frame have so many bytes of body?
+fn is_possible(body_len: usize) -> bool {
+    (1..=BODY_BYTES_MAX).contains(&body_len)
 }

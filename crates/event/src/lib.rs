@@ -5,8 +5,8 @@
 //! [`record`] (what is stored for an accepted event).
 //!
 //! ```text
-//!  bytes --codec::Scanner--> frame (FrameHeader + payload) --> Span --> Block --> ... --> record::Record
-//!                                                     Schema says what a field of the payload is
+//!  bytes --codec::Scanner--> frame (FrameHeader + body) --> Span --> Block --> ... --> record::Record
+//!                                                     Schema says what the fields of a record are
 //! ```
 //!
 //! Invariants:
@@ -16,27 +16,35 @@
 //! * I3: all events of a [`Block`] have one run, one segment and one schema.
 
 mod block;
+mod body;
 mod checksum;
 mod codec;
 mod decimal;
+mod dtype;
 mod encode;
 mod header;
+mod list;
 pub mod record;
 mod schema;
 mod scores;
 mod segment;
+mod span;
 mod words;
 
-pub use block::{Block, CloseReason, Span};
+pub use block::{Block, CloseReason};
+pub use body::id_range;
 pub use checksum::crc32c;
 pub use codec::{Defect, Scanner, Step};
 pub use decimal::{Decimal, EXACT_MAX, Grid, PLACES_MAX};
-pub use encode::{FrameMeta, encode_events, encode_schema};
+pub use dtype::Dtype;
+pub use encode::{FrameEvents, FrameMeta, encode_events, encode_frame, encode_schema, encode_span};
 pub use header::{
-    ALIGN, EVENTS_PER_FRAME_MAX, FrameHeader, HEADER_LEN, MAGIC, PAYLOAD_BYTES_MAX, SCHEMA_BYTES_MAX,
-    VERSION, flags,
+    ALIGN, BODY_BYTES_MAX, BODY_BYTES_USUAL, EVENT_BYTES_MAX, EVENTS_PER_FRAME_MAX, FrameHeader, HEADER_LEN,
+    Layout, MAGIC, SCHEMA_BYTES_MAX, VERSION, flags,
 };
-pub use schema::{Address, Dtype, Element, Field, RECORD_BYTES_MAX, Role, Schema, SchemaError};
+pub use list::List;
+pub use schema::{Address, Element, Field, RECORD_BYTES_MAX, Role, Schema, SchemaError};
 pub use scores::ScoreTable;
 pub use segment::SegmentId;
+pub use span::{Event, Span};
 pub use words::unquoted;

@@ -1,7 +1,7 @@
 //! The decision record: what is stored for an event that a menu kept (`SPEC.md` section 5).
 //!
 //! ```text
-//!  | header 80 B | passed words | kept words | scores | event bytes, verbatim |
+//!  | header 88 B | passed words | kept words | scores | event record | payload |  verbatim, both
 //!                  u64 each       u64 each     f32 each
 //! ```
 //!
@@ -10,13 +10,14 @@
 use bytemuck::{Pod, Zeroable};
 
 use crate::checksum::crc32c_of_two;
+use crate::span::Event;
 
 /// First bytes of every record.
 pub const MAGIC: [u8; 4] = *b"TAMR";
 /// Version of the record format.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 /// Bytes before the line words.
-pub const HEADER_LEN: usize = 80;
+pub const HEADER_LEN: usize = 88;
 /// [`RecordHeader::engine`] of the reference engine, the bits of whose scores depend on the CPU.
 pub const FLEX: u8 = 1;
 /// [`RecordHeader::engine`] if the models of the event's rung ran on different engines.
@@ -54,7 +55,7 @@ pub struct RecordHeader {
     pub header_len: u16,
     /// Event id.
     pub event_id: u64,
-    /// Time of the frame in ns since the start of the run, 0 if unknown.
+    /// Time of the event in ns since the start of the run, 0 if unknown.
     pub time_ns: u64,
     /// First 8 bytes of the SHA-256 of the menu.
     pub menu_hash: u64,
@@ -89,14 +90,18 @@ pub struct RecordHeader {
     /// The vector unit that `flex` computed with, where a score is from there: 1 none with fused multiply-adds, 2 AVX2, 3 AVX-512, 4 NEON, 5 another.
     /// Else 0: the scores have the same bits on every machine, or belong to a device.
     pub unit: u8,
-    /// Bytes of the event.
+    /// Bytes of the event record.
     pub event_len: u32,
+    /// Bytes of the payload.
+    pub payload_len: u32,
+    /// 0.
+    pub zero: u32,
     /// CRC32C of the record without these 4 bytes.
     pub crc: u32,
 }
 
 const _: () =
-    assert!(size_of::<RecordHeader>() == HEADER_LEN, "the header is exactly 80 bytes, without holes");
+    assert!(size_of::<RecordHeader>() == HEADER_LEN, "the header is exactly 88 bytes, without holes");
 
 impl RecordHeader {
     /// A header with the format's constants and zeros elsewhere.
@@ -143,7 +148,8 @@ impl<'a> Record<'a> {
         if header.version != VERSION || header.header_len as usize != HEADER_LEN {
             return Err(RecordError::Version { found: header.version });
         }
-        let needed = HEADER_LEN + body_offset_event(&header) + header.event_len as usize;
+        let needed =
+            HEADER_LEN + body_offset_event(&header) + header.event_len as usize + header.payload_len as usize;
         if found < needed {
             return Err(RecordError::Short { bytes: found, needed });
         }
@@ -185,17 +191,20 @@ impl<'a> Record<'a> {
     }
 
     /// The event as it arrived.
-    pub fn event(&self) -> &'a [u8] {
-        &self.body[body_offset_event(&self.header)..]
+    pub fn event(&self) -> Event<'a> {
+        let RecordHeader { event_id: id, time_ns, source_id: source, event_len, .. } = self.header;
+        let bytes = &self.body[body_offset_event(&self.header)..];
+        let (record, payload) = bytes.split_at(event_len as usize);
+        Event { source, id, time_ns, record, payload }
     }
 }
 
-/// Bytes of a record with so many words of line bits in each set, scores, and bytes of the event.
+/// Bytes of a record with so many words of line bits in each set, scores, and bytes of the event and its payload.
 pub fn len(words: usize, scores: usize, event: usize) -> usize {
     HEADER_LEN + 16 * words + 4 * scores + event
 }
 
-/// Appends one record; lengths and CRC of `header` are filled in here. Returns the record's length in bytes.
+/// Appends one record: of the event its record and payload. Lengths and CRC of `header` are filled in here. Returns the record's length in bytes.
 ///
 /// # Panics
 /// If `passed` and `kept` differ in length.
@@ -204,18 +213,20 @@ pub fn append(
     passed: &[u64],
     kept: &[u64],
     scores: impl ExactSizeIterator<Item = f32>,
-    event: &[u8],
+    event: Event<'_>,
     out: &mut Vec<u8>,
 ) -> usize {
     assert_eq!(passed.len(), kept.len(), "the same lines in both sets");
     header.n_words = passed.len() as u16;
     header.n_scores = scores.len() as u16;
-    header.event_len = event.len() as u32;
+    header.event_len = event.record.len() as u32;
+    header.payload_len = event.payload.len() as u32;
     let start = out.len();
     out.extend_from_slice(bytemuck::bytes_of(&header));
     passed.iter().chain(kept).for_each(|word| out.extend_from_slice(&word.to_le_bytes()));
     scores.for_each(|score| out.extend_from_slice(&score.to_le_bytes()));
-    out.extend_from_slice(event);
+    out.extend_from_slice(event.record);
+    out.extend_from_slice(event.payload);
     let crc = checksum(&out[start..]);
     out[start + HEADER_LEN - 4..start + HEADER_LEN].copy_from_slice(&crc.to_le_bytes());
     out.len() - start

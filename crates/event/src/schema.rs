@@ -4,111 +4,19 @@ use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 
-use half::f16;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::decimal::Grid;
-use crate::header::SCHEMA_BYTES_MAX;
+use crate::dtype::Dtype;
+use crate::header::{Layout, SCHEMA_BYTES_MAX};
+use crate::list::{self, List};
 use crate::words;
 
 /// Most bytes of one event record.
 pub const RECORD_BYTES_MAX: usize = 1 << 20;
 /// Most fields of a schema.
 const FIELDS_MAX: usize = 4096;
-
-/// Number type of a field's elements.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
-#[serde(try_from = "String")]
-#[expect(missing_docs, reason = "the names are the documentation")]
-pub enum Dtype {
-    U8,
-    I8,
-    U16,
-    I16,
-    U32,
-    I32,
-    F16,
-    F32,
-}
-
-impl TryFrom<String> for Dtype {
-    type Error = String;
-
-    fn try_from(word: String) -> Result<Self, String> {
-        words::dtype(&word)
-    }
-}
-
-impl Dtype {
-    /// Bytes of one element.
-    pub fn size(self) -> usize {
-        match self {
-            Self::U8 | Self::I8 => 1,
-            Self::U16 | Self::I16 | Self::F16 => 2,
-            Self::U32 | Self::I32 | Self::F32 => 4,
-        }
-    }
-
-    /// The name in a schema text.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::U8 => "u8",
-            Self::I8 => "i8",
-            Self::U16 => "u16",
-            Self::I16 => "i16",
-            Self::U32 => "u32",
-            Self::I32 => "i32",
-            Self::F16 => "f16",
-            Self::F32 => "f32",
-        }
-    }
-
-    /// Smallest and largest integer, or `None` for a floating type.
-    pub fn integer_range(self) -> Option<(i64, i64)> {
-        Some(match self {
-            Self::U8 => (0, u8::MAX.into()),
-            Self::I8 => (i8::MIN.into(), i8::MAX.into()),
-            Self::U16 => (0, u16::MAX.into()),
-            Self::I16 => (i16::MIN.into(), i16::MAX.into()),
-            Self::U32 => (0, u32::MAX.into()),
-            Self::I32 => (i32::MIN.into(), i32::MAX.into()),
-            Self::F16 | Self::F32 => return None,
-        })
-    }
-
-    /// Reads one raw element from the front of `bytes`. Exact for every type: f64 holds them all.
-    ///
-    /// # Panics
-    /// If `bytes` is shorter than [`Self::size`].
-    #[inline]
-    pub fn read(self, bytes: &[u8]) -> f64 {
-        match self {
-            Self::U8 => bytes[0].into(),
-            Self::I8 => (bytes[0] as i8).into(),
-            Self::U16 => u16::from_le_bytes([bytes[0], bytes[1]]).into(),
-            Self::I16 => i16::from_le_bytes([bytes[0], bytes[1]]).into(),
-            Self::U32 => u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]).into(),
-            Self::I32 => i32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]).into(),
-            Self::F16 => f16::from_le_bytes([bytes[0], bytes[1]]).into(),
-            Self::F32 => f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]).into(),
-        }
-    }
-
-    /// Appends a raw value. Integers must be whole and in range: the caller has checked ([`Self::integer_range`]).
-    pub fn write(self, raw: f64, out: &mut Vec<u8>) {
-        match self {
-            Self::U8 => out.push(raw as u8),
-            Self::I8 => out.push(raw as i8 as u8),
-            Self::U16 => out.extend_from_slice(&(raw as u16).to_le_bytes()),
-            Self::I16 => out.extend_from_slice(&(raw as i16).to_le_bytes()),
-            Self::U32 => out.extend_from_slice(&(raw as u32).to_le_bytes()),
-            Self::I32 => out.extend_from_slice(&(raw as i32).to_le_bytes()),
-            Self::F16 => out.extend_from_slice(&f16::from_f64(raw).to_le_bytes()),
-            Self::F32 => out.extend_from_slice(&(raw as f32).to_le_bytes()),
-        }
-    }
-}
 
 /// What a field may be used for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -128,8 +36,10 @@ pub struct Field {
     pub name: String,
     /// Type of the elements.
     pub dtype: Dtype,
-    /// Number of elements, or `None` for a scalar.
+    /// Number of elements, or `None` for a scalar. In a list it is the most that there may be.
     pub len: Option<usize>,
+    /// Index in [`Schema::lists`] of the list that the field belongs to.
+    pub list: Option<usize>,
     /// Physical value = raw * scale + offset.
     pub scale: f64,
     /// See `scale`.
@@ -249,6 +159,17 @@ pub enum SchemaError {
     Twice { name: String },
     #[error("field '{name}': len = 0; leave len out for a scalar")]
     EmptyArray { name: String },
+    #[error(
+        "field '{name}': len = {len}; write a whole number for an array, or \"0..12\" for a list of up to 12 (at most {})",
+        list::ELEMENTS_MAX
+    )]
+    Len { name: String, len: String },
+    #[error(
+        "list '{list}': its fields have room for {one} and for {other} elements; give all of them the same len"
+    )]
+    ListLen { list: String, one: usize, other: usize },
+    #[error("'{name}' is a field and a list; rename one of them")]
+    FieldAndList { name: String },
     #[error("field '{name}': scale and offset must be finite and scale must not be 0")]
     Scale { name: String },
     #[error("a schema needs between 1 and {FIELDS_MAX} fields; this one has {fields}")]
@@ -283,6 +204,8 @@ pub struct Schema {
     name: String,
     doc: String,
     fields: Vec<Field>,
+    lists: Vec<List>,
+    payload: Option<String>,
     by_name: HashMap<String, usize>,
     record_len: usize,
 }
@@ -295,6 +218,14 @@ struct RawSchema {
     doc: String,
     #[serde(default)]
     field: Vec<RawField>,
+    payload: Option<RawPayload>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawPayload {
+    #[serde(default)]
+    doc: String,
 }
 
 #[derive(Deserialize)]
@@ -302,7 +233,7 @@ struct RawSchema {
 struct RawField {
     name: String,
     dtype: Dtype,
-    len: Option<usize>,
+    len: Option<toml::Value>,
     #[serde(default = "one")]
     scale: f64,
     #[serde(default)]
@@ -343,11 +274,21 @@ impl Schema {
             name: raw.name,
             doc: raw.doc,
             fields: Vec::with_capacity(raw.field.len()),
+            lists: Vec::new(),
+            payload: raw.payload.map(|payload| payload.doc),
             by_name: HashMap::new(),
             record_len: 0,
         };
         for field in raw.field {
             schema.add(field)?;
+        }
+        // A field of variable length without a dot is the list of its name; no other field may have the name of a list.
+        let both = schema.lists.iter().find(|list| {
+            let own = schema.by_name.get(list.name()).map(|&field| schema.fields[field].list);
+            own.is_some_and(|own| own.is_none() || list.fields() > 1)
+        });
+        if let Some(list) = both {
+            return Err(SchemaError::FieldAndList { name: list.name().into() });
         }
         Ok(schema)
     }
@@ -357,13 +298,16 @@ impl Schema {
         if !is_path(&name) {
             return Err(SchemaError::FieldName { name });
         }
-        if raw.len == Some(0) {
-            return Err(SchemaError::EmptyArray { name });
-        }
+        let len = list::Len::parse(raw.len.as_ref(), &name)?;
         if !raw.scale.is_finite() || raw.scale == 0.0 || !raw.offset.is_finite() {
             return Err(SchemaError::Scale { name });
         }
-        let bytes = raw.len.unwrap_or(1).saturating_mul(raw.dtype.size()).saturating_add(self.record_len);
+        let list = match len {
+            list::Len::UpTo(most) => Some(self.join_list(&name, most)?),
+            list::Len::Scalar | list::Len::Array(_) => None,
+        };
+        let len = len.elements();
+        let bytes = len.unwrap_or(1).saturating_mul(raw.dtype.size()).saturating_add(self.record_len);
         if bytes > RECORD_BYTES_MAX {
             return Err(SchemaError::RecordTooLong { bytes });
         }
@@ -371,7 +315,6 @@ impl Schema {
             return Err(SchemaError::Twice { name });
         }
         let dtype = raw.dtype;
-        let len = raw.len;
         let at = self.record_len;
         let scale = raw.scale;
         let offset = raw.offset;
@@ -379,9 +322,29 @@ impl Schema {
         let role = raw.role;
         let doc = raw.doc;
         let grid = Grid::of(Element { at, dtype, scale, offset });
-        self.fields.push(Field { name, dtype, len, scale, offset, unit, role, doc, at, grid });
+        if let Some(list) = list {
+            self.lists[list].add(at, dtype.size());
+        }
+        self.fields.push(Field { name, dtype, len, list, scale, offset, unit, role, doc, at, grid });
         self.record_len = bytes;
         Ok(())
+    }
+
+    /// The list that a field belongs to; a new one gets room for its count here.
+    fn join_list(&mut self, field: &str, most: usize) -> Result<usize, SchemaError> {
+        let name = list::name_of(field);
+        if let Some(k) = self.lists.iter().position(|list| list.name() == name) {
+            let one = self.lists[k].most();
+            return if one == most {
+                Ok(k)
+            } else {
+                Err(SchemaError::ListLen { list: name.into(), one, other: most })
+            };
+        }
+        let list = List::new(name, self.record_len, most);
+        self.record_len += list.count_len();
+        self.lists.push(list);
+        Ok(self.lists.len() - 1)
     }
 
     /// Identity: changes with every byte of the text.
@@ -412,6 +375,26 @@ impl Schema {
     /// Bytes of one event record.
     pub fn record_len(&self) -> usize {
         self.record_len
+    }
+
+    /// The lists, in record order.
+    pub fn lists(&self) -> &[List] {
+        &self.lists
+    }
+
+    /// The list of this name.
+    pub fn list(&self, name: &str) -> Option<&List> {
+        self.lists.iter().find(|list| list.name() == name)
+    }
+
+    /// What the payloads of events are, if they have any.
+    pub fn payload(&self) -> Option<&str> {
+        self.payload.as_deref()
+    }
+
+    /// How events of this schema lie in a frame.
+    pub fn layout(&self) -> Layout {
+        Layout { stride: self.record_len, has_payloads: self.payload.is_some() }
     }
 
     /// The field of this name, or an error that suggests the nearest one.

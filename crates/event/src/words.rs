@@ -1,38 +1,33 @@
 //! Words that people write in TOML files: without quotation marks, in the language of other tools, nearly right.
 
-use crate::schema::Dtype;
-
-const DTYPES: [Dtype; 8] =
-    [Dtype::U8, Dtype::I8, Dtype::U16, Dtype::I16, Dtype::U32, Dtype::I32, Dtype::F16, Dtype::F32];
+use crate::dtype::Dtype;
 
 /// What other tools call the types. Where bytes are counted, `u8` and `i8` mean something else there.
-const OTHER_NAMES: [(&[&str], Dtype); 8] = [
+const OTHER_NAMES: [(&[&str], Dtype); 11] = [
     (&["uint8", "u1", "byte", "bool", "boolean"], Dtype::U8),
     (&["int8", "i1"], Dtype::I8),
     (&["uint16", "u2", "ushort"], Dtype::U16),
     (&["int16", "i2", "short"], Dtype::I16),
     (&["uint32", "u4", "uint"], Dtype::U32),
     (&["int32", "i4", "int", "integer"], Dtype::I32),
+    (&["uint64", "ulong"], Dtype::U64),
+    (&["int64", "long", "longlong"], Dtype::I64),
     (&["float16", "f2", "half"], Dtype::F16),
     (&["float32", "f4", "float", "single"], Dtype::F32),
+    (&["float64", "f8", "double"], Dtype::F64),
 ];
-
-/// Types that a schema does not have.
-const WIDER: [&str; 11] =
-    ["f64", "f8", "float64", "double", "i64", "int64", "long", "u64", "uint64", "ulong", "longlong"];
 
 /// The type of this name.
 pub(crate) fn dtype(word: &str) -> Result<Dtype, String> {
-    if let Some(dtype) = DTYPES.into_iter().find(|dtype| dtype.name() == word) {
+    if let Some(dtype) = Dtype::ALL.into_iter().find(|dtype| dtype.name() == word) {
         return Ok(dtype);
     }
     let lower = word.to_ascii_lowercase();
     let bare = lower.trim_start_matches(['<', '>', '|', '=']);
     let other = OTHER_NAMES.iter().find(|(names, _)| names.contains(&bare)).map(|(_, dtype)| dtype.name());
-    let hint = match other.or(near(word, DTYPES.map(Dtype::name))) {
-        _ if WIDER.contains(&bare) => "; numbers have at most 32 bits here: u32, i32 or f32".into(),
+    let hint = match other.or(near(word, Dtype::ALL.map(Dtype::name))) {
         Some(name) => format!("; did you mean '{name}'?"),
-        None => format!("; it is one of {}", DTYPES.map(Dtype::name).join(", ")),
+        None => format!("; it is one of {}", Dtype::ALL.map(Dtype::name).join(", ")),
     };
     Err(format!("no dtype '{}'{hint}", word.escape_debug()))
 }

@@ -42,7 +42,7 @@ causes! {
         Version = "version",
         /// The header does not match its checksum.
         Header = "header",
-        /// More payload than a frame may have.
+        /// A longer body than a frame may have.
         Oversize = "oversize",
         /// No events.
         Zero = "zero",
@@ -50,10 +50,14 @@ causes! {
         Length = "length",
         /// The frame was cut.
         Torn = "torn",
-        /// The payload does not match its checksum.
+        /// The body does not match its checksum.
         Crc = "crc",
         /// Another schema than the one in use.
         Schema = "schema",
+        /// A column of the frame that contradicts the header, itself, or the length of the body.
+        Columns = "columns",
+        /// A list with more elements than it may have, or with something behind its last one.
+        Count = "count",
         /// Events that came before.
         Dup = "dup",
     }

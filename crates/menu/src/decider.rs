@@ -272,9 +272,8 @@ impl Scratch {
     fn place_events(&mut self, block: &Block) {
         let positions = self.positions.as_flattened_mut();
         for piece in &self.pieces {
-            let first_id = piece.first_id(block);
-            for (position, k) in positions[piece.tile()].iter_mut().zip(0_u64..) {
-                *position = lottery::position(first_id).wrapping_add(k.wrapping_mul(lottery::STEP));
+            for (position, id) in positions[piece.tile()].iter_mut().zip(piece.ids(block)) {
+                *position = lottery::position(id);
             }
         }
     }

@@ -19,8 +19,9 @@ pub(crate) struct Interval {
 
 /// Smallest and largest raw value, if the type is an integer type that fits in an i32.
 pub(crate) fn raw_range(element: Element) -> Option<(i64, i64)> {
-    let fits = |value: i64| i32::try_from(value).is_ok();
-    element.dtype.integer_range().filter(|&(least, most)| fits(least) && fits(most))
+    let (least, most) = element.dtype.integer_range()?;
+    let (least, most) = (i32::try_from(least).ok()?, i32::try_from(most).ok()?);
+    Some((least.into(), most.into()))
 }
 
 /// The raw values of `element` for which `value op limit`, where `value` is the physical value or (`absolute`) its absolute value.

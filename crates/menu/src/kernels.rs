@@ -45,6 +45,9 @@ pub(crate) fn load(out: &mut [f64], records: &[u8], stride: usize, element: Elem
         Dtype::I32 => strided(out, records, stride, at, |bytes| physical(i32::from_le_bytes(bytes).into())),
         Dtype::F32 => strided(out, records, stride, at, |bytes| physical(f32::from_le_bytes(bytes).into())),
         Dtype::F16 => strided(out, records, stride, at, |bytes: [u8; 2]| physical(Dtype::F16.read(&bytes))),
+        Dtype::U64 => strided(out, records, stride, at, |bytes| physical(u64::from_le_bytes(bytes) as f64)),
+        Dtype::I64 => strided(out, records, stride, at, |bytes| physical(i64::from_le_bytes(bytes) as f64)),
+        Dtype::F64 => strided(out, records, stride, at, |bytes| physical(f64::from_le_bytes(bytes))),
     }
 }
 

@@ -4,7 +4,7 @@
 //! replay, another number of workers and another order of arrival give the same verdict.
 
 /// 2^64 divided by the golden ratio: the step of the `SplitMix64` generator.
-pub(crate) const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
+const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// Draws one event in `n` by hash, independently for every name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -34,14 +34,15 @@ impl Piece {
         self.records_from(block, self.at)
     }
 
-    /// The id of its first event.
-    pub(crate) fn first_id(self, block: &Block) -> u64 {
-        block.spans()[self.span].first_id.wrapping_add(self.from as u64)
+    /// The ids of its events.
+    pub(crate) fn ids(self, block: &Block) -> impl Iterator<Item = u64> {
+        let span = &block.spans()[self.span];
+        (self.from..self.from + self.events).map(|event| span.id(event))
     }
 
     /// The bytes from event `at` of the tile to the end of the span.
     fn records_from(self, block: &Block, at: usize) -> &[u8] {
-        &block.spans()[self.span].bytes[(self.from + at - self.at) * block.stride()..]
+        &block.spans()[self.span].records()[(self.from + at - self.at) * block.stride()..]
     }
 }
 
@@ -58,7 +59,7 @@ impl Cursor {
         pieces.clear();
         let mut at = 0;
         while at < events {
-            let left = block.spans()[self.span].events - self.from;
+            let left = block.spans()[self.span].len() - self.from;
             let mine = left.min(events - at);
             if mine > 0 {
                 pieces.push(Piece { at, events: mine, span: self.span, from: self.from });

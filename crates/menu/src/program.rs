@@ -287,7 +287,7 @@ fn integer(Element { at, dtype, .. }: Element) -> Option<Integer> {
         Dtype::U16 => Number::U16,
         Dtype::I16 => Number::I16,
         Dtype::I32 => Number::I32,
-        Dtype::U32 | Dtype::F16 | Dtype::F32 => return None,
+        Dtype::U32 | Dtype::U64 | Dtype::I64 | Dtype::F16 | Dtype::F32 | Dtype::F64 => return None,
     };
     Some(Integer { at, number })
 }

@@ -33,7 +33,7 @@ fn verdicts(line: &str, run: u32, first_id: u64, events: usize) -> (Vec<u64>, Ve
     let menu = Menu::parse(&text, "t.toml").unwrap().compile(&schema, &[]).unwrap();
     let mut block = Block::new(1);
     block.reset(run, 1);
-    block.push(Span { source: 0, first_id, time_ns: 0, events, bytes: vec![0; events].into() });
+    block.push(Span::of_records(0, first_id, 0, 1, vec![0; events].into()));
     let mut decider = Decider::new(Arc::new(menu), events);
     decider.decide(&block, &ScoreTable::new(0, events), &vec![0; events.div_ceil(64)]);
     let ids = |bits: &[u64]| {

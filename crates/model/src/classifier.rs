@@ -192,7 +192,7 @@ impl Model {
         let width = self.bound.features.width();
         let mut tile = self.spare.pop().unwrap_or_default();
         tile.resize(size * width, 0.0);
-        block.for_each_run(range.clone(), |index, _, records| {
+        block.for_each_run(range.clone(), |index, records| {
             bound.features.fill(records, &mut tile[(index - range.start) * width..]);
         });
         tile[range.len() * width..].fill(0.0);
@@ -301,7 +301,7 @@ impl Bound {
     fn packed_tile(&self, block: &Block, range: Range<usize>, size: usize) -> Vec<i16> {
         let numbers = size * self.features.packed_stride();
         let mut integers = Vec::with_capacity(numbers);
-        block.for_each_run(range, |_, _, records| self.features.pack(records, &mut integers));
+        block.for_each_run(range, |_, records| self.features.pack(records, &mut integers));
         integers.resize(numbers, 0);
         integers
     }

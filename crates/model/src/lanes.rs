@@ -34,7 +34,7 @@ impl LaneScorer<'_> {
         // Records of frames that do not fill a tile, their number, and the index of the first of them.
         let mut waiting: [&[u8]; EVENTS] = [&[]; EVENTS];
         let (mut count, mut at) = (0, 0);
-        block.for_each_run(range, |_, _, mut bytes| {
+        block.for_each_run(range, |_, mut bytes| {
             while !bytes.is_empty() {
                 if count == 0 && bytes.len() >= EVENTS * stride {
                     self.features.fill_run(&self.bound.features, bytes, EVENTS, self.room);

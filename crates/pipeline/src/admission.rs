@@ -8,14 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tamis_event::{CloseReason, FrameHeader, Schema, SegmentId, Span};
+use tamis_event::{CloseReason, FrameHeader, SegmentId, Span, id_range};
 use tamis_ledger::Corrupt;
 use tamis_port::SourceError;
 use tamis_ring::{Receiver, Sender};
 
+use crate::limits::BLOCK_BYTES_MAX;
 use crate::outbound::Inbound;
 use crate::stage::SLEEP_MAX;
-use crate::{Clock, Control, Found, FrameIds, FrameReader, IdBook, Limits, Progress, Stage};
+use crate::{Clock, Control, Found, FrameReader, IdBook, Limits, Progress, Stage};
 
 /// The longest delay of an event that becomes due, or arrives at a source without a bell, while this thread sleeps.
 pub(crate) const SOURCE_SLEEP: Duration = Duration::from_micros(100);
@@ -72,7 +73,6 @@ pub(crate) struct Admission {
     lag_ns: u64,
     /// Events of the first pass, once the input has begun again.
     first_pass: Option<u64>,
-    stride: usize,
 }
 
 /// Where pacing counts from.
@@ -97,7 +97,6 @@ impl Admission {
     pub(crate) fn new(
         input: FrameReader,
         source_rings: bool,
-        schema: &Schema,
         pace: Pace,
         limits: Limits,
         clock: Arc<dyn Clock>,
@@ -129,7 +128,6 @@ impl Admission {
             began: None,
             lag_ns: 0,
             first_pass: None,
-            stride: schema.record_len(),
         }
     }
 
@@ -161,7 +159,10 @@ impl Admission {
                     self.rest = Some(Next::Frame(frame));
                     return (open.events() > 0 || self.must_show_losses()).then_some(CloseReason::Idle);
                 }
-                Next::Frame(frame) if open.events() > 0 && self.keeps_too_much() => {
+                Next::Frame(frame)
+                    if open.events() > 0
+                        && (self.keeps_too_much() || frame.overflows(open.payload_bytes())) =>
+                {
                     self.rest = Some(Next::Frame(frame));
                     return Some(CloseReason::Bytes);
                 }
@@ -221,16 +222,11 @@ impl Admission {
             self.admitted += fresh;
         }
         let (from, to) = frame.at;
-        let events = (to - from).min(self.batch - open.events());
-        let bytes = frame.payload.slice(from * self.stride..(from + events) * self.stride);
-        let bytes = if frame.is_thin { Bytes::copy_from_slice(&bytes) } else { bytes };
-        let span = Span {
-            source: frame.header.source_id,
-            first_id: frame.first_id + from as u64,
-            time_ns: frame.header.time_ns,
-            events,
-            bytes,
-        };
+        let most = to.min(from + self.batch - open.events());
+        let events =
+            frame.span.fitting(from, most, BLOCK_BYTES_MAX - open.payload_bytes().min(BLOCK_BYTES_MAX));
+        let span = frame.span.slice(from, from + events);
+        let span = if frame.is_thin { span.copied() } else { span };
         open.push(self.segment, span, frame.arrived_ns);
         frame.at.0 += events;
         if frame.at.0 == to {
@@ -286,15 +282,16 @@ impl Admission {
                 }
                 Found::Skipped { bytes } => return Some(Next::Loss(Loss { bytes, ..Loss::default() })),
                 Found::Schema { bytes } => self.schema_bytes += bytes,
-                Found::Frame { header, payload, bytes } => return Some(self.admit(header, payload, bytes)),
+                Found::Frame { header, body, bytes } => return Some(self.admit(header, &body, bytes)),
             }
         }
     }
 
     /// Takes the events of a good frame that did not come before.
-    fn admit(&mut self, header: FrameHeader, payload: Bytes, bytes: usize) -> Next {
-        let first_id = self.shift.apply(&header);
-        let admitted = self.ids.admit(FrameIds::from(&header));
+    fn admit(&mut self, header: FrameHeader, body: &Bytes, bytes: usize) -> Next {
+        let span = Span::of_frame(&header, body);
+        let shift = self.shift.of(id_range(&header, body));
+        let admitted = self.ids.admit_frame(&header, &span);
         let (missing, forgotten) = (admitted.missing, admitted.forgotten);
         let repeated = u64::from(admitted.repeated);
         let stretch = |&(from, to): &(u32, u32)| (from as usize, to as usize);
@@ -314,7 +311,8 @@ impl Admission {
         let fresh = u64::from(header.n_events) - repeated;
         let uncounted = Some(Uncounted { bytes, fresh, repeated, missing, forgotten });
         let is_thin = fresh < u64::from(header.n_events) / 4;
-        Next::Frame(Frame { header, first_id, payload, at, later, is_thin, arrived_ns, uncounted })
+        let span = span.shifted(shift);
+        Next::Frame(Frame { header, span, at, later, is_thin, arrived_ns, uncounted })
     }
 
     /// Closes a hand-over and passes it on.
@@ -420,9 +418,8 @@ struct Loss {
 #[derive(Debug)]
 struct Frame {
     header: FrameHeader,
-    /// The id of its first event in this pass.
-    first_id: u64,
-    payload: Bytes,
+    /// All its events, with their ids in this pass.
+    span: Span,
     /// The events that are cut next, which did not come before: the first index, and the index after the last.
     at: (usize, usize),
     /// Further stretches of such events, the last one first.
@@ -433,6 +430,13 @@ struct Frame {
     arrived_ns: Option<u64>,
     /// What is not counted yet: it is booked in the hand-over that takes the first event, in the part of the frame's own segment.
     uncounted: Option<Uncounted>,
+}
+
+impl Frame {
+    /// Would its next event be too much for a hand-over with so many bytes of payload?
+    fn overflows(&self, payload_bytes: usize) -> bool {
+        payload_bytes > 0 && payload_bytes + self.span.event(self.at.0).payload.len() > BLOCK_BYTES_MAX
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -455,16 +459,15 @@ struct PassShift {
 }
 
 impl PassShift {
-    /// The id in this pass for the first id of a frame. A frame whose shifted ids would exceed `u64` keeps its ids.
-    fn apply(&mut self, header: &FrameHeader) -> u64 {
-        let first = header.first_event_id;
-        let last = header.first_event_id + (u64::from(header.n_events) - 1);
-        let (low, high) = self.span.get_or_insert((first, last));
+    /// What is added to the ids of a frame in this pass, the lowest and the highest of which are given. A frame of which a shifted id would exceed
+    /// `u64` keeps its ids.
+    fn of(&mut self, (lowest, highest): (u64, u64)) -> u64 {
+        let (low, high) = self.span.get_or_insert((lowest, highest));
         if self.passes == 0 {
-            (*low, *high) = (first.min(*low), last.max(*high));
-            return first;
+            (*low, *high) = (lowest.min(*low), highest.max(*high));
+            return 0;
         }
         let shift = (*high - *low).checked_add(1).and_then(|length| length.checked_mul(self.passes));
-        shift.filter(|shift| last.checked_add(*shift).is_some()).map_or(first, |shift| first + shift)
+        shift.filter(|shift| highest.checked_add(*shift).is_some()).unwrap_or(0)
     }
 }

@@ -16,7 +16,7 @@ mod set;
 
 use std::collections::{BTreeMap, HashMap};
 
-use tamis_event::{FrameHeader, flags};
+use tamis_event::{FrameHeader, Span, flags};
 
 use self::set::IdSet;
 
@@ -132,7 +132,50 @@ impl IdBook {
         *self = Self::with_memory(self.bytes_max);
     }
 
-    /// Admits the events of a frame.
+    /// Admits the events of a good frame; `span` has all of them.
+    pub fn admit_frame(&mut self, header: &FrameHeader, span: &Span) -> Admitted<'_> {
+        if span.first_id().is_some() {
+            self.admit(FrameIds::from(header))
+        } else {
+            self.admit_column(header, span)
+        }
+    }
+
+    /// Admits events whose ids stand in a column: as many stretches of ids that follow one another.
+    fn admit_column(&mut self, header: &FrameHeader, span: &Span) -> Admitted<'_> {
+        let sparse = header.flags & flags::SPARSE_IDS != 0;
+        self.frames += 1;
+        let at = self.find(header.source_id, header.run);
+        let book = &mut self.books[at];
+        book.used = self.frames;
+        let before = book.bytes;
+        self.fresh.clear();
+        let mut missing = 0;
+        let mut from = 0;
+        while from < span.len() {
+            let first = span.id(from);
+            let follows = |&event: &usize| first.checked_add((event - from) as u64) == Some(span.id(event));
+            let to = (from + 1..span.len()).take_while(follows).last().map_or(from + 1, |last| last + 1);
+            let last = first + (to - from - 1) as u64;
+            self.lacking.clear();
+            missing += book.admit(header.segment, (first, last), sparse, &mut self.lacking);
+            for &(low, high) in &self.lacking {
+                let stretch = (from as u64 + (low - first), from as u64 + (high - first) + 1);
+                let stretch = (stretch.0 as u32, stretch.1 as u32);
+                match self.fresh.last_mut() {
+                    Some(before) if before.1 == stretch.0 => before.1 = stretch.1,
+                    _ => self.fresh.push(stretch),
+                }
+            }
+            from = to;
+        }
+        self.bytes = self.bytes + book.bytes - before;
+        let fresh: u32 = self.fresh.iter().map(|(from, to)| to - from).sum();
+        let forgotten = if self.bytes > self.bytes_max { self.forget() } else { 0 };
+        Admitted { fresh: &self.fresh, repeated: header.n_events - fresh, missing, forgotten }
+    }
+
+    /// Admits events whose ids follow one another.
     ///
     /// # Panics
     /// If there are none, or the last id exceeds `u64::MAX`; the codec has checked both.

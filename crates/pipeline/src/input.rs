@@ -24,8 +24,8 @@ pub enum Found {
     Frame {
         /// Its checked header.
         header: FrameHeader,
-        /// Its event records, where they arrived.
-        payload: Bytes,
+        /// Its body, where it arrived.
+        body: Bytes,
         /// Bytes of the whole frame.
         bytes: usize,
     },
@@ -186,9 +186,9 @@ impl FrameReader {
                     return Some(Found::Restart);
                 }
                 Step::End => return None,
-                Step::Frame { header, payload, consumed } => {
-                    let payload = self.take(payload, consumed, carried);
-                    return Some(Found::Frame { header, payload, bytes: consumed });
+                Step::Frame { header, body, consumed } => {
+                    let body = self.take(body, consumed, carried);
+                    return Some(Found::Frame { header, body, bytes: consumed });
                 }
                 Step::Schema { consumed, .. } => {
                     self.consume(consumed, carried);
@@ -271,7 +271,7 @@ impl FrameReader {
         }
     }
 
-    /// Consumes a frame of `bytes` bytes and returns its payload, which lies at `range` in them.
+    /// Consumes a frame of `bytes` bytes and returns its body, which lies at `range` in them.
     fn take(&mut self, range: Range<usize>, bytes: usize, carried: bool) -> Bytes {
         if carried {
             self.lent += self.carry.capacity() as u64;
@@ -316,5 +316,7 @@ fn cause(defect: Defect) -> Corrupt {
         Defect::Torn => Corrupt::Torn,
         Defect::Crc => Corrupt::Crc,
         Defect::Schema => Corrupt::Schema,
+        Defect::Columns => Corrupt::Columns,
+        Defect::Count => Corrupt::Count,
     }
 }

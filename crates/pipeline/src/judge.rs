@@ -11,8 +11,8 @@
 
 use std::sync::Arc;
 
-use tamis_event::Block;
 use tamis_event::record::{self, NO_MODEL, RecordHeader};
+use tamis_event::{Block, Event};
 use tamis_ledger::{Errored, Tally};
 use tamis_menu::{CompiledMenu, Decider};
 
@@ -86,7 +86,7 @@ impl Judge {
         self.decider.decide(block, &self.scoring.scores, &self.scoring.faulty);
         self.saved.fill(0);
         for &Failed { event, .. } in &self.scoring.faults {
-            let id = || block.event(event).1;
+            let id = || block.id(event);
             if self.menu.pass_through().is_none_or(|rung| rung.keeps(block.run(), id())) {
                 self.saved[event / 64] |= 1 << (event % 64);
             }
@@ -158,7 +158,7 @@ impl Judge {
             };
             let start = records.len();
             let len =
-                record::append(header, &words, &words, scores.iter().copied(), block.event(event).2, records);
+                record::append(header, &words, &words, scores.iter().copied(), block.event(event), records);
             let streams = 1 << self.menu.streams().len();
             entries.push(Kept {
                 event,
@@ -197,7 +197,7 @@ impl Judge {
                 let scores = (0..scores.columns()).map(|column| scores.column(column)[event]);
                 let start = records.len();
                 let (passed, kept) = (&self.words.0, &self.words.1);
-                let len = record::append(header, passed, kept, scores, block.event(event).2, records);
+                let len = record::append(header, passed, kept, scores, block.event(event), records);
                 let (event_id, time_ns) = (header.event_id, header.time_ns);
                 entries.push(Kept { event, start, len, event_id, time_ns, streams });
             }
@@ -217,16 +217,16 @@ impl Judge {
 
     /// What the record of an event says, whatever was decided.
     fn header(&self, block: &Block, event: usize) -> RecordHeader {
-        let (span, event_id, _) = block.event(event);
+        let Event { id: event_id, time_ns, source, .. } = block.event(event);
         RecordHeader {
             event_id,
-            time_ns: span.time_ns,
+            time_ns,
             menu_hash: self.menu.hash_prefix(),
             model_hash: self.stamp.model_hash,
             schema_id: self.stamp.schema_id,
             run: block.run(),
             segment: block.segment(),
-            source_id: span.source,
+            source_id: source,
             ..RecordHeader::blank()
         }
     }

@@ -1,13 +1,15 @@
 //! Every limit of a run, in one place, and the pool sizes that follow from them.
 
+use tamis_event::{EVENT_BYTES_MAX, Layout};
+
 use crate::IDS_BYTES_MAX;
 
 /// Most worker threads.
 pub const WORKERS_MAX: usize = 256;
 /// Most events in a hand-over.
 pub const BATCH_EVENTS_MAX: usize = 65_536;
-/// Most bytes of events in a hand-over, unless a single event is longer: bounds the memory of output hand-overs when everything is kept.
-const BLOCK_BYTES_MAX: usize = 16 << 20;
+/// Most bytes of records, and of payloads, in a hand-over, unless a single event is longer: bounds the memory of output hand-overs when everything is kept.
+pub(crate) const BLOCK_BYTES_MAX: usize = 16 << 20;
 /// Hand-overs that may wait for each worker. It goes on with them while admission sleeps until some are free, wakes up, and fills those.
 const WAITING_PER_WORKER: usize = 4;
 /// Output hand-overs by which each worker may be ahead of the slowest one.
@@ -82,6 +84,11 @@ impl Limits {
     /// kept need more, that is the limit.
     pub fn output_bytes_max(self) -> usize {
         self.output_bytes_max
+    }
+
+    /// Most bytes of payloads in a hand-over: a single event may have more than the others together.
+    pub(crate) fn payload_bytes(self, layout: Layout) -> usize {
+        if layout.has_payloads { BLOCK_BYTES_MAX.max(EVENT_BYTES_MAX) } else { 0 }
     }
 
     /// Most bytes of the input that a hand-over keeps in memory. A single read buffer may have more.

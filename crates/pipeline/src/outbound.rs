@@ -29,6 +29,7 @@ pub(crate) struct Inbound {
     /// The part that was asked for last.
     last: usize,
     events: usize,
+    payload_bytes: usize,
     stride: usize,
 }
 
@@ -72,6 +73,7 @@ impl Inbound {
             used: 0,
             last: 0,
             events: 0,
+            payload_bytes: 0,
             stride,
         }
     }
@@ -83,7 +85,8 @@ impl Inbound {
             part.order.clear();
             part.arrivals.clear();
         }
-        (self.used, self.last, self.events) = (0, 0, 0);
+        (self.used, self.last) = (0, 0);
+        (self.events, self.payload_bytes) = (0, 0);
         self.arrivals_ns.clear();
     }
 
@@ -95,6 +98,11 @@ impl Inbound {
     /// Events of all parts.
     pub(crate) fn events(&self) -> usize {
         self.events
+    }
+
+    /// Bytes of the payloads of all parts.
+    pub(crate) fn payload_bytes(&self) -> usize {
+        self.payload_bytes
     }
 
     /// The parts, in the order in which they were begun.
@@ -117,7 +125,8 @@ impl Inbound {
 
     /// Takes events of a segment, which were complete at `ns` if the source knows it. Events without a time arrived with those before them.
     pub(crate) fn push(&mut self, segment: SegmentId, span: Span, ns: Option<u64>) {
-        let (before, events) = (self.events, span.events);
+        let (before, events) = (self.events, span.len());
+        self.payload_bytes += span.payload_bytes();
         let part = self.part(segment);
         part.order.push(before);
         part.block.push(span);
@@ -192,16 +201,17 @@ impl Outbound {
 
     /// Obtains the most bytes that the result of `input` needs, if `record` bytes are stored for each event. `false`: there are not enough now.
     pub(crate) fn obtain(&mut self, input: &Inbound, record: usize, budget: &Budget) -> bool {
-        let need = self.need(input.events(), input.parts().len(), record);
+        let payload_bytes = if record == 0 { 0 } else { input.payload_bytes() };
+        let need = self.need(input.events(), payload_bytes, input.parts().len(), record);
         let more = need.saturating_sub(self.held);
         let is_obtained = more == 0 || budget.obtain(more, input.seq);
         self.held += if is_obtained { more } else { 0 };
         is_obtained
     }
 
-    /// The bytes that so many events of so many segments may need. Buffers grow to at most the double.
-    pub(crate) fn need(&self, events: usize, parts: usize, record: usize) -> usize {
-        2 * events * (record + size_of::<Kept>()) + parts * self.books_bytes()
+    /// The bytes that so many events of so many segments may need, with payloads of so many bytes. Buffers grow to at most the double.
+    pub(crate) fn need(&self, events: usize, payload_bytes: usize, parts: usize, record: usize) -> usize {
+        2 * (events * (record + size_of::<Kept>()) + payload_bytes) + parts * self.books_bytes()
     }
 
     /// Gives back what was obtained and not needed.

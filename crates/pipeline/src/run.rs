@@ -211,8 +211,9 @@ impl Pipeline {
         let judge = |models| Judge::new(models, menu.clone(), stamp, limits.batch());
         let judges: Vec<Judge> = models.into_iter().map(judge).collect();
         let record = judges[0].record_len(schema.record_len());
-        let block = Outbound::new(lines, rungs, sinks.len()).need(limits.batch(), PARTS_MAX, record);
-        let budget = Arc::new(Budget::new(limits.output_bytes_max(), block));
+        let most = Outbound::new(lines, rungs, sinks.len());
+        let most = most.need(limits.batch(), limits.payload_bytes(schema.layout()), PARTS_MAX, record);
+        let budget = Arc::new(Budget::new(limits.output_bytes_max(), most));
         let (free_inputs, take_input) =
             pool(limits.inbound_blocks(), &[&admission_bell], || Inbound::new(schema.record_len()));
         let (free_outputs, take_output) =
@@ -231,7 +232,6 @@ impl Pipeline {
         let admission = Admission::new(
             input,
             source_rings,
-            schema,
             pace,
             limits,
             clock.clone(),

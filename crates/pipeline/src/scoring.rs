@@ -231,7 +231,7 @@ impl Scoring {
         let (engine, stand_in) = self.ladder.lose(model, rung);
         let run = block.run();
         let segment = block.segment();
-        let event_id = block.event(0).1;
+        let event_id = block.id(0);
         self.losses.push(DeviceLoss { model, engine, stand_in, run, segment, event_id, message });
     }
 }
@@ -248,7 +248,7 @@ fn tell(failures: &mut Vec<Undecided>, block: &Block, event: usize, failure: Und
     if failures.iter().all(|known| (known.model, known.rung) != (failure.model, failure.rung)) {
         let run = block.run();
         let segment = block.segment();
-        let event_id = block.event(event).1;
+        let event_id = block.id(event);
         failures.push(Undecided { run, segment, event_id, ..failure });
     }
 }

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tamis_event::record::{self, Record};
-use tamis_event::{Block, Defect, Schema};
+use tamis_event::{Block, Defect, Event, Schema};
 use tamis_ledger::{Cause, Corrupt, Errored, Tally};
 use tamis_menu::Menu;
 use tamis_port::{Classifier, ClassifierError, Sink};
@@ -78,7 +78,7 @@ impl Classifier for Toy {
         scores: &mut [&mut [f32]],
     ) -> Result<(), ClassifierError> {
         for event in range.clone() {
-            let (_, id, record) = block.event(event);
+            let Event { id, record, .. } = block.event(event);
             if panics_at(record) {
                 assert!(id % 2 == 0, "a model that panics");
                 return Err(ClassifierError::Events { message: "a model that refuses".into() });
@@ -313,7 +313,7 @@ fn the_ledger_balances_to_the_event_whatever_is_thrown_at_it() {
         assert_eq!(decided.len(), streams[0].len() + streams[2].len(), "seed {seed}: each once");
         assert!(truth.survivors.iter().cloned().flatten().eq(decided), "seed {seed}: survivors");
         let naive_cut = streams[0].iter().filter(|(_, record)| {
-            let event = Record::parse(record).unwrap().event();
+            let event = Record::parse(record).unwrap().event().record;
             f32::from_le_bytes(event[..4].try_into().unwrap()) > 20.0
                 && i16::from_le_bytes([event[4], event[5]]) >= 0
         });
@@ -322,7 +322,7 @@ fn the_ledger_balances_to_the_event_whatever_is_thrown_at_it() {
         let poison: BTreeSet<u64> = truth.poison.iter().copied().collect();
         for (id, record) in &streams[2] {
             let record = Record::parse(record).unwrap();
-            let expected = match (panics_at(record.event()), id % 2) {
+            let expected = match (panics_at(record.event().record), id % 2) {
                 (true, 0) => record::fault::REFUSED,
                 (true, _) => record::fault::PANIC,
                 (false, _) => record::fault::NAN,
@@ -336,9 +336,8 @@ fn the_ledger_balances_to_the_event_whatever_is_thrown_at_it() {
         let panicked = tally.errored.get(Errored::Panic);
         assert_eq!(tally.errored.total() - panicked, streams[2].len() as u64 - panicked, "seed {seed}");
         assert!(
-            streams[0].iter().all(
-                |(id, record)| !poison.contains(id) && !panics_at(Record::parse(record).unwrap().event())
-            )
+            streams[0].iter().all(|(id, record)| !poison.contains(id)
+                && !panics_at(Record::parse(record).unwrap().event().record))
         );
         // The segments add up, each balanced by itself, with its own losses.
         let mut sum = Tally::new(2, 1);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tamis_event::{Block, record};
+use tamis_event::{Block, Event, record};
 use tamis_ring::Bell;
 
 use crate::{Classifier, Sink, SinkError, SinkReport, Source, Stored, Window};
@@ -263,7 +263,14 @@ fn sample_records() -> Vec<TimedRecord> {
             let header =
                 record::RecordHeader { event_id: id, time_ns, run: 7, ..record::RecordHeader::blank() };
             let mut bytes = Vec::new();
-            record::append(header, &[i], &[i & 1], [0.5 * i as f32].into_iter(), &event, &mut bytes);
+            record::append(
+                header,
+                &[i],
+                &[i & 1],
+                [0.5 * i as f32].into_iter(),
+                Event { record: &event, ..Event::default() },
+                &mut bytes,
+            );
             (time_ns, bytes)
         })
         .collect()

@@ -28,7 +28,7 @@ pub enum Fault {
     /// A bit of the header after the version field flips: `header`.
     HeaderBit,
     /// A bit of the payload flips: `crc`.
-    PayloadBit,
+    BodyBit,
     /// The frame ends inside its payload: `torn`.
     Cut,
     /// The magic word is wrong: `magic`.
@@ -59,7 +59,7 @@ impl Fault {
     /// Every kind of fault.
     pub const ALL: [Self; 14] = [
         Self::HeaderBit,
-        Self::PayloadBit,
+        Self::BodyBit,
         Self::Cut,
         Self::Magic,
         Self::Version,
@@ -182,7 +182,7 @@ impl FaultPlan {
                 spare = self.insert(frame, &mut random, &mut bytes, &mut truth, &mut place);
             }
             if !spare && !arrival.twin {
-                let next_len = arrivals.get(k + 1).map(|next| frames[next.frame].header.payload_len as usize);
+                let next_len = arrivals.get(k + 1).map(|next| frames[next.frame].header.body_len as usize);
                 if let Some((defect, events)) = self.damage(frame, next_len, &mut random, &mut bytes) {
                     if !matches!(defect, Defect::Magic | Defect::Header) {
                         place = frame.place();
@@ -228,7 +228,7 @@ impl FaultPlan {
         element.dtype.write(f64::NAN, &mut nan);
         let at = HEADER_LEN + event * header.stride as usize + element.at;
         frame.bytes[at..at + nan.len()].copy_from_slice(&nan);
-        frame.header = header.sealed(&frame.bytes[HEADER_LEN..][..header.payload_len as usize]);
+        frame.header = header.sealed(&frame.bytes[HEADER_LEN..][..header.body_len as usize]);
         frame.bytes[..HEADER_LEN].copy_from_slice(&frame.header.to_bytes());
         frame.poisoned = Some(header.first_event_id + event as u64);
         frame
@@ -275,7 +275,7 @@ impl FaultPlan {
             return true;
         }
         if random.chance(self.rates.of(Fault::Empty)) {
-            let empty = FrameHeader { n_events: 0, payload_len: 0, ..next.header };
+            let empty = FrameHeader { n_events: 0, body_len: 0, ..next.header };
             out.extend_from_slice(&empty.sealed(&[]).to_bytes());
             *place = next.place();
             truth.lose(Defect::Zero, 0, *place);
@@ -295,7 +295,7 @@ impl FaultPlan {
         let fault = Fault::ALL[Fault::DAMAGE].iter().find(|&&fault| random.chance(self.rates.of(fault)))?;
         let header = frame.header;
         let start = out.len();
-        let payload_len = header.payload_len as usize;
+        let body_len = header.body_len as usize;
         out.extend_from_slice(&frame.bytes);
         let mut flip = |bytes: Range<usize>| {
             let at = bytes.start + random.below(bytes.len());
@@ -310,8 +310,8 @@ impl FaultPlan {
                 flip(0..4);
                 return Some((Defect::Magic, 0));
             }
-            Fault::PayloadBit => {
-                flip(HEADER_LEN..HEADER_LEN + payload_len);
+            Fault::BodyBit => {
+                flip(HEADER_LEN..HEADER_LEN + body_len);
                 return Some((Defect::Crc, header.n_events.into()));
             }
             Fault::Cut => {
@@ -323,13 +323,13 @@ impl FaultPlan {
                 return Some((Defect::Torn, header.n_events.into()));
             }
             Fault::Version => FrameHeader { version: header.version + 1 + random.below(9) as u16, ..header },
-            Fault::Oversize => FrameHeader { payload_len: 1 << 31, ..header },
+            Fault::Oversize => FrameHeader { body_len: 1 << 31, ..header },
             Fault::UnknownSchema => {
                 FrameHeader { schema_id: header.schema_id ^ (1 << random.below(64)), ..header }
             }
             _ => match random.below(4) {
-                0 => FrameHeader { payload_len: 0, ..header },
-                1 => FrameHeader { payload_len: header.payload_len - 1, ..header },
+                0 => FrameHeader { body_len: 0, ..header },
+                1 => FrameHeader { body_len: header.body_len - 1, ..header },
                 2 => FrameHeader { n_events: header.n_events + 1, ..header },
                 _ => FrameHeader { stride: header.stride + 1, ..header },
             },
@@ -348,7 +348,7 @@ impl FaultPlan {
 /// How many bytes of the frame to keep, by rule R3; `None` if no place fits.
 fn cut(frame: &Frame, next_len: Option<usize>, random: &mut Random) -> Option<usize> {
     let len = frame.bytes.len();
-    let end = HEADER_LEN + frame.header.payload_len as usize;
+    let end = HEADER_LEN + frame.header.body_len as usize;
     let first = next_len.map_or(HEADER_LEN, |next| HEADER_LEN.max((len + 1).saturating_sub(next)));
     if first >= end {
         return None;

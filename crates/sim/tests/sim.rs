@@ -63,7 +63,7 @@ fn records(frames: &[Vec<u8>]) -> Vec<(u64, Vec<u8>)> {
     let mut records = Vec::new();
     for frame in frames {
         let header = FrameHeader::read(frame).unwrap();
-        let payload = &frame[64..64 + header.payload_len as usize];
+        let payload = &frame[64..64 + header.body_len as usize];
         records.extend(
             (header.first_event_id..).zip(payload.chunks(header.stride as usize).map(<[u8]>::to_vec)),
         );
@@ -185,7 +185,7 @@ fn read(schema: &Schema, bytes: &[u8]) -> Found {
     let mut newest = 0;
     loop {
         at += match scanner.step(&bytes[at..], true) {
-            Step::Frame { header, payload, consumed } => {
+            Step::Frame { header, body: payload, consumed } => {
                 let first = header.first_event_id;
                 let n = u64::from(header.n_events);
                 assert!(header.segment >= segment, "a late or repeated frame stays in its segment");
@@ -251,7 +251,7 @@ fn every_fault_happens_and_alone_has_one_cause() {
         frames(GenOptions { frame_events: 5, segment_events: 100, ..GenOptions::default() }, 2000);
     let causes = [
         (Fault::HeaderBit, Defect::Header),
-        (Fault::PayloadBit, Defect::Crc),
+        (Fault::BodyBit, Defect::Crc),
         (Fault::Cut, Defect::Torn),
         (Fault::Magic, Defect::Magic),
         (Fault::Version, Defect::Version),

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use bytes::Bytes;
-use tamis_event::{Defect, MAGIC, PAYLOAD_BYTES_MAX, Scanner, Schema, SchemaError, Step};
+use tamis_event::{Defect, MAGIC, Scanner, Schema, SchemaError, Step};
 use tamis_port::Source;
 
 use crate::fifo::Pipe;
@@ -15,8 +15,8 @@ use crate::patient::Patient;
 use crate::windows::Windows;
 use crate::zst::decoder;
 
-/// Bytes in front of the first good schema frame, at most: a damaged frame of the largest size, and as much again.
-const SEARCH_BYTES_MAX: usize = 2 * PAYLOAD_BYTES_MAX;
+/// Bytes in front of the first good schema frame, at most.
+const SEARCH_BYTES_MAX: usize = 32 << 20;
 
 /// A stream of frames, ready to be replayed, with the properties found when it was opened.
 pub struct Recording {
@@ -211,8 +211,8 @@ impl SchemaSearch {
         while self.at <= SEARCH_BYTES_MAX {
             match self.scanner.step(&bytes[self.at..], at_end) {
                 Step::NeedMore { bytes } => return Ok(Found::NeedMore(self.at + bytes)),
-                Step::Schema { payload, .. } => {
-                    let schema = Schema::parse(&bytes[self.at..][payload]);
+                Step::Schema { body, .. } => {
+                    let schema = Schema::parse(&bytes[self.at..][body]);
                     let wrong = |error| OpenError::Schema { place: place.into(), error };
                     return schema.map(Found::Schema).map_err(wrong);
                 }

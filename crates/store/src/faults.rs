@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tamis_event::{Schema, record};
+use tamis_event::{Event, Schema, record};
 use tamis_part::memory::{Content, DiskFault, Lost, MemoryDisk};
 use tamis_port::{Sink, SinkError, Stored};
 
@@ -25,7 +25,14 @@ fn record_of(id: u64) -> Vec<u8> {
         .collect();
     let header = record::RecordHeader { event_id: id, time_ns: id * 25, ..record::RecordHeader::blank() };
     let mut bytes = Vec::new();
-    record::append(header, &[1], &[1], [].into_iter(), &event, &mut bytes);
+    record::append(
+        header,
+        &[1],
+        &[1],
+        [].into_iter(),
+        Event { record: &event, ..Event::default() },
+        &mut bytes,
+    );
     bytes
 }
 

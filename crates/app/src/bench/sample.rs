@@ -9,7 +9,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
-use tamis_event::{FrameHeader, FrameMeta, HEADER_LEN, Schema, encode_events, encode_schema};
+use tamis_event::{FrameHeader, FrameMeta, Schema, Span, encode_schema, encode_span};
 use tamis_ledger::{Corrupt, Counts};
 use tamis_sim::{GenOptions, Generator};
 use tamis_source::Recording;
@@ -29,7 +29,7 @@ pub(crate) const L1_BYTES: usize = 114;
 #[derive(Debug)]
 pub(crate) struct Sample {
     pub(crate) schema: Schema,
-    frames: Vec<(FrameMeta, Bytes)>,
+    frames: Vec<(FrameMeta, Span)>,
     /// What was left out of the recording.
     pub(crate) corrupt: Counts<Corrupt>,
 }
@@ -54,9 +54,7 @@ impl Sample {
         while let Some(frame) = reader.next()? {
             match frame {
                 // A copy: the recording may be decompressed into buffers that are used again.
-                Frame::Events { header, payload, .. } => {
-                    frames.push((meta(&header), Bytes::copy_from_slice(&payload)));
-                }
+                Frame::Events { header, span, .. } => frames.push((meta(&header), span.copied())),
                 Frame::Lost { cause, .. } => corrupt.add(cause, 1),
                 Frame::Other { .. } => {}
             }
@@ -82,8 +80,8 @@ impl Sample {
         let mut frames = Vec::new();
         let made: Result<_, Infallible> = generator.generate(events, |frame| {
             let header = FrameHeader::read(frame).expect("the generator makes whole frames");
-            let payload = &frame[HEADER_LEN..HEADER_LEN + header.payload_len as usize];
-            frames.push((meta(&header), Bytes::copy_from_slice(payload)));
+            let body = Bytes::copy_from_slice(&frame[header.body()]);
+            frames.push((meta(&header), Span::of_frame(&header, &body)));
             Ok(())
         });
         made.expect("nothing can fail");
@@ -92,27 +90,26 @@ impl Sample {
 
     /// The frames, those with more than `frame_events` events cut, dealt to `sources` sources in turn.
     pub(crate) fn stream(&self, sources: usize, frame_events: Option<usize>) -> Stream {
-        let stride = self.schema.record_len();
         let mut bytes = Vec::new();
         encode_schema(&self.schema, FrameMeta::default(), &mut bytes);
         let mut ends = vec![bytes.len()];
         let mut events = 0;
         let mut next_ids: HashMap<(u16, u32), u64> = HashMap::new();
-        for (mut meta, payload) in self.frames.iter().cloned() {
-            let most = frame_events.unwrap_or(usize::MAX).saturating_mul(stride);
-            for piece in payload.chunks(most) {
-                let count = (piece.len() / stride) as u64;
-                let own_id = meta.first_event_id;
+        for (meta, span) in &self.frames {
+            let most = frame_events.unwrap_or(usize::MAX);
+            for from in (0_usize..span.len()).step_by(most) {
+                let mut piece = span.slice(from, span.len().min(from.saturating_add(most)));
+                let mut meta = *meta;
                 if sources > 1 {
                     meta.source_id = ((ends.len() - 1) % sources) as u16;
                     let next = next_ids.entry((meta.source_id, meta.run)).or_default();
-                    (meta.first_event_id, meta.sparse_ids) = (*next, false);
-                    *next += count;
+                    meta.sparse_ids = false;
+                    piece = piece.numbered(*next);
+                    *next += piece.len() as u64;
                 }
-                encode_events(&self.schema, meta, piece, &mut bytes);
+                encode_span(&self.schema, meta, &piece, &mut bytes);
                 ends.push(bytes.len());
-                meta.first_event_id = own_id + count;
-                events += count;
+                events += piece.len() as u64;
             }
         }
         Stream { schema: self.schema.clone(), bytes: Bytes::from(bytes), ends, events }

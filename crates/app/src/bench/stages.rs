@@ -239,16 +239,14 @@ pub(crate) fn blocks(stream: &Stream, batch: usize) -> Result<Vec<Block>, Failur
     let mut bytes = 0;
     let mut open = Block::new(stride);
     while let Some(found) = reader.find_next() {
-        let Found::Frame { header, mut payload, .. } = found else { continue };
-        bytes += payload.len();
-        let mut first_id = header.first_event_id;
-        while !payload.is_empty() {
-            let events = (payload.len() / stride).min(batch - open.len());
-            let bytes = payload.split_to(events * stride);
-            let source = header.source_id;
-            let time_ns = header.time_ns;
-            open.push(Span { source, first_id, time_ns, events, bytes });
-            first_id += events as u64;
+        let Found::Frame { header, body, .. } = found else { continue };
+        bytes += body.len();
+        let span = Span::of_frame(&header, &body);
+        let mut at = 0;
+        while at < span.len() {
+            let events = (span.len() - at).min(batch - open.len());
+            open.push(span.slice(at, at + events));
+            at += events;
             if open.len() == batch {
                 blocks.push(std::mem::replace(&mut open, Block::new(stride)));
             }

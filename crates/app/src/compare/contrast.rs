@@ -150,7 +150,7 @@ impl Tally {
                 [reference, other].map(|player| &player.scorer.scores().column(column)[..block.len()]);
             for (event, (&a, &b)) in sides[0].iter().zip(sides[1]).enumerate() {
                 if a.is_finite() && b.is_finite() {
-                    *squares += score.add(a.into(), b.into(), || block.event(event).1);
+                    *squares += score.add(a.into(), b.into(), || block.id(event));
                 }
             }
         }
@@ -195,7 +195,7 @@ impl Tally {
         }
         if self.flips.len() < TOLD_MAX {
             self.flips.push(Flip {
-                event: block.event(event).1,
+                event: block.id(event),
                 line: counts.name.clone(),
                 threshold: worst.map(|(index, ..)| counts.thresholds[index].clone()),
                 reference: worst.map(|(_, a, ..)| a),

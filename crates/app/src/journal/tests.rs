@@ -54,12 +54,19 @@ impl Desk {
 
     /// Stores so many records.
     fn store(&mut self, records: u64) {
-        use tamis_event::record;
+        use tamis_event::{Event, record};
         use tamis_port::{Sink as _, Stored};
         for event_id in 0..records {
             let mut bytes = Vec::new();
             let header = record::RecordHeader { event_id, ..record::RecordHeader::blank() };
-            record::append(header, &[1], &[1], [].into_iter(), &[1], &mut bytes);
+            record::append(
+                header,
+                &[1],
+                &[1],
+                [].into_iter(),
+                Event { record: &[1], ..Event::default() },
+                &mut bytes,
+            );
             self.sink.write(Stored { event_id, time_ns: 0, record: &bytes }).unwrap();
         }
     }

@@ -103,7 +103,7 @@ impl Rows {
             Form::Csv => {
                 let mut text = String::from_utf8(std::mem::take(&mut self.buffer)).expect("it is empty");
                 for event in 0..block.len() {
-                    let _ = write!(text, "{}", block.event(event).1);
+                    let _ = write!(text, "{}", block.id(event));
                     for column in &columns {
                         // The shortest digits that read back as the same number.
                         let _ = write!(text, ",{:?}", column[event]);

@@ -17,7 +17,6 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use tamis_event::record::{self, Record, RecordHeader};
 use tamis_event::{Block, Span};
 use tamis_model::{Engine, VectorUnit};
@@ -46,7 +45,7 @@ pub(super) fn decisions(
         verification.events += 1;
         let header = record.header();
         let id = header.event_id;
-        let bytes = record.event().len();
+        let bytes = record.event().record.len();
         let expected = about.schema.record_len();
         if bytes != expected {
             verification.damage(|| format!("event {id}: {bytes} bytes instead of {expected}"));
@@ -141,7 +140,7 @@ impl<'a> Again<'a> {
 
     /// Puts a record to those that wait, which are decided first if it cannot be decided with them.
     fn add(&mut self, by_reference: bool, record: &Record<'_>, verification: &mut Verification) {
-        let &RecordHeader { run, segment, fault, source_id, event_id, time_ns, .. } = record.header();
+        let &RecordHeader { run, segment, fault, .. } = record.header();
         let common = Common { run, segment, is_late: fault == record::fault::DEADLINE, by_reference };
         let is_full =
             self.stored.len() == JUDGED_AT_ONCE || self.bytes + record.bytes().len() > BYTES_AT_ONCE;
@@ -152,8 +151,7 @@ impl<'a> Again<'a> {
             self.block.reset(run, segment);
             self.common = Some(common);
         }
-        let bytes = Bytes::copy_from_slice(record.event());
-        self.block.push(Span { source: source_id, first_id: event_id, time_ns, events: 1, bytes });
+        self.block.push(Span::of_event(record.event()));
         self.stored.push(record.bytes().to_vec());
         self.bytes += record.bytes().len();
     }

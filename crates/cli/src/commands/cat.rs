@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use tamis_app::{DOCUMENT_VERSION, Event, Exit, Failure, Verdict};
+use tamis_app::{DOCUMENT_VERSION, ShownEvent, Exit, Failure, Verdict};
 use tamis_source::Patient;
 
 use super::{Group, Run};
@@ -108,7 +108,7 @@ fn no_such(file: &Path, missing: &BTreeSet<u64>, seen: Option<(u64, u64)>) -> St
 }
 
 /// Cuts an event down to the fields that are asked for; all, if none are.
-fn select(mut event: Event, wanted: &[String]) -> Result<Event, Failure> {
+fn select(mut event: ShownEvent, wanted: &[String]) -> Result<ShownEvent, Failure> {
     if wanted.is_empty() {
         return Ok(event);
     }
@@ -162,10 +162,10 @@ impl Writer {
         }
     }
 
-    fn event(&mut self, event: Event) -> Result<bool, Failure> {
+    fn event(&mut self, event: ShownEvent) -> Result<bool, Failure> {
         let opening = self.opening();
         self.rows += 1;
-        let json = |event: &Event| serde_json::to_string(event).expect("plain data serialises");
+        let json = |event: &ShownEvent| serde_json::to_string(event).expect("plain data serialises");
         written(match &mut self.form {
             Form::Table(rows) => rows.event(event, &mut self.out),
             Form::Json => write!(self.out, "{opening}{}", json(&event)),
@@ -187,7 +187,7 @@ impl Writer {
 /// A table whose column widths come from its first rows.
 struct Rows {
     asked: Vec<String>,
-    waiting: Vec<Event>,
+    waiting: Vec<ShownEvent>,
     /// Are there columns for run and segment?
     places: bool,
     /// Once widths are known: the table, its widths, and the fields it shows.
@@ -207,7 +207,7 @@ impl Rows {
         Self { asked, waiting: Vec::new(), places: true, fixed: None }
     }
 
-    fn event(&mut self, event: Event, out: &mut impl Write) -> io::Result<()> {
+    fn event(&mut self, event: ShownEvent, out: &mut impl Write) -> io::Result<()> {
         if let Some((table, widths, columns)) = &self.fixed {
             return out.write_all(table.line(&cells(&event, columns, self.places), widths).as_bytes());
         }
@@ -246,7 +246,7 @@ impl Rows {
     }
 }
 
-fn first_elements(event: &Event) -> Vec<Column> {
+fn first_elements(event: &ShownEvent) -> Vec<Column> {
     let column = |(field, (name, values)): (usize, &(String, Vec<f64>))| Column {
         title: if values.len() == 1 { name.clone() } else { format!("{name}[0]") },
         field,
@@ -255,16 +255,16 @@ fn first_elements(event: &Event) -> Vec<Column> {
     event.fields.iter().enumerate().map(column).collect()
 }
 
-fn whole_fields(event: &Event) -> Vec<Column> {
+fn whole_fields(event: &ShownEvent) -> Vec<Column> {
     let column = |(field, (name, _)): (usize, &(String, Vec<f64>))| Column { title: name.clone(), field, element: None };
     event.fields.iter().enumerate().map(column).collect()
 }
 
-fn one_place(events: &[Event]) -> bool {
+fn one_place(events: &[ShownEvent]) -> bool {
     events.iter().all(|event| (event.run, event.segment) == (events[0].run, events[0].segment))
 }
 
-fn heading(event: &Event, columns: &[Column], places: bool) -> Table {
+fn heading(event: &ShownEvent, columns: &[Column], places: bool) -> Table {
     // `topo.leptons` takes two lines, so that columns are as narrow as their numbers.
     let title = |name: &str| name.rsplit_once('.').map_or(name.into(), |(group, name)| format!("{group}\n.{name}"));
     let mut table = Table::default().right("event");
@@ -287,7 +287,7 @@ fn heading(event: &Event, columns: &[Column], places: bool) -> Table {
     if event.verdict.is_some() { table.left("kept by") } else { table }
 }
 
-fn cells(event: &Event, columns: &[Column], places: bool) -> Vec<String> {
+fn cells(event: &ShownEvent, columns: &[Column], places: bool) -> Vec<String> {
     let mut cells = vec![event.event.to_string()];
     if places {
         cells.extend([event.run.to_string(), event.segment.to_string()]);

@@ -49,7 +49,7 @@ fn lost(cause: &str, units: u64, missing: i64, damage: impl FnOnce(&mut Frames, 
 #[test]
 fn every_kind_has_its_cause() {
     lost("magic", 1, 4, |frames, at, _| frames.bytes[at..at + 4].copy_from_slice(b"NOPE"));
-    lost("version", 1, 4, |frames, at, _| frames.forge(at, 4, &2u16.to_le_bytes()));
+    lost("version", 1, 4, |frames, at, _| frames.forge(at, 4, &1u16.to_le_bytes()));
     lost("header", 1, 4, |frames, at, _| frames.bytes[at + 20] ^= 1);
     lost("oversize", 1, 4, |frames, at, _| frames.forge(at, 48, &(1u32 << 31).to_le_bytes()));
     lost("length", 1, 4, |frames, at, _| frames.forge(at, 48, &0u32.to_le_bytes()));

@@ -66,7 +66,7 @@ fn a_frame_of_large_records_has_as_many_events_as_fit() {
     lab.write("large.toml", "name = 'l'\n[[field]]\nname = 'x'\ndtype = 'f32'\nlen = 100000\n");
     let made = lab.tamis("gen --schema large.toml --events 50 --out l.tmf --json");
     assert_eq!((made.code, made.err.as_str()), (Some(0), ""));
-    // A payload has at most 16 MiB.
+    // The frames of our writers have at most 16 MiB, unless one event is longer.
     assert_eq!((&json_of(&made.out)["events"], &json_of(&made.out)["frames"]), (&json!(50), &json!(2)));
     let told = lab.tamis("gen --schema large.toml --events 50 --out m.tmf --frame-events 42");
     assert_eq!(

@@ -1,13 +1,21 @@
 //! Bytes written from `SPEC.md` by `scripts/golden_frames.py`, read by the Rust code, and written again byte for byte.
 
+use bytes::Bytes;
 use tamis_event::record::{self, Record, RecordHeader};
-use tamis_event::{Defect, FrameMeta, Scanner, Schema, Step, encode_events, encode_schema, flags};
+use tamis_event::{
+    Block, Event, FrameEvents, FrameMeta, Scanner, Schema, Span, Step, encode_frame, encode_schema, flags,
+};
 use toml::{Table, Value};
 
-const STREAM: &[u8] = include_bytes!("../../golden/stream.tmf");
-const STREAM_MEANING: &str = include_str!("../../golden/stream.toml");
-const DEFECTS: &[u8] = include_bytes!("../../golden/defects.tmf");
-const DEFECTS_MEANING: &str = include_str!("../../golden/defects.toml");
+/// A stream, and what it means.
+const STREAMS: [(&[u8], &str); 2] = [
+    (include_bytes!("../../golden/stream.tmf"), include_str!("../../golden/stream.toml")),
+    (include_bytes!("../../golden/raw.tmf"), include_str!("../../golden/raw.toml")),
+];
+const DEFECTS: [(&[u8], &str); 2] = [
+    (include_bytes!("../../golden/defects.tmf"), include_str!("../../golden/defects.toml")),
+    (include_bytes!("../../golden/raw_defects.tmf"), include_str!("../../golden/raw_defects.toml")),
+];
 const RECORDS: [(&[u8], &str); 2] = [
     (include_bytes!("../../golden/record.bin"), include_str!("../../golden/record.toml")),
     (include_bytes!("../../golden/error.bin"), include_str!("../../golden/error.toml")),
@@ -22,34 +30,46 @@ fn list<T>(value: &Value, each: impl Fn(&Value) -> T) -> Vec<T> {
     value.as_array().unwrap().iter().map(each).collect()
 }
 
+fn numbers(table: &Table, key: &str) -> Vec<u64> {
+    let parsed = |value: &Value| value.as_str().unwrap().parse().unwrap();
+    table.get(key).map_or(Vec::new(), |value| list(value, parsed))
+}
+
+/// Bytes stand in hexadecimal.
+fn bytes_of(value: &Value) -> Vec<u8> {
+    let digits = value.as_str().unwrap();
+    (0..digits.len() / 2).map(|k| u8::from_str_radix(&digits[2 * k..][..2], 16).unwrap()).collect()
+}
+
 /// The schema of a golden stream and the bytes of its schema frame.
 fn read_schema(stream: &[u8]) -> (Schema, usize) {
-    let Step::Schema { payload, consumed, .. } = Scanner::for_unknown_schema().step(stream, true) else {
+    let Step::Schema { body, consumed, .. } = Scanner::for_unknown_schema().step(stream, true) else {
         panic!("the golden stream starts with a schema frame")
     };
-    (Schema::parse(&stream[payload]).unwrap(), consumed)
+    (Schema::parse(&stream[body]).unwrap(), consumed)
 }
 
 #[test]
-fn the_stream_means_what_the_spec_says() {
-    let meaning: Table = STREAM_MEANING.parse().unwrap();
-    let (schema, mut at) = read_schema(STREAM);
+fn the_streams_mean_what_the_spec_says() {
+    STREAMS.into_iter().for_each(|(stream, meaning)| check_stream(stream, &meaning.parse().unwrap()));
+}
+
+fn check_stream(stream: &[u8], meaning: &Table) {
+    let (schema, mut at) = read_schema(stream);
     assert_eq!(
         (schema.id(), schema.record_len() as u64),
-        (number(&meaning, "schema_id"), number(&meaning, "stride"))
+        (number(meaning, "schema_id"), number(meaning, "stride"))
     );
-    let elements: Vec<_> =
-        schema.fields().iter().flat_map(|field| (0..field.elements()).map(|k| field.element(k))).collect();
-
     let mut again = Vec::new();
     encode_schema(&schema, FrameMeta::default(), &mut again);
     let mut scanner = Scanner::new(&schema);
     for wanted in meaning["frame"].as_array().unwrap() {
         let wanted = wanted.as_table().unwrap();
-        let Step::Frame { header, payload, consumed } = scanner.step(&STREAM[at..], true) else {
+        let Step::Frame { header, body, consumed } = scanner.step(&stream[at..], true) else {
             panic!("no frame at byte {at}")
         };
-        let payload = &STREAM[at..][payload];
+        let mut block = Block::new(schema.record_len());
+        block.push(Span::of_frame(&header, &Bytes::copy_from_slice(&stream[at..][body])));
         at += consumed;
         let meta = FrameMeta {
             run: number(wanted, "run") as u32,
@@ -61,30 +81,121 @@ fn the_stream_means_what_the_spec_says() {
         };
         let found = (header.run, header.segment, header.source_id, header.first_event_id, header.time_ns);
         assert_eq!(found, (meta.run, meta.segment, meta.source_id, meta.first_event_id, meta.time_ns));
-        let physical = |record| elements.iter().map(|element| element.physical(record)).collect::<Vec<f64>>();
-        let events: Vec<_> = payload.chunks_exact(schema.record_len()).map(physical).collect();
-        assert_eq!(events, list(&wanted["events"], |row| list(row, |v| v.as_float().unwrap())));
-        encode_events(&schema, meta, payload, &mut again);
+        let payloads =
+            wanted.get("payloads").map_or(vec![Vec::new(); block.len()], |value| list(value, bytes_of));
+        let events: Vec<Event<'_>> = (0..block.len()).map(|event| block.event(event)).collect();
+        check_events(&schema, &events, wanted);
+        for (k, event) in events.iter().enumerate() {
+            let or_first = |numbers: Vec<u64>, first: u64| numbers.get(k).copied().unwrap_or(first);
+            assert_eq!(
+                event.id,
+                or_first(numbers(wanted, "ids"), meta.first_event_id.wrapping_add(k as u64))
+            );
+            assert_eq!(event.time_ns, or_first(numbers(wanted, "times"), meta.time_ns));
+            assert_eq!((event.source, event.payload), (meta.source_id, &payloads[k][..]));
+        }
+        let records: Vec<u8> = events.iter().flat_map(|event| event.record.to_vec()).collect();
+        let ends: Vec<u32> = (1..=payloads.len()).map(|n| payloads[..n].concat().len() as u32).collect();
+        let has_payloads = schema.payload().is_some();
+        let parts = FrameEvents {
+            records: &records,
+            ids: &numbers(wanted, "ids"),
+            times: &numbers(wanted, "times"),
+            ends: if has_payloads { &ends } else { &[] },
+            payloads: &payloads.concat(),
+        };
+        encode_frame(&schema, meta, parts, &mut again);
     }
-    assert_eq!(scanner.step(&STREAM[at..], true), Step::End);
-    assert!(again == STREAM, "the encoder writes other bytes than the spec");
+    assert_eq!(scanner.step(&stream[at..], true), Step::End);
+    assert!(again == stream, "the encoder writes other bytes than the spec");
+}
+
+/// The numbers of the fields, and the counts of the lists.
+fn check_events(schema: &Schema, events: &[Event<'_>], wanted: &Table) {
+    let elements: Vec<_> =
+        schema.fields().iter().flat_map(|field| (0..field.elements()).map(|k| field.element(k))).collect();
+    let physical =
+        |event: &Event<'_>| elements.iter().map(|one| one.physical(event.record)).collect::<Vec<f64>>();
+    let integer = |event: &Event<'_>| {
+        let of_each = elements.iter().filter_map(|one| one.dtype.read_integer(&event.record[one.at..]));
+        of_each.map(|number| number.to_string()).collect::<Vec<_>>()
+    };
+    let counts = |event: &Event<'_>| {
+        schema.lists().iter().map(|list| list.count(event.record).to_string()).collect::<Vec<_>>()
+    };
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let floats = |row: &Value| list(row, |value| value.as_float().unwrap());
+    assert_eq!(events.iter().map(physical).collect::<Vec<_>>(), list(&wanted["events"], floats));
+    let texts = |key: &str| list(&wanted[key], |row| list(row, text));
+    assert_eq!(events.iter().map(integer).collect::<Vec<_>>(), texts("integers"));
+    assert_eq!(events.iter().map(counts).collect::<Vec<_>>(), texts("counts"));
+}
+
+/// The bytes of every good event frame that a scanner finds.
+fn frames_in(schema: &Schema, stream: &[u8]) -> Vec<Vec<u8>> {
+    let mut scanner = Scanner::new(schema);
+    let mut at = 0;
+    let mut frames = Vec::new();
+    loop {
+        at += match scanner.step(&stream[at..], true) {
+            Step::Frame { body, consumed, .. } => {
+                frames.push(stream[at..][..body.end].to_vec());
+                consumed
+            }
+            Step::Schema { consumed, .. } | Step::Defect { consumed, .. } | Step::Skip { consumed } => {
+                consumed
+            }
+            Step::End => return frames,
+            Step::NeedMore { bytes } => panic!("{bytes} bytes wanted of a stream that ended"),
+        };
+        assert!(at <= stream.len());
+    }
+}
+
+/// Whatever bit is wrong, its frame is lost and no other; wherever the stream is cut, the frames before that are whole.
+#[test]
+fn every_flipped_bit_and_every_cut_costs_one_frame() {
+    for (stream, _) in STREAMS {
+        let (schema, start) = read_schema(stream);
+        let whole = frames_in(&schema, stream);
+        let lens = whole.iter().map(|frame| frame.len().next_multiple_of(64));
+        let starts: Vec<usize> = lens.scan(start, |at, len| Some(std::mem::replace(at, *at + len))).collect();
+        for bit in 0..stream.len() * 8 {
+            let mut damaged = stream.to_vec();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            let hit = starts
+                .iter()
+                .zip(&whole)
+                .position(|(&at, frame)| (at..at + frame.len()).contains(&(bit / 8)));
+            let wanted: Vec<_> =
+                (0..whole.len()).filter(|&k| Some(k) != hit).map(|k| whole[k].clone()).collect();
+            assert!(frames_in(&schema, &damaged) == wanted, "bit {bit}");
+        }
+        for cut in 0..stream.len() {
+            let before = starts.iter().zip(&whole).filter(|&(at, frame)| at + frame.len() <= cut).count();
+            assert!(frames_in(&schema, &stream[..cut]) == whole[..before], "cut at {cut}");
+        }
+    }
 }
 
 #[test]
 fn every_cause_is_found_once_and_the_next_frame_survives() {
-    let meaning: Table = DEFECTS_MEANING.parse().unwrap();
-    let (schema, start) = read_schema(DEFECTS);
+    DEFECTS.into_iter().for_each(|(stream, meaning)| check_defects(stream, &meaning.parse().unwrap()));
+}
+
+fn check_defects(stream: &[u8], meaning: &Table) {
+    let (schema, start) = read_schema(stream);
     let mut scanner = Scanner::new(&schema);
     let mut at = start;
     let mut found = Vec::new();
     loop {
-        match scanner.step(&DEFECTS[at..], true) {
+        match scanner.step(&stream[at..], true) {
             Step::Frame { header, consumed, .. } => {
                 found.push(format!("frame {}", header.first_event_id));
                 at += consumed;
             }
             Step::Defect { defect, events, consumed, .. } => {
-                found.push(format!("{} {events}", cause(defect)));
+                found.push(format!("{} {events}", defect.name()));
                 at += consumed;
             }
             Step::Skip { consumed } => at += consumed,
@@ -98,21 +209,6 @@ fn every_cause_is_found_once_and_the_next_frame_survives() {
         wanted.extend(part.get("then_id").map(|id| format!("frame {id}")));
     }
     assert_eq!(found, wanted);
-}
-
-/// The names of `SPEC.md` section 3.
-fn cause(defect: Defect) -> &'static str {
-    match defect {
-        Defect::Magic => "magic",
-        Defect::Version => "version",
-        Defect::Header => "header",
-        Defect::Oversize => "oversize",
-        Defect::Zero => "zero",
-        Defect::Length => "length",
-        Defect::Torn => "torn",
-        Defect::Crc => "crc",
-        Defect::Schema => "schema",
-    }
 }
 
 #[test]
@@ -142,6 +238,7 @@ fn check_record(bytes: &[u8], meaning: &Table) {
         block_last: get("block_last") as u16,
         flags: get("flags") as u8,
         event_len: get("event_len") as u32,
+        payload_len: get("payload_len") as u32,
         crc: record.header().crc,
         ..RecordHeader::blank()
     };
@@ -152,6 +249,7 @@ fn check_record(bytes: &[u8], meaning: &Table) {
     assert_eq!(record.kept().collect::<Vec<_>>(), words("kept"));
     assert_eq!(record.scores().collect::<Vec<_>>(), scores);
 
+    assert_eq!(record.event().payload, bytes_of(&meaning["payload"]));
     let mut again = Vec::new();
     record::append(wanted, &words("passed"), &words("kept"), scores.into_iter(), record.event(), &mut again);
     assert!(again == bytes, "the record writer writes other bytes than the spec");

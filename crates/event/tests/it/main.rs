@@ -16,11 +16,16 @@ fn schema_of(stride: usize) -> Schema {
     Schema::parse(text.as_bytes()).unwrap()
 }
 
+/// A schema with records of three bytes, whose events have payloads.
+fn raw_schema() -> Schema {
+    Schema::parse(b"name = 'raw'\n[[field]]\nname = 'a'\ndtype = 'u8'\nlen = 3\n[payload]\n").unwrap()
+}
+
 /// One event frame with these records.
-fn frame(schema: &Schema, first_event_id: u64, payload: &[u8]) -> Vec<u8> {
+fn frame(schema: &Schema, first_event_id: u64, records: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     let meta = FrameMeta { run: 3, segment: 1, source_id: 9, first_event_id, ..FrameMeta::default() };
-    encode_events(schema, meta, payload, &mut out);
+    encode_events(schema, meta, records, &mut out);
     out
 }
 

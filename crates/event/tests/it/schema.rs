@@ -3,15 +3,15 @@
 use proptest::prelude::*;
 use tamis_event::{Address, Dtype, RECORD_BYTES_MAX, Role, SCHEMA_BYTES_MAX, Schema};
 
-const ALL: [Dtype; 8] =
-    [Dtype::U8, Dtype::I8, Dtype::U16, Dtype::I16, Dtype::U32, Dtype::I32, Dtype::F16, Dtype::F32];
-
 proptest! {
     #[test]
-    fn a_number_survives_its_type(dtype in prop::sample::select(ALL.to_vec()), bytes in any::<[u8; 4]>()) {
+    fn a_number_survives_its_type(dtype in prop::sample::select(Dtype::ALL.to_vec()), bytes in any::<[u8; 8]>()) {
         let raw = dtype.read(&bytes);
         let mut out = vec![0xAA];
-        dtype.write(raw, &mut out);
+        match dtype.read_integer(&bytes) {
+            Some(integer) => dtype.write_integer(integer, &mut out),
+            None => dtype.write(raw, &mut out),
+        }
         prop_assert_eq!(out.len(), 1 + dtype.size());
         if raw.is_nan() {
             prop_assert!(dtype.read(&out[1..]).is_nan());
@@ -19,7 +19,15 @@ proptest! {
             prop_assert_eq!(&out[1..], &bytes[..dtype.size()]);
         }
         if let Some((low, high)) = dtype.integer_range() {
-            prop_assert!((low as f64..=high as f64).contains(&raw) && raw.fract() == 0.0);
+            let integer = dtype.read_integer(&bytes).unwrap();
+            prop_assert!((low..=high).contains(&integer));
+            // f64 has the number that is nearest.
+            prop_assert_eq!(raw, integer as f64);
+            if dtype.size() < 8 {
+                let mut same = Vec::new();
+                dtype.write(raw, &mut same);
+                prop_assert_eq!(&same[..], &bytes[..dtype.size()]);
+            }
         }
     }
 
@@ -68,6 +76,12 @@ fn a_schema_lays_out_its_records() {
 #[test]
 fn a_wrong_schema_is_refused_with_its_reason() {
     let field = |rest: &str| format!("name = \"s\"\n[[field]]\nname = \"a\"\ndtype = \"u8\"\n{rest}");
+    let list = |a: &str, most_a: usize, b: &str, most_b: usize| {
+        let field = |name: &str, most: usize| {
+            format!("[[field]]\nname = \"{name}\"\ndtype = \"u8\"\nlen = \"0..{most}\"\n")
+        };
+        format!("name = \"s\"\n{}{}", field(a, most_a), field(b, most_b))
+    };
     let many: String = (0..4097).map(|k| format!("field = [{k}]\n")).collect();
     let fields: String = (0..4097).map(|k| format!("[[field]]\nname=\"a{k}\"\ndtype=\"u8\"\n")).collect();
     #[rustfmt::skip]
@@ -80,12 +94,13 @@ fn a_wrong_schema_is_refused_with_its_reason() {
         (GOOD.replace("met", "Met"),                                            "field name 'Met': use words"),
         (GOOD.replace("met", "met..x"),                                         "field name 'met..x': use words"),
         (GOOD.replace("\"met\"", "\"jets.pt\""),                                "field 'jets.pt' stands twice"),
-        (GOOD.replace("f32", "f64"),                                            "no dtype 'f64'; numbers have at most 32 bits here: u32, i32 or f32"),
+        (GOOD.replace("f32", "float64"),                                        "no dtype 'float64'; did you mean 'f64'?"),
+        (GOOD.replace("f32", "long"),                                           "no dtype 'long'; did you mean 'i64'?"),
         (GOOD.replace("f32", "float32"),                                        "no dtype 'float32'; did you mean 'f32'?"),
         (GOOD.replace("f32", "<F4"),                                            "no dtype '<F4'; did you mean 'f32'?"),
         (GOOD.replace("f32", "F32"),                                            "no dtype 'F32'; did you mean 'f32'?"),
         (GOOD.replace("f32", "bool"),                                           "no dtype 'bool'; did you mean 'u8'?"),
-        (GOOD.replace("f32", "number"),                                         "no dtype 'number'; it is one of u8, i8, u16, i16, u32, i32, f16, f32"),
+        (GOOD.replace("f32", "number"),                                         "no dtype 'number'; it is one of u8, i8, u16, i16, u32, i32, u64, i64, f16, f32, f64"),
         (field("").replace("\"u8\"", "u8"),                                     "line 4, column 9\n  |\n4 | dtype = u8\n  |         ^^\na word needs quotation marks: \"u8\""),
         (field("").replace("\"u8\"", "f32"),                                    "\na word needs quotation marks: \"f32\""),
         (field("").replace("\"u8\"", "inf16"),                                  "\na word needs quotation marks: \"inf16\""),
@@ -93,7 +108,16 @@ fn a_wrong_schema_is_refused_with_its_reason() {
         (GOOD.replace("role", "rôle"),                                          "invalid"),
         (GOOD.replace("role", "rule"),                                          "unknown field `rule`"),
         (field("len = 0"),                                                      "field 'a': len = 0; leave len out"),
-        (field("len = -1"),                                                     "-1"),
+        (field("len = -1"),                                                     "field 'a': len = -1; write a whole number for an array, or \"0..12\" for a list of up to 12 (at most 65535)"),
+        (field("len = \"1..4\""),                                               "field 'a': len = \"1..4\"; write a whole number"),
+        (field("len = \"0..0\""),                                               "len = \"0..0\""),
+        (field("len = \"0..65536\""),                                           "len = \"0..65536\""),
+        (field("len = 1.5"),                                                    "len = 1.5"),
+        (list("jets.pt", 3, "jets.eta", 4),                                     "list 'jets': its fields have room for 3 and for 4 elements"),
+        (list("jets", 3, "jets.eta", 3),                                        "'jets' is a field and a list; rename one of them"),
+        (list("jets.eta", 3, "jets", 3),                                        "'jets' is a field and a list"),
+        (list("jets.eta", 3, "x", 3) + "[[field]]\nname = \"jets\"\ndtype = \"u8\"", "'jets' is a field and a list"),
+        (field("[payload]\nlen = 3"),                                           "unknown field `len`"),
         (field("scale = 0.0"),                                                  "scale must not be 0"),
         (field("scale = nan"),                                                  "must be finite"),
         (field("offset = inf"),                                                 "must be finite"),

@@ -108,13 +108,7 @@ fn check(trees: &[(Tree, u64)], events: &Events) {
         let mut ids = Vec::new();
         for &events_in_span in spans.by_ref().take(spans_in_block) {
             let bytes = events.records[at * stride..(at + events_in_span) * stride].to_vec();
-            block.push(Span {
-                source: 0,
-                first_id: next_id,
-                time_ns: 0,
-                events: events_in_span,
-                bytes: bytes.into(),
-            });
+            block.push(Span::of_records(0, next_id, 0, stride, bytes.into()));
             ids.extend(next_id..next_id + events_in_span as u64);
             next_id += events_in_span as u64 + 17;
             at += events_in_span;

@@ -18,7 +18,7 @@ fn more_lines_than_a_word_has_bits() {
     }
     let mut block = Block::new(stride);
     block.reset(1, 1);
-    block.push(Span { source: 0, first_id: 0, time_ns: 0, events: 200, bytes: bytes.into() });
+    block.push(Span::of_records(0, 0, 0, stride, bytes.into()));
     let mut decider = Decider::new(menu, 200);
     decider.decide(&block, &ScoreTable::new(2, 200), &[0; 4]);
     for event in 0..200 {
@@ -38,7 +38,7 @@ fn an_empty_block_clears_what_was_there() {
     let stride = schema().record_len();
     let mut decider = Decider::new(menu, 64);
     let mut block = Block::new(stride);
-    block.push(Span { source: 0, first_id: 0, time_ns: 0, events: 3, bytes: vec![0; 3 * stride].into() });
+    block.push(Span::of_records(0, 0, 0, stride, vec![0; 3 * stride].into()));
     let scores = ScoreTable::new(2, 64);
     decider.decide(&block, &scores, &[0b010]);
     assert_eq!((decider.passed(0), decider.kept_any()), (&[0b101_u64][..], &[0b101_u64][..]));

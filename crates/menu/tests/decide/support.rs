@@ -74,7 +74,7 @@ pub fn decided(schema: &str, when: &str, records: &[Vec<u8>]) -> Decider {
     block.reset(1, 1);
     let events = records.len();
     let bytes = records.concat().into();
-    block.push(Span { source: 0, first_id: 0, time_ns: 0, events, bytes });
+    block.push(Span::of_records(0, 0, 0, schema.record_len(), bytes));
     let mut decider = Decider::new(Arc::new(menu), events);
     decider.decide(&block, &ScoreTable::new(0, 0), &vec![0; events.div_ceil(64)]);
     decider

@@ -31,7 +31,14 @@ fn integer(cell: &Cell) -> Option<IntCell> {
         Dtype::U8 => Number::U8,
         Dtype::I8 => Number::I8,
         Dtype::I16 => Number::I16,
-        Dtype::U16 | Dtype::U32 | Dtype::I32 | Dtype::F16 | Dtype::F32 => return None,
+        Dtype::U16
+        | Dtype::U32
+        | Dtype::I32
+        | Dtype::U64
+        | Dtype::I64
+        | Dtype::F16
+        | Dtype::F32
+        | Dtype::F64 => return None,
     };
     let (least, most) = cell.element.dtype.integer_range()?;
     let [step, offset] = [cell.element.scale * scale, (cell.element.offset - shift) * scale];

@@ -90,7 +90,7 @@ fn column(cell: &Cell) -> Option<Column> {
         Dtype::I16 => Number::I16,
         Dtype::I32 => Number::I32,
         Dtype::F32 => Number::F32,
-        Dtype::U32 | Dtype::F16 => return None,
+        Dtype::U32 | Dtype::U64 | Dtype::I64 | Dtype::F16 | Dtype::F64 => return None,
     };
     let mul = cell.element.scale * scale;
     let add = (cell.element.offset - shift) * scale;

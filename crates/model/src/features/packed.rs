@@ -54,7 +54,9 @@ fn affine(strip: &Strip) -> Option<Vec<Affine>> {
     let base = match strip.dtype {
         Dtype::U8 | Dtype::I8 | Dtype::I16 => 0.0,
         Dtype::U16 => BASE,
-        Dtype::U32 | Dtype::I32 | Dtype::F16 | Dtype::F32 => return None,
+        Dtype::U32 | Dtype::I32 | Dtype::U64 | Dtype::I64 | Dtype::F16 | Dtype::F32 | Dtype::F64 => {
+            return None;
+        }
     };
     // These are computed in double precision, which devices lack.
     if strip.physical.iter().flatten().any(|&factors| factors != [1.0, 0.0]) {

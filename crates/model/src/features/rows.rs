@@ -43,6 +43,9 @@ impl Features {
                 Dtype::I32 => job.run(i32::from_le_bytes),
                 Dtype::F16 => job.run(|bytes: [u8; 2]| Dtype::F16.read(&bytes) as f32),
                 Dtype::F32 => job.run(f32::from_le_bytes),
+                Dtype::U64 => job.run(u64::from_le_bytes),
+                Dtype::I64 => job.run(i64::from_le_bytes),
+                Dtype::F64 => job.run(f64::from_le_bytes),
             }
         }
         if self.curved.is_empty() && self.masked.is_empty() {
@@ -95,9 +98,11 @@ pub(super) fn strips(cells: &[Cell]) -> Vec<Strip> {
 const UNBOUNDED: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
 
 /// A raw number of a record.
-trait Number: Into<f64> {
+trait Number {
     /// The nearest f32.
     fn to_f32(self) -> f32;
+    /// The nearest f64: the same number, but for large ones of u64 and i64.
+    fn to_f64(self) -> f64;
 }
 
 macro_rules! numbers {
@@ -108,11 +113,17 @@ macro_rules! numbers {
             fn to_f32(self) -> f32 {
                 self as f32
             }
+
+            #[inline(always)]
+            #[allow(clippy::cast_lossless, reason = "the same words for all")]
+            fn to_f64(self) -> f64 {
+                self as f64
+            }
         })+
     };
 }
 
-numbers!(u8, i8, u16, i16, u32, i32, f32);
+numbers!(u8, i8, u16, i16, u32, i32, u64, i64, f32, f64);
 
 /// One strip of many records.
 struct Job<'a> {
@@ -137,7 +148,7 @@ impl Job<'_> {
             let row = &mut row[column..][..len];
             if let Some(physical) = physical {
                 for (x, (&raw, &[scale, offset])) in row.iter_mut().zip(raw.iter().zip(physical)) {
-                    *x = (number(raw).into() * scale + offset) as f32;
+                    *x = (number(raw).to_f64() * scale + offset) as f32;
                 }
                 continue;
             }

@@ -58,7 +58,7 @@ fn block(schema: &Schema, records: &[u8], spans: &[usize]) -> Block {
     while !rest.is_empty() {
         let events = (*lengths.next().unwrap()).min(rest.len() / schema.record_len());
         let (bytes, more) = rest.split_at(events * schema.record_len());
-        block.push(Span { source: 0, first_id: id, time_ns: 0, events, bytes: bytes.to_vec().into() });
+        block.push(Span::of_records(0, id, 0, block.stride(), bytes.to_vec().into()));
         (rest, id) = (more, id + events as u64);
     }
     block

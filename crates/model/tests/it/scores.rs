@@ -25,7 +25,7 @@ fn block(schema: &Schema, events: &[i64], spans: &[usize]) -> Block {
     while at < events.len() {
         let count = (*lengths.next().unwrap()).min(events.len() - at);
         let bytes: Vec<u8> = events[at..at + count].iter().flat_map(|&e| record(schema, e)).collect();
-        block.push(Span { source: 0, first_id: at as u64, time_ns: 0, events: count, bytes: bytes.into() });
+        block.push(Span::of_records(0, at as u64, 0, block.stride(), bytes.into()));
         at += count;
     }
     block
@@ -74,7 +74,7 @@ fn clones_on_other_threads_give_the_same_bits() {
 fn what_is_not_finite_concerns_its_own_event_only() {
     let schema = schema();
     let clean = block(&schema, &(0..100).collect::<Vec<_>>(), &[100]);
-    let mut bytes = clean.spans()[0].bytes.to_vec();
+    let mut bytes = clean.spans()[0].records().to_vec();
     // With a clip and without: neither may turn a NaN into a number.
     let mut put = |event: usize, field: &str, value: &[u8]| {
         let at = event * schema.record_len() + schema.field(field).unwrap().at;
@@ -84,7 +84,7 @@ fn what_is_not_finite_concerns_its_own_event_only() {
     put(20, "energy", &f32::INFINITY.to_le_bytes());
     put(63, "half", &0x7e00u16.to_le_bytes());
     let mut broken = Block::new(schema.record_len());
-    broken.push(Span { bytes: bytes.into(), ..clean.spans()[0].clone() });
+    broken.push(Span::of_records(0, 0, 0, schema.record_len(), bytes.into()));
     for parts in [Parts::classifier(), Parts::autoencoder()] {
         let mut model = bind(&parts);
         let (clean, broken) = (scores(&mut model, &clean), scores(&mut model, &broken));
@@ -104,7 +104,7 @@ fn what_is_not_finite_concerns_its_own_event_only() {
 fn another_schema_is_an_error_and_not_a_score() {
     let mut model = bind(&Parts::classifier());
     let mut block = Block::new(4);
-    block.push(Span { source: 0, first_id: 0, time_ns: 0, events: 1, bytes: vec![0; 4].into() });
+    block.push(Span::of_records(0, 0, 0, 4, vec![0; 4].into()));
     let mut a = [0.0];
     let mut b = [0.0];
     let mut c = [0.0];

@@ -53,7 +53,7 @@ fn golden(events: usize, inputs: &[f32], scores: &[f32]) -> Vec<u8> {
 fn scores(model: &mut Model, schema: &Schema, rows: &[f32], events: usize) -> Vec<f32> {
     let bytes: Vec<u8> = rows.iter().flat_map(|number| number.to_le_bytes()).collect();
     let mut block = Block::new(schema.record_len());
-    block.push(Span { source: 0, first_id: 0, time_ns: 0, events, bytes: bytes.into() });
+    block.push(Span::of_records(0, 0, 0, block.stride(), bytes.into()));
     let mut columns = vec![vec![0.0; events]; model.outputs().len()];
     let mut views: Vec<&mut [f32]> = columns.iter_mut().map(Vec::as_mut_slice).collect();
     model.score(&block, 0..events, &mut views).unwrap();

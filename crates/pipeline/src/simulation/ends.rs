@@ -274,8 +274,7 @@ fn a_decision_that_panics_sends_its_block_to_the_error_stream_and_says_why() {
     let Faulted { bytes, truth } = faulted_of(7, 0.0, 300);
     let case = Case { batch: 30, workers: 1, windows: vec![usize::MAX], ..Case::default() };
     let mut bench = bench(&bytes, &case);
-    bench.pipeline.workers[0].0.upset =
-        Some(|block| assert!(block.event(0).1 != 60, "a decision that panics"));
+    bench.pipeline.workers[0].0.upset = Some(|block| assert!(block.id(0) != 60, "a decision that panics"));
     let (outcome, _, streams) = bench.seeded(1);
     assert_eq!((outcome.balance, outcome.tally.received), (Ok(()), truth.events));
     let undecided: Vec<u64> = streams[2].iter().map(|(id, _)| *id).collect();

@@ -107,17 +107,16 @@ impl Classifier for Chosen {
     ) -> Result<(), ClassifierError> {
         let world = &self.world;
         let mut asked = world.asked.lock().unwrap();
-        let reached =
-            || world.lost_at.is_some_and(|at| range.clone().any(|event| block.event(event).1 >= at));
+        let reached = || world.lost_at.is_some_and(|at| range.clone().any(|event| block.id(event) >= at));
         if self.on_device && (world.is_lost.load(Ordering::Relaxed) || reached()) {
             world.is_lost.store(true, Ordering::Relaxed);
             // Whatever was scored of this block is scored again.
-            let ids: BTreeSet<u64> = (0..block.len()).map(|event| block.event(event).1).collect();
+            let ids: BTreeSet<u64> = (0..block.len()).map(|event| block.id(event)).collect();
             asked.retain(|(_, _, id), _| !ids.contains(id));
             return Err(ClassifierError::Device { message: "fell off the bus".into() });
         }
         for event in range.clone() {
-            let (_, id, record) = block.event(event);
+            let Event { id, record, .. } = block.event(event);
             let last = block.len() - 1;
             let stood_in = self.stands_in;
             let about = Asked { index: event, last, stood_in, record: record.to_vec() };
@@ -125,7 +124,7 @@ impl Classifier for Chosen {
         }
         drop(asked);
         for event in range.clone() {
-            let (_, id, record) = block.event(event);
+            let Event { id, record, .. } = block.event(event);
             let Some(values) = rule(self.model, self.choice, record) else {
                 assert!(id % 2 == 0, "a model that panics");
                 return Err(ClassifierError::Events { message: "a model that refuses".into() });

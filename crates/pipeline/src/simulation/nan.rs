@@ -55,7 +55,10 @@ fn an_event_with_a_nan_that_a_line_reads_is_undecided() {
                     record.passed().chain(record.kept()).all(|bits| bits == 0),
                     "seed {seed}: event {id}"
                 );
-                assert!(f32::from_le_bytes(record.event()[..4].try_into().unwrap()).is_nan(), "event {id}");
+                assert!(
+                    f32::from_le_bytes(record.event().record[..4].try_into().unwrap()).is_nan(),
+                    "event {id}"
+                );
             }
         }
     }

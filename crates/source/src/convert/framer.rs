@@ -1,6 +1,6 @@
 //! Groups events into frames of consecutive ids, at most an orbit each.
 
-use tamis_event::{FrameMeta, PAYLOAD_BYTES_MAX};
+use tamis_event::{BODY_BYTES_USUAL, FrameMeta};
 
 use crate::{TmfWriter, WriteError};
 
@@ -23,7 +23,7 @@ pub(super) struct Framer<'a> {
 impl<'a> Framer<'a> {
     /// With `labelled`, ids come from the table and gaps between them are no losses.
     pub(super) fn new(writer: &'a mut TmfWriter, source_id: u16, labelled: bool) -> Self {
-        let most = EVENTS_PER_FRAME.min(PAYLOAD_BYTES_MAX / writer.schema().record_len());
+        let most = EVENTS_PER_FRAME.min(BODY_BYTES_USUAL / writer.schema().record_len());
         let meta = FrameMeta { source_id, sparse_ids: labelled, ..FrameMeta::default() };
         Self { writer, payload: Vec::new(), meta, in_frame: 0, most, events: 0, frames: 0, run_stretches: 0 }
     }

@@ -55,8 +55,8 @@ fn read_back(path: &Path, schema: &Schema) -> Frames {
     let mut frames = Frames::new();
     loop {
         at += match scanner.step(&bytes[at..], true) {
-            Step::Frame { header, payload, consumed } => {
-                let records = bytes[at..][payload].chunks(schema.record_len());
+            Step::Frame { header, body, consumed } => {
+                let records = bytes[at..][body].chunks(schema.record_len());
                 let events =
                     records.map(|record| elements.iter().map(|e| e.physical(record)).collect()).collect();
                 let sparse = header.flags & flags::SPARSE_IDS != 0;

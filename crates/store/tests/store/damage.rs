@@ -231,7 +231,7 @@ fn well_formed_lies_are_found() {
         (Some(4), Flaw::Record(RecordError::Crc { computed, stored })),
         (Some(5), Flaw::Sequence { before: 3, found: 3 }),
         (Some(6), Flaw::Sequence { before: 3, found: 5 }),
-        (Some(6), Flaw::Record(RecordError::Short { bytes: 50, needed: 80 })),
+        (Some(6), Flaw::Record(RecordError::Short { bytes: 50, needed: 88 })),
     ];
     assert_eq!(found, expected);
     assert_eq!((report.records, report.problem_count), (7, 7));

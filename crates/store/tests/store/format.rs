@@ -83,7 +83,7 @@ fn a_file_explains_itself() {
     let folder = tempfile::tempdir().unwrap();
     let path = write_file(folder.path(), 1000, 116);
     let info = summary(&path).unwrap();
-    assert_eq!((info.records, info.record_bytes), (1000, 1000 * (80 + 16 + 8 + 116)));
+    assert_eq!((info.records, info.record_bytes), (1000, 1000 * (88 + 16 + 8 + 116)));
     assert_eq!((info.stream.as_deref(), info.run_name.as_deref()), (Some("physics"), Some("l1-mixed")));
     assert_eq!(info.runs.keys().collect::<Vec<_>>(), [&3]);
     let run = info.runs[&3];

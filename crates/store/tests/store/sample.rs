@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use tamis_event::{Schema, record};
+use tamis_event::{Event, Schema, record};
 use tamis_port::{Sink, Stored};
 use tamis_store::{Durable, McapSink, ModelArchive, Provenance, Reader, StreamPlan};
 
@@ -22,7 +22,14 @@ pub fn record(id: u64, event_len: usize) -> Vec<u8> {
         ..record::RecordHeader::blank()
     };
     let mut bytes = Vec::new();
-    record::append(header, &[3], &[id & 1 | 2], [id as f32, 0.5].into_iter(), &event, &mut bytes);
+    record::append(
+        header,
+        &[3],
+        &[id & 1 | 2],
+        [id as f32, 0.5].into_iter(),
+        Event { record: &event, ..Event::default() },
+        &mut bytes,
+    );
     bytes
 }
 

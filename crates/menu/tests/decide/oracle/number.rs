@@ -55,11 +55,11 @@ pub struct Digits {
 
 impl Digits {
     /// Takes range, scale and offset from the schema.
-    pub fn new((least, most): (i64, i64), scale: f64, offset: f64) -> Self {
+    pub fn new((least, most): (i128, i128), scale: f64, offset: f64) -> Self {
         let ((scale, p), (offset, q)) = (digits_of(&scale.to_string()), digits_of(&offset.to_string()));
         let places = p.max(q);
         let (scale, offset) = (scale * 10_i128.pow(places - p), offset * 10_i128.pow(places - q));
-        let most = i128::from(least.abs().max(most));
+        let most = least.abs().max(most);
         Self { scale, offset, places, reach: (most * scale.abs() + offset.abs()) as f64 }
     }
 
