@@ -49,7 +49,7 @@ fn head(bench: &Bench) -> String {
     let load = bench.load_before.map(|load| format!(", load before {load:.1}")).unwrap_or_default();
     let plural = if bench.runs == 1 { "" } else { "s" };
     format!(
-        "{}{load}\n{}: events of {} bytes, {} per frame; menu '{}' on {}{accepted}\nblocks of {} events; medians of {} run{plural} of about {}{}{}\n",
+        "{}{load}\n{}: events of {} bytes, {} per frame; menu '{}' on {}{accepted}\nbatches of {} events; medians of {} run{plural} of about {}{}{}\n",
         bench.machine,
         of.input,
         grouped(of.event_bytes as u64),

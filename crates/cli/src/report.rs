@@ -25,7 +25,7 @@ pub(crate) fn render(report: &Report, flat: bool) -> String {
     text.push('\n');
     let _ = writeln!(
         text,
-        "{} events/s, {}/s in {}; {} worker{}{}, blocks of {} events, {}",
+        "{} events/s, {}/s in {}; {} worker{}{}, batches of {} events, {}",
         per_second(speed.events_per_s),
         bytes(speed.bytes_per_s as u64),
         time_ns((speed.seconds * 1e9) as u64),
@@ -255,8 +255,8 @@ pub(crate) fn latencies(report: &Report) -> String {
         let quantiles = [q.p50, q.p99, q.p999, q.max].map(|ns| ns.map_or("-".into(), time_ns));
         table.row(std::iter::once(name.to_string()).chain(quantiles).chain([meaning.to_string()]));
     };
-    row("wait", &report.stages_ns.wait, "until a worker takes the block");
-    row("decide", &report.stages_ns.decide, "scores and verdicts of the block");
+    row("wait", &report.stages_ns.wait, "until a worker takes the batch");
+    row("decide", &report.stages_ns.decide, "scores and verdicts of the batch");
     row("decision", &report.latency_ns, "wait and decide");
     row("store", &report.stages_ns.store, "until written, if kept");
     table.render()

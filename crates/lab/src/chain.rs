@@ -37,7 +37,7 @@ pub(crate) struct Chain {
 }
 
 /// The rows of one training step.
-pub(crate) struct Batch {
+pub(crate) struct MiniBatch {
     pub rows: usize,
     /// Row-major inputs.
     pub inputs: Vec<f32>,
@@ -65,7 +65,7 @@ impl Chain {
     }
 
     /// One step of `AdamW`. Returns the mean loss of the batch.
-    pub fn learn(&mut self, batch: Batch, learning_rate: f64) -> Result<f64, TrainError> {
+    pub fn learn(&mut self, batch: MiniBatch, learning_rate: f64) -> Result<f64, TrainError> {
         let width = batch.inputs.len() / batch.rows;
         let inputs = Tensor::from_data(TensorData::new(batch.inputs, [batch.rows, width]), &self.device);
         let leaves: Vec<Tensor<2>> = self

@@ -15,7 +15,7 @@ use std::collections::HashSet;
 
 use crate::augment::Symmetries;
 use crate::bundle::{Golden, TrainedBundle, TrainingRecord, Used, assemble, sha256};
-use crate::chain::{Batch, Chain};
+use crate::chain::{Chain, MiniBatch};
 use crate::error::TrainError;
 use crate::metrics::{auc, efficiency, threshold};
 use crate::preprocessing::{Steps, learn};
@@ -282,8 +282,8 @@ impl<'a> Batches<'a> {
         Self { events, weights, steps, symmetries, random: Random::new(recipe.seed, AUGMENT_STREAM) }
     }
 
-    fn make(&mut self, chosen: &[u32]) -> Batch {
-        let mut batch = Batch { rows: chosen.len(), inputs: Vec::new(), targets: Vec::new() };
+    fn make(&mut self, chosen: &[u32]) -> MiniBatch {
+        let mut batch = MiniBatch { rows: chosen.len(), inputs: Vec::new(), targets: Vec::new() };
         for &index in chosen {
             let (class, values) = self.events[index as usize];
             let start = batch.inputs.len();

@@ -1,7 +1,7 @@
-//! The first stage: it turns bytes into hand-overs of events, and counts what is lost.
+//! The first stage: it turns bytes into batches of events, and counts what is lost.
 //!
 //! One thread owns the bytes of a source until they are proven to be events: it finds frames, checks both checksums, refuses ids that came before,
-//! and cuts the events into hand-overs without copying them. The payload checksum is checked here and not by the workers, because whether a frame is
+//! and cuts the events into batches without copying them. The payload checksum is checked here and not by the workers, because whether a frame is
 //! a duplicate depends on whether the earlier copy was intact.
 
 use std::sync::Arc;
@@ -49,17 +49,17 @@ pub(crate) struct Admission {
     /// Does the source ring when it has something again?
     source_rings: bool,
     batch: usize,
-    /// Bytes of the input that a hand-over may keep in memory, and bytes that the input had lent before the window of its first event.
-    pub(crate) block_input_bytes: u64,
+    /// Bytes of the input that a batch may keep in memory, and bytes that the input had lent before the window of its first event.
+    pub(crate) batch_input_bytes: u64,
     lent_before: u64,
     seq: u64,
-    /// The hand-over that is being filled.
+    /// The batch that is being filled.
     open: Option<Inbound>,
     /// What is left of the frame that is being cut, or what has to wait.
     rest: Option<Next>,
     /// Run and segment of the last frame or loss that has them; losses that have none are booked there.
     segment: SegmentId,
-    /// When the first of the losses that wait in the open hand-over came.
+    /// When the first of the losses that wait in the open batch came.
     losses_since_ns: Option<u64>,
     /// Bytes of schema frames, which are booked with what follows them.
     schema_bytes: usize,
@@ -116,7 +116,7 @@ impl Admission {
             free,
             workers: Some(workers),
             batch: limits.batch(),
-            block_input_bytes: limits.block_input_bytes() as u64,
+            batch_input_bytes: limits.batch_input_bytes() as u64,
             lent_before: 0,
             seq: 0,
             open: None,
@@ -140,7 +140,7 @@ impl Admission {
         AdmissionReport { received, lag_ns, first_pass, error: self.input.take_error() }
     }
 
-    /// Fills the open hand-over until there is a reason to close it. `None`: it holds nothing and nothing is at hand.
+    /// Fills the open batch until there is a reason to close it. `None`: it holds nothing and nothing is at hand.
     fn fill(&mut self, open: &mut Inbound) -> Option<CloseReason> {
         while open.events() < self.batch {
             let Some(next) = self.rest.take().or_else(|| self.next()) else {
@@ -185,10 +185,10 @@ impl Admission {
         Some(CloseReason::Full)
     }
 
-    /// Would the open hand-over keep too many bytes in memory with an event of the last window? The window of its first event is always allowed.
+    /// Would the open batch keep too many bytes in memory with an event of the last window? The window of its first event is always allowed.
     fn keeps_too_much(&self) -> bool {
         self.input.lent_before() > self.lent_before
-            && self.input.lent() - self.lent_before > self.block_input_bytes
+            && self.input.lent() - self.lent_before > self.batch_input_bytes
     }
 
     /// Have losses waited for long enough?
@@ -209,7 +209,7 @@ impl Admission {
         arrivals.frames.bytes_corrupt += loss.bytes as u64;
     }
 
-    /// Moves as many events as fit from a frame into the hand-over.
+    /// Moves as many events as fit from a frame into the batch.
     fn cut(&mut self, open: &mut Inbound, mut frame: Frame) {
         if let Some(Uncounted { bytes, fresh, repeated, missing, forgotten }) = frame.uncounted.take() {
             let arrivals = open.arrivals(self.segment);
@@ -317,8 +317,8 @@ impl Admission {
         Next::Frame(Frame { header, first_id, payload, at, later, is_thin, arrived_ns, uncounted })
     }
 
-    /// Closes a hand-over and passes it on.
-    fn hand_over(&mut self, mut open: Inbound, close: CloseReason) -> Progress {
+    /// Closes a batch and passes it on.
+    fn pass_on(&mut self, mut open: Inbound, close: CloseReason) -> Progress {
         open.seq = self.seq;
         open.close = close;
         if open.events() == 0 {
@@ -366,7 +366,7 @@ impl Stage for Admission {
             self.leave_pace();
         }
         match self.fill(&mut open) {
-            Some(reason) => self.hand_over(open, reason),
+            Some(reason) => self.pass_on(open, reason),
             None => {
                 self.open = Some(open);
                 Progress::Idle
@@ -375,7 +375,7 @@ impl Stage for Admission {
     }
 
     fn sleep_max(&self) -> Duration {
-        // Without a hand-over to fill it waits until one comes back, which rings. The time at which a frame is due rings nothing.
+        // Without a batch to fill it waits until one comes back, which rings. The time at which a frame is due rings nothing.
         let is_rung = self.open.is_none() || (self.source_rings && self.rest.is_none());
         if is_rung { SLEEP_MAX } else { SOURCE_SLEEP }
     }
@@ -431,7 +431,7 @@ struct Frame {
     is_thin: bool,
     /// When it was complete, if the source knows.
     arrived_ns: Option<u64>,
-    /// What is not counted yet: it is booked in the hand-over that takes the first event, in the part of the frame's own segment.
+    /// What is not counted yet: it is booked in the batch that takes the first event, in the part of the frame's own segment.
     uncounted: Option<Uncounted>,
 }
 

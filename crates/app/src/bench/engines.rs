@@ -104,7 +104,7 @@ impl Engines {
                     continue;
                 }
                 let mut model = bound.or_fail(Exit::Input)?;
-                let blocks = blocks_of(engine.block_events(), &stream, &mut made)?;
+                let blocks = blocks_of(engine.batch_events(), &stream, &mut made)?;
                 let began = Instant::now();
                 score(&mut model, &blocks[0])?;
                 if began.elapsed() < SLOW {

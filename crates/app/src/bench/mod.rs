@@ -63,7 +63,7 @@ const FRAME_EVENTS: usize = 256;
 const SOURCES: usize = 4;
 /// Time of a run of a row of sizes, over that of a topology: there are many rows of sizes.
 const SIZES_SHARE: f64 = 0.3;
-/// Time of the run that measures hand-overs alone, over that of a topology.
+/// Time of the run that measures batches alone, over that of a topology.
 const IDLE_SHARE: f64 = 0.5;
 
 /// A benchmark that is asked for.
@@ -83,7 +83,7 @@ pub struct BenchSettings {
     pub busy_poll: Duration,
     /// Numbers of sources, each a topology; empty: 1 and 4. With 1 the sources are those of the recording.
     pub sources: Vec<usize>,
-    /// Most events per hand-over; by default what suits the engine best.
+    /// Most events per batch; by default what suits the engine best.
     pub batch: Option<usize>,
     /// Most events per frame; longer ones are cut.
     pub frame_events: Option<usize>,
@@ -337,7 +337,7 @@ impl Parts {
         let most = workers.iter().copied().max().expect("there is one");
         let pin = settings.pin.clone();
         let folder = settings.folder.clone();
-        let batch = settings.batch.unwrap_or(settings.engine.block_events());
+        let batch = settings.batch.unwrap_or(settings.engine.batch_events());
         let bed = Bed { workers: most, pin, busy_poll: settings.busy_poll, batch, folder };
         let mut cells = Vec::new();
         let stream = sample.stream(sources[0], cut);

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   frames --scan--> blocks --models--> scores --verdict--> bits --record--> records --store--> compressed file
-//!   frames -----------------------hand-over: a run with a menu that keeps nothing-----------------------------
+//!   frames -----------------------passing on: a run with a menu that keeps nothing-----------------------------
 //! ```
 
 use std::collections::BTreeMap;
@@ -37,8 +37,8 @@ pub(crate) const SCAN: &str = "frames and checksums";
 pub(crate) const VERDICT: &str = "verdict";
 pub(crate) const RECORD: &str = "record, per kept event";
 pub(crate) const STORE: &str = "store, per kept event";
-pub(crate) const HAND_OVER: &str = "pipeline that keeps nothing";
-pub(crate) const HAND_OVER_CORES: &str = "pipeline that keeps nothing, core time";
+pub(crate) const PASS_ON: &str = "pipeline that keeps nothing";
+pub(crate) const PASS_ON_CORES: &str = "pipeline that keeps nothing, core time";
 
 /// Name of the row of a model.
 pub(crate) fn model_row(name: &str) -> String {
@@ -120,8 +120,8 @@ impl<'a> Stages<'a> {
         add(RECORD, record);
         add(STORE, store);
         let run = self.idle.run()?;
-        add(HAND_OVER, 1e9 / run.events_per_s);
-        add(HAND_OVER_CORES, run.core_ns);
+        add(PASS_ON, 1e9 / run.events_per_s);
+        add(PASS_ON_CORES, run.core_ns);
         Ok(())
     }
 

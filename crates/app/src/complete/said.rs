@@ -42,7 +42,7 @@ pub(super) struct SaidOfStream {
 pub(super) struct Claim {
     pub(super) segments: RangeInclusive<SegmentId>,
     pub(super) events: u64,
-    /// Events of the stream up to the end of the hand-over that had the last of these.
+    /// Events of the stream up to the end of the batch that had the last of these.
     pub(super) end: u64,
 }
 

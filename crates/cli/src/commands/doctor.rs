@@ -59,7 +59,7 @@ fn render(doctor: &Doctor) -> String {
     }
     let run = doctor.run;
     let [input, output, ids] =
-        [run.input_blocks, run.output_blocks, run.ids].map(|most| bytes(most as u64));
+        [run.input_batches, run.output_batches, run.ids].map(|most| bytes(most as u64));
     row("a run takes", format!("up to {input} for input, {output} for events that wait for storage, {ids} for ids"));
     let limit = |value: Option<u64>, show: &dyn Fn(u64) -> String| value.map_or("no limit".into(), show);
     let limits = doctor.limits;

@@ -88,7 +88,7 @@ fn torn() -> Vec<u8> {
 /// Steps after which a run of a small stream has hung.
 const STEPS_MAX: usize = 20_000;
 
-/// Runs a stream in which everything is kept, with memory for two hand-overs: a few large ones among many that are small, and find memory where a
+/// Runs a stream in which everything is kept, with memory for two batches: a few large ones among many that are small, and find memory where a
 /// large one does not. Does the run end?
 fn ends(bytes: &[u8], seed: u64, is_faulty: bool) -> bool {
     let windows = [vec![30_000], vec![800; 40]].concat();
@@ -108,7 +108,7 @@ fn ends(bytes: &[u8], seed: u64, is_faulty: bool) -> bool {
 
 /// The second half is the test of the test.
 #[test]
-fn little_memory_ends_no_run_as_long_as_some_is_kept_for_the_block_whose_turn_it_is() {
+fn little_memory_ends_no_run_as_long_as_some_is_kept_for_the_batch_whose_turn_it_is() {
     panics_quietly();
     let Faulted { bytes, .. } = faulted_of(1, 0.0, 8_000);
     assert!((0..30).all(|seed| ends(&bytes, seed, false)));
