@@ -1,7 +1,7 @@
 //! Finding frames in bytes: a state machine without I/O.
 //!
 //! The caller owns the bytes and shows the scanner what it has, from the first byte that was not yet consumed. The scanner answers with one
-//! [`Step`]; `SPEC.md` section 3 is the rule that it follows.
+//! [`Scanned`]; `SPEC.md` section 3 is the rule that it follows.
 //!
 //! ```text
 //!            good header, good payload                bad header or payload
@@ -70,7 +70,7 @@ impl Defect {
 
 /// What the scanner found at the front of the bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum Scanned {
     /// A good event frame. `payload` is its range in the bytes; the caller continues after `consumed` bytes.
     Frame {
         /// The checked header.
@@ -114,7 +114,7 @@ pub enum Step {
     End,
 }
 
-impl Step {
+impl Scanned {
     fn consumed(&self) -> usize {
         match *self {
             Self::Frame { consumed, .. }
@@ -150,7 +150,7 @@ impl Scanner {
     }
 
     /// Looks at `bytes`, which start at the first byte not yet consumed. `at_end` says that no more will come.
-    pub fn step(&mut self, bytes: &[u8], at_end: bool) -> Step {
+    pub fn step(&mut self, bytes: &[u8], at_end: bool) -> Scanned {
         let step = self.look(bytes, at_end);
         let consumed = step.consumed();
         self.inside = self.inside.saturating_sub(consumed);
@@ -158,9 +158,9 @@ impl Scanner {
         step
     }
 
-    fn look(&mut self, bytes: &[u8], at_end: bool) -> Step {
+    fn look(&mut self, bytes: &[u8], at_end: bool) -> Scanned {
         if bytes.is_empty() {
-            return if at_end { Step::End } else { Step::NeedMore { bytes: HEADER_LEN } };
+            return if at_end { Scanned::End } else { Scanned::NeedMore { bytes: HEADER_LEN } };
         }
         if self.searching {
             match self.search(bytes, at_end) {
@@ -168,16 +168,16 @@ impl Scanner {
                     self.searching = false;
                     self.inside = 0;
                 }
-                Search::After(consumed) => return Step::Skip { consumed },
-                Search::NeedMore(bytes) => return Step::NeedMore { bytes },
+                Search::After(consumed) => return Scanned::Skip { consumed },
+                Search::NeedMore(bytes) => return Scanned::NeedMore { bytes },
             }
         }
         let Some(header) = FrameHeader::read(bytes) else {
             if !at_end {
-                return Step::NeedMore { bytes: HEADER_LEN };
+                return Scanned::NeedMore { bytes: HEADER_LEN };
             }
             let defect = if bytes.starts_with(&MAGIC) { Defect::Torn } else { Defect::Magic };
-            return Step::Defect { defect, events: 0, segment: None, consumed: bytes.len() };
+            return Scanned::Defect { defect, events: 0, segment: None, consumed: bytes.len() };
         };
         match self.check_header(&header) {
             Ok(()) => self.check_payload(header, bytes, at_end),
@@ -217,10 +217,10 @@ impl Scanner {
     }
 
     /// Loses a frame whose header is wrong.
-    fn lose_header(&mut self, defect: Defect, header: &FrameHeader, bytes: &[u8], at_end: bool) -> Step {
-        let lost = |consumed| Step::Defect { defect, events: 0, segment: header.segment_id(), consumed };
+    fn lose_header(&mut self, defect: Defect, header: &FrameHeader, bytes: &[u8], at_end: bool) -> Scanned {
+        let lost = |consumed| Scanned::Defect { defect, events: 0, segment: header.segment_id(), consumed };
         match hides_header(header, bytes, at_end) {
-            None => return Step::NeedMore { bytes: HIDING_LEN },
+            None => return Scanned::NeedMore { bytes: HIDING_LEN },
             Some(true) => {
                 self.searching = true;
                 self.inside = 0;
@@ -244,7 +244,7 @@ impl Scanner {
                     end = Some(consumed);
                 }
                 Ends::Here(_) | Ends::Elsewhere => {}
-                Ends::NeedMore(bytes) => return Step::NeedMore { bytes },
+                Ends::NeedMore(bytes) => return Scanned::NeedMore { bytes },
             }
         }
         if let Some(consumed) = end {
@@ -258,9 +258,9 @@ impl Scanner {
         lost(1)
     }
 
-    fn check_payload(&mut self, header: FrameHeader, bytes: &[u8], at_end: bool) -> Step {
+    fn check_payload(&mut self, header: FrameHeader, bytes: &[u8], at_end: bool) -> Scanned {
         let events = u64::from(header.n_events);
-        let lost = |defect, events, consumed| Step::Defect {
+        let lost = |defect, events, consumed| Scanned::Defect {
             defect,
             events,
             segment: header.segment_id(),
@@ -273,12 +273,12 @@ impl Scanner {
             return lost(Defect::Torn, events, bytes.len());
         }
         if bytes.len() < frame_len && !at_end {
-            return Step::NeedMore { bytes: frame_len };
+            return Scanned::NeedMore { bytes: frame_len };
         }
         let consumed = frame_len.min(bytes.len());
         if !header.is_payload(bytes, payload.len()) {
             return match self.ends_after(payload.len(), bytes, at_end) {
-                Ends::NeedMore(bytes) => Step::NeedMore { bytes },
+                Ends::NeedMore(bytes) => Scanned::NeedMore { bytes },
                 Ends::Here(consumed) => lost(Defect::Crc, events, consumed),
                 Ends::Elsewhere => {
                     self.searching = true;
@@ -290,14 +290,14 @@ impl Scanner {
         if header.is_schema() {
             let known = self.schema.is_none_or(|(id, _)| id == header.schema_id);
             if known && schema_id(&bytes[payload.clone()]) == header.schema_id {
-                return Step::Schema { header, payload, consumed };
+                return Scanned::Schema { header, payload, consumed };
             }
             return lost(Defect::Schema, 0, consumed);
         }
         if self.schema.is_none_or(|(id, _)| id != header.schema_id) {
             return lost(Defect::Schema, events, consumed);
         }
-        Step::Frame { header, payload, consumed }
+        Scanned::Frame { header, payload, consumed }
     }
 
     /// Does another frame, or the end of the stream, follow where a frame with a payload of so many bytes ends?

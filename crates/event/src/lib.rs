@@ -29,7 +29,7 @@ mod words;
 
 pub use block::{Block, CloseReason, Span};
 pub use checksum::crc32c;
-pub use codec::{Defect, Scanner, Step};
+pub use codec::{Defect, Scanned, Scanner};
 pub use decimal::{Decimal, EXACT_MAX, Grid, PLACES_MAX};
 pub use encode::{FrameMeta, encode_events, encode_schema};
 pub use header::{

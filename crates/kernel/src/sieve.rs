@@ -137,19 +137,19 @@ impl Sieve {
         asked.iter().for_each(|of| assert!(of.number != Number::F32, "{of:?} is no integer"));
         asked.sort_by_key(|of| (of.at, of.number as u8));
         asked.dedup();
-        let mut plan = Plan { tests: Vec::new(), begun: vec![false; sums.len()] };
+        let mut builder = SieveBuilder { tests: Vec::new(), begun: vec![false; sums.len()] };
         let windows = gather::windows(record_len, &asked, |of| (of.at, of.number.size()));
         let windows = windows.into_iter().map(|(at, asked)| {
             let mut window = RecordPart { at, ..RecordPart::default() };
             for of in asked {
                 let cuts = cuts.iter().enumerate().filter(|(_, cut)| cut.of == of);
                 let sums = terms.clone().filter(|&(_, term)| term == of).map(|(sum, _)| sum);
-                plan.add(&mut window, of, cuts, sums);
+                builder.add(&mut window, of, cuts, sums);
             }
             window
         });
         let windows = windows.collect();
-        Self { level, windows, tests: plan.tests, record_len, cuts: cuts.len(), sums: sums.len() }
+        Self { level, windows, tests: builder.tests, record_len, cuts: cuts.len(), sums: sums.len() }
     }
 
     /// Tests up to 64 events, event `e` by the record at the start of `records[e]`. A slice may be longer than its record; the rest has no
@@ -180,14 +180,14 @@ impl Sieve {
     }
 }
 
-/// The state of planning a sieve.
-struct Plan {
+/// A sieve that is being built.
+struct SieveBuilder {
     tests: Vec<Test>,
     /// Which sums have a term already.
     begun: Vec<bool>,
 }
 
-impl Plan {
+impl SieveBuilder {
     /// Adds the tests and terms of one integer to its window.
     fn add<'a>(
         &mut self,

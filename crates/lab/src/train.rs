@@ -1,7 +1,7 @@
 //! Trains a network: from a recipe and events to a bundle and its figures of merit.
 //!
 //! ```text
-//!   Dataset --select--> rows --split--> train ----> learn shift, scale --> Chain --epochs--> weights --.
+//!   Dataset --select--> rows --split--> train ----> learn shift, scale --> Learner --epochs--> weights --.
 //!                                  \--> held out --------------------------> scores --> AUC, cuts ------+--> bundle
 //! ```
 //!
@@ -15,8 +15,8 @@ use std::collections::HashSet;
 
 use crate::augment::Symmetries;
 use crate::bundle::{Golden, TrainedBundle, TrainingRecord, Used, assemble, sha256};
-use crate::chain::{Chain, MiniBatch};
 use crate::error::TrainError;
+use crate::learner::{Learner, MiniBatch};
 use crate::metrics::{auc, efficiency, threshold};
 use crate::preprocessing::{Steps, learn};
 use crate::random::Random;
@@ -123,17 +123,17 @@ pub fn train(
     let symmetries =
         Symmetries::new(&recipe.input, &elements, &units(recipe, &datasets[0].schema), &split.train)?;
     let mut batches = Batches::new(recipe, &split.train, &steps, symmetries);
-    let mut chain = Chain::new(recipe, &mut Random::new(recipe.seed, WEIGHT_STREAM));
-    let losses = run_epochs(recipe, &mut batches, &mut chain, progress)?;
+    let mut learner = Learner::new(recipe, &mut Random::new(recipe.seed, WEIGHT_STREAM));
+    let losses = run_epochs(recipe, &mut batches, &mut learner, progress)?;
 
-    let kinds = score_kinds(recipe, &steps, &chain, &split)?;
+    let kinds = score_kinds(recipe, &steps, &learner, &split)?;
     let auc = areas(recipe, &kinds);
     let cuts = cuts(recipe, &kinds);
     let trained = split.train.iter().map(Rows::len).sum();
     let held_out = split.held_out.iter().map(Rows::len).sum();
-    let golden = golden(recipe, &steps, &chain, &split.held_out)?;
+    let golden = golden(recipe, &steps, &learner, &split.held_out)?;
     let provenance = TrainingRecord { events: trained, data: split.data, metrics: metrics(&auc, &cuts) };
-    let bundle = assemble(recipe, &preprocessing, &chain.layers()?, golden, &provenance);
+    let bundle = assemble(recipe, &preprocessing, &learner.layers()?, golden, &provenance);
     Ok(Trained { bundle, trained, held_out, notes: split.notes, losses, auc, cuts })
 }
 
@@ -228,7 +228,7 @@ fn units(recipe: &Recipe, schema: &Schema) -> Vec<String> {
 fn run_epochs(
     recipe: &Recipe,
     batches: &mut Batches<'_>,
-    chain: &mut Chain,
+    learner: &mut Learner,
     progress: &mut dyn FnMut(&TrainingProgress),
 ) -> Result<Vec<f64>, TrainError> {
     let mut order: Vec<u32> = (0..batches.events.len() as u32).collect();
@@ -242,7 +242,7 @@ fn run_epochs(
         for (index, chosen) in order.chunks(recipe.batch).enumerate() {
             let step = epoch as usize * per_epoch + index;
             let falling = 0.5 * (1.0 + (std::f64::consts::PI * step as f64 / steps as f64).cos());
-            let loss = chain.learn(batches.make(chosen), recipe.learning_rate * falling)?;
+            let loss = learner.learn(batches.make(chosen), recipe.learning_rate * falling)?;
             if !loss.is_finite() {
                 return Err(TrainError::Diverged { epoch, loss });
             }
@@ -304,7 +304,7 @@ impl<'a> Batches<'a> {
 fn score_kinds(
     recipe: &Recipe,
     steps: &Steps,
-    chain: &Chain,
+    learner: &Learner,
     split: &Split,
 ) -> Result<Vec<Kind>, TrainError> {
     let classes = split.held_out.iter().enumerate().map(|(class, rows)| match recipe.architecture {
@@ -314,7 +314,7 @@ fn score_kinds(
     let others = split.evaluate.iter().map(|(name, rows)| (name.clone(), rows));
     let mut kinds = Vec::new();
     for (name, rows) in classes.chain(others) {
-        kinds.push(Kind { name, scores: chain.scores(&steps.apply_all(rows), recipe.outputs.len())? });
+        kinds.push(Kind { name, scores: learner.scores(&steps.apply_all(rows), recipe.outputs.len())? });
     }
     Ok(kinds)
 }
@@ -388,7 +388,12 @@ fn metrics(areas: &[Auc], cuts: &[WorkingPoint]) -> Vec<(String, f64)> {
 }
 
 /// Golden vectors: held-out events, spread evenly over each class, and their scores.
-fn golden(recipe: &Recipe, steps: &Steps, chain: &Chain, held_out: &[Rows]) -> Result<Golden, TrainError> {
+fn golden(
+    recipe: &Recipe,
+    steps: &Steps,
+    learner: &Learner,
+    held_out: &[Rows],
+) -> Result<Golden, TrainError> {
     let mut chosen = Rows::new(recipe.layers[0]);
     for rows in held_out {
         let count = (GOLDEN_ROWS / held_out.len()).clamp(1, rows.len());
@@ -396,7 +401,7 @@ fn golden(recipe: &Recipe, steps: &Steps, chain: &Chain, held_out: &[Rows]) -> R
             chosen.push(row);
         }
     }
-    let columns = chain.scores(&steps.apply_all(&chosen), recipe.outputs.len())?;
+    let columns = learner.scores(&steps.apply_all(&chosen), recipe.outputs.len())?;
     let scores = (0..chosen.len()).flat_map(|row| columns.iter().map(move |column| column[row])).collect();
     Ok(Golden { rows: chosen.len(), inputs: chosen.values, scores })
 }

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use bytes::Bytes;
-use tamis_event::{Defect, MAGIC, PAYLOAD_BYTES_MAX, Scanner, Schema, SchemaError, Step};
+use tamis_event::{Defect, MAGIC, PAYLOAD_BYTES_MAX, Scanned, Scanner, Schema, SchemaError};
 use tamis_port::Source;
 
 use crate::fifo::Pipe;
@@ -210,18 +210,18 @@ impl SchemaSearch {
         }
         while self.at <= SEARCH_BYTES_MAX {
             match self.scanner.step(&bytes[self.at..], at_end) {
-                Step::NeedMore { bytes } => return Ok(Found::NeedMore(self.at + bytes)),
-                Step::Schema { payload, .. } => {
+                Scanned::NeedMore { bytes } => return Ok(Found::NeedMore(self.at + bytes)),
+                Scanned::Schema { payload, .. } => {
                     let schema = Schema::parse(&bytes[self.at..][payload]);
                     let wrong = |error| OpenError::Schema { place: place.into(), error };
                     return schema.map(Found::Schema).map_err(wrong);
                 }
-                Step::Defect { defect, consumed, .. } => {
+                Scanned::Defect { defect, consumed, .. } => {
                     self.first.get_or_insert(defect);
                     self.at += consumed;
                 }
-                Step::Skip { consumed } | Step::Frame { consumed, .. } => self.at += consumed,
-                Step::End => break,
+                Scanned::Skip { consumed } | Scanned::Frame { consumed, .. } => self.at += consumed,
+                Scanned::End => break,
             }
         }
         let place = place.to_owned();

@@ -58,10 +58,10 @@ impl Run for Args {
     fn run(self) -> Result<Exit, Failure> {
         let mut writer = Writer {
             out: BufWriter::new(Patient(io::stdout().lock())),
-            form: match (self.json, self.jsonl) {
-                (true, _) => Form::Json,
-                (_, true) => Form::JsonLines,
-                _ => Form::Table(Box::new(Rows::new(self.fields.clone()))),
+            format: match (self.json, self.jsonl) {
+                (true, _) => OutputFormat::Json,
+                (_, true) => OutputFormat::JsonLines,
+                _ => OutputFormat::Table(Box::new(Rows::new(self.fields.clone()))),
             },
             rows: 0,
         };
@@ -140,7 +140,7 @@ fn element(address: &str) -> Option<usize> {
     address.split_once('[')?.1.strip_suffix(']')?.parse().ok()
 }
 
-enum Form {
+enum OutputFormat {
     Table(Box<Rows>),
     Json,
     JsonLines,
@@ -149,7 +149,7 @@ enum Form {
 /// Events to standard output. Every method says whether there is still a reader.
 struct Writer {
     out: BufWriter<Patient<io::StdoutLock<'static>>>,
-    form: Form,
+    format: OutputFormat,
     rows: u64,
 }
 
@@ -166,19 +166,19 @@ impl Writer {
         let opening = self.opening();
         self.rows += 1;
         let json = |event: &Event| serde_json::to_string(event).expect("plain data serialises");
-        written(match &mut self.form {
-            Form::Table(rows) => rows.event(event, &mut self.out),
-            Form::Json => write!(self.out, "{opening}{}", json(&event)),
-            Form::JsonLines => writeln!(self.out, "{}", json(&event)),
+        written(match &mut self.format {
+            OutputFormat::Table(rows) => rows.event(event, &mut self.out),
+            OutputFormat::Json => write!(self.out, "{opening}{}", json(&event)),
+            OutputFormat::JsonLines => writeln!(self.out, "{}", json(&event)),
         })
     }
 
     fn end(&mut self) -> Result<bool, Failure> {
         let opening = if self.rows == 0 { self.opening() } else { String::new() };
-        let end = match &mut self.form {
-            Form::Table(rows) => rows.flush(&mut self.out),
-            Form::Json => writeln!(self.out, "{opening}\n]}}"),
-            Form::JsonLines => Ok(()),
+        let end = match &mut self.format {
+            OutputFormat::Table(rows) => rows.flush(&mut self.out),
+            OutputFormat::Json => writeln!(self.out, "{opening}\n]}}"),
+            OutputFormat::JsonLines => Ok(()),
         };
         written(end.and_then(|()| self.out.flush()))
     }

@@ -1,7 +1,7 @@
 //! Bytes written from `SPEC.md` by `scripts/golden_frames.py`, read by the Rust code, and written again byte for byte.
 
 use tamis_event::record::{self, Record, RecordHeader};
-use tamis_event::{Defect, FrameMeta, Scanner, Schema, Step, encode_events, encode_schema, flags};
+use tamis_event::{Defect, FrameMeta, Scanned, Scanner, Schema, encode_events, encode_schema, flags};
 use toml::{Table, Value};
 
 const STREAM: &[u8] = include_bytes!("../../golden/stream.tmf");
@@ -24,7 +24,7 @@ fn list<T>(value: &Value, each: impl Fn(&Value) -> T) -> Vec<T> {
 
 /// The schema of a golden stream and the bytes of its schema frame.
 fn read_schema(stream: &[u8]) -> (Schema, usize) {
-    let Step::Schema { payload, consumed, .. } = Scanner::for_unknown_schema().step(stream, true) else {
+    let Scanned::Schema { payload, consumed, .. } = Scanner::for_unknown_schema().step(stream, true) else {
         panic!("the golden stream starts with a schema frame")
     };
     (Schema::parse(&stream[payload]).unwrap(), consumed)
@@ -46,7 +46,7 @@ fn the_stream_means_what_the_spec_says() {
     let mut scanner = Scanner::new(&schema);
     for wanted in meaning["frame"].as_array().unwrap() {
         let wanted = wanted.as_table().unwrap();
-        let Step::Frame { header, payload, consumed } = scanner.step(&STREAM[at..], true) else {
+        let Scanned::Frame { header, payload, consumed } = scanner.step(&STREAM[at..], true) else {
             panic!("no frame at byte {at}")
         };
         let payload = &STREAM[at..][payload];
@@ -66,7 +66,7 @@ fn the_stream_means_what_the_spec_says() {
         assert_eq!(events, list(&wanted["events"], |row| list(row, |v| v.as_float().unwrap())));
         encode_events(&schema, meta, payload, &mut again);
     }
-    assert_eq!(scanner.step(&STREAM[at..], true), Step::End);
+    assert_eq!(scanner.step(&STREAM[at..], true), Scanned::End);
     assert!(again == STREAM, "the encoder writes other bytes than the spec");
 }
 
@@ -79,16 +79,16 @@ fn every_cause_is_found_once_and_the_next_frame_survives() {
     let mut found = Vec::new();
     loop {
         match scanner.step(&DEFECTS[at..], true) {
-            Step::Frame { header, consumed, .. } => {
+            Scanned::Frame { header, consumed, .. } => {
                 found.push(format!("frame {}", header.first_event_id));
                 at += consumed;
             }
-            Step::Defect { defect, events, consumed, .. } => {
+            Scanned::Defect { defect, events, consumed, .. } => {
                 found.push(format!("{} {events}", cause(defect)));
                 at += consumed;
             }
-            Step::Skip { consumed } => at += consumed,
-            Step::End => break,
+            Scanned::Skip { consumed } => at += consumed,
+            Scanned::End => break,
             other => panic!("{other:?} at byte {at}"),
         }
     }
