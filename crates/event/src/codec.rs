@@ -218,7 +218,8 @@ impl Scanner {
 
     /// Loses a frame whose header is wrong.
     fn lose_header(&mut self, defect: Defect, header: &FrameHeader, bytes: &[u8], at_end: bool) -> Scanned {
-        let lost = |consumed| Scanned::Defect { defect, events: 0, segment: header.segment_id(), consumed };
+        let lost =
+            |consumed| Scanned::Defect { defect, events: 0, segment: header.known_segment_id(), consumed };
         match hides_header(header, bytes, at_end) {
             None => return Scanned::NeedMore { bytes: HIDING_LEN },
             Some(true) => {
@@ -263,7 +264,7 @@ impl Scanner {
         let lost = |defect, events, consumed| Scanned::Defect {
             defect,
             events,
-            segment: header.segment_id(),
+            segment: header.known_segment_id(),
             consumed,
         };
         let payload = header.payload();

@@ -39,4 +39,4 @@ pub use header::{
 pub use schema::{Address, Dtype, Element, Field, RECORD_BYTES_MAX, Role, Schema, SchemaError};
 pub use scores::ScoreTable;
 pub use segment::SegmentId;
-pub use words::unquoted;
+pub use words::{nearest_word, unquoted};

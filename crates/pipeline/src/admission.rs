@@ -300,7 +300,7 @@ impl Admission {
         let stretch = |&(from, to): &(u32, u32)| (from as usize, to as usize);
         let later = admitted.fresh.iter().skip(1).rev().map(stretch).collect();
         let Some(at) = admitted.fresh.first().map(stretch) else {
-            let segment = Some(SegmentId { run: header.run, segment: header.segment });
+            let segment = Some(header.segment_id());
             return Next::Loss(Loss {
                 begins: Some((Corrupt::Dup, repeated)),
                 segment,
@@ -392,7 +392,7 @@ impl Next {
     /// Run and segment, if they are known.
     fn segment(&self) -> Option<SegmentId> {
         match self {
-            Self::Frame(frame) => Some(SegmentId { run: frame.header.run, segment: frame.header.segment }),
+            Self::Frame(frame) => Some(frame.header.segment_id()),
             Self::Loss(loss) => loss.segment,
         }
     }

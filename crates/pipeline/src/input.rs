@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use tamis_event::{Defect, FrameHeader, Scanned, Scanner, Schema, SegmentId};
+use tamis_event::{FrameHeader, Scanned, Scanner, Schema, SegmentId};
 use tamis_ledger::Corrupt;
 use tamis_port::{Source, SourceError, Window};
 use tamis_ring::Bell;
@@ -196,7 +196,7 @@ impl FrameReader {
                 }
                 Scanned::Defect { defect, events, segment, consumed } => {
                     self.consume(consumed, carried);
-                    return Some(Found::Lost { cause: cause(defect), events, segment, bytes: consumed });
+                    return Some(Found::Lost { cause: defect.into(), events, segment, bytes: consumed });
                 }
                 Scanned::Skip { consumed } => {
                     self.consume(consumed, carried);
@@ -302,19 +302,5 @@ struct SourceBox(Option<Box<dyn Source>>);
 impl std::fmt::Debug for SourceBox {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Source")
-    }
-}
-
-fn cause(defect: Defect) -> Corrupt {
-    match defect {
-        Defect::Magic => Corrupt::Magic,
-        Defect::Version => Corrupt::Version,
-        Defect::Header => Corrupt::Header,
-        Defect::Oversize => Corrupt::Oversize,
-        Defect::Zero => Corrupt::Zero,
-        Defect::Length => Corrupt::Length,
-        Defect::Torn => Corrupt::Torn,
-        Defect::Crc => Corrupt::Crc,
-        Defect::Schema => Corrupt::Schema,
     }
 }
