@@ -46,7 +46,7 @@ pub struct Sieve {
     level: Level,
     windows: Vec<RecordPart>,
     /// In the order of the windows.
-    tests: Vec<Test>,
+    tests: Vec<CutTest>,
     record_len: usize,
     cuts: usize,
     sums: usize,
@@ -105,7 +105,7 @@ struct Other {
 
 /// A cut as one comparison ([module](self), I1): `number - low <= span`.
 #[derive(Clone, Copy, Debug)]
-struct Test {
+struct CutTest {
     low: i32,
     span: u32,
     /// Index of the cut.
@@ -182,7 +182,7 @@ impl Sieve {
 
 /// A sieve that is being built.
 struct SieveBuilder {
-    tests: Vec<Test>,
+    tests: Vec<CutTest>,
     /// Which sums have a term already.
     begun: Vec<bool>,
 }
@@ -203,7 +203,7 @@ impl SieveBuilder {
             window.terms.push(Term { place, sum, joins });
         }
         let first = self.tests.len();
-        self.tests.extend(cuts.map(|(index, cut)| Test::new(index, cut)));
+        self.tests.extend(cuts.map(|(index, cut)| CutTest::new(index, cut)));
         let tests = first..self.tests.len();
         if tests.is_empty() {
             return;
@@ -216,7 +216,7 @@ impl SieveBuilder {
     }
 }
 
-impl Test {
+impl CutTest {
     fn new(cut: usize, &Cut { of, low, high }: &Cut) -> Self {
         let (least, most) = match of.number {
             Number::U8 => (0, u8::MAX.into()),
@@ -264,7 +264,7 @@ impl<R: Records> IntWork for Sift<'_, R> {
 
 impl RecordPart {
     #[inline(always)]
-    fn test<S: IntSimd>(&self, simd: S, words: &[Words; WORDS], tests: &[Test], into: &mut Sifted<'_>) {
+    fn test<S: IntSimd>(&self, simd: S, words: &[Words; WORDS], tests: &[CutTest], into: &mut Sifted<'_>) {
         for short in &self.shorts {
             let [first, second] = &words[short.word % WORDS];
             let numbers = [simd.shorts(first, short.is_second), simd.shorts(second, short.is_second)];

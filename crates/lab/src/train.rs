@@ -20,7 +20,7 @@ use crate::learner::{Learner, MiniBatch};
 use crate::metrics::{auc, efficiency, threshold};
 use crate::preprocessing::{Steps, learn};
 use crate::random::Random;
-use crate::recipe::{Architecture, Input, Recipe};
+use crate::recipe::{Architecture, Recipe, RecipeInput};
 use crate::samples::{Dataset, Identity, Rows, Selection, inputs, select};
 use tamis_event::Schema;
 
@@ -92,7 +92,7 @@ pub struct WorkingPoint {
 }
 
 /// Scores of one kind of events, one list per output.
-struct Kind {
+struct KindScores {
     name: String,
     scores: Vec<Vec<f32>>,
 }
@@ -218,7 +218,7 @@ fn load(recipe: &Recipe, files: &[&str], datasets: &[Dataset]) -> Result<Split, 
 
 /// The unit of every input; unknown fields are refused elsewhere.
 fn units(recipe: &Recipe, schema: &Schema) -> Vec<String> {
-    let unit = |input: &Input| {
+    let unit = |input: &RecipeInput| {
         let name = input.field.split('[').next().unwrap_or_default();
         schema.field(name).map(|field| field.unit.clone()).unwrap_or_default()
     };
@@ -306,7 +306,7 @@ fn score_kinds(
     steps: &Steps,
     learner: &Learner,
     split: &Split,
-) -> Result<Vec<Kind>, TrainError> {
+) -> Result<Vec<KindScores>, TrainError> {
     let classes = split.held_out.iter().enumerate().map(|(class, rows)| match recipe.architecture {
         Architecture::Dense => (recipe.outputs[class].clone(), rows),
         Architecture::Autoencoder => ("held-out".to_owned(), rows),
@@ -314,12 +314,13 @@ fn score_kinds(
     let others = split.evaluate.iter().map(|(name, rows)| (name.clone(), rows));
     let mut kinds = Vec::new();
     for (name, rows) in classes.chain(others) {
-        kinds.push(Kind { name, scores: learner.scores(&steps.apply_all(rows), recipe.outputs.len())? });
+        kinds
+            .push(KindScores { name, scores: learner.scores(&steps.apply_all(rows), recipe.outputs.len())? });
     }
     Ok(kinds)
 }
 
-fn areas(recipe: &Recipe, kinds: &[Kind]) -> Vec<Auc> {
+fn areas(recipe: &Recipe, kinds: &[KindScores]) -> Vec<Auc> {
     let mut areas = Vec::new();
     match recipe.architecture {
         Architecture::Dense => {
@@ -353,7 +354,7 @@ fn areas(recipe: &Recipe, kinds: &[Kind]) -> Vec<Auc> {
     areas
 }
 
-fn cuts(recipe: &Recipe, kinds: &[Kind]) -> Vec<WorkingPoint> {
+fn cuts(recipe: &Recipe, kinds: &[KindScores]) -> Vec<WorkingPoint> {
     let background = match &recipe.background {
         Some(name) => kinds.iter().position(|kind| kind.name == *name).expect("the recipe was checked"),
         None => 0,

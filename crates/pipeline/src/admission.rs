@@ -197,7 +197,7 @@ impl Admission {
     }
 
     /// Books a loss.
-    fn lose(&mut self, open: &mut Inbound, loss: &Loss) {
+    fn lose(&mut self, open: &mut Inbound, loss: &LostInput) {
         self.losses_since_ns.get_or_insert_with(|| self.clock.now_ns());
         let arrivals = open.arrivals(self.segment);
         if let Some((cause, events)) = loss.begins {
@@ -282,9 +282,11 @@ impl Admission {
                 }
                 Found::Lost { cause, events, segment, bytes } => {
                     let begins = Some((cause, events));
-                    return Some(Next::Loss(Loss { begins, segment, bytes, ..Loss::default() }));
+                    return Some(Next::Loss(LostInput { begins, segment, bytes, ..LostInput::default() }));
                 }
-                Found::Skipped { bytes } => return Some(Next::Loss(Loss { bytes, ..Loss::default() })),
+                Found::Skipped { bytes } => {
+                    return Some(Next::Loss(LostInput { bytes, ..LostInput::default() }));
+                }
                 Found::Schema { bytes } => self.schema_bytes += bytes,
                 Found::Frame { header, payload, bytes } => return Some(self.admit(header, payload, bytes)),
             }
@@ -301,7 +303,7 @@ impl Admission {
         let later = admitted.fresh.iter().skip(1).rev().map(stretch).collect();
         let Some(at) = admitted.fresh.first().map(stretch) else {
             let segment = Some(header.segment_id());
-            return Next::Loss(Loss {
+            return Next::Loss(LostInput {
                 begins: Some((Corrupt::Dup, repeated)),
                 segment,
                 bytes,
@@ -385,7 +387,7 @@ impl Stage for Admission {
 #[derive(Debug)]
 enum Next {
     Frame(Frame),
-    Loss(Loss),
+    Loss(LostInput),
 }
 
 impl Next {
@@ -407,7 +409,7 @@ impl Next {
 
 /// Bytes that are no good frame, or a frame without any new event.
 #[derive(Debug, Default)]
-struct Loss {
+struct LostInput {
     /// Why and how many events, unless these are more bytes of a stretch that was counted.
     begins: Option<(Corrupt, u64)>,
     segment: Option<SegmentId>,

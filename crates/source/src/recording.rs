@@ -109,7 +109,7 @@ pub fn open(path: &Path, passes: u64) -> Result<Recording, OpenError> {
 pub fn memory(bytes: Bytes, place: impl Into<String>, passes: u64) -> Result<Recording, OpenError> {
     let place = place.into();
     check_passes(passes, &place)?;
-    let Found::Schema(schema) = SchemaSearch::default().look(&bytes, true, &place)? else {
+    let SchemaFound::Schema(schema) = SchemaSearch::default().look(&bytes, true, &place)? else {
         return Err(OpenError::Empty { place });
     };
     let total = (bytes.len() as u64).checked_mul(passes);
@@ -170,8 +170,8 @@ fn read_schema(reader: &mut dyn Read, place: &str) -> Result<(Schema, Vec<u8>), 
     let mut search = SchemaSearch::default();
     loop {
         match search.look(&bytes, at_end, place)? {
-            Found::Schema(schema) => return Ok((schema, bytes)),
-            Found::NeedMore(wanted) => {
+            SchemaFound::Schema(schema) => return Ok((schema, bytes)),
+            SchemaFound::NeedMore(wanted) => {
                 let missing = (wanted - bytes.len()) as u64;
                 let got = (&mut *reader).take(missing).read_to_end(&mut bytes);
                 let got = got.map_err(|error| OpenError::Unreadable { place: place.into(), error })?;
@@ -191,7 +191,7 @@ struct SchemaSearch {
     first: Option<Defect>,
 }
 
-enum Found {
+enum SchemaFound {
     Schema(Schema),
     NeedMore(usize),
 }
@@ -204,17 +204,17 @@ impl Default for SchemaSearch {
 
 impl SchemaSearch {
     /// Looks at the bytes of the stream, all from the first on. `at_end` says that no more will come.
-    fn look(&mut self, bytes: &[u8], at_end: bool, place: &str) -> Result<Found, OpenError> {
+    fn look(&mut self, bytes: &[u8], at_end: bool, place: &str) -> Result<SchemaFound, OpenError> {
         if self.at == 0 && bytes.len() >= MAGIC.len() && !begins_like_a_stream(bytes) {
             return Err(OpenError::NotARecording { place: place.into(), kind: FileKind::of(bytes) });
         }
         while self.at <= SEARCH_BYTES_MAX {
             match self.scanner.step(&bytes[self.at..], at_end) {
-                Scanned::NeedMore { bytes } => return Ok(Found::NeedMore(self.at + bytes)),
+                Scanned::NeedMore { bytes } => return Ok(SchemaFound::NeedMore(self.at + bytes)),
                 Scanned::Schema { payload, .. } => {
                     let schema = Schema::parse(&bytes[self.at..][payload]);
                     let wrong = |error| OpenError::Schema { place: place.into(), error };
-                    return schema.map(Found::Schema).map_err(wrong);
+                    return schema.map(SchemaFound::Schema).map_err(wrong);
                 }
                 Scanned::Defect { defect, consumed, .. } => {
                     self.first.get_or_insert(defect);

@@ -50,7 +50,7 @@ use self::probes::Probes;
 use self::rows::Turns;
 use self::sample::{L1_BYTES, Sample};
 use self::speed::Trial;
-use self::stages::Stages;
+use self::stages::MeasuredStages;
 use self::workload::{Bed, Workload};
 use crate::blocks;
 use crate::models::Rules;
@@ -190,7 +190,7 @@ fn in_turns(
     if settings.wants(Section::Stages) {
         idle.warm_up(settings.seconds * IDLE_SHARE, settings.events)?;
         let all = Workload::random_rules(&main.stream.schema, 1)?;
-        stages = Some(Stages::new(main, idle, &all, bed, folder.path())?);
+        stages = Some(MeasuredStages::new(main, idle, &all, bed, folder.path())?);
     }
     let mut turns = Turns::default();
     for turn in 0..=settings.runs {
@@ -211,7 +211,7 @@ fn in_turns(
             cell.turn(&mut turns)?;
         }
     }
-    Ok((turns, stages.as_ref().map_or(0.0, Stages::record_bytes)))
+    Ok((turns, stages.as_ref().map_or(0.0, MeasuredStages::record_bytes)))
 }
 
 /// The sustained rate, and latencies at shares of it.

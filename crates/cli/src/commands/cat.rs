@@ -11,7 +11,7 @@ use super::{Group, Run};
 use crate::config::suggestion;
 use crate::figures;
 use crate::output::{say, written};
-use crate::table::{Table, terminal_width, total_width};
+use crate::table::{TextTable, terminal_width, total_width};
 
 /// Rows that are read before column widths are fixed.
 const SAMPLE_ROWS: usize = 200;
@@ -191,11 +191,11 @@ struct Rows {
     /// Are there columns for run and segment?
     places: bool,
     /// Once widths are known: the table, its widths, and the fields it shows.
-    fixed: Option<(Table, Vec<usize>, Vec<Column>)>,
+    fixed: Option<(TextTable, Vec<usize>, Vec<ShownColumn>)>,
 }
 
 /// A field or an element in the table.
-struct Column {
+struct ShownColumn {
     title: String,
     field: usize,
     /// One element of the field, or all.
@@ -246,8 +246,8 @@ impl Rows {
     }
 }
 
-fn first_elements(event: &Event) -> Vec<Column> {
-    let column = |(field, (name, values)): (usize, &(String, Vec<f64>))| Column {
+fn first_elements(event: &Event) -> Vec<ShownColumn> {
+    let column = |(field, (name, values)): (usize, &(String, Vec<f64>))| ShownColumn {
         title: if values.len() == 1 { name.clone() } else { format!("{name}[0]") },
         field,
         element: Some(0),
@@ -255,8 +255,8 @@ fn first_elements(event: &Event) -> Vec<Column> {
     event.fields.iter().enumerate().map(column).collect()
 }
 
-fn whole_fields(event: &Event) -> Vec<Column> {
-    let column = |(field, (name, _)): (usize, &(String, Vec<f64>))| Column { title: name.clone(), field, element: None };
+fn whole_fields(event: &Event) -> Vec<ShownColumn> {
+    let column = |(field, (name, _)): (usize, &(String, Vec<f64>))| ShownColumn { title: name.clone(), field, element: None };
     event.fields.iter().enumerate().map(column).collect()
 }
 
@@ -264,10 +264,10 @@ fn one_place(events: &[Event]) -> bool {
     events.iter().all(|event| (event.run, event.segment) == (events[0].run, events[0].segment))
 }
 
-fn heading(event: &Event, columns: &[Column], places: bool) -> Table {
+fn heading(event: &Event, columns: &[ShownColumn], places: bool) -> TextTable {
     // `topo.leptons` takes two lines, so that columns are as narrow as their numbers.
     let title = |name: &str| name.rsplit_once('.').map_or(name.into(), |(group, name)| format!("{group}\n.{name}"));
-    let mut table = Table::default().right("event");
+    let mut table = TextTable::default().right("event");
     if places {
         table = table.right("run").right("segment");
     }
@@ -287,7 +287,7 @@ fn heading(event: &Event, columns: &[Column], places: bool) -> Table {
     if event.verdict.is_some() { table.left("kept by") } else { table }
 }
 
-fn cells(event: &Event, columns: &[Column], places: bool) -> Vec<String> {
+fn cells(event: &Event, columns: &[ShownColumn], places: bool) -> Vec<String> {
     let mut cells = vec![event.event.to_string()];
     if places {
         cells.extend([event.run.to_string(), event.segment.to_string()]);

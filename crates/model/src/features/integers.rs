@@ -6,7 +6,7 @@
 use tamis_event::Dtype;
 use tamis_kernel::{IntColumn, IntInput, Number};
 
-use super::{Feature, Features, Map};
+use super::{Feature, Features, ValueMap};
 
 /// An input of an integer chain: the meaning of its integers, and their place.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +29,7 @@ impl Features {
 
 /// `None` if its preprocessing is not affine, or its type does not fit `i16`.
 fn integer(feature: &Feature) -> Option<IntFeature> {
-    let Map::Affine { log1p: false, shift, scale, clip } = feature.map else { return None };
+    let ValueMap::Affine { log1p: false, shift, scale, clip } = feature.map else { return None };
     let number = match feature.element.dtype {
         Dtype::U8 => Number::U8,
         Dtype::I8 => Number::I8,

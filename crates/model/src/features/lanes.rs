@@ -5,7 +5,7 @@
 use tamis_event::Dtype;
 use tamis_kernel::{Column, Gather, IntGather, Lanes, Number};
 
-use super::{Feature, Features, Map};
+use super::{Feature, Features, ValueMap};
 use crate::fused::{Fused, Room};
 
 /// How the lanes of a kernel are filled with the inputs of a model.
@@ -82,7 +82,7 @@ fn fill_rest<'a>(
 
 /// The description of a feature for the kernel crate; `None` if that does not support it.
 fn column(feature: &Feature) -> Option<Column> {
-    let Map::Affine { log1p: false, shift, scale, clip } = feature.map else { return None };
+    let ValueMap::Affine { log1p: false, shift, scale, clip } = feature.map else { return None };
     let number = match feature.element.dtype {
         Dtype::U8 => Number::U8,
         Dtype::I8 => Number::I8,

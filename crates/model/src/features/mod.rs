@@ -25,7 +25,7 @@ pub(crate) use self::lanes::LaneFeatures;
 use self::rows::{Strip, strips};
 
 use crate::error::BindError;
-use crate::manifest::{Input, Manifest, PerElement};
+use crate::manifest::{Manifest, ManifestInput, PerElement};
 
 /// One element of an input field: its source, preprocessing and destination.
 #[derive(Clone, Debug)]
@@ -35,14 +35,14 @@ struct Feature {
     element: Element,
     /// Its first column in a row.
     column: usize,
-    map: Map,
+    map: ValueMap,
     /// Index of the feature that says whether the object exists.
     mask: Option<usize>,
 }
 
 /// The preprocessing of a physical value.
 #[derive(Clone, Debug)]
-enum Map {
+enum ValueMap {
     /// `clip((value - shift) * scale)`, with the logarithm of 1 + value instead of the value if `log1p`.
     Affine { log1p: bool, shift: f64, scale: f64, clip: Option<[f64; 2]> },
     /// One column per value.
@@ -53,20 +53,20 @@ impl Feature {
     /// Number of columns that the feature fills.
     fn columns(&self) -> usize {
         match &self.map {
-            Map::Affine { .. } => 1,
-            Map::OneHot(values) => values.len(),
+            ValueMap::Affine { .. } => 1,
+            ValueMap::OneHot(values) => values.len(),
         }
     }
 
     /// The definition, in f64, with which the fast loops are compared. Calls `put(column, number)`.
     fn write(&self, physical: f64, mut put: impl FnMut(usize, f32)) {
         match &self.map {
-            &Map::Affine { log1p, shift, scale, clip } => {
+            &ValueMap::Affine { log1p, shift, scale, clip } => {
                 let value = if log1p { libm::log1p(physical) } else { physical };
                 let x = (value - shift) * scale;
                 put(self.column, clip.map_or(x, |[low, high]| x.clamp(low, high)) as f32);
             }
-            Map::OneHot(values) => {
+            ValueMap::OneHot(values) => {
                 for (column, &value) in (self.column..).zip(values) {
                     // Compared in single precision: 75 * 0.0435 is 3.2625 except in double precision. A NaN equals none of
                     // them, and must not be lost.
@@ -79,18 +79,18 @@ impl Feature {
 
     /// Can a strip compute the feature?
     fn is_plain(&self) -> bool {
-        matches!(self.map, Map::Affine { log1p: false, .. })
+        matches!(self.map, ValueMap::Affine { log1p: false, .. })
     }
 
     /// Is the physical value used unchanged?
     fn is_as_it_is(&self) -> bool {
-        matches!(self.map, Map::Affine { log1p: false, shift: 0.0, scale: 1.0, clip: None })
+        matches!(self.map, ValueMap::Affine { log1p: false, shift: 0.0, scale: 1.0, clip: None })
     }
 
     /// The magnitude of the terms whose sum is the value, to which rounding errors are proportional.
     fn magnitude(&self, physical: f64) -> f64 {
         match self.map {
-            Map::Affine { log1p: false, shift, scale, .. } => {
+            ValueMap::Affine { log1p: false, shift, scale, .. } => {
                 ((physical.abs() + shift.abs() + self.element.offset.abs()) * scale).abs()
             }
             _ => 0.0,
@@ -144,14 +144,14 @@ impl Features {
     }
 
     /// Number of columns that these inputs fill, whatever a network takes.
-    pub fn columns(model: &str, inputs: &[Input], schema: &Schema) -> Result<usize, BindError> {
+    pub fn columns(model: &str, inputs: &[ManifestInput], schema: &Schema) -> Result<usize, BindError> {
         let mut list = Vec::new();
         inputs.iter().try_for_each(|input| resolve(model, input, schema, &mut list))?;
         Ok(list.last().map_or(0, |feature| feature.column + feature.columns()))
     }
 
     /// Number of elements that an input has.
-    pub fn len_of(model: &str, input: &Input, schema: &Schema) -> Result<usize, BindError> {
+    pub fn len_of(model: &str, input: &ManifestInput, schema: &Schema) -> Result<usize, BindError> {
         let mut list = Vec::new();
         resolve(model, input, schema, &mut list)?;
         Ok(list.len())
@@ -175,8 +175,8 @@ impl Features {
     /// Can a number of a row be infinite or NaN?
     pub fn may_be_missing(&self) -> bool {
         self.list.iter().any(|feature| match feature.map {
-            Map::Affine { log1p, .. } => log1p || feature.element.dtype.integer_range().is_none(),
-            Map::OneHot(_) => feature.element.dtype.integer_range().is_none(),
+            ValueMap::Affine { log1p, .. } => log1p || feature.element.dtype.integer_range().is_none(),
+            ValueMap::OneHot(_) => feature.element.dtype.integer_range().is_none(),
         })
     }
 
@@ -220,12 +220,12 @@ impl Features {
         };
         let mut value = |feature: &Feature| {
             let physical = match &feature.map {
-                &Map::Affine { log1p, shift, scale, .. } => {
+                &ValueMap::Affine { log1p, shift, scale, .. } => {
                     let around = (uniform() * 5.0 - 2.5) * width;
                     let middle = shift + around / if scale == 0.0 { 1.0 } else { scale };
                     if log1p { libm::expm1(middle.abs().min(20.0)) } else { middle }
                 }
-                Map::OneHot(values) => values[(uniform() * values.len() as f64) as usize],
+                ValueMap::OneHot(values) => values[(uniform() * values.len() as f64) as usize],
             };
             let Element { dtype, scale, offset, .. } = feature.element;
             let raw = dtype
@@ -274,7 +274,12 @@ impl Features {
     }
 }
 
-fn resolve(model: &str, input: &Input, schema: &Schema, out: &mut Vec<Feature>) -> Result<(), BindError> {
+fn resolve(
+    model: &str,
+    input: &ManifestInput,
+    schema: &Schema,
+    out: &mut Vec<Feature>,
+) -> Result<(), BindError> {
     let fault =
         |message: String| BindError::Input { model: model.into(), field: input.field.clone(), message };
     let address: Address = input.field.parse().map_err(|error| fault(format!("{error}")))?;
@@ -292,8 +297,8 @@ fn resolve(model: &str, input: &Input, schema: &Schema, out: &mut Vec<Feature>) 
     }
     for (index, element) in elements.into_iter().enumerate() {
         let map = match &input.one_hot {
-            Some(values) => Map::OneHot(values.clone()),
-            None => Map::Affine {
+            Some(values) => ValueMap::OneHot(values.clone()),
+            None => ValueMap::Affine {
                 log1p: input.log1p,
                 shift: input.shift.as_ref().map_or(0.0, |numbers| numbers.get(index)),
                 scale: input.scale.as_ref().map_or(1.0, |numbers| numbers.get(index)),
@@ -309,7 +314,7 @@ fn resolve(model: &str, input: &Input, schema: &Schema, out: &mut Vec<Feature>) 
 /// Links every element of an input to the element of its mask. `firsts` are the first features of all inputs, and the end.
 fn mask(
     manifest: &Manifest,
-    input: &Input,
+    input: &ManifestInput,
     firsts: &[usize],
     index: usize,
     list: &mut [Feature],

@@ -74,7 +74,7 @@ mod tests {
     use tamis_event::Element;
 
     use super::super::rows::strips;
-    use super::super::{Feature, Map};
+    use super::super::{Feature, ValueMap};
     use super::*;
 
     const NARROW: [Dtype; 4] = [Dtype::U8, Dtype::I8, Dtype::U16, Dtype::I16];
@@ -86,7 +86,7 @@ mod tests {
         for (column, &(dtype, gap)) in dtypes.iter().enumerate() {
             at += usize::from(gap);
             let clip = column.is_multiple_of(3).then_some([-3.0, 3.0]);
-            let map = Map::Affine { log1p: false, shift: 0.5 * column as f64, scale: 0.01, clip };
+            let map = ValueMap::Affine { log1p: false, shift: 0.5 * column as f64, scale: 0.01, clip };
             let element = Element { at, dtype, scale: 0.25, offset: -1.0 };
             list.push(Feature { input: column, element, column, map, mask: None });
             at += dtype.size();
@@ -124,7 +124,7 @@ mod tests {
         logarithm.curved.push(0);
         assert!(logarithm.packed().is_none());
         let mut exact = features(&[(Dtype::I16, false)]);
-        exact.list[0].map = Map::Affine { log1p: false, shift: 0.0, scale: 1.0, clip: None };
+        exact.list[0].map = ValueMap::Affine { log1p: false, shift: 0.0, scale: 1.0, clip: None };
         exact.strips = strips(&exact.list);
         assert!(exact.packed().is_none(), "0.25 x - 1 is computed in double precision");
         exact.list[0].element = Element { scale: 1.0, offset: 0.0, ..exact.list[0].element };

@@ -7,7 +7,7 @@
 
 use tamis_event::{Dtype, Element};
 
-use super::{Feature, Features, Map};
+use super::{Feature, Features, ValueMap};
 
 /// Consecutive plain inputs that are consecutive in the record.
 #[derive(Clone, Debug)]
@@ -61,7 +61,7 @@ impl Features {
 pub(super) fn strips(list: &[Feature]) -> Vec<Strip> {
     let mut strips: Vec<Strip> = Vec::new();
     for feature in list {
-        let Map::Affine { log1p: false, shift, scale: factor, clip } = feature.map else { continue };
+        let ValueMap::Affine { log1p: false, shift, scale: factor, clip } = feature.map else { continue };
         let Element { at, dtype, scale, offset } = feature.element;
         let as_it_is = feature.is_as_it_is();
         let continues = strips.last().is_some_and(|s| {
@@ -95,14 +95,14 @@ pub(super) fn strips(list: &[Feature]) -> Vec<Strip> {
 const UNBOUNDED: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
 
 /// A raw number of a record.
-trait Number: Into<f64> {
+trait RawNumber: Into<f64> {
     /// The nearest f32.
     fn to_f32(self) -> f32;
 }
 
 macro_rules! numbers {
     ($($kind:ty),+) => {
-        $(impl Number for $kind {
+        $(impl RawNumber for $kind {
             #[inline(always)]
             #[allow(clippy::cast_lossless, reason = "the same words for all")]
             fn to_f32(self) -> f32 {
@@ -125,7 +125,7 @@ struct Job<'a> {
 
 impl Job<'_> {
     #[inline(always)]
-    fn run<const SIZE: usize, T: Number>(self, number: impl Fn([u8; SIZE]) -> T) {
+    fn run<const SIZE: usize, T: RawNumber>(self, number: impl Fn([u8; SIZE]) -> T) {
         let Strip { at, column, ref mul, ref add, ref physical, ref clip, .. } = *self.strip;
         let len = mul.len();
         let bytes = mul.len() * SIZE;

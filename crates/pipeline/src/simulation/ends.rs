@@ -23,7 +23,7 @@ fn a_stop_loses_nothing_that_was_taken_and_an_abort_counts_what_it_drops() {
     panics_quietly();
     let Faulted { bytes, .. } = faulted(39, 0.0);
     for (after, abort) in [(0, false), (200, false), (900, false), (200, true), (900, true)] {
-        let Bench { pipeline, streams, control, .. } =
+        let TestBench { pipeline, streams, control, .. } =
             bench(&bytes, &Case { batch: 7, windows: vec![700], ..Case::default() });
         let mut steps = 0;
         let stop = || {
@@ -47,7 +47,7 @@ fn what_a_stopped_recording_would_still_have_played_was_not_taken() {
     panics_quietly();
     let Faulted { bytes, .. } = faulted(39, 0.0);
     let case = Case { pace: Pace::Rate(1e6), windows: vec![usize::MAX], batch: 7, ..Case::default() };
-    let Bench { pipeline, streams, control, clock } = bench(&bytes, &case);
+    let TestBench { pipeline, streams, control, clock } = bench(&bytes, &case);
     let between = || {
         clock.clock.advance(50);
         if clock.clock.now_ns() > 1_000_000 {
@@ -93,7 +93,7 @@ const STEPS_MAX: usize = 20_000;
 fn ends(bytes: &[u8], seed: u64, is_faulty: bool) -> bool {
     let windows = [vec![30_000], vec![800; 40]].concat();
     let case = Case { workers: 2 + seed as usize % 3, batch: 256, windows, ..Case::default() };
-    let Bench { pipeline, .. } = bench(bytes, &case);
+    let TestBench { pipeline, .. } = bench(bytes, &case);
     pipeline.workers[0].0.budget.fault.store(is_faulty, std::sync::atomic::Ordering::Relaxed);
     let mut steps = 0;
     let between = || {
@@ -123,7 +123,7 @@ fn stopped_after(
     after: usize,
     seed: u64,
 ) -> (usize, Outcome, Streams) {
-    let Bench { pipeline, streams, control, clock } = bench(bytes, case);
+    let TestBench { pipeline, streams, control, clock } = bench(bytes, case);
     let mut steps = 0;
     let between = || {
         steps += 1;
@@ -319,7 +319,7 @@ fn the_first_reason_of_a_model_is_kept_and_an_error_is_no_panic() {
 fn noise_is_visible_while_it_flows() {
     for cpus in [1, CPUS] {
         let noise = [vec![7; 100], vec![b'T'; 1 << 20]].concat();
-        let Bench { pipeline, control, clock, .. } =
+        let TestBench { pipeline, control, clock, .. } =
             bench(&noise, &Case { windows: vec![1_000], cpus, ..Case::default() });
         let mut steps = 0;
         let mut seen = (0, 0);

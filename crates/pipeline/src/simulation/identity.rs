@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use tamis_event::{FrameMeta, SegmentId, encode_events, encode_schema};
 
 use super::*;
-use crate::ids::{Fault, FrameIds, IdBook};
+use crate::ids::{FrameIds, IdBook, IdFault};
 use crate::sequencer::UNREAD_MAX;
 
 /// Where an event belongs: source, run, segment.
@@ -200,7 +200,7 @@ fn forgetful() -> IdBook {
     IdBook::with_memory(1 << 14)
 }
 
-fn faulty(fault: Fault, mut ids: IdBook) -> IdBook {
+fn faulty(fault: IdFault, mut ids: IdBook) -> IdBook {
     ids.fault = Some(fault);
     ids
 }
@@ -243,7 +243,7 @@ fn canary_identity_that_leaves_something_out() {
         // A counter that does not go on after 32 bits.
         |ids| FrameIds { first: ids.first + (1 << 33), ..ids },
     ];
-    let faults = sees.into_iter().map(Fault::Sees).chain([Fault::RefusesFrames]);
+    let faults = sees.into_iter().map(IdFault::Sees).chain([IdFault::RefusesFrames]);
     for (k, fault) in faults.enumerate() {
         let is_noticed = |seed| {
             let plan = plan(seed);
@@ -252,7 +252,7 @@ fn canary_identity_that_leaves_something_out() {
         assert!((0..20).any(is_noticed), "fault {k} was not noticed");
     }
     let plan = plan_of_many_sources();
-    let (found, ..) = found(&plan, &case(1), 1, faulty(Fault::ForgetsTheOldest, forgetful()));
+    let (found, ..) = found(&plan, &case(1), 1, faulty(IdFault::ForgetsTheOldest, forgetful()));
     assert!(found != expected(&plan), "forgetting a source that sends was not noticed");
 }
 

@@ -112,7 +112,7 @@ fn a_pace_that_is_not_held_is_told_by_the_lag() {
 fn admission_calls_other_workers_for_a_second_batch_and_before_it_sleeps() {
     let Faulted { bytes, .. } = faulted(39, 0.0);
     let case = Case { workers: 2, cpus: 1, batch: 7, windows: vec![usize::MAX], ..Case::default() };
-    let Bench { mut pipeline, .. } = bench(&bytes, &case);
+    let TestBench { mut pipeline, .. } = bench(&bytes, &case);
     let admission = &mut pipeline.admission.0;
     let other = pipeline.workers[1].1.clone();
     // Whoever rings an announced bell takes the announcement, and only one can.

@@ -200,7 +200,7 @@ impl Scenario {
         Choice { classifier: step(true, false), engine: DEVICE, stand_in }
     }
 
-    fn bench(&self, bytes: &[u8]) -> Bench {
+    fn bench(&self, bytes: &[u8]) -> TestBench {
         let scores = [outputs(0), outputs(1)].concat();
         let models =
             || (0..2).map(|model| (0..CHOICES[model]).map(|c| self.choice(model, c)).collect()).collect();
