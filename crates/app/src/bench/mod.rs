@@ -63,7 +63,7 @@ const FRAME_EVENTS: usize = 256;
 const SOURCES: usize = 4;
 /// Time of a run of a row of sizes, over that of a topology: there are many rows of sizes.
 const SIZES_SHARE: f64 = 0.3;
-/// Time of the run that measures batches alone, over that of a topology.
+/// Time of the run that measures how batches are passed on, over that of a topology.
 const IDLE_SHARE: f64 = 0.5;
 
 /// A benchmark that is asked for.

@@ -160,7 +160,7 @@ pub fn compare_models(
     let scores = lineup.score_names();
     let compile = |menu: &tamis_menu::Menu| menu.compile(blocks.schema(), &scores).or_fail(Exit::Input);
     let menu = menu.as_ref().map(compile).transpose()?.map(Arc::new);
-    let mut players = players(settings, &lineup, menu.as_ref(), blocks.schema(), blocks.batch())?;
+    let mut players = players(settings, &lineup, menu.as_ref(), blocks.schema(), blocks.block_events())?;
     let tally = |other| {
         let allowed = settings.gates.differences(&players[0], other);
         ContrastSums::new(&scores, &allowed, menu.as_deref())
