@@ -70,8 +70,12 @@ pub struct MemoryHealth {
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct RunMemory {
     /// Output batches: events that are kept and wait for storage. When this is full, the pipeline waits.
+    /// The key in the document is older than the name, and changes with the next version of the documents.
+    #[serde(rename = "output_blocks")]
     pub output_batches: usize,
     /// Input batches: input whose events are not decided yet, with as many workers as there are cores.
+    /// The key likewise.
+    #[serde(rename = "input_blocks")]
     pub input_batches: usize,
     /// Ids that are remembered, so that repeated events are found. When this is full, those of the sources and runs that were silent longest are
     /// forgotten and counted.
