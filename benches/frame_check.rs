@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use tamis_benches::{per_event, schema};
-use tamis_event::{FrameHeader, Scanner, Step};
+use tamis_event::{FrameHeader, Scanned, Scanner};
 use tamis_sim::{GenOptions, Generator};
 
 fn header(criterion: &mut Criterion) {
@@ -26,7 +26,7 @@ fn frames(criterion: &mut Criterion) {
         Generator::new(&schema, options).expect("valid").frame(0, events as u64, &mut frame);
         let mut scanner = Scanner::new(&schema);
         per_event(&mut group, "scan", events, events as u64, || {
-            assert!(matches!(scanner.step(black_box(&frame), true), Step::Frame { .. }));
+            assert!(matches!(scanner.step(black_box(&frame), true), Scanned::Frame { .. }));
         });
     }
 }

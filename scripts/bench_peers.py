@@ -636,7 +636,7 @@ def page(document):
             f"| {row['tamis_ns']:.1f} | {row['rival_ns']:.{digits}f} | {ratio(row)} | {target} | {verdict} |")
     lines += [
         "",
-        "* **one thread**: `tamis model info`, engine `fused`, from event records of f32 fields in memory to scores, blocks of 4096 events. Rivals get",
+        "* **one thread**: `tamis model info`, engine `fused`, from event records of f32 fields in memory to scores, batches of 4096 events. Rivals get",
         "  float32 rows that are ready in memory, so they do less. All on one core, the same events (`tamis gen`, seed 1).",
         f"  Batches of {', '.join(map(str, BATCHES))} were tried for every rival and every way of calling it; the one named is its best and counts.",
         "* **kernel alone**: the kernel of the fused engine from float32 rows, as the rivals get them (`crates/kernel/examples/speed.rs`: the same shapes",

@@ -22,14 +22,14 @@ pub struct SoFar {
     pub total: Option<u64>,
 }
 
-/// Events per block.
-pub(crate) const BATCH: usize = 4096;
+/// Most events of a block.
+pub(crate) const BLOCK_EVENTS: usize = 4096;
 
 /// The good events of a recording that did not come before, in order, and what was lost.
 #[derive(Debug)]
 pub(crate) struct Blocks {
     frames: Frames,
-    batch: usize,
+    block_events: usize,
     ids: IdBook,
     /// Events that did not fit into the last block.
     waiting: VecDeque<Waiting>,
@@ -49,12 +49,13 @@ struct Waiting {
 
 impl Blocks {
     pub(crate) fn new(frames: Frames) -> Result<Self, Failure> {
-        let batch = Limits::new(1, BATCH, frames.schema().record_len()).or_fail(Exit::Settings)?.batch();
+        let block_events =
+            Limits::new(1, BLOCK_EVENTS, frames.schema().record_len()).or_fail(Exit::Settings)?.batch();
         let so_far = SoFar { total: frames.total, ..SoFar::default() };
         let ids = IdBook::default();
         let waiting = VecDeque::new();
         let corrupt = Counts::default();
-        Ok(Self { frames, batch, ids, waiting, so_far, corrupt, forgotten: 0 })
+        Ok(Self { frames, block_events, ids, waiting, so_far, corrupt, forgotten: 0 })
     }
 
     pub(crate) fn schema(&self) -> &Schema {
@@ -62,8 +63,8 @@ impl Blocks {
     }
 
     /// Most events of a block.
-    pub(crate) fn batch(&self) -> usize {
-        self.batch
+    pub(crate) fn block_events(&self) -> usize {
+        self.block_events
     }
 
     /// An empty block to fill.
@@ -74,7 +75,7 @@ impl Blocks {
     /// Fills a block with the next events of one segment; `false` at the end of the recording.
     pub(crate) fn next(&mut self, block: &mut Block) -> Result<bool, Failure> {
         block.reset(0, 0);
-        while block.len() < self.batch {
+        while block.len() < self.block_events {
             let Some(Waiting { run, segment, span }) = self.next_span()? else { break };
             if block.is_empty() {
                 block.reset(run, segment);
@@ -82,7 +83,7 @@ impl Blocks {
                 self.waiting.push_front(Waiting { run, segment, span });
                 break;
             }
-            let (first, rest) = cut(&span, self.batch - block.len());
+            let (first, rest) = cut(&span, self.block_events - block.len());
             if let Some(span) = rest {
                 self.waiting.push_front(Waiting { run, segment, span });
             }

@@ -45,7 +45,7 @@ impl Verifier {
         let mut checked = Vec::new();
         for (stream, said) in &said.streams {
             let files = files(folder, name, stream, said, &mut run);
-            Found::in_files(stream, &files, &mut run).compare(stream, said, &mut run);
+            StreamContents::in_files(stream, &files, &mut run).compare(stream, said, &mut run);
             for file in files {
                 let found = self.verify(&file).unwrap_or_else(|failure| {
                     let mut unreadable = Verification::default();
@@ -143,13 +143,13 @@ fn add(path: &Path, files: &mut Vec<PathBuf>, run: &mut Verification) -> bool {
 
 /// What the files of a stream hold.
 #[derive(Debug, Default)]
-struct Found {
+struct StreamContents {
     bytes: u64,
     /// Events, and the number in the stream behind the last of them, by segment.
     segments: BTreeMap<SegmentId, (u64, u64)>,
 }
 
-impl Found {
+impl StreamContents {
     fn in_files(stream: &str, files: &[PathBuf], run: &mut Verification) -> Self {
         let mut found = Self::default();
         let mut next: u64 = 0;
@@ -228,7 +228,7 @@ impl Found {
     /// Compares the segments that have lines of their own.
     fn by_segment(&self, stream: &str, said: &SaidOfStream, run: &mut Verification) {
         let mut claimed = BTreeMap::<SegmentId, (u64, u64)>::new();
-        let is_one = |claim: &&said::Claim| claim.segments.start() == claim.segments.end();
+        let is_one = |claim: &&said::StoredClaim| claim.segments.start() == claim.segments.end();
         for claim in said.claims.iter().filter(is_one) {
             let (events, end) = claimed.entry(*claim.segments.start()).or_default();
             *events += claim.events;
@@ -256,7 +256,7 @@ impl Found {
             Some(*sum)
         }));
         let ids: Vec<SegmentId> = self.segments.keys().copied().collect();
-        for said::Claim { segments, events, .. } in &said.claims {
+        for said::StoredClaim { segments, events, .. } in &said.claims {
             let (from, to) = (segments.start(), segments.end());
             let first = ids.partition_point(|id| id < from);
             let behind = ids.partition_point(|id| id <= to);

@@ -69,10 +69,14 @@ pub struct MemoryHealth {
 /// Bounds of the memory of a run, in bytes.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct RunMemory {
-    /// Output hand-overs: events that are kept and wait for storage. When this is full, the pipeline waits.
-    pub output_blocks: usize,
-    /// Input hand-overs: input whose events are not decided yet, with as many workers as there are cores.
-    pub input_blocks: usize,
+    /// Output batches: events that are kept and wait for storage. When this is full, the pipeline waits.
+    /// The key in the document is older than the name, and changes with the next version of the documents.
+    #[serde(rename = "output_blocks")]
+    pub output_batches: usize,
+    /// Input batches: input whose events are not decided yet, with as many workers as there are cores.
+    /// The key likewise.
+    #[serde(rename = "input_blocks")]
+    pub input_batches: usize,
     /// Ids that are remembered, so that repeated events are found. When this is full, those of the sources and runs that were silent longest are
     /// forgotten and counted.
     pub ids: usize,
@@ -129,8 +133,8 @@ pub fn doctor(folder: &Path) -> Doctor {
         cpu,
         memory: memory(),
         run: RunMemory {
-            output_blocks: OUTPUT_BYTES_MAX,
-            input_blocks: run.map_or(0, Limits::input_bytes_max),
+            output_batches: OUTPUT_BYTES_MAX,
+            input_batches: run.map_or(0, Limits::input_bytes_max),
             ids: IDS_BYTES_MAX,
         },
         limits,

@@ -61,18 +61,18 @@ pub(crate) struct Journal {
     /// What was stored of each stream when the waiting books were last checked.
     looked: Vec<u64>,
     /// What the last line about storage reported of each stream, and when.
-    told: (Vec<Stored>, Instant),
+    told: (Vec<StoredSoFar>, Instant),
     error: Option<std::io::Error>,
 }
 
 /// How far a stream is stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-struct Stored {
+struct StoredSoFar {
     stored: u64,
     durable: u64,
 }
 
-impl Stored {
+impl StoredSoFar {
     fn of(progress: &StreamProgress) -> Self {
         // In this order: what is durable is stored.
         let durable = progress.durable();
@@ -91,7 +91,7 @@ struct StorageLine<'a> {
 struct StreamStorage<'a> {
     name: &'a str,
     #[serde(flatten)]
-    storage: Stored,
+    storage: StoredSoFar,
 }
 
 /// The last line of the file.
@@ -112,7 +112,7 @@ impl Journal {
     ) -> Self {
         let path = folder.join(format!("{}{LEDGER}", claim.name));
         let looked = vec![0; streams.len()];
-        let told = (vec![Stored::default(); streams.len()], Instant::now());
+        let told = (vec![StoredSoFar::default(); streams.len()], Instant::now());
         Self {
             path,
             file: claim.ledger,
@@ -227,13 +227,14 @@ impl Journal {
         let Some(due) = self.due.take() else { return };
         let menu = self.menu.clone();
         let streams = self.streams.clone();
-        let storage = streams.iter().map(|(name, progress)| (name.as_str(), Stored::of(progress)));
+        let storage = streams.iter().map(|(name, progress)| (name.as_str(), StoredSoFar::of(progress)));
         self.append(&due.line(&menu, storage));
     }
 
     /// Appends how far storage is, if more is durable than was reported.
     fn storage(&mut self) {
-        let now: Vec<Stored> = self.streams.iter().map(|(_, progress)| Stored::of(progress)).collect();
+        let now: Vec<StoredSoFar> =
+            self.streams.iter().map(|(_, progress)| StoredSoFar::of(progress)).collect();
         let is_news = now.iter().zip(&self.told.0).any(|(now, told)| now.durable != told.durable);
         if is_news {
             let streams = self.streams.clone();

@@ -44,7 +44,7 @@ pub use bench::{
 pub use blocks::SoFar;
 pub use calibrate::{CalibrateSettings, Calibrated, CutLoss, EngineLoss, ScoreLoss, calibrate};
 pub use compare::{
-    Accepted, CompareSettings, Comparison, Contrast, Flip, Gates, LineContrast, ScoreContrast, Side,
+    Accepted, CompareSettings, Contrast, Flip, Gates, LineContrast, ModelComparison, ScoreContrast, Side,
     SideModel, compare_models,
 };
 pub use complete::is_ledger;

@@ -12,7 +12,7 @@ use tamis_sim::{GenOptions, Generator};
 
 use crate::Failure;
 use crate::bench::Spread;
-use crate::blocks::BATCH;
+use crate::blocks::BLOCK_EVENTS;
 use crate::convert::read_schema;
 use crate::lineup::engines_found;
 use crate::models::load_bundle;
@@ -88,7 +88,7 @@ fn measure(bundle: &Bundle, schema: &Schema, engine: Engine) -> Result<(Spread, 
     seconds(&mut model, few)?;
     let guess = seconds(&mut model, few)? / few as f64;
     let affordable = (RUN_SECONDS_MAX / guess) as usize;
-    let events = affordable.clamp(EVENTS_MIN, BATCH).min(block.len());
+    let events = affordable.clamp(EVENTS_MIN, BLOCK_EVENTS).min(block.len());
     let once = seconds(&mut model, events)?;
     let repeat = (RUN_SECONDS_MIN / once).ceil().clamp(1.0, 1000.0) as usize;
     let mut runs = Vec::with_capacity(RUNS);
@@ -102,9 +102,9 @@ fn measure(bundle: &Bundle, schema: &Schema, engine: Engine) -> Result<(Spread, 
     Ok((Spread::of(&runs), events))
 }
 
-/// A batch of events whose fields are filled as their names suggest. It is the same on every machine.
+/// A block of events whose fields are filled as their names suggest. It is the same on every machine.
 fn noise(schema: &Schema) -> Result<Block, String> {
-    let events = BATCH.min(Generator::frame_events_max(schema));
+    let events = BLOCK_EVENTS.min(Generator::frame_events_max(schema));
     let options = GenOptions { frame_events: events, ..GenOptions::default() };
     let generator = Generator::new(schema, options).map_err(|error| error.to_string())?;
     let mut frame = Vec::new();

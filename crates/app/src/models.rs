@@ -151,9 +151,9 @@ impl Rules {
         self.bundles.iter().zip(&self.models).flat_map(of).collect()
     }
 
-    /// The number of events per hand-over that suits every engine.
-    pub(crate) fn block_events(&self) -> usize {
-        self.engines().map(Engine::block_events).max().unwrap_or(Engine::Auto.block_events())
+    /// The number of events per batch that suits every engine.
+    pub(crate) fn batch_events(&self) -> usize {
+        self.engines().map(Engine::batch_events).max().unwrap_or(Engine::Auto.batch_events())
     }
 
     /// Do all models run on the deciding threads?

@@ -45,7 +45,7 @@ pub struct Report {
     pub reduction: Option<f64>,
     /// Speed.
     pub throughput: Throughput,
-    /// From admission to decision, in ns. A quantile is absent (`null`) if too few hand-overs were decided to know it: p99 needs 100, p99.9 1000.
+    /// From admission to decision, in ns. A quantile is absent (`null`) if too few batches were decided to know it: p99 needs 100, p99.9 1000.
     pub latency_ns: Quantiles<Option<u64>>,
     /// The two parts of that latency, and the time until storage, in ns.
     pub stages_ns: Stages,
@@ -55,15 +55,15 @@ pub struct Report {
     pub pace_held: Option<bool>,
     /// Was the run stopped before the end of its input?
     pub stopped: bool,
-    /// How many hand-overs of events were closed for each reason.
+    /// How many batches of events were closed for each reason.
     pub closes: BTreeMap<&'static str, u64>,
     /// Number of deciding threads.
     pub workers: usize,
     /// Did admission have a thread of its own? Else it took turns with the first worker.
     pub admitted_apart: bool,
-    /// Most events per hand-over.
+    /// Most events per batch.
     pub batch: usize,
-    /// Most bytes that hand-overs, ids and books that wait for storage may take together, whatever comes.
+    /// Most bytes that batches, ids and books that wait for storage may take together, whatever comes.
     pub bytes_max: usize,
     /// What ran the models, until one of `device_losses`: one word if it was the same for all, else one for each of `models`; `none` without models.
     pub device: String,
@@ -219,9 +219,9 @@ pub struct Throughput {
 /// How long events took in each stage, in ns.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Stages {
-    /// From admission until a worker took the hand-over.
+    /// From admission until a worker took the batch.
     pub wait: Quantiles<Option<u64>>,
-    /// Scores and verdicts of the hand-over.
+    /// Scores and verdicts of the batch.
     pub decide: Quantiles<Option<u64>>,
     /// From admission until written, for kept events.
     pub store: Quantiles<Option<u64>>,

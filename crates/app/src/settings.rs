@@ -24,7 +24,7 @@ pub struct Settings {
     pub workers: Option<usize>,
     /// CPUs that the workers are kept on, in turn; all other threads are kept off them, if that leaves any CPU. None: the system places all threads.
     pub pin: Vec<usize>,
-    /// Most events per hand-over between stages; by default what suits the engine best.
+    /// Most events per batch between stages; by default what suits the engine best.
     pub batch: Option<usize>,
     /// How often the recording is played; ids go on from pass to pass.
     pub passes: u64,

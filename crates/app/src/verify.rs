@@ -15,7 +15,7 @@ use crate::inspect::is_mcap;
 use crate::stored::{LastRules, StoredFile};
 use crate::{Exit, Failure};
 use decisions::decisions;
-use judges::Elsewhere;
+use judges::BoundElsewhere;
 
 /// Differences that are reported one by one; further ones are only counted.
 const TOLD_MAX: usize = 20;
@@ -65,7 +65,7 @@ impl Verification {
 #[derive(Debug, Default)]
 pub struct Verifier {
     last: LastRules,
-    elsewhere: Elsewhere,
+    elsewhere: BoundElsewhere,
 }
 
 impl Verifier {

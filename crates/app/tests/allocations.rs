@@ -66,7 +66,7 @@ fn sample(path: &str) -> PathBuf {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../data-samples")).join(path)
 }
 
-/// Events of one pass, in frames that do not fit the blocks.
+/// Events of one pass, in frames that do not fit the batches.
 const EVENTS: u64 = 1_000_000;
 const FRAME_EVENTS: usize = 3_564;
 
@@ -122,6 +122,6 @@ fn twenty_million_events_allocate_no_more_than_two() {
     let (few, kept_of_few) = play(&stream, 2);
     let (many, kept_of_many) = play(&stream, 20);
     assert!(kept_of_few > 1_000 && kept_of_many > 5 * kept_of_few, "{kept_of_few} and {kept_of_many} kept");
-    // Buffers of records find their size by and by, and a thread may be interrupted before it has had its largest block.
+    // Buffers of records find their size by and by, and a thread may be interrupted before it has had its largest batch.
     assert!(many < few + 500, "{few} allocations for 2 million events, {many} for 20 million");
 }

@@ -97,7 +97,7 @@ fn fewer_bits_flip_no_more_than_was_measured() {
 }
 
 #[test]
-fn a_run_in_fewer_bits_does_not_depend_on_blocks_and_can_be_verified() {
+fn a_run_in_fewer_bits_does_not_depend_on_batches_and_can_be_verified() {
     let folder = tempfile::tempdir().unwrap();
     let both = calibrated(folder.path());
     reduced_run(folder.path(), Engine::Int16, "l1-anomaly", &both);
@@ -122,7 +122,7 @@ fn reduced_run(folder: &Path, engine: Engine, menu: &str, replace: &[(String, Pa
     run("b", 37, 2);
     let file = |name: &str| out(name).join("l1-lqbtau-physics-0001.mcap");
     let [a, b] = ["a", "b"].map(|out| std::fs::read(file(out)).unwrap());
-    assert!(a == b, "the same file for any blocks and workers");
+    assert!(a == b, "the same file for any batches and workers");
     let verified = Verifier::default().verify(&file("a")).unwrap();
     assert!(
         verified.reproduced > 100 && verified.different + verified.unchecked + verified.damaged == 0,

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use tamis_app::{Bench, Change, EngineSpeed, Load, Row, RowChanges, Section, Spread, Unit};
 
 use crate::figures::{grouped, number, per_second, rate, time_ns};
-use crate::table::Table;
+use crate::table::TextTable;
 
 /// Everything that was measured.
 pub(crate) fn render(bench: &Bench) -> String {
@@ -49,7 +49,7 @@ fn head(bench: &Bench) -> String {
     let load = bench.load_before.map(|load| format!(", load before {load:.1}")).unwrap_or_default();
     let plural = if bench.runs == 1 { "" } else { "s" };
     format!(
-        "{}{load}\n{}: events of {} bytes, {} per frame; menu '{}' on {}{accepted}\nblocks of {} events; medians of {} run{plural} of about {}{}{}\n",
+        "{}{load}\n{}: events of {} bytes, {} per frame; menu '{}' on {}{accepted}\nbatches of {} events; medians of {} run{plural} of about {}{}{}\n",
         bench.machine,
         of.input,
         grouped(of.event_bytes as u64),
@@ -90,7 +90,7 @@ fn title(section: Section, times: bool) -> &'static str {
 }
 
 fn rows_table(title: &str, section: Section, rows: &[&Row]) -> String {
-    let mut table = Table::default().left(title).right("median").right("min").right("max");
+    let mut table = TextTable::default().left(title).right("median").right("min").right("max");
     let has_limits = rows.iter().any(|row| row.limit.is_some());
     if section == Section::Sizes {
         table = table.right("bytes/s");
@@ -115,7 +115,7 @@ fn rows_table(title: &str, section: Section, rows: &[&Row]) -> String {
 }
 
 fn loads_table(loads: &[Load]) -> String {
-    let mut table = Table::default()
+    let mut table = TextTable::default()
         .left("Latency of decisions")
         .right("load")
         .right("events/s")
@@ -165,7 +165,7 @@ fn engines_table(speeds: &[EngineSpeed]) -> String {
             networks.push(network);
         }
     }
-    let mut table = Table::default().left("Scores, events/s").right("multiply-adds\nper event");
+    let mut table = TextTable::default().left("Scores, events/s").right("multiply-adds\nper event");
     for (engine, threads) in &columns {
         let plural = if *threads == 1 { "" } else { "s" };
         table = table.right(format!("{engine}\n{threads} thread{plural}"));
@@ -188,7 +188,7 @@ fn engines_table(speeds: &[EngineSpeed]) -> String {
 
 /// What moved, and what did not.
 pub(crate) fn changes(changes: &RowChanges) -> String {
-    let mut table = Table::default().left("Change").right("then").right("now").right("change").left("");
+    let mut table = TextTable::default().left("Change").right("then").right("now").right("change").left("");
     let mut still = 0;
     for row in &changes.rows {
         if !row.moved {

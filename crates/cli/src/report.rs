@@ -8,7 +8,7 @@ use tamis_ledger::{Cause, Counts, Quantiles};
 use crate::figures::{
     bytes, counted, grouped, grouped_signed, per_second, rate, rate_with_error, share, time_ns,
 };
-use crate::table::Table;
+use crate::table::TextTable;
 
 /// What latencies mean if nothing slows the input down.
 pub(crate) const FLAT_NOTE: &str = "At flat pace all queues are full, so that wait is a measure of the queues.\nUse --pace RATE for latencies at a rate.";
@@ -25,7 +25,7 @@ pub(crate) fn render(report: &Report, flat: bool) -> String {
     text.push('\n');
     let _ = writeln!(
         text,
-        "{} events/s, {}/s in {}; {} worker{}{}, blocks of {} events, {}",
+        "{} events/s, {}/s in {}; {} worker{}{}, batches of {} events, {}",
         per_second(speed.events_per_s),
         bytes(speed.bytes_per_s as u64),
         time_ns((speed.seconds * 1e9) as u64),
@@ -57,7 +57,7 @@ pub(crate) fn render(report: &Report, flat: bool) -> String {
 
 /// One row per term of the equation, causes that occurred below their term, and the verdict.
 fn ledger(ledger: &Ledger) -> String {
-    let mut table = Table::default().left("Ledger").right("events").right("share").left("");
+    let mut table = TextTable::default().left("Ledger").right("events").right("share").left("");
     let received = ledger.received;
     let mut term = |sign: char, name: &str, n: u64, meaning: &str| {
         table.row([format!("{sign} {name}"), grouped(n), share(n, received), meaning.to_string()]);
@@ -154,7 +154,7 @@ fn rungs(ledger: &Ledger) -> String {
         return String::new();
     }
     let decided = ledger.accepted + ledger.rejected;
-    let mut table = Table::default().right("Rung").right("events").right("share").left("");
+    let mut table = TextTable::default().right("Rung").right("events").right("share").left("");
     for rung in &ledger.rungs {
         let meaning = match rung.kind {
             RungKind::Models => "decided with the models that the menu names",
@@ -167,7 +167,7 @@ fn rungs(ledger: &Ledger) -> String {
 }
 
 fn lines(report: &Report) -> String {
-    let mut table = Table::default()
+    let mut table = TextTable::default()
         .left("Line")
         .right("seen")
         .right("passed")
@@ -204,7 +204,7 @@ fn line_rate(line: &Line) -> String {
 }
 
 fn streams(report: &Report) -> String {
-    let mut table = Table::default().left("Stream").right("events").right("size").right("files").left("");
+    let mut table = TextTable::default().left("Stream").right("events").right("size").right("files").left("");
     for stream in &report.streams {
         table.row([
             stream.name.clone(),
@@ -250,13 +250,13 @@ fn place(stream: &Stream) -> String {
 /// Quantiles per stage.
 pub(crate) fn latencies(report: &Report) -> String {
     let mut table =
-        Table::default().left("Latency").right("p50").right("p99").right("p99.9").right("max").left("");
+        TextTable::default().left("Latency").right("p50").right("p99").right("p99.9").right("max").left("");
     let mut row = |name: &str, q: &Quantiles<Option<u64>>, meaning: &str| {
         let quantiles = [q.p50, q.p99, q.p999, q.max].map(|ns| ns.map_or("-".into(), time_ns));
         table.row(std::iter::once(name.to_string()).chain(quantiles).chain([meaning.to_string()]));
     };
-    row("wait", &report.stages_ns.wait, "until a worker takes the block");
-    row("decide", &report.stages_ns.decide, "scores and verdicts of the block");
+    row("wait", &report.stages_ns.wait, "until a worker takes the batch");
+    row("decide", &report.stages_ns.decide, "scores and verdicts of the batch");
     row("decision", &report.latency_ns, "wait and decide");
     row("store", &report.stages_ns.store, "until written, if kept");
     table.render()

@@ -1,7 +1,7 @@
 //! Tables for people: a heading, a rule, aligned columns two blanks apart.
 //!
 //! The same text on a terminal and in a file, except that on a terminal words in the last column wrap if it is too narrow. Sentences wrap
-//! in a file, too ([`Table::render_wrapped`]).
+//! in a file, too ([`TextTable::render_wrapped`]).
 
 use std::fmt::Write;
 
@@ -28,12 +28,12 @@ enum Align {
 
 /// Columns and rows of text.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Table {
+pub(crate) struct TextTable {
     columns: Vec<(String, Align)>,
     rows: Vec<Vec<String>>,
 }
 
-impl Table {
+impl TextTable {
     /// Appends a column of words. Its title may have several lines.
     pub(crate) fn left(mut self, title: impl Into<String>) -> Self {
         self.columns.push((title.into(), Align::Left));
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn columns_align_whatever_the_characters() {
-        let mut table = Table::default().left("line").right("two\nlevels").left("note");
+        let mut table = TextTable::default().left("line").right("two\nlevels").left("note");
         table.row(["a".into(), "1,000".into(), "±".into()]);
         table.row(["bcdefg".into(), "7 ± 1".into()]);
         let lines: Vec<String> =
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn remarks_wrap_where_there_is_no_room() {
-        let mut table = Table::default().left("field").left("");
+        let mut table = TextTable::default().left("field").left("");
         table.row(["met.pt".into(), "missing transverse energy of the event".into()]);
         table.row(["n".into(), "a-single-word-that-is-too-long".into()]);
         let text = table.render_within(Some(30));

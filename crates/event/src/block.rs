@@ -3,23 +3,23 @@
 //! A block refers to the bytes of its events where they arrived (a read or receive buffer); it never copies them. It holds many events, in order, of
 //! one segment: what is done once for a block costs next to nothing per event.
 //!
-//! What the pipeline passes from stage to stage in one piece is a hand-over. It holds the blocks of up to 64 segments. (`--batch` limits the events of
-//! a hand-over, and the tables that `tamis` prints call it a block.)
+//! What the pipeline passes from stage to stage in one piece is a batch of up to `--batch` events. It holds a block for each of their segments, up to
+//! 64.
 
 use std::ops::Range;
 
 use crate::span::{Event, Span};
 
-/// Why the pipeline closed a hand-over and passed it on.
+/// Why the pipeline closed a batch and passed it on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CloseReason {
-    /// It holds as many events as a batch may have.
+    /// It holds as many events as a batch may.
     Full,
     /// The source had nothing more at hand.
     Idle,
-    /// It holds the blocks of as many segments as a hand-over may.
+    /// It holds the blocks of as many segments as a batch may.
     Segments,
-    /// It keeps as many bytes of the input in memory as a hand-over may.
+    /// It keeps as many bytes of the input in memory as a batch may.
     Bytes,
     /// The source ended or the run was asked to stop.
     Drain,

@@ -1,6 +1,6 @@
 //! What an intact body must hold, so that everything behind the scanner may rely on it (`SPEC.md` sections 2.1 and 4).
 
-use crate::codec::Defect;
+use crate::defect::Defect;
 use crate::header::{EVENT_BYTES_MAX, FrameHeader, flags, u64_at};
 use crate::list::List;
 

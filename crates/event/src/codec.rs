@@ -1,7 +1,7 @@
 //! Finding frames in bytes: a state machine without I/O.
 //!
 //! The caller owns the bytes and shows the scanner what it has, from the first byte that was not yet consumed. The scanner answers with one
-//! [`Step`]; `SPEC.md` section 3 is the rule that it follows.
+//! [`Scanned`]; `SPEC.md` section 3 is the rule that it follows.
 //!
 //! ```text
 //!              good header, good body                 bad header or body
@@ -24,6 +24,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::body;
+use crate::defect::Defect;
 use crate::header::{
     ALIGN, BODY_BYTES_MAX, EVENTS_PER_FRAME_MAX, FrameHeader, HEADER_LEN, Layout, MAGIC, NeedMore, VERSION,
     flags,
@@ -32,55 +33,9 @@ use crate::list::List;
 use crate::schema::schema_id;
 use crate::segment::SegmentId;
 
-/// What was wrong with a stretch of bytes; `SPEC.md` section 3 has the conditions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Defect {
-    /// No frame starts here.
-    Magic,
-    /// A version or header length that this program does not know.
-    Version,
-    /// The header does not match its checksum.
-    Header,
-    /// A longer body than a frame may have.
-    Oversize,
-    /// No events.
-    Zero,
-    /// Lengths that contradict each other or the schema.
-    Length,
-    /// The frame was cut.
-    Torn,
-    /// The body does not match its checksum.
-    Crc,
-    /// Another schema than the one in use.
-    Schema,
-    /// A column of the body contradicts the header, itself, or the length of the body.
-    Columns,
-    /// A list has more elements than it may have, or something behind its last one.
-    Count,
-}
-
-impl Defect {
-    /// The name of this cause in `SPEC.md` section 3.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Magic => "magic",
-            Self::Version => "version",
-            Self::Header => "header",
-            Self::Oversize => "oversize",
-            Self::Zero => "zero",
-            Self::Length => "length",
-            Self::Torn => "torn",
-            Self::Crc => "crc",
-            Self::Schema => "schema",
-            Self::Columns => "columns",
-            Self::Count => "count",
-        }
-    }
-}
-
 /// What the scanner found at the front of the bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum Scanned {
     /// A good event frame. `body` is its range in the bytes; the caller continues after `consumed` bytes.
     Frame {
         /// The checked header.
@@ -124,7 +79,7 @@ pub enum Step {
     End,
 }
 
-impl Step {
+impl Scanned {
     fn consumed(&self) -> usize {
         match *self {
             Self::Frame { consumed, .. }
@@ -169,7 +124,7 @@ impl Scanner {
     }
 
     /// Looks at `bytes`, which start at the first byte not yet consumed. `at_end` says that no more will come.
-    pub fn step(&mut self, bytes: &[u8], at_end: bool) -> Step {
+    pub fn step(&mut self, bytes: &[u8], at_end: bool) -> Scanned {
         let step = self.look(bytes, at_end);
         let consumed = step.consumed();
         self.inside = self.inside.saturating_sub(consumed);
@@ -177,9 +132,9 @@ impl Scanner {
         step
     }
 
-    fn look(&mut self, bytes: &[u8], at_end: bool) -> Step {
+    fn look(&mut self, bytes: &[u8], at_end: bool) -> Scanned {
         if bytes.is_empty() {
-            return if at_end { Step::End } else { Step::NeedMore { bytes: HEADER_LEN } };
+            return if at_end { Scanned::End } else { Scanned::NeedMore { bytes: HEADER_LEN } };
         }
         if self.searching {
             match self.search(bytes, at_end) {
@@ -187,16 +142,16 @@ impl Scanner {
                     self.searching = false;
                     self.inside = 0;
                 }
-                Search::After(consumed) => return Step::Skip { consumed },
-                Search::NeedMore(bytes) => return Step::NeedMore { bytes },
+                Search::After(consumed) => return Scanned::Skip { consumed },
+                Search::NeedMore(bytes) => return Scanned::NeedMore { bytes },
             }
         }
         let Some(header) = FrameHeader::read(bytes) else {
             if !at_end {
-                return Step::NeedMore { bytes: HEADER_LEN };
+                return Scanned::NeedMore { bytes: HEADER_LEN };
             }
             let defect = if bytes.starts_with(&MAGIC) { Defect::Torn } else { Defect::Magic };
-            return Step::Defect { defect, events: 0, segment: None, consumed: bytes.len() };
+            return Scanned::Defect { defect, events: 0, segment: None, consumed: bytes.len() };
         };
         match self.check_header(&header) {
             Ok(()) => self.check_body(header, bytes, at_end),
@@ -247,10 +202,11 @@ impl Scanner {
     }
 
     /// Loses a frame whose header is wrong.
-    fn lose_header(&mut self, defect: Defect, header: &FrameHeader, bytes: &[u8], at_end: bool) -> Step {
-        let lost = |consumed| Step::Defect { defect, events: 0, segment: header.segment_id(), consumed };
+    fn lose_header(&mut self, defect: Defect, header: &FrameHeader, bytes: &[u8], at_end: bool) -> Scanned {
+        let lost =
+            |consumed| Scanned::Defect { defect, events: 0, segment: header.known_segment_id(), consumed };
         match hides_header(header, bytes, at_end) {
-            None => return Step::NeedMore { bytes: HIDING_LEN },
+            None => return Scanned::NeedMore { bytes: HIDING_LEN },
             Some(true) => {
                 self.searching = true;
                 self.inside = 0;
@@ -267,7 +223,7 @@ impl Scanner {
         });
         let (agreed, possible) = match lengths {
             Ok(lengths) => lengths,
-            Err(NeedMore(bytes)) => return Step::NeedMore { bytes },
+            Err(NeedMore(bytes)) => return Scanned::NeedMore { bytes },
         };
         let mut end = None;
         for length in possible.into_iter().flatten() {
@@ -277,7 +233,7 @@ impl Scanner {
                     end = Some(consumed);
                 }
                 Ends::Here(_) | Ends::Elsewhere => {}
-                Ends::NeedMore(bytes) => return Step::NeedMore { bytes },
+                Ends::NeedMore(bytes) => return Scanned::NeedMore { bytes },
             }
         }
         if let Some(consumed) = end {
@@ -291,12 +247,12 @@ impl Scanner {
         lost(1)
     }
 
-    fn check_body(&mut self, header: FrameHeader, bytes: &[u8], at_end: bool) -> Step {
+    fn check_body(&mut self, header: FrameHeader, bytes: &[u8], at_end: bool) -> Scanned {
         let events = u64::from(header.n_events);
-        let lost = |defect, events, consumed| Step::Defect {
+        let lost = |defect, events, consumed| Scanned::Defect {
             defect,
             events,
-            segment: header.segment_id(),
+            segment: header.known_segment_id(),
             consumed,
         };
         let body = header.body();
@@ -306,12 +262,12 @@ impl Scanner {
             return lost(Defect::Torn, events, bytes.len());
         }
         if bytes.len() < frame_len && !at_end {
-            return Step::NeedMore { bytes: frame_len };
+            return Scanned::NeedMore { bytes: frame_len };
         }
         let consumed = frame_len.min(bytes.len());
         if !header.is_body(bytes, body.len()) {
             return match self.ends_after(body.len(), bytes, at_end) {
-                Ends::NeedMore(bytes) => Step::NeedMore { bytes },
+                Ends::NeedMore(bytes) => Scanned::NeedMore { bytes },
                 Ends::Here(consumed) => lost(Defect::Crc, events, consumed),
                 Ends::Elsewhere => {
                     self.searching = true;
@@ -323,7 +279,7 @@ impl Scanner {
         if header.is_schema() {
             let known = self.schema.as_ref().is_none_or(|known| known.id == header.schema_id);
             if known && schema_id(&bytes[body.clone()]) == header.schema_id {
-                return Step::Schema { header, body, consumed };
+                return Scanned::Schema { header, body, consumed };
             }
             return lost(Defect::Schema, 0, consumed);
         }
@@ -331,7 +287,7 @@ impl Scanner {
             return lost(Defect::Schema, events, consumed);
         };
         match body::check(&header, &bytes[body.clone()], &known.lists) {
-            Ok(()) => Step::Frame { header, body, consumed },
+            Ok(()) => Scanned::Frame { header, body, consumed },
             Err(defect) => lost(defect, events, consumed),
         }
     }

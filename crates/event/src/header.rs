@@ -212,10 +212,14 @@ impl FrameHeader {
         self.n_events == 0 && self.stride == 0 && (1..=SCHEMA_BYTES_MAX).contains(&body_len)
     }
 
+    /// Run and segment as they stand.
+    pub fn segment_id(&self) -> SegmentId {
+        SegmentId { run: self.run, segment: self.segment }
+    }
+
     /// Run and segment, if the header is sealed and not that of a schema frame, which belongs to none.
-    pub fn segment_id(&self) -> Option<SegmentId> {
-        let id = SegmentId { run: self.run, segment: self.segment };
-        (self.is_sealed() && !self.is_schema()).then_some(id)
+    pub(crate) fn known_segment_id(&self) -> Option<SegmentId> {
+        (self.is_sealed() && !self.is_schema()).then(|| self.segment_id())
     }
 
     /// Is this a schema frame?

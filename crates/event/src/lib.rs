@@ -20,6 +20,7 @@ mod body;
 mod checksum;
 mod codec;
 mod decimal;
+mod defect;
 mod dtype;
 mod encode;
 mod header;
@@ -34,8 +35,9 @@ mod words;
 pub use block::{Block, CloseReason};
 pub use body::id_range;
 pub use checksum::crc32c;
-pub use codec::{Defect, Scanner, Step};
+pub use codec::{Scanned, Scanner};
 pub use decimal::{Decimal, EXACT_MAX, Grid, PLACES_MAX};
+pub use defect::Defect;
 pub use dtype::Dtype;
 pub use encode::{FrameEvents, FrameMeta, encode_events, encode_frame, encode_schema, encode_span};
 pub use header::{
@@ -47,4 +49,4 @@ pub use schema::{Address, Element, Field, RECORD_BYTES_MAX, Role, Schema, Schema
 pub use scores::ScoreTable;
 pub use segment::SegmentId;
 pub use span::{Event, Span};
-pub use words::unquoted;
+pub use words::{nearest_word, unquoted};

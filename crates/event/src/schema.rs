@@ -402,7 +402,8 @@ impl Schema {
         if let Some(&index) = self.by_name.get(name) {
             return Ok(&self.fields[index]);
         }
-        let near = words::near(name, self.fields.iter().map(|field| field.name.as_str())).map(String::from);
+        let near =
+            words::nearest_word(name, self.fields.iter().map(|field| field.name.as_str())).map(String::from);
         Err(SchemaError::Unknown { name: name.into(), schema: self.name.clone(), near })
     }
 

@@ -25,7 +25,7 @@ pub(crate) fn dtype(word: &str) -> Result<Dtype, String> {
     let lower = word.to_ascii_lowercase();
     let bare = lower.trim_start_matches(['<', '>', '|', '=']);
     let other = OTHER_NAMES.iter().find(|(names, _)| names.contains(&bare)).map(|(_, dtype)| dtype.name());
-    let hint = match other.or(near(word, Dtype::ALL.map(Dtype::name))) {
+    let hint = match other.or(nearest_word(word, Dtype::ALL.map(Dtype::name))) {
         Some(name) => format!("; did you mean '{name}'?"),
         None => format!("; it is one of {}", Dtype::ALL.map(Dtype::name).join(", ")),
     };
@@ -33,7 +33,7 @@ pub(crate) fn dtype(word: &str) -> Result<Dtype, String> {
 }
 
 /// The candidate that is nearest to `word`, if one is near. Upper and lower case count as the same.
-pub(crate) fn near<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest_word<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = word.to_ascii_lowercase();
     let distance = |candidate: &'a str| {
         (strsim::damerau_levenshtein(&candidate.to_ascii_lowercase(), &lower), candidate)

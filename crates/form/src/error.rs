@@ -206,13 +206,8 @@ pub fn quoted(name: &str) -> String {
     format!("'{}{dots}'", short.escape_debug().to_string().replace("\\'", "'").replace("\\\"", "\""))
 }
 
-/// `; did you mean 'x'?` with the nearest candidate, or nothing if none is near. Upper and lower case count as the same.
+/// `; did you mean 'x'?` with the nearest candidate ([`tamis_event::nearest_word`]), or nothing if none is near.
 pub fn suggestion<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
-    let lower = name.to_ascii_lowercase();
-    let distance = |candidate: &str| strsim::damerau_levenshtein(&candidate.to_ascii_lowercase(), &lower);
-    let near = candidates.into_iter().map(|candidate| (distance(candidate), candidate)).min();
-    match near {
-        Some((distance, near)) if distance <= 1 + name.len() / 4 => format!("; did you mean '{near}'?"),
-        _ => String::new(),
-    }
+    tamis_event::nearest_word(name, candidates)
+        .map_or_else(String::new, |near| format!("; did you mean '{near}'?"))
 }

@@ -103,7 +103,7 @@ struct Writer<F> {
 }
 
 /// One field of a message.
-struct Field<'a> {
+struct WireField<'a> {
     tag: u32,
     /// The bytes of the field, including its key.
     whole: &'a [u8],
@@ -111,7 +111,7 @@ struct Field<'a> {
     content: Option<&'a [u8]>,
 }
 
-fn next<'a>(bytes: &mut &'a [u8]) -> Result<Field<'a>, Stop> {
+fn next<'a>(bytes: &mut &'a [u8]) -> Result<WireField<'a>, Stop> {
     let start = *bytes;
     let (tag, wire) = decode_key(bytes)?;
     let content = if wire == WireType::LengthDelimited {
@@ -125,7 +125,7 @@ fn next<'a>(bytes: &mut &'a [u8]) -> Result<Field<'a>, Stop> {
         skip_field(wire, tag, bytes, DecodeContext::default())?;
         None
     };
-    Ok(Field { tag, whole: &start[..start.len() - bytes.len()], content })
+    Ok(WireField { tag, whole: &start[..start.len() - bytes.len()], content })
 }
 
 impl<F: FnMut(&Elsewhere) -> Result<Vec<u8>, String>> Writer<F> {

@@ -100,16 +100,16 @@ pub struct Gather {
 struct RecordPart {
     at: usize,
     /// The usual case, with loops of its own: two signed 16-bit numbers that share a word and are adjacent inputs.
-    free: Vec<Pair>,
+    free: Vec<ColumnPair>,
     /// Such pairs of which at least one number has bounds.
-    clipped: Vec<Pair>,
+    clipped: Vec<ColumnPair>,
     /// All other columns.
     others: Vec<Other>,
 }
 
 /// Two adjacent inputs, one in the low half of a word and the other in the high half.
 #[derive(Clone, Copy, Debug)]
-struct Pair {
+struct ColumnPair {
     word: usize,
     /// The first of the two inputs.
     input: usize,
@@ -275,7 +275,7 @@ impl RecordPart {
 }
 
 /// Two columns of the window at `at` as a pair, if they form one.
-fn pair(at: usize, first: &Column, second: &Column) -> Option<Pair> {
+fn pair(at: usize, first: &Column, second: &Column) -> Option<ColumnPair> {
     let (
         Map::Affine { mul, add, clip: [low, high] },
         Map::Affine { mul: mul2, add: add2, clip: [low2, high2] },
@@ -286,14 +286,14 @@ fn pair(at: usize, first: &Column, second: &Column) -> Option<Pair> {
     let share_a_word = (first.at - at).is_multiple_of(4) && second.at == first.at + 2;
     let are_halves = [first, second].iter().all(|column| column.number == Number::I16);
     let picks = [Pick { mul, add, low, high }, Pick { mul: mul2, add: add2, low: low2, high: high2 }];
-    (share_a_word && are_halves && second.input == first.input + 1).then_some(Pair {
+    (share_a_word && are_halves && second.input == first.input + 1).then_some(ColumnPair {
         word: (first.at - at) / 4,
         input: first.input,
         picks,
     })
 }
 
-impl Pair {
+impl ColumnPair {
     #[inline(always)]
     fn write<S: Simd, const CLIPPED: bool>(&self, simd: S, word: S::V, lanes: &mut [Lanes], register: usize) {
         let lanes: &mut [Lanes; 2] = lanes[self.input..].first_chunk_mut().expect("inputs of this kernel");

@@ -46,7 +46,7 @@ pub struct Sieve {
     level: Level,
     windows: Vec<RecordPart>,
     /// In the order of the windows.
-    tests: Vec<Test>,
+    tests: Vec<CutTest>,
     record_len: usize,
     cuts: usize,
     sums: usize,
@@ -105,7 +105,7 @@ struct Other {
 
 /// A cut as one comparison ([module](self), I1): `number - low <= span`.
 #[derive(Clone, Copy, Debug)]
-struct Test {
+struct CutTest {
     low: i32,
     span: u32,
     /// Index of the cut.
@@ -137,19 +137,19 @@ impl Sieve {
         asked.iter().for_each(|of| assert!(of.number != Number::F32, "{of:?} is no integer"));
         asked.sort_by_key(|of| (of.at, of.number as u8));
         asked.dedup();
-        let mut plan = Plan { tests: Vec::new(), begun: vec![false; sums.len()] };
+        let mut builder = SieveBuilder { tests: Vec::new(), begun: vec![false; sums.len()] };
         let windows = gather::windows(record_len, &asked, |of| (of.at, of.number.size()));
         let windows = windows.into_iter().map(|(at, asked)| {
             let mut window = RecordPart { at, ..RecordPart::default() };
             for of in asked {
                 let cuts = cuts.iter().enumerate().filter(|(_, cut)| cut.of == of);
                 let sums = terms.clone().filter(|&(_, term)| term == of).map(|(sum, _)| sum);
-                plan.add(&mut window, of, cuts, sums);
+                builder.add(&mut window, of, cuts, sums);
             }
             window
         });
         let windows = windows.collect();
-        Self { level, windows, tests: plan.tests, record_len, cuts: cuts.len(), sums: sums.len() }
+        Self { level, windows, tests: builder.tests, record_len, cuts: cuts.len(), sums: sums.len() }
     }
 
     /// Tests up to 64 events, event `e` by the record at the start of `records[e]`. A slice may be longer than its record; the rest has no
@@ -180,14 +180,14 @@ impl Sieve {
     }
 }
 
-/// The state of planning a sieve.
-struct Plan {
-    tests: Vec<Test>,
+/// A sieve that is being built.
+struct SieveBuilder {
+    tests: Vec<CutTest>,
     /// Which sums have a term already.
     begun: Vec<bool>,
 }
 
-impl Plan {
+impl SieveBuilder {
     /// Adds the tests and terms of one integer to its window.
     fn add<'a>(
         &mut self,
@@ -203,7 +203,7 @@ impl Plan {
             window.terms.push(Term { place, sum, joins });
         }
         let first = self.tests.len();
-        self.tests.extend(cuts.map(|(index, cut)| Test::new(index, cut)));
+        self.tests.extend(cuts.map(|(index, cut)| CutTest::new(index, cut)));
         let tests = first..self.tests.len();
         if tests.is_empty() {
             return;
@@ -216,7 +216,7 @@ impl Plan {
     }
 }
 
-impl Test {
+impl CutTest {
     fn new(cut: usize, &Cut { of, low, high }: &Cut) -> Self {
         let (least, most) = match of.number {
             Number::U8 => (0, u8::MAX.into()),
@@ -264,7 +264,7 @@ impl<R: Records> IntWork for Sift<'_, R> {
 
 impl RecordPart {
     #[inline(always)]
-    fn test<S: IntSimd>(&self, simd: S, words: &[Words; WORDS], tests: &[Test], into: &mut Sifted<'_>) {
+    fn test<S: IntSimd>(&self, simd: S, words: &[Words; WORDS], tests: &[CutTest], into: &mut Sifted<'_>) {
         for short in &self.shorts {
             let [first, second] = &words[short.word % WORDS];
             let numbers = [simd.shorts(first, short.is_second), simd.shorts(second, short.is_second)];

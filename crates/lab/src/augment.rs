@@ -13,7 +13,7 @@ use tamis_event::Element;
 
 use crate::error::TrainError;
 use crate::random::Random;
-use crate::recipe::{Augment, Input};
+use crate::recipe::{Augment, RecipeInput};
 use crate::samples::Rows;
 
 /// The columns of a row that change under the symmetries.
@@ -45,7 +45,7 @@ impl Angle {
 impl Symmetries {
     /// The symmetries of the inputs; units and training rows determine the range of an angle.
     pub fn new(
-        inputs: &[Input],
+        inputs: &[RecipeInput],
         elements: &[Vec<Element>],
         units: &[String],
         train: &[Rows],

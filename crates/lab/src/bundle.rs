@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use safetensors::{Dtype, View};
 use sha2::{Digest, Sha256};
 
-use crate::chain::Layer;
+use crate::learner::LayerWeights;
 use crate::preprocessing::Preprocessing;
 use crate::recipe::{Architecture, Recipe};
 
@@ -61,7 +61,7 @@ pub(crate) struct Golden {
 pub(crate) fn assemble(
     recipe: &Recipe,
     inputs: &[Preprocessing],
-    layers: &[Layer],
+    layers: &[LayerWeights],
     golden: Golden,
     provenance: &TrainingRecord,
 ) -> TrainedBundle {

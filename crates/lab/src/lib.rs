@@ -11,8 +11,8 @@
 
 mod augment;
 mod bundle;
-mod chain;
 mod error;
+mod learner;
 mod metrics;
 mod preprocessing;
 mod random;

@@ -2,7 +2,7 @@
 
 use tamis_event::{Dtype, Element};
 
-use crate::recipe::Input;
+use crate::recipe::RecipeInput;
 use crate::samples::Rows;
 
 /// The preprocessing of the elements of one `[[input]]`. Numbers are rounded to f32, so that the manifest can state them briefly and exactly.
@@ -15,7 +15,11 @@ pub(crate) struct Preprocessing {
 }
 
 /// Computes shift and scale from the training rows.
-pub(crate) fn learn(inputs: &[Input], elements: &[Vec<Element>], train: &[&Rows]) -> Vec<Preprocessing> {
+pub(crate) fn learn(
+    inputs: &[RecipeInput],
+    elements: &[Vec<Element>],
+    train: &[&Rows],
+) -> Vec<Preprocessing> {
     let mut column = 0;
     let mut learned = Vec::with_capacity(inputs.len());
     for (input, elements) in inputs.iter().zip(elements) {

@@ -80,8 +80,8 @@ pub struct Recipe {
     pub(crate) weight_decay: f64,
     pub(crate) held_out: f64,
     pub(crate) balance: bool,
-    pub(crate) input: Vec<Input>,
-    pub(crate) data: Vec<Data>,
+    pub(crate) input: Vec<RecipeInput>,
+    pub(crate) data: Vec<RecipeData>,
     pub(crate) evaluate: Vec<Evaluate>,
 }
 
@@ -94,7 +94,7 @@ pub(crate) enum Architecture {
 
 /// One schema field and its preprocessing.
 #[derive(Clone, Debug)]
-pub(crate) struct Input {
+pub(crate) struct RecipeInput {
     pub field: String,
     pub standardize: bool,
     pub weight: f64,
@@ -111,7 +111,7 @@ pub(crate) enum Augment {
 
 /// Events to train with.
 #[derive(Clone, Debug)]
-pub(crate) struct Data {
+pub(crate) struct RecipeData {
     pub file: String,
     pub class: Option<String>,
     pub label: Option<Label>,
@@ -380,7 +380,7 @@ impl Shape<'_> {
     }
 }
 
-fn inputs_of(table: &Table<'_>, own: &mut Complaints, complaints: &mut Complaints) -> Vec<Input> {
+fn inputs_of(table: &Table<'_>, own: &mut Complaints, complaints: &mut Complaints) -> Vec<RecipeInput> {
     let tables = own.take(table.tables("input", "an input", TABLES_MAX)).unwrap_or_default();
     let mut inputs = Vec::new();
     for table in tables {
@@ -398,7 +398,7 @@ fn inputs_of(table: &Table<'_>, own: &mut Complaints, complaints: &mut Complaint
         let augment = augment.map(|k| [Augment::Rotate, Augment::Reflect][k]);
         table.complain(&INPUT_KEYS, about, complaints);
         if let (Some(field), Some(weight)) = (field, weight) {
-            inputs.push(Input { field, standardize, weight, clip, augment });
+            inputs.push(RecipeInput { field, standardize, weight, clip, augment });
         }
     }
     inputs
@@ -428,7 +428,7 @@ fn data_of(
     classes: Option<&[String]>,
     own: &mut Complaints,
     complaints: &mut Complaints,
-) -> Vec<Data> {
+) -> Vec<RecipeData> {
     let Some(tables) = own.take(table.tables("data", "a [[data]]", TABLES_MAX)) else { return Vec::new() };
     if tables.is_empty() {
         own.0.push(table.missing_tables("data", "file = \"events.tmf\""));
@@ -448,7 +448,7 @@ fn data_of(
         table.complain(&DATA_KEYS, about, complaints);
         let class = class.map(|class| class.value.to_owned());
         let max_events = max_events.map(|max| max as usize);
-        data.extend(file.map(|file| Data { file: file.value.into(), class, label, max_events }));
+        data.extend(file.map(|file| RecipeData { file: file.value.into(), class, label, max_events }));
     }
     data
 }

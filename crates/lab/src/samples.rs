@@ -8,7 +8,7 @@ use tamis_event::{Address, Element, Field, Role, Schema};
 
 use crate::error::TrainError;
 use crate::random::selected;
-use crate::recipe::{Input, Label, Recipe};
+use crate::recipe::{Label, Recipe, RecipeInput};
 
 /// The events of one recorded file.
 #[derive(Clone, Debug)]
@@ -105,7 +105,7 @@ pub(crate) fn inputs(recipe: &Recipe, file: &str, schema: &Schema) -> Result<Vec
 impl Recipe {
     /// Everything in the recipe that `schema` does not allow: its inputs, and the labels of the entries that read `file`.
     pub fn faults(&self, file: &str, schema: &Schema) -> Vec<TrainError> {
-        let input = |input: &Input| input_elements(input, file, schema).err();
+        let input = |input: &RecipeInput| input_elements(input, file, schema).err();
         let data = self.data.iter().map(|data| (&data.file, &data.label));
         let evaluate = self.evaluate.iter().map(|evaluate| (&evaluate.file, &evaluate.label));
         let labels = data.chain(evaluate).filter(|(read, _)| *read == file);
@@ -163,7 +163,7 @@ pub(crate) fn select(
     }
 }
 
-fn input_elements(input: &Input, file: &str, schema: &Schema) -> Result<Vec<Element>, TrainError> {
+fn input_elements(input: &RecipeInput, file: &str, schema: &Schema) -> Result<Vec<Element>, TrainError> {
     let (address, elements) = resolve(file, schema, &input.field)?;
     if schema.field(&address.field).is_ok_and(|field| field.role == Role::Truth) {
         return Err(TrainError::Truth { file: file.into(), field: input.field.clone() });

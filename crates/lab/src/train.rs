@@ -1,7 +1,7 @@
 //! Trains a network: from a recipe and events to a bundle and its figures of merit.
 //!
 //! ```text
-//!   Dataset --select--> rows --split--> train ----> learn shift, scale --> Chain --epochs--> weights --.
+//!   Dataset --select--> rows --split--> train ----> learn shift, scale --> Learner --epochs--> weights --.
 //!                                  \--> held out --------------------------> scores --> AUC, cuts ------+--> bundle
 //! ```
 //!
@@ -15,12 +15,12 @@ use std::collections::HashSet;
 
 use crate::augment::Symmetries;
 use crate::bundle::{Golden, TrainedBundle, TrainingRecord, Used, assemble, sha256};
-use crate::chain::{Batch, Chain};
 use crate::error::TrainError;
+use crate::learner::{Learner, MiniBatch};
 use crate::metrics::{auc, efficiency, threshold};
 use crate::preprocessing::{Steps, learn};
 use crate::random::Random;
-use crate::recipe::{Architecture, Input, Recipe};
+use crate::recipe::{Architecture, Recipe, RecipeInput};
 use crate::samples::{Dataset, Identity, Rows, Selection, inputs, select};
 use tamis_event::Schema;
 
@@ -92,7 +92,7 @@ pub struct WorkingPoint {
 }
 
 /// Scores of one kind of events, one list per output.
-struct Kind {
+struct KindScores {
     name: String,
     scores: Vec<Vec<f32>>,
 }
@@ -123,17 +123,17 @@ pub fn train(
     let symmetries =
         Symmetries::new(&recipe.input, &elements, &units(recipe, &datasets[0].schema), &split.train)?;
     let mut batches = Batches::new(recipe, &split.train, &steps, symmetries);
-    let mut chain = Chain::new(recipe, &mut Random::new(recipe.seed, WEIGHT_STREAM));
-    let losses = run_epochs(recipe, &mut batches, &mut chain, progress)?;
+    let mut learner = Learner::new(recipe, &mut Random::new(recipe.seed, WEIGHT_STREAM));
+    let losses = run_epochs(recipe, &mut batches, &mut learner, progress)?;
 
-    let kinds = score_kinds(recipe, &steps, &chain, &split)?;
+    let kinds = score_kinds(recipe, &steps, &learner, &split)?;
     let auc = areas(recipe, &kinds);
     let cuts = cuts(recipe, &kinds);
     let trained = split.train.iter().map(Rows::len).sum();
     let held_out = split.held_out.iter().map(Rows::len).sum();
-    let golden = golden(recipe, &steps, &chain, &split.held_out)?;
+    let golden = golden(recipe, &steps, &learner, &split.held_out)?;
     let provenance = TrainingRecord { events: trained, data: split.data, metrics: metrics(&auc, &cuts) };
-    let bundle = assemble(recipe, &preprocessing, &chain.layers()?, golden, &provenance);
+    let bundle = assemble(recipe, &preprocessing, &learner.layers()?, golden, &provenance);
     Ok(Trained { bundle, trained, held_out, notes: split.notes, losses, auc, cuts })
 }
 
@@ -218,7 +218,7 @@ fn load(recipe: &Recipe, files: &[&str], datasets: &[Dataset]) -> Result<Split, 
 
 /// The unit of every input; unknown fields are refused elsewhere.
 fn units(recipe: &Recipe, schema: &Schema) -> Vec<String> {
-    let unit = |input: &Input| {
+    let unit = |input: &RecipeInput| {
         let name = input.field.split('[').next().unwrap_or_default();
         schema.field(name).map(|field| field.unit.clone()).unwrap_or_default()
     };
@@ -228,7 +228,7 @@ fn units(recipe: &Recipe, schema: &Schema) -> Vec<String> {
 fn run_epochs(
     recipe: &Recipe,
     batches: &mut Batches<'_>,
-    chain: &mut Chain,
+    learner: &mut Learner,
     progress: &mut dyn FnMut(&TrainingProgress),
 ) -> Result<Vec<f64>, TrainError> {
     let mut order: Vec<u32> = (0..batches.events.len() as u32).collect();
@@ -242,7 +242,7 @@ fn run_epochs(
         for (index, chosen) in order.chunks(recipe.batch).enumerate() {
             let step = epoch as usize * per_epoch + index;
             let falling = 0.5 * (1.0 + (std::f64::consts::PI * step as f64 / steps as f64).cos());
-            let loss = chain.learn(batches.make(chosen), recipe.learning_rate * falling)?;
+            let loss = learner.learn(batches.make(chosen), recipe.learning_rate * falling)?;
             if !loss.is_finite() {
                 return Err(TrainError::Diverged { epoch, loss });
             }
@@ -282,8 +282,8 @@ impl<'a> Batches<'a> {
         Self { events, weights, steps, symmetries, random: Random::new(recipe.seed, AUGMENT_STREAM) }
     }
 
-    fn make(&mut self, chosen: &[u32]) -> Batch {
-        let mut batch = Batch { rows: chosen.len(), inputs: Vec::new(), targets: Vec::new() };
+    fn make(&mut self, chosen: &[u32]) -> MiniBatch {
+        let mut batch = MiniBatch { rows: chosen.len(), inputs: Vec::new(), targets: Vec::new() };
         for &index in chosen {
             let (class, values) = self.events[index as usize];
             let start = batch.inputs.len();
@@ -304,9 +304,9 @@ impl<'a> Batches<'a> {
 fn score_kinds(
     recipe: &Recipe,
     steps: &Steps,
-    chain: &Chain,
+    learner: &Learner,
     split: &Split,
-) -> Result<Vec<Kind>, TrainError> {
+) -> Result<Vec<KindScores>, TrainError> {
     let classes = split.held_out.iter().enumerate().map(|(class, rows)| match recipe.architecture {
         Architecture::Dense => (recipe.outputs[class].clone(), rows),
         Architecture::Autoencoder => ("held-out".to_owned(), rows),
@@ -314,12 +314,13 @@ fn score_kinds(
     let others = split.evaluate.iter().map(|(name, rows)| (name.clone(), rows));
     let mut kinds = Vec::new();
     for (name, rows) in classes.chain(others) {
-        kinds.push(Kind { name, scores: chain.scores(&steps.apply_all(rows), recipe.outputs.len())? });
+        kinds
+            .push(KindScores { name, scores: learner.scores(&steps.apply_all(rows), recipe.outputs.len())? });
     }
     Ok(kinds)
 }
 
-fn areas(recipe: &Recipe, kinds: &[Kind]) -> Vec<Auc> {
+fn areas(recipe: &Recipe, kinds: &[KindScores]) -> Vec<Auc> {
     let mut areas = Vec::new();
     match recipe.architecture {
         Architecture::Dense => {
@@ -353,7 +354,7 @@ fn areas(recipe: &Recipe, kinds: &[Kind]) -> Vec<Auc> {
     areas
 }
 
-fn cuts(recipe: &Recipe, kinds: &[Kind]) -> Vec<WorkingPoint> {
+fn cuts(recipe: &Recipe, kinds: &[KindScores]) -> Vec<WorkingPoint> {
     let background = match &recipe.background {
         Some(name) => kinds.iter().position(|kind| kind.name == *name).expect("the recipe was checked"),
         None => 0,
@@ -388,7 +389,12 @@ fn metrics(areas: &[Auc], cuts: &[WorkingPoint]) -> Vec<(String, f64)> {
 }
 
 /// Golden vectors: held-out events, spread evenly over each class, and their scores.
-fn golden(recipe: &Recipe, steps: &Steps, chain: &Chain, held_out: &[Rows]) -> Result<Golden, TrainError> {
+fn golden(
+    recipe: &Recipe,
+    steps: &Steps,
+    learner: &Learner,
+    held_out: &[Rows],
+) -> Result<Golden, TrainError> {
     let mut chosen = Rows::new(recipe.layers[0]);
     for rows in held_out {
         let count = (GOLDEN_ROWS / held_out.len()).clamp(1, rows.len());
@@ -396,7 +402,7 @@ fn golden(recipe: &Recipe, steps: &Steps, chain: &Chain, held_out: &[Rows]) -> R
             chosen.push(row);
         }
     }
-    let columns = chain.scores(&steps.apply_all(&chosen), recipe.outputs.len())?;
+    let columns = learner.scores(&steps.apply_all(&chosen), recipe.outputs.len())?;
     let scores = (0..chosen.len()).flat_map(|row| columns.iter().map(move |column| column[row])).collect();
     Ok(Golden { rows: chosen.len(), inputs: chosen.values, scores })
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
+use tamis_event::Defect;
 
 /// A closed list of causes.
 pub trait Cause: Copy + Sized + 'static {
@@ -16,7 +17,7 @@ pub trait Cause: Copy + Sized + 'static {
 }
 
 macro_rules! causes {
-    ($(#[$doc:meta])* $kind:ident { $($(#[$cause_doc:meta])* $cause:ident = $name:literal),+ $(,)? }) => {
+    ($(#[$doc:meta])* $kind:ident { $($(#[$cause_doc:meta])* $cause:ident = $name:expr),+ $(,)? }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum $kind { $($(#[$cause_doc])* $cause),+ }
@@ -37,29 +38,47 @@ causes! {
     /// Bytes that are no good frame, or a frame that came twice.
     Corrupt {
         /// No frame starts where one should.
-        Magic = "magic",
+        Magic = Defect::Magic.name(),
         /// A version of the format that is not known.
-        Version = "version",
+        Version = Defect::Version.name(),
         /// The header does not match its checksum.
-        Header = "header",
+        Header = Defect::Header.name(),
         /// A longer body than a frame may have.
-        Oversize = "oversize",
+        Oversize = Defect::Oversize.name(),
         /// No events.
-        Zero = "zero",
+        Zero = Defect::Zero.name(),
         /// Lengths that contradict each other or the schema.
-        Length = "length",
+        Length = Defect::Length.name(),
         /// The frame was cut.
-        Torn = "torn",
+        Torn = Defect::Torn.name(),
         /// The body does not match its checksum.
-        Crc = "crc",
+        Crc = Defect::Crc.name(),
         /// Another schema than the one in use.
-        Schema = "schema",
+        Schema = Defect::Schema.name(),
         /// A column of the frame that contradicts the header, itself, or the length of the body.
-        Columns = "columns",
+        Columns = Defect::Columns.name(),
         /// A list with more elements than it may have, or with something behind its last one.
-        Count = "count",
+        Count = Defect::Count.name(),
         /// Events that came before.
         Dup = "dup",
+    }
+}
+
+impl From<Defect> for Corrupt {
+    fn from(defect: Defect) -> Self {
+        match defect {
+            Defect::Magic => Self::Magic,
+            Defect::Version => Self::Version,
+            Defect::Header => Self::Header,
+            Defect::Oversize => Self::Oversize,
+            Defect::Zero => Self::Zero,
+            Defect::Length => Self::Length,
+            Defect::Torn => Self::Torn,
+            Defect::Crc => Self::Crc,
+            Defect::Schema => Self::Schema,
+            Defect::Columns => Self::Columns,
+            Defect::Count => Self::Count,
+        }
     }
 }
 

@@ -49,8 +49,8 @@ impl Latency {
         self.histogram.add(&other.histogram).expect("both have the same bounds");
     }
 
-    /// The usual quantiles, as far as enough was recorded for them: events of one hand-over are late together, so a percentile of 100 events from
-    /// three hand-overs is really the latency of a single one. One in 100 needs 100 hand-overs, one in 1000 needs 1000.
+    /// The usual quantiles, as far as enough was recorded for them: events of one batch are late together, so a percentile of 100 events from
+    /// three batches is really the latency of a single one. One in 100 needs 100 batches, one in 1000 needs 1000.
     pub fn carried_quantiles(&self) -> Quantiles<Option<u64>> {
         let Quantiles { p50, p99, p999, max } = self.quantiles();
         let of = |samples: u64, ns: u64| (self.samples >= samples).then_some(ns);
@@ -69,10 +69,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tail_needs_as_many_blocks_as_it_is_rare() {
-        let carried = |blocks: u64, events: u64| {
+    fn a_tail_needs_as_many_batches_as_it_is_rare() {
+        let carried = |batches: u64, events: u64| {
             let (mut one, mut other) = (Latency::default(), Latency::default());
-            (0..blocks).for_each(|k| if k % 2 == 0 { &mut one } else { &mut other }.record(1000, events));
+            (0..batches).for_each(|k| if k % 2 == 0 { &mut one } else { &mut other }.record(1000, events));
             one.merge(&other);
             let Quantiles { p50, p99, p999, max } = one.carried_quantiles();
             [p50, p99, p999, max].map(|quantile| quantile.is_some())

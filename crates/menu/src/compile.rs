@@ -11,7 +11,7 @@ use crate::lowering::Lowering;
 use crate::menu::{LineInfo, Menu, StreamInfo};
 use crate::names::Scores;
 use crate::pass_through::PassThrough;
-use crate::program::Program;
+use crate::program::MenuProgram;
 use crate::threshold::{Threshold, thresholds};
 use tamis_form::{Complaint, Complaints, Mistake, MistakeKind};
 
@@ -29,7 +29,7 @@ pub struct CompiledMenu {
     pass_through: Option<PassThrough>,
     /// One list per line.
     thresholds: Vec<Vec<Threshold>>,
-    program: Program,
+    program: MenuProgram,
     record_len: usize,
     scores: usize,
     hash_prefix: u64,
@@ -63,7 +63,7 @@ impl Menu {
             streams: self.streams().to_vec(),
             model_rungs: 1 + self.models().iter().map(|model| model.fallback.len()).max().unwrap_or(0),
             pass_through: self.pass_through().cloned(),
-            program: Program::new(&graph, undecided, &conditions, schema.record_len()),
+            program: MenuProgram::new(&graph, undecided, &conditions, schema.record_len()),
             record_len: schema.record_len(),
             scores: scores.len(),
             hash_prefix: u64::from_le_bytes(prefix),
@@ -163,7 +163,7 @@ impl CompiledMenu {
         self.hash_prefix
     }
 
-    pub(crate) fn program(&self) -> &Program {
+    pub(crate) fn program(&self) -> &MenuProgram {
         &self.program
     }
 

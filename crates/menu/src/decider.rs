@@ -23,9 +23,9 @@ use tamis_event::{Block, ScoreTable};
 use tamis_kernel::{Loops, Vectors};
 
 use crate::compile::CompiledMenu;
-use crate::kernels::{self, Bits, Input, LANES, Lanes, TILE, TILE_WORDS};
+use crate::kernels::{self, Bits, LANES, Lanes, StepInput, TILE, TILE_WORDS};
 use crate::lottery::{self, Lottery};
-use crate::pieces::{Cursor, Found, Piece};
+use crate::pieces::{Cursor, Piece, SieveResults};
 use crate::program::{Instruction, Operand};
 
 /// In a tile with at most this many events to draw, each is drawn by itself, otherwise all together.
@@ -44,7 +44,7 @@ pub struct Decider {
 /// Registers of the program, and the memory of the sieve.
 #[derive(Debug)]
 struct Scratch {
-    found: Found,
+    found: SieveResults,
     /// Each in a `Vec`, which can be taken out for a moment without an allocation.
     columns: Vec<Vec<Lanes>>,
     masks: Vec<Bits>,
@@ -70,13 +70,13 @@ struct Verdicts {
 
 /// Up to [`TILE`] consecutive events of a block, decided together.
 #[derive(Clone, Copy)]
-struct Tile {
+struct EventTile {
     /// Index in the block of the first event; a multiple of 64.
     start: usize,
     events: usize,
 }
 
-impl Tile {
+impl EventTile {
     fn words(self) -> usize {
         self.events.div_ceil(LANES)
     }
@@ -99,7 +99,7 @@ impl Decider {
         let stride = capacity.div_ceil(LANES);
         let lines = menu.lines().len();
         let scratch = Scratch {
-            found: Found::new(menu.program()),
+            found: SieveResults::new(menu.program()),
             columns: vec![vec![[0.0; LANES]; TILE_WORDS]; menu.program().columns],
             masks: vec![[0; TILE_WORDS]; menu.program().masks],
             positions: Box::new([[0; LANES]; TILE_WORDS]),
@@ -209,7 +209,7 @@ impl Loops for Tiles<'_> {
         let events = block.len();
         let mut cursor = Cursor::default();
         for start in (0..events).step_by(TILE) {
-            let tile = Tile { start, events: TILE.min(events - start) };
+            let tile = EventTile { start, events: TILE.min(events - start) };
             cursor.cut(block, tile.events, &mut scratch.pieces);
             scratch.found.sift(menu.program(), block, &scratch.pieces);
             if menu.draws() {
@@ -248,14 +248,14 @@ impl Verdicts {
 
     /// Marks the events of a tile that no line decides.
     #[inline(always)]
-    fn leave(&mut self, tile: Tile, undecided: Bits) {
+    fn leave(&mut self, tile: EventTile, undecided: Bits) {
         let first = tile.start / LANES;
         self.undecided[first..first + tile.words()].copy_from_slice(&undecided[..tile.words()]);
     }
 
     /// Stores the verdict of a line on a tile.
     #[inline(always)]
-    fn enter(&mut self, tile: Tile, line: usize, passed: Bits, kept: Bits) {
+    fn enter(&mut self, tile: EventTile, line: usize, passed: Bits, kept: Bits) {
         let first = tile.start / LANES;
         for word in 0..tile.words() {
             let at = line * self.stride + first + word;
@@ -279,7 +279,7 @@ impl Scratch {
     }
 
     #[inline(always)]
-    fn run(&mut self, step: &Instruction, block: &Block, scores: &ScoreTable, tile: Tile) {
+    fn run(&mut self, step: &Instruction, block: &Block, scores: &ScoreTable, tile: EventTile) {
         match *step {
             Instruction::Load { into, element } => {
                 let out = self.columns[into].as_flattened_mut();
@@ -379,10 +379,10 @@ impl Scratch {
     }
 
     #[inline(always)]
-    fn input(&self, operand: Operand) -> Input<'_> {
+    fn input(&self, operand: Operand) -> StepInput<'_> {
         match operand {
-            Operand::Column(column) => Input::Column(self.column(column)),
-            Operand::Constant(value) => Input::Constant(value),
+            Operand::Column(column) => StepInput::Column(self.column(column)),
+            Operand::Constant(value) => StepInput::Constant(value),
         }
     }
 }

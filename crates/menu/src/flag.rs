@@ -6,7 +6,7 @@
 //! * I1: a flag never both holds and is unknown.
 //! * I2: a condition that cannot be unknown costs nothing extra.
 
-use crate::graph::{Graph, NodeId, TooLarge};
+use crate::graph::{MenuGraph, NodeId, TooLarge};
 
 /// A condition of an expression.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +25,7 @@ impl Flag {
     }
 }
 
-impl Graph {
+impl MenuGraph {
     /// The union of two optional conditions; `None` if both are absent.
     pub(crate) fn either(&mut self, a: Option<NodeId>, b: Option<NodeId>) -> Made<Option<NodeId>> {
         let both = match (a, b) {

@@ -40,10 +40,10 @@ pub(crate) enum Sort {
 
 /// One operation; in the order of [`Sort`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Node {
+pub(crate) enum MenuNode {
     /// The bits of an f64.
     Number(u64),
-    /// The element at this index of [`Graph::element`]: raw value * scale + offset. [`crate::number`] keeps track of its unit.
+    /// The element at this index of [`MenuGraph::element`]: raw value * scale + offset. [`crate::number`] keeps track of its unit.
     Load(usize),
     /// The sum of elements of at most 16 bits with the same scale and no offset; their indices.
     Total(Box<[usize]>),
@@ -69,7 +69,7 @@ pub(crate) enum Node {
     Draw(Lottery),
 }
 
-impl Node {
+impl MenuNode {
     pub(crate) fn sort(&self) -> Sort {
         match self {
             Self::Number(_)
@@ -112,7 +112,7 @@ impl Node {
     }
 }
 
-/// Most terms of a [`Node::Total`]: the sum of this many 16-bit numbers fits an i32.
+/// Most terms of a [`MenuNode::Total`]: the sum of this many 16-bit numbers fits an i32.
 const TERMS_MAX: usize = 1 << 13;
 
 /// The menu needs more than [`OPERATIONS_MAX`] operations.
@@ -123,17 +123,17 @@ type Made = Result<NodeId, TooLarge>;
 
 /// The operations of a menu, each stored once.
 #[derive(Debug, Default)]
-pub(crate) struct Graph {
-    nodes: Vec<Node>,
-    ids: HashMap<Node, NodeId>,
+pub(crate) struct MenuGraph {
+    nodes: Vec<MenuNode>,
+    ids: HashMap<MenuNode, NodeId>,
     elements: Vec<Element>,
     /// Byte offset in a record to index in `elements`.
     element_at: HashMap<usize, usize>,
 }
 
-impl Graph {
+impl MenuGraph {
     /// All nodes; the index is the id.
-    pub(crate) fn nodes(&self) -> &[Node] {
+    pub(crate) fn nodes(&self) -> &[MenuNode] {
         &self.nodes
     }
 
@@ -142,7 +142,7 @@ impl Graph {
         self.elements[place]
     }
 
-    pub(crate) fn add(&mut self, node: Node) -> Made {
+    pub(crate) fn add(&mut self, node: MenuNode) -> Made {
         if let Some(&id) = self.ids.get(&node) {
             return Ok(id);
         }
@@ -157,24 +157,24 @@ impl Graph {
 
     pub(crate) fn as_number(&self, id: NodeId) -> Option<f64> {
         match self.nodes[id.index()] {
-            Node::Number(bits) => Some(f64::from_bits(bits)),
+            MenuNode::Number(bits) => Some(f64::from_bits(bits)),
             _ => None,
         }
     }
 
     pub(crate) fn as_truth(&self, id: NodeId) -> Option<bool> {
         match self.nodes[id.index()] {
-            Node::Truth(value) => Some(value),
+            MenuNode::Truth(value) => Some(value),
             _ => None,
         }
     }
 
     pub(crate) fn number(&mut self, value: f64) -> Made {
-        self.add(Node::Number(value.to_bits()))
+        self.add(MenuNode::Number(value.to_bits()))
     }
 
     pub(crate) fn truth(&mut self, value: bool) -> Made {
-        self.add(Node::Truth(value))
+        self.add(MenuNode::Truth(value))
     }
 
     /// The physical value of an element.
@@ -184,49 +184,49 @@ impl Graph {
         if place == next {
             self.elements.push(element);
         }
-        self.add(Node::Load(place))
+        self.add(MenuNode::Load(place))
     }
 
     pub(crate) fn score(&mut self, column: usize) -> Made {
-        self.add(Node::Score(column))
+        self.add(MenuNode::Score(column))
     }
 
     pub(crate) fn draw(&mut self, lottery: Lottery) -> Made {
-        self.add(Node::Draw(lottery))
+        self.add(MenuNode::Draw(lottery))
     }
 
     pub(crate) fn absolute(&mut self, a: NodeId) -> Made {
         match self.as_number(a) {
             Some(value) => self.number(value.abs()),
-            None => self.add(Node::Absolute(a)),
+            None => self.add(MenuNode::Absolute(a)),
         }
     }
 
     pub(crate) fn negate(&mut self, a: NodeId) -> Made {
         match self.as_number(a) {
             Some(value) => self.number(-value),
-            None => self.add(Node::Negate(a)),
+            None => self.add(MenuNode::Negate(a)),
         }
     }
 
     pub(crate) fn single(&mut self, a: NodeId) -> Made {
         match self.as_number(a) {
             Some(value) => self.number(f64::from(value as f32)),
-            None => self.add(Node::Single(a)),
+            None => self.add(MenuNode::Single(a)),
         }
     }
 
     pub(crate) fn combine(&mut self, arithmetic: Arithmetic, a: NodeId, b: NodeId) -> Made {
         match (self.as_number(a), self.as_number(b)) {
             (Some(x), Some(y)) => self.number(arithmetic.apply(x, y)),
-            _ => self.add(Node::Combine(arithmetic, a, b)),
+            _ => self.add(MenuNode::Combine(arithmetic, a, b)),
         }
     }
 
     /// The indices of the elements that `items` load, if the sum of their raw values fits an i32: at most 16 bits, the same scale and no offset.
     pub(crate) fn exact(&self, items: &[NodeId]) -> Option<Box<[usize]>> {
         let place = |id: &NodeId| match self.nodes[id.index()] {
-            Node::Load(place) => Some(place),
+            MenuNode::Load(place) => Some(place),
             _ => None,
         };
         let places: Box<[usize]> = items.iter().map(place).collect::<Option<_>>()?;
@@ -242,29 +242,31 @@ impl Graph {
     pub(crate) fn compare(&mut self, comparison: Comparison, a: NodeId, b: NodeId) -> Made {
         match (self.as_number(a), self.as_number(b)) {
             (Some(x), Some(y)) => self.truth(comparison.holds(x, y)),
-            (None, Some(limit)) => self.cut(comparison, a, limit, Node::Compare(comparison, a, b)),
-            (Some(limit), None) => self.cut(comparison.mirrored(), b, limit, Node::Compare(comparison, a, b)),
-            (None, None) => self.add(Node::Compare(comparison, a, b)),
+            (None, Some(limit)) => self.cut(comparison, a, limit, MenuNode::Compare(comparison, a, b)),
+            (Some(limit), None) => {
+                self.cut(comparison.mirrored(), b, limit, MenuNode::Compare(comparison, a, b))
+            }
+            (None, None) => self.add(MenuNode::Compare(comparison, a, b)),
         }
     }
 
     /// `a op limit`: an interval of a raw value or of a count where possible, else the `plain` comparison.
-    fn cut(&mut self, comparison: Comparison, a: NodeId, limit: f64, plain: Node) -> Made {
-        if let Node::Count(of) = &self.nodes[a.index()] {
+    fn cut(&mut self, comparison: Comparison, a: NodeId, limit: f64, plain: MenuNode) -> Made {
+        if let MenuNode::Count(of) = &self.nodes[a.index()] {
             return self.counted(comparison, of.clone(), limit);
         }
         let (absolute, inner) = match self.nodes[a.index()] {
-            Node::Absolute(inner) => (true, inner),
+            MenuNode::Absolute(inner) => (true, inner),
             _ => (false, a),
         };
-        let Node::Load(place) = self.nodes[inner.index()] else { return self.add(plain) };
+        let MenuNode::Load(place) = self.nodes[inner.index()] else { return self.add(plain) };
         let Some(found) = interval(self.elements[place], absolute, comparison, limit) else {
             return self.add(plain);
         };
         let within = if found.low > found.high {
             self.truth(false)?
         } else {
-            self.add(Node::Within(place, found.low, found.high))?
+            self.add(MenuNode::Within(place, found.low, found.high))?
         };
         if found.outside { self.not(within) } else { Ok(within) }
     }
@@ -276,7 +278,7 @@ impl Graph {
         let within = match counts.next() {
             Some(low) => {
                 let high = counts.next_back().unwrap_or(low);
-                self.add(Node::Counted(of, low, high))?
+                self.add(MenuNode::Counted(of, low, high))?
             }
             None => self.truth(false)?,
         };
@@ -288,7 +290,7 @@ impl Graph {
             (Some(false), _) | (_, Some(false)) => self.truth(false),
             (Some(true), _) => Ok(b),
             (_, Some(true)) => Ok(a),
-            _ => self.add(Node::And(a, b)),
+            _ => self.add(MenuNode::And(a, b)),
         }
     }
 
@@ -297,15 +299,15 @@ impl Graph {
             (Some(true), _) | (_, Some(true)) => self.truth(true),
             (Some(false), _) => Ok(b),
             (_, Some(false)) => Ok(a),
-            _ => self.add(Node::Or(a, b)),
+            _ => self.add(MenuNode::Or(a, b)),
         }
     }
 
     pub(crate) fn not(&mut self, a: NodeId) -> Made {
         match self.nodes[a.index()] {
-            Node::Truth(value) => self.truth(!value),
-            Node::Not(inner) => Ok(inner),
-            _ => self.add(Node::Not(a)),
+            MenuNode::Truth(value) => self.truth(!value),
+            MenuNode::Not(inner) => Ok(inner),
+            _ => self.add(MenuNode::Not(a)),
         }
     }
 
@@ -313,7 +315,7 @@ impl Graph {
         let truths: Option<Vec<bool>> = conditions.iter().map(|&id| self.as_truth(id)).collect();
         match truths {
             Some(truths) => self.number(truths.into_iter().filter(|&holds| holds).count() as f64),
-            None => self.add(Node::Count(conditions.into())),
+            None => self.add(MenuNode::Count(conditions.into())),
         }
     }
 }

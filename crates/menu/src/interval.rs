@@ -37,12 +37,12 @@ pub(crate) fn interval(
     if limit.is_nan() {
         return None;
     }
-    let axis = Axis { element, range };
-    let below = |x: f64| axis.first(|value| value >= x);
-    let up_to = |x: f64| axis.first(|value| value > x);
-    let all = axis.len();
+    let values = RawValues { element, range };
+    let below = |x: f64| values.first(|value| value >= x);
+    let up_to = |x: f64| values.first(|value| value > x);
+    let all = values.len();
     let none = 0;
-    // Positions on the axis; `to` is excluded.
+    // Positions among the values; `to` is excluded.
     let (from, to, outside) = match (absolute, comparison) {
         (false, Comparison::Less) => (none, below(limit), false),
         (false, Comparison::LessEqual) => (none, up_to(limit), false),
@@ -56,16 +56,16 @@ pub(crate) fn interval(
         (true, Comparison::GreaterEqual) => (up_to(-limit), below(limit), true),
         (true, Comparison::Equal | Comparison::NotEqual) => return None,
     };
-    Some(axis.interval(from, to, outside))
+    Some(values.interval(from, to, outside))
 }
 
 /// The raw values in order of increasing physical value.
-struct Axis {
+struct RawValues {
     element: Element,
     range: (i64, i64),
 }
 
-impl Axis {
+impl RawValues {
     fn len(&self) -> i64 {
         self.range.1 - self.range.0 + 1
     }

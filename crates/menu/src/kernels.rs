@@ -26,7 +26,7 @@ pub(crate) type Bits = [u64; TILE_WORDS];
 
 /// An operand of a step.
 #[derive(Clone, Copy)]
-pub(crate) enum Input<'a> {
+pub(crate) enum StepInput<'a> {
     Column(&'a [Lanes; TILE_WORDS]),
     Constant(f64),
 }
@@ -109,7 +109,12 @@ pub(crate) fn single(out: &mut [Lanes; TILE_WORDS], of: &[Lanes; TILE_WORDS]) {
 
 /// `out` = `a op b`. The numbers come from [`Arithmetic::apply`], as in constant folding.
 #[inline(always)]
-pub(crate) fn combine(out: &mut [Lanes; TILE_WORDS], arithmetic: Arithmetic, a: Input<'_>, b: Input<'_>) {
+pub(crate) fn combine(
+    out: &mut [Lanes; TILE_WORDS],
+    arithmetic: Arithmetic,
+    a: StepInput<'_>,
+    b: StepInput<'_>,
+) {
     match arithmetic {
         Arithmetic::Add => zip(out, a, b, |x, y| Arithmetic::Add.apply(x, y)),
         Arithmetic::Sub => zip(out, a, b, |x, y| Arithmetic::Sub.apply(x, y)),
@@ -122,7 +127,7 @@ pub(crate) fn combine(out: &mut [Lanes; TILE_WORDS], arithmetic: Arithmetic, a: 
 
 /// The events for which `a op b` holds.
 #[inline(always)]
-pub(crate) fn compare(comparison: Comparison, a: Input<'_>, b: Input<'_>) -> Bits {
+pub(crate) fn compare(comparison: Comparison, a: StepInput<'_>, b: StepInput<'_>) -> Bits {
     match comparison {
         Comparison::Less => test(a, b, |x, y| Comparison::Less.holds(x, y)),
         Comparison::LessEqual => test(a, b, |x, y| Comparison::LessEqual.holds(x, y)),
@@ -141,35 +146,35 @@ fn each(out: &mut [Lanes; TILE_WORDS], of: &[Lanes; TILE_WORDS], f: impl Fn(f64)
 }
 
 #[inline(always)]
-fn zip(out: &mut [Lanes; TILE_WORDS], a: Input<'_>, b: Input<'_>, f: impl Fn(f64, f64) -> f64) {
+fn zip(out: &mut [Lanes; TILE_WORDS], a: StepInput<'_>, b: StepInput<'_>, f: impl Fn(f64, f64) -> f64) {
     let out = out.as_flattened_mut();
     match (a, b) {
-        (Input::Column(a), Input::Column(b)) => {
+        (StepInput::Column(a), StepInput::Column(b)) => {
             for ((out, x), y) in out.iter_mut().zip(a.as_flattened()).zip(b.as_flattened()) {
                 *out = f(*x, *y);
             }
         }
-        (Input::Column(a), Input::Constant(y)) => {
+        (StepInput::Column(a), StepInput::Constant(y)) => {
             for (out, x) in out.iter_mut().zip(a.as_flattened()) {
                 *out = f(*x, y);
             }
         }
-        (Input::Constant(x), Input::Column(b)) => {
+        (StepInput::Constant(x), StepInput::Column(b)) => {
             for (out, y) in out.iter_mut().zip(b.as_flattened()) {
                 *out = f(x, *y);
             }
         }
-        (Input::Constant(x), Input::Constant(y)) => out.fill(f(x, y)),
+        (StepInput::Constant(x), StepInput::Constant(y)) => out.fill(f(x, y)),
     }
 }
 
 #[inline(always)]
-fn test(a: Input<'_>, b: Input<'_>, f: impl Fn(f64, f64) -> bool) -> Bits {
+fn test(a: StepInput<'_>, b: StepInput<'_>, f: impl Fn(f64, f64) -> bool) -> Bits {
     match (a, b) {
-        (Input::Column(a), Input::Column(b)) => gather(|word, lane| f(a[word][lane], b[word][lane])),
-        (Input::Column(a), Input::Constant(y)) => gather(|word, lane| f(a[word][lane], y)),
-        (Input::Constant(x), Input::Column(b)) => gather(|word, lane| f(x, b[word][lane])),
-        (Input::Constant(x), Input::Constant(y)) => [if f(x, y) { u64::MAX } else { 0 }; TILE_WORDS],
+        (StepInput::Column(a), StepInput::Column(b)) => gather(|word, lane| f(a[word][lane], b[word][lane])),
+        (StepInput::Column(a), StepInput::Constant(y)) => gather(|word, lane| f(a[word][lane], y)),
+        (StepInput::Constant(x), StepInput::Column(b)) => gather(|word, lane| f(x, b[word][lane])),
+        (StepInput::Constant(x), StepInput::Constant(y)) => [if f(x, y) { u64::MAX } else { 0 }; TILE_WORDS],
     }
 }
 

@@ -6,13 +6,13 @@ use std::collections::{BTreeSet, HashMap};
 
 use tamis_event::{Element, Field, Role, Schema};
 
-use crate::expression::{Arithmetic, Binary, Comparison, Expr, Function, Node};
+use crate::expression::{Arithmetic, Binary, Comparison, Expr, ExpressionNode, Function};
 use crate::flag::Flag;
-use crate::graph::{Graph, NodeId, TooLarge};
+use crate::graph::{MenuGraph, NodeId, TooLarge};
 use crate::limits::OPERATIONS_MAX;
 use crate::lottery::Lottery;
 use crate::names::{Scores, owner, unknown};
-use crate::number::Number;
+use crate::number::MenuNumber;
 use crate::reason::{Outcomes, reason};
 use crate::value::{Array, Operand, Value, flags, numbers};
 use tamis_form::{Complaint, MistakeKind, quoted};
@@ -24,7 +24,7 @@ pub(crate) struct Lowering<'a> {
     fields: HashMap<&'a str, &'a Field>,
     scores: Scores<'a>,
     columns: HashMap<&'a str, usize>,
-    graph: Graph,
+    graph: MenuGraph,
     /// True where a field is NaN, or a line is unknown.
     undecided: BTreeSet<NodeId>,
     /// Mistakes besides the one that is returned: an expression can have several.
@@ -59,7 +59,7 @@ impl<'a> Lowering<'a> {
             fields,
             scores,
             columns,
-            graph: Graph::default(),
+            graph: MenuGraph::default(),
             undecided: BTreeSet::new(),
             complaints: Vec::new(),
             outcomes: Outcomes::default(),
@@ -68,7 +68,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// The graph, and the node that is true for events that no line may decide; `None` if there can be none.
-    pub(crate) fn finish(self) -> Lowered<(Graph, Option<NodeId>)> {
+    pub(crate) fn finish(self) -> Lowered<(MenuGraph, Option<NodeId>)> {
         let Self { mut graph, undecided, .. } = self;
         let root = undecided.into_iter().try_fold(None, |root, id| graph.either(root, Some(id)));
         Ok((graph, root.map_err(too_large(0))?))
@@ -136,14 +136,16 @@ impl<'a> Lowering<'a> {
     fn value_of(&mut self, expr: &Expr) -> Lowered<Value> {
         let at = expr.at;
         match &expr.node {
-            Node::Number(value) => self.graph.literal(*value).map(Value::Number).map_err(too_large(at)),
-            Node::Name { name, index } => self.name(at, name, *index),
-            Node::Negate(operand) => match self.value(operand)? {
+            ExpressionNode::Number(value) => {
+                self.graph.literal(*value).map(Value::Number).map_err(too_large(at))
+            }
+            ExpressionNode::Name { name, index } => self.name(at, name, *index),
+            ExpressionNode::Negate(operand) => match self.value(operand)? {
                 Value::Number(number) => self.negated(at, number).map(Value::Number),
                 Value::Numbers(array) => array.try_map(|number| self.negated(at, number)).map(Value::Numbers),
                 other => mismatch(at, format!("'-' needs a number, this is {}", other.describe())),
             },
-            Node::Not(operand) => match self.value(operand)? {
+            ExpressionNode::Not(operand) => match self.value(operand)? {
                 Value::Flag(flag) => self.fails(at, flag).map(Value::Flag),
                 Value::Flags(array) => array.try_map(|flag| self.fails(at, flag)).map(Value::Flags),
                 other => {
@@ -152,7 +154,7 @@ impl<'a> Lowering<'a> {
                     mismatch(at, message)
                 }
             },
-            Node::Chain(first, links) => {
+            ExpressionNode::Chain(first, links) => {
                 let mut so_far = self.value(first);
                 for link in links {
                     let next = self.value(&link.operand);
@@ -162,7 +164,7 @@ impl<'a> Lowering<'a> {
                 }
                 so_far
             }
-            Node::Call(function, arguments) => {
+            ExpressionNode::Call(function, arguments) => {
                 let values = self.all_values(arguments)?;
                 self.call(at, *function, values)
             }
@@ -194,11 +196,11 @@ impl<'a> Lowering<'a> {
         first.map_or(Ok(values), Err)
     }
 
-    fn negated(&mut self, at: usize, number: Number) -> Lowered<Number> {
+    fn negated(&mut self, at: usize, number: MenuNumber) -> Lowered<MenuNumber> {
         self.graph.negated(number).map_err(too_large(at))
     }
 
-    fn magnitude(&mut self, at: usize, number: Number) -> Lowered<Number> {
+    fn magnitude(&mut self, at: usize, number: MenuNumber) -> Lowered<MenuNumber> {
         self.graph.magnitude(number).map_err(too_large(at))
     }
 
@@ -218,7 +220,7 @@ impl<'a> Lowering<'a> {
         }
         match operator {
             Binary::Or | Binary::And => {
-                let join = |graph: &mut Graph, a, b| match operator {
+                let join = |graph: &mut MenuGraph, a, b| match operator {
                     Binary::Or => graph.one_holds(a, b),
                     _ => graph.both_hold(a, b),
                 };
@@ -269,14 +271,20 @@ impl<'a> Lowering<'a> {
         id: usize,
         at: usize,
         comparison: Comparison,
-        a: Number,
-        b: Number,
+        a: MenuNumber,
+        b: MenuNumber,
     ) -> Lowered<Flag> {
         self.outcomes.compare(id, comparison, a, b);
         self.graph.compared(comparison, a, b).map_err(too_large(at))
     }
 
-    fn combine(&mut self, at: usize, arithmetic: Arithmetic, a: Number, b: Number) -> Lowered<Number> {
+    fn combine(
+        &mut self,
+        at: usize,
+        arithmetic: Arithmetic,
+        a: MenuNumber,
+        b: MenuNumber,
+    ) -> Lowered<MenuNumber> {
         if arithmetic == Arithmetic::Div && b.is_literal() && self.graph.constant(b) == Some(0.0) {
             return Err(Complaint::new(at, MistakeKind::Value, "this divides by zero"));
         }
@@ -340,7 +348,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// Combines the items from left to right.
-    fn fold(&mut self, at: usize, arithmetic: Arithmetic, items: &[Number]) -> Lowered<Value> {
+    fn fold(&mut self, at: usize, arithmetic: Arithmetic, items: &[MenuNumber]) -> Lowered<Value> {
         let (&first, rest) = items.split_first().expect("an array of a schema has an element");
         let folded =
             rest.iter().try_fold(first, |so_far, &item| self.graph.calculate(arithmetic, so_far, item));
@@ -392,7 +400,7 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    fn element(&mut self, at: usize, element: Element) -> Lowered<Number> {
+    fn element(&mut self, at: usize, element: Element) -> Lowered<MenuNumber> {
         let number = self.graph.field(element).map_err(too_large(at))?;
         if element.dtype.integer_range().is_none() {
             let nan = self.graph.compare(Comparison::NotEqual, number.id, number.id);

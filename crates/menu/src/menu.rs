@@ -67,7 +67,7 @@ pub struct Menu {
     rate_hz: Option<f64>,
     models: Vec<ModelRef>,
     streams: Vec<StreamInfo>,
-    lines: Vec<Line>,
+    lines: Vec<MenuLine>,
     pass_through: Option<PassThrough>,
     places: Places,
 }
@@ -80,7 +80,7 @@ pub(crate) struct Places {
 }
 
 #[derive(Debug)]
-pub(crate) struct Line {
+pub(crate) struct MenuLine {
     pub(crate) info: LineInfo,
     pub(crate) condition: Box<dyn Condition>,
 }
@@ -154,7 +154,7 @@ impl Menu {
         &self.places
     }
 
-    pub(crate) fn lines(&self) -> &[Line] {
+    pub(crate) fn lines(&self) -> &[MenuLine] {
         &self.lines
     }
 }
@@ -243,7 +243,7 @@ fn read_streams(menu: &Table<'_>, complaints: &mut Complaints) -> Streams {
     Streams { known, places, are_all: complaints.0.len() == before }
 }
 
-fn read_lines(menu: &Table<'_>, text: &str, streams: &Streams, complaints: &mut Complaints) -> Vec<Line> {
+fn read_lines(menu: &Table<'_>, text: &str, streams: &Streams, complaints: &mut Complaints) -> Vec<MenuLine> {
     let Some(tables) = complaints.take(menu.tables("line", "a line", LINES_MAX)) else { return Vec::new() };
     let mut names = Names::new("a line");
     tables.into_iter().filter_map(|table| read_line(table, text, streams, &mut names, complaints)).collect()
@@ -255,7 +255,7 @@ fn read_line(
     streams: &Streams,
     names: &mut Names,
     complaints: &mut Complaints,
-) -> Option<Line> {
+) -> Option<MenuLine> {
     let kind = table.string("kind").and_then(|word| match word {
         None => Ok(&KINDS[0]),
         Some(word) => KINDS.iter().find(|kind| kind.word == word.value).ok_or_else(|| no_kind(&word)),
@@ -270,7 +270,7 @@ fn read_line(
     let doc = about.take(table.text("doc")).unwrap_or_default();
     table.complain(&[&LINE_KEYS, kind.keys].concat(), about, complaints);
     let name = name.unwrap_or_default();
-    Some(Line { info: LineInfo { name, doc, kind: kind.word, prescale, streams }, condition: condition? })
+    Some(MenuLine { info: LineInfo { name, doc, kind: kind.word, prescale, streams }, condition: condition? })
 }
 
 fn no_kind(word: &PlacedStr<'_>) -> Complaint {

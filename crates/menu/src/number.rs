@@ -11,14 +11,14 @@
 //!   that is exact in f64. Such numbers compare as the decimals that people see, with any literal and with each other.
 //! * I2: an f32 or a score is compared in f32, so a literal equals the number it would be stored as. An f16 is compared with a literal in f16.
 //! * I3: a whole number has no negative zero: a quotient has the sign that its decimals have.
-//! * I4: [`Number::nan`] is true for events in which arithmetic made the number NaN: 0 / 0, or infinities that cancel. Fields
+//! * I4: [`MenuNumber::nan`] is true for events in which arithmetic made the number NaN: 0 / 0, or infinities that cancel. Fields
 //!   that are NaN are found elsewhere ([`crate::lowering`]).
 
 use tamis_event::{Decimal, Dtype, EXACT_MAX, Element, Grid, PLACES_MAX};
 
 use crate::expression::{Arithmetic, Comparison};
 use crate::flag::Flag;
-use crate::graph::{Graph, Node, NodeId, TooLarge};
+use crate::graph::{MenuGraph, MenuNode, NodeId, TooLarge};
 
 /// The form in which a node holds a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub(crate) enum Form {
 
 /// A number of an expression.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Number {
+pub(crate) struct MenuNumber {
     pub(crate) id: NodeId,
     form: Form,
     /// Bounds of what the node holds.
@@ -47,7 +47,7 @@ pub(crate) struct Number {
 
 type Made<T> = Result<T, TooLarge>;
 
-impl Number {
+impl MenuNumber {
     /// Smallest and largest value; infinite if nothing is known.
     pub(crate) fn range(self) -> (f64, f64) {
         let unit = match self.form {
@@ -81,15 +81,15 @@ fn power(places: i32) -> f64 {
     10_f64.powi(places)
 }
 
-impl Graph {
+impl MenuGraph {
     /// The value of an element.
-    pub(crate) fn field(&mut self, element: Element) -> Made<Number> {
+    pub(crate) fn field(&mut self, element: Element) -> Made<MenuNumber> {
         let raw = element.dtype.integer_range().map(|(least, most)| (least as f64, most as f64));
         if let (Some((least, most)), Some(Grid { scale, offset, places })) = (raw, Grid::of(element)) {
             let element = Element { scale: scale as f64, offset: offset as f64, ..element };
             let (a, b) = (least * element.scale + element.offset, most * element.scale + element.offset);
             let id = self.load(element)?;
-            return Ok(Number::whole(id, places, (a.min(b), a.max(b))).expect("a grid is exact"));
+            return Ok(MenuNumber::whole(id, places, (a.min(b), a.max(b))).expect("a grid is exact"));
         }
         let id = self.load(element)?;
         let (low, high) = raw.map_or((f64::NEG_INFINITY, f64::INFINITY), |(least, most)| {
@@ -103,32 +103,32 @@ impl Graph {
             Dtype::F16 | Dtype::F32 => Form::Rounded { single: true },
             _ => Form::Rounded { single: false },
         };
-        Ok(Number { id, form, low, high, nan: None })
+        Ok(MenuNumber { id, form, low, high, nan: None })
     }
 
     /// A score. It is finite: an event without a finite score is not decided by lines.
-    pub(crate) fn score_number(&mut self, column: usize) -> Made<Number> {
+    pub(crate) fn score_number(&mut self, column: usize) -> Made<MenuNumber> {
         let most = f64::from(f32::MAX);
-        Ok(Number { id: self.score(column)?, form: Form::Single, low: -most, high: most, nan: None })
+        Ok(MenuNumber { id: self.score(column)?, form: Form::Single, low: -most, high: most, nan: None })
     }
 
     /// A number as it is written.
-    pub(crate) fn literal(&mut self, value: f64) -> Made<Number> {
+    pub(crate) fn literal(&mut self, value: f64) -> Made<MenuNumber> {
         let decimal = Decimal::shortest(value);
         let places = decimal.map_or(0, |decimal| decimal.places.max(0));
         if let Some(digits) = decimal.and_then(|decimal| decimal.with_places(places)) {
             let digits = digits as f64;
             let id = self.number(digits)?;
-            if let Some(number) = Number::whole(id, places, (digits, digits)) {
+            if let Some(number) = MenuNumber::whole(id, places, (digits, digits)) {
                 return Ok(number);
             }
         }
         let id = self.number(value)?;
-        Ok(Number { id, form: Form::Rounded { single: false }, low: value, high: value, nan: None })
+        Ok(MenuNumber { id, form: Form::Rounded { single: false }, low: value, high: value, nan: None })
     }
 
     /// The value of a number that is the same for every event.
-    pub(crate) fn constant(&self, number: Number) -> Option<f64> {
+    pub(crate) fn constant(&self, number: MenuNumber) -> Option<f64> {
         let value = self.as_number(number.id)?;
         Some(match number.form {
             Form::Whole { places } => value / power(places),
@@ -136,7 +136,7 @@ impl Graph {
         })
     }
 
-    pub(crate) fn negated(&mut self, a: Number) -> Made<Number> {
+    pub(crate) fn negated(&mut self, a: MenuNumber) -> Made<MenuNumber> {
         let id = match a.form {
             Form::Whole { .. } => {
                 let zero = self.number(0.0)?;
@@ -144,25 +144,30 @@ impl Graph {
             }
             _ => self.negate(a.id)?,
         };
-        Ok(Number { id, low: -a.high, high: -a.low, ..a })
+        Ok(MenuNumber { id, low: -a.high, high: -a.low, ..a })
     }
 
-    pub(crate) fn magnitude(&mut self, a: Number) -> Made<Number> {
+    pub(crate) fn magnitude(&mut self, a: MenuNumber) -> Made<MenuNumber> {
         let id = self.absolute(a.id)?;
         let low = if a.low <= 0.0 && a.high >= 0.0 { 0.0 } else { a.low.abs().min(a.high.abs()) };
-        Ok(Number { id, low, high: a.low.abs().max(a.high.abs()), ..a })
+        Ok(MenuNumber { id, low, high: a.low.abs().max(a.high.abs()), ..a })
     }
 
-    pub(crate) fn calculate(&mut self, arithmetic: Arithmetic, a: Number, b: Number) -> Made<Number> {
+    pub(crate) fn calculate(
+        &mut self,
+        arithmetic: Arithmetic,
+        a: MenuNumber,
+        b: MenuNumber,
+    ) -> Made<MenuNumber> {
         let nan = self.either(a.nan, b.nan)?;
         if let Some(whole) = self.whole(arithmetic, a, b)? {
-            return Ok(Number { nan, ..whole });
+            return Ok(MenuNumber { nan, ..whole });
         }
         let is_choice = matches!(arithmetic, Arithmetic::Min | Arithmetic::Max);
         if is_choice && let Some((x, y)) = self.on_one_grid(a, b)? {
             let id = self.combine(arithmetic, x.id, y.id)?;
             let (low, high) = spread(arithmetic, x.bounds(), y.bounds());
-            return Ok(Number { id, form: x.form, low, high, nan });
+            return Ok(MenuNumber { id, form: x.form, low, high, nan });
         }
         let single = a.is_single() || b.is_single();
         // A quotient of whole numbers is the quotient of their digits, rounded once.
@@ -179,18 +184,18 @@ impl Graph {
             None
         };
         let nan = self.either(nan, fresh)?;
-        Ok(Number { id, form: Form::Rounded { single }, low, high, nan })
+        Ok(MenuNumber { id, form: Form::Rounded { single }, low, high, nan })
     }
 
     /// The sum of numbers: in one operation where that is exact, else from left to right.
-    pub(crate) fn sum(&mut self, items: &[Number]) -> Made<Number> {
+    pub(crate) fn sum(&mut self, items: &[MenuNumber]) -> Made<MenuNumber> {
         let (&first, rest) = items.split_first().expect("an array of a schema has an element");
         if let Form::Whole { places } = first.form
             && items.iter().all(|item| item.form == first.form)
             && let Some(id) = self.total(&items.iter().map(|item| item.id).collect::<Vec<_>>())?
         {
             let bounds = (items.iter().map(|item| item.low).sum(), items.iter().map(|item| item.high).sum());
-            if let Some(number) = Number::whole(id, places, bounds) {
+            if let Some(number) = MenuNumber::whole(id, places, bounds) {
                 return Ok(number);
             }
         }
@@ -198,17 +203,17 @@ impl Graph {
     }
 
     /// The number of conditions that hold.
-    pub(crate) fn count_of(&mut self, flags: &[Flag]) -> Made<Number> {
+    pub(crate) fn count_of(&mut self, flags: &[Flag]) -> Made<MenuNumber> {
         let id = self.count(&flags.iter().map(|flag| flag.id).collect::<Vec<_>>())?;
         let mut nan = None;
         for flag in flags {
             nan = self.either(nan, flag.unknown)?;
         }
-        Ok(Number { id, form: Form::Whole { places: 0 }, low: 0.0, high: flags.len() as f64, nan })
+        Ok(MenuNumber { id, form: Form::Whole { places: 0 }, low: 0.0, high: flags.len() as f64, nan })
     }
 
     /// The condition `a op b`.
-    pub(crate) fn compared(&mut self, comparison: Comparison, a: Number, b: Number) -> Made<Flag> {
+    pub(crate) fn compared(&mut self, comparison: Comparison, a: MenuNumber, b: MenuNumber) -> Made<Flag> {
         let holds = self.holds(comparison, a, b)?;
         match self.either(a.nan, b.nan)? {
             None => Ok(Flag::sure(holds)),
@@ -219,11 +224,15 @@ impl Graph {
         }
     }
 
-    fn holds(&mut self, comparison: Comparison, a: Number, b: Number) -> Made<NodeId> {
+    fn holds(&mut self, comparison: Comparison, a: MenuNumber, b: MenuNumber) -> Made<NodeId> {
         match (a.form, b.form, self.constant(a), self.constant(b)) {
             (Form::Whole { places }, _, _, Some(limit)) => {
                 let limit = self.number(on_grid(limit, places))?;
-                return self.settled_or(comparison, a, Number { id: limit, ..at(self.as_number(limit), b) });
+                return self.settled_or(
+                    comparison,
+                    a,
+                    MenuNumber { id: limit, ..at(self.as_number(limit), b) },
+                );
             }
             (_, Form::Whole { .. }, Some(_), _) => return self.holds(comparison.mirrored(), b, a),
             (Form::Half | Form::Single, _, _, Some(limit)) => {
@@ -245,7 +254,7 @@ impl Graph {
     }
 
     /// The comparison of two nodes in the same unit; a constant if their ranges settle it.
-    fn settled_or(&mut self, comparison: Comparison, a: Number, b: Number) -> Made<NodeId> {
+    fn settled_or(&mut self, comparison: Comparison, a: MenuNumber, b: MenuNumber) -> Made<NodeId> {
         let settled = match comparison {
             Comparison::Less => choice(a.high < b.low, a.low >= b.high),
             Comparison::LessEqual => choice(a.high <= b.low, a.low > b.high),
@@ -261,7 +270,7 @@ impl Graph {
     }
 
     /// Sum, difference, product, minimum or maximum of whole numbers, if the result is a whole number too.
-    fn whole(&mut self, arithmetic: Arithmetic, a: Number, b: Number) -> Made<Option<Number>> {
+    fn whole(&mut self, arithmetic: Arithmetic, a: MenuNumber, b: MenuNumber) -> Made<Option<MenuNumber>> {
         let (Form::Whole { places: p }, Form::Whole { places: q }) = (a.form, b.form) else {
             return Ok(None);
         };
@@ -275,7 +284,7 @@ impl Graph {
         };
         let bounds = spread(arithmetic, x.bounds(), y.bounds());
         let id = x.id;
-        if Number::whole(id, places, bounds).is_none() {
+        if MenuNumber::whole(id, places, bounds).is_none() {
             return Ok(None);
         }
         let mut id = self.combine(arithmetic, x.id, y.id)?;
@@ -283,11 +292,11 @@ impl Graph {
             let zero = self.number(0.0)?;
             id = self.combine(Arithmetic::Add, id, zero)?;
         }
-        Ok(Number::whole(id, places, bounds))
+        Ok(MenuNumber::whole(id, places, bounds))
     }
 
     /// Two whole numbers with the same number of places, if both stay exact.
-    fn aligned(&mut self, a: Number, b: Number) -> Made<Option<(Number, Number)>> {
+    fn aligned(&mut self, a: MenuNumber, b: MenuNumber) -> Made<Option<(MenuNumber, MenuNumber)>> {
         let (Form::Whole { places: p }, Form::Whole { places: q }) = (a.form, b.form) else {
             return Ok(None);
         };
@@ -298,44 +307,44 @@ impl Graph {
         Ok(Some((a, b)))
     }
 
-    fn with_places(&mut self, a: Number, from: i32, to: i32) -> Made<Option<Number>> {
+    fn with_places(&mut self, a: MenuNumber, from: i32, to: i32) -> Made<Option<MenuNumber>> {
         if from == to {
             return Ok(Some(a));
         }
         let factor = power(to - from);
         let bounds = (a.low * factor, a.high * factor);
-        if Number::whole(a.id, to, bounds).is_none() {
+        if MenuNumber::whole(a.id, to, bounds).is_none() {
             return Ok(None);
         }
         let factor = self.number(factor)?;
         let id = self.combine(Arithmetic::Mul, a.id, factor)?;
-        Ok(Number::whole(id, to, bounds))
+        Ok(MenuNumber::whole(id, to, bounds))
     }
 
     /// The number in its own unit, as an f64.
-    fn plain(&mut self, a: Number) -> Made<Number> {
+    fn plain(&mut self, a: MenuNumber) -> Made<MenuNumber> {
         let Form::Whole { places } = a.form else { return Ok(a) };
         let unit = self.number(power(places))?;
         let id = if places == 0 { a.id } else { self.combine(Arithmetic::Div, a.id, unit)? };
         let (low, high) = a.range();
-        Ok(Number { id, form: Form::Rounded { single: false }, low, high, ..a })
+        Ok(MenuNumber { id, form: Form::Rounded { single: false }, low, high, ..a })
     }
 
     /// The two numbers as values of one floating type, if both are of it, or one is and the other is a literal.
-    fn on_one_grid(&mut self, a: Number, b: Number) -> Made<Option<(Number, Number)>> {
-        let is_grid = |number: Number| matches!(number.form, Form::Half | Form::Single);
+    fn on_one_grid(&mut self, a: MenuNumber, b: MenuNumber) -> Made<Option<(MenuNumber, MenuNumber)>> {
+        let is_grid = |number: MenuNumber| matches!(number.form, Form::Half | Form::Single);
         if is_grid(a) && a.form == b.form {
             return Ok(Some((a, b)));
         }
         let (on, other) = if is_grid(a) { (a, b) } else { (b, a) };
         let (true, Some(value)) = (is_grid(on), self.constant(other)) else { return Ok(None) };
         let value = nearest(on.form, value);
-        let other = Number { id: self.number(value)?, form: on.form, low: value, high: value, nan: None };
+        let other = MenuNumber { id: self.number(value)?, form: on.form, low: value, high: value, nan: None };
         Ok(Some(if is_grid(a) { (a, other) } else { (other, b) }))
     }
 
     /// The node of a number, rounded to f32.
-    fn in_single(&mut self, a: Number) -> Made<NodeId> {
+    fn in_single(&mut self, a: MenuNumber) -> Made<NodeId> {
         match a.form {
             Form::Half | Form::Single => Ok(a.id),
             _ => self.single(a.id),
@@ -344,9 +353,9 @@ impl Graph {
 }
 
 /// A literal in the unit of what it is compared with.
-fn at(limit: Option<f64>, literal: Number) -> Number {
+fn at(limit: Option<f64>, literal: MenuNumber) -> MenuNumber {
     let limit = limit.unwrap_or(f64::NAN);
-    Number { low: limit, high: limit, ..literal }
+    MenuNumber { low: limit, high: limit, ..literal }
 }
 
 fn choice(holds: bool, fails: bool) -> Option<bool> {
@@ -384,9 +393,9 @@ fn nearest(form: Form, value: f64) -> f64 {
 }
 
 /// Can the result be NaN if neither operand is? That takes 0 / 0, 0 times an infinity, or infinities that cancel.
-fn may_make_nan(arithmetic: Arithmetic, a: Number, b: Number) -> bool {
-    let is_unbounded = |x: Number| x.low.is_infinite() || x.high.is_infinite();
-    let has_zero = |x: Number| x.low <= 0.0 && x.high >= 0.0;
+fn may_make_nan(arithmetic: Arithmetic, a: MenuNumber, b: MenuNumber) -> bool {
+    let is_unbounded = |x: MenuNumber| x.low.is_infinite() || x.high.is_infinite();
+    let has_zero = |x: MenuNumber| x.low <= 0.0 && x.high >= 0.0;
     match arithmetic {
         Arithmetic::Add | Arithmetic::Sub => is_unbounded(a) && is_unbounded(b),
         Arithmetic::Mul => (is_unbounded(a) && has_zero(b)) || (has_zero(a) && is_unbounded(b)),
@@ -408,10 +417,10 @@ fn spread(arithmetic: Arithmetic, a: (f64, f64), b: (f64, f64)) -> (f64, f64) {
     )
 }
 
-impl Graph {
+impl MenuGraph {
     /// A node for the sum of loaded elements, where one exists.
     fn total(&mut self, items: &[NodeId]) -> Made<Option<NodeId>> {
-        self.exact(items).map(|places| self.add(Node::Total(places))).transpose()
+        self.exact(items).map(|places| self.add(MenuNode::Total(places))).transpose()
     }
 }
 

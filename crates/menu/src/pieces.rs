@@ -12,7 +12,7 @@ use tamis_event::Block;
 use tamis_kernel::{Sieve, Sifted};
 
 use crate::kernels::{Bits, LANES, TILE_WORDS};
-use crate::program::Program;
+use crate::program::MenuProgram;
 
 /// The events `at..at + events` of a tile are the records of `span` from record `from` on.
 #[derive(Clone, Copy, Debug)]
@@ -79,13 +79,13 @@ const _: () = assert!(LANES == Sieve::EVENTS);
 
 /// The results of the sieve for a tile: a mask per cut and a column per sum.
 #[derive(Debug)]
-pub(crate) struct Found {
+pub(crate) struct SieveResults {
     bits: Vec<u64>,
     sums: Vec<[i32; LANES]>,
 }
 
-impl Found {
-    pub(crate) fn new(program: &Program) -> Self {
+impl SieveResults {
+    pub(crate) fn new(program: &MenuProgram) -> Self {
         Self { bits: vec![0; TILE_WORDS * program.cuts], sums: vec![[0; LANES]; TILE_WORDS * program.sums] }
     }
 
@@ -102,7 +102,7 @@ impl Found {
     }
 
     /// Sifts the events of `pieces`: in place within a piece, gathered into one word where pieces meet.
-    pub(crate) fn sift(&mut self, program: &Program, block: &Block, pieces: &[Piece]) {
+    pub(crate) fn sift(&mut self, program: &MenuProgram, block: &Block, pieces: &[Piece]) {
         let Some(end) = pieces.last().map(|piece| piece.tile().end) else { return };
         let (mut at, mut first) = (0, 0);
         while at < end {

@@ -14,7 +14,7 @@ use tamis_event::{Dtype, Element};
 use tamis_kernel::{Cut, Integer, Number, Sieve};
 
 use crate::expression::{Arithmetic, Comparison};
-use crate::graph::{Graph, Node, NodeId, Sort};
+use crate::graph::{MenuGraph, MenuNode, NodeId, Sort};
 use crate::lottery::Lottery;
 
 /// Index of a column register.
@@ -56,7 +56,7 @@ pub(crate) enum Instruction {
 
 /// The steps of a line that the lines before it have not done already.
 #[derive(Debug)]
-pub(crate) struct Section {
+pub(crate) struct LineSteps {
     pub(crate) steps: Vec<Instruction>,
     /// The mask that holds the line's condition after these steps, until the next section runs.
     pub(crate) condition: Mask,
@@ -64,11 +64,11 @@ pub(crate) struct Section {
 
 /// The steps of a menu, and the sieve that runs before them.
 #[derive(Debug)]
-pub(crate) struct Program {
+pub(crate) struct MenuProgram {
     /// Finds the events that no line may decide because of a NaN; `None` if there can be none.
-    pub(crate) undecided: Option<Section>,
+    pub(crate) undecided: Option<LineSteps>,
     /// One per line.
-    pub(crate) sections: Vec<Section>,
+    pub(crate) sections: Vec<LineSteps>,
     pub(crate) sieve: Sieve,
     pub(crate) cuts: usize,
     pub(crate) sums: usize,
@@ -78,10 +78,10 @@ pub(crate) struct Program {
     pub(crate) draws: bool,
 }
 
-impl Program {
+impl MenuProgram {
     /// The program that computes first `undecided`, then `conditions[k]` of every line `k`, from records of `record_len` bytes.
     pub(crate) fn new(
-        graph: &Graph,
+        graph: &MenuGraph,
         undecided: Option<NodeId>,
         conditions: &[NodeId],
         record_len: usize,
@@ -101,11 +101,11 @@ impl Program {
             scheduler.need(root);
             let condition = scheduler.register(root);
             scheduler.release(root);
-            Section { steps: std::mem::take(&mut scheduler.steps), condition }
+            LineSteps { steps: std::mem::take(&mut scheduler.steps), condition }
         };
-        let mut sections: Vec<Section> = roots.iter().map(section).collect();
+        let mut sections: Vec<LineSteps> = roots.iter().map(section).collect();
         let undecided = undecided.map(|_| sections.remove(0));
-        let draws = graph.nodes().iter().any(|node| matches!(node, Node::Draw(_)));
+        let draws = graph.nodes().iter().any(|node| matches!(node, MenuNode::Draw(_)));
         let Scheduler { cuts, sums, columns, masks, .. } = scheduler;
         Self {
             undecided,
@@ -121,7 +121,7 @@ impl Program {
 }
 
 /// How many steps read each node. A node that no root needs has no readers, although other unneeded nodes may name it.
-fn readers(graph: &Graph, roots: &[NodeId]) -> Vec<usize> {
+fn readers(graph: &MenuGraph, roots: &[NodeId]) -> Vec<usize> {
     let mut readers = vec![0; graph.nodes().len()];
     for root in roots {
         readers[root.index()] += 1;
@@ -152,7 +152,7 @@ impl Registers {
 }
 
 struct Scheduler<'a> {
-    graph: &'a Graph,
+    graph: &'a MenuGraph,
     steps: Vec<Instruction>,
     /// The register of each node, once its value is computed.
     registers: Vec<Option<usize>>,
@@ -170,7 +170,7 @@ impl Scheduler<'_> {
         let mut stack = vec![(root, false)];
         while let Some((id, operands_done)) = stack.pop() {
             let node = &self.graph.nodes()[id.index()];
-            if self.registers[id.index()].is_some() || matches!(node, Node::Number(_)) {
+            if self.registers[id.index()].is_some() || matches!(node, MenuNode::Number(_)) {
                 continue;
             }
             if operands_done {
@@ -184,40 +184,40 @@ impl Scheduler<'_> {
         }
     }
 
-    fn emit(&mut self, id: NodeId, node: &Node) {
+    fn emit(&mut self, id: NodeId, node: &MenuNode) {
         let into = self.registers_of(node).take();
         let at = |id| self.register(id);
         let step = match node {
-            Node::Number(_) => unreachable!("a constant is an operand and has no register"),
-            Node::Load(place) => self.load(into, self.graph.element(*place)),
-            Node::Total(places) => self.total(into, places),
-            Node::Score(score) => Instruction::Score { into, score: *score },
-            Node::Absolute(of) => Instruction::Absolute { into, of: at(*of) },
-            Node::Negate(of) => Instruction::Negate { into, of: at(*of) },
-            Node::Single(of) => Instruction::Single { into, of: at(*of) },
-            Node::Combine(arithmetic, a, b) => Instruction::Combine {
+            MenuNode::Number(_) => unreachable!("a constant is an operand and has no register"),
+            MenuNode::Load(place) => self.load(into, self.graph.element(*place)),
+            MenuNode::Total(places) => self.total(into, places),
+            MenuNode::Score(score) => Instruction::Score { into, score: *score },
+            MenuNode::Absolute(of) => Instruction::Absolute { into, of: at(*of) },
+            MenuNode::Negate(of) => Instruction::Negate { into, of: at(*of) },
+            MenuNode::Single(of) => Instruction::Single { into, of: at(*of) },
+            MenuNode::Combine(arithmetic, a, b) => Instruction::Combine {
                 into,
                 arithmetic: *arithmetic,
                 a: self.operand(*a),
                 b: self.operand(*b),
             },
-            Node::Count(of) => Instruction::Count { into, of: of.iter().map(|&id| at(id)).collect() },
-            Node::Truth(value) => Instruction::Truth { into, value: *value },
-            Node::Within(place, low, high) => self.within(into, self.graph.element(*place), *low, *high),
-            Node::Compare(comparison, a, b) => Instruction::Compare {
+            MenuNode::Count(of) => Instruction::Count { into, of: of.iter().map(|&id| at(id)).collect() },
+            MenuNode::Truth(value) => Instruction::Truth { into, value: *value },
+            MenuNode::Within(place, low, high) => self.within(into, self.graph.element(*place), *low, *high),
+            MenuNode::Compare(comparison, a, b) => Instruction::Compare {
                 into,
                 comparison: *comparison,
                 a: self.operand(*a),
                 b: self.operand(*b),
             },
-            Node::Counted(of, low, high) => {
+            MenuNode::Counted(of, low, high) => {
                 let of = of.iter().map(|&id| at(id)).collect();
                 Instruction::Counted { into, of, low: *low, high: *high }
             }
-            Node::And(a, b) => Instruction::And { into, a: at(*a), b: at(*b) },
-            Node::Or(a, b) => Instruction::Or { into, a: at(*a), b: at(*b) },
-            Node::Not(of) => Instruction::Not { into, of: at(*of) },
-            Node::Draw(lottery) => Instruction::Draw { into, lottery: *lottery },
+            MenuNode::And(a, b) => Instruction::And { into, a: at(*a), b: at(*b) },
+            MenuNode::Or(a, b) => Instruction::Or { into, a: at(*a), b: at(*b) },
+            MenuNode::Not(of) => Instruction::Not { into, of: at(*of) },
+            MenuNode::Draw(lottery) => Instruction::Draw { into, lottery: *lottery },
         };
         self.steps.push(step);
         self.registers[id.index()] = Some(into);
@@ -250,7 +250,7 @@ impl Scheduler<'_> {
         Instruction::Within { into, cut: self.cuts.len() - 1 }
     }
 
-    fn registers_of(&mut self, node: &Node) -> &mut Registers {
+    fn registers_of(&mut self, node: &MenuNode) -> &mut Registers {
         match node.sort() {
             Sort::Number => &mut self.columns,
             Sort::Truth => &mut self.masks,
@@ -263,7 +263,7 @@ impl Scheduler<'_> {
 
     fn operand(&self, id: NodeId) -> Operand {
         match self.graph.nodes()[id.index()] {
-            Node::Number(bits) => Operand::Constant(f64::from_bits(bits)),
+            MenuNode::Number(bits) => Operand::Constant(f64::from_bits(bits)),
             _ => Operand::Column(self.register(id)),
         }
     }

@@ -11,9 +11,9 @@
 
 use std::collections::HashMap;
 
-use crate::expression::{Binary, Comparison, Expr, Function, Node};
-use crate::graph::Graph;
-use crate::number::Number;
+use crate::expression::{Binary, Comparison, Expr, ExpressionNode, Function};
+use crate::graph::MenuGraph;
+use crate::number::MenuNumber;
 
 /// What is known of the conditions within an expression, by their ids.
 #[derive(Debug, Default)]
@@ -21,7 +21,7 @@ pub(crate) struct Outcomes {
     /// Conditions that are the same for every event.
     settled: HashMap<usize, bool>,
     /// Every comparison, with its sides; of arrays, those of an element.
-    compared: HashMap<usize, (Comparison, Number, Number)>,
+    compared: HashMap<usize, (Comparison, MenuNumber, MenuNumber)>,
 }
 
 impl Outcomes {
@@ -31,13 +31,13 @@ impl Outcomes {
     }
 
     /// A comparison has these sides.
-    pub(crate) fn compare(&mut self, id: usize, comparison: Comparison, a: Number, b: Number) {
+    pub(crate) fn compare(&mut self, id: usize, comparison: Comparison, a: MenuNumber, b: MenuNumber) {
         self.compared.insert(id, (comparison, a, b));
     }
 }
 
 /// The reason why `condition` is the same for every event, and the byte of the menu that it is about.
-pub(crate) fn reason(condition: &Expr, outcomes: &Outcomes, graph: &Graph) -> (usize, String) {
+pub(crate) fn reason(condition: &Expr, outcomes: &Outcomes, graph: &MenuGraph) -> (usize, String) {
     if !has_name(condition) {
         return (condition.at, "nothing in it depends on the event".into());
     }
@@ -59,7 +59,7 @@ pub(crate) fn reason(condition: &Expr, outcomes: &Outcomes, graph: &Graph) -> (u
 
 struct Search<'a> {
     outcomes: &'a Outcomes,
-    graph: &'a Graph,
+    graph: &'a MenuGraph,
 }
 
 impl Search<'_> {
@@ -67,8 +67,8 @@ impl Search<'_> {
     fn conditions(&self, condition: &Expr, causes: &mut Vec<(usize, String)>) {
         let Some(&holds) = self.outcomes.settled.get(&condition.id) else { return };
         match &condition.node {
-            Node::Not(operand) => self.conditions(operand, causes),
-            Node::Chain(_, links) => match links[0].operator {
+            ExpressionNode::Not(operand) => self.conditions(operand, causes),
+            ExpressionNode::Chain(_, links) => match links[0].operator {
                 Binary::Compare(_) => self.comparison(condition, causes),
                 joined => {
                     // One of these settles the chain by itself.
@@ -89,7 +89,7 @@ impl Search<'_> {
     /// Adds why a comparison comes out the same for every event.
     fn comparison(&self, compared: &Expr, causes: &mut Vec<(usize, String)>) {
         let Some(&(comparison, a, b)) = self.outcomes.compared.get(&compared.id) else { return };
-        let is_nan = |number: Number| number.nan.and_then(|nan| self.graph.as_truth(nan)) == Some(true);
+        let is_nan = |number: MenuNumber| number.nan.and_then(|nan| self.graph.as_truth(nan)) == Some(true);
         let before = causes.len();
         let why = match (self.graph.constant(a), self.graph.constant(b)) {
             _ if is_nan(a) || is_nan(b) => "a number that is compared here is NaN in every event".into(),
@@ -115,7 +115,7 @@ impl Search<'_> {
     fn counted(&self, number: &Expr, causes: &mut Vec<(usize, String)>) {
         for part in number.parts() {
             match &number.node {
-                Node::Call(Function::Count, _) => self.conditions(part, causes),
+                ExpressionNode::Call(Function::Count, _) => self.conditions(part, causes),
                 _ => self.counted(part, causes),
             }
         }
@@ -123,7 +123,7 @@ impl Search<'_> {
 }
 
 /// Why a number compares with `limit` alike in every event.
-fn one_side(comparison: Comparison, number: Number, limit: f64) -> String {
+fn one_side(comparison: Comparison, number: MenuNumber, limit: f64) -> String {
     let (low, high) = number.range();
     let is_apart = match comparison {
         Comparison::Less | Comparison::GreaterEqual => high < limit || low >= limit,
@@ -144,5 +144,5 @@ fn shown((low, high): (f64, f64)) -> String {
 }
 
 fn has_name(expr: &Expr) -> bool {
-    matches!(expr.node, Node::Name { .. }) || expr.parts().into_iter().any(has_name)
+    matches!(expr.node, ExpressionNode::Name { .. }) || expr.parts().into_iter().any(has_name)
 }

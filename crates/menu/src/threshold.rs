@@ -1,7 +1,7 @@
 //! Where a line cuts on a score, and so where a small change of the score can change its decision.
 
 use crate::expression::Comparison;
-use crate::graph::{Graph, Node, NodeId};
+use crate::graph::{MenuGraph, MenuNode, NodeId};
 
 /// A comparison of a score with a number in the condition of a line, as in `topo.taus > 0.9`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,7 +26,7 @@ impl Threshold {
 }
 
 /// The comparisons of a bare score with a number in the condition `root`, each once. A score inside arithmetic has no threshold of its own.
-pub(crate) fn thresholds(graph: &Graph, root: NodeId) -> Vec<Threshold> {
+pub(crate) fn thresholds(graph: &MenuGraph, root: NodeId) -> Vec<Threshold> {
     let mut needed = vec![false; root.index() + 1];
     needed[root.index()] = true;
     let mut found = Vec::new();
@@ -37,12 +37,12 @@ pub(crate) fn thresholds(graph: &Graph, root: NodeId) -> Vec<Threshold> {
         }
         let node = &graph.nodes()[index];
         node.for_each_operand(|operand| needed[operand.index()] = true);
-        let Node::Compare(comparison, a, b) = *node else { continue };
+        let MenuNode::Compare(comparison, a, b) = *node else { continue };
         match [a, b].map(|operand| &graph.nodes()[operand.index()]) {
-            [&Node::Score(score), &Node::Number(bits)] => {
+            [&MenuNode::Score(score), &MenuNode::Number(bits)] => {
                 found.push(Threshold { score, value: written(bits), comparison });
             }
-            [&Node::Number(bits), &Node::Score(score)] => {
+            [&MenuNode::Number(bits), &MenuNode::Score(score)] => {
                 let comparison = comparison.mirrored();
                 found.push(Threshold { score, value: written(bits), comparison });
             }

@@ -3,13 +3,13 @@
 use tamis_form::Complaint;
 
 use crate::flag::Flag;
-use crate::number::Number;
+use crate::number::MenuNumber;
 
 /// The type and the nodes of a subexpression.
 pub(crate) enum Value {
-    Number(Number),
+    Number(MenuNumber),
     Flag(Flag),
-    Numbers(Array<Number>),
+    Numbers(Array<MenuNumber>),
     Flags(Array<Flag>),
 }
 
@@ -44,7 +44,7 @@ pub(crate) enum Operand<T> {
     Many(Array<T>),
 }
 
-impl Operand<Number> {
+impl Operand<MenuNumber> {
     pub(crate) fn into_numbers(self) -> Value {
         match self {
             Self::One(number) => Value::Number(number),
@@ -62,7 +62,7 @@ impl Operand<Flag> {
     }
 }
 
-pub(crate) fn numbers(value: Value) -> Operand<Number> {
+pub(crate) fn numbers(value: Value) -> Operand<MenuNumber> {
     match value {
         Value::Number(number) => Operand::One(number),
         Value::Numbers(array) => Operand::Many(array),

@@ -30,7 +30,7 @@ use crate::error::{BindError, BundleError, BundleFault};
 use crate::features::Features;
 use crate::fused::Fused;
 use crate::integers;
-use crate::manifest::{Input, MANIFEST_BYTES_MAX, MANIFEST_FILE, Manifest, NO_SCORE, Training};
+use crate::manifest::{MANIFEST_BYTES_MAX, MANIFEST_FILE, Manifest, ManifestInput, NO_SCORE, Training};
 use crate::weights::{Golden, read_golden};
 
 /// Most bytes in all files of a bundle together.
@@ -269,7 +269,7 @@ impl Bundle {
         &self.manifest
     }
 
-    pub(crate) fn inputs(&self) -> &[Input] {
+    pub(crate) fn inputs(&self) -> &[ManifestInput] {
         &self.manifest.inputs
     }
 

@@ -33,7 +33,7 @@ use crate::features::{Features, LaneFeatures};
 use crate::fused::{Fused, Room};
 use crate::lanes::LaneScorer;
 use crate::manifest::{Manifest, NO_SCORE};
-use crate::network::{Done, Network, Pending};
+use crate::network::{Done, Network, PendingTile};
 use crate::weights::Golden;
 
 /// A model that scores the events of one schema.
@@ -53,7 +53,7 @@ pub struct Model {
 /// A tile in flight.
 #[derive(Debug)]
 struct Started {
-    pending: Pending,
+    pending: PendingTile,
     /// Number of rows that are events.
     rows: usize,
     /// Number of rows including padding.

@@ -10,7 +10,7 @@ use tamis_graph::{Data, StepInfo};
 use crate::bundle::{Bundle, hex};
 use crate::calibration::Calibration;
 use crate::engine::Engine;
-use crate::manifest::{Input, PerElement, Training};
+use crate::manifest::{ManifestInput, PerElement, Training};
 
 /// The properties of a model that are known without running it.
 #[derive(Clone, Debug, Serialize)]
@@ -150,13 +150,13 @@ impl LayerInfo {
 }
 
 impl InputInfo {
-    fn new(input: &Input) -> Self {
+    fn new(input: &ManifestInput) -> Self {
         Self { field: input.field.clone(), preprocessing: formula(input) }
     }
 }
 
 /// `(x - 28.5) * 0.0587, clip -8 to 8`; a list of numbers is written `shift[k]` or `scale[k]`.
-pub(crate) fn formula(input: &Input) -> String {
+pub(crate) fn formula(input: &ManifestInput) -> String {
     let mut text = String::from(if input.log1p { "log1p(x)" } else { "x" });
     if let Some(values) = &input.one_hot {
         text = format!("one hot: {}", values.iter().map(f64::to_string).collect::<Vec<_>>().join(", "));

@@ -38,7 +38,7 @@ const CPU_TILES: [usize; 2] = [512, 64];
 const WIDE_TILES: [usize; 4] = [512, 64, 8, 1];
 /// Most numbers in the values of one step, for a whole tile: 64 MiB.
 const STEP_NUMBERS: usize = 1 << 24;
-/// Rows of a tile on a GPU: enough to hide the cost of some twenty launches, and few enough for several tiles per block.
+/// Rows of a tile on a GPU: enough to hide the cost of some twenty launches, and few enough for several tiles per batch.
 const GPU_TILES: [usize; 1] = [16_384];
 
 /// The texts from which [`Engine`] can be parsed.
@@ -229,8 +229,8 @@ impl Engine {
         }
     }
 
-    /// The number of events per block that suits the engine: enough to hide the cost of a hand-over and of a padded last tile.
-    pub fn block_events(self) -> usize {
+    /// The number of events per batch that suits the engine: enough to hide the cost of passing one on and of a padded last tile.
+    pub fn batch_events(self) -> usize {
         match self {
             Self::Gpu(_) => 4 * GPU_TILES[0],
             Self::Flex | Self::Fused | Self::Int16 | Self::Int8 | Self::Auto => 4096,

@@ -26,14 +26,14 @@ pub(crate) struct Finish {
     link: Link,
     /// Are the scores brought to a sum of 1 in the end?
     normalise: bool,
-    choice: Option<Choice>,
+    choice: Option<ClassChoice>,
     /// What the graph gives, in order.
     outputs: Vec<Given>,
 }
 
 /// How the class follows, and what stands for each class.
 #[derive(Clone, Debug)]
-pub(crate) struct Choice {
+pub(crate) struct ClassChoice {
     pub rule: ClassRule,
     /// Is the rule about the scores, and not about the numbers of the kernel?
     pub of_scores: bool,
@@ -49,7 +49,7 @@ enum Given {
 
 /// The steps behind a kernel, as far as they were read.
 #[derive(Debug)]
-pub(crate) struct Tail {
+pub(crate) struct TailSteps {
     finish: Finish,
     /// What is known of values.
     known: HashMap<usize, Known>,
@@ -189,7 +189,7 @@ impl Finish {
     }
 }
 
-impl Tail {
+impl TailSteps {
     /// Behind a kernel whose numbers are value `at` of the graph. `rule` makes a class of them.
     pub fn of_numbers(at: usize, numbers: usize, rule: ClassRule) -> Self {
         let finish = Finish {
@@ -209,7 +209,7 @@ impl Tail {
         numbers: usize,
         pair: Pair,
         link: Link,
-        choice: Option<Choice>,
+        choice: Option<ClassChoice>,
     ) -> Result<Self, String> {
         if matches!(link, Link::SoftmaxZero | Link::Probit) {
             return Err(format!("the fused kernels do not support the link {link:?}"));
@@ -242,7 +242,7 @@ impl Tail {
             }
             (KernelOp::FirstLargest, Known::Scores) if self.finish.choice.is_none() => {
                 let labels = (0..self.finish.scores()).map(|class| class as f32).collect();
-                self.finish.choice = Some(Choice { rule: self.rule, of_scores: true, labels });
+                self.finish.choice = Some(ClassChoice { rule: self.rule, of_scores: true, labels });
                 Known::Class
             }
             (KernelOp::LookUp, Known::Class) => match (list, &mut self.finish.choice) {

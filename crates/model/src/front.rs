@@ -13,11 +13,11 @@ use tamis_kernel::Layer;
 
 /// The numbers that go into a kernel.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Front(Vec<Column>);
+pub(crate) struct Front(Vec<FrontColumn>);
 
 /// One of them.
 #[derive(Clone, Debug, PartialEq)]
-struct Column {
+struct FrontColumn {
     /// Which number of the event it is made of.
     input: usize,
     functions: Vec<Monotone>,
@@ -45,7 +45,7 @@ pub(crate) struct Question {
 impl Front {
     /// Numbers of the event, by their places.
     pub fn new(origin: &[i64]) -> Self {
-        let column = |&at: &i64| Column { input: at as usize, functions: Vec::new() };
+        let column = |&at: &i64| FrontColumn { input: at as usize, functions: Vec::new() };
         Self(origin.iter().map(column).collect())
     }
 
@@ -116,7 +116,7 @@ impl Front {
 
     /// What a tree that asks about number `feature` asks of the event; `None` if that is no such question.
     pub fn question(&self, feature: usize, test: Test, threshold: f32) -> Option<Question> {
-        let Column { input, functions } = &self.0[feature];
+        let FrontColumn { input, functions } = &self.0[feature];
         let input = *input;
         if functions.is_empty() {
             return Some(Question { input, test, threshold, exchanged: false });
@@ -190,7 +190,7 @@ mod tests {
         let mut compared = 0;
         for functions in lists {
             let of = |x: f32| functions.iter().fold(x, |x, function| function.of(x));
-            let front = Front(vec![Column { input: 3, functions: functions.clone() }]);
+            let front = Front(vec![FrontColumn { input: 3, functions: functions.clone() }]);
             let middles = (-400..400).map(|at| at as f32 * 0.01).chain(ends);
             let middles: Vec<f32> = middles.flat_map(|x| [x, x.next_up(), x.next_down()]).collect();
             let thresholds = middles.iter().step_by(7).map(|&x| of(x)).chain(ends);

@@ -15,7 +15,7 @@ use tamis_graph::{Axis, ClassRule, Constant, Data, Graph, Input, KernelOp, Kind,
 use tamis_kernel::{Activation, Conv, ImageLayer, Layer, Pool, Pooling, Readout};
 
 use self::scaling::Scaling;
-use crate::finish::{Choice, Finish, Tail};
+use crate::finish::{ClassChoice, Finish, TailSteps};
 use crate::front::Front;
 
 /// The parts of a chain.
@@ -29,7 +29,7 @@ pub(crate) struct Network {
 
 /// The part of a chain that was read so far.
 #[derive(Default)]
-struct Reader {
+struct ChainReader {
     images: Vec<ImageLayer>,
     layers: Vec<Layer>,
     /// A scaling still to be applied before the next layer.
@@ -75,7 +75,7 @@ impl Network {
         let front = Front::new(origins[at].as_deref().unwrap_or_default());
         let whole = front.is_whole(graph.input_numbers());
         let mut numbers = front.numbers();
-        let mut reader = Reader::default();
+        let mut reader = ChainReader::default();
         let mut classifier = None;
         while let Some(step) = steps.peek() {
             let Some(operator) = step.kernel.filter(|_| reads(step, at)) else { break };
@@ -115,7 +115,7 @@ impl Network {
 }
 
 /// Reads what follows the scores, up to the outputs of the graph.
-fn tail_of(graph: &Graph, mut tail: Tail, rest: &[StepInfo<'_>]) -> Result<Finish, String> {
+fn tail_of(graph: &Graph, mut tail: TailSteps, rest: &[StepInfo<'_>]) -> Result<Finish, String> {
     if let Some(step) = rest.iter().find(|step| !tail.add(step)) {
         return Err(unknown(step));
     }
@@ -139,14 +139,14 @@ fn cut_to_integers(input: &Input) -> String {
     format!("its input '{}' is cut to integers, and the fused kernels support only floats", input.name)
 }
 
-impl Reader {
+impl ChainReader {
     /// Adds the layer of a classifier, whose numbers choose the class; what follows them is done one event at a time.
     fn classify(
         &mut self,
         step: &StepInfo<'_>,
         operator: KernelOp,
         numbers: usize,
-    ) -> Result<Option<Tail>, String> {
+    ) -> Result<Option<TailSteps>, String> {
         let KernelOp::Classifier { inputs, outputs, weight, bias, pair, link, labels } = operator else {
             return Ok(None);
         };
@@ -165,8 +165,8 @@ impl Reader {
             }
             _ => (0..classes).map(|class| class as f32).collect(),
         };
-        let choice = Some(Choice { rule, of_scores: false, labels });
-        Tail::of_classifier(step, outputs, pair, link, choice).map(Some)
+        let choice = Some(ClassChoice { rule, of_scores: false, labels });
+        TailSteps::of_classifier(step, outputs, pair, link, choice).map(Some)
     }
 
     /// Reads what follows the last layer: the error of an autoencoder, the other probability of two, the label.
@@ -187,13 +187,13 @@ impl Reader {
                 let made = pair.makes.ok_or_else(|| unknown(pair))?;
                 // The first of two equal ones: the second class needs more than one half.
                 let rule = ClassRule::Above { output: 1, threshold: 0.5 };
-                (Readout::Outputs, Tail::of_numbers(made, 2, rule), rest)
+                (Readout::Outputs, TailSteps::of_numbers(made, 2, rule), rest)
             }
             [difference, square, mean, rest @ ..] if whole && is_error(difference, square, mean, at) => {
                 let made = mean.makes.ok_or_else(|| unknown(mean))?;
-                (Readout::ReconstructionError, Tail::of_numbers(made, 1, ClassRule::Largest), rest)
+                (Readout::ReconstructionError, TailSteps::of_numbers(made, 1, ClassRule::Largest), rest)
             }
-            rest => (Readout::Outputs, Tail::of_numbers(at, numbers, ClassRule::Largest), rest),
+            rest => (Readout::Outputs, TailSteps::of_numbers(at, numbers, ClassRule::Largest), rest),
         };
         Ok((readout, tail_of(graph, tail, rest)?))
     }

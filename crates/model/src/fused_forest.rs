@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use tamis_graph::{Aggregate, ClassRule, Graph, StepInfo, Test, TreeEnsemble, TreeNode};
 use tamis_kernel::{BranchTest, Column, ForestNode, ForestSpec, Gather, Missing, Tile, Tree};
 
-use crate::finish::{Choice, Finish, Tail};
+use crate::finish::{ClassChoice, Finish, TailSteps};
 use crate::front::Front;
 use crate::fused::FloatRoom;
 use crate::fused_chain::refuse_integers;
@@ -96,9 +96,9 @@ impl FusedForest {
 }
 
 /// What follows from the trees at once.
-fn tail(step: &StepInfo<'_>, forest: &TreeEnsemble) -> Result<Tail, String> {
-    let choice = forest.choice().map(|rule| Choice { rule, of_scores: false, labels: labels(forest) });
-    Tail::of_classifier(step, forest.outputs(), forest.pair(), forest.link(), choice)
+fn tail(step: &StepInfo<'_>, forest: &TreeEnsemble) -> Result<TailSteps, String> {
+    let choice = forest.choice().map(|rule| ClassChoice { rule, of_scores: false, labels: labels(forest) });
+    TailSteps::of_classifier(step, forest.outputs(), forest.pair(), forest.link(), choice)
 }
 
 /// The number that stands for each class: its label, or its index if the graph has no labels.

@@ -13,7 +13,7 @@ use tamis_kernel::{ChainRanges, HiddenBits, IntChain, IntGather, IntInput, IntTi
 
 use crate::calibration::{self, REMEDY};
 use crate::engine::Engine;
-use crate::features::{Features, IntCell, nearest};
+use crate::features::{Features, IntFeature, nearest};
 use crate::fused_chain::dense;
 use crate::manifest::Manifest;
 
@@ -21,7 +21,7 @@ use crate::manifest::Manifest;
 #[derive(Debug)]
 pub(crate) struct IntKernel {
     chain: IntChain,
-    cells: Vec<IntCell>,
+    features: Vec<IntFeature>,
 }
 
 impl IntKernel {
@@ -34,15 +34,15 @@ impl IntKernel {
         bits: HiddenBits,
     ) -> Result<Self, String> {
         let section = calibration::check(graph, manifest, engine)?;
-        let cells = cells(manifest, features)?;
+        let list = int_features(manifest, features)?;
         let (layers, readout) = dense(graph)?;
         let calibration = ChainRanges {
-            inputs: cells.iter().map(|cell| cell.input).collect(),
+            inputs: list.iter().map(|feature| feature.input).collect(),
             hidden: section.expected(&layers, bits),
         };
         let chain = IntChain::new(&layers, readout, &calibration, bits)
             .map_err(|error| format!("{error}; {REMEDY}"))?;
-        Ok(Self { chain, cells })
+        Ok(Self { chain, features: list })
     }
 
     pub fn chain(&self) -> &IntChain {
@@ -51,39 +51,41 @@ impl IntKernel {
 
     /// Plans how to gather the integers from records.
     pub fn gather(&self, record_len: usize) -> IntGather {
-        let columns: Vec<_> = self.cells.iter().map(|cell| cell.column).collect();
+        let columns: Vec<_> = self.features.iter().map(|feature| feature.column).collect();
         self.chain.gather(record_len, &columns)
     }
 
     /// The integers nearest to a row, within their ranges.
     pub fn integers(&self, row: &[f32]) -> Vec<i16> {
-        let integer = |(x, cell): (&f32, &IntCell)| {
-            let IntInput { low, high, .. } = cell.input;
-            nearest((*x).into(), cell.exact, [low, high].map(f64::from))
+        let integer = |(x, feature): (&f32, &IntFeature)| {
+            let IntInput { low, high, .. } = feature.input;
+            nearest((*x).into(), feature.exact, [low, high].map(f64::from))
         };
-        row.iter().zip(&self.cells).map(integer).collect()
+        row.iter().zip(&self.features).map(integer).collect()
     }
 
     /// The first input of the first event of a tile that differs from the integer for `row`, the same event as floats. Returns both as floats.
     pub fn first_difference(&self, tile: &mut IntTile, row: &[f32]) -> Option<(f32, f32)> {
         let pairs = tile.inputs_mut().iter().flat_map(|pairs| pairs.0[0]);
-        let gathered = pairs.zip(&self.cells).map(|(x, cell)| x.clamp(cell.input.low, cell.input.high));
-        let mut both = gathered.zip(self.integers(row)).zip(&self.cells);
-        let ((found, wanted), cell) = both.find(|((found, wanted), _)| found != wanted)?;
-        let IntInput { scale, offset, .. } = cell.input;
+        let gathered =
+            pairs.zip(&self.features).map(|(x, feature)| x.clamp(feature.input.low, feature.input.high));
+        let mut both = gathered.zip(self.integers(row)).zip(&self.features);
+        let ((found, wanted), feature) = both.find(|((found, wanted), _)| found != wanted)?;
+        let IntInput { scale, offset, .. } = feature.input;
         Some((f32::from(found).mul_add(scale, offset), f32::from(wanted).mul_add(scale, offset)))
     }
 
     /// Computes the numbers of whole rows.
     pub fn run(&self, rows: &[f32], numbers: &mut [f32]) {
-        let rows: Vec<i16> = rows.chunks_exact(self.cells.len()).flat_map(|row| self.integers(row)).collect();
+        let rows: Vec<i16> =
+            rows.chunks_exact(self.features.len()).flat_map(|row| self.integers(row)).collect();
         self.chain.run(&mut self.chain.tile(), &rows, numbers);
     }
 }
 
 /// Why no integer engine can run on the fields of a schema.
 pub(crate) fn unfit_fields(manifest: &Manifest, features: &Features) -> Option<String> {
-    cells(manifest, features).err()
+    int_features(manifest, features).err()
 }
 
 /// Checks that the preprocessing is affine with an optional clip.
@@ -102,7 +104,7 @@ pub(crate) fn check_inputs(manifest: &Manifest) -> Result<(), String> {
 }
 
 /// The inputs as integers of the schema's records.
-fn cells(manifest: &Manifest, features: &Features) -> Result<Vec<IntCell>, String> {
+fn int_features(manifest: &Manifest, features: &Features) -> Result<Vec<IntFeature>, String> {
     features.integers().map_err(|(input, dtype)| {
         let field = &manifest.inputs[input].field;
         let dtype = Dtype::name(dtype);

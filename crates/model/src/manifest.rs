@@ -39,14 +39,14 @@ pub(crate) struct Manifest {
     /// Widths of a chain of dense layers, including the input.
     #[serde(default)]
     pub layers: Vec<usize>,
-    pub activation: Option<Activation>,
+    pub activation: Option<HiddenActivation>,
     pub output_activation: Option<OutputActivation>,
     /// `onnx` only: the number of input numbers, if the file leaves it open.
     pub width: Option<usize>,
     /// Names of the scores; `-` is a number that is no score. Once there is a graph, without outputs that contain no score.
     pub outputs: Vec<String>,
     #[serde(rename = "input", default)]
-    pub inputs: Vec<Input>,
+    pub inputs: Vec<ManifestInput>,
     pub weights: WeightsRef,
     pub golden: GoldenRef,
     /// The calibration for the reduced-precision engines.
@@ -58,7 +58,7 @@ pub(crate) struct Manifest {
 /// The activation between layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Activation {
+pub(crate) enum HiddenActivation {
     Relu,
     Tanh,
     Sigmoid,
@@ -76,7 +76,7 @@ pub(crate) enum OutputActivation {
 /// One schema field (or one element of it) and its preprocessing: `x = mask(clip((log1p(value) - shift) * scale))`, value in physical units.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Input {
+pub(crate) struct ManifestInput {
     pub field: String,
     /// Number of elements of the field, so that the bundle alone determines it. A schema must agree.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -250,7 +250,7 @@ impl Manifest {
     }
 }
 
-impl Input {
+impl ManifestInput {
     fn check(&self) -> Result<(), BundleFault> {
         let numbers = [&self.shift, &self.scale].into_iter().flatten().flat_map(PerElement::values);
         if !numbers.chain(self.clip.iter().flatten()).all(|value| value.is_finite()) {

@@ -24,7 +24,7 @@ pub(crate) enum Network {
 /// A batch that was started.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "it lives for one tile, and a box would be an allocation")]
-pub(crate) enum Pending {
+pub(crate) enum PendingTile {
     /// Running on a burn device.
     Burn(tamis_graph::Pending),
     /// Already done.
@@ -84,25 +84,25 @@ impl Network {
     ///
     /// # Panics
     /// On a fused kernel, for which there is no [`Network::unpack`].
-    pub fn start_packed(&self, unpack: &Unpack, integers: Vec<i16>, rows: usize) -> Pending {
+    pub fn start_packed(&self, unpack: &Unpack, integers: Vec<i16>, rows: usize) -> PendingTile {
         match self {
-            Self::Burn(program) => Pending::Burn(program.start_packed(unpack, integers, rows)),
+            Self::Burn(program) => PendingTile::Burn(program.start_packed(unpack, integers, rows)),
             Self::Fused(_) => panic!("fused kernels take lanes"),
         }
     }
 
     /// Starts a batch of `rows` rows, row-major.
-    pub fn start(&self, inputs: Vec<f32>, rows: usize) -> Pending {
+    pub fn start(&self, inputs: Vec<f32>, rows: usize) -> PendingTile {
         match self {
-            Self::Burn(program) => Pending::Burn(program.start(inputs, rows)),
+            Self::Burn(program) => PendingTile::Burn(program.start(inputs, rows)),
             Self::Fused(fused) => {
-                Pending::Fused(Done { numbers: fused.run(&inputs, rows), inputs: Some(inputs) })
+                PendingTile::Fused(Done { numbers: fused.run(&inputs, rows), inputs: Some(inputs) })
             }
         }
     }
 }
 
-impl Pending {
+impl PendingTile {
     /// Waits for the numbers of a batch of `rows` rows.
     pub fn wait(self, rows: usize) -> Result<Done, String> {
         match self {

@@ -10,10 +10,10 @@ use tamis_event::{Address, Schema};
 use crate::bundle::Bundle;
 use crate::describe::formula;
 use crate::error::BindError;
-use crate::manifest::{Input, PerElement};
+use crate::manifest::{ManifestInput, PerElement};
 
 /// What is known about a field.
-struct Field {
+struct OwnField {
     name: String,
     /// Number of elements, if an input states it.
     len: Option<usize>,
@@ -26,14 +26,14 @@ struct Field {
 impl Bundle {
     /// A schema of just the fields that the model reads, as `f32`. An error if the bundle leaves the number of elements of a field open.
     pub fn own_schema(&self) -> Result<Schema, BindError> {
-        let mut fields: Vec<Field> = Vec::new();
+        let mut fields: Vec<OwnField> = Vec::new();
         let mut single = 0;
         for input in self.inputs() {
             let address: Address =
                 input.field.parse().map_err(|error| self.open_fields(format!("{error}")))?;
             let index = fields.iter().position(|field| field.name == address.field);
             let index = index.unwrap_or_else(|| {
-                fields.push(Field { name: address.field.clone(), len: None, indexed: 0, whole: 0 });
+                fields.push(OwnField { name: address.field.clone(), len: None, indexed: 0, whole: 0 });
                 fields.len() - 1
             });
             match address.index {
@@ -58,8 +58,8 @@ impl Bundle {
     }
 
     /// Gives a field and its mask the same number of elements.
-    fn share_lengths(&self, fields: &mut [Field]) {
-        let place = |fields: &[Field], name: &str| fields.iter().position(|field| field.name == name);
+    fn share_lengths(&self, fields: &mut [OwnField]) {
+        let place = |fields: &[OwnField], name: &str| fields.iter().position(|field| field.name == name);
         // Twice, so that a length passes from one field to the mask, and from the mask to the other fields.
         for input in self.inputs().iter().chain(self.inputs()) {
             let Some(mask) = &input.mask else { continue };
@@ -70,14 +70,14 @@ impl Bundle {
     }
 
     /// Distributes the unassigned elements of a golden vector over the fields whose length is open.
-    fn spread(&self, fields: &mut [Field], single: usize) -> Result<(), BindError> {
+    fn spread(&self, fields: &mut [OwnField], single: usize) -> Result<(), BindError> {
         let taken: usize = fields.iter().map(|field| field.len.unwrap_or(0) * field.whole).sum();
         let rest = self.golden_elements().saturating_sub(taken + single);
-        let is_open = |field: &Field| field.len.is_none() && field.whole > 0;
+        let is_open = |field: &OwnField| field.len.is_none() && field.whole > 0;
         let interchangeable = self.are_interchangeable(|name| {
             fields.iter().any(|field| field.name == name && is_open(field) && field.whole == 1)
         });
-        let mut open: Vec<&mut Field> = fields.iter_mut().filter(|field| is_open(field)).collect();
+        let mut open: Vec<&mut OwnField> = fields.iter_mut().filter(|field| is_open(field)).collect();
         let inputs: usize = open.iter().map(|field| field.whole).sum();
         match &mut open[..] {
             [] => {}
@@ -100,8 +100,8 @@ impl Bundle {
     }
 
     /// Are these a single field, or fields and their mask? Then they have equally many elements.
-    fn are_one_object(&self, fields: &[&mut Field]) -> bool {
-        let mask = |field: &&mut Field| {
+    fn are_one_object(&self, fields: &[&mut OwnField]) -> bool {
+        let mask = |field: &&mut OwnField| {
             let input = self.inputs().iter().find(|input| input.field == field.name);
             input.and_then(|input| input.mask.clone()).unwrap_or_else(|| field.name.clone())
         };
@@ -123,13 +123,13 @@ impl Bundle {
 }
 
 /// The number of elements of a field that an input uses as a whole, if its keys determine it.
-fn stated_len(input: &Input) -> Option<usize> {
+fn stated_len(input: &ManifestInput) -> Option<usize> {
     input.len.or_else(|| [&input.shift, &input.scale].into_iter().flatten().find_map(PerElement::len))
 }
 
-fn text(fields: &[Field]) -> String {
+fn text(fields: &[OwnField]) -> String {
     let mut text = String::from("name = \"inputs\"\n");
-    for Field { name, len, indexed, .. } in fields {
+    for OwnField { name, len, indexed, .. } in fields {
         let elements = len.unwrap_or(*indexed).max(*indexed);
         let _ = write!(text, "\n[[field]]\nname = \"{name}\"\ndtype = \"f32\"\n");
         // A single number and an array of one element are addressed the same way, except by index.

@@ -1,7 +1,7 @@
-//! The first stage: it turns bytes into hand-overs of events, and counts what is lost.
+//! The first stage: it turns bytes into batches of events, and counts what is lost.
 //!
 //! One thread owns the bytes of a source until they are proven to be events: it finds frames, checks both checksums, refuses ids that came before,
-//! and cuts the events into hand-overs without copying them. The payload checksum is checked here and not by the workers, because whether a frame is
+//! and cuts the events into batches without copying them. The payload checksum is checked here and not by the workers, because whether a frame is
 //! a duplicate depends on whether the earlier copy was intact.
 
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tamis_ledger::Corrupt;
 use tamis_port::SourceError;
 use tamis_ring::{Receiver, Sender};
 
-use crate::limits::BLOCK_BYTES_MAX;
+use crate::limits::BATCH_BYTES_MAX;
 use crate::outbound::Inbound;
 use crate::stage::SLEEP_MAX;
 use crate::{Clock, Control, Found, FrameReader, IdBook, Limits, Progress, Stage};
@@ -50,17 +50,17 @@ pub(crate) struct Admission {
     /// Does the source ring when it has something again?
     source_rings: bool,
     batch: usize,
-    /// Bytes of the input that a hand-over may keep in memory, and bytes that the input had lent before the window of its first event.
-    pub(crate) block_input_bytes: u64,
+    /// Bytes of the input that a batch may keep in memory, and bytes that the input had lent before the window of its first event.
+    pub(crate) batch_input_bytes: u64,
     lent_before: u64,
     seq: u64,
-    /// The hand-over that is being filled.
+    /// The batch that is being filled.
     open: Option<Inbound>,
     /// What is left of the frame that is being cut, or what has to wait.
     rest: Option<Next>,
     /// Run and segment of the last frame or loss that has them; losses that have none are booked there.
     segment: SegmentId,
-    /// When the first of the losses that wait in the open hand-over came.
+    /// When the first of the losses that wait in the open batch came.
     losses_since_ns: Option<u64>,
     /// Bytes of schema frames, which are booked with what follows them.
     schema_bytes: usize,
@@ -115,7 +115,7 @@ impl Admission {
             free,
             workers: Some(workers),
             batch: limits.batch(),
-            block_input_bytes: limits.block_input_bytes() as u64,
+            batch_input_bytes: limits.batch_input_bytes() as u64,
             lent_before: 0,
             seq: 0,
             open: None,
@@ -138,7 +138,7 @@ impl Admission {
         AdmissionReport { received, lag_ns, first_pass, error: self.input.take_error() }
     }
 
-    /// Fills the open hand-over until there is a reason to close it. `None`: it holds nothing and nothing is at hand.
+    /// Fills the open batch until there is a reason to close it. `None`: it holds nothing and nothing is at hand.
     fn fill(&mut self, open: &mut Inbound) -> Option<CloseReason> {
         while open.events() < self.batch {
             let Some(next) = self.rest.take().or_else(|| self.next()) else {
@@ -186,10 +186,10 @@ impl Admission {
         Some(CloseReason::Full)
     }
 
-    /// Would the open hand-over keep too many bytes in memory with an event of the last window? The window of its first event is always allowed.
+    /// Would the open batch keep too many bytes in memory with an event of the last window? The window of its first event is always allowed.
     fn keeps_too_much(&self) -> bool {
         self.input.lent_before() > self.lent_before
-            && self.input.lent() - self.lent_before > self.block_input_bytes
+            && self.input.lent() - self.lent_before > self.batch_input_bytes
     }
 
     /// Have losses waited for long enough?
@@ -198,7 +198,7 @@ impl Admission {
     }
 
     /// Books a loss.
-    fn lose(&mut self, open: &mut Inbound, loss: &Loss) {
+    fn lose(&mut self, open: &mut Inbound, loss: &LostInput) {
         self.losses_since_ns.get_or_insert_with(|| self.clock.now_ns());
         let arrivals = open.arrivals(self.segment);
         if let Some((cause, events)) = loss.begins {
@@ -210,7 +210,7 @@ impl Admission {
         arrivals.frames.bytes_corrupt += loss.bytes as u64;
     }
 
-    /// Moves as many events as fit from a frame into the hand-over.
+    /// Moves as many events as fit from a frame into the batch.
     fn cut(&mut self, open: &mut Inbound, mut frame: Frame) {
         if let Some(Uncounted { bytes, fresh, repeated, missing, forgotten }) = frame.uncounted.take() {
             let arrivals = open.arrivals(self.segment);
@@ -224,7 +224,7 @@ impl Admission {
         let (from, to) = frame.at;
         let most = to.min(from + self.batch - open.events());
         let events =
-            frame.span.fitting(from, most, BLOCK_BYTES_MAX - open.payload_bytes().min(BLOCK_BYTES_MAX));
+            frame.span.fitting(from, most, BATCH_BYTES_MAX - open.payload_bytes().min(BATCH_BYTES_MAX));
         let span = frame.span.slice(from, from + events);
         let span = if frame.is_thin { span.copied() } else { span };
         open.push(self.segment, span, frame.arrived_ns);
@@ -278,9 +278,11 @@ impl Admission {
                 }
                 Found::Lost { cause, events, segment, bytes } => {
                     let begins = Some((cause, events));
-                    return Some(Next::Loss(Loss { begins, segment, bytes, ..Loss::default() }));
+                    return Some(Next::Loss(LostInput { begins, segment, bytes, ..LostInput::default() }));
                 }
-                Found::Skipped { bytes } => return Some(Next::Loss(Loss { bytes, ..Loss::default() })),
+                Found::Skipped { bytes } => {
+                    return Some(Next::Loss(LostInput { bytes, ..LostInput::default() }));
+                }
                 Found::Schema { bytes } => self.schema_bytes += bytes,
                 Found::Frame { header, body, bytes } => return Some(self.admit(header, &body, bytes)),
             }
@@ -297,8 +299,8 @@ impl Admission {
         let stretch = |&(from, to): &(u32, u32)| (from as usize, to as usize);
         let later = admitted.fresh.iter().skip(1).rev().map(stretch).collect();
         let Some(at) = admitted.fresh.first().map(stretch) else {
-            let segment = Some(SegmentId { run: header.run, segment: header.segment });
-            return Next::Loss(Loss {
+            let segment = Some(header.segment_id());
+            return Next::Loss(LostInput {
                 begins: Some((Corrupt::Dup, repeated)),
                 segment,
                 bytes,
@@ -315,8 +317,8 @@ impl Admission {
         Next::Frame(Frame { header, span, at, later, is_thin, arrived_ns, uncounted })
     }
 
-    /// Closes a hand-over and passes it on.
-    fn hand_over(&mut self, mut open: Inbound, close: CloseReason) -> Progress {
+    /// Closes a batch and passes it on.
+    fn pass_on(&mut self, mut open: Inbound, close: CloseReason) -> Progress {
         open.seq = self.seq;
         open.close = close;
         if open.events() == 0 {
@@ -364,7 +366,7 @@ impl Stage for Admission {
             self.leave_pace();
         }
         match self.fill(&mut open) {
-            Some(reason) => self.hand_over(open, reason),
+            Some(reason) => self.pass_on(open, reason),
             None => {
                 self.open = Some(open);
                 Progress::Idle
@@ -373,7 +375,7 @@ impl Stage for Admission {
     }
 
     fn sleep_max(&self) -> Duration {
-        // Without a hand-over to fill it waits until one comes back, which rings. The time at which a frame is due rings nothing.
+        // Without a batch to fill it waits until one comes back, which rings. The time at which a frame is due rings nothing.
         let is_rung = self.open.is_none() || (self.source_rings && self.rest.is_none());
         if is_rung { SLEEP_MAX } else { SOURCE_SLEEP }
     }
@@ -383,14 +385,14 @@ impl Stage for Admission {
 #[derive(Debug)]
 enum Next {
     Frame(Frame),
-    Loss(Loss),
+    Loss(LostInput),
 }
 
 impl Next {
     /// Run and segment, if they are known.
     fn segment(&self) -> Option<SegmentId> {
         match self {
-            Self::Frame(frame) => Some(SegmentId { run: frame.header.run, segment: frame.header.segment }),
+            Self::Frame(frame) => Some(frame.header.segment_id()),
             Self::Loss(loss) => loss.segment,
         }
     }
@@ -405,7 +407,7 @@ impl Next {
 
 /// Bytes that are no good frame, or a frame without any new event.
 #[derive(Debug, Default)]
-struct Loss {
+struct LostInput {
     /// Why and how many events, unless these are more bytes of a stretch that was counted.
     begins: Option<(Corrupt, u64)>,
     segment: Option<SegmentId>,
@@ -428,14 +430,14 @@ struct Frame {
     is_thin: bool,
     /// When it was complete, if the source knows.
     arrived_ns: Option<u64>,
-    /// What is not counted yet: it is booked in the hand-over that takes the first event, in the part of the frame's own segment.
+    /// What is not counted yet: it is booked in the batch that takes the first event, in the part of the frame's own segment.
     uncounted: Option<Uncounted>,
 }
 
 impl Frame {
     /// Would its next event be too much for a hand-over with so many bytes of payload?
     fn overflows(&self, payload_bytes: usize) -> bool {
-        payload_bytes > 0 && payload_bytes + self.span.event(self.at.0).payload.len() > BLOCK_BYTES_MAX
+        payload_bytes > 0 && payload_bytes + self.span.event(self.at.0).payload.len() > BATCH_BYTES_MAX
     }
 }
 

@@ -1,11 +1,11 @@
-//! How many bytes all output hand-overs may take together.
+//! How many bytes all output batches may take together.
 //!
-//! Before a worker decides a hand-over, it obtains the most bytes that the result may need; afterwards it gives back what was not needed. So memory
+//! Before a worker decides a batch, it obtains the most bytes that the result may need; afterwards it gives back what was not needed. So memory
 //! stays bounded when a disk is slower than the input, however much is kept and however many streams there are.
 //!
-//! * I1: the bytes that one hand-over may need are reserved for the hand-over whose turn it is in the order of the input. That one waits only for
-//!   hand-overs before it, which writers free, and never for one behind it: so the pipeline cannot lock up.
-//! * I2: hand-overs in the pool keep memory for their next use only while at most half of the limit is used.
+//! * I1: the bytes that one batch may need are reserved for the batch whose turn it is in the order of the input. That one waits only for
+//!   batches before it, which writers free, and never for one behind it: so the pipeline cannot lock up.
+//! * I2: batches in the pool keep memory for their next use only while at most half of the limit is used.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -14,24 +14,24 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 #[derive(Debug)]
 pub(crate) struct Budget {
     max: usize,
-    /// Bytes that are reserved for the hand-over whose turn it is.
+    /// Bytes that are reserved for the batch whose turn it is.
     reserve: usize,
     used: AtomicUsize,
-    /// Number of the hand-over whose turn it is.
+    /// Number of the batch whose turn it is.
     turn: AtomicU64,
     #[cfg(test)]
     peak: AtomicUsize,
-    /// Reserves nothing for the hand-over whose turn it is, for the test that tests the tests.
+    /// Reserves nothing for the batch whose turn it is, for the test that tests the tests.
     #[cfg(test)]
     pub(crate) fault: std::sync::atomic::AtomicBool,
 }
 
 impl Budget {
-    /// A budget of `max` bytes, or of what two hand-overs may need (`block` bytes each) if that is more.
-    pub(crate) fn new(max: usize, block: usize) -> Self {
+    /// A budget of `max` bytes, or of what two batches may need (`batch` bytes each) if that is more.
+    pub(crate) fn new(max: usize, batch: usize) -> Self {
         Self {
-            max: max.max(2 * block),
-            reserve: block,
+            max: max.max(2 * batch),
+            reserve: batch,
             used: AtomicUsize::new(0),
             turn: AtomicU64::new(0),
             #[cfg(test)]
@@ -41,7 +41,7 @@ impl Budget {
         }
     }
 
-    /// Obtains so many bytes for hand-over `seq`, all or none.
+    /// Obtains so many bytes for batch `seq`, all or none.
     pub(crate) fn obtain(&self, bytes: usize, seq: u64) -> bool {
         let is_its_turn = self.turn.load(Ordering::Relaxed) == seq;
         #[cfg(test)]
@@ -59,12 +59,12 @@ impl Budget {
         self.used.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// Makes it the turn of hand-over `seq`.
+    /// Makes it the turn of batch `seq`.
     pub(crate) fn turn_to(&self, seq: u64) {
         self.turn.store(seq, Ordering::Relaxed);
     }
 
-    /// May a hand-over in the pool keep its memory?
+    /// May a batch in the pool keep its memory?
     pub(crate) fn is_ample(&self) -> bool {
         self.used.load(Ordering::Relaxed) <= self.max / 2
     }

@@ -10,7 +10,7 @@ pub trait Clock: Send + Sync + Debug {
     fn now_ns(&self) -> u64;
 }
 
-/// The machine's monotonic clock. One reading costs about 25 ns, so a worker reads it once before and once after each hand-over, and once per slice of
+/// The machine's monotonic clock. One reading costs about 25 ns, so a worker reads it once before and once after each batch, and once per slice of
 /// a block if there is a deadline.
 #[derive(Clone, Copy, Debug)]
 pub struct MonotonicClock {

@@ -10,7 +10,7 @@
 //! for admission, it takes turns with the first worker. It also takes turns with a single worker that has a CPU to itself, because no other worker
 //! could have taken the frame that waits. Sharing a thread changes no decision.
 //!
-//! * I1: the first stage of a crew feeds the others: it takes steps until it has nothing to do, but at most as many as there are input hand-overs.
+//! * I1: the first stage of a crew feeds the others: it takes steps until it has nothing to do, but at most as many as there are input batches.
 //!   Every other stage takes one step per turn, and so does a stage that is alone.
 //! * I2: a crew has one bell for all its stages. It sleeps only after it has looked at everything that any of them waits for.
 
@@ -24,7 +24,7 @@ use crate::{Control, Progress, Stage};
 
 /// See the module's doc.
 pub(crate) struct Crew<'a> {
-    /// The stages with their names, in the order in which hand-overs pass them.
+    /// The stages with their names, in the order in which batches pass them.
     pub(crate) stages: Vec<(String, &'a mut dyn Stage)>,
     pub(crate) bell: &'a Bell,
     /// CPUs that its thread is kept on; empty: wherever the system puts it.
@@ -165,7 +165,7 @@ mod tests {
         ];
         let expected = expected.map(|(progress, told)| (progress, told.to_owned()));
         assert_eq!(turns([3, 4], 9, &Control::default()), expected);
-        // No longer than there are hand-overs for it.
+        // No longer than there are batches for it.
         assert_eq!(turns([3, 2], 2, &Control::default())[0].1, "aw aw bw ap bp ");
         // Nor when the run is over.
         let dead = Control::default();

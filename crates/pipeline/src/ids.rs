@@ -90,13 +90,13 @@ pub struct IdBook {
     lacking: Vec<(u64, u64)>,
     fresh: Vec<(u32, u32)>,
     #[cfg(test)]
-    pub(crate) fault: Option<Fault>,
+    pub(crate) fault: Option<IdFault>,
 }
 
 /// What is wrong with a book, for the tests that test the tests.
 #[cfg(test)]
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Fault {
+pub(crate) enum IdFault {
     /// It looks at something else.
     Sees(fn(FrameIds) -> FrameIds),
     /// It refuses all events of a frame if one of them came before.
@@ -181,7 +181,7 @@ impl IdBook {
     /// If there are none, or the last id exceeds `u64::MAX`; the codec has checked both.
     pub fn admit(&mut self, ids: FrameIds) -> Admitted<'_> {
         #[cfg(test)]
-        let ids = if let Some(Fault::Sees(other)) = self.fault { other(ids) } else { ids };
+        let ids = if let Some(IdFault::Sees(other)) = self.fault { other(ids) } else { ids };
         let length = u64::from(ids.events.checked_sub(1).expect("frames hold events"));
         ids.first.checked_add(length).expect("ids do not wrap");
         self.frames += 1;
@@ -189,7 +189,7 @@ impl IdBook {
         let at = self.find(ids.source, ids.run);
         let book = &mut self.books[at];
         #[cfg(test)]
-        let frames = if matches!(self.fault, Some(Fault::ForgetsTheOldest)) && book.used > 0 {
+        let frames = if matches!(self.fault, Some(IdFault::ForgetsTheOldest)) && book.used > 0 {
             book.used
         } else {
             frames
@@ -202,7 +202,7 @@ impl IdBook {
         self.bytes = self.bytes + book.bytes - before;
         self.fresh.clear();
         #[cfg(test)]
-        if matches!(self.fault, Some(Fault::RefusesFrames)) && self.lacking != [(first, first + length)] {
+        if matches!(self.fault, Some(IdFault::RefusesFrames)) && self.lacking != [(first, first + length)] {
             self.lacking.clear();
         }
         let offsets = self.lacking.iter().map(|(from, to)| ((from - first) as u32, (to - first + 1) as u32));

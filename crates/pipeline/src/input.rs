@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use tamis_event::{Defect, FrameHeader, Scanner, Schema, SegmentId, Step};
+use tamis_event::{FrameHeader, Scanned, Scanner, Schema, SegmentId};
 use tamis_ledger::Corrupt;
 use tamis_port::{Source, SourceError, Window};
 use tamis_ring::Bell;
@@ -169,36 +169,36 @@ impl FrameReader {
             let at_end = self.restart || (self.ended && (!carried || self.at == self.window.len()));
             if at_end
                 && self.stopped
-                && matches!(self.scanner.clone().step(bytes, false), Step::NeedMore { .. })
+                && matches!(self.scanner.clone().step(bytes, false), Scanned::NeedMore { .. })
             {
                 return None;
             }
             let step = self.scanner.step(bytes, at_end);
             match step {
-                Step::NeedMore { bytes: wanted } => {
+                Scanned::NeedMore { bytes: wanted } => {
                     if !self.gather(wanted) {
                         return None;
                     }
                 }
-                Step::End if self.restart => {
+                Scanned::End if self.restart => {
                     self.restart = false;
                     self.scanner = self.fresh.clone();
                     return Some(Found::Restart);
                 }
-                Step::End => return None,
-                Step::Frame { header, body, consumed } => {
+                Scanned::End => return None,
+                Scanned::Frame { header, body, consumed } => {
                     let body = self.take(body, consumed, carried);
                     return Some(Found::Frame { header, body, bytes: consumed });
                 }
-                Step::Schema { consumed, .. } => {
+                Scanned::Schema { consumed, .. } => {
                     self.consume(consumed, carried);
                     return Some(Found::Schema { bytes: consumed });
                 }
-                Step::Defect { defect, events, segment, consumed } => {
+                Scanned::Defect { defect, events, segment, consumed } => {
                     self.consume(consumed, carried);
-                    return Some(Found::Lost { cause: cause(defect), events, segment, bytes: consumed });
+                    return Some(Found::Lost { cause: defect.into(), events, segment, bytes: consumed });
                 }
-                Step::Skip { consumed } => {
+                Scanned::Skip { consumed } => {
                     self.consume(consumed, carried);
                     return Some(Found::Skipped { bytes: consumed });
                 }
@@ -302,21 +302,5 @@ struct SourceBox(Option<Box<dyn Source>>);
 impl std::fmt::Debug for SourceBox {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Source")
-    }
-}
-
-fn cause(defect: Defect) -> Corrupt {
-    match defect {
-        Defect::Magic => Corrupt::Magic,
-        Defect::Version => Corrupt::Version,
-        Defect::Header => Corrupt::Header,
-        Defect::Oversize => Corrupt::Oversize,
-        Defect::Zero => Corrupt::Zero,
-        Defect::Length => Corrupt::Length,
-        Defect::Torn => Corrupt::Torn,
-        Defect::Crc => Corrupt::Crc,
-        Defect::Schema => Corrupt::Schema,
-        Defect::Columns => Corrupt::Columns,
-        Defect::Count => Corrupt::Count,
     }
 }

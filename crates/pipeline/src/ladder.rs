@@ -50,23 +50,23 @@ const TILE_WITHOUT_MODELS: usize = 512;
 
 /// See the module's doc.
 pub(crate) struct Ladder {
-    models: Vec<Model>,
+    models: Vec<LadderModel>,
     /// What the record says of each rung.
-    rungs: Vec<Rung>,
+    rungs: Vec<LadderRung>,
     /// The largest tile of all choices.
     tile: usize,
 }
 
 /// What computes the scores of a rung.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Rung {
+pub(crate) struct LadderRung {
     /// Engine code of the decision record.
     pub(crate) engine: u8,
     /// Does a stand-in take part?
     pub(crate) degraded: bool,
 }
 
-pub(crate) struct Model {
+pub(crate) struct LadderModel {
     /// Its first score column.
     pub(crate) first: usize,
     /// Its score columns.
@@ -98,16 +98,16 @@ impl Ladder {
             let first = columns;
             let outputs = outputs.len();
             columns += outputs;
-            seated.push(Model { first, outputs, seats: choices.into_iter().map(Seat::new).collect() });
+            seated.push(LadderModel { first, outputs, seats: choices.into_iter().map(Seat::new).collect() });
         }
         let rungs = seated.iter().map(|model| model.seats.len()).max().unwrap_or(1);
-        let mut ladder = Self { models: seated, rungs: vec![Rung::default(); rungs], tile: 1 };
+        let mut ladder = Self { models: seated, rungs: vec![LadderRung::default(); rungs], tile: 1 };
         ladder.label();
         ladder
     }
 
     /// The rungs with models; at least one, also if there is no model.
-    pub(crate) fn rungs(&self) -> &[Rung] {
+    pub(crate) fn rungs(&self) -> &[LadderRung] {
         &self.rungs
     }
 
@@ -116,7 +116,7 @@ impl Ladder {
         self.models.iter().map(|model| model.outputs).sum()
     }
 
-    pub(crate) fn models(&mut self) -> impl Iterator<Item = &mut Model> {
+    pub(crate) fn models(&mut self) -> impl Iterator<Item = &mut LadderModel> {
         self.models.iter_mut()
     }
 
@@ -148,7 +148,7 @@ impl Ladder {
         let tiles = seats.filter_map(|seat| seat.classifier.as_ref()).map(|classifier| classifier.tile());
         self.tile = tiles.max().unwrap_or(TILE_WITHOUT_MODELS).max(1);
         for (k, rung) in self.rungs.iter_mut().enumerate() {
-            *rung = Rung::default();
+            *rung = LadderRung::default();
             for model in &self.models {
                 let seat = &model.seats[model.index(k)];
                 rung.engine = match rung.engine {
@@ -162,7 +162,7 @@ impl Ladder {
     }
 }
 
-impl Model {
+impl LadderModel {
     /// What scores at a rung; `None` if it is lost.
     pub(crate) fn classifier(&mut self, rung: usize) -> Option<&mut (dyn Classifier + 'static)> {
         self.seat_mut(rung).classifier.as_deref_mut()

@@ -11,20 +11,20 @@
 //! A **stage** is a state machine with one method, [`Stage::step`]. Threads call it until it is done and sleep when it has nothing to do; the
 //! simulation calls the steps of all stages on one thread in an order drawn from a seed. Both drive the same code.
 //!
-//! Stages pass events on in **hand-overs**: `Inbound` carries up to a batch of events to a worker, in a [`tamis_event::Block`] for each of their
+//! Stages pass events on in **batches**: `Inbound` carries up to `--batch` events to a worker, in a [`tamis_event::Block`] for each of their
 //! segments, and `Outbound` carries what the worker made of them.
 //!
-//! * I1: a stage waits only for a free hand-over or for bytes of the budget; the sequencer also waits for the reader of the segment books. Every queue
+//! * I1: a stage waits only for a free batch or for bytes of the budget; the sequencer also waits for the reader of the segment books. Every queue
 //!   is as long as its pool, so a send always succeeds, and [`Limits`] bounds the memory.
-//! * I2: a worker holds an output hand-over before it takes an input hand-over, and bytes are reserved for the oldest hand-over in flight
+//! * I2: a worker holds an output batch before it takes an input batch, and bytes are reserved for the oldest batch in flight
 //!   (`budget.rs`). So that one always has the memory that it needs, and the pipeline cannot lock up while the sequencer waits for it.
-//! * I3: the sequencer forwards hand-overs in the order of admission. So what is stored does not depend on the number of workers.
-//! * I4: an event's verdict depends on its bytes, its id and run, the menu and the models; never on its block, hand-over, thread or time. Its record
+//! * I3: the sequencer forwards batches in the order of admission. So what is stored does not depend on the number of workers.
+//! * I4: an event's verdict depends on its bytes, its id and run, the menu and the models; never on its block, batch, thread or time. Its record
 //!   shows the two exceptions: the event was late, if the run has a deadline, or its device was lost.
 //! * I5: the decision path (admission, workers) waits for storage only through the pool, and then the source waits too.
 //!
 //! Threads: one for admission, one per worker, one for the sequencer, one per stream; where CPUs are scarce, admission may share a worker's thread
-//! (`crew.rs`). Cost: two queue hops per hand-over; per event nothing but its bytes' checksum, its scores, its verdict and, if kept, one copy.
+//! (`crew.rs`). Cost: two queue hops per batch; per event nothing but its bytes' checksum, its scores, its verdict and, if kept, one copy.
 
 mod admission;
 mod budget;

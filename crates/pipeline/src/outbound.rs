@@ -1,7 +1,7 @@
-//! The two kinds of hand-overs that circulate: what stages pass on in one piece.
+//! The two kinds of batches that circulate: what stages pass on in one piece.
 //!
-//! A hand-over holds the events of up to [`PARTS_MAX`] segments. Each segment has a part of its own with its own books, and in [`Inbound`] with its own
-//! [`Block`]. So sources that are in different segments or runs, and send in turn, do not cut hand-overs short; what is kept leaves in the order in
+//! A batch holds the events of up to [`PARTS_MAX`] segments. Each segment has a part of its own with its own books, and in [`Inbound`] with its own
+//! [`Block`]. So sources that are in different segments or runs, and send in turn, do not cut batches short; what is kept leaves in the order in
 //! which it arrived.
 
 use tamis_event::{Block, CloseReason, SegmentId, Span};
@@ -10,10 +10,10 @@ use tamis_ledger::{Cause, Corrupt, Dropped, Errored, LineTally, Tally};
 use crate::budget::Budget;
 use crate::{Kept, SegmentBooks, Share};
 
-/// Most segments in a hand-over.
+/// Most segments in a batch.
 pub(crate) const PARTS_MAX: usize = 64;
 
-/// An input hand-over: events on their way to a worker. It refers to bytes where they arrived.
+/// An input batch: events on their way to a worker. It refers to bytes where they arrived.
 #[derive(Debug)]
 pub(crate) struct Inbound {
     /// Position in the order of admission.
@@ -33,13 +33,13 @@ pub(crate) struct Inbound {
     stride: usize,
 }
 
-/// The part of one segment in an input hand-over.
+/// The part of one segment in an input batch.
 #[derive(Debug)]
 pub(crate) struct Part {
     pub(crate) block: Block,
     /// For each span of the block, how many events of all parts arrived before its first event.
     pub(crate) order: Vec<usize>,
-    /// What arrived since the hand-over before this one: frames, bytes, losses.
+    /// What arrived since the batch before this one: frames, bytes, losses.
     pub(crate) arrivals: Tally,
 }
 
@@ -55,7 +55,7 @@ impl Part {
     }
 }
 
-/// Consecutive events that were complete at the same time, if the source knows it; else all events of a hand-over, at its admission.
+/// Consecutive events that were complete at the same time, if the source knows it; else all events of a batch, at its admission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Arrival {
     pub(crate) ns: u64,
@@ -78,7 +78,7 @@ impl Inbound {
         }
     }
 
-    /// Empties the hand-over and lets go of the bytes that it referred to. Its own memory is kept.
+    /// Empties the batch and lets go of the bytes that it referred to. Its own memory is kept.
     pub(crate) fn clear(&mut self) {
         for part in &mut self.parts[..self.used] {
             part.block.reset(0, 0);
@@ -150,7 +150,7 @@ impl Inbound {
 
     fn part(&mut self, segment: SegmentId) -> &mut Part {
         let at = self.find(segment).unwrap_or_else(|| {
-            assert!(self.used < PARTS_MAX, "a block of more than {PARTS_MAX} segments");
+            assert!(self.used < PARTS_MAX, "a batch of more than {PARTS_MAX} segments");
             if self.used == self.parts.len() {
                 let block = Block::new(self.stride);
                 let arrivals = Tally::new(0, 0);
@@ -165,7 +165,7 @@ impl Inbound {
     }
 }
 
-/// An output hand-over: what a worker made of one input hand-over. It has the books of all parts, and copies of the events that are kept, in the order
+/// An output batch: what a worker made of one input batch. It has the books of all parts, and copies of the events that are kept, in the order
 /// of their arrival. Nothing in it refers to the input.
 #[derive(Debug, Default)]
 pub(crate) struct Outbound {
@@ -189,7 +189,7 @@ impl Outbound {
         Self { lines, rungs, streams, ..Self::default() }
     }
 
-    /// Makes it the empty result of an input hand-over; memory is kept.
+    /// Makes it the empty result of an input batch; memory is kept.
     pub(crate) fn reset(&mut self, input: &Inbound) {
         self.seq = input.seq;
         self.close = Some(input.close);

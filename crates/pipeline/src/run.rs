@@ -77,7 +77,7 @@ pub struct SegmentBooks {
 pub struct Share {
     /// Its events.
     pub events: u64,
-    /// Events of the stream up to the end of the hand-over that has the last event of the share: when so many are stored, all of the share is.
+    /// Events of the stream up to the end of the batch that has the last event of the share: when so many are stored, all of the share is.
     pub end: u64,
 }
 
@@ -103,13 +103,13 @@ impl Drop for SaysEnded {
 /// How long events took, in ns.
 #[derive(Clone, Debug, Default)]
 pub struct Latencies {
-    /// From arrival until a worker took the hand-over. The source may know the arrival; else it is the admission of the hand-over's first event.
+    /// From arrival until a worker took the batch. The source may know the arrival; else it is the admission of the batch's first event.
     pub wait: Latency,
-    /// Scores, verdicts and copies of the whole hand-over.
+    /// Scores, verdicts and copies of the whole batch.
     pub decide: Latency,
     /// From arrival until decided: both together.
     pub decision: Latency,
-    /// From the arrival of the first event of the hand-over until written, for events that were kept.
+    /// From the arrival of the first event of the batch until written, for events that were kept.
     pub store: Latency,
 }
 
@@ -137,7 +137,7 @@ pub struct Outcome {
     pub balance: Result<(), Imbalance>,
     /// The streams of the menu in order, then the error stream.
     pub streams: Vec<StreamOutcome>,
-    /// How many hand-overs were closed for each reason (order of [`CloseReason::ALL`]).
+    /// How many batches were closed for each reason (order of [`CloseReason::ALL`]).
     pub closes: [u64; CloseReason::ALL.len()],
     /// How long events took.
     pub latencies: Latencies,
@@ -193,7 +193,7 @@ impl Pipeline {
         let mut input = FrameReader::new(source, schema);
         let live = input.is_live() || pace != Pace::Flat;
         let admits_apart = cpus.admit_apart(limits.workers(), live);
-        // Admission waits for two things, hand-overs and bytes, on one bell.
+        // Admission waits for two things, batches and bytes, on one bell.
         let source_bell = input.bell();
         let source_rings = source_bell.is_some();
         let admission_bell = source_bell.unwrap_or_default();
@@ -204,7 +204,7 @@ impl Pipeline {
         let all_workers: Vec<&Arc<Bell>> = worker_bells.iter().collect();
         let sequencer_bell = Arc::<Bell>::default();
 
-        let outputs = limits.outbound_blocks(sinks.len());
+        let outputs = limits.outbound_batches(sinks.len());
         let lines = menu.lines().len();
         let rungs = menu.rungs();
         let streams = sinks.len();
@@ -215,16 +215,16 @@ impl Pipeline {
         let most = most.need(limits.batch(), limits.payload_bytes(schema.layout()), PARTS_MAX, record);
         let budget = Arc::new(Budget::new(limits.output_bytes_max(), most));
         let (free_inputs, take_input) =
-            pool(limits.inbound_blocks(), &[&admission_bell], || Inbound::new(schema.record_len()));
+            pool(limits.inbound_batches(), &[&admission_bell], || Inbound::new(schema.record_len()));
         let (free_outputs, take_output) =
             pool(outputs, &all_workers, || Outbound::new(lines, rungs, streams));
-        let (to_workers, from_admission) = queue(limits.inbound_blocks(), &[], &all_workers);
+        let (to_workers, from_admission) = queue(limits.inbound_batches(), &[], &all_workers);
         let (to_sequencer, from_workers) = queue(outputs, &[], &[&sequencer_bell]);
         let news = mpsc::channel();
         let unread = Arc::<AtomicUsize>::default();
 
         // Only admission wakes its receivers at once: the rest is not in the way of a decision. A worker on its own thread needs no call for a
-        // hand-over.
+        // batch.
         let to_workers = to_workers.patient(if admits_apart { 1 } else { 2 });
         let free_inputs = free_inputs.patient(limits.free_per_wake());
         let to_sequencer = to_sequencer.patient(limits.outputs_per_wake(sinks.len()));
@@ -342,7 +342,7 @@ impl Pipeline {
     /// The stages by the threads that they need.
     fn crews(&mut self) -> Vec<Crew<'_>> {
         let Self { admission, workers, sequencer, writers, control, cpus, busy_poll, limits, .. } = self;
-        let feeds = limits.inbound_blocks();
+        let feeds = limits.inbound_batches();
         let crew =
             |stages, bell, cpus, busy_poll| Crew { stages, bell, cpus, busy_poll, feeds, control, at: 0 };
         let mut crews = Vec::new();
@@ -456,7 +456,7 @@ impl Pipeline {
     }
 }
 
-/// The writers, and the end of the first one's queue. Built from its end: the last one gives hand-overs back to the pool.
+/// The writers, and the end of the first one's queue. Built from its end: the last one gives batches back to the pool.
 fn chain(
     sinks: Vec<(String, Box<dyn Sink>)>,
     limits: Limits,
@@ -465,10 +465,10 @@ fn chain(
     clock: &Arc<dyn Clock>,
     control: &Arc<Control>,
 ) -> (Sender<Outbound>, Vec<(Writer, Arc<Bell>)>) {
-    let (outputs, per_wake) = (limits.outbound_blocks(sinks.len()), limits.outputs_per_wake(sinks.len()));
+    let (outputs, per_wake) = (limits.outbound_batches(sinks.len()), limits.outputs_per_wake(sinks.len()));
     let mut next = pool;
     let mut writers = Vec::new();
-    // The last writer ends the way of a hand-over.
+    // The last writer ends the way of a batch.
     let mut budget = Some(budget.clone());
     for (stream, (name, sink)) in sinks.into_iter().enumerate().rev() {
         let bell = Arc::<Bell>::default();
@@ -484,7 +484,7 @@ fn chain(
     (next, writers)
 }
 
-/// A queue that starts full of fresh hand-overs.
+/// A queue that starts full of fresh batches.
 fn pool<T>(count: usize, takers: &[&Arc<Bell>], fresh: impl Fn() -> T) -> (Sender<T>, Receiver<T>) {
     let (sender, receiver) = queue(count, &[], takers);
     for _ in 0..count {

@@ -1,6 +1,6 @@
 //! Which CPUs a run has, where the system may run a thread, and how punctually a thread wakes from sleep.
 //!
-//! A worker that stays on its CPU keeps its caches: the weights and the tile of its models. Hand-overs circulate among all workers, wherever they are.
+//! A worker that stays on its CPU keeps its caches: the weights and the tile of its models. Batches circulate among all workers, wherever they are.
 //! On a machine that others use too, the scheduler does better than a fixed place.
 
 use std::collections::BTreeSet;

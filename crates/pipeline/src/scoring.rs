@@ -22,7 +22,7 @@ use tamis_ledger::Errored;
 use tamis_port::{Classifier, ClassifierError};
 
 use crate::guard::guarded;
-use crate::ladder::{Choice, DeviceLoss, Ladder, Model, Rung};
+use crate::ladder::{Choice, DeviceLoss, Ladder, LadderModel, LadderRung};
 
 /// A model with at most this many scores costs no allocation per block.
 const COLUMNS_ON_STACK: usize = 16;
@@ -125,7 +125,7 @@ impl Scoring {
     }
 
     /// The last rung that an event of the last block reached, and what computed its scores there.
-    pub(crate) fn rung(&self, event: usize) -> (u8, Rung) {
+    pub(crate) fn rung(&self, event: usize) -> (u8, LadderRung) {
         let rung = self.rungs[event];
         (rung, self.ladder.rungs()[usize::from(rung)])
     }
@@ -260,7 +260,7 @@ fn ask(is_late: &mut IsLate<'_>) -> bool {
 /// Scores a range with what a model is at a rung; calls `fail` for every event that has no score, or one that is not finite. An error: the
 /// device is lost, and no event of the range has a score.
 fn score_model(
-    model: &mut Model,
+    model: &mut LadderModel,
     rung: usize,
     block: &Block,
     range: Range<usize>,

@@ -2,7 +2,7 @@
 //!
 //! The books of a segment are closed when enough other segments have begun. How many are kept open adapts to the input: at first the current segment
 //! and the one before. Whenever a segment comes again whose books were closed, the sequencer keeps twice as many open, up to [`OPEN_MAX`]. So where
-//! segments follow one another, each has its line in the ledger soon; where some come in turn, they have a few lines, and not one per hand-over.
+//! segments follow one another, each has its line in the ledger soon; where some come in turn, they have a few lines, and not one per batch.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -30,8 +30,8 @@ pub(crate) struct Sequencer {
     /// The first writer's queue; dropped at the end.
     writers: Option<Sender<Outbound>>,
     next: u64,
-    /// Hand-overs that came before their turn: number `seq` waits in slot `seq % len`. They are at most as many as the pool has, and the numbers
-    /// in flight span no more than that (I2: the oldest one always has a hand-over), so slots never collide.
+    /// Batches that came before their turn: number `seq` waits in slot `seq % len`. They are at most as many as the pool has, and the numbers
+    /// in flight span no more than that (I2: the oldest one always has a batch), so slots never collide.
     waiting: Vec<Option<Outbound>>,
     /// Those that were booked last come last.
     open: VecDeque<SegmentBooks>,
@@ -53,7 +53,7 @@ pub(crate) struct Sequencer {
 }
 
 impl Sequencer {
-    /// `totals` is an empty tally, as wide as those of the hand-overs.
+    /// `totals` is an empty tally, as wide as those of the batches.
     #[expect(clippy::too_many_arguments, reason = "called once, by the wiring, with one value of each type")]
     pub(crate) fn new(
         input: Receiver<Outbound>,
@@ -91,18 +91,18 @@ impl Sequencer {
         SequencerReport { totals, closes: self.closes, imbalance: self.imbalance.take() }
     }
 
-    fn book(&mut self, block: &Outbound) {
-        if let Some(reason) = block.close {
+    fn book(&mut self, batch: &Outbound) {
+        if let Some(reason) = batch.close {
             self.closes[reason as usize] += 1;
         }
-        for SegmentBooks { tally, streams, .. } in block.books() {
+        for SegmentBooks { tally, streams, .. } in batch.books() {
             self.control.add_progress(tally.received, tally.frames.bytes);
             self.totals.merge(tally);
             self.ends.iter_mut().zip(streams).for_each(|(end, share)| *end += share.events);
         }
-        // The segments of a hand-over share its place in the streams.
+        // The segments of a batch share its place in the streams.
         let ends = std::mem::take(&mut self.ends);
-        for SegmentBooks { id, tally, streams } in block.books() {
+        for SegmentBooks { id, tally, streams } in batch.books() {
             let books = self.open(*id);
             books.tally.merge(tally);
             for ((own, share), end) in books.streams.iter_mut().zip(streams).zip(&ends) {
@@ -172,19 +172,19 @@ impl Stage for Sequencer {
         let received = self.input.try_recv();
         let is_closed = matches!(received, Err(TryRecv::Closed));
         let mut worked = received.is_ok();
-        if let Ok(block) = received {
-            let slot = &mut self.waiting[(block.seq % slots) as usize];
+        if let Ok(batch) = received {
+            let slot = &mut self.waiting[(batch.seq % slots) as usize];
             assert!(
-                slot.is_none() && block.seq >= self.next,
-                "block {} is out of the window of {slots}",
-                block.seq
+                slot.is_none() && batch.seq >= self.next,
+                "batch {} is out of the window of {slots}",
+                batch.seq
             );
-            *slot = Some(block);
+            *slot = Some(batch);
         }
-        // Books that nobody reads would fill the memory: so hand-overs wait for the reader of the books, and the source for free hand-overs.
+        // Books that nobody reads would fill the memory: so batches wait for the reader of the books, and the source for free batches.
         while self.unread.load(Ordering::Relaxed) < UNREAD_MAX {
             let slot = &mut self.waiting[(self.next % slots) as usize];
-            let Some(block) = slot.take_if(|block| block.seq == self.next) else {
+            let Some(batch) = slot.take_if(|batch| batch.seq == self.next) else {
                 if !is_closed {
                     break;
                 }
@@ -197,9 +197,9 @@ impl Stage for Sequencer {
             worked = true;
             self.next += 1;
             self.budget.turn_to(self.next);
-            self.book(&block);
+            self.book(&batch);
             // As long as the pool (I1): fails only when the writers have died, and then the run is over.
-            let _ = writers.try_send(block);
+            let _ = writers.try_send(batch);
         }
         if worked { Progress::Worked } else { Progress::Idle }
     }

@@ -135,18 +135,18 @@ impl Default for Case {
     }
 }
 
-struct Bench {
+struct TestBench {
     pipeline: Pipeline,
     streams: Vec<Records>,
     clock: Arc<SimClock>,
     control: Arc<Control>,
 }
 
-fn bench(bytes: &[u8], case: &Case) -> Bench {
+fn bench(bytes: &[u8], case: &Case) -> TestBench {
     bench_with(bytes, case, MENU)
 }
 
-fn bench_with(bytes: &[u8], case: &Case, menu: &str) -> Bench {
+fn bench_with(bytes: &[u8], case: &Case, menu: &str) -> TestBench {
     let outputs = ["toy.energy".to_owned()];
     let toy = || Box::new(Toy { outputs: outputs.to_vec() }) as _;
     bench_of(bytes, case, menu, &outputs, &|| {
@@ -161,7 +161,7 @@ fn bench_of(
     menu: &str,
     scores: &[String],
     models: &dyn Fn() -> Vec<Vec<Choice>>,
-) -> Bench {
+) -> TestBench {
     let schema = Schema::parse(SCHEMA.as_bytes()).unwrap();
     let menu = Arc::new(Menu::parse(menu, "toy.toml").unwrap().compile(&schema, scores).unwrap());
     let streams: Vec<Records> = (0..=menu.streams().len()).map(|_| Records::default()).collect();
@@ -200,10 +200,10 @@ fn bench_of(
         clock: clock.clone(),
         control: control.clone(),
     });
-    Bench { pipeline, streams, clock, control }
+    TestBench { pipeline, streams, clock, control }
 }
 
-impl Bench {
+impl TestBench {
     fn seeded(self, seed: u64) -> (Outcome, Vec<SegmentBooks>, Streams) {
         let mut segments = Vec::new();
         let clock = self.clock;

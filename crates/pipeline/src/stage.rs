@@ -28,7 +28,7 @@ pub enum Progress {
 
 /// A state machine that never waits.
 pub trait Stage: Send {
-    /// Does the work of one hand-over, if there is any. A crew of stages may do more.
+    /// Does the work of one batch, if there is any. A crew of stages may do more.
     fn step(&mut self) -> Progress;
 
     /// Called when a step had nothing to do, before the stage sleeps: the place to wake receivers whose few items did not yet justify a wake-up.

@@ -17,9 +17,9 @@ pub(crate) struct Worker {
     judge: Judge,
     /// Given up at the end.
     queues: Option<Queues>,
-    /// Taken before the input hand-over (invariant I2 of the crate).
+    /// Taken before the input batch (invariant I2 of the crate).
     output: Option<Outbound>,
-    /// Waits for memory of the output hand-over.
+    /// Waits for memory of the output batch.
     input: Option<Inbound>,
     pub(crate) budget: Arc<Budget>,
     clock: Arc<dyn Clock>,
@@ -38,9 +38,9 @@ pub(crate) struct Worker {
 /// How long events took, weighted by events.
 #[derive(Debug, Default)]
 pub(crate) struct WorkerLatency {
-    /// From arrival (or admission, if the source does not know the arrival) until the worker took the hand-over.
+    /// From arrival (or admission, if the source does not know the arrival) until the worker took the batch.
     pub(crate) wait: Latency,
-    /// From then until the hand-over was decided.
+    /// From then until the batch was decided.
     pub(crate) decide: Latency,
     /// Both together.
     pub(crate) decision: Latency,
@@ -110,7 +110,7 @@ impl Worker {
         }
     }
 
-    /// Decides the block of one segment. Afterwards `event` of an entry is how many events of the whole hand-over arrived before that one.
+    /// Decides the block of one segment. Afterwards `event` of an entry is how many events of the whole batch arrived before that one.
     fn decide_part(&mut self, part: &Part, input: &Inbound, output: &mut Outbound) {
         let (tally, records, entries) = output.open(part);
         let block = &part.block;

@@ -1,8 +1,8 @@
-//! The storing stages, one per stream: each stores its events of every output hand-over and passes the hand-over on.
+//! The storing stages, one per stream: each stores its events of every output batch and passes the batch on.
 //!
-//! Hand-overs visit the writers one after the other, so each has one owner at a time and returns to the pool after the last. When a sink fails, its
+//! Batches visit the writers one after the other, so each has one owner at a time and returns to the pool after the last. When a sink fails, its
 //! writer asks the run to drain, and counts as failed what the sink took without storing it and every further event of the stream. It still passes
-//! hand-overs on: the books stay exact.
+//! batches on: the books stay exact.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ pub(crate) struct Writer {
     input: Receiver<Outbound>,
     /// The next writer, or the pool; dropped at the end.
     next: Option<Sender<Outbound>>,
-    /// Only the last writer has it: there the way of a hand-over ends.
+    /// Only the last writer has it: there the way of a batch ends.
     budget: Option<Arc<Budget>>,
     clock: Arc<dyn Clock>,
     control: Arc<Control>,
@@ -79,11 +79,11 @@ impl Writer {
         std::mem::take(&mut self.report)
     }
 
-    fn store(&mut self, block: &Outbound) {
+    fn store(&mut self, batch: &Outbound) {
         let bit = 1 << self.stream;
         let mut taken = 0;
-        for entry in block.entries.iter().filter(|entry| entry.streams & bit != 0) {
-            let record = &block.records[entry.start..entry.start + entry.len];
+        for entry in batch.entries.iter().filter(|entry| entry.streams & bit != 0) {
+            let record = &batch.records[entry.start..entry.start + entry.len];
             let stored = Stored { event_id: entry.event_id, time_ns: entry.time_ns, record };
             // Counted as taken first: if the sink fails at this very record, it fails with those that wait in its memory.
             self.taken.push_back(entry.streams.trailing_zeros() as usize == self.stream);
@@ -91,7 +91,7 @@ impl Writer {
                 u64::from(self.report.error.is_none() && self.attempt(|sink| sink.write(stored)).is_some());
         }
         if taken > 0 {
-            self.report.latency.record(self.clock.now_ns().saturating_sub(block.admitted_ns), taken);
+            self.report.latency.record(self.clock.now_ns().saturating_sub(batch.admitted_ns), taken);
         }
     }
 
@@ -192,16 +192,16 @@ impl Stage for Writer {
             return Progress::Done;
         };
         match self.input.try_recv() {
-            Ok(mut block) => {
+            Ok(mut batch) => {
                 let next = next.clone();
-                self.store(&block);
+                self.store(&batch);
                 self.tick();
                 self.book_sink();
                 if let Some(budget) = &self.budget {
-                    block.end(budget);
+                    batch.end(budget);
                 }
-                // As long as the pool (I1): fails only when the other side has died or ended, and then nobody needs the hand-over.
-                let _ = next.try_send(block);
+                // As long as the pool (I1): fails only when the other side has died or ended, and then nobody needs the batch.
+                let _ = next.try_send(batch);
                 Progress::Worked
             }
             Err(TryRecv::Empty) => {

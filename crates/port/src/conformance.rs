@@ -176,7 +176,7 @@ pub fn assert_ended(source: &mut dyn Source) {
 /// Time in ns and bytes of a record.
 pub type TimedRecord = (u64, Vec<u8>);
 
-/// Checks a sink: records come back byte for byte, in order, exactly once, wherever ticks and hand-overs to another thread fall; the report
+/// Checks a sink: records come back byte for byte, in order, exactly once, wherever ticks and moves to another thread fall; the report
 /// tells the truth; a closed sink refuses everything.
 ///
 /// `make` gives a fresh sink in a place of its own at every call; `read_back` gives time and bytes of every record in the files of a report.

@@ -43,7 +43,7 @@ pub trait Sink: Send {
     /// Stores one record. Records come in the order of the input. `Ok` means taken; [`Self::report`] says when it is stored.
     fn write(&mut self, stored: Stored<'_>) -> Result<(), SinkError>;
 
-    /// Called every few milliseconds, and after every hand-over, with a monotonic time in ns: the place for timed flushes.
+    /// Called every few milliseconds, and after every batch, with a monotonic time in ns: the place for timed flushes.
     fn tick(&mut self, now_ns: u64) -> Result<(), SinkError>;
 
     /// What is stored so far. After a failure it still says what was saved: if somebody removed the unfinished file, only the records in earlier

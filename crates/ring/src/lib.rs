@@ -1,4 +1,4 @@
-//! Lock-free hand-over between stages: a bounded queue whose ends can sleep.
+//! What stages pass on goes through a lock-free queue: a bounded one whose ends can sleep.
 //!
 //! Promise: [`Sender::try_send`] and [`Receiver::try_recv`] take no lock, allocate nothing and never wait for room or items; a full queue hands the
 //! item back; nothing is lost or doubled when ends are dropped. A thread that has nothing to do sleeps on its [`Bell`] and costs nothing until
@@ -12,7 +12,7 @@
 //!
 //! Words. *Lock-free*: no thread ever sleeps in an operation, or holds what another must take. One wait is left: between the two writes with which a
 //! thread puts in (or takes out) an item, the thread that comes to the same slot next spins; if the first one loses its CPU just there, the other
-//! spins for that time slice. Items are hand-overs of thousands of events, so this shows only in latency tails when threads outnumber CPUs. *End*: a
+//! spins for that time slice. Items are batches of thousands of events, so this shows only in latency tails when threads outnumber CPUs. *End*: a
 //! sender or receiver; a queue with no sender left is closed (receivers drain it, then see [`TryRecv::Closed`]), one with no receiver left hands
 //! every item back.
 //!
@@ -23,7 +23,7 @@
 //!
 //! The queue is `crossbeam`'s `ArrayQueue` (Vyukov's bounded queue). Considered and left: `crossbeam-channel`, whose wake-up takes a mutex when
 //! a receiver sleeps and whose ends cannot wait for several queues at once without `select`; per-pair single-producer rings, which are faster
-//! per item, but an item here is a hand-over of thousands of events, and one hop costs well under a nanosecond per event.
+//! per item, but an item here is a batch of thousands of events, and one hop costs well under a nanosecond per event.
 
 mod bell;
 mod items;

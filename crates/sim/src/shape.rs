@@ -40,7 +40,7 @@ enum Shape {
 
 /// How one field is filled.
 #[derive(Clone, Debug)]
-struct Plan {
+struct Filling {
     dtype: Dtype,
     elements: usize,
     scale: f64,
@@ -54,8 +54,8 @@ struct Plan {
 /// Fills event records of one schema.
 #[derive(Clone, Debug)]
 pub(crate) struct Shapes {
-    plans: Vec<Plan>,
-    /// Plans in filling order: those that decide which objects exist come first.
+    fillings: Vec<Filling>,
+    /// Fields in filling order: those that decide which objects exist come first.
     order: Vec<usize>,
     offsets: Vec<usize>,
     /// Quantiles of the standard Gaussian at `(k + 0.5) / CELLS`.
@@ -80,7 +80,7 @@ impl Shapes {
             .filter(|&k| matches!(shapes[k], Shape::Falling { .. }) && fields[k].len.is_some())
             .collect();
         let same_object = |a: &Field, b: &Field| a.len == b.len && front(&a.name) == front(&b.name);
-        let plan = |(field, &shape): (&Field, &Shape)| Plan {
+        let filling = |(field, &shape): (&Field, &Shape)| Filling {
             dtype: field.dtype,
             elements: field.elements(),
             scale: field.scale,
@@ -89,12 +89,12 @@ impl Shapes {
             is_array: field.len.is_some(),
             object: leaders.iter().position(|&leader| same_object(&fields[leader], field)),
         };
-        let plans: Vec<Plan> = fields.iter().zip(&shapes).map(plan).collect();
-        let mut order: Vec<usize> = (0..plans.len()).collect();
+        let fillings: Vec<Filling> = fields.iter().zip(&shapes).map(filling).collect();
+        let mut order: Vec<usize> = (0..fillings.len()).collect();
         order.sort_by_key(|k| !leaders.contains(k));
         let gaussian = (0..CELLS).map(|k| gaussian_quantile((k as f64 + 0.5) / CELLS as f64)).collect();
         Self {
-            plans,
+            fillings,
             order,
             offsets: fields.iter().map(|f| f.at).collect(),
             gaussian,
@@ -107,22 +107,22 @@ impl Shapes {
         scratch.present.clear();
         scratch.present.resize(self.objects, usize::MAX);
         for &k in &self.order {
-            let plan = &self.plans[k];
+            let filling = &self.fillings[k];
             scratch.values.clear();
-            self.draw(plan, random, class, &mut scratch.values);
-            if let Some(object) = plan.object {
-                if let Shape::Falling { .. } = plan.shape {
+            self.draw(filling, random, class, &mut scratch.values);
+            if let Some(object) = filling.object {
+                if let Shape::Falling { .. } = filling.shape {
                     scratch.values.sort_by(|a, b| b.total_cmp(a));
                     let present = scratch.values.iter().take_while(|&&value| value > 0.0).count();
                     scratch.present[object] = scratch.present[object].min(present);
                 }
-                let present = scratch.present[object].min(plan.elements);
+                let present = scratch.present[object].min(filling.elements);
                 scratch.values[present..].fill(f64::NAN);
             }
             scratch.raw.clear();
             for &value in &scratch.values {
                 // An absent object is all zero bits, whatever the offset.
-                plan.dtype.write(if value.is_nan() { 0.0 } else { plan.raw(value) }, &mut scratch.raw);
+                filling.dtype.write(if value.is_nan() { 0.0 } else { filling.raw(value) }, &mut scratch.raw);
             }
             record[self.offsets[k]..][..scratch.raw.len()].copy_from_slice(&scratch.raw);
         }
@@ -137,11 +137,11 @@ impl Shapes {
     }
 
     /// Physical values of one field.
-    fn draw(&self, plan: &Plan, random: &mut Random, class: u8, values: &mut Vec<f64>) {
-        for index in 0..plan.elements {
-            values.push(match plan.shape {
+    fn draw(&self, filling: &Filling, random: &mut Random, class: u8, values: &mut Vec<f64>) {
+        for index in 0..filling.elements {
+            values.push(match filling.shape {
                 Shape::Falling { mean } => {
-                    let tail = (1.0 - random.unit()) * tail_factor(class, plan.is_array, index);
+                    let tail = (1.0 - random.unit()) * tail_factor(class, filling.is_array, index);
                     let value = -tail.ln() * mean;
                     if value < mean * THRESHOLD { 0.0 } else { value }
                 }
@@ -154,7 +154,7 @@ impl Shapes {
     }
 }
 
-impl Plan {
+impl Filling {
     /// The stored number for a physical value, clamped to the type's range.
     fn raw(&self, physical: f64) -> f64 {
         let raw = (physical - self.offset) / self.scale;

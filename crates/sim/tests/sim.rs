@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::convert::Infallible;
 
 use proptest::prelude::*;
-use tamis_event::{Address, Defect, FrameHeader, FrameMeta, Scanner, Schema, Step, encode_events};
+use tamis_event::{Address, Defect, FrameHeader, FrameMeta, Scanned, Scanner, Schema, encode_events};
 use tamis_sim::{
     Arrivals, Fault, FaultPlan, FaultRates, GenError, GenOptions, Generator, SIGNAL_CLASSES, Schedule,
 };
@@ -185,7 +185,7 @@ fn read(schema: &Schema, bytes: &[u8]) -> Found {
     let mut newest = 0;
     loop {
         at += match scanner.step(&bytes[at..], true) {
-            Step::Frame { header, body: payload, consumed } => {
+            Scanned::Frame { header, body: payload, consumed } => {
                 let first = header.first_event_id;
                 let n = u64::from(header.n_events);
                 assert!(header.segment >= segment, "a late or repeated frame stays in its segment");
@@ -206,14 +206,14 @@ fn read(schema: &Schema, bytes: &[u8]) -> Found {
                 }
                 consumed
             }
-            Step::Defect { defect, events, consumed, .. } => {
+            Scanned::Defect { defect, events, consumed, .. } => {
                 let entry = found.defects.entry(format!("{defect:?}")).or_default();
                 *entry = (entry.0 + 1, entry.1 + events);
                 consumed
             }
-            Step::Schema { consumed, .. } | Step::Skip { consumed } => consumed,
-            Step::End => break,
-            Step::NeedMore { .. } => panic!("the whole stream is here"),
+            Scanned::Schema { consumed, .. } | Scanned::Skip { consumed } => consumed,
+            Scanned::End => break,
+            Scanned::NeedMore { .. } => panic!("the whole stream is here"),
         };
     }
     found.poison.sort_unstable();

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tamis_port::{Source, SourceError, Window};
 use tamis_ring::Bell;
 
-use crate::pool::Pool;
+use crate::pool::BufferPool;
 use crate::zst::broken;
 
 /// Small, because data is handed on as soon as it arrives, and a pipe gives 64 KiB at a time.
@@ -93,7 +93,7 @@ impl Source for Pipe {
 /// Reads until the end, an error or a stop. Owns the sending end, so that it is dropped on return.
 #[expect(clippy::needless_pass_by_value, reason = "dropped at the end")]
 fn read_all(mut reader: impl Read, place: &str, shared: &Shared, windows: SyncSender<Message>) {
-    let pool = Pool::new(BUFFER_BYTES, WINDOWS_AHEAD);
+    let pool = BufferPool::new(BUFFER_BYTES, WINDOWS_AHEAD);
     // SYNC: pairs with the release store in `Pipe::stop`.
     while !shared.stop.load(Ordering::Acquire) {
         let read = pool.take().and_then(|mut buffer| Ok((reader.read(buffer.space())?, buffer)));

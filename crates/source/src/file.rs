@@ -12,7 +12,7 @@ use std::time::SystemTime;
 
 use tamis_port::{Source, SourceError, Window};
 
-use crate::pool::{Buffer, Pool};
+use crate::pool::{Buffer, BufferPool};
 use crate::zst::{broken, decoder};
 
 /// Most idle buffers that are kept: as many as a pipeline usually holds.
@@ -47,13 +47,13 @@ pub(crate) struct Recorded {
     file: File,
     coding: Coding,
     place: String,
-    pool: Pool,
+    pool: BufferPool,
     /// The next buffer, if it already begins with bytes of the last one, and how many.
     begun: Option<(Buffer, usize)>,
     /// Number of passes after this one.
     more: u64,
     state: State,
-    opened: Stamp,
+    opened: FileStamp,
 }
 
 enum State {
@@ -69,12 +69,12 @@ enum State {
 
 /// Size and modification time, by which a change of the file is detected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
+struct FileStamp {
     bytes: u64,
     modified: Option<SystemTime>,
 }
 
-impl Stamp {
+impl FileStamp {
     fn of(file: &File) -> io::Result<Self> {
         let about = file.metadata()?;
         Ok(Self { bytes: about.len(), modified: about.modified().ok() })
@@ -83,8 +83,8 @@ impl Stamp {
 
 impl Recorded {
     pub(crate) fn new(file: File, coding: Coding, place: String, passes: u64) -> io::Result<Self> {
-        let opened = Stamp::of(&file)?;
-        let pool = Pool::new(BUFFER_BYTES, BUFFERS_KEPT);
+        let opened = FileStamp::of(&file)?;
+        let pool = BufferPool::new(BUFFER_BYTES, BUFFERS_KEPT);
         Ok(Self {
             file,
             coding,
@@ -127,7 +127,7 @@ impl Recorded {
 
     /// Fails if the file changed since it was opened.
     fn check(&self) -> Result<(), SourceError> {
-        let now = Stamp::of(&self.file).map_err(|error| broken(&self.place, &error))?;
+        let now = FileStamp::of(&self.file).map_err(|error| broken(&self.place, &error))?;
         if now == self.opened {
             return Ok(());
         }

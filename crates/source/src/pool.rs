@@ -10,13 +10,13 @@ use memmap2::MmapMut;
 use tamis_ring::{Receiver, Sender, queue};
 
 /// Lends buffers of one size. At most `keep` idle ones are kept; the borrower limits how many are out at a time.
-pub(crate) struct Pool {
+pub(crate) struct BufferPool {
     bytes: usize,
     idle: Receiver<MmapMut>,
     home: Sender<MmapMut>,
 }
 
-impl Pool {
+impl BufferPool {
     pub(crate) fn new(bytes: usize, keep: usize) -> Self {
         let (home, idle) = queue(keep, &[], &[]);
         Self { bytes, idle, home }
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn a_buffer_goes_home_with_its_last_view_and_no_more_are_kept_than_asked_for() {
-        let pool = Pool::new(2 << 20, 1);
+        let pool = BufferPool::new(2 << 20, 1);
         let fill = |byte: u8| {
             let mut buffer = pool.take().unwrap();
             assert_eq!((buffer.space().len(), buffer.space().as_ptr().align_offset(4096)), (2 << 20, 0));
@@ -99,6 +99,6 @@ mod tests {
 
     #[test]
     fn memory_that_is_not_there_is_an_error() {
-        assert!(Pool::new(usize::MAX / 4, 1).take().is_err());
+        assert!(BufferPool::new(usize::MAX / 4, 1).take().is_err());
     }
 }

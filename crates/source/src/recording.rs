@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use bytes::Bytes;
-use tamis_event::{Defect, MAGIC, Scanner, Schema, SchemaError, Step};
+use tamis_event::{Defect, FrameHeader, MAGIC, Scanned, Scanner, Schema, SchemaError, VERSION};
 use tamis_port::Source;
 
 use crate::fifo::Pipe;
@@ -65,6 +65,10 @@ pub enum OpenError {
     NotARecording { place: String, kind: FileKind },
     #[error("{place}: there is no good schema frame (its first frame is damaged: {}); get another copy of it", defect.name())]
     Damaged { place: String, defect: Defect },
+    #[error(
+        "{place}: its frames have version {version} of the format, and this program reads version {VERSION}; make the recording again, or read it with a Tamis of its time"
+    )]
+    Version { place: String, version: u16 },
     #[error("{place}: the schema at its start is wrong: {error}")]
     Schema { place: String, error: SchemaError },
     #[error("{place}: a pipe can be read only once, not in {passes} passes; store it in a file first")]
@@ -109,7 +113,7 @@ pub fn open(path: &Path, passes: u64) -> Result<Recording, OpenError> {
 pub fn memory(bytes: Bytes, place: impl Into<String>, passes: u64) -> Result<Recording, OpenError> {
     let place = place.into();
     check_passes(passes, &place)?;
-    let Found::Schema(schema) = SchemaSearch::default().look(&bytes, true, &place)? else {
+    let SchemaFound::Schema(schema) = SchemaSearch::default().look(&bytes, true, &place)? else {
         return Err(OpenError::Empty { place });
     };
     let total = (bytes.len() as u64).checked_mul(passes);
@@ -170,8 +174,8 @@ fn read_schema(reader: &mut dyn Read, place: &str) -> Result<(Schema, Vec<u8>), 
     let mut search = SchemaSearch::default();
     loop {
         match search.look(&bytes, at_end, place)? {
-            Found::Schema(schema) => return Ok((schema, bytes)),
-            Found::NeedMore(wanted) => {
+            SchemaFound::Schema(schema) => return Ok((schema, bytes)),
+            SchemaFound::NeedMore(wanted) => {
                 let missing = (wanted - bytes.len()) as u64;
                 let got = (&mut *reader).take(missing).read_to_end(&mut bytes);
                 let got = got.map_err(|error| OpenError::Unreadable { place: place.into(), error })?;
@@ -191,7 +195,7 @@ struct SchemaSearch {
     first: Option<Defect>,
 }
 
-enum Found {
+enum SchemaFound {
     Schema(Schema),
     NeedMore(usize),
 }
@@ -204,30 +208,35 @@ impl Default for SchemaSearch {
 
 impl SchemaSearch {
     /// Looks at the bytes of the stream, all from the first on. `at_end` says that no more will come.
-    fn look(&mut self, bytes: &[u8], at_end: bool, place: &str) -> Result<Found, OpenError> {
+    fn look(&mut self, bytes: &[u8], at_end: bool, place: &str) -> Result<SchemaFound, OpenError> {
         if self.at == 0 && bytes.len() >= MAGIC.len() && !begins_like_a_stream(bytes) {
             return Err(OpenError::NotARecording { place: place.into(), kind: FileKind::of(bytes) });
         }
         while self.at <= SEARCH_BYTES_MAX {
             match self.scanner.step(&bytes[self.at..], at_end) {
-                Step::NeedMore { bytes } => return Ok(Found::NeedMore(self.at + bytes)),
-                Step::Schema { body, .. } => {
+                Scanned::NeedMore { bytes } => return Ok(SchemaFound::NeedMore(self.at + bytes)),
+                Scanned::Schema { body, .. } => {
                     let schema = Schema::parse(&bytes[self.at..][body]);
                     let wrong = |error| OpenError::Schema { place: place.into(), error };
-                    return schema.map(Found::Schema).map_err(wrong);
+                    return schema.map(SchemaFound::Schema).map_err(wrong);
                 }
-                Step::Defect { defect, consumed, .. } => {
+                Scanned::Defect { defect, consumed, .. } => {
                     self.first.get_or_insert(defect);
                     self.at += consumed;
                 }
-                Step::Skip { consumed } | Step::Frame { consumed, .. } => self.at += consumed,
-                Step::End => break,
+                Scanned::Skip { consumed } | Scanned::Frame { consumed, .. } => self.at += consumed,
+                Scanned::End => break,
             }
         }
         let place = place.to_owned();
         Err(match self.first {
             None => OpenError::Empty { place },
             Some(Defect::Magic) => OpenError::NotARecording { place, kind: FileKind::of(bytes) },
+            Some(Defect::Version)
+                if let Some(header) = FrameHeader::read(bytes).filter(FrameHeader::is_sealed) =>
+            {
+                OpenError::Version { place, version: header.version }
+            }
             Some(defect) => OpenError::Damaged { place, defect },
         })
     }

@@ -40,18 +40,18 @@ pub struct Written {
 pub struct TmfWriter {
     path: PathBuf,
     overwrite: bool,
-    out: Output,
+    out: WriterOutput,
     schema: Schema,
     frames: u64,
     scratch: Vec<u8>,
 }
 
-enum Output {
+enum WriterOutput {
     Plain(BufWriter<PartFile>),
     Compressed(Encoder<'static, BufWriter<PartFile>>),
 }
 
-impl std::fmt::Debug for Output {
+impl std::fmt::Debug for WriterOutput {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Plain(_) => "Plain",
@@ -75,9 +75,9 @@ impl TmfWriter {
         let out = if compressed {
             let mut encoder = Encoder::new(buffered, LEVEL).map_err(io_error)?;
             encoder.include_checksum(true).map_err(io_error)?;
-            Output::Compressed(encoder)
+            WriterOutput::Compressed(encoder)
         } else {
-            Output::Plain(buffered)
+            WriterOutput::Plain(buffered)
         };
         let path = path.into();
         let schema = schema.clone();
@@ -110,8 +110,8 @@ impl TmfWriter {
         let Self { path, overwrite, out, frames, .. } = self;
         let io_error = |error| WriteError::Io { path: path.clone(), error };
         let buffered = match out {
-            Output::Plain(buffered) => buffered,
-            Output::Compressed(encoder) => encoder.finish().map_err(io_error)?,
+            WriterOutput::Plain(buffered) => buffered,
+            WriterOutput::Compressed(encoder) => encoder.finish().map_err(io_error)?,
         };
         let mut part = buffered.into_inner().map_err(|error| io_error(error.into_error()))?;
         let existing = if overwrite { Existing::Replace } else { Existing::Refuse };
@@ -132,8 +132,8 @@ impl TmfWriter {
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
         let written = match &mut self.out {
-            Output::Plain(out) => out.write_all(bytes),
-            Output::Compressed(out) => out.write_all(bytes),
+            WriterOutput::Plain(out) => out.write_all(bytes),
+            WriterOutput::Compressed(out) => out.write_all(bytes),
         };
         written.map_err(|error| WriteError::Io { path: part_name(&self.path).into(), error })
     }

@@ -38,7 +38,7 @@ const MESSAGE_OVERHEAD: usize = 31;
 const TAIL_BYTES: usize = 64 * 1024;
 
 /// Appends bytes to the end of a file.
-struct Tail {
+struct FileTail {
     part: Shared,
     pending: Vec<u8>,
     position: u64,
@@ -55,7 +55,7 @@ impl Shared {
     }
 }
 
-impl Write for Tail {
+impl Write for FileTail {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.pending.extend_from_slice(bytes);
         self.position += bytes.len() as u64;
@@ -72,7 +72,7 @@ impl Write for Tail {
     }
 }
 
-impl Seek for Tail {
+impl Seek for FileTail {
     /// Returns the position only; the writer is set up never to seek.
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         match to {
@@ -84,7 +84,7 @@ impl Seek for Tail {
 
 /// A file `NAME.part`, which becomes `NAME` when it is published.
 pub(crate) struct OpenFile {
-    writer: Writer<Tail>,
+    writer: Writer<FileTail>,
     part: Shared,
     channel: u16,
     chunk_bytes: usize,
@@ -97,8 +97,11 @@ impl OpenFile {
     /// Starts the file `name`: writes its head and hands it to the operating system.
     pub(crate) fn begin(part: PartFile, name: String, head: &Head, number: Option<u32>) -> io::Result<Self> {
         let part = Shared(Arc::new(Mutex::new(part)));
-        let tail =
-            Tail { part: part.clone(), pending: Vec::with_capacity(TAIL_BYTES + CHUNK_BYTES), position: 0 };
+        let tail = FileTail {
+            part: part.clone(),
+            pending: Vec::with_capacity(TAIL_BYTES + CHUNK_BYTES),
+            position: 0,
+        };
         let options = WriteOptions::new()
             .profile(PROFILE)
             .library(LIBRARY)
@@ -182,11 +185,11 @@ impl OpenFile {
 }
 
 /// Takes the writer apart, because dropping it would finish the file, and after a failure the disk must not be touched (I3).
-fn abandon(writer: Writer<Tail>) {
+fn abandon(writer: Writer<FileTail>) {
     drop(writer.into_inner());
 }
 
-fn write_head(writer: &mut Writer<Tail>, head: &Head, number: Option<u32>) -> Result<u16, McapError> {
+fn write_head(writer: &mut Writer<FileTail>, head: &Head, number: Option<u32>) -> Result<u16, McapError> {
     let mut metadata = head.metadata.clone();
     if let Some(number) = number {
         metadata.insert(key::FILE.into(), number.to_string());

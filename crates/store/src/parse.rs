@@ -53,7 +53,7 @@ impl<'a> Fields<'a> {
 
 /// A schema record.
 #[derive(Debug)]
-pub(crate) struct Schema<'a> {
+pub(crate) struct SchemaRecord<'a> {
     pub name: &'a str,
     pub text: &'a [u8],
 }
@@ -102,13 +102,13 @@ fn or_malformed<T>(opcode: u8, parsed: Option<T>) -> Result<T, Flaw> {
     parsed.ok_or(Flaw::Malformed { opcode })
 }
 
-pub(crate) fn schema(body: &[u8]) -> Result<Schema<'_>, Flaw> {
+pub(crate) fn schema(body: &[u8]) -> Result<SchemaRecord<'_>, Flaw> {
     let mut fields = Fields(body);
     let mut parse = || {
         let _id = fields.u16()?;
         let name = fields.text()?;
         let _encoding = fields.text()?;
-        Some(Schema { name, text: fields.block()? })
+        Some(SchemaRecord { name, text: fields.block()? })
     };
     or_malformed(op::SCHEMA, parse())
 }

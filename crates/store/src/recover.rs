@@ -80,7 +80,7 @@ pub fn recover(input: &Path, output: Option<&Path>) -> Result<RecoverReport, Rec
     if is_being_written(input).map_err(input_error)? {
         return Err(RecoverError::Busy { path: input.into() });
     }
-    let mut source = Source::open(input)?;
+    let mut source = DamagedFile::open(input)?;
     let head = source.head()?;
     let write_error = |error: io::Error| match error.kind() {
         io::ErrorKind::AlreadyExists => RecoverError::Exists { path: output.clone() },
@@ -111,7 +111,7 @@ pub fn recover(input: &Path, output: Option<&Path>) -> Result<RecoverReport, Rec
 }
 
 /// The file to recover; opening reads it up to its first record.
-struct Source {
+struct DamagedFile {
     path: PathBuf,
     size: u64,
     scan: Scan,
@@ -126,7 +126,7 @@ struct Source {
     ending: Ending,
 }
 
-impl Source {
+impl DamagedFile {
     fn open(path: &Path) -> Result<Self, RecoverError> {
         let size = std::fs::metadata(path).map_err(|error| ReadError::Io { path: path.into(), error })?.len();
         let scan = open_scan(path)?;

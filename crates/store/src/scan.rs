@@ -33,7 +33,7 @@ pub(crate) enum Item {
 
 /// The channel of decision records.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Stream {
+pub(crate) struct RecordChannel {
     pub channel: u16,
     pub topic: String,
 }
@@ -50,7 +50,7 @@ pub(crate) struct Scan {
     pub attachments: Vec<Attachment>,
     /// Name and text.
     pub schema: Option<(String, Vec<u8>)>,
-    pub stream: Option<Stream>,
+    pub stream: Option<RecordChannel>,
     attached_bytes: u64,
     in_summary: bool,
 }
@@ -167,7 +167,7 @@ fn describe(
     opcode: u8,
     body: &[u8],
     schema: &mut Option<(String, Vec<u8>)>,
-    stream: &mut Option<Stream>,
+    stream: &mut Option<RecordChannel>,
 ) -> Result<(), Flaw> {
     match opcode {
         op::SCHEMA => {
@@ -176,7 +176,7 @@ fn describe(
         }
         op::CHANNEL => {
             let parsed = parse::channel(body)?;
-            let found = Stream { channel: parsed.id, topic: parsed.topic.into() };
+            let found = RecordChannel { channel: parsed.id, topic: parsed.topic.into() };
             let foreign = parsed.message_encoding != MESSAGE_ENCODING;
             if foreign || stream.as_ref().is_some_and(|known| *known != found) {
                 return Err(Flaw::Channel { channel: parsed.id });

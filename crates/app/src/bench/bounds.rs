@@ -4,7 +4,7 @@ use super::machine::cores;
 use super::probes::{COPY, CRC, PEAK, READ, ZSTD};
 use super::rows::{Section, Turns};
 use super::speed::{Trial, core_time};
-use super::stages::{HAND_OVER, HAND_OVER_CORES, RECORD, SCAN, STORE, VERDICT, model_row};
+use super::stages::{PASS_ON, PASS_ON_CORES, RECORD, SCAN, STORE, VERDICT, model_row};
 
 /// What is known of a workload besides its measured times.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ impl Bounds<'_> {
             self.probe(probe).map(|per_second| (probe.to_owned(), amount / per_second * 1e9))
         };
         match name {
-            SCAN | HAND_OVER | HAND_OVER_CORES => {
+            SCAN | PASS_ON | PASS_ON_CORES => {
                 slower(over(self.event_bytes, CRC), over(self.event_bytes, READ))
             }
             VERDICT => over(self.event_bytes, READ),

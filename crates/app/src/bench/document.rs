@@ -66,7 +66,7 @@ pub struct Conditions {
     pub event_bytes: usize,
     /// Events per frame, on average.
     pub frame_events: f64,
-    /// Most events per hand-over.
+    /// Most events per batch.
     pub batch: usize,
     /// Workers of the latencies.
     pub workers: usize,

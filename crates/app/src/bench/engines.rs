@@ -18,7 +18,7 @@ use tamis_model::{Engine, Model};
 use tamis_port::Classifier;
 
 use super::rows::{Row, Section, Spread, Unit};
-use super::sample::{L1_BYTES, Sample, Stream};
+use super::sample::{FrameStream, L1_BYTES, Sample};
 use super::stages::blocks;
 use super::workload::network;
 use crate::exit::OrFail;
@@ -104,7 +104,7 @@ impl Engines {
                     continue;
                 }
                 let mut model = bound.or_fail(Exit::Input)?;
-                let blocks = blocks_of(engine.block_events(), &stream, &mut made)?;
+                let blocks = blocks_of(engine.batch_events(), &stream, &mut made)?;
                 let began = Instant::now();
                 score(&mut model, &blocks[0])?;
                 if began.elapsed() < SLOW {
@@ -160,7 +160,7 @@ impl Engines {
 /// The stream in blocks of `size` events, made once for each size.
 fn blocks_of(
     size: usize,
-    stream: &Stream,
+    stream: &FrameStream,
     made: &mut Vec<(usize, Arc<Vec<Block>>)>,
 ) -> Result<Arc<Vec<Block>>, Failure> {
     if let Some((_, blocks)) = made.iter().find(|(of, _)| *of == size) {

@@ -201,7 +201,7 @@ fn run(
     let (report, backlog) = done?;
     let events = report.ledger.received;
     let carried = report.latency_ns;
-    // A quantile that too few hand-overs were decided for is reported as its upper bound.
+    // A quantile that too few batches were decided for is reported as its upper bound.
     let or_max = |ns: Option<u64>| ns.or(carried.max).unwrap_or(0);
     let p50 = or_max(carried.p50);
     let p99 = or_max(carried.p99);

@@ -50,7 +50,7 @@ use self::probes::Probes;
 use self::rows::Turns;
 use self::sample::{L1_BYTES, Sample};
 use self::speed::Trial;
-use self::stages::Stages;
+use self::stages::MeasuredStages;
 use self::workload::{Bed, Workload};
 use crate::blocks;
 use crate::models::Rules;
@@ -63,7 +63,7 @@ const FRAME_EVENTS: usize = 256;
 const SOURCES: usize = 4;
 /// Time of a run of a row of sizes, over that of a topology: there are many rows of sizes.
 const SIZES_SHARE: f64 = 0.3;
-/// Time of the run that measures hand-overs alone, over that of a topology.
+/// Time of the run that measures how batches are passed on, over that of a topology.
 const IDLE_SHARE: f64 = 0.5;
 
 /// A benchmark that is asked for.
@@ -83,7 +83,7 @@ pub struct BenchSettings {
     pub busy_poll: Duration,
     /// Numbers of sources, each a topology; empty: 1 and 4. With 1 the sources are those of the recording.
     pub sources: Vec<usize>,
-    /// Most events per hand-over; by default what suits the engine best.
+    /// Most events per batch; by default what suits the engine best.
     pub batch: Option<usize>,
     /// Most events per frame; longer ones are cut.
     pub frame_events: Option<usize>,
@@ -190,7 +190,7 @@ fn in_turns(
     if settings.wants(Section::Stages) {
         idle.warm_up(settings.seconds * IDLE_SHARE, settings.events)?;
         let all = Workload::random_rules(&main.stream.schema, 1)?;
-        stages = Some(Stages::new(main, idle, &all, bed, folder.path())?);
+        stages = Some(MeasuredStages::new(main, idle, &all, bed, folder.path())?);
     }
     let mut turns = Turns::default();
     for turn in 0..=settings.runs {
@@ -211,7 +211,7 @@ fn in_turns(
             cell.turn(&mut turns)?;
         }
     }
-    Ok((turns, stages.as_ref().map_or(0.0, Stages::record_bytes)))
+    Ok((turns, stages.as_ref().map_or(0.0, MeasuredStages::record_bytes)))
 }
 
 /// The sustained rate, and latencies at shares of it.
@@ -337,7 +337,7 @@ impl Parts {
         let most = workers.iter().copied().max().expect("there is one");
         let pin = settings.pin.clone();
         let folder = settings.folder.clone();
-        let batch = settings.batch.unwrap_or(settings.engine.block_events());
+        let batch = settings.batch.unwrap_or(settings.engine.batch_events());
         let bed = Bed { workers: most, pin, busy_poll: settings.busy_poll, batch, folder };
         let mut cells = Vec::new();
         let stream = sample.stream(sources[0], cut);

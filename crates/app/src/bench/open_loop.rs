@@ -18,7 +18,7 @@ use tamis_pipeline::Clock;
 use tamis_port::{Source, SourceError, Window};
 use tamis_sim::Arrivals;
 
-use super::sample::Stream;
+use super::sample::FrameStream;
 
 /// How late the pipeline took its frames, for the thread that waits for the run.
 ///
@@ -62,7 +62,7 @@ pub(crate) struct OpenLoop {
 
 impl OpenLoop {
     /// `frames` frames of a stream, from its start, again and again. The timetable begins with the first poll.
-    pub(crate) fn new(stream: &Stream, frames: u64, arrivals: Arrivals, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(stream: &FrameStream, frames: u64, arrivals: Arrivals, clock: Arc<dyn Clock>) -> Self {
         Self {
             stream: stream.bytes.clone(),
             ends: stream.ends.clone(),

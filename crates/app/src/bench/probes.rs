@@ -14,7 +14,7 @@ use tamis_store::{CHUNK_BYTES, CompressionProbe};
 use super::jitter;
 use super::machine::cores;
 use super::rows::{Section, Spread, Turns, Unit};
-use super::sample::Stream;
+use super::sample::FrameStream;
 
 /// Bytes of each buffer that is copied or read: more than the caches near a core hold.
 const LARGE: usize = 64 << 20;
@@ -72,7 +72,7 @@ pub(crate) struct Probes {
 
 impl Probes {
     /// The compression is that of `stream`, whose events are stored if they are accepted.
-    pub(crate) fn new(stream: &Stream) -> Self {
+    pub(crate) fn new(stream: &FrameStream) -> Self {
         let numbers = LARGE / size_of::<u64>();
         let from = (0..numbers as u64).map(|k| k.wrapping_mul(0x9E37_79B9_7F4A_7C15)).collect();
         let records = stream.bytes[..stream.bytes.len().min(8 * CHUNK_BYTES)].to_vec();

@@ -36,7 +36,7 @@ pub(crate) struct Sample {
 
 /// Frames as bytes, ready to be played.
 #[derive(Clone, Debug)]
-pub(crate) struct Stream {
+pub(crate) struct FrameStream {
     pub(crate) schema: Schema,
     /// A schema frame, then event frames.
     pub(crate) bytes: Bytes,
@@ -89,7 +89,7 @@ impl Sample {
     }
 
     /// The frames, those with more than `frame_events` events cut, dealt to `sources` sources in turn.
-    pub(crate) fn stream(&self, sources: usize, frame_events: Option<usize>) -> Stream {
+    pub(crate) fn stream(&self, sources: usize, frame_events: Option<usize>) -> FrameStream {
         let mut bytes = Vec::new();
         encode_schema(&self.schema, FrameMeta::default(), &mut bytes);
         let mut ends = vec![bytes.len()];
@@ -112,11 +112,11 @@ impl Sample {
                 events += piece.len() as u64;
             }
         }
-        Stream { schema: self.schema.clone(), bytes: Bytes::from(bytes), ends, events }
+        FrameStream { schema: self.schema.clone(), bytes: Bytes::from(bytes), ends, events }
     }
 }
 
-impl Stream {
+impl FrameStream {
     /// The stream as a recording, `passes` times.
     pub(crate) fn recording(&self, passes: u64) -> Result<Recording, Failure> {
         tamis_source::memory(self.bytes.clone(), "memory", passes).or_fail(Exit::Input)
@@ -150,7 +150,7 @@ mod tests {
 
     use super::*;
 
-    fn headers(stream: &Stream) -> Vec<(u16, u64, u32)> {
+    fn headers(stream: &FrameStream) -> Vec<(u16, u64, u32)> {
         let recording = stream.recording(1).unwrap();
         let mut reader = FrameReader::new(recording.source, &stream.schema);
         let mut found = Vec::new();

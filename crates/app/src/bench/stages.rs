@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   frames --scan--> blocks --models--> scores --verdict--> bits --record--> records --store--> compressed file
-//!   frames -----------------------hand-over: a run with a menu that keeps nothing-----------------------------
+//!   frames -----------------------passing on: a run with a menu that keeps nothing-----------------------------
 //! ```
 
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ use tamis_store::{Durable, McapSink, Provenance, ROTATE_BYTES, StreamPlan};
 
 use super::probes::{median, timed};
 use super::rows::{Section, Turns, Unit};
-use super::sample::Stream;
+use super::sample::FrameStream;
 use super::speed::Trial;
 use super::workload::{Bed, Workload};
 use crate::exit::OrFail;
@@ -37,8 +37,8 @@ pub(crate) const SCAN: &str = "frames and checksums";
 pub(crate) const VERDICT: &str = "verdict";
 pub(crate) const RECORD: &str = "record, per kept event";
 pub(crate) const STORE: &str = "store, per kept event";
-pub(crate) const HAND_OVER: &str = "pipeline that keeps nothing";
-pub(crate) const HAND_OVER_CORES: &str = "pipeline that keeps nothing, core time";
+pub(crate) const PASS_ON: &str = "pipeline that keeps nothing";
+pub(crate) const PASS_ON_CORES: &str = "pipeline that keeps nothing, core time";
 
 /// Name of the row of a model.
 pub(crate) fn model_row(name: &str) -> String {
@@ -46,7 +46,7 @@ pub(crate) fn model_row(name: &str) -> String {
 }
 
 /// The stages of a workload, ready to be measured.
-pub(crate) struct Stages<'a> {
+pub(crate) struct MeasuredStages<'a> {
     workload: &'a Workload,
     /// A run of the same events with a menu that keeps nothing, and one worker.
     idle: &'a mut Trial,
@@ -63,7 +63,7 @@ pub(crate) struct Stages<'a> {
     record_bytes: f64,
 }
 
-impl<'a> Stages<'a> {
+impl<'a> MeasuredStages<'a> {
     /// `idle` has the same events and a menu that keeps nothing, and is warm. `all` keeps every event; the file of their records goes to
     /// `folder`.
     pub(crate) fn new(
@@ -120,8 +120,8 @@ impl<'a> Stages<'a> {
         add(RECORD, record);
         add(STORE, store);
         let run = self.idle.run()?;
-        add(HAND_OVER, 1e9 / run.events_per_s);
-        add(HAND_OVER_CORES, run.core_ns);
+        add(PASS_ON, 1e9 / run.events_per_s);
+        add(PASS_ON_CORES, run.core_ns);
         Ok(())
     }
 
@@ -157,7 +157,7 @@ impl<'a> Stages<'a> {
         let columns = self.models[model].1.outputs().len();
         let mut scores = vec![vec![0.0; self.batch]; columns];
         self.timed_blocks(|stages, k| {
-            let Stages { models, blocks, .. } = stages;
+            let MeasuredStages { models, blocks, .. } = stages;
             let block = &blocks[k];
             let events = blocks[k].len();
             let mut slices: Vec<&mut [f32]> = scores.iter_mut().map(|column| &mut column[..events]).collect();
@@ -169,7 +169,7 @@ impl<'a> Stages<'a> {
 
     fn verdict(&mut self) -> Result<f64, Failure> {
         self.timed_blocks(|stages, k| {
-            let Stages { scorer, decider, blocks, .. } = stages;
+            let MeasuredStages { scorer, decider, blocks, .. } = stages;
             scorer.score(&blocks[k]).or_fail(Exit::Input)?;
             Ok(timed(|| decider.decide(&blocks[k], scorer.scores(), scorer.faulty())).0)
         })
@@ -197,7 +197,7 @@ impl<'a> Stages<'a> {
         let began = Instant::now();
         while made.is_empty() || began.elapsed().as_secs_f64() < TURN_S {
             let k = self.next_block();
-            let Stages { keeper, blocks, sink, .. } = self;
+            let MeasuredStages { keeper, blocks, sink, .. } = self;
             records.clear();
             entries.clear();
             keeper.decide(&blocks[k], None);
@@ -231,7 +231,7 @@ fn write(sink: &mut McapSink, entry: &Kept, records: &[u8]) -> Result<(), tamis_
 }
 
 /// The first events of a stream, in blocks as the pipeline makes them.
-pub(crate) fn blocks(stream: &Stream, batch: usize) -> Result<Vec<Block>, Failure> {
+pub(crate) fn blocks(stream: &FrameStream, batch: usize) -> Result<Vec<Block>, Failure> {
     let stride = stream.schema.record_len();
     let recording = stream.recording(1)?;
     let mut reader = FrameReader::new(recording.source, &recording.schema);

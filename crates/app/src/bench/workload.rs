@@ -13,7 +13,7 @@ use tamis_sim::{Arrivals, Schedule};
 use tamis_source::Recording;
 
 use super::open_loop::{Backlog, OpenLoop};
-use super::sample::{L1_BYTES, Sample, Stream};
+use super::sample::{FrameStream, L1_BYTES, Sample};
 use crate::exit::OrFail;
 use crate::models::Rules;
 use crate::{Exit, Failure, Plan, Report, Settings};
@@ -24,7 +24,7 @@ const TAUGHT_EVENTS: u64 = 256;
 /// A menu with its models, and the events for it.
 #[derive(Debug)]
 pub(crate) struct Workload {
-    pub(crate) stream: Stream,
+    pub(crate) stream: FrameStream,
     pub(crate) rules: Arc<Rules>,
 }
 

@@ -96,7 +96,7 @@ pub struct Flip {
 }
 
 /// Sums over events.
-pub(crate) struct Tally {
+pub(crate) struct ContrastSums {
     scores: Vec<ScoreContrast>,
     /// Sum of the squared differences of every score.
     squares: Vec<f64>,
@@ -106,7 +106,7 @@ pub(crate) struct Tally {
     flips: Vec<Flip>,
 }
 
-impl Tally {
+impl ContrastSums {
     pub(super) fn new(scores: &[String], allowed: &[f64], menu: Option<&CompiledMenu>) -> Self {
         let score = |(name, &allowed): (&String, &f64)| ScoreContrast {
             name: name.clone(),

@@ -26,7 +26,7 @@ use crate::exit::OrFail;
 use crate::frames::Frames;
 use crate::lineup::{Lineup, engines_found, lost_device};
 use crate::{Exit, Failure, NamedBundle};
-use contrast::Tally;
+use contrast::ContrastSums;
 pub use contrast::{Accepted, Contrast, Flip, LineContrast, ScoreContrast};
 
 /// A comparison that is asked for.
@@ -76,7 +76,7 @@ impl Default for Gates {
 
 /// What a comparison found. Serialises to the document that `model compare --json` prints.
 #[derive(Clone, Debug, Serialize)]
-pub struct Comparison {
+pub struct ModelComparison {
     /// Events that every side has scored.
     pub events: u64,
     /// Lost frames and stretches of bytes by cause, and under `dup` the events that came before.
@@ -144,7 +144,7 @@ impl Player {
 pub fn compare_models(
     settings: &CompareSettings,
     mut progress: impl FnMut(SoFar),
-) -> Result<Comparison, Failure> {
+) -> Result<ModelComparison, Failure> {
     check_gates(settings.gates)?;
     let (menu, lineup) = match &settings.menu {
         Some(path) => {
@@ -160,12 +160,12 @@ pub fn compare_models(
     let scores = lineup.score_names();
     let compile = |menu: &tamis_menu::Menu| menu.compile(blocks.schema(), &scores).or_fail(Exit::Input);
     let menu = menu.as_ref().map(compile).transpose()?.map(Arc::new);
-    let mut players = players(settings, &lineup, menu.as_ref(), blocks.schema(), blocks.batch())?;
+    let mut players = players(settings, &lineup, menu.as_ref(), blocks.schema(), blocks.block_events())?;
     let tally = |other| {
         let allowed = settings.gates.differences(&players[0], other);
-        Tally::new(&scores, &allowed, menu.as_deref())
+        ContrastSums::new(&scores, &allowed, menu.as_deref())
     };
-    let mut tallies: Vec<Tally> = players[1..].iter().map(tally).collect();
+    let mut tallies: Vec<ContrastSums> = players[1..].iter().map(tally).collect();
     let mut block = blocks.block();
     while blocks.next(&mut block)? {
         players.iter_mut().try_for_each(|player| player.play(&block))?;
@@ -194,10 +194,10 @@ pub fn compare_models(
     let corrupt = blocks.corrupt;
     let gates = settings.gates;
     let exit = exit.code();
-    Ok(Comparison { events, corrupt, reference, contrasts, gates, problems, exit })
+    Ok(ModelComparison { events, corrupt, reference, contrasts, gates, problems, exit })
 }
 
-impl Comparison {
+impl ModelComparison {
     /// [`Exit::Done`] if every gate was met and no frame lost, [`Exit::Gate`] if one was not, else [`Exit::Losses`].
     pub fn exit(&self) -> Exit {
         Exit::ALL.into_iter().find(|exit| exit.code() == self.exit).unwrap_or(Exit::Internal)

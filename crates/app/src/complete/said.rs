@@ -34,15 +34,15 @@ pub(super) struct SaidOfStream {
     /// Did a line have anything before it was stored?
     is_ahead: bool,
     /// What the files must hold by segment and stretch of segments.
-    pub(super) claims: Vec<Claim>,
+    pub(super) claims: Vec<StoredClaim>,
 }
 
 /// Events of a segment, or of a stretch of segments, that are stored.
 #[derive(Debug)]
-pub(super) struct Claim {
+pub(super) struct StoredClaim {
     pub(super) segments: RangeInclusive<SegmentId>,
     pub(super) events: u64,
-    /// Events of the stream up to the end of the hand-over that had the last of these.
+    /// Events of the stream up to the end of the batch that had the last of these.
     pub(super) end: u64,
 }
 
@@ -149,7 +149,7 @@ impl Said {
                 });
             }
             if end <= count_at(&stream["stored"]) {
-                of.claims.push(Claim { segments: segment_at(from)..=segment_at(to), events, end });
+                of.claims.push(StoredClaim { segments: segment_at(from)..=segment_at(to), events, end });
             } else {
                 of.is_ahead = true;
             }

@@ -6,7 +6,7 @@
 //!   counted as failed.
 //! * I3: exit code, reduction, throughput, events seen and rates are those that follow from the counters.
 //!
-//! Nothing in the file confirms times, latencies and lag, the errors and limits of rates, how blocks were closed, the limits that the run had
+//! Nothing in the file confirms times, latencies and lag, the errors and limits of rates, how batches were closed, the limits that the run had
 //! (workers, batch, bytes), where a device was lost, how many books share a line and how far it reaches, and the number of a segment that stored
 //! nothing. How far storage was (`end`, `stored`, `durable`) has bounds only: the lines before and after, and the files.
 

@@ -6,7 +6,7 @@ use tamis_ledger::{Cause, Corrupt, Dropped, Errored, LineTally, Tally};
 use tamis_menu::CompiledMenu;
 use tamis_pipeline::{SegmentBooks, Share};
 
-use super::Stored;
+use super::StoredSoFar;
 use crate::{DOCUMENT_VERSION, Ledger};
 
 /// Books of segments that were stored one after the other, added up.
@@ -62,7 +62,7 @@ impl Books {
     pub(super) fn line<'a>(
         &self,
         menu: &'a CompiledMenu,
-        storage: impl Iterator<Item = (&'a str, Stored)>,
+        storage: impl Iterator<Item = (&'a str, StoredSoFar)>,
     ) -> BooksLine<'a> {
         let names = menu.lines().iter().map(|line| line.name.as_str());
         let lines = names.zip(&self.tally.lines).map(|(name, &counts)| LineBooks { name, counts });
@@ -122,5 +122,5 @@ struct StreamBooks<'a> {
     /// Events of the stream up to the last of these.
     end: u64,
     #[serde(flatten)]
-    storage: Stored,
+    storage: StoredSoFar,
 }

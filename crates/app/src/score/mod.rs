@@ -66,7 +66,7 @@ pub fn score(settings: &ScoreSettings, mut progress: impl FnMut(SoFar)) -> Resul
     let bound = lineup.bind(blocks.schema(), settings.engine)?;
     let models = lineup.model_engines(&bound);
     let device = words(bound.iter().map(Model::engine));
-    let mut scorer = scorer(bound, blocks.batch());
+    let mut scorer = scorer(bound, blocks.block_events());
     let scores = lineup.score_names();
     let begin = Instant::now();
     let mut block = blocks.block();

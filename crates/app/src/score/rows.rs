@@ -23,7 +23,7 @@ const NPY_HEADER: usize = 128;
 
 /// A table that is being written.
 pub(super) struct Rows {
-    form: Form,
+    format: TableFormat,
     columns: usize,
     out: Out,
     rows: u64,
@@ -32,7 +32,7 @@ pub(super) struct Rows {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Form {
+enum TableFormat {
     Npy,
     Csv,
 }
@@ -42,9 +42,9 @@ enum Out {
     Stdout(Patient<io::Stdout>),
 }
 
-/// Refuses a name that says nothing about the form, and a file that exists, unless it may be replaced.
+/// Refuses a name that says nothing about the format, and a file that exists, unless it may be replaced.
 pub(super) fn may_write(path: &Path, overwrite: bool) -> Result<(), Failure> {
-    form(path)?;
+    format_of(path)?;
     if path != Path::new("-") && path.exists() && !overwrite {
         return Err(exists(path));
     }
@@ -56,12 +56,12 @@ fn exists(path: &Path) -> Failure {
     Failure::new(Exit::Settings, message)
 }
 
-fn form(path: &Path) -> Result<Form, Failure> {
+fn format_of(path: &Path) -> Result<TableFormat, Failure> {
     let extension = path.extension().and_then(|extension| extension.to_str());
     match extension {
-        Some("npy") => Ok(Form::Npy),
-        Some("csv") => Ok(Form::Csv),
-        None if path == Path::new("-") => Ok(Form::Csv),
+        Some("npy") => Ok(TableFormat::Npy),
+        Some("csv") => Ok(TableFormat::Csv),
+        None if path == Path::new("-") => Ok(TableFormat::Csv),
         _ => {
             let message = format!("{}: the name of a table of scores ends in .npy or .csv", path.display());
             Err(Failure::new(Exit::Settings, message))
@@ -72,7 +72,7 @@ fn form(path: &Path) -> Result<Form, Failure> {
 impl Rows {
     /// Begins a table with these columns.
     pub(super) fn create(path: &Path, columns: &[String], overwrite: bool) -> Result<Self, Failure> {
-        let form = form(path)?;
+        let format = format_of(path)?;
         let out = if path == Path::new("-") {
             Out::Stdout(Patient(io::stdout()))
         } else {
@@ -80,10 +80,10 @@ impl Rows {
             let part = PartFile::create(path).map_err(unbegun)?;
             Out::File { path: path.into(), file: BufWriter::with_capacity(1 << 20, part), overwrite }
         };
-        let mut rows = Self { form, columns: columns.len(), out, rows: 0, buffer: Vec::new() };
-        rows.buffer = match form {
-            Form::Npy => npy_header(0, columns.len()),
-            Form::Csv => format!("event,{}\n", columns.join(",")).into_bytes(),
+        let mut rows = Self { format, columns: columns.len(), out, rows: 0, buffer: Vec::new() };
+        rows.buffer = match format {
+            TableFormat::Npy => npy_header(0, columns.len()),
+            TableFormat::Csv => format!("event,{}\n", columns.join(",")).into_bytes(),
         };
         rows.write()?;
         Ok(rows)
@@ -94,13 +94,13 @@ impl Rows {
         self.rows += block.len() as u64;
         self.buffer.clear();
         let columns: Vec<&[f32]> = (0..self.columns).map(|column| scores.column(column)).collect();
-        match self.form {
-            Form::Npy => {
+        match self.format {
+            TableFormat::Npy => {
                 for event in 0..block.len() {
                     self.buffer.extend(columns.iter().flat_map(|column| column[event].to_le_bytes()));
                 }
             }
-            Form::Csv => {
+            TableFormat::Csv => {
                 let mut text = String::from_utf8(std::mem::take(&mut self.buffer)).expect("it is empty");
                 for event in 0..block.len() {
                     let _ = write!(text, "{}", block.id(event));
@@ -121,7 +121,7 @@ impl Rows {
         let Out::File { path, file, overwrite } = self.out else { return Ok(0) };
         let fail = |error: &io::Error| unwritable(&path, error);
         let mut part = file.into_inner().map_err(|error| fail(error.error()))?;
-        if self.form == Form::Npy {
+        if self.format == TableFormat::Npy {
             part.overwrite(0, &npy_header(self.rows, self.columns)).map_err(|error| fail(&error))?;
         }
         let existing = if overwrite { Existing::Replace } else { Existing::Refuse };

@@ -23,7 +23,7 @@ use tamis_model::{Engine, VectorUnit};
 use tamis_pipeline::Kept;
 
 use super::Verification;
-use super::judges::{Elsewhere, Judges, engines};
+use super::judges::{BoundElsewhere, Judges, engines};
 use crate::Failure;
 use crate::models::{JUDGED_AT_ONCE, REFERENCE};
 use crate::stored::{About, StoredFile};
@@ -31,7 +31,7 @@ use crate::stored::{About, StoredFile};
 /// Decides every stored event again and compares whole records.
 pub(super) fn decisions(
     file: StoredFile,
-    elsewhere: &mut Elsewhere,
+    elsewhere: &mut BoundElsewhere,
     verification: &mut Verification,
 ) -> Result<(), Failure> {
     if let Err(reason) = &file.about.rules {
@@ -119,7 +119,7 @@ struct Again<'a> {
 }
 
 impl<'a> Again<'a> {
-    fn new(about: &About, elsewhere: &'a mut Elsewhere) -> Self {
+    fn new(about: &About, elsewhere: &'a mut BoundElsewhere) -> Self {
         let streams = about.rules().compiled.streams();
         // The error stream comes after those of the menu.
         let own = streams.iter().position(|stream| stream.name == about.stream).unwrap_or(streams.len());

@@ -25,12 +25,12 @@ pub(super) fn engines(about: &About) -> Result<Vec<Engine>, String> {
 
 /// The models of the last file, bound to the engines of its run. Those of the next file are often the same.
 #[derive(Debug, Default)]
-pub(super) struct Elsewhere {
+pub(super) struct BoundElsewhere {
     rules: Option<Arc<Rules>>,
     bound: Vec<(Vec<Engine>, Result<BoundModels, String>)>,
 }
 
-impl Elsewhere {
+impl BoundElsewhere {
     /// A judge on the given engines, or why one of them cannot be had.
     fn judge(&mut self, about: &About, engines: &[Engine]) -> Result<Judge, String> {
         let rules = about.rules();
@@ -48,7 +48,7 @@ impl Elsewhere {
 
 /// Who can decide the events of a file again.
 pub(super) struct Judges<'a> {
-    elsewhere: &'a mut Elsewhere,
+    elsewhere: &'a mut BoundElsewhere,
     reference: Judge,
     /// On the engines of the run, made when it is first needed; or why it cannot be made.
     other: Option<Result<Judge, String>>,
@@ -57,7 +57,7 @@ pub(super) struct Judges<'a> {
 }
 
 impl<'a> Judges<'a> {
-    pub(super) fn new(about: &About, elsewhere: &'a mut Elsewhere) -> Self {
+    pub(super) fn new(about: &About, elsewhere: &'a mut BoundElsewhere) -> Self {
         Self { elsewhere, reference: about.rules().judge(), other: None, stands_in: false }
     }
 

@@ -58,7 +58,7 @@ pub(crate) struct Args {
     /// Numbers of sources, such as 1,4: with several, the frames are those of so many sources in turn [default: 1,4]
     #[arg(long, value_name = "N", value_delimiter = ',', value_parser = units::number, allow_hyphen_values = true)]
     sources: Vec<usize>,
-    /// Most events per block [default: 4096; 65536 on a GPU]
+    /// Most events per batch [default: 4096; 65536 on a GPU]
     #[arg(long, value_name = "N", value_parser = units::number, allow_hyphen_values = true)]
     batch: Option<usize>,
     /// Most events per frame; longer frames of INPUT are cut [default: as recorded; 256 if events are made]

@@ -11,7 +11,7 @@ use super::{Group, Run};
 use crate::config::suggestion;
 use crate::figures;
 use crate::output::{say, written};
-use crate::table::{Table, terminal_width, total_width};
+use crate::table::{TextTable, terminal_width, total_width};
 
 /// Rows that are read before column widths are fixed.
 const SAMPLE_ROWS: usize = 200;
@@ -58,10 +58,10 @@ impl Run for Args {
     fn run(self) -> Result<Exit, Failure> {
         let mut writer = Writer {
             out: BufWriter::new(Patient(io::stdout().lock())),
-            form: match (self.json, self.jsonl) {
-                (true, _) => Form::Json,
-                (_, true) => Form::JsonLines,
-                _ => Form::Table(Box::new(Rows::new(self.fields.clone()))),
+            format: match (self.json, self.jsonl) {
+                (true, _) => OutputFormat::Json,
+                (_, true) => OutputFormat::JsonLines,
+                _ => OutputFormat::Table(Box::new(Rows::new(self.fields.clone()))),
             },
             rows: 0,
         };
@@ -140,7 +140,7 @@ fn element(address: &str) -> Option<usize> {
     address.split_once('[')?.1.strip_suffix(']')?.parse().ok()
 }
 
-enum Form {
+enum OutputFormat {
     Table(Box<Rows>),
     Json,
     JsonLines,
@@ -149,7 +149,7 @@ enum Form {
 /// Events to standard output. Every method says whether there is still a reader.
 struct Writer {
     out: BufWriter<Patient<io::StdoutLock<'static>>>,
-    form: Form,
+    format: OutputFormat,
     rows: u64,
 }
 
@@ -166,19 +166,19 @@ impl Writer {
         let opening = self.opening();
         self.rows += 1;
         let json = |event: &ShownEvent| serde_json::to_string(event).expect("plain data serialises");
-        written(match &mut self.form {
-            Form::Table(rows) => rows.event(event, &mut self.out),
-            Form::Json => write!(self.out, "{opening}{}", json(&event)),
-            Form::JsonLines => writeln!(self.out, "{}", json(&event)),
+        written(match &mut self.format {
+            OutputFormat::Table(rows) => rows.event(event, &mut self.out),
+            OutputFormat::Json => write!(self.out, "{opening}{}", json(&event)),
+            OutputFormat::JsonLines => writeln!(self.out, "{}", json(&event)),
         })
     }
 
     fn end(&mut self) -> Result<bool, Failure> {
         let opening = if self.rows == 0 { self.opening() } else { String::new() };
-        let end = match &mut self.form {
-            Form::Table(rows) => rows.flush(&mut self.out),
-            Form::Json => writeln!(self.out, "{opening}\n]}}"),
-            Form::JsonLines => Ok(()),
+        let end = match &mut self.format {
+            OutputFormat::Table(rows) => rows.flush(&mut self.out),
+            OutputFormat::Json => writeln!(self.out, "{opening}\n]}}"),
+            OutputFormat::JsonLines => Ok(()),
         };
         written(end.and_then(|()| self.out.flush()))
     }
@@ -191,11 +191,11 @@ struct Rows {
     /// Are there columns for run and segment?
     places: bool,
     /// Once widths are known: the table, its widths, and the fields it shows.
-    fixed: Option<(Table, Vec<usize>, Vec<Column>)>,
+    fixed: Option<(TextTable, Vec<usize>, Vec<ShownColumn>)>,
 }
 
 /// A field or an element in the table.
-struct Column {
+struct ShownColumn {
     title: String,
     field: usize,
     /// One element of the field, or all.
@@ -246,8 +246,8 @@ impl Rows {
     }
 }
 
-fn first_elements(event: &ShownEvent) -> Vec<Column> {
-    let column = |(field, (name, values)): (usize, &(String, Vec<f64>))| Column {
+fn first_elements(event: &ShownEvent) -> Vec<ShownColumn> {
+    let column = |(field, (name, values)): (usize, &(String, Vec<f64>))| ShownColumn {
         title: if values.len() == 1 { name.clone() } else { format!("{name}[0]") },
         field,
         element: Some(0),
@@ -255,8 +255,8 @@ fn first_elements(event: &ShownEvent) -> Vec<Column> {
     event.fields.iter().enumerate().map(column).collect()
 }
 
-fn whole_fields(event: &ShownEvent) -> Vec<Column> {
-    let column = |(field, (name, _)): (usize, &(String, Vec<f64>))| Column { title: name.clone(), field, element: None };
+fn whole_fields(event: &ShownEvent) -> Vec<ShownColumn> {
+    let column = |(field, (name, _)): (usize, &(String, Vec<f64>))| ShownColumn { title: name.clone(), field, element: None };
     event.fields.iter().enumerate().map(column).collect()
 }
 
@@ -264,10 +264,10 @@ fn one_place(events: &[ShownEvent]) -> bool {
     events.iter().all(|event| (event.run, event.segment) == (events[0].run, events[0].segment))
 }
 
-fn heading(event: &ShownEvent, columns: &[Column], places: bool) -> Table {
+fn heading(event: &ShownEvent, columns: &[ShownColumn], places: bool) -> TextTable {
     // `topo.leptons` takes two lines, so that columns are as narrow as their numbers.
     let title = |name: &str| name.rsplit_once('.').map_or(name.into(), |(group, name)| format!("{group}\n.{name}"));
-    let mut table = Table::default().right("event");
+    let mut table = TextTable::default().right("event");
     if places {
         table = table.right("run").right("segment");
     }
@@ -287,7 +287,7 @@ fn heading(event: &ShownEvent, columns: &[Column], places: bool) -> Table {
     if event.verdict.is_some() { table.left("kept by") } else { table }
 }
 
-fn cells(event: &ShownEvent, columns: &[Column], places: bool) -> Vec<String> {
+fn cells(event: &ShownEvent, columns: &[ShownColumn], places: bool) -> Vec<String> {
     let mut cells = vec![event.event.to_string()];
     if places {
         cells.extend([event.run.to_string(), event.segment.to_string()]);

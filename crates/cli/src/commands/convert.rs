@@ -10,7 +10,7 @@ use tamis_source::convert::{Changes, ConvertReport, Ids, Options};
 use super::{Group, Run};
 use crate::figures;
 use crate::output::{Document, print, print_json, say};
-use crate::table::Table;
+use crate::table::TextTable;
 use crate::words::or_words;
 
 /// No remark is made about fewer frames than this.
@@ -168,7 +168,7 @@ fn render(converted: &Converted<'_>, report: &ConvertReport) -> String {
         ids.as_deref().unwrap_or("count from 0"),
     );
     if !report.changes.is_empty() {
-        let mut table = Table::default()
+        let mut table = TextTable::default()
             .left("Changed column")
             .right("clamped")
             .right("rounded")

@@ -7,7 +7,7 @@ use tamis_app::{Doctor, Exit, Failure};
 use super::{Group, Run};
 use crate::figures::{bytes, grouped};
 use crate::output::{Document, print, print_json, say};
-use crate::table::Table;
+use crate::table::TextTable;
 
 /// Show the engines that are here, and what the machine is like
 ///
@@ -41,12 +41,12 @@ impl Run for Args {
 }
 
 fn render(doctor: &Doctor) -> String {
-    let mut engines = Table::default().left("Engine").left("compiled in").left("found").left("");
+    let mut engines = TextTable::default().left("Engine").left("compiled in").left("found").left("");
     let word = |is: bool| if is { "yes" } else { "no" }.to_string();
     for engine in &doctor.engines {
         engines.row([engine.name.clone(), word(engine.compiled), word(engine.found), engine.about.clone()]);
     }
-    let mut machine = Table::default().left("Machine").left("");
+    let mut machine = TextTable::default().left("Machine").left("");
     let mut row = |key: &str, value: String| machine.row([key.into(), value]);
     row("version", format!("tamis {}", env!("CARGO_PKG_VERSION")));
     let kernel = doctor.kernel.as_ref().map(|kernel| format!(", kernel {kernel}")).unwrap_or_default();
@@ -59,7 +59,7 @@ fn render(doctor: &Doctor) -> String {
     }
     let run = doctor.run;
     let [input, output, ids] =
-        [run.input_blocks, run.output_blocks, run.ids].map(|most| bytes(most as u64));
+        [run.input_batches, run.output_batches, run.ids].map(|most| bytes(most as u64));
     row("a run takes", format!("up to {input} for input, {output} for events that wait for storage, {ids} for ids"));
     let limit = |value: Option<u64>, show: &dyn Fn(u64) -> String| value.map_or("no limit".into(), show);
     let limits = doctor.limits;

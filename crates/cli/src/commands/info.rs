@@ -9,7 +9,7 @@ use tamis_ledger::{Cause, Corrupt};
 use super::{Group, Run};
 use crate::figures::{bytes, counted, grouped, grouped_signed, share};
 use crate::output::{Document, Ended, print, print_json, say};
-use crate::table::Table;
+use crate::table::TextTable;
 
 /// Show what is in a recording or a file of stored events
 #[derive(Debug, clap::Args)]
@@ -60,13 +60,13 @@ fn recording(info: &RecordingInfo) -> String {
         info.schema_id,
         info.record_bytes,
     );
-    let mut fields = Table::default().left("Field").left("type").left("unit").left("");
+    let mut fields = TextTable::default().left("Field").left("type").left("unit").left("");
     for field in &info.fields {
         let dtype = if field.elements == 1 { field.dtype.into() } else { format!("{}[{}]", field.dtype, field.elements) };
         fields.row([field.name.clone(), dtype, field.unit.clone(), field.doc.clone()]);
     }
     text.push_str(&fields.render());
-    let mut corrupt = Table::default().left("Lost").right("count").left("");
+    let mut corrupt = TextTable::default().left("Lost").right("count").left("");
     for (cause, n) in info.corrupt.iter().filter(|&(_, n)| n > 0) {
         let what = if cause == Corrupt::Dup { "events that came before" } else { "frames or stretches of bytes" };
         corrupt.row([cause.name().into(), grouped(n), what.into()]);
@@ -102,12 +102,12 @@ fn records(info: &RecordsInfo) -> String {
         info.menu_hash,
         if info.models.is_empty() { "none".into() } else { info.models.join(", ") },
     );
-    let mut lines = Table::default().left("Line").right("kept").right("share");
+    let mut lines = TextTable::default().left("Line").right("kept").right("share");
     for (name, kept) in &info.lines {
         lines.row([name.clone(), grouped(*kept), share(*kept, info.extent.events)]);
     }
     text.push_str(&lines.render());
-    let mut metadata = Table::default().left("Key").left("value");
+    let mut metadata = TextTable::default().left("Key").left("value");
     info.metadata.iter().for_each(|(key, value)| metadata.row([key.clone(), value.clone()]));
     if !info.metadata.is_empty() {
         let _ = write!(text, "\n{}", metadata.render());

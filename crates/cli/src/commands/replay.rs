@@ -50,7 +50,7 @@ pub(crate) struct Args {
     /// the time of a wake-up and keeps their cores busy; useful if nothing else needs these cores [default: a few us]
     #[arg(long, value_name = "TIME", value_parser = or_words(units::busy_poll, &["always"]))]
     busy_poll: Option<Duration>,
-    /// Most events per block [default: 4096; 65536 on a GPU]
+    /// Most events per batch [default: 4096; 65536 on a GPU]
     #[arg(long, value_name = "N", value_parser = units::number, allow_hyphen_values = true)]
     batch: Option<usize>,
     /// How often the recording is played; event ids go on from pass to pass

@@ -8,7 +8,7 @@ use tamis_lab::{Trained, TrainingProgress};
 
 use super::{Group, Run};
 use crate::output::{Document, print, print_json};
-use crate::table::Table;
+use crate::table::TextTable;
 use crate::{figures, progress};
 
 /// Train a model from a recipe and recordings
@@ -38,12 +38,12 @@ struct TrainedDocument<'a> {
     held_out: usize,
     notes: &'a [String],
     losses: &'a [f64],
-    auc: Vec<Auc<'a>>,
+    auc: Vec<AucRow<'a>>,
     cuts: Vec<CutRow<'a>>,
 }
 
 #[derive(Debug, Serialize)]
-struct Auc<'a> {
+struct AucRow<'a> {
     output: &'a str,
     signal: &'a str,
     auc: f64,
@@ -97,7 +97,7 @@ fn show(bar: &indicatif::ProgressBar, progress: &TrainingProgress) {
 }
 
 fn document<'a>(out: &Path, outcome: &'a Trained) -> TrainedDocument<'a> {
-    let auc = |auc: &'a tamis_lab::Auc| Auc { output: &auc.output, signal: &auc.signal, auc: auc.value };
+    let auc = |auc: &'a tamis_lab::Auc| AucRow { output: &auc.output, signal: &auc.signal, auc: auc.value };
     let efficiency = |(signal, efficiency): &'a (String, f64)| Efficiency { signal, efficiency: *efficiency };
     let cut = |cut: &'a tamis_lab::WorkingPoint| CutRow {
         output: &cut.output,
@@ -117,9 +117,9 @@ fn document<'a>(out: &Path, outcome: &'a Trained) -> TrainedDocument<'a> {
 }
 
 fn render(out: &Path, outcome: &Trained) -> String {
-    let mut auc = Table::default().left("Score").left("signal").right("AUC");
+    let mut auc = TextTable::default().left("Score").left("signal").right("AUC");
     outcome.auc.iter().for_each(|row| auc.row([row.output.clone(), row.signal.clone(), format!("{:.4}", row.value)]));
-    let mut cuts = Table::default().left("Cut").right("background").left("signal").right("efficiency");
+    let mut cuts = TextTable::default().left("Cut").right("background").left("signal").right("efficiency");
     for cut in &outcome.cuts {
         let head = [format!("{} > {}", cut.output, cut.threshold), percent(cut.fraction)];
         // The cut itself stands only in the first row of its kinds of signal.

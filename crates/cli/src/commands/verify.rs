@@ -9,7 +9,7 @@ use tamis_app::{Exit, Failure, Verification, Verifier};
 use super::{Group, Run};
 use crate::figures::{counted, grouped};
 use crate::output::{Document, print, print_json, say};
-use crate::table::Table;
+use crate::table::TextTable;
 
 /// Check files: every checksum, and every decision made again
 ///
@@ -101,7 +101,7 @@ impl Run for Args {
 }
 
 fn render(files: &[File]) -> String {
-    let mut table = Table::default().left("Verdict").right("events").right("reproduced");
+    let mut table = TextTable::default().left("Verdict").right("events").right("reproduced");
     let is_partial = files.iter().any(|file| file.found.unchecked > 0);
     let has_other_bits = files.iter().any(|file| file.found.other_bits + file.found.flipped > 0);
     if has_other_bits {

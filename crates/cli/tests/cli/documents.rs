@@ -35,7 +35,7 @@ fn replay() {
     assert_eq!(keys(&document["latency_ns"]), ["max", "p50", "p99", "p999"]);
     assert_eq!(keys(&document["stages_ns"]), ["decide", "store", "wait"]);
     assert_eq!((&document["schema"], &document["tamis"]), (&6.into(), &env!("CARGO_PKG_VERSION").into()));
-    // One block carries a median, and no tail.
+    // One batch carries a median, and no tail.
     let latency = &document["latency_ns"];
     assert!(latency["p50"].is_u64() && latency["max"].is_u64(), "{latency}");
     assert!(latency["p99"].is_null() && latency["p999"].is_null(), "{latency}");

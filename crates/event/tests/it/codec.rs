@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 use tamis_event::{
-    BODY_BYTES_MAX, Defect, EVENTS_PER_FRAME_MAX, FrameHeader, HEADER_LEN, Scanner, Schema, SegmentId, Step,
+    BODY_BYTES_MAX, Defect, EVENTS_PER_FRAME_MAX, FrameHeader, HEADER_LEN, Scanned, Scanner, Schema,
+    SegmentId,
 };
 
 use crate::{frame, schema_frame, schema_of};
@@ -28,22 +29,22 @@ fn scan(schema: &Schema, stream: &[u8], cuts: &[usize]) -> Seen {
     loop {
         let at_end = shown == stream.len();
         let consumed = match scanner.step(&stream[at..shown], at_end) {
-            Step::Frame { header, body, consumed } => {
+            Scanned::Frame { header, body, consumed } => {
                 seen.frames.push((header.first_event_id, stream[at..shown][body].to_vec()));
                 seen.good_bytes += consumed;
                 consumed
             }
-            Step::Schema { consumed, .. } => {
+            Scanned::Schema { consumed, .. } => {
                 seen.schemas += 1;
                 seen.good_bytes += consumed;
                 consumed
             }
-            Step::Defect { defect, events, consumed, .. } => {
+            Scanned::Defect { defect, events, consumed, .. } => {
                 seen.defects.push((defect, events));
                 consumed
             }
-            Step::Skip { consumed } => consumed,
-            Step::NeedMore { bytes } => {
+            Scanned::Skip { consumed } => consumed,
+            Scanned::NeedMore { bytes } => {
                 assert!(!at_end, "nothing more will come");
                 assert!(bytes > shown - at, "asks for what it has");
                 assert!(
@@ -54,7 +55,7 @@ fn scan(schema: &Schema, stream: &[u8], cuts: &[usize]) -> Seen {
                 turn += 1;
                 continue;
             }
-            Step::End => {
+            Scanned::End => {
                 assert!(at_end && at == stream.len());
                 return seen;
             }
@@ -255,13 +256,13 @@ fn a_scanner_without_a_schema_shows_the_schema_and_no_event() {
     let schema = schema_of(14);
     let stream = three_frames(&schema).0;
     let mut scanner = Scanner::for_unknown_schema();
-    let Step::Schema { body, consumed, .. } = scanner.step(&stream, true) else {
+    let Scanned::Schema { body, consumed, .. } = scanner.step(&stream, true) else {
         panic!("the schema comes first")
     };
     assert_eq!(&stream[body], schema.text().as_bytes());
     assert!(matches!(
         scanner.step(&stream[consumed..], true),
-        Step::Defect { defect: Defect::Schema, events: 5, .. }
+        Scanned::Defect { defect: Defect::Schema, events: 5, .. }
     ));
 }
 
@@ -428,7 +429,7 @@ fn what_is_inside_a_lost_frame_is_counted_once_and_where_it_was_sent() {
         let end = if defect == Defect::Torn { 70 } else { 128 };
         let bytes = [&header.to_bytes()[..], &[1; 30], &[0; 34]].concat();
         let found = Scanner::new(&schema).step(&bytes[..end], true);
-        let Step::Defect { defect: cause, events: announced, segment, .. } = found else {
+        let Scanned::Defect { defect: cause, events: announced, segment, .. } = found else {
             panic!("{found:?}")
         };
         assert_eq!(
@@ -437,7 +438,7 @@ fn what_is_inside_a_lost_frame_is_counted_once_and_where_it_was_sent() {
         );
         let broken = FrameHeader { header_crc: header.header_crc ^ 1, ..header };
         let found = Scanner::new(&schema).step(&broken.to_bytes(), true);
-        assert!(matches!(found, Step::Defect { events: 0, segment: None, .. }), "{found:?}");
+        assert!(matches!(found, Scanned::Defect { events: 0, segment: None, .. }), "{found:?}");
     }
 }
 
@@ -455,11 +456,11 @@ fn garbage_in_front_of_a_frame_costs_no_frame() {
     let mut found = 0;
     while at < stream.len() {
         at += match scanner.step(&stream[at..], true) {
-            Step::Frame { consumed, .. } => {
+            Scanned::Frame { consumed, .. } => {
                 found += 1;
                 consumed
             }
-            Step::Defect { consumed, .. } | Step::Skip { consumed } => consumed,
+            Scanned::Defect { consumed, .. } | Scanned::Skip { consumed } => consumed,
             other => panic!("{other:?}"),
         };
     }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use tamis_event::record::{self, Record, RecordHeader};
 use tamis_event::{
-    Block, Event, FrameEvents, FrameMeta, Scanner, Schema, Span, Step, encode_frame, encode_schema, flags,
+    Block, Event, FrameEvents, FrameMeta, Scanned, Scanner, Schema, Span, encode_frame, encode_schema, flags,
 };
 use toml::{Table, Value};
 
@@ -43,7 +43,7 @@ fn bytes_of(value: &Value) -> Vec<u8> {
 
 /// The schema of a golden stream and the bytes of its schema frame.
 fn read_schema(stream: &[u8]) -> (Schema, usize) {
-    let Step::Schema { body, consumed, .. } = Scanner::for_unknown_schema().step(stream, true) else {
+    let Scanned::Schema { body, consumed, .. } = Scanner::for_unknown_schema().step(stream, true) else {
         panic!("the golden stream starts with a schema frame")
     };
     (Schema::parse(&stream[body]).unwrap(), consumed)
@@ -65,7 +65,7 @@ fn check_stream(stream: &[u8], meaning: &Table) {
     let mut scanner = Scanner::new(&schema);
     for wanted in meaning["frame"].as_array().unwrap() {
         let wanted = wanted.as_table().unwrap();
-        let Step::Frame { header, body, consumed } = scanner.step(&stream[at..], true) else {
+        let Scanned::Frame { header, body, consumed } = scanner.step(&stream[at..], true) else {
             panic!("no frame at byte {at}")
         };
         let mut block = Block::new(schema.record_len());
@@ -106,7 +106,7 @@ fn check_stream(stream: &[u8], meaning: &Table) {
         };
         encode_frame(&schema, meta, parts, &mut again);
     }
-    assert_eq!(scanner.step(&stream[at..], true), Step::End);
+    assert_eq!(scanner.step(&stream[at..], true), Scanned::End);
     assert!(again == stream, "the encoder writes other bytes than the spec");
 }
 
@@ -138,15 +138,15 @@ fn frames_in(schema: &Schema, stream: &[u8]) -> Vec<Vec<u8>> {
     let mut frames = Vec::new();
     loop {
         at += match scanner.step(&stream[at..], true) {
-            Step::Frame { body, consumed, .. } => {
+            Scanned::Frame { body, consumed, .. } => {
                 frames.push(stream[at..][..body.end].to_vec());
                 consumed
             }
-            Step::Schema { consumed, .. } | Step::Defect { consumed, .. } | Step::Skip { consumed } => {
-                consumed
-            }
-            Step::End => return frames,
-            Step::NeedMore { bytes } => panic!("{bytes} bytes wanted of a stream that ended"),
+            Scanned::Schema { consumed, .. }
+            | Scanned::Defect { consumed, .. }
+            | Scanned::Skip { consumed } => consumed,
+            Scanned::End => return frames,
+            Scanned::NeedMore { bytes } => panic!("{bytes} bytes wanted of a stream that ended"),
         };
         assert!(at <= stream.len());
     }
@@ -190,16 +190,16 @@ fn check_defects(stream: &[u8], meaning: &Table) {
     let mut found = Vec::new();
     loop {
         match scanner.step(&stream[at..], true) {
-            Step::Frame { header, consumed, .. } => {
+            Scanned::Frame { header, consumed, .. } => {
                 found.push(format!("frame {}", header.first_event_id));
                 at += consumed;
             }
-            Step::Defect { defect, events, consumed, .. } => {
+            Scanned::Defect { defect, events, consumed, .. } => {
                 found.push(format!("{} {events}", defect.name()));
                 at += consumed;
             }
-            Step::Skip { consumed } => at += consumed,
-            Step::End => break,
+            Scanned::Skip { consumed } => at += consumed,
+            Scanned::End => break,
             other => panic!("{other:?} at byte {at}"),
         }
     }

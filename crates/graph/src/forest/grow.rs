@@ -103,7 +103,7 @@ impl Draft {
 }
 
 /// A tree that was walked.
-struct Tree {
+struct GrownTree {
     root: u32,
     /// The number of its leaves that name an output, by output.
     names: BTreeMap<u32, usize>,
@@ -141,9 +141,9 @@ impl<'a> Grower<'a> {
         Self { draft, on_path: used.clone(), used, nodes: Vec::new(), weights: Vec::new(), depth: 0 }
     }
 
-    fn tree(&mut self, name: i64, root: usize) -> Result<Tree, Fault> {
+    fn tree(&mut self, name: i64, root: usize) -> Result<GrownTree, Fault> {
         let at = self.room(1)?;
-        let mut tree = Tree { root: at as u32, names: BTreeMap::new(), leaves: 0 };
+        let mut tree = GrownTree { root: at as u32, names: BTreeMap::new(), leaves: 0 };
         let mut to_do = vec![ToDo::Write(Place { draft: root, at, depth: 0 })];
         // Nodes that repeat another: (index of the copy, index of the original). A set has one true child to which many tests lead.
         let mut copies = Vec::new();
@@ -260,7 +260,7 @@ impl<'a> Grower<'a> {
         Ok(pair)
     }
 
-    fn finish(self, draft: &Draft, trees: &[Tree]) -> TreeEnsemble {
+    fn finish(self, draft: &Draft, trees: &[GrownTree]) -> TreeEnsemble {
         let mut trees_of = vec![Vec::new(); draft.outputs];
         let mut named = vec![Named::Never; draft.outputs];
         for (index, tree) in (0..).zip(trees) {

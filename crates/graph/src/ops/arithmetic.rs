@@ -90,7 +90,7 @@ pub(super) fn arithmetic(site: &mut Site<'_>) -> Result<Built, Fault> {
     };
     let row = (0..2).find(is_row);
     if let Some(value) = kept(site, function, &output) {
-        return Built::one(Kept { value }, output);
+        return Built::one(OneKept { value }, output);
     }
     let int32 = output.int32;
     Built::one(Arithmetic { function, meeting, row, int32 }, output)
@@ -98,11 +98,11 @@ pub(super) fn arithmetic(site: &mut Site<'_>) -> Result<Built, Fault> {
 
 /// Returns one of the two inputs, because the other is neutral. LightGBM's classifiers end with a product with 1.
 #[derive(Debug)]
-struct Kept {
+struct OneKept {
     value: usize,
 }
 
-impl Operator for Kept {
+impl Operator for OneKept {
     fn run(&self, inputs: &mut Inputs<'_>) -> Vec<Value> {
         vec![inputs.take(self.value)]
     }

@@ -15,7 +15,7 @@ use super::window::{Windows, bias};
 const TILE: usize = 512;
 
 #[derive(Debug)]
-struct Conv {
+struct Convolution {
     windows: Windows,
     groups: usize,
     /// Number of output channels.
@@ -64,10 +64,10 @@ pub(super) fn conv(site: &mut Site<'_>) -> Result<Built, Fault> {
     if per_group * windows.kernel() > NUMBERS_MAX / tile {
         refuse!("has windows of {} numbers, which is too many", per_group * windows.kernel());
     }
-    Built::one(Conv { windows, groups, outputs, weight: 1, bias, multiply_adds }, output)
+    Built::one(Convolution { windows, groups, outputs, weight: 1, bias, multiply_adds }, output)
 }
 
-impl Operator for Conv {
+impl Operator for Convolution {
     fn run(&self, inputs: &mut Inputs<'_>) -> Vec<Value> {
         let [height, width] = self.windows.axes;
         let per_group = self.windows.channels / self.groups;

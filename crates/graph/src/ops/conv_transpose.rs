@@ -19,9 +19,9 @@ use crate::value::{EVENT_NUMBERS_MAX, NUMBERS_MAX, Value};
 
 use super::window::{bias, images, numbers, work};
 
-/// One axis.
+/// One axis of a transposed convolution.
 #[derive(Clone, Copy, Debug)]
-struct Axis {
+struct TransposedAxis {
     size: usize,
     kernel: usize,
     stride: usize,
@@ -35,7 +35,7 @@ struct Axis {
     made: usize,
 }
 
-impl Axis {
+impl TransposedAxis {
     const FLAT: Self =
         Self { size: 1, kernel: 1, stride: 1, dilation: 1, whole: 1, behind: 0, begin: 0, made: 1 };
 }
@@ -49,7 +49,7 @@ struct ConvTranspose {
     /// Number of output channels.
     outputs: usize,
     /// Height and width; an image of one axis has height 1.
-    axes: [Axis; 2],
+    axes: [TransposedAxis; 2],
     /// Index of the weights among the inputs: `[channels, outputs / groups, height, width]`.
     weight: usize,
     bias: Option<usize>,
@@ -65,7 +65,7 @@ struct Whole {
 }
 
 /// Reads the attributes that place the windows.
-fn axes(site: &Site<'_>, space: &[usize], kernel: &[usize]) -> Result<[Axis; 2], Fault> {
+fn axes(site: &Site<'_>, space: &[usize], kernel: &[usize]) -> Result<[TransposedAxis; 2], Fault> {
     let rank = space.len();
     if let Some(stated) = numbers(site, "kernel_shape", rank, 1)?
         && stated != kernel
@@ -78,7 +78,7 @@ fn axes(site: &Site<'_>, space: &[usize], kernel: &[usize]) -> Result<[Axis; 2],
     let pads = numbers(site, "pads", 2 * rank, 0)?.unwrap_or_else(|| vec![0; 2 * rank]);
     let shape = numbers(site, "output_shape", rank, 1)?;
     let automatic = site.text("auto_pad", "NOTSET")?;
-    let mut axes = [Axis::FLAT; 2];
+    let mut axes = [TransposedAxis::FLAT; 2];
     for axis in 0..rank {
         let [size, kernel, stride, dilation] = [space[axis], kernel[axis], strides[axis], dilations[axis]];
         let span = dilation.checked_mul(kernel - 1);
@@ -112,7 +112,8 @@ fn axes(site: &Site<'_>, space: &[usize], kernel: &[usize]) -> Result<[Axis; 2],
             refuse!("cuts {begin} and {end} off an axis of {}", numbers + whole.added);
         };
         let behind = (begin + made).saturating_sub(numbers);
-        axes[2 - rank + axis] = Axis { size, kernel, stride, dilation, whole: numbers, behind, begin, made };
+        axes[2 - rank + axis] =
+            TransposedAxis { size, kernel, stride, dilation, whole: numbers, behind, begin, made };
     }
     Ok(axes)
 }

@@ -6,7 +6,7 @@ use crate::error::{Fault, refuse};
 use crate::kernel_op::KernelOp;
 use crate::layout::{EVENTS_AXIS, Layout, written};
 use crate::operator::{Built, Inputs, Operator, Site};
-use crate::ops::link::Table;
+use crate::ops::link::FeatureTable;
 use crate::source::{Constant, Data, Kind};
 use crate::value::{Type, Value, each};
 
@@ -22,7 +22,7 @@ fn floats(value: Value) -> Tensor<2> {
 /// `(x - offset) * scale`, in this order.
 #[derive(Debug)]
 struct Scale {
-    table: Table,
+    table: FeatureTable,
     offset: usize,
     scale: usize,
 }
@@ -44,7 +44,7 @@ impl Operator for Scale {
 pub(super) fn scaler(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(1, 1)?;
     site.outputs_at_most(1)?;
-    let table = Table::of(site)?;
+    let table = FeatureTable::of(site)?;
     let scale = site.floats("scale")?.unwrap_or_default().to_vec();
     let offset = site.floats("offset")?.unwrap_or_default().to_vec();
     if scale.len() != offset.len() || ![1, table.features].contains(&scale.len()) {
@@ -59,7 +59,7 @@ pub(super) fn scaler(site: &mut Site<'_>) -> Result<Built, Fault> {
 /// Divides every row by its norm, except rows whose norm is 0.
 #[derive(Debug)]
 struct Normalize {
-    table: Table,
+    table: FeatureTable,
     norm: Norm,
 }
 
@@ -92,7 +92,7 @@ impl Operator for Normalize {
 pub(super) fn normalizer(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(1, 1)?;
     site.outputs_at_most(1)?;
-    let table = Table::of(site)?;
+    let table = FeatureTable::of(site)?;
     let norm = match site.text("norm", "MAX")? {
         "MAX" => Norm::Max,
         "L1" => Norm::L1,
@@ -131,7 +131,7 @@ pub(super) fn binarizer(site: &mut Site<'_>) -> Result<Built, Fault> {
 /// Replaces one number, for example NaN, in every row.
 #[derive(Debug)]
 struct Impute {
-    table: Table,
+    table: FeatureTable,
     replaced: f32,
     imputed: usize,
 }
@@ -157,7 +157,7 @@ impl Operator for Impute {
 pub(super) fn imputer(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(1, 1)?;
     site.outputs_at_most(1)?;
-    let table = Table::of(site)?;
+    let table = FeatureTable::of(site)?;
     let output = site.input_of(0, Kind::Float)?.clone();
     let replaced = site.float("replaced_value_float", 0.0)?;
     site.ignore(&["replaced_value_int64"]);

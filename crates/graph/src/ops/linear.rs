@@ -6,14 +6,14 @@ use crate::error::{Fault, refuse};
 use crate::forest::{Link, Pair};
 use crate::kernel_op::KernelOp;
 use crate::operator::{Built, Inputs, Operator, Site};
-use crate::ops::link::{self, Labels, Table};
+use crate::ops::link::{self, FeatureTable, Labels};
 use crate::source::Constant;
 use crate::value::{Value, as_ints};
 
 /// `x W + b`, then scores, and for a classifier the class.
 #[derive(Debug)]
 struct Linear {
-    table: Table,
+    table: FeatureTable,
     outputs: usize,
     weight: usize,
     bias: usize,
@@ -96,7 +96,7 @@ pub(super) fn classifier(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(1, 1)?;
     site.outputs_at_most(2)?;
     site.ignore(&["multi_class"]);
-    let table = Table::of(site)?;
+    let table = FeatureTable::of(site)?;
     let labels = Labels::read(site, "classlabels_ints", "classlabels_strings")?;
     let link = link::link(site.text("post_transform", "NONE")?)?;
     let outputs = site.floats("intercepts")?.unwrap_or_default().len();
@@ -134,7 +134,7 @@ pub(super) fn classifier(site: &mut Site<'_>) -> Result<Built, Fault> {
 pub(super) fn regressor(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(1, 1)?;
     site.outputs_at_most(1)?;
-    let table = Table::of(site)?;
+    let table = FeatureTable::of(site)?;
     let outputs = match site.int("targets")?.unwrap_or(1) {
         targets @ 1.. => targets as usize,
         other => refuse!("has {other} targets"),
@@ -152,7 +152,7 @@ struct Weights {
 }
 
 impl Weights {
-    fn read(site: &Site<'_>, table: Table, outputs: usize) -> Result<Self, Fault> {
+    fn read(site: &Site<'_>, table: FeatureTable, outputs: usize) -> Result<Self, Fault> {
         let features = table.features;
         let coefficients = site.floats("coefficients")?.unwrap_or_default().to_vec();
         if Some(coefficients.len()) != outputs.checked_mul(features) {
@@ -183,7 +183,7 @@ impl Weights {
     }
 
     /// Adds both as constants of the node, the coefficients as `[features, outputs]`.
-    fn add(self, site: &mut Site<'_>, table: Table) -> [usize; 2] {
+    fn add(self, site: &mut Site<'_>, table: FeatureTable) -> [usize; 2] {
         let features = table.features;
         let outputs = self.biases.len();
         let turned = |at: usize| self.coefficients[at % outputs * features + at / outputs];

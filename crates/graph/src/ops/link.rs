@@ -11,14 +11,14 @@ use crate::value::{Type, Value, as_ints};
 
 /// A table of rows of features, `[N, features]`, where N is the events or, in a graph without events, a number.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Table {
+pub(super) struct FeatureTable {
     pub features: usize,
     /// Number of rows; `None` if the rows are events.
     rows: Option<usize>,
     events: Option<Layout>,
 }
 
-impl Table {
+impl FeatureTable {
     /// Input 0 of a node as a table of floats or integers.
     pub fn of(site: &Site<'_>) -> Result<Self, Fault> {
         let kind = site.input(0)?;

@@ -17,7 +17,7 @@ use crate::source::{Constant, Data, Kind};
 use crate::value::{Type, Value};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cell {
+enum RecurrentCell {
     Lstm,
     /// Is the state multiplied by R before it is reset?
     Gru {
@@ -27,7 +27,7 @@ enum Cell {
     Relu,
 }
 
-impl Cell {
+impl RecurrentCell {
     fn gates(self) -> usize {
         match self {
             Self::Lstm => 4,
@@ -48,7 +48,7 @@ struct Sequences {
 
 #[derive(Debug)]
 struct Recurrent {
-    cell: Cell,
+    cell: RecurrentCell,
     sequences: Sequences,
     hidden: usize,
     /// For every direction: does it go from the last step to the first?
@@ -65,9 +65,9 @@ struct Recurrent {
 /// Builds `LSTM`, `GRU`, `RNN`.
 pub(super) fn recurrent(site: &mut Site<'_>) -> Result<Built, Fault> {
     let (cell, inputs, outputs) = match site.operator() {
-        "LSTM" => (Cell::Lstm, 7, 3),
-        "GRU" => (Cell::Gru { linear_before_reset: site.flag("linear_before_reset", false)? }, 6, 2),
-        "RNN" => (Cell::Tanh, 6, 2),
+        "LSTM" => (RecurrentCell::Lstm, 7, 3),
+        "GRU" => (RecurrentCell::Gru { linear_before_reset: site.flag("linear_before_reset", false)? }, 6, 2),
+        "RNN" => (RecurrentCell::Tanh, 6, 2),
         other => refuse!("'{other}' is no recurrent layer"),
     };
     if site.inputs() > inputs {
@@ -91,7 +91,7 @@ pub(super) fn recurrent(site: &mut Site<'_>) -> Result<Built, Fault> {
     let weights = Weights::read(site, cell, sequences.inputs, backwards.len())?;
     let hidden = weights.hidden;
     let state = |index| initial(site, index, &x, batch_first, backwards.len() * hidden);
-    let initial = [state(5)?, if cell == Cell::Lstm { state(6)? } else { None }];
+    let initial = [state(5)?, if cell == RecurrentCell::Lstm { state(6)? } else { None }];
     let outputs = outputs_of(&x, sequences, backwards.len(), hidden, batch_first, outputs);
     let weights = weights.add(site);
     let operator = Recurrent { cell, sequences, hidden, backwards, weights, initial, batch_first };
@@ -99,7 +99,7 @@ pub(super) fn recurrent(site: &mut Site<'_>) -> Result<Built, Fault> {
 }
 
 /// Refuses unusual cells.
-fn usual(site: &Site<'_>, cell: Cell, directions: usize) -> Result<Cell, Fault> {
+fn usual(site: &Site<'_>, cell: RecurrentCell, directions: usize) -> Result<RecurrentCell, Fault> {
     if site.optional_float("clip")?.is_some_and(|clip| clip != 0.0) {
         refuse!("has an attribute 'clip', which is not supported; export the model without it");
     }
@@ -108,9 +108,9 @@ fn usual(site: &Site<'_>, cell: Cell, directions: usize) -> Result<Cell, Fault> 
     }
     let names = site.texts("activations")?.unwrap_or_default();
     let expected: &[&str] = match cell {
-        Cell::Lstm => &["Sigmoid", "Tanh", "Tanh"],
-        Cell::Gru { .. } => &["Sigmoid", "Tanh"],
-        Cell::Tanh | Cell::Relu => &["Tanh"],
+        RecurrentCell::Lstm => &["Sigmoid", "Tanh", "Tanh"],
+        RecurrentCell::Gru { .. } => &["Sigmoid", "Tanh"],
+        RecurrentCell::Tanh | RecurrentCell::Relu => &["Tanh"],
     };
     let all = |expected: &[&str]| {
         names.len() == expected.len() * directions
@@ -119,7 +119,7 @@ fn usual(site: &Site<'_>, cell: Cell, directions: usize) -> Result<Cell, Fault> 
     site.ignore(&["activation_alpha", "activation_beta"]);
     match cell {
         _ if names.is_empty() || all(expected) => Ok(cell),
-        Cell::Tanh if all(&["Relu"]) => Ok(Cell::Relu),
+        RecurrentCell::Tanh if all(&["Relu"]) => Ok(RecurrentCell::Relu),
         _ => refuse!("has the activations {names:?}; only {expected:?} are supported (for RNN also Relu)"),
     }
 }
@@ -205,7 +205,7 @@ struct Weights {
 }
 
 impl Weights {
-    fn read(site: &Site<'_>, cell: Cell, inputs: usize, directions: usize) -> Result<Self, Fault> {
+    fn read(site: &Site<'_>, cell: RecurrentCell, inputs: usize, directions: usize) -> Result<Self, Fault> {
         let stated = site.int("hidden_size")?;
         let floats = |index: usize, what: &str| -> Result<(&[usize], &[f32]), Fault> {
             match site.known(index, what)? {
@@ -343,20 +343,20 @@ impl Recurrent {
         let hidden = self.hidden;
         let gate = |all: &Tensor<2>, number: usize| all.clone().narrow(1, number * hidden, hidden);
         match self.cell {
-            Cell::Tanh => [(x + h.matmul(r) + bias).tanh(), c],
-            Cell::Relu => {
+            RecurrentCell::Tanh => [(x + h.matmul(r) + bias).tanh(), c],
+            RecurrentCell::Relu => {
                 let sum = x + h.matmul(r) + bias;
                 let below = sum.clone().lower_scalar(0.0);
                 [sum.mask_fill(below, 0.0), c]
             }
-            Cell::Lstm => {
+            RecurrentCell::Lstm => {
                 let sums = x + h.matmul(r) + bias;
                 let [input, output, forget] =
                     [0, 1, 2].map(|number| activation::sigmoid(gate(&sums, number)));
                 let c = forget * c + input * gate(&sums, 3).tanh();
                 [output * c.clone().tanh(), c]
             }
-            Cell::Gru { linear_before_reset } => {
+            RecurrentCell::Gru { linear_before_reset } => {
                 let of_state = |h: Tensor<2>, from: usize, gates: usize| {
                     let (r, bias) = (r.clone(), bias.clone());
                     let (from, wide) = (from * hidden, gates * hidden);

@@ -1,6 +1,6 @@
 //! Reductions: `ReduceSum` and its family, `ArgMax`, `ArgMin`.
 //!
-//! The reduced axes are brought together ([`Block`]), so that one reduction over one axis does the rest. Its order of summing
+//! The reduced axes are brought together ([`MergedAxis`]), so that one reduction over one axis does the rest. Its order of summing
 //! depends only on the shape per event, never on the number of events: the change of rank before it makes the tensor contiguous.
 //!
 //! NaN wins against every number in `ReduceMax` and `ReduceMin`, and `ArgMax` finds the first of equal ones: burn does so on
@@ -31,14 +31,14 @@ enum Reduction {
 
 /// The reduced axes, as one axis between two others.
 #[derive(Debug)]
-struct Block {
+struct MergedAxis {
     /// Numbers per event before the axis, on it, after it.
     around: [usize; 3],
     /// Shape, and the order that brings the axes together, if they are not adjacent.
     moved: Option<([usize; AXES], [usize; AXES])>,
 }
 
-impl Block {
+impl MergedAxis {
     /// `gone` holds the reduced axes, ascending, each once.
     fn new(x: &Type, gone: &[usize]) -> Self {
         let (first, last) = (gone.first().copied().unwrap_or(0), gone.last().map_or(0, |&last| last + 1));
@@ -74,7 +74,7 @@ impl Block {
 #[derive(Debug)]
 struct Reduce {
     function: Reduction,
-    block: Block,
+    merged: MergedAxis,
     int32: bool,
 }
 
@@ -117,7 +117,7 @@ pub(super) fn reduce(site: &mut Site<'_>) -> Result<Built, Fault> {
     gone.sort_unstable();
     gone.dedup();
     let output = left(&x, &gone, keep);
-    Built::one(Reduce { function, block: Block::new(&x, &gone), int32: x.int32 }, output)
+    Built::one(Reduce { function, merged: MergedAxis::new(&x, &gone), int32: x.int32 }, output)
 }
 
 /// The type without some of its axes, or with 1 in their place.
@@ -129,7 +129,7 @@ fn left(x: &Type, gone: &[usize], keep: bool) -> Type {
 
 impl Operator for Reduce {
     fn run(&self, inputs: &mut Inputs<'_>) -> Vec<Value> {
-        vec![match self.block.together(inputs.take(0)) {
+        vec![match self.merged.together(inputs.take(0)) {
             Value::Float(x) => Value::Float(self.floats(x)),
             Value::Int(x) => Value::Int(wrapped(as_ints(self.ints(x), inputs.device), self.int32)),
             Value::Bool(x) => Value::Bool(self.ints(x.int()).equal_scalar(1)),
@@ -150,8 +150,8 @@ impl Reduce {
     }
 
     fn floats(&self, x: Tensor<2>) -> Tensor<2> {
-        let ([events, _], [before, on, after]) = (x.dims(), self.block.around);
-        let size = [events, self.block.left()];
+        let ([events, _], [before, on, after]) = (x.dims(), self.merged.around);
+        let size = [events, self.merged.left()];
         if on * size[0] * size[1] == 0 {
             return Tensor::full(size, self.of_nothing(), &x.device());
         }
@@ -177,8 +177,8 @@ impl Reduce {
     }
 
     fn ints(&self, x: Tensor<2, Int>) -> Tensor<2, Int> {
-        let ([events, _], [before, on, after]) = (x.dims(), self.block.around);
-        let size = [events, self.block.left()];
+        let ([events, _], [before, on, after]) = (x.dims(), self.merged.around);
+        let size = [events, self.merged.left()];
         if on * size[0] * size[1] == 0 {
             // As in NumPy: the ends of the range for the extremes (those of 32 bits, which every device has).
             let nothing = self.of_nothing() as i32;
@@ -213,7 +213,7 @@ fn log_sum_exp<const D: usize>(x: Tensor<D>, axis: usize) -> Tensor<D> {
 /// Numbers less their mean, over the root of their mean square after that.
 #[derive(Debug)]
 struct MeanVariance {
-    block: Block,
+    merged: MergedAxis,
 }
 
 /// What keeps the spread from being 0, in the definition of ONNX.
@@ -227,18 +227,18 @@ pub(super) fn mean_variance(site: &mut Site<'_>) -> Result<Built, Fault> {
     let mut gone = axes.iter().map(|&axis| x.axis(axis)).collect::<Result<Vec<_>, _>>()?;
     gone.sort_unstable();
     gone.dedup();
-    let block = Block::new(&x, &gone);
-    if gone.is_empty() || block.moved.is_some() || block.around.contains(&0) {
+    let merged = MergedAxis::new(&x, &gone);
+    if gone.is_empty() || merged.moved.is_some() || merged.around.contains(&0) {
         refuse!("has axes {axes:?}; only axes that stand side by side are supported, and not that of events");
     }
-    Built::one(MeanVariance { block }, x)
+    Built::one(MeanVariance { merged }, x)
 }
 
 impl Operator for MeanVariance {
     fn run(&self, inputs: &mut Inputs<'_>) -> Vec<Value> {
         let x = inputs.float(0);
         let [events, numbers] = x.dims();
-        let [before, on, after] = self.block.around;
+        let [before, on, after] = self.merged.around;
         let x = x.reshape([events * before, on, after]);
         // Twice: a mean far from 0 has lost the digits of what is left.
         let rest = x.clone() - mean(x, 1);
@@ -252,7 +252,7 @@ impl Operator for MeanVariance {
 struct Arg {
     largest: bool,
     last: bool,
-    block: Block,
+    merged: MergedAxis,
 }
 
 /// Builds `ArgMax`, `ArgMin`.
@@ -270,7 +270,7 @@ pub(super) fn arg(site: &mut Site<'_>) -> Result<Built, Fault> {
     }
     let left = left(&x, &[axis], keep);
     let output = Type::new(Kind::Int, left.events, left.dims);
-    Built::one(Arg { largest, last, block: Block::new(&x, &[axis]) }, output)
+    Built::one(Arg { largest, last, merged: MergedAxis::new(&x, &[axis]) }, output)
 }
 
 impl Operator for Arg {
@@ -279,7 +279,7 @@ impl Operator for Arg {
         macro_rules! place {
             ($x:expr) => {{
                 let [events, _] = $x.dims();
-                let [before, on, after] = self.block.around;
+                let [before, on, after] = self.merged.around;
                 let x = $x.reshape([events * before, on, after]);
                 let x = if self.last { x.flip([1]) } else { x };
                 let at = if self.largest { x.argmax(1) } else { x.argmin(1) };
@@ -299,7 +299,7 @@ impl Operator for Arg {
     }
 
     fn as_kernel(&self) -> Option<KernelOp> {
-        let whole = self.block.moved.is_none() && self.block.left() == 1;
+        let whole = self.merged.moved.is_none() && self.merged.left() == 1;
         (self.largest && !self.last && whole).then_some(KernelOp::FirstLargest)
     }
 }

@@ -35,9 +35,9 @@ pub(super) fn identity(site: &mut Site<'_>) -> Result<Built, Fault> {
 
 /// Dropout with its mask: everything is kept.
 #[derive(Debug)]
-struct Kept;
+struct AllKept;
 
-impl Operator for Kept {
+impl Operator for AllKept {
     fn run(&self, inputs: &mut Inputs<'_>) -> Vec<Value> {
         let x = inputs.float(0);
         let mask = Tensor::<2, Int>::ones(x.dims(), inputs.device).equal_scalar(1);
@@ -69,7 +69,7 @@ pub(super) fn dropout(site: &mut Site<'_>) -> Result<Built, Fault> {
         refuse!("its mask is wanted, which opset {} leaves undefined in evaluation mode", site.opset);
     }
     let mask = Type::new(Kind::Bool, x.events, x.dims.clone());
-    Ok(Built { operator: Box::new(Kept), outputs: vec![x, mask] })
+    Ok(Built { operator: Box::new(AllKept), outputs: vec![x, mask] })
 }
 
 /// The axes of Squeeze and Unsqueeze: an attribute before opset 13, an input since.

@@ -35,7 +35,7 @@ enum Nearest {
 
 /// An axis that is resized.
 #[derive(Clone, Copy, Debug)]
-struct Axis {
+struct ResizedAxis {
     /// Index among the axes of the value.
     axis: usize,
     old: usize,
@@ -43,7 +43,7 @@ struct Axis {
     scale: f32,
 }
 
-impl Axis {
+impl ResizedAxis {
     /// The place of number `at` of the new axis on the old one.
     fn place(&self, at: usize, places: Places) -> f32 {
         let at = at as f32;
@@ -101,7 +101,7 @@ pub(super) fn resize(site: &mut Site<'_>) -> Result<Built, Fault> {
         (false, true) => by_sizes(site, &x, axes, site.known_shape(at + 1)?)?,
         _ => refuse!("must have either scales or sizes"),
     };
-    let is_whole = |axis: &Axis| axis.old as f32 * axis.scale == axis.new as f32;
+    let is_whole = |axis: &ResizedAxis| axis.old as f32 * axis.scale == axis.new as f32;
     if given(site, at) && matches!(places, Places::AlignCorners) && !axes.iter().all(is_whole) {
         refuse!(
             "aligns corners by scales that make no whole sizes, which ONNX leaves open; export with sizes"
@@ -184,7 +184,7 @@ fn named(x: &Type, axes: Option<Vec<i64>>, count: usize) -> Result<Vec<Option<us
     Ok(named)
 }
 
-fn by_scales(x: &Type, axes: Option<Vec<i64>>, scales: &[f32]) -> Result<Vec<Axis>, Fault> {
+fn by_scales(x: &Type, axes: Option<Vec<i64>>, scales: &[f32]) -> Result<Vec<ResizedAxis>, Fault> {
     let mut resized = Vec::new();
     for (axis, &scale) in named(x, axes, scales.len())?.into_iter().zip(scales) {
         let Some(axis) = axis else {
@@ -197,13 +197,18 @@ fn by_scales(x: &Type, axes: Option<Vec<i64>>, scales: &[f32]) -> Result<Vec<Axi
         if !(new >= 1.0 && new <= EVENT_NUMBERS_MAX as f32) {
             refuse!("scales an axis of {old} by {scale}");
         }
-        resized.push(Axis { axis, old, new: new as usize, scale });
+        resized.push(ResizedAxis { axis, old, new: new as usize, scale });
     }
     resized.retain(|axis| axis.scale != 1.0);
     Ok(resized)
 }
 
-fn by_sizes(site: &Site<'_>, x: &Type, axes: Option<Vec<i64>>, sizes: &[i64]) -> Result<Vec<Axis>, Fault> {
+fn by_sizes(
+    site: &Site<'_>,
+    x: &Type,
+    axes: Option<Vec<i64>>,
+    sizes: &[i64],
+) -> Result<Vec<ResizedAxis>, Fault> {
     let mut resized = Vec::new();
     for (axis, &size) in named(x, axes, sizes.len())?.into_iter().zip(sizes) {
         let Some(axis) = axis else {
@@ -216,7 +221,7 @@ fn by_sizes(site: &Site<'_>, x: &Type, axes: Option<Vec<i64>>, sizes: &[i64]) ->
         let old = x.dims[axis];
         let new = usize::try_from(size).ok().filter(|size| (1..=EVENT_NUMBERS_MAX).contains(size));
         let (Some(new), 1..) = (new, old) else { refuse!("makes an axis of {size} of one of {old}") };
-        resized.push(Axis { axis, old, new, scale: new as f32 / old as f32 });
+        resized.push(ResizedAxis { axis, old, new, scale: new as f32 / old as f32 });
     }
     resized.retain(|axis| axis.new != axis.old);
     Ok(resized)
@@ -226,7 +231,7 @@ fn by_sizes(site: &Site<'_>, x: &Type, axes: Option<Vec<i64>>, sizes: &[i64]) ->
 fn sample(
     site: &mut Site<'_>,
     x: Type,
-    axes: &[Axis],
+    axes: &[ResizedAxis],
     places: Places,
     nearest: Nearest,
 ) -> Result<Built, Fault> {
@@ -269,7 +274,7 @@ struct Mixed {
 }
 
 impl Mixed {
-    fn new(site: &mut Site<'_>, axis: &Axis, around: [usize; 3], places: Places) -> Self {
+    fn new(site: &mut Site<'_>, axis: &ResizedAxis, around: [usize; 3], places: Places) -> Self {
         let last = axis.old - 1;
         let place = |at| axis.place(at, places).clamp(0.0, last as f32);
         let places: Vec<f32> = (0..axis.new).map(place).collect();

@@ -6,7 +6,7 @@ use super::*;
 
 /// An operation on a value; axes are taken modulo their number.
 #[derive(Clone, Copy, Debug)]
-enum Step {
+enum Move {
     /// Permutes the axes by the permutation with this number.
     Turn(usize),
     /// Merges an axis and the next one.
@@ -17,12 +17,12 @@ enum Step {
     Count,
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+fn steps() -> impl Strategy<Value = Vec<Move>> {
     let step = prop_oneof![
-        (0..120usize).prop_map(Step::Turn),
-        (0..4usize).prop_map(Step::Merge),
-        (0..4usize).prop_map(Step::Part),
-        Just(Step::Count),
+        (0..120usize).prop_map(Move::Turn),
+        (0..4usize).prop_map(Move::Merge),
+        (0..4usize).prop_map(Move::Part),
+        Just(Move::Count),
     ];
     proptest::collection::vec(step, 1..12)
 }
@@ -105,36 +105,36 @@ impl Both {
         self.node("Reshape", Some(said), &[]);
     }
 
-    fn step(&mut self, step: Step) {
+    fn step(&mut self, step: Move) {
         let rank = self.whole.axes.len();
         match step {
-            Step::Turn(number) => self.turn(&order(number, rank)),
-            Step::Merge(axis) if rank > 1 => {
+            Move::Turn(number) => self.turn(&order(number, rank)),
+            Move::Merge(axis) if rank > 1 => {
                 let axis = axis % (rank - 1);
                 let next = self.whole.axes.remove(axis + 1);
                 self.whole.axes[axis].extend(next);
                 self.reshape();
             }
-            Step::Part(axis) if self.whole.axes[axis % rank].len() > 1 => {
+            Move::Part(axis) if self.whole.axes[axis % rank].len() > 1 => {
                 let axis = axis % rank;
                 let rest = self.whole.axes[axis].split_off(1);
                 self.whole.axes.insert(axis + 1, rest);
                 self.reshape();
             }
-            Step::Count if !self.whole.axes[rank - 1].contains(&0) => {
+            Move::Count if !self.whole.axes[rank - 1].contains(&0) => {
                 let size = *self.whole.shape().last().unwrap();
                 let along = |(at, number): (usize, &mut f32)| *number += (at % size) as f32;
                 self.whole.numbers.iter_mut().enumerate().for_each(along);
                 self.node("Add", Some(Constant::floats([size], count(size))), &[]);
             }
-            Step::Merge(_) | Step::Part(_) | Step::Count => {}
+            Move::Merge(_) | Move::Part(_) | Move::Count => {}
         }
     }
 
     /// Splits all merged axes and restores the original order.
     fn back(&mut self) {
         while let Some(axis) = self.whole.axes.iter().position(|axis| axis.len() > 1) {
-            self.step(Step::Part(axis));
+            self.step(Move::Part(axis));
         }
         let order: Vec<usize> =
             (0..4).map(|part| self.whole.axes.iter().position(|axis| axis[0] == part).unwrap()).collect();

@@ -77,7 +77,7 @@ fn close(computed: &[f32], expected: &[f64]) {
 
 /// Random windows along one axis.
 #[derive(Clone, Copy, Debug)]
-struct Axis {
+struct TestAxis {
     size: usize,
     kernel: usize,
     stride: usize,
@@ -86,7 +86,7 @@ struct Axis {
     end: usize,
 }
 
-impl Axis {
+impl TestAxis {
     const FLAT: Self = Self { size: 1, kernel: 1, stride: 1, dilation: 1, begin: 0, end: 0 };
 
     fn windows(&self) -> usize {
@@ -101,9 +101,9 @@ impl Axis {
 }
 
 /// Random axes on which the kernel fits.
-fn axis() -> impl Strategy<Value = Axis> {
+fn axis() -> impl Strategy<Value = TestAxis> {
     (1usize..9, 1usize..4, 1usize..4, 1usize..4, 0usize..4, 0usize..4)
-        .prop_map(|(size, kernel, stride, dilation, begin, end)| Axis {
+        .prop_map(|(size, kernel, stride, dilation, begin, end)| TestAxis {
             size,
             kernel,
             stride,
@@ -117,13 +117,13 @@ fn axis() -> impl Strategy<Value = Axis> {
 }
 
 /// One or two axes.
-fn axes() -> impl Strategy<Value = Vec<Axis>> {
+fn axes() -> impl Strategy<Value = Vec<TestAxis>> {
     prop::collection::vec(axis(), 1..3)
 }
 
 /// The attributes of such windows.
-fn attributes(axes: &[Axis]) -> Vec<(&'static str, Attribute)> {
-    let list = |of: &dyn Fn(&Axis) -> usize| axes.iter().map(|axis| of(axis) as i64).collect::<Vec<_>>();
+fn attributes(axes: &[TestAxis]) -> Vec<(&'static str, Attribute)> {
+    let list = |of: &dyn Fn(&TestAxis) -> usize| axes.iter().map(|axis| of(axis) as i64).collect::<Vec<_>>();
     let pads = [list(&|axis| axis.begin), list(&|axis| axis.end)].concat();
     vec![
         ("kernel_shape", Attribute::Ints(list(&|axis| axis.kernel))),
@@ -134,8 +134,8 @@ fn attributes(axes: &[Axis]) -> Vec<(&'static str, Attribute)> {
 }
 
 /// Calls `see(window, values)` for every window over one image of one channel; `None` is padding.
-fn every_window(image: &[f32], axes: &[Axis], mut see: impl FnMut(usize, &[Option<f32>])) {
-    let [down, across] = if let [down, across] = axes { [*down, *across] } else { [Axis::FLAT, axes[0]] };
+fn every_window(image: &[f32], axes: &[TestAxis], mut see: impl FnMut(usize, &[Option<f32>])) {
+    let [down, across] = if let [down, across] = axes { [*down, *across] } else { [TestAxis::FLAT, axes[0]] };
     let mut index = 0;
     for row in 0..down.windows() {
         for column in 0..across.windows() {
@@ -147,7 +147,7 @@ fn every_window(image: &[f32], axes: &[Axis], mut see: impl FnMut(usize, &[Optio
     }
 }
 
-fn sizes(axes: &[Axis]) -> Vec<usize> {
+fn sizes(axes: &[TestAxis]) -> Vec<usize> {
     axes.iter().map(|axis| axis.size).collect()
 }
 
@@ -177,7 +177,7 @@ proptest! {
         attributes.push(("group", int(groups as i64)));
         let graph = Graph::new(&node(&[vec![channels], sizes(&axes)].concat(), "Conv", &constants, &attributes, 21)).unwrap();
         let weights = floats(&constants[0]);
-        let windows: usize = axes.iter().map(Axis::windows).product();
+        let windows: usize = axes.iter().map(TestAxis::windows).product();
         prop_assert_eq!(graph.multiply_adds(), (outputs * per_group * taps * windows) as u64);
         let mut expected = vec![0f64; events * outputs * windows];
         for event in 0..events {
@@ -208,7 +208,7 @@ proptest! {
         let mut x = floats(&wave(&[events * 2 * image])).to_vec();
         x[lost.index(events * 2 * image)] = f32::NAN;
         let dims = [vec![2], sizes(&axes)].concat();
-        let windows: usize = axes.iter().map(Axis::windows).product();
+        let windows: usize = axes.iter().map(TestAxis::windows).product();
         let mut largest = Vec::new();
         let mut means = Vec::new();
         let mut empty = false;

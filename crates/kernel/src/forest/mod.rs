@@ -6,7 +6,7 @@
 //!                              `------large tree--> walk: one path per event     /
 //! ```
 //!
-//! * I1: outputs add up in the order of the trees, in `f32`, whatever the form of a tree, so scores are bit-identical everywhere.
+//! * I1: outputs add up in the order of the trees, in `f32`, however a tree finds its leaf, so scores are bit-identical everywhere.
 //! * I2: an event is in exactly one leaf of each tree.
 
 mod cuts;
@@ -57,11 +57,12 @@ pub struct Forest {
 struct Compiled {
     /// Outputs that the tree contributes to.
     outputs: Vec<u32>,
-    form: Form,
+    method: Method,
 }
 
+/// How the leaf of an event is found.
 #[derive(Clone, Debug)]
-enum Form {
+enum Method {
     Cuts(CutTree),
     Walk(WalkTree),
 }
@@ -126,13 +127,13 @@ impl Forest {
             let count = outputs.len();
             let leaves = flat.leaves.len();
             let weight = |leaf: usize, k: usize| given[leaf * count + k];
-            let form =
+            let method =
                 if leaves <= cuts::LEAVES_MAX && leaves <= 1 + flat.depth * level.tuning().cuts_per_step {
-                    Form::Cuts(cuts.add(&flat, count, weight))
+                    Method::Cuts(cuts.add(&flat, count, weight))
                 } else {
-                    Form::Walk(walks.add(&flat, count, weight))
+                    Method::Walk(walks.add(&flat, count, weight))
                 };
-            trees.push(Compiled { outputs, form });
+            trees.push(Compiled { outputs, method });
         }
         let base = if spec.base.is_empty() { vec![0.0; spec.outputs] } else { spec.base.clone() };
         let &ForestSpec { inputs, aggregate, .. } = spec;
@@ -192,9 +193,9 @@ impl Forest {
         scores.fill(Lanes([neutral(self.aggregate); EVENTS]));
         for tree in &self.trees {
             let weigher = Weigher { outputs: &tree.outputs, aggregate: self.aggregate };
-            match &tree.form {
-                Form::Cuts(cut) => self.cuts.run(simd, cut, &weigher, rows, scores, events),
-                Form::Walk(walk) => self.walks.run(walk, &weigher, rows, scores, events),
+            match &tree.method {
+                Method::Cuts(cut) => self.cuts.run(simd, cut, &weigher, rows, scores, events),
+                Method::Walk(walk) => self.walks.run(walk, &weigher, rows, scores, events),
             }
         }
         self.finish(simd, scores, events);

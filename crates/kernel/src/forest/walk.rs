@@ -18,7 +18,7 @@ const STRIDE: usize = 12;
 /// A node: goes on to `child` if `row <= threshold`, else to `child + 1`. At a leaf the threshold is NaN and `child + 1` is the leaf itself.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(16))]
-struct Node {
+struct WalkNode {
     threshold: f32,
     row: u32,
     child: u32,
@@ -28,7 +28,7 @@ struct Node {
 /// Trees laid out for walking.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Walks {
-    steps: Vec<Node>,
+    steps: Vec<WalkNode>,
     /// `[leaf][output]`: the contributions to the outputs of the tree.
     weights: Vec<f32>,
 }
@@ -53,9 +53,9 @@ impl Walks {
                 FlatNode::Branch { row, threshold, no, .. } => {
                     let child = order.len() as u32;
                     order.extend([node + 1, no]);
-                    Node { threshold, row, child, leaf: 0 }
+                    WalkNode { threshold, row, child, leaf: 0 }
                 }
-                FlatNode::Leaf(leaf) => Node {
+                FlatNode::Leaf(leaf) => WalkNode {
                     threshold: f32::NAN,
                     row: 0,
                     child: (at as u32).wrapping_sub(1),
@@ -104,7 +104,7 @@ impl Walks {
 
 /// The leaves at which the events of a group end.
 #[inline(always)]
-fn walk(steps: &[Node], depth: usize, rows: &[Lanes], group: usize) -> [u32; GROUP] {
+fn walk(steps: &[WalkNode], depth: usize, rows: &[Lanes], group: usize) -> [u32; GROUP] {
     let mut left = depth.saturating_sub(STRIDE);
     let mut at = stride(steps, [0; GROUP], depth - left, rows, group);
     while left > 0 {
@@ -121,7 +121,13 @@ fn walk(steps: &[Node], depth: usize, rows: &[Lanes], group: usize) -> [u32; GRO
 
 /// The nodes of the events after `count` more steps.
 #[inline(always)]
-fn stride(steps: &[Node], mut at: [u32; GROUP], count: usize, rows: &[Lanes], group: usize) -> [u32; GROUP] {
+fn stride(
+    steps: &[WalkNode],
+    mut at: [u32; GROUP],
+    count: usize,
+    rows: &[Lanes],
+    group: usize,
+) -> [u32; GROUP] {
     for _ in 0..count {
         for (lane, at) in at.iter_mut().enumerate() {
             let step = &steps[*at as usize];

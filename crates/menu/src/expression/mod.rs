@@ -23,13 +23,13 @@ pub(crate) struct Expr {
     pub(crate) at: usize,
     /// Unlike that of any other node of the expression.
     pub(crate) id: usize,
-    pub(crate) node: Node,
+    pub(crate) node: ExpressionNode,
     /// Nodes on the longest path down, including this one, where a chain is one: at most [`crate::limits::EXPRESSION_DEPTH_MAX`].
     depth: usize,
 }
 
 #[derive(Clone, Debug)]
-pub(crate) enum Node {
+pub(crate) enum ExpressionNode {
     Number(f64),
     Name {
         name: String,
@@ -38,13 +38,13 @@ pub(crate) enum Node {
     Negate(Box<Expr>),
     Not(Box<Expr>),
     /// `a + b - c`: operators that bind equally, from left to right. The place of the node is that of the last one.
-    Chain(Box<Expr>, Vec<Link>),
+    Chain(Box<Expr>, Vec<ChainLink>),
     Call(Function, Vec<Expr>),
 }
 
 /// An operator of a chain and what stands to the right of it.
 #[derive(Clone, Debug)]
-pub(crate) struct Link {
+pub(crate) struct ChainLink {
     pub(crate) at: usize,
     pub(crate) operator: Binary,
     pub(crate) operand: Expr,
@@ -54,12 +54,12 @@ impl Expr {
     /// The nodes directly below.
     pub(crate) fn parts(&self) -> Vec<&Self> {
         match &self.node {
-            Node::Number(_) | Node::Name { .. } => Vec::new(),
-            Node::Negate(operand) | Node::Not(operand) => vec![operand],
-            Node::Chain(first, links) => {
+            ExpressionNode::Number(_) | ExpressionNode::Name { .. } => Vec::new(),
+            ExpressionNode::Negate(operand) | ExpressionNode::Not(operand) => vec![operand],
+            ExpressionNode::Chain(first, links) => {
                 std::iter::once(&**first).chain(links.iter().map(|link| &link.operand)).collect()
             }
-            Node::Call(_, arguments) => arguments.iter().collect(),
+            ExpressionNode::Call(_, arguments) => arguments.iter().collect(),
         }
     }
 }

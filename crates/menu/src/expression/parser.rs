@@ -1,7 +1,7 @@
 //! The parser: tokens to tree by precedence climbing, with bounds on size and depth.
 
 use super::lexer::{Token, tokens};
-use super::{Arithmetic, Binary, Expr, Function, Link, Node, embedded};
+use super::{Arithmetic, Binary, ChainLink, Expr, ExpressionNode, Function, embedded};
 use crate::limits::{EXPRESSION_DEPTH_MAX, EXPRESSION_NODES_MAX};
 use tamis_form::PlacedStr;
 use tamis_form::{Complaint, MistakeKind, quoted, suggestion};
@@ -80,25 +80,25 @@ impl<'a> Parser<'a> {
                 let message = format!("comparisons cannot be chained; write a {first} b && b {second} c");
                 return Err(Complaint::new(at, MistakeKind::Syntax, message));
             }
-            left = self.linked(left, Link { at, operator, operand: right })?;
+            left = self.linked(left, ChainLink { at, operator, operand: right })?;
         }
         Ok(left)
     }
 
     /// `left op right`, as a longer chain if `left` is one of such operators.
-    fn linked(&mut self, left: Expr, link: Link) -> Result<Expr, Complaint> {
+    fn linked(&mut self, left: Expr, link: ChainLink) -> Result<Expr, Complaint> {
         let (at, below) = (link.at, link.operand.depth);
         match left {
-            Expr { id, node: Node::Chain(first, mut links), depth, .. }
+            Expr { id, node: ExpressionNode::Chain(first, mut links), depth, .. }
                 if links[0].operator.precedence() == link.operator.precedence() =>
             {
                 links.push(link);
-                let longer = self.node(at, below.max(depth - 1), Node::Chain(first, links))?;
+                let longer = self.node(at, below.max(depth - 1), ExpressionNode::Chain(first, links))?;
                 Ok(Expr { id, ..longer })
             }
             left => {
                 let depth = left.depth.max(below);
-                self.node(at, depth, Node::Chain(Box::new(left), vec![link]))
+                self.node(at, depth, ExpressionNode::Chain(Box::new(left), vec![link]))
             }
         }
     }
@@ -114,12 +114,12 @@ impl<'a> Parser<'a> {
             Token::Not => {
                 self.take();
                 let operand = self.unary()?;
-                self.node(at, operand.depth, Node::Not(Box::new(operand)))
+                self.node(at, operand.depth, ExpressionNode::Not(Box::new(operand)))
             }
             Token::Operator(Binary::Combine(Arithmetic::Sub)) => {
                 self.take();
                 let operand = self.unary()?;
-                self.node(at, operand.depth, Node::Negate(Box::new(operand)))
+                self.node(at, operand.depth, ExpressionNode::Negate(Box::new(operand)))
             }
             _ => self.primary(),
         };
@@ -131,7 +131,7 @@ impl<'a> Parser<'a> {
         let (at, token) = self.take();
         match token {
             Token::Number(digits) => match digits.parse::<f64>() {
-                Ok(value) if value.is_finite() => self.node(at, 0, Node::Number(value)),
+                Ok(value) if value.is_finite() => self.node(at, 0, ExpressionNode::Number(value)),
                 _ => Err(Complaint::new(
                     at,
                     MistakeKind::Syntax,
@@ -146,7 +146,7 @@ impl<'a> Parser<'a> {
             Token::Name(name) if self.peek().1 == Token::Open => self.call(at, name),
             Token::Name(name) => {
                 let index = self.index(at, name)?;
-                self.node(at, 0, Node::Name { name: name.into(), index })
+                self.node(at, 0, ExpressionNode::Name { name: name.into(), index })
             }
             _ => Err(self.unexpected(at, token, "a number, a field, a score, a function or '('")),
         }
@@ -194,10 +194,10 @@ impl<'a> Parser<'a> {
             return Err(Complaint::new(at, MistakeKind::Syntax, message));
         }
         let depth = arguments.iter().map(|argument| argument.depth).max().unwrap_or(0);
-        self.node(at, depth, Node::Call(function, arguments))
+        self.node(at, depth, ExpressionNode::Call(function, arguments))
     }
 
-    fn node(&mut self, at: usize, depth_below: usize, node: Node) -> Result<Expr, Complaint> {
+    fn node(&mut self, at: usize, depth_below: usize, node: ExpressionNode) -> Result<Expr, Complaint> {
         self.nodes += 1;
         if self.nodes > EXPRESSION_NODES_MAX {
             let message = format!(

@@ -12,7 +12,7 @@ use tamis_form::Complaint;
 use tamis_form::Table;
 
 /// Describes a kind of line.
-pub(crate) struct Kind {
+pub(crate) struct LineKind {
     /// `kind = "..."` in a menu.
     pub(crate) word: &'static str,
     /// What messages call such a line.
@@ -27,7 +27,7 @@ pub(crate) struct Kind {
 type Read = fn(&Table<'_>, &str) -> Result<Box<dyn Condition>, Complaint>;
 
 /// Every kind; the first is the default.
-pub(crate) const KINDS: [Kind; 3] = [cut::KIND, random::KIND, pass_through::KIND];
+pub(crate) const KINDS: [LineKind; 3] = [cut::KIND, random::KIND, pass_through::KIND];
 
 /// When a line passes an event, before its prescale.
 pub(crate) trait Condition: Debug + Send + Sync {

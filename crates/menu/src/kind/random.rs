@@ -1,6 +1,6 @@
 //! `kind = "random"`: passes one event in `every`, by hash. Two random lines draw independently, and so does the prescale of a random line.
 
-use super::{Condition, Kind};
+use super::{Condition, LineKind};
 use crate::graph::NodeId;
 use crate::limits::PRESCALE_MAX;
 use crate::lottery::Lottery;
@@ -8,7 +8,7 @@ use crate::lowering::Lowering;
 use tamis_form::Complaint;
 use tamis_form::Table;
 
-pub(super) const KIND: Kind = Kind { word: "random", title: "a random line", keys: &["every"], read };
+pub(super) const KIND: LineKind = LineKind { word: "random", title: "a random line", keys: &["every"], read };
 
 fn read(table: &Table<'_>, _text: &str) -> Result<Box<dyn Condition>, Complaint> {
     let every = table.count("every", PRESCALE_MAX)?.ok_or_else(|| table.missing("every", "1000"))?;

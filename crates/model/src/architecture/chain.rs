@@ -3,7 +3,7 @@
 use tamis_graph::{Attribute, UncheckedGraph};
 
 use crate::error::BundleFault;
-use crate::manifest::{Activation, Manifest, OutputActivation, bad, check_widths};
+use crate::manifest::{HiddenActivation, Manifest, OutputActivation, bad, check_widths};
 use crate::weights::Weights;
 
 /// Checks the manifest keys of a chain: widths and activations.
@@ -32,9 +32,9 @@ pub(super) fn check_outputs(manifest: &Manifest) -> Result<(), BundleFault> {
 /// Adds the activation between layers to value `x`.
 pub(super) fn activation(source: &mut UncheckedGraph, manifest: &Manifest, name: &str, x: &str) -> String {
     let operator = match manifest.activation {
-        Some(Activation::Tanh) => "Tanh",
-        Some(Activation::Sigmoid) => "Sigmoid",
-        Some(Activation::Relu) | None => "Relu",
+        Some(HiddenActivation::Tanh) => "Tanh",
+        Some(HiddenActivation::Sigmoid) => "Sigmoid",
+        Some(HiddenActivation::Relu) | None => "Relu",
     };
     source.node(operator, &format!("{name}.{}", operator.to_lowercase()), &[x], &[])
 }

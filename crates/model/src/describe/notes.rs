@@ -89,7 +89,7 @@ impl Bundle {
 
     /// The field, or element of a field, in every column of a row.
     fn columns(&self) -> Vec<String> {
-        let name = |input: &crate::manifest::Input| -> Vec<String> {
+        let name = |input: &crate::manifest::ManifestInput| -> Vec<String> {
             let columns = input.one_hot.as_ref().map_or(1, Vec::len);
             match input.len {
                 None | Some(1) => vec![input.field.clone(); columns],

@@ -6,11 +6,11 @@
 use tamis_event::Dtype;
 use tamis_kernel::{IntColumn, IntInput, Number};
 
-use super::{Cell, Features, Map};
+use super::{Feature, Features, ValueMap};
 
 /// An input of an integer chain: the meaning of its integers, and their place.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct IntCell {
+pub(crate) struct IntFeature {
     pub input: IntInput,
     pub column: IntColumn,
     /// `scale` and `offset` of the input before rounding.
@@ -19,15 +19,18 @@ pub(crate) struct IntCell {
 
 impl Features {
     /// The inputs, in order; or the index and the type of the first that cannot be a 16-bit integer.
-    pub fn integers(&self) -> Result<Vec<IntCell>, (usize, Dtype)> {
-        self.cells.iter().map(|cell| integer(cell).ok_or((cell.input, cell.element.dtype))).collect()
+    pub fn integers(&self) -> Result<Vec<IntFeature>, (usize, Dtype)> {
+        self.list
+            .iter()
+            .map(|feature| integer(feature).ok_or((feature.input, feature.element.dtype)))
+            .collect()
     }
 }
 
 /// `None` if its preprocessing is not affine, or its type does not fit `i16`.
-fn integer(cell: &Cell) -> Option<IntCell> {
-    let Map::Affine { log1p: false, shift, scale, clip } = cell.map else { return None };
-    let number = match cell.element.dtype {
+fn integer(feature: &Feature) -> Option<IntFeature> {
+    let ValueMap::Affine { log1p: false, shift, scale, clip } = feature.map else { return None };
+    let number = match feature.element.dtype {
         Dtype::U8 => Number::U8,
         Dtype::I8 => Number::I8,
         Dtype::I16 => Number::I16,
@@ -40,8 +43,8 @@ fn integer(cell: &Cell) -> Option<IntCell> {
         | Dtype::F32
         | Dtype::F64 => return None,
     };
-    let (least, most) = cell.element.dtype.integer_range()?;
-    let [step, offset] = [cell.element.scale * scale, (cell.element.offset - shift) * scale];
+    let (least, most) = feature.element.dtype.integer_range()?;
+    let [step, offset] = [feature.element.scale * scale, (feature.element.offset - shift) * scale];
     let within = |x: f64| nearest(x, [step, offset], [least as f64, most as f64]);
     let ends = clip.map_or([least as i16, most as i16], |clip| clip.map(within));
     let input = IntInput {
@@ -50,8 +53,8 @@ fn integer(cell: &Cell) -> Option<IntCell> {
         scale: step as f32,
         offset: offset as f32,
     };
-    let column = IntColumn { input: cell.column, at: cell.element.at, number };
-    Some(IntCell { input, column, exact: [step, offset] })
+    let column = IntColumn { input: feature.column, at: feature.element.at, number };
+    Some(IntFeature { input, column, exact: [step, offset] })
 }
 
 /// The integer in a range whose meaning is nearest to `x`.

@@ -5,7 +5,7 @@
 use tamis_event::Dtype;
 use tamis_kernel::{Column, Gather, IntGather, Lanes, Number};
 
-use super::{Cell, Features, Map};
+use super::{Feature, Features, ValueMap};
 use crate::fused::{Fused, Room};
 
 /// How the lanes of a kernel are filled with the inputs of a model.
@@ -14,7 +14,7 @@ pub(crate) enum LaneFeatures {
     /// As floats, preprocessed.
     Floats {
         gather: Gather,
-        /// Indices of the cells that are not gathered.
+        /// Indices of the features that are not gathered.
         rest: Vec<usize>,
     },
     /// As the unchanged integers of the record.
@@ -27,8 +27,8 @@ impl LaneFeatures {
             return Self::Integers(kernel.gather(features.stride));
         }
         let (mut columns, mut rest) = (Vec::new(), Vec::new());
-        for (index, cell) in features.cells.iter().enumerate() {
-            match column(cell) {
+        for (index, feature) in features.list.iter().enumerate() {
+            match column(feature) {
                 Some(column) => columns.push(column),
                 None => rest.push(index),
             }
@@ -61,7 +61,7 @@ impl LaneFeatures {
     }
 }
 
-/// Writes the cells that are not gathered, and applies the masks.
+/// Writes the features that are not gathered, and applies the masks.
 fn fill_rest<'a>(
     features: &Features,
     rest: &[usize],
@@ -72,18 +72,18 @@ fn fill_rest<'a>(
         return;
     }
     for (event, record) in records.enumerate() {
-        for cell in rest.iter().map(|&index| &features.cells[index]) {
-            cell.write(cell.element.physical(record), |column, x| lanes[column].0[event] = x);
+        for feature in rest.iter().map(|&index| &features.list[index]) {
+            feature.write(feature.element.physical(record), |column, x| lanes[column].0[event] = x);
         }
-        let physical = |mask: usize| features.cells[mask].element.physical(record);
+        let physical = |mask: usize| features.list[mask].element.physical(record);
         features.clear_masked(physical, |column| lanes[column].0[event] = 0.0);
     }
 }
 
-/// The description of a cell for the kernel crate; `None` if that does not support it.
-fn column(cell: &Cell) -> Option<Column> {
-    let Map::Affine { log1p: false, shift, scale, clip } = cell.map else { return None };
-    let number = match cell.element.dtype {
+/// The description of a feature for the kernel crate; `None` if that does not support it.
+fn column(feature: &Feature) -> Option<Column> {
+    let ValueMap::Affine { log1p: false, shift, scale, clip } = feature.map else { return None };
+    let number = match feature.element.dtype {
         Dtype::U8 => Number::U8,
         Dtype::I8 => Number::I8,
         Dtype::U16 => Number::U16,
@@ -92,13 +92,13 @@ fn column(cell: &Cell) -> Option<Column> {
         Dtype::F32 => Number::F32,
         Dtype::U32 | Dtype::U64 | Dtype::I64 | Dtype::F16 | Dtype::F64 => return None,
     };
-    let mul = cell.element.scale * scale;
-    let add = (cell.element.offset - shift) * scale;
-    let map = if cell.is_as_it_is() && (mul, add) != (1.0, 0.0) {
+    let mul = feature.element.scale * scale;
+    let add = (feature.element.offset - shift) * scale;
+    let map = if feature.is_as_it_is() && (mul, add) != (1.0, 0.0) {
         tamis_kernel::Map::Physical { scale: mul, offset: add }
     } else {
         let [low, high] = clip.unwrap_or([f64::NEG_INFINITY, f64::INFINITY]);
         tamis_kernel::Map::Affine { mul: mul as f32, add: add as f32, clip: [low as f32, high as f32] }
     };
-    Some(Column { input: cell.column, at: cell.element.at, number, map })
+    Some(Column { input: feature.column, at: feature.element.at, number, map })
 }

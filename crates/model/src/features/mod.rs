@@ -8,7 +8,7 @@
 //!
 //! The folded factors are computed in f64. Values without preprocessing are computed in f64 and rounded once: that is what a framework was
 //! trained with that never saw the integers, and trees split exactly on them. Logarithms, one-hot columns and masks are computed number by number,
-//! in f64, by the definition ([`Cell::write`]), with which all faster code is compared when a model is bound.
+//! in f64, by the definition ([`Feature::write`]), with which all faster code is compared when a model is bound.
 //!
 //! There are three paths from the records: rows for burn (`rows.rs`), the unchanged integers for a device that makes the rows itself (`packed.rs`),
 //! and straight into the lanes of the fused kernels (`lanes.rs`), which for integer kernels (`integers.rs`) hold the integers of the record.
@@ -20,53 +20,53 @@ mod rows;
 
 use tamis_event::{Address, Element, Role, Schema};
 
-pub(crate) use self::integers::{IntCell, nearest};
+pub(crate) use self::integers::{IntFeature, nearest};
 pub(crate) use self::lanes::LaneFeatures;
 use self::rows::{Strip, strips};
 
 use crate::error::BindError;
-use crate::manifest::{Input, Manifest, PerElement};
+use crate::manifest::{Manifest, ManifestInput, PerElement};
 
 /// One element of an input field: its source, preprocessing and destination.
 #[derive(Clone, Debug)]
-struct Cell {
+struct Feature {
     /// Index of its input in the manifest.
     input: usize,
     element: Element,
     /// Its first column in a row.
     column: usize,
-    map: Map,
-    /// Index of the cell that says whether the object exists.
+    map: ValueMap,
+    /// Index of the feature that says whether the object exists.
     mask: Option<usize>,
 }
 
 /// The preprocessing of a physical value.
 #[derive(Clone, Debug)]
-enum Map {
+enum ValueMap {
     /// `clip((value - shift) * scale)`, with the logarithm of 1 + value instead of the value if `log1p`.
     Affine { log1p: bool, shift: f64, scale: f64, clip: Option<[f64; 2]> },
     /// One column per value.
     OneHot(Vec<f64>),
 }
 
-impl Cell {
-    /// Number of columns that the cell fills.
+impl Feature {
+    /// Number of columns that the feature fills.
     fn columns(&self) -> usize {
         match &self.map {
-            Map::Affine { .. } => 1,
-            Map::OneHot(values) => values.len(),
+            ValueMap::Affine { .. } => 1,
+            ValueMap::OneHot(values) => values.len(),
         }
     }
 
     /// The definition, in f64, with which the fast loops are compared. Calls `put(column, number)`.
     fn write(&self, physical: f64, mut put: impl FnMut(usize, f32)) {
         match &self.map {
-            &Map::Affine { log1p, shift, scale, clip } => {
+            &ValueMap::Affine { log1p, shift, scale, clip } => {
                 let value = if log1p { libm::log1p(physical) } else { physical };
                 let x = (value - shift) * scale;
                 put(self.column, clip.map_or(x, |[low, high]| x.clamp(low, high)) as f32);
             }
-            Map::OneHot(values) => {
+            ValueMap::OneHot(values) => {
                 for (column, &value) in (self.column..).zip(values) {
                     // Compared in single precision: 75 * 0.0435 is 3.2625 except in double precision. A NaN equals none of
                     // them, and must not be lost.
@@ -77,20 +77,20 @@ impl Cell {
         }
     }
 
-    /// Can a strip compute the cell?
+    /// Can a strip compute the feature?
     fn is_plain(&self) -> bool {
-        matches!(self.map, Map::Affine { log1p: false, .. })
+        matches!(self.map, ValueMap::Affine { log1p: false, .. })
     }
 
     /// Is the physical value used unchanged?
     fn is_as_it_is(&self) -> bool {
-        matches!(self.map, Map::Affine { log1p: false, shift: 0.0, scale: 1.0, clip: None })
+        matches!(self.map, ValueMap::Affine { log1p: false, shift: 0.0, scale: 1.0, clip: None })
     }
 
     /// The magnitude of the terms whose sum is the value, to which rounding errors are proportional.
     fn magnitude(&self, physical: f64) -> f64 {
         match self.map {
-            Map::Affine { log1p: false, shift, scale, .. } => {
+            ValueMap::Affine { log1p: false, shift, scale, .. } => {
                 ((physical.abs() + shift.abs() + self.element.offset.abs()) * scale).abs()
             }
             _ => 0.0,
@@ -101,11 +101,11 @@ impl Cell {
 /// The inputs of a model in the records of one schema.
 #[derive(Clone, Debug)]
 pub(crate) struct Features {
-    cells: Vec<Cell>,
+    list: Vec<Feature>,
     strips: Vec<Strip>,
-    /// Indices of the cells that are in no strip.
+    /// Indices of the features that are in no strip.
     curved: Vec<usize>,
-    /// Indices of the cells with a mask.
+    /// Indices of the features with a mask.
     masked: Vec<usize>,
     width: usize,
     stride: usize,
@@ -114,47 +114,47 @@ pub(crate) struct Features {
 impl Features {
     /// Finds the inputs of a manifest in a schema; together they must fill `width` columns.
     pub fn new(manifest: &Manifest, schema: &Schema, width: usize) -> Result<Self, BindError> {
-        let mut cells = Vec::new();
+        let mut list = Vec::new();
         let mut firsts = Vec::new();
         for (index, input) in manifest.inputs.iter().enumerate() {
-            firsts.push(cells.len());
-            resolve(&manifest.name, input, schema, &mut cells)?;
-            cells[firsts[index]..].iter_mut().for_each(|cell| cell.input = index);
+            firsts.push(list.len());
+            resolve(&manifest.name, input, schema, &mut list)?;
+            list[firsts[index]..].iter_mut().for_each(|feature| feature.input = index);
         }
-        firsts.push(cells.len());
-        let columns = cells.last().map_or(0, |cell| cell.column + cell.columns());
+        firsts.push(list.len());
+        let columns = list.last().map_or(0, |feature| feature.column + feature.columns());
         if columns != width {
             let model = manifest.name.clone();
             return Err(BindError::Width { model, elements: columns, width });
         }
         for (index, input) in manifest.inputs.iter().enumerate() {
-            mask(manifest, input, &firsts, index, &mut cells)?;
+            mask(manifest, input, &firsts, index, &mut list)?;
         }
-        let indices = |wanted: &dyn Fn(&Cell) -> bool| {
-            (0..cells.len()).filter(|&index| wanted(&cells[index])).collect()
+        let indices = |wanted: &dyn Fn(&Feature) -> bool| {
+            (0..list.len()).filter(|&index| wanted(&list[index])).collect()
         };
         Ok(Self {
-            strips: strips(&cells),
-            curved: indices(&|cell| !cell.is_plain()),
-            masked: indices(&|cell| cell.mask.is_some()),
-            cells,
+            strips: strips(&list),
+            curved: indices(&|feature| !feature.is_plain()),
+            masked: indices(&|feature| feature.mask.is_some()),
+            list,
             width,
             stride: schema.record_len(),
         })
     }
 
     /// Number of columns that these inputs fill, whatever a network takes.
-    pub fn columns(model: &str, inputs: &[Input], schema: &Schema) -> Result<usize, BindError> {
-        let mut cells = Vec::new();
-        inputs.iter().try_for_each(|input| resolve(model, input, schema, &mut cells))?;
-        Ok(cells.last().map_or(0, |cell| cell.column + cell.columns()))
+    pub fn columns(model: &str, inputs: &[ManifestInput], schema: &Schema) -> Result<usize, BindError> {
+        let mut list = Vec::new();
+        inputs.iter().try_for_each(|input| resolve(model, input, schema, &mut list))?;
+        Ok(list.last().map_or(0, |feature| feature.column + feature.columns()))
     }
 
     /// Number of elements that an input has.
-    pub fn len_of(model: &str, input: &Input, schema: &Schema) -> Result<usize, BindError> {
-        let mut cells = Vec::new();
-        resolve(model, input, schema, &mut cells)?;
-        Ok(cells.len())
+    pub fn len_of(model: &str, input: &ManifestInput, schema: &Schema) -> Result<usize, BindError> {
+        let mut list = Vec::new();
+        resolve(model, input, schema, &mut list)?;
+        Ok(list.len())
     }
 
     /// Number of columns per row.
@@ -164,7 +164,7 @@ impl Features {
 
     /// Number of physical values per event: one per element of an input field.
     pub fn elements(&self) -> usize {
-        self.cells.len()
+        self.list.len()
     }
 
     /// Bytes per record.
@@ -174,25 +174,25 @@ impl Features {
 
     /// Can a number of a row be infinite or NaN?
     pub fn may_be_missing(&self) -> bool {
-        self.cells.iter().any(|cell| match cell.map {
-            Map::Affine { log1p, .. } => log1p || cell.element.dtype.integer_range().is_none(),
-            Map::OneHot(_) => cell.element.dtype.integer_range().is_none(),
+        self.list.iter().any(|feature| match feature.map {
+            ValueMap::Affine { log1p, .. } => log1p || feature.element.dtype.integer_range().is_none(),
+            ValueMap::OneHot(_) => feature.element.dtype.integer_range().is_none(),
         })
     }
 
     /// Calls `clear` for the columns whose object does not exist.
     fn clear_masked(&self, physical: impl Fn(usize) -> f64, mut clear: impl FnMut(usize)) {
-        for cell in self.masked.iter().map(|&index| &self.cells[index]) {
-            if cell.mask.is_some_and(|mask| physical(mask) == 0.0) {
-                (cell.column..cell.column + cell.columns()).for_each(&mut clear);
+        for feature in self.masked.iter().map(|&index| &self.list[index]) {
+            if feature.mask.is_some_and(|mask| physical(mask) == 0.0) {
+                (feature.column..feature.column + feature.columns()).for_each(&mut clear);
             }
         }
     }
 
     /// Computes one row from physical values, by the definition.
     pub fn row_of_physical(&self, values: &[f32], row: &mut [f32]) {
-        for (cell, &value) in self.cells.iter().zip(values) {
-            cell.write(value.into(), |column, x| row[column] = x);
+        for (feature, &value) in self.list.iter().zip(values) {
+            feature.write(value.into(), |column, x| row[column] = x);
         }
         self.clear_masked(|mask| values[mask].into(), |column| row[column] = 0.0);
     }
@@ -200,7 +200,7 @@ impl Features {
     /// The physical values of the first records, at most `most` of them, row by row.
     pub fn physical(&self, records: &[u8], most: usize) -> Vec<f32> {
         let of_record = |record: &[u8]| -> Vec<f32> {
-            self.cells.iter().map(|cell| cell.element.physical(record) as f32).collect()
+            self.list.iter().map(|feature| feature.element.physical(record) as f32).collect()
         };
         records.chunks_exact(self.stride).take(most).flat_map(of_record).collect()
     }
@@ -218,30 +218,30 @@ impl Features {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             f64::from(state >> 8) / f64::from(1 << 24)
         };
-        let mut value = |cell: &Cell| {
-            let physical = match &cell.map {
-                &Map::Affine { log1p, shift, scale, .. } => {
+        let mut value = |feature: &Feature| {
+            let physical = match &feature.map {
+                &ValueMap::Affine { log1p, shift, scale, .. } => {
                     let around = (uniform() * 5.0 - 2.5) * width;
                     let middle = shift + around / if scale == 0.0 { 1.0 } else { scale };
                     if log1p { libm::expm1(middle.abs().min(20.0)) } else { middle }
                 }
-                Map::OneHot(values) => values[(uniform() * values.len() as f64) as usize],
+                ValueMap::OneHot(values) => values[(uniform() * values.len() as f64) as usize],
             };
-            let Element { dtype, scale, offset, .. } = cell.element;
+            let Element { dtype, scale, offset, .. } = feature.element;
             let raw = dtype
                 .integer_range()
                 .map(|(low, high)| ((physical - offset) / scale).round().clamp(low as f64, high as f64));
             raw.map_or(physical, |raw| raw * scale + offset) as f32
         };
-        (0..rows).flat_map(|_| self.cells.iter().map(&mut value).collect::<Vec<_>>()).collect()
+        (0..rows).flat_map(|_| self.list.iter().map(&mut value).collect::<Vec<_>>()).collect()
     }
 
     /// A record whose fields are as close to these physical values as their types allow; other fields are 0.
     pub fn record_of_physical(&self, values: &[f32]) -> Vec<u8> {
         let mut record = vec![0; self.stride];
         let mut number = Vec::with_capacity(4);
-        for (cell, &value) in self.cells.iter().zip(values) {
-            let Element { at, dtype, scale, offset } = cell.element;
+        for (feature, &value) in self.list.iter().zip(values) {
+            let Element { at, dtype, scale, offset } = feature.element;
             let raw = (f64::from(value) - offset) / scale;
             let raw =
                 dtype.integer_range().map_or(raw, |(low, high)| raw.round().clamp(low as f64, high as f64));
@@ -255,13 +255,13 @@ impl Features {
     /// The first number of the row of `record` that differs from the definition, and the number by the definition.
     pub fn first_difference(&self, record: &[u8], row: &[f32]) -> Option<(f32, f32)> {
         let mut wanted = vec![0.0; self.width];
-        for cell in &self.cells {
-            cell.write(cell.element.physical(record), |column, x| wanted[column] = x);
+        for feature in &self.list {
+            feature.write(feature.element.physical(record), |column, x| wanted[column] = x);
         }
-        self.clear_masked(|mask| self.cells[mask].element.physical(record), |column| wanted[column] = 0.0);
-        for cell in &self.cells {
-            let allowed = 1e-6 * (1.0 + cell.magnitude(cell.element.physical(record)));
-            for column in cell.column..cell.column + cell.columns() {
+        self.clear_masked(|mask| self.list[mask].element.physical(record), |column| wanted[column] = 0.0);
+        for feature in &self.list {
+            let allowed = 1e-6 * (1.0 + feature.magnitude(feature.element.physical(record)));
+            for column in feature.column..feature.column + feature.columns() {
                 let (x, wanted) = (row[column], wanted[column]);
                 let close =
                     (f64::from(x) - f64::from(wanted)).abs() <= allowed || x.is_nan() && wanted.is_nan();
@@ -274,7 +274,12 @@ impl Features {
     }
 }
 
-fn resolve(model: &str, input: &Input, schema: &Schema, out: &mut Vec<Cell>) -> Result<(), BindError> {
+fn resolve(
+    model: &str,
+    input: &ManifestInput,
+    schema: &Schema,
+    out: &mut Vec<Feature>,
+) -> Result<(), BindError> {
     let fault =
         |message: String| BindError::Input { model: model.into(), field: input.field.clone(), message };
     let address: Address = input.field.parse().map_err(|error| fault(format!("{error}")))?;
@@ -292,27 +297,27 @@ fn resolve(model: &str, input: &Input, schema: &Schema, out: &mut Vec<Cell>) -> 
     }
     for (index, element) in elements.into_iter().enumerate() {
         let map = match &input.one_hot {
-            Some(values) => Map::OneHot(values.clone()),
-            None => Map::Affine {
+            Some(values) => ValueMap::OneHot(values.clone()),
+            None => ValueMap::Affine {
                 log1p: input.log1p,
                 shift: input.shift.as_ref().map_or(0.0, |numbers| numbers.get(index)),
                 scale: input.scale.as_ref().map_or(1.0, |numbers| numbers.get(index)),
                 clip: input.clip,
             },
         };
-        let column = out.last().map_or(0, |cell| cell.column + cell.columns());
-        out.push(Cell { input: 0, element, column, map, mask: None });
+        let column = out.last().map_or(0, |feature| feature.column + feature.columns());
+        out.push(Feature { input: 0, element, column, map, mask: None });
     }
     Ok(())
 }
 
-/// Links every element of an input to the element of its mask. `firsts` are the first cells of all inputs, and the end.
+/// Links every element of an input to the element of its mask. `firsts` are the first features of all inputs, and the end.
 fn mask(
     manifest: &Manifest,
-    input: &Input,
+    input: &ManifestInput,
     firsts: &[usize],
     index: usize,
-    cells: &mut [Cell],
+    list: &mut [Feature],
 ) -> Result<(), BindError> {
     let Some(mask) = &input.mask else { return Ok(()) };
     let fault = |message: String| BindError::Input {
@@ -327,6 +332,6 @@ fn mask(
     if mine.len() != masks.len() {
         return Err(fault(format!("has {} elements, its mask '{mask}' has {}", mine.len(), masks.len())));
     }
-    mine.zip(masks).for_each(|(cell, mask)| cells[cell].mask = Some(mask));
+    mine.zip(masks).for_each(|(index, mask)| list[index].mask = Some(mask));
     Ok(())
 }

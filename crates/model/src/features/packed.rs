@@ -76,7 +76,7 @@ mod tests {
     use tamis_event::Element;
 
     use super::super::rows::strips;
-    use super::super::{Cell, Map};
+    use super::super::{Feature, ValueMap};
     use super::*;
 
     const NARROW: [Dtype; 4] = [Dtype::U8, Dtype::I8, Dtype::U16, Dtype::I16];
@@ -84,17 +84,17 @@ mod tests {
     /// Contiguous inputs of a record, with a byte between some, so that strips end and nothing is aligned.
     fn features(dtypes: &[(Dtype, bool)]) -> Features {
         let mut at = 1;
-        let mut cells = Vec::new();
+        let mut list = Vec::new();
         for (column, &(dtype, gap)) in dtypes.iter().enumerate() {
             at += usize::from(gap);
             let clip = column.is_multiple_of(3).then_some([-3.0, 3.0]);
-            let map = Map::Affine { log1p: false, shift: 0.5 * column as f64, scale: 0.01, clip };
+            let map = ValueMap::Affine { log1p: false, shift: 0.5 * column as f64, scale: 0.01, clip };
             let element = Element { at, dtype, scale: 0.25, offset: -1.0 };
-            cells.push(Cell { input: column, element, column, map, mask: None });
+            list.push(Feature { input: column, element, column, map, mask: None });
             at += dtype.size();
         }
         let (curved, masked) = (Vec::new(), Vec::new());
-        Features { strips: strips(&cells), curved, masked, width: cells.len(), cells, stride: at + 2 }
+        Features { strips: strips(&list), curved, masked, width: list.len(), list, stride: at + 2 }
     }
 
     proptest! {
@@ -126,11 +126,11 @@ mod tests {
         logarithm.curved.push(0);
         assert!(logarithm.packed().is_none());
         let mut exact = features(&[(Dtype::I16, false)]);
-        exact.cells[0].map = Map::Affine { log1p: false, shift: 0.0, scale: 1.0, clip: None };
-        exact.strips = strips(&exact.cells);
+        exact.list[0].map = ValueMap::Affine { log1p: false, shift: 0.0, scale: 1.0, clip: None };
+        exact.strips = strips(&exact.list);
         assert!(exact.packed().is_none(), "0.25 x - 1 is computed in double precision");
-        exact.cells[0].element = Element { scale: 1.0, offset: 0.0, ..exact.cells[0].element };
-        exact.strips = strips(&exact.cells);
+        exact.list[0].element = Element { scale: 1.0, offset: 0.0, ..exact.list[0].element };
+        exact.strips = strips(&exact.list);
         assert!(exact.packed().is_some());
     }
 }

@@ -7,7 +7,7 @@
 
 use tamis_event::{Dtype, Element};
 
-use super::{Cell, Features, Map};
+use super::{Feature, Features, ValueMap};
 
 /// Consecutive plain inputs that are consecutive in the record.
 #[derive(Clone, Debug)]
@@ -53,30 +53,30 @@ impl Features {
         }
         for (record, row) in records.chunks_exact(self.stride).zip(rows.chunks_exact_mut(self.width)) {
             for &index in &self.curved {
-                let cell = &self.cells[index];
-                cell.write(cell.element.physical(record), |column, x| row[column] = x);
+                let feature = &self.list[index];
+                feature.write(feature.element.physical(record), |column, x| row[column] = x);
             }
-            self.clear_masked(|mask| self.cells[mask].element.physical(record), |column| row[column] = 0.0);
+            self.clear_masked(|mask| self.list[mask].element.physical(record), |column| row[column] = 0.0);
         }
     }
 }
 
-pub(super) fn strips(cells: &[Cell]) -> Vec<Strip> {
+pub(super) fn strips(list: &[Feature]) -> Vec<Strip> {
     let mut strips: Vec<Strip> = Vec::new();
-    for cell in cells {
-        let Map::Affine { log1p: false, shift, scale: factor, clip } = cell.map else { continue };
-        let Element { at, dtype, scale, offset } = cell.element;
-        let as_it_is = cell.is_as_it_is();
+    for feature in list {
+        let ValueMap::Affine { log1p: false, shift, scale: factor, clip } = feature.map else { continue };
+        let Element { at, dtype, scale, offset } = feature.element;
+        let as_it_is = feature.is_as_it_is();
         let continues = strips.last().is_some_and(|s| {
             s.dtype == dtype
                 && s.at + s.mul.len() * dtype.size() == at
-                && s.column + s.mul.len() == cell.column
+                && s.column + s.mul.len() == feature.column
                 && s.physical.is_some() == as_it_is
         });
         if !continues {
             let physical = as_it_is.then(Vec::new);
             let (mul, add) = (Vec::new(), Vec::new());
-            strips.push(Strip { dtype, at, column: cell.column, mul, add, physical, clip: None });
+            strips.push(Strip { dtype, at, column: feature.column, mul, add, physical, clip: None });
         }
         let strip = strips.last_mut().expect("there is one now");
         strip.mul.push((scale * factor) as f32);
@@ -98,7 +98,7 @@ pub(super) fn strips(cells: &[Cell]) -> Vec<Strip> {
 const UNBOUNDED: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
 
 /// A raw number of a record.
-trait Number {
+trait RawNumber {
     /// The nearest f32.
     fn to_f32(self) -> f32;
     /// The nearest f64: the same number, but for large ones of u64 and i64.
@@ -107,7 +107,7 @@ trait Number {
 
 macro_rules! numbers {
     ($($kind:ty),+) => {
-        $(impl Number for $kind {
+        $(impl RawNumber for $kind {
             #[inline(always)]
             #[allow(clippy::cast_lossless, reason = "the same words for all")]
             fn to_f32(self) -> f32 {
@@ -136,7 +136,7 @@ struct Job<'a> {
 
 impl Job<'_> {
     #[inline(always)]
-    fn run<const SIZE: usize, T: Number>(self, number: impl Fn([u8; SIZE]) -> T) {
+    fn run<const SIZE: usize, T: RawNumber>(self, number: impl Fn([u8; SIZE]) -> T) {
         let Strip { at, column, ref mul, ref add, ref physical, ref clip, .. } = *self.strip;
         let len = mul.len();
         let bytes = mul.len() * SIZE;

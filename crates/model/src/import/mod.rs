@@ -21,7 +21,7 @@ use crate::bundle::{Bundle, hex};
 use crate::engine::Engine;
 use crate::error::{BindError, BundleError};
 use crate::features::Features;
-use crate::manifest::{Input, MANIFEST_FILE, Manifest, NO_SCORE};
+use crate::manifest::{MANIFEST_FILE, Manifest, ManifestInput, NO_SCORE};
 
 /// Largest deviation of a golden score on loading, relative to 1 or to the score if that is larger.
 const TOLERANCE: f64 = 1e-4;
@@ -154,7 +154,8 @@ impl Import<'_> {
     fn fill_inputs(&self, manifest: &mut Table) -> Result<(), ImportError> {
         manifest.entry("input").or_insert_with(|| inputs_of(fields::data(self.schema)));
         let (model, inputs) = named_inputs(manifest)?;
-        let len = |input: &Input| Features::len_of(model, input, self.schema).map_err(ImportError::Bind);
+        let len =
+            |input: &ManifestInput| Features::len_of(model, input, self.schema).map_err(ImportError::Bind);
         let lens = inputs.iter().map(len).collect::<Result<Vec<_>, _>>()?;
         let entries = manifest.get_mut("input").and_then(Value::as_array_mut).into_iter().flatten();
         for (entry, (input, len)) in entries.zip(inputs.iter().zip(lens)) {
@@ -190,10 +191,10 @@ impl Import<'_> {
 }
 
 /// The name of the model, and its inputs.
-fn named_inputs(manifest: &Table) -> Result<(&str, Vec<Input>), ImportError> {
+fn named_inputs(manifest: &Table) -> Result<(&str, Vec<ManifestInput>), ImportError> {
     #[derive(serde::Deserialize)]
     struct Inputs {
-        input: Vec<Input>,
+        input: Vec<ManifestInput>,
     }
     let list = manifest.get("input").cloned().unwrap_or(Value::Array(Vec::new()));
     let inputs: Inputs = Table::from_iter([("input".to_owned(), list)])

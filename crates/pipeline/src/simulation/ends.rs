@@ -23,7 +23,7 @@ fn a_stop_loses_nothing_that_was_taken_and_an_abort_counts_what_it_drops() {
     panics_quietly();
     let Faulted { bytes, .. } = faulted(39, 0.0);
     for (after, abort) in [(0, false), (200, false), (900, false), (200, true), (900, true)] {
-        let Bench { pipeline, streams, control, .. } =
+        let TestBench { pipeline, streams, control, .. } =
             bench(&bytes, &Case { batch: 7, windows: vec![700], ..Case::default() });
         let mut steps = 0;
         let stop = || {
@@ -47,7 +47,7 @@ fn what_a_stopped_recording_would_still_have_played_was_not_taken() {
     panics_quietly();
     let Faulted { bytes, .. } = faulted(39, 0.0);
     let case = Case { pace: Pace::Rate(1e6), windows: vec![usize::MAX], batch: 7, ..Case::default() };
-    let Bench { pipeline, streams, control, clock } = bench(&bytes, &case);
+    let TestBench { pipeline, streams, control, clock } = bench(&bytes, &case);
     let between = || {
         clock.clock.advance(50);
         if clock.clock.now_ns() > 1_000_000 {
@@ -88,12 +88,12 @@ fn torn() -> Vec<u8> {
 /// Steps after which a run of a small stream has hung.
 const STEPS_MAX: usize = 20_000;
 
-/// Runs a stream in which everything is kept, with memory for two hand-overs: a few large ones among many that are small, and find memory where a
+/// Runs a stream in which everything is kept, with memory for two batches: a few large ones among many that are small, and find memory where a
 /// large one does not. Does the run end?
 fn ends(bytes: &[u8], seed: u64, is_faulty: bool) -> bool {
     let windows = [vec![30_000], vec![800; 40]].concat();
     let case = Case { workers: 2 + seed as usize % 3, batch: 256, windows, ..Case::default() };
-    let Bench { pipeline, .. } = bench(bytes, &case);
+    let TestBench { pipeline, .. } = bench(bytes, &case);
     pipeline.workers[0].0.budget.fault.store(is_faulty, std::sync::atomic::Ordering::Relaxed);
     let mut steps = 0;
     let between = || {
@@ -108,7 +108,7 @@ fn ends(bytes: &[u8], seed: u64, is_faulty: bool) -> bool {
 
 /// The second half is the test of the test.
 #[test]
-fn little_memory_ends_no_run_as_long_as_some_is_kept_for_the_block_whose_turn_it_is() {
+fn little_memory_ends_no_run_as_long_as_some_is_kept_for_the_batch_whose_turn_it_is() {
     panics_quietly();
     let Faulted { bytes, .. } = faulted_of(1, 0.0, 8_000);
     assert!((0..30).all(|seed| ends(&bytes, seed, false)));
@@ -123,7 +123,7 @@ fn stopped_after(
     after: usize,
     seed: u64,
 ) -> (usize, Outcome, Streams) {
-    let Bench { pipeline, streams, control, clock } = bench(bytes, case);
+    let TestBench { pipeline, streams, control, clock } = bench(bytes, case);
     let mut steps = 0;
     let between = || {
         steps += 1;
@@ -318,7 +318,7 @@ fn the_first_reason_of_a_model_is_kept_and_an_error_is_no_panic() {
 fn noise_is_visible_while_it_flows() {
     for cpus in [1, CPUS] {
         let noise = [vec![7; 100], vec![b'T'; 1 << 20]].concat();
-        let Bench { pipeline, control, clock, .. } =
+        let TestBench { pipeline, control, clock, .. } =
             bench(&noise, &Case { windows: vec![1_000], cpus, ..Case::default() });
         let mut steps = 0;
         let mut seen = (0, 0);

@@ -1,6 +1,6 @@
 //! Many sources, runs and segments in turn: which events are new, which came before, and what is missing.
 //!
-//! The oracle is section 3.1 of `SPEC.md` once more, id by id: it shares nothing with `ids.rs` and knows nothing of hand-overs.
+//! The oracle is section 3.1 of `SPEC.md` once more, id by id: it shares nothing with `ids.rs` and knows nothing of batches.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::Ordering;
@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use tamis_event::{FrameMeta, SegmentId, encode_events, encode_schema};
 
 use super::*;
-use crate::ids::{Fault, FrameIds, IdBook};
+use crate::ids::{FrameIds, IdBook, IdFault};
 use crate::sequencer::UNREAD_MAX;
 
 /// Where an event belongs: source, run, segment.
@@ -163,7 +163,7 @@ fn found(plan: &[Sent], case: &Case, seed: u64, ids: IdBook) -> (Expected, Outco
     let budget = bench.pipeline.workers[0].0.budget.clone();
     let (outcome, segments, streams) = bench.seeded(seed);
     let (peak, most) = budget.peak();
-    assert!(0 < peak && peak <= most, "{peak} bytes of output blocks, {most} allowed");
+    assert!(0 < peak && peak <= most, "{peak} bytes of output batches, {most} allowed");
     assert_eq!((&outcome.balance, outcome.tally.frames.bytes), (&Ok(()), bytes.len() as u64));
     let mut found = Expected { missing: outcome.tally.missing, ..Expected::default() };
     found.fresh.extend(streams[0].iter().map(|(id, record)| {
@@ -200,7 +200,7 @@ fn forgetful() -> IdBook {
     IdBook::with_memory(1 << 14)
 }
 
-fn faulty(fault: Fault, mut ids: IdBook) -> IdBook {
+fn faulty(fault: IdFault, mut ids: IdBook) -> IdBook {
     ids.fault = Some(fault);
     ids
 }
@@ -243,7 +243,7 @@ fn canary_identity_that_leaves_something_out() {
         // A counter that does not go on after 32 bits.
         |ids| FrameIds { first: ids.first + (1 << 33), ..ids },
     ];
-    let faults = sees.into_iter().map(Fault::Sees).chain([Fault::RefusesFrames]);
+    let faults = sees.into_iter().map(IdFault::Sees).chain([IdFault::RefusesFrames]);
     for (k, fault) in faults.enumerate() {
         let is_noticed = |seed| {
             let plan = plan(seed);
@@ -252,11 +252,11 @@ fn canary_identity_that_leaves_something_out() {
         assert!((0..20).any(is_noticed), "fault {k} was not noticed");
     }
     let plan = plan_of_many_sources();
-    let (found, ..) = found(&plan, &case(1), 1, faulty(Fault::ForgetsTheOldest, forgetful()));
+    let (found, ..) = found(&plan, &case(1), 1, faulty(IdFault::ForgetsTheOldest, forgetful()));
     assert!(found != expected(&plan), "forgetting a source that sends was not noticed");
 }
 
-/// Books of segments that nobody has read yet wait in the hand-overs, and not beside them.
+/// Books of segments that nobody has read yet wait in the batches, and not beside them.
 #[test]
 fn books_wait_for_their_reader() {
     let frame = |k: u32| Sent { home: (1, 1, k), first: k.into(), events: 1, sparse: false };
@@ -270,19 +270,19 @@ fn books_wait_for_their_reader() {
         std::thread::sleep(Duration::from_micros(200));
     });
     assert_eq!((outcome.balance, read), (Ok(()), 2_000));
-    // A hand-over closes the books of as many segments as it holds, and the end of the run closes those that are open.
+    // A batch closes the books of as many segments as it holds, and the end of the run closes those that are open.
     assert!(most <= UNREAD_MAX + 8 + 64, "{most} books were not read");
 }
 
-/// So many segments that no hand-over holds them all, and some that come in turn.
+/// So many segments that no batch holds them all, and some that come in turn.
 #[test]
-fn segments_in_turn_share_blocks_and_lines() {
+fn segments_in_turn_share_batches_and_lines() {
     let turns = |segments: u64, frames: u64| -> Vec<Sent> {
         let frame =
             |k: u64| Sent { home: (1, 1, (k % segments) as u32), first: 4 * k, events: 4, sparse: false };
         (0..frames).map(frame).collect()
     };
-    for (segments, frames, lines_max, blocks_max) in
+    for (segments, frames, lines_max, batches_max) in
         [(3, 3_000, 10, 60), (60, 3_000, 200, 60), (200, 2_000, 2_000, 80)]
     {
         let plan = turns(segments, frames);
@@ -291,7 +291,7 @@ fn segments_in_turn_share_blocks_and_lines() {
         assert_eq!(found, expected(&plan), "{segments} segments");
         assert!(lines <= lines_max, "{segments} segments: {lines} lines");
         let (outcome, ..) = bench(&stream(&plan), &case).seeded(1);
-        let blocks: u64 = outcome.closes.iter().sum();
-        assert!(blocks <= blocks_max, "{segments} segments: {blocks} blocks");
+        let batches: u64 = outcome.closes.iter().sum();
+        assert!(batches <= batches_max, "{segments} segments: {batches} batches");
     }
 }

@@ -107,12 +107,12 @@ fn a_pace_that_is_not_held_is_told_by_the_lag() {
     assert_eq!(lag(Pace::Flat).0, 0);
 }
 
-/// A hand-over that waits is taken by the worker on the same thread; if the thread goes to sleep instead, another worker is called.
+/// A batch that waits is taken by the worker on the same thread; if the thread goes to sleep instead, another worker is called.
 #[test]
-fn admission_calls_other_workers_for_a_second_block_and_before_it_sleeps() {
+fn admission_calls_other_workers_for_a_second_batch_and_before_it_sleeps() {
     let Faulted { bytes, .. } = faulted(39, 0.0);
     let case = Case { workers: 2, cpus: 1, batch: 7, windows: vec![usize::MAX], ..Case::default() };
-    let Bench { mut pipeline, .. } = bench(&bytes, &case);
+    let TestBench { mut pipeline, .. } = bench(&bytes, &case);
     let admission = &mut pipeline.admission.0;
     let other = pipeline.workers[1].1.clone();
     // Whoever rings an announced bell takes the announcement, and only one can.
@@ -122,9 +122,9 @@ fn admission_calls_other_workers_for_a_second_block_and_before_it_sleeps() {
         !other.ring()
     };
     let mut step = |admission: &mut Admission| while admission.step() != Progress::Worked {};
-    assert!(!called(&mut step), "the first block");
+    assert!(!called(&mut step), "the first batch");
     assert!(called(&mut |admission| admission.pause()), "before it sleeps");
-    assert!(called(&mut step), "the second block");
+    assert!(called(&mut step), "the second batch");
 }
 
 #[test]

@@ -145,7 +145,7 @@ impl Drop for Chosen {
 }
 
 /// What a seed makes of a run.
-struct Plan {
+struct Scenario {
     case: Case,
     menu: String,
     world: Arc<World>,
@@ -155,7 +155,7 @@ struct Plan {
     all_on_device: bool,
 }
 
-impl Plan {
+impl Scenario {
     fn new(seed: u64) -> Self {
         let last_rung = if seed.is_multiple_of(2) { LAST_RUNG } else { "" };
         let lost_at = [None, Some(0), Some(777), Some(1200)][seed as usize / 2 % 4];
@@ -199,7 +199,7 @@ impl Plan {
         Choice { classifier: step(true, false), engine: DEVICE, stand_in }
     }
 
-    fn bench(&self, bytes: &[u8]) -> Bench {
+    fn bench(&self, bytes: &[u8]) -> TestBench {
         let scores = [outputs(0), outputs(1)].concat();
         let models =
             || (0..2).map(|model| (0..CHOICES[model]).map(|c| self.choice(model, c)).collect()).collect();
@@ -268,10 +268,10 @@ struct Fate {
 
 impl Fate {
     /// Compares it with a record, and gives the event's index in its block, if the record has it.
-    fn check(&self, plan: &Plan, bytes: &[u8], in_error_stream: bool, what: &str) -> u64 {
+    fn check(&self, scenario: &Scenario, bytes: &[u8], in_error_stream: bool, what: &str) -> u64 {
         let record = Record::parse(bytes).unwrap();
         let header = record.header();
-        let rung = if self.fault != 0 && plan.has_last_rung() { RUNGS } else { self.rung };
+        let rung = if self.fault != 0 && scenario.has_last_rung() { RUNGS } else { self.rung };
         assert_eq!(
             (header.fault, usize::from(header.rung), header.guilty_model, header.engine, header.flags),
             (self.fault, rung, self.guilty, self.engine, u8::from(self.degraded)),
@@ -287,7 +287,7 @@ impl Fate {
         );
         assert_eq!(record.scores().len(), self.scores.len());
         let place = (usize::from(header.block_index), usize::from(header.block_last));
-        assert!(place.0 <= place.1 && place.1 < plan.case.batch, "{what}: {place:?}");
+        assert!(place.0 <= place.1 && place.1 < scenario.case.batch, "{what}: {place:?}");
         if !in_error_stream {
             assert_eq!(place, (0, 0), "{what}: a place in a block outside the error stream");
         } else if let Some(wanted) = self.place {
@@ -323,32 +323,32 @@ struct Seen {
 /// Compares a run with what must have become of its events.
 fn check(
     seed: u64,
-    plan: &Plan,
+    scenario: &Scenario,
     run: (Outcome, Vec<SegmentBooks>, Streams),
     survivors: &[Range<u64>],
     seen: &mut Seen,
 ) {
     let (outcome, segments, mut streams) = run;
     assert_eq!((&outcome.balance, &outcome.panics), (&Ok(()), &vec![]), "seed {seed}");
-    let asked = std::mem::take(&mut *plan.world.asked.lock().unwrap());
+    let asked = std::mem::take(&mut *scenario.world.asked.lock().unwrap());
     let mut stored: Vec<BTreeMap<u64, Vec<u8>>> =
         streams.drain(..).map(|stream| stream.into_iter().collect()).collect();
-    let mut expected = Tally::new(2, RUNGS + usize::from(plan.has_last_rung()));
+    let mut expected = Tally::new(2, RUNGS + usize::from(scenario.has_last_rung()));
     for id in survivors.iter().cloned().flatten() {
         let what = format!("seed {seed}, event {id}");
-        let fate = plan.fate(&asked, id);
+        let fate = scenario.fate(&asked, id);
         expected.degraded += u64::from(fate.degraded);
         seen.faults.insert(fate.fault);
         seen.engines.insert(fate.engine);
         seen.late_on_the_ladder += usize::from(fate.fault == 3 && asked.contains_key(&(0, 0, id)));
-        let in_streams = match (fate.fault, plan.has_last_rung()) {
+        let in_streams = match (fate.fault, scenario.has_last_rung()) {
             (0, _) if fate.scores[0] > 20.0 && fate.scores[1] >= 0.0 => vec![0, 1],
             (0, _) => vec![0],
             (_, true) if is_drawn(1, id) => vec![2],
             (_, true) => vec![],
             (_, false) => vec![3],
         };
-        match (fate.fault, plan.has_last_rung()) {
+        match (fate.fault, scenario.has_last_rung()) {
             (0, _) => expected.rungs[fate.rung] += 1,
             (_, true) => expected.rungs[RUNGS] += 1,
             (fault, false) => expected.errored.add(Errored::ALL[usize::from(fault) - 1], 1),
@@ -362,7 +362,7 @@ fn check(
         for stream in in_streams {
             let bytes =
                 stored[stream].remove(&id).unwrap_or_else(|| panic!("{what} is not in stream {stream}"));
-            let index = fate.check(plan, &bytes, stream == 3, &what);
+            let index = fate.check(scenario, &bytes, stream == 3, &what);
             // The first event of a block without gaps had its scores in time.
             let first = id.checked_sub(index).filter(|_| index > 0 && fate.fault == 3);
             seen.late_behind_others += usize::from(first.is_some_and(|id| asked.contains_key(&(0, 0, id))));
@@ -379,25 +379,30 @@ fn check(
         sum.merge(&books.tally);
     }
     assert_eq!(&sum, tally, "seed {seed}");
-    check_losses(seed, plan, &outcome, &asked);
+    check_losses(seed, scenario, &outcome, &asked);
 }
 
-fn check_losses(seed: u64, plan: &Plan, outcome: &Outcome, asked: &BTreeMap<(usize, usize, u64), Asked>) {
-    assert_eq!(outcome.losses.is_empty(), !plan.world.is_lost.load(Ordering::Relaxed), "seed {seed}");
-    if plan.stand_ins {
+fn check_losses(
+    seed: u64,
+    scenario: &Scenario,
+    outcome: &Outcome,
+    asked: &BTreeMap<(usize, usize, u64), Asked>,
+) {
+    assert_eq!(outcome.losses.is_empty(), !scenario.world.is_lost.load(Ordering::Relaxed), "seed {seed}");
+    if scenario.stand_ins {
         assert!(
-            outcome.losses.len() <= plan.case.workers,
+            outcome.losses.len() <= scenario.case.workers,
             "seed {seed}: one loss per worker moves all its models"
         );
         assert_eq!(outcome.tally.errored.get(Errored::Device), 0, "seed {seed}");
     }
     for loss in &outcome.losses {
         assert_eq!((loss.engine, loss.run, loss.message.as_str()), (DEVICE, 1, "fell off the bus"));
-        assert_eq!(loss.stand_in, (plan.stand_ins || loss.model == 1).then_some(SAFE), "seed {seed}");
+        assert_eq!(loss.stand_in, (scenario.stand_ins || loss.model == 1).then_some(SAFE), "seed {seed}");
         // The very block that failed was scored, by the stand-in if there is one.
         let call =
             (0..CHOICES[loss.model]).find_map(|choice| asked.get(&(loss.model, choice, loss.event_id)));
-        if plan.case.deadline.is_none() && loss.stand_in.is_some() {
+        if scenario.case.deadline.is_none() && loss.stand_in.is_some() {
             assert!(call.is_some_and(|call| call.stood_in && call.index == 0), "seed {seed}: {loss:?}");
         }
     }
@@ -409,9 +414,9 @@ fn every_event_ends_where_the_ladder_says_whatever_fails() {
     let mut seen = Seen::default();
     for seed in 0..240 {
         let Faulted { bytes, truth } = faulted_in_segments(seed, 0.02, 1500);
-        let plan = Plan::new(seed);
-        let run = plan.bench(&bytes).seeded(seed);
-        check(seed, &plan, run, &truth.survivors, &mut seen);
+        let scenario = Scenario::new(seed);
+        let run = scenario.bench(&bytes).seeded(seed);
+        check(seed, &scenario, run, &truth.survivors, &mut seen);
     }
     assert_eq!(seen.faults, BTreeSet::from([0, 1, 2, 3, 4, 6]), "a cause never came up");
     assert_eq!(seen.rungs, BTreeSet::from([0, 1, 2]), "a rung never decided");
@@ -424,12 +429,12 @@ fn what_a_ladder_stores_does_not_depend_on_workers_batches_or_threads() {
     panics_quietly();
     for seed in [2_000, 2_001] {
         let Faulted { bytes, .. } = faulted_in_segments(seed, 0.02, 1500);
-        let plan = |workers: usize, batch: usize| {
+        let scenario = |workers: usize, batch: usize| {
             let case = Case { workers, batch, ..Case::default() };
             // Nothing from outside: no lost device, no deadline.
-            Plan { case, world: Arc::default(), stand_ins: true, ..Plan::new(seed) }
+            Scenario { case, world: Arc::default(), stand_ins: true, ..Scenario::new(seed) }
         };
-        let (reference, _, expected) = plan(1, 4096).bench(&bytes).seeded(0);
+        let (reference, _, expected) = scenario(1, 4096).bench(&bytes).seeded(0);
         let (rest, errors) = (&expected[2], &expected[3]);
         assert_eq!(
             (rest.is_empty(), errors.is_empty()),
@@ -440,10 +445,11 @@ fn what_a_ladder_stores_does_not_depend_on_workers_batches_or_threads() {
         let expected = without_blocks(expected);
         for workers in [1, 3] {
             for batch in [1, 7, 256, 4096] {
-                let (outcome, _, streams) = plan(workers, batch).bench(&bytes).seeded(seed ^ batch as u64);
+                let (outcome, _, streams) =
+                    scenario(workers, batch).bench(&bytes).seeded(seed ^ batch as u64);
                 assert!(without_blocks(streams) == expected, "seed {seed}, {workers} workers, batch {batch}");
                 assert_eq!(outcome.tally, reference.tally);
-                let bench = plan(workers, batch).bench(&bytes);
+                let bench = scenario(workers, batch).bench(&bytes);
                 let outcome = bench.pipeline.run_threads(|_| ());
                 assert!(without_blocks(take(bench.streams)) == expected, "seed {seed}, {workers} threads");
                 assert_eq!((outcome.tally, outcome.panics), (reference.tally.clone(), vec![]));

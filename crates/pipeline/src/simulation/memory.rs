@@ -1,4 +1,4 @@
-//! What hand-overs keep of the input: whole read buffers, whatever is in them.
+//! What batches keep of the input: whole read buffers, whatever is in them.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -8,9 +8,9 @@ use tamis_port::{Source, SourceError, Window};
 use super::*;
 use crate::FrameReader;
 
-/// Bytes of a read buffer, and bytes of the input that a hand-over may keep.
+/// Bytes of a read buffer, and bytes of the input that a batch may keep.
 const WINDOW: usize = 64 << 10;
-const BLOCK_INPUT: usize = 200 << 10;
+const BATCH_INPUT: usize = 200 << 10;
 
 /// Gives windows in memory of their own, and knows how much of it is held.
 struct Lending {
@@ -80,12 +80,12 @@ fn frame(first_event_id: u64, events: usize) -> Vec<u8> {
 }
 
 #[test]
-fn blocks_keep_few_bytes_of_the_input_whatever_is_in_them() {
+fn batches_keep_few_bytes_of_the_input_whatever_is_in_them() {
     let events_max = (WINDOW - 64) / 10;
     // One event in each window; half of a window is new; one event of a frame is new, and keeps none of it.
     let streams: [(&str, Vec<u8>, usize); 3] = [
-        ("schemas", stream((0..100).map(|k| frame(k, 1))), BLOCK_INPUT),
-        ("overlaps", stream((0..100).map(|k| frame(k * events_max as u64 / 2, events_max))), BLOCK_INPUT),
+        ("schemas", stream((0..100).map(|k| frame(k, 1))), BATCH_INPUT),
+        ("overlaps", stream((0..100).map(|k| frame(k * events_max as u64 / 2, events_max))), BATCH_INPUT),
         ("repeats", stream((0..100).map(|k| frame(k, events_max))), 0),
     ];
     let schema = Schema::parse(SCHEMA.as_bytes()).unwrap();
@@ -97,13 +97,13 @@ fn blocks_keep_few_bytes_of_the_input_whatever_is_in_them() {
             let source = Lending { left: bytes.clone(), held: held.clone() };
             let admission = &mut bench.pipeline.admission.0;
             admission.input = FrameReader::new(Box::new(source), &schema);
-            admission.block_input_bytes = BLOCK_INPUT as u64;
-            let blocks = 1 + 2 + 4 * 2;
+            admission.batch_input_bytes = BATCH_INPUT as u64;
+            let batches = 1 + 2 + 4 * 2;
             let (outcome, ..) = bench.seeded(seed);
             assert_eq!(outcome.balance, Ok(()));
             // The input itself has the window that it reads, and the one before; of the first frame every event is new.
             let most = held.most.load(Ordering::Relaxed);
-            let allowed = blocks * kept + 3 * WINDOW;
+            let allowed = batches * kept + 3 * WINDOW;
             assert!(most <= allowed, "{name}: {most} bytes are held, {allowed} allowed");
             assert_eq!(held.now.load(Ordering::Relaxed), 0, "{name}");
         }

@@ -19,14 +19,14 @@ const ROW_MAX: usize = 8 * RECORD_BYTES_MAX;
 
 /// The type of a number in an array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Number {
-    kind: Kind,
+struct NpyNumber {
+    kind: NpyKind,
     size: usize,
     big_endian: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum NpyKind {
     Float,
     Signed,
     Unsigned,
@@ -36,16 +36,16 @@ enum Kind {
 
 /// The place of a column in a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Column {
+struct ColumnPlace {
     at: usize,
-    number: Number,
+    number: NpyNumber,
 }
 
 #[derive(Debug)]
 struct Header {
     /// Names, if the array has any.
     names: Option<Vec<String>>,
-    columns: Vec<Column>,
+    columns: Vec<ColumnPlace>,
     row_bytes: usize,
     rows: u64,
     fortran: bool,
@@ -115,8 +115,8 @@ impl<R: Read> Array<'_, R> {
         ConvertError::Table { place: self.place.into(), message }
     }
 
-    fn bytes(&self, column: usize) -> (&[u8], Number) {
-        let Column { at, number } = self.header.columns[column];
+    fn bytes(&self, column: usize) -> (&[u8], NpyNumber) {
+        let ColumnPlace { at, number } = self.header.columns[column];
         (&self.row[at..at + number.size], number)
     }
 }
@@ -140,7 +140,7 @@ impl<R: Read> Rows for Array<'_, R> {
         match &self.memory {
             Some(memory) => {
                 let stride = rows as usize;
-                for Column { at, number } in &self.header.columns {
+                for ColumnPlace { at, number } in &self.header.columns {
                     let from = at * stride + index as usize * number.size;
                     self.row[*at..at + number.size].copy_from_slice(&memory[from..from + number.size]);
                 }
@@ -161,7 +161,7 @@ impl<R: Read> Rows for Array<'_, R> {
     fn number(&self, column: usize) -> Option<f64> {
         let (bytes, number) = self.bytes(column);
         Some(match number.kind {
-            Kind::Float => number.float(bytes),
+            NpyKind::Float => number.float(bytes),
             // Exact up to 2^53, and larger values fit no integer field.
             _ => number.whole(bytes) as f64,
         })
@@ -169,7 +169,7 @@ impl<R: Read> Rows for Array<'_, R> {
 
     fn whole(&self, column: usize) -> Option<i128> {
         let (bytes, number) = self.bytes(column);
-        if number.kind == Kind::Float {
+        if number.kind == NpyKind::Float {
             let float = number.float(bytes);
             return (float.fract() == 0.0 && float.abs() <= EXACT).then_some(float as i128);
         }
@@ -186,7 +186,7 @@ impl<R: Read> Rows for Array<'_, R> {
     fn text(&self, column: usize) -> String {
         let (bytes, number) = self.bytes(column);
         match number.kind {
-            Kind::Float => number.float(bytes).to_string(),
+            NpyKind::Float => number.float(bytes).to_string(),
             _ => number.whole(bytes).to_string(),
         }
     }
@@ -195,25 +195,25 @@ impl<R: Read> Rows for Array<'_, R> {
         let (bytes, number) = self.bytes(column);
         match number {
             // Whole numbers are what they are.
-            Number { kind: Kind::Float, .. } if number.float(bytes).fract() == 0.0 => NOISE,
-            Number { kind: Kind::Float, size: 2, .. } => 1e-3,
-            Number { kind: Kind::Float, size: 4, .. } => 2.5e-7,
+            NpyNumber { kind: NpyKind::Float, .. } if number.float(bytes).fract() == 0.0 => NOISE,
+            NpyNumber { kind: NpyKind::Float, size: 2, .. } => 1e-3,
+            NpyNumber { kind: NpyKind::Float, size: 4, .. } => 2.5e-7,
             _ => NOISE,
         }
     }
 }
 
-impl Number {
+impl NpyNumber {
     /// A type of the array protocol, such as `<f4`.
     fn parse(descr: &str) -> Option<Self> {
         let order = descr.chars().next()?;
         let (kind, size) = descr.trim_start_matches(['<', '>', '|', '=']).split_at_checked(1)?;
         let size: usize = size.parse().ok()?;
         let kind = match (kind, size) {
-            ("f", 2 | 4 | 8) => Kind::Float,
-            ("i", 1 | 2 | 4 | 8) => Kind::Signed,
-            ("u", 1 | 2 | 4 | 8) | ("b", 1) => Kind::Unsigned,
-            ("V", _) => Kind::Padding,
+            ("f", 2 | 4 | 8) => NpyKind::Float,
+            ("i", 1 | 2 | 4 | 8) => NpyKind::Signed,
+            ("u", 1 | 2 | 4 | 8) | ("b", 1) => NpyKind::Unsigned,
+            ("V", _) => NpyKind::Padding,
             _ => return None,
         };
         Some(Self { kind, size, big_endian: order == '>' })
@@ -239,7 +239,7 @@ impl Number {
 
     fn whole(self, bytes: &[u8]) -> i128 {
         let whole = u64::from_le_bytes(self.little(bytes));
-        if self.kind == Kind::Unsigned {
+        if self.kind == NpyKind::Unsigned {
             return whole.into();
         }
         let unused = 64 - 8 * self.size as u32;
@@ -316,7 +316,8 @@ fn plain(descr: &str, shape: &[u64], fortran: bool) -> Result<Header, String> {
     if columns > RECORD_BYTES_MAX {
         return Err(format!("rows of {columns} numbers; at most {RECORD_BYTES_MAX} are read"));
     }
-    let columns: Vec<Column> = (0..columns).map(|k| Column { at: k * number.size, number }).collect();
+    let columns: Vec<ColumnPlace> =
+        (0..columns).map(|k| ColumnPlace { at: k * number.size, number }).collect();
     let row_bytes = columns.len() * number.size;
     Ok(Header { names: None, columns, row_bytes, rows, fortran: fortran && shape.len() == 2 })
 }
@@ -346,7 +347,7 @@ fn structured(fields: &[Value], shape: &[u64]) -> Result<Header, String> {
         };
         let at = header.row_bytes;
         header.row_bytes += bytes;
-        if number.kind == Kind::Padding {
+        if number.kind == NpyKind::Padding {
             continue;
         }
         if header.columns.len() + elements > RECORD_BYTES_MAX || header.row_bytes > ROW_MAX {
@@ -355,7 +356,7 @@ fn structured(fields: &[Value], shape: &[u64]) -> Result<Header, String> {
         for k in 0..elements {
             let name = if shape.is_some() { format!("{name}[{k}]") } else { name.clone() };
             header.names.get_or_insert_default().push(name);
-            header.columns.push(Column { at: at + k * number.size, number });
+            header.columns.push(ColumnPlace { at: at + k * number.size, number });
         }
     }
     Ok(header)
@@ -367,7 +368,7 @@ fn elements(shape: &Value) -> Option<usize> {
     usize::try_from(shape.numbers()?.into_iter().try_fold(1, product)?).ok()
 }
 
-fn number(descr: &str) -> Result<Number, String> {
+fn number(descr: &str) -> Result<NpyNumber, String> {
     let what = match descr.trim_start_matches(['<', '>', '|', '=']).chars().next() {
         Some('O') => "objects",
         Some('U' | 'S' | 'a') => "texts",
@@ -375,6 +376,6 @@ fn number(descr: &str) -> Result<Number, String> {
         Some('M' | 'm') => "times",
         _ => "numbers that are not read",
     };
-    Number::parse(descr)
+    NpyNumber::parse(descr)
         .ok_or_else(|| format!("{what} (type '{descr}'); use f2, f4, f8, or integers of 1 to 8 bytes"))
 }

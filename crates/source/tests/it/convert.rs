@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use proptest::prelude::*;
-use tamis_event::{Scanner, Schema, Step, flags};
+use tamis_event::{Scanned, Scanner, Schema, flags};
 use tamis_port::Window;
 use tamis_source::convert::{self, Changes, ConvertError, ConvertReport, Ids, Options};
 use tamis_source::{TmfWriter, open};
@@ -55,7 +55,7 @@ fn read_back(path: &Path, schema: &Schema) -> Frames {
     let mut frames = Frames::new();
     loop {
         at += match scanner.step(&bytes[at..], true) {
-            Step::Frame { header, body, consumed } => {
+            Scanned::Frame { header, body, consumed } => {
                 let records = bytes[at..][body].chunks(schema.record_len());
                 let events =
                     records.map(|record| elements.iter().map(|e| e.physical(record)).collect()).collect();
@@ -63,8 +63,8 @@ fn read_back(path: &Path, schema: &Schema) -> Frames {
                 frames.push((header.run, header.first_event_id, sparse, events));
                 consumed
             }
-            Step::Schema { consumed, .. } => consumed,
-            Step::End => return frames,
+            Scanned::Schema { consumed, .. } => consumed,
+            Scanned::End => return frames,
             other => panic!("{other:?}"),
         }
     }

@@ -9,7 +9,7 @@ use super::{Group, Run};
 use crate::figures::{counted, grouped, share, small};
 use crate::output::{Document, print, print_json, say};
 use crate::progress::Reading;
-use crate::table::Table;
+use crate::table::TextTable;
 
 /// Prepare a model for integers (--device int16 or int8), and say what they change
 ///
@@ -123,7 +123,7 @@ fn render(calibrated: &Calibrated) -> String {
 }
 
 fn losses(engines: &[EngineLoss]) -> String {
-    let mut table = Table::default()
+    let mut table = TextTable::default()
         .left("Engine")
         .left("score against flex")
         .right("rms\ndifference")
@@ -157,7 +157,7 @@ fn losses(engines: &[EngineLoss]) -> String {
 }
 
 fn tolerances(engines: &[EngineLoss]) -> String {
-    let mut table = Table::default()
+    let mut table = TextTable::default()
         .left("Largest difference")
         .right("these events")
         .right("golden vectors")

@@ -4,14 +4,14 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use tamis_app::{CompareSettings, Comparison, Contrast, Exit, Failure, Gates, NamedBundle};
+use tamis_app::{CompareSettings, ModelComparison, Contrast, Exit, Failure, Gates, NamedBundle};
 use tamis_model::Engine;
 
 use super::{Group, Run, named_bundle};
 use crate::figures::{counted, grouped, share, small};
 use crate::output::{Document, print, print_json, say};
 use crate::progress::Reading;
-use crate::table::Table;
+use crate::table::TextTable;
 use crate::words::{ENGINES, or_words};
 
 /// Compare scores and decisions of engines, or of models, on a recording
@@ -89,12 +89,12 @@ impl Run for Args {
     }
 }
 
-fn render(comparison: &Comparison) -> String {
+fn render(comparison: &ModelComparison) -> String {
     let contrasts = comparison.contrasts.iter().map(|contrast| contrast_text(comparison, contrast));
     contrasts.collect::<Vec<_>>().join("\n")
 }
 
-fn contrast_text(comparison: &Comparison, contrast: &Contrast) -> String {
+fn contrast_text(comparison: &ModelComparison, contrast: &Contrast) -> String {
     let (reference, other) = (&comparison.reference, &contrast.side);
     let mut text =
         format!("{} against {}: {}\n\n", other.name, reference.name, counted(comparison.events, "event"));
@@ -123,7 +123,7 @@ fn contrast_text(comparison: &Comparison, contrast: &Contrast) -> String {
     let (difference, allowed) =
         contrast.worst_score().map_or((0.0, 0.0), |score| (score.difference, score.allowed));
     let verdict = |good: bool| if good { "good" } else { "BAD" };
-    let mut table = Table::default().left("Gate").right("found").right("allowed").left("");
+    let mut table = TextTable::default().left("Gate").right("found").right("allowed").left("");
     table.row([
         "largest difference".into(),
         small(difference),
@@ -141,7 +141,7 @@ fn contrast_text(comparison: &Comparison, contrast: &Contrast) -> String {
 }
 
 fn scores(contrast: &Contrast) -> String {
-    let mut table = Table::default()
+    let mut table = TextTable::default()
         .left("Score")
         .right("events")
         .right("rms\ndifference")
@@ -157,8 +157,8 @@ fn scores(contrast: &Contrast) -> String {
     table.render()
 }
 
-fn lines(comparison: &Comparison, contrast: &Contrast) -> String {
-    let mut table = Table::default()
+fn lines(comparison: &ModelComparison, contrast: &Contrast) -> String {
+    let mut table = TextTable::default()
         .left("Line")
         .right(format!("passed on\n{}", comparison.reference.engine))
         .right(format!(
@@ -185,7 +185,7 @@ fn lines(comparison: &Comparison, contrast: &Contrast) -> String {
 }
 
 fn flips(contrast: &Contrast) -> String {
-    let mut table = Table::default()
+    let mut table = TextTable::default()
         .right("Event")
         .left("line")
         .left("threshold")

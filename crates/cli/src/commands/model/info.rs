@@ -9,7 +9,7 @@ use tamis_model::{Description, Engine, LayerInfo, Training};
 use super::{Group, Run};
 use crate::figures::{bytes, grouped, number, small};
 use crate::output::{Document, print, print_json};
-use crate::table::Table;
+use crate::table::TextTable;
 
 /// Digits of a hash that are shown to people.
 const HASH_DIGITS: usize = 16;
@@ -90,13 +90,13 @@ fn render(info: &ModelInfo) -> String {
 }
 
 fn inputs(model: &Description) -> String {
-    let mut table = Table::default().left("Input").left("what goes in, x = physical value");
+    let mut table = TextTable::default().left("Input").left("what goes in, x = physical value");
     model.inputs.iter().for_each(|input| table.row([input.field.clone(), input.preprocessing.clone()]));
     model.notes.iter().fold(table.render(), |text, note| text + "note: " + note + "\n")
 }
 
 fn layers(model: &Description) -> String {
-    let mut table = Table::default()
+    let mut table = TextTable::default()
         .left("Layer")
         .left("operator")
         .right("output")
@@ -124,7 +124,7 @@ fn layers(model: &Description) -> String {
 
 fn speeds(info: &ModelInfo) -> String {
     let mut table =
-        Table::default().left("Measured here").right("ns/event").right("min").right("max").left("");
+        TextTable::default().left("Measured here").right("ns/event").right("min").right("max").left("");
     for speed in &info.speeds {
         let mut cells = vec![speed.engine.clone()];
         match (&speed.ns_per_event, &speed.problem) {
@@ -151,7 +151,7 @@ fn nanoseconds(ns: f64) -> String {
 }
 
 fn provenance(training: &Training) -> String {
-    let mut table = Table::default().left("Provenance").left("");
+    let mut table = TextTable::default().left("Provenance").left("");
     let hash = training.recipe_sha256.as_ref().map(|hash| short(hash));
     let entries = [
         ("framework", training.framework.clone()),
@@ -168,7 +168,7 @@ fn provenance(training: &Training) -> String {
     let mut text = table.render();
     if !training.data.is_empty() {
         let mut data =
-            Table::default().left("Learned from").left("class").right("events").left("records' hash");
+            TextTable::default().left("Learned from").left("class").right("events").left("records' hash");
         for used in &training.data {
             let cells =
                 [used.class.clone(), used.events.map(grouped), used.records_sha256.as_deref().map(short)];

@@ -10,7 +10,7 @@ use tamis_model::Engine;
 use super::{Group, Run};
 use crate::figures::{grouped, small};
 use crate::output::{Document, print, print_json, say};
-use crate::table::Table;
+use crate::table::TextTable;
 use crate::words::{ENGINES, or_words};
 
 /// Check model bundles: files, and golden vectors on every engine
@@ -90,7 +90,7 @@ impl Run for Args {
 }
 
 fn render(bundles: &[ModelVerification]) -> String {
-    let mut table = Table::default()
+    let mut table = TextTable::default()
         .left("Verdict")
         .left("model")
         .left("engine")

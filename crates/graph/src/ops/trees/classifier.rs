@@ -14,14 +14,14 @@
 use crate::error::{Fault, refuse};
 use crate::forest::{ClassRule, Draft, Link, Named, Pair, TreeEnsemble};
 use crate::operator::{Built, Site};
-use crate::ops::link::{self, Labels, Table};
+use crate::ops::link::{self, FeatureTable, Labels};
 use crate::ops::trees::{Trees, lists};
 
 /// Builds `TreeEnsembleClassifier`.
 pub(in crate::ops) fn classifier(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(1, 1)?;
     site.outputs_at_most(2)?;
-    let table = Table::of(site)?;
+    let table = FeatureTable::of(site)?;
     let labels = Labels::read(site, "classlabels_int64s", "classlabels_strings")?;
     let link = link::link(site.text("post_transform", "NONE")?)?;
     let base = lists::numbers(site, "base_values", "base_values_as_tensor")?;

@@ -17,7 +17,7 @@ use crate::error::{Fault, refuse};
 use crate::forest::{Aggregate, ClassRule, Named, Pair, Test, TreeEnsemble, TreeNode};
 use crate::kernel_op::KernelOp;
 use crate::operator::{Built, Inputs, Operator, Site};
-use crate::ops::link::{self, Table};
+use crate::ops::link::{self, FeatureTable};
 use crate::source::Constant;
 use crate::value::{Value, as_ints};
 
@@ -27,7 +27,7 @@ pub(super) use classifier::classifier;
 pub(super) fn regressor(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(1, 1)?;
     site.outputs_at_most(1)?;
-    let table = Table::of(site)?;
+    let table = FeatureTable::of(site)?;
     let outputs = match site.int("n_targets")? {
         Some(targets @ 1..) => targets as usize,
         _ => refuse!("has no number of targets (n_targets)"),
@@ -53,7 +53,7 @@ pub(super) fn regressor(site: &mut Site<'_>) -> Result<Built, Fault> {
 pub(super) fn ensemble(site: &mut Site<'_>) -> Result<Built, Fault> {
     site.inputs_between(1, 1)?;
     site.outputs_at_most(1)?;
-    let table = Table::of(site)?;
+    let table = FeatureTable::of(site)?;
     let (draft, link) = single::draft(site, table.features)?;
     let link = link::link_of_targets(link, draft.outputs)?;
     let forest = draft.grow()?.finish(Pair::None, link, None);
@@ -68,7 +68,7 @@ const WEIGHTS_MAX: usize = 1 << 24;
 #[derive(Debug)]
 struct Trees {
     forest: TreeEnsemble,
-    table: Table,
+    table: FeatureTable,
     roots: usize,
     feature: usize,
     threshold: usize,
@@ -103,7 +103,7 @@ fn code(test: Test) -> i64 {
 
 impl Trees {
     /// Builds the tables.
-    fn new(site: &mut Site<'_>, forest: TreeEnsemble, table: Table) -> Result<Self, Fault> {
+    fn new(site: &mut Site<'_>, forest: TreeEnsemble, table: FeatureTable) -> Result<Self, Fault> {
         let count = forest.nodes().len();
         if count * forest.outputs() > WEIGHTS_MAX {
             refuse!(

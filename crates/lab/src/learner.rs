@@ -1,4 +1,4 @@
-//! A trainable chain of dense layers with relu between them; uses burn's automatic differentiation and `AdamW`.
+//! A learner: dense layers in a chain with relu between them; uses burn's automatic differentiation and `AdamW`.
 //!
 //! One thread and a fixed order of operations: the same seed gives the same weights, bit for bit, on the same kind of machine.
 
@@ -21,14 +21,14 @@ struct Parameter {
 }
 
 /// The weights and biases of a trained layer.
-pub(crate) struct Layer {
+pub(crate) struct LayerWeights {
     /// `[in, out]`, row-major.
     pub weight: Vec<f32>,
     pub bias: Vec<f32>,
 }
 
 /// The network in training.
-pub(crate) struct Chain {
+pub(crate) struct Learner {
     architecture: Architecture,
     /// Weight `[in, out]` and bias `[1, out]` of every layer, alternating.
     parameters: Vec<Parameter>,
@@ -37,7 +37,7 @@ pub(crate) struct Chain {
 }
 
 /// The rows of one training step.
-pub(crate) struct Batch {
+pub(crate) struct MiniBatch {
     pub rows: usize,
     /// Row-major inputs.
     pub inputs: Vec<f32>,
@@ -45,7 +45,7 @@ pub(crate) struct Batch {
     pub targets: Vec<f32>,
 }
 
-impl Chain {
+impl Learner {
     /// Random weights after He (uniform, variance 2 / inputs), biases 0.
     pub fn new(recipe: &Recipe, random: &mut Random) -> Self {
         let device = Device::flex();
@@ -65,7 +65,7 @@ impl Chain {
     }
 
     /// One step of `AdamW`. Returns the mean loss of the batch.
-    pub fn learn(&mut self, batch: Batch, learning_rate: f64) -> Result<f64, TrainError> {
+    pub fn learn(&mut self, batch: MiniBatch, learning_rate: f64) -> Result<f64, TrainError> {
         let width = batch.inputs.len() / batch.rows;
         let inputs = Tensor::from_data(TensorData::new(batch.inputs, [batch.rows, width]), &self.device);
         let leaves: Vec<Tensor<2>> = self
@@ -122,9 +122,12 @@ impl Chain {
     }
 
     /// The weights and biases of every layer.
-    pub fn layers(&self) -> Result<Vec<Layer>, TrainError> {
+    pub fn layers(&self) -> Result<Vec<LayerWeights>, TrainError> {
         let layer = |pair: &[Parameter]| {
-            Ok(Layer { weight: numbers(pair[0].value.clone())?, bias: numbers(pair[1].value.clone())? })
+            Ok(LayerWeights {
+                weight: numbers(pair[0].value.clone())?,
+                bias: numbers(pair[1].value.clone())?,
+            })
         };
         self.parameters.chunks_exact(2).map(layer).collect()
     }
