@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use tamis_event::{FrameHeader, Scanned, Scanner, Schema, SegmentId};
+use tamis_event::{BODY_BYTES_USUAL, FrameHeader, Scanned, Scanner, Schema, SegmentId};
 use tamis_ledger::Corrupt;
 use tamis_port::{Source, SourceError, Window};
 use tamis_ring::Bell;
@@ -212,12 +212,13 @@ impl FrameReader {
             let tail = self.window.slice(self.at..);
             if self.carry.is_empty()
                 && !tail.is_empty()
-                && self.call(|source| source.unread(&tail)) == Some(true)
+                && self.call(|source| source.unread(&tail, wanted)) == Some(true)
             {
                 return self.poll();
             }
             // Everything that is left goes to the carry; the next window continues it.
-            self.carry.reserve(wanted);
+            // No more than a usual frame ahead of the bytes that came: the length may be a lie.
+            self.carry.reserve(wanted.min(tail.len() + BODY_BYTES_USUAL));
             self.carry.extend_from_slice(&tail);
             self.at = self.window.len();
             if !self.poll() {

@@ -36,10 +36,11 @@ pub trait Source: Send {
     /// After [`Window::End`] or an error every further call gives `Window::End`.
     fn poll(&mut self) -> Result<Window, SourceError>;
 
-    /// Gives the last bytes of the last window back, which begin a frame that does not end in it. `true`: the next window will begin with them, and
-    /// the frame will be whole where it lies. `false`, the default: the caller joins the pieces, which copies the frame once. After `true` the caller
-    /// keeps the bytes for the case that no window comes any more, and gives them again if none has come yet; the last answer counts.
-    fn unread(&mut self, _tail: &[u8]) -> bool {
+    /// Gives the last bytes of the last window back, which begin a frame that does not end in it: it ends after `_wanted` bytes, as far as is known.
+    /// `true`: the next window will begin with them, and the frame will be whole where it lies if the window has so many bytes. `false`, the default:
+    /// the caller joins the pieces, which copies the frame once. After `true` the caller keeps the bytes for the case that no window comes any more,
+    /// and gives them again if none has come yet; the last answer counts.
+    fn unread(&mut self, _tail: &[u8], _wanted: usize) -> bool {
         false
     }
 

@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::time::SystemTime;
 
+use tamis_event::BODY_BYTES_MAX;
 use tamis_port::{Source, SourceError, Window};
 
 use crate::pool::{Buffer, BufferPool};
@@ -22,6 +23,13 @@ const BUFFERS_KEPT: usize = 16;
 /// of a frame that does not end in a buffer is copied into the next one, so small buffers cost more: with frames of 400 kB and two workers, 1 MiB is
 /// 10 % slower, 4 MiB as fast (Xeon, 2026-12-01).
 const BUFFER_BYTES: usize = 2 << 20;
+/// Where frames are long, a buffer has room for so many of them, as long as it has at most `LARGE_BYTES`; for one it always has.
+const FRAMES_PER_BUFFER: usize = 4;
+const LARGE_BYTES: usize = 8 << 20;
+/// The longest frame, and what is looked at behind it.
+const FRAME_BYTES_MAX: usize = BODY_BYTES_MAX + (2 << 20);
+/// Most idle bytes that are kept.
+const IDLE_BYTES: usize = 64 << 20;
 
 /// The encoding of the bytes in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +56,8 @@ pub(crate) struct Recorded {
     coding: Coding,
     place: String,
     pool: BufferPool,
+    /// Bytes of its buffers.
+    buffer_bytes: usize,
     /// The next buffer, if it already begins with bytes of the last one, and how many.
     begun: Option<(Buffer, usize)>,
     /// Number of passes after this one.
@@ -90,6 +100,7 @@ impl Recorded {
             coding,
             place,
             pool,
+            buffer_bytes: BUFFER_BYTES,
             begun: None,
             more: passes.saturating_sub(1),
             state: State::Start,
@@ -122,6 +133,17 @@ impl Recorded {
                 self.state = State::Start;
                 Ok(Window::Restart)
             }
+        }
+    }
+
+    /// Makes later buffers long enough for frames of so many bytes, and a few of them. A length that is a lie costs no memory: pages come with the
+    /// bytes that are read into them.
+    fn grow(&mut self, frame_bytes: usize) {
+        let frame_bytes = frame_bytes.min(FRAME_BYTES_MAX);
+        let several = (FRAMES_PER_BUFFER * frame_bytes).min(LARGE_BYTES);
+        if frame_bytes > BUFFER_BYTES / 2 && several.max(frame_bytes) > self.buffer_bytes {
+            self.buffer_bytes = several.max(frame_bytes).next_multiple_of(BUFFER_BYTES);
+            self.pool = BufferPool::new(self.buffer_bytes, (IDLE_BYTES / self.buffer_bytes).clamp(2, BUFFERS_KEPT));
         }
     }
 
@@ -158,10 +180,10 @@ impl Source for Recorded {
         }
     }
 
-    fn unread(&mut self, tail: &[u8]) -> bool {
+    fn unread(&mut self, tail: &[u8], wanted: usize) -> bool {
         self.begun = None;
-        // Of a frame that is longer than half of a buffer, the same bytes would be copied again and again.
-        if tail.len() > BUFFER_BYTES / 2 {
+        self.grow(wanted.max(tail.len() + 1));
+        if tail.len() >= self.buffer_bytes {
             return false;
         }
         // Without memory, `poll` fails and says so.

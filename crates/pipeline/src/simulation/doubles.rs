@@ -71,7 +71,7 @@ impl Source for Windows {
         self.is_live
     }
 
-    fn unread(&mut self, tail: &[u8]) -> bool {
+    fn unread(&mut self, tail: &[u8], _wanted: usize) -> bool {
         self.count_call();
         let takes = self.turn.is_multiple_of(2);
         self.back = if takes { tail.to_vec() } else { Vec::new() };

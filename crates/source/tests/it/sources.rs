@@ -43,6 +43,24 @@ fn files_and_memory_give_the_stream_once_per_pass() {
     conformance::source(&mut *recording.source, &stream, 2, PATIENCE);
 }
 
+/// A frame that is longer than a buffer lies whole in one window, once it is known how long it is. A length that is a lie changes nothing else.
+#[test]
+fn a_window_has_what_is_wanted_of_a_file() {
+    let stream = stream(EVENTS);
+    for name in ["a.tmf", "a.tmf.zst"] {
+        let (_folder, path) = file(name, EVENTS);
+        for wanted in [3 << 20, 5 << 20, usize::MAX] {
+            let mut source = open(&path, 1).unwrap().source;
+            let Window::Bytes(first) = source.poll().unwrap() else { panic!("no bytes") };
+            let start = first.len() - 777;
+            assert!(source.unread(&first[start..], wanted));
+            let Window::Bytes(next) = source.poll().unwrap() else { panic!("no bytes") };
+            assert!(next.len() >= wanted.min(stream.len() - start), "{wanted} wanted, {} there", next.len());
+            assert!(next == stream[start..start + next.len()]);
+        }
+    }
+}
+
 #[test]
 fn windows_may_be_kept_while_the_source_goes_on() {
     let (_folder, path) = file("a.tmf.zst", EVENTS);
