@@ -143,7 +143,8 @@ impl Recorded {
         let several = (FRAMES_PER_BUFFER * frame_bytes).min(LARGE_BYTES);
         if frame_bytes > BUFFER_BYTES / 2 && several.max(frame_bytes) > self.buffer_bytes {
             self.buffer_bytes = several.max(frame_bytes).next_multiple_of(BUFFER_BYTES);
-            self.pool = BufferPool::new(self.buffer_bytes, (IDLE_BYTES / self.buffer_bytes).clamp(2, BUFFERS_KEPT));
+            self.pool =
+                BufferPool::new(self.buffer_bytes, (IDLE_BYTES / self.buffer_bytes).clamp(2, BUFFERS_KEPT));
         }
     }
 

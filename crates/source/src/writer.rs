@@ -3,7 +3,7 @@
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use tamis_event::{FrameMeta, Schema, encode_events, encode_schema};
+use tamis_event::{FrameEvents, FrameMeta, Schema, encode_frame, encode_schema};
 use tamis_part::{Existing, PartFile, part_name};
 use zstd::stream::write::Encoder;
 
@@ -98,9 +98,9 @@ impl TmfWriter {
         self.write(frame)
     }
 
-    /// Encodes and writes one event frame; see [`encode_events`] for `payload`.
-    pub fn write_events(&mut self, meta: FrameMeta, payload: &[u8]) -> Result<(), WriteError> {
-        encode_events(&self.schema, meta, payload, &mut self.scratch);
+    /// Encodes and writes one event frame; see [`encode_frame`].
+    pub fn write_events(&mut self, meta: FrameMeta, events: FrameEvents<'_>) -> Result<(), WriteError> {
+        encode_frame(&self.schema, meta, events, &mut self.scratch);
         self.frames += 1;
         self.write_scratch()
     }

@@ -49,6 +49,9 @@ pub(crate) struct Args {
     /// Column of run numbers [default: run, if there is one]
     #[arg(long, value_name = "COLUMN")]
     run_column: Option<String>,
+    /// Column of event times, in whole nanoseconds since the start of the run [default: time_ns, if there is one]
+    #[arg(long, value_name = "COLUMN")]
+    time_column: Option<String>,
     /// Column of the truth label
     #[arg(long, value_name = "COLUMN")]
     label_column: Option<String>,
@@ -76,6 +79,7 @@ struct Converted<'a> {
     frames: u64,
     bytes: u64,
     ids_from_column: bool,
+    times_from_column: bool,
     uncompared_ids: u64,
     ignored_columns: &'a [String],
     clamped: Vec<Counted<'a>>,
@@ -113,6 +117,7 @@ impl Run for Args {
             ids: self.ids,
             event_column: self.event_column,
             run_column: self.run_column,
+            time_column: self.time_column,
             label_column: self.label_column,
             saturate: self.saturate,
             run: self.run,
@@ -130,6 +135,7 @@ impl Run for Args {
             frames: report.frames,
             bytes: written.bytes,
             ids_from_column: report.id_column.is_some(),
+            times_from_column: report.time_column.is_some(),
             uncompared_ids: report.uncompared,
             ignored_columns: &report.ignored,
             clamped: counted(changes, |changes| changes.clamped),
@@ -205,13 +211,9 @@ fn warn(report: &ConvertReport) {
     // A frame has 64 bytes of its own and begins at a multiple of 64.
     let ConvertReport { events, frames, run_stretches, .. } = *report;
     if frames >= FEW_FRAMES && events < frames * EVENTS_PER_FRAME {
-        let (why, remedy) = if run_stretches * EVENTS_PER_FRAME > events {
-            ("the run changes from row to row", "sort the table by run, or give --ids ignore if runs do not matter")
-        } else {
-            ("event ids do not follow one another", "if the ids do not matter, give --ids number")
-        };
         say(format_args!(
-            "{} take {} of at least 128 bytes, and longer to replay, because {why}; {remedy}",
+            "{} take {} of at least 128 bytes, and longer to replay, because the run changes from row to row; sort the table by run, or give --ids \
+             ignore if runs do not matter",
             figures::counted(events, "event"),
             figures::counted(frames, "frame"),
         ));

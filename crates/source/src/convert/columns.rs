@@ -17,6 +17,7 @@ pub(super) struct Columns {
     pub(super) feeds: Vec<Feed>,
     pub(super) event: Option<usize>,
     pub(super) run: Option<usize>,
+    pub(super) time: Option<usize>,
     pub(super) ignored: Vec<String>,
 }
 
@@ -38,7 +39,10 @@ impl Columns {
                 have: some_of(header.iter().map(|name| shown(name)), header.len()),
             })
         };
-        let (event, run) = id_columns(header, schema, options, find)?;
+        if schema.payload().is_some() {
+            return Err(ConvertError::Payloads { place: place.into(), schema: schema.name().into() });
+        }
+        let IdColumns { event, run, time } = id_columns(header, schema, options, find)?;
         if options.ids == Some(Ids::Label) && event.is_none() {
             return Err(ConvertError::NoIds { place: place.into() });
         }
@@ -52,7 +56,7 @@ impl Columns {
         }
         // An explicit mapping of a column overrides its name.
         let mut used: HashSet<usize> =
-            wanted.iter().map(|&(column, _)| column).chain(event).chain(run).collect();
+            wanted.iter().map(|&(column, _)| column).chain(event).chain(run).chain(time).collect();
         let named = named(schema, header, &used, &wanted);
         wanted.extend(named);
 
@@ -73,7 +77,7 @@ impl Columns {
         check_complete(place, schema, &by_offset, &ignored, header, is_used)?;
         let mut feeds: Vec<Feed> = by_offset.into_values().collect();
         feeds.sort_by_key(|feed| feed.element.at);
-        Ok(Self { feeds, event, run, ignored })
+        Ok(Self { feeds, event, run, time, ignored })
     }
 
     /// The changes of values, by column.
@@ -83,13 +87,19 @@ impl Columns {
     }
 }
 
-/// The columns to read event ids and runs from.
+/// The columns to read event ids, runs and times from.
+struct IdColumns {
+    event: Option<usize>,
+    run: Option<usize>,
+    time: Option<usize>,
+}
+
 fn id_columns(
     header: &[String],
     schema: &Schema,
     options: &Options,
     find: impl Fn(&String) -> Result<usize, ConvertError>,
-) -> Result<(Option<usize>, Option<usize>), ConvertError> {
+) -> Result<IdColumns, ConvertError> {
     let by_default = |word: &str| {
         let index = header.iter().position(|column| column.eq_ignore_ascii_case(word))?;
         let is_mapped = options.map.iter().any(|(name, _)| *name == header[index]);
@@ -101,10 +111,11 @@ fn id_columns(
     };
     let event = options.event_column.as_ref().map(&find).transpose()?.or_else(|| by_default("event"));
     let run = options.run_column.as_ref().map(&find).transpose()?.or_else(|| by_default("run"));
+    let time = options.time_column.as_ref().map(&find).transpose()?.or_else(|| by_default("time_ns"));
     Ok(match options.ids {
-        None | Some(Ids::Label) => (event, run),
-        Some(Ids::Number) => (None, run),
-        Some(Ids::Ignore) => (None, None),
+        None | Some(Ids::Label) => IdColumns { event, run, time },
+        Some(Ids::Number) => IdColumns { event: None, run, time },
+        Some(Ids::Ignore) => IdColumns { event: None, run: None, time },
     })
 }
 

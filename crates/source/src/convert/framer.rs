@@ -1,18 +1,20 @@
-//! Groups events into frames of consecutive ids, at most an orbit each.
+//! Groups events into frames, at most an orbit each.
 
-use tamis_event::{BODY_BYTES_USUAL, FrameMeta};
+use tamis_event::{BODY_BYTES_USUAL, FrameEvents, FrameMeta};
 
 use crate::{TmfWriter, WriteError};
 
 /// Most events per frame: the crossings of an LHC orbit.
 const EVENTS_PER_FRAME: usize = 3564;
 
-/// Collects records and writes a frame whenever the next id does not follow or the frame is full.
+/// Collects records and writes a frame whenever the run changes or the frame is full. A frame whose ids do not follow one another has a column of
+/// ids.
 pub(super) struct Framer<'a> {
     writer: &'a mut TmfWriter,
-    payload: Vec<u8>,
     meta: FrameMeta,
-    in_frame: usize,
+    records: Vec<u8>,
+    ids: Vec<u64>,
+    times: Vec<u64>,
     most: usize,
     pub(super) events: u64,
     pub(super) frames: u64,
@@ -23,35 +25,50 @@ pub(super) struct Framer<'a> {
 impl<'a> Framer<'a> {
     /// With `labelled`, ids come from the table and gaps between them are no losses.
     pub(super) fn new(writer: &'a mut TmfWriter, source_id: u16, labelled: bool) -> Self {
-        let most = EVENTS_PER_FRAME.min(BODY_BYTES_USUAL / writer.schema().record_len());
-        let meta = FrameMeta { source_id, sparse_ids: labelled, ..FrameMeta::default() };
-        Self { writer, payload: Vec::new(), meta, in_frame: 0, most, events: 0, frames: 0, run_stretches: 0 }
+        Self {
+            most: EVENTS_PER_FRAME.min(BODY_BYTES_USUAL / writer.schema().record_len()),
+            writer,
+            meta: FrameMeta { source_id, sparse_ids: labelled, ..FrameMeta::default() },
+            records: Vec::new(),
+            ids: Vec::new(),
+            times: Vec::new(),
+            events: 0,
+            frames: 0,
+            run_stretches: 0,
+        }
     }
 
-    /// Returns the buffer to which the record of this event must be appended.
-    pub(super) fn next(&mut self, run: u32, id: u64) -> Result<&mut Vec<u8>, WriteError> {
+    /// Returns the buffer to which the record of this event must be appended. All events of a table have times, or none.
+    pub(super) fn next(
+        &mut self,
+        run: u32,
+        id: u64,
+        time_ns: Option<u64>,
+    ) -> Result<&mut Vec<u8>, WriteError> {
         let same_run = run == self.meta.run && self.events > 0;
         self.run_stretches += u64::from(!same_run);
-        let follows = same_run && self.meta.first_event_id.checked_add(self.in_frame as u64) == Some(id);
-        if self.in_frame == self.most || !follows {
+        if self.ids.len() == self.most || !same_run {
             self.flush()?;
         }
-        if self.in_frame == 0 {
-            self.meta = FrameMeta { run, first_event_id: id, ..self.meta };
-        }
-        self.in_frame += 1;
+        self.meta.run = run;
+        self.ids.push(id);
+        self.times.extend(time_ns);
         self.events += 1;
-        Ok(&mut self.payload)
+        Ok(&mut self.records)
     }
 
     /// Writes the collected records as a frame, if there are any.
     pub(super) fn flush(&mut self) -> Result<(), WriteError> {
-        if self.in_frame > 0 {
-            self.writer.write_events(self.meta, &self.payload)?;
-            self.frames += 1;
-            self.in_frame = 0;
-            self.payload.clear();
-        }
+        let Some(&first_event_id) = self.ids.first() else { return Ok(()) };
+        let follows = self.ids.is_sorted_by(|before, after| before.checked_add(1) == Some(*after));
+        let ids = if follows { &[] } else { &self.ids[..] };
+        let (records, times) = (&self.records[..], &self.times[..]);
+        let meta = FrameMeta { first_event_id, ..self.meta };
+        self.writer.write_events(meta, FrameEvents { records, ids, times, ..FrameEvents::default() })?;
+        self.frames += 1;
+        self.records.clear();
+        self.ids.clear();
+        self.times.clear();
         Ok(())
     }
 }

@@ -62,6 +62,8 @@ pub struct Options {
     pub event_column: Option<String>,
     /// Column of run numbers; default: `run`, likewise. Without one, every event has [`Self::run`].
     pub run_column: Option<String>,
+    /// Column of event times, in whole ns since the start of the run; default: `time_ns` in any case, if that is not a field.
+    pub time_column: Option<String>,
     /// Column that feeds the truth field, if the schema has exactly one scalar truth field.
     pub label_column: Option<String>,
     /// Clamp values that do not fit, and count them, instead of refusing the table.
@@ -87,6 +89,8 @@ pub struct ConvertReport {
     pub changes: Vec<Changes>,
     /// The column of the event ids; `None` if rows are numbered.
     pub id_column: Option<String>,
+    /// The column of the event times, if there is one.
+    pub time_column: Option<String>,
     /// Number of rows whose ids were not compared with those of all rows before, because there were too many.
     pub uncompared: u64,
 }
@@ -140,6 +144,15 @@ pub enum ConvertError {
     NotANumber { cell: Box<Cell>, text: String, hint: &'static str },
     #[error("{cell}: '{text}' is no whole number from 0 to {most}{hint}")]
     NotAnId { cell: Box<Cell>, text: String, most: u64, hint: String },
+    #[error(
+        "{cell}: '{text}' is no time: write whole nanoseconds since the start of the run, from 0 to {}",
+        u64::MAX
+    )]
+    NotATime { cell: Box<Cell>, text: String },
+    #[error(
+        "{place}: events of schema '{schema}' have payloads, and a table has none; leave [payload] out of the schema"
+    )]
+    Payloads { place: String, schema: String },
     #[error("{cell}: '{text}' is above 2^53, {why}")]
     NotExact { cell: Box<Cell>, text: String, why: String },
     #[error("{place}: {repeats}; number the rows instead with --ids number, or name another --event-column")]

@@ -79,8 +79,8 @@ pub(super) fn npy(
 
 /// The column names that are assumed for an array without names.
 fn names_of(header: &Header, schema: &Schema, options: &Options) -> Result<Vec<String>, String> {
-    let named =
-        [&options.event_column, &options.run_column, &options.label_column].into_iter().flatten().next();
+    let Options { event_column, run_column, time_column, label_column, .. } = options;
+    let named = [event_column, run_column, time_column, label_column].into_iter().flatten().next();
     if let Some(name) = named.or(options.map.first().map(|(column, _)| column)) {
         return Err(format!(
             "the array has no column names, so none can be '{name}'; store an array with named fields, or CSV"

@@ -74,7 +74,15 @@ pub(super) fn convert<R: Rows>(
                 *next - 1
             }
         };
-        let out = framer.next(run, event)?;
+        let time_ns = match columns.time {
+            Some(column) => {
+                let time_ns = rows.whole(column).and_then(|whole| u64::try_from(whole).ok());
+                let wrong = || ConvertError::NotATime { cell: cell(&rows, column), text: rows.text(column) };
+                Some(time_ns.ok_or_else(wrong)?)
+            }
+            None => None,
+        };
+        let out = framer.next(run, event, time_ns)?;
         for feed in &mut columns.feeds {
             let column = feed.column;
             let Some(value) = rows.number(column) else {
@@ -110,6 +118,7 @@ pub(super) fn convert<R: Rows>(
         frames: framer.frames,
         run_stretches: framer.run_stretches,
         id_column: columns.event.map(|column| header[column].clone()),
+        time_column: columns.time.map(|column| header[column].clone()),
         changes: columns.changes(),
         ignored: columns.ignored,
         uncompared: repeats.uncompared(),

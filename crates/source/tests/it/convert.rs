@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use bytes::Bytes;
 use proptest::prelude::*;
-use tamis_event::{Scanned, Scanner, Schema, flags};
+use tamis_event::{FrameHeader, Scanned, Scanner, Schema, Span, flags};
 use tamis_port::Window;
 use tamis_source::convert::{self, Changes, ConvertError, ConvertReport, Ids, Options};
 use tamis_source::{TmfWriter, open};
@@ -42,25 +43,21 @@ fn schema() -> Schema {
     Schema::parse(SCHEMA.as_bytes()).unwrap()
 }
 
-fn read_back(path: &Path, schema: &Schema) -> Frames {
+/// The good frames of a recording.
+fn frames_of(path: &Path, schema: &Schema) -> Vec<(FrameHeader, Span)> {
     let mut recording = open(path, 1).unwrap();
     let mut bytes = Vec::new();
     while let Window::Bytes(window) = recording.source.poll().unwrap() {
         bytes.extend_from_slice(&window);
     }
-    let elements: Vec<_> =
-        schema.fields().iter().flat_map(|f| (0..f.elements()).map(|k| f.element(k))).collect();
+    let bytes = Bytes::from(bytes);
     let mut scanner = Scanner::new(schema);
     let mut at = 0;
-    let mut frames = Frames::new();
+    let mut frames = Vec::new();
     loop {
         at += match scanner.step(&bytes[at..], true) {
             Scanned::Frame { header, body, consumed } => {
-                let records = bytes[at..][body].chunks(schema.record_len());
-                let events =
-                    records.map(|record| elements.iter().map(|e| e.physical(record)).collect()).collect();
-                let sparse = header.flags & flags::SPARSE_IDS != 0;
-                frames.push((header.run, header.first_event_id, sparse, events));
+                frames.push((header, Span::of_frame(&header, &bytes.slice(at..).slice(body))));
                 consumed
             }
             Scanned::Schema { consumed, .. } => consumed,
@@ -68,6 +65,33 @@ fn read_back(path: &Path, schema: &Schema) -> Frames {
             other => panic!("{other:?}"),
         }
     }
+}
+
+fn read_back(path: &Path, schema: &Schema) -> Frames {
+    let elements: Vec<_> =
+        schema.fields().iter().flat_map(|f| (0..f.elements()).map(|k| f.element(k))).collect();
+    let physical = |record: &[u8]| elements.iter().map(|element| element.physical(record)).collect();
+    let frame = |(header, span): (FrameHeader, Span)| {
+        let events = (0..span.len()).map(|event| physical(span.event(event).record)).collect();
+        (header.run, header.first_event_id, header.flags & flags::SPARSE_IDS != 0, events)
+    };
+    frames_of(path, schema).into_iter().map(frame).collect()
+}
+
+/// Run, id and time of every event of a table with one column `x` besides those, and the number of frames.
+pub(crate) fn stamps(table: &str, options: &Options) -> (Vec<(u32, u64, u64)>, usize) {
+    let schema = Schema::parse(b"name = 's'\n[[field]]\nname = 'x'\ndtype = 'f32'").unwrap();
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("t.tmf");
+    let mut writer = TmfWriter::create(&path, &schema, false).unwrap();
+    convert::table(table.as_bytes(), "t.csv", &schema, options, &mut writer).unwrap();
+    writer.finish().unwrap();
+    let frames = frames_of(&path, &schema);
+    let of_frame = |(header, span): &(FrameHeader, Span)| {
+        let stamp = |event| (header.run, span.event(event).id, span.event(event).time_ns);
+        (0..span.len()).map(stamp).collect::<Vec<_>>()
+    };
+    (frames.iter().flat_map(of_frame).collect(), frames.len())
 }
 
 pub(crate) fn converted<R>(
@@ -128,7 +152,7 @@ fn columns_feed_what_they_are_named_after() {
 }
 
 #[test]
-fn event_ids_are_labels_and_followers_share_a_frame() {
+fn event_ids_are_labels_and_any_ids_share_a_frame() {
     let rows: String = ["7,100", "7,101", "7,102", "8,103", "8,50", "8,51", "7,18446744073709551615"]
         .iter()
         .map(|ids| format!("{ids},0,0,0,0,0,0\n"))
@@ -136,8 +160,21 @@ fn event_ids_are_labels_and_followers_share_a_frame() {
     let (report, frames) = csv(&format!("Run,EVENT,{HEADER}\n{rows}"), &Options::default()).unwrap();
     let found: Vec<_> =
         frames.iter().map(|(run, id, sparse, events)| (*run, *id, *sparse, events.len())).collect();
-    assert_eq!(found, [(7, 100, true, 3), (8, 103, true, 1), (8, 50, true, 2), (7, u64::MAX, true, 1)]);
-    assert!(report.id_column.as_deref() == Some("EVENT") && report.ignored.is_empty() && report.frames == 4);
+    assert_eq!(found, [(7, 100, true, 3), (8, 103, true, 3), (7, u64::MAX, true, 1)]);
+    assert!(report.id_column.as_deref() == Some("EVENT") && report.ignored.is_empty() && report.frames == 3);
+
+    // As a table of a real detector has them: nothing about one id tells the next one.
+    let id = |row: u64| row.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20;
+    let rows: String = (0..4000).map(|row| format!("{},1.5,{row}\n", id(row))).collect();
+    let options = Options { run: 3, ..Options::default() };
+    let (events, frames) = stamps(&format!("event,x,Time_NS\n{rows}"), &options);
+    assert!(events.into_iter().eq((0..4000).map(|row| (3, id(row), row))));
+    assert_eq!(frames, 2);
+    // Times without ids, from a column of another name; without a column there is none.
+    let named = Options { time_column: Some("t".into()), ..options.clone() };
+    let (events, _) = stamps("x,t\n1,18446744073709551615\n2,0\n", &named);
+    assert_eq!(events, [(3, 0, u64::MAX), (3, 1, 0)]);
+    assert_eq!(stamps("x,t\n1,5\n2,6\n", &options).0, [(3, 0, 0), (3, 1, 0)]);
 
     let many: String = (0..8000).map(|_| "0,0,0,0,0,0\n").collect();
     let (_, frames) = csv(&format!("{HEADER}\n{many}"), &Options::default()).unwrap();

@@ -5,7 +5,7 @@ use std::io::Write;
 use tamis_event::{Dtype, Schema};
 use tamis_source::convert::{self, Changes, ConvertError, ConvertReport, Ids, Options};
 
-use crate::convert::{Frames, HEADER, converted, last_record, npy, npy_file};
+use crate::convert::{Frames, HEADER, converted, last_record, npy, npy_file, stamps};
 
 /// Converts a table for a schema with the single field `x`.
 fn one(dtype: &str, table: &[u8], options: &Options) -> Result<(ConvertReport, Frames), ConvertError> {
@@ -58,9 +58,13 @@ fn a_repeated_id_is_named_and_rows_can_be_numbered_instead() {
 
 #[test]
 fn ids_of_other_programs() {
-    let (_, frames) =
-        one("u8", b"event,x\n5.0,1\n1e3,2\n18446744073709551615,3\n", &Options::default()).unwrap();
-    assert_eq!(frames.iter().map(|frame| frame.1).collect::<Vec<_>>(), [5, 1000, u64::MAX]);
+    let (events, _) = stamps("event,x\n5.0,1\n1e3,2\n18446744073709551615,3\n", &Options::default());
+    assert_eq!(events.iter().map(|event| event.1).collect::<Vec<_>>(), [5, 1000, u64::MAX]);
+    let error = refused("u8", "time_ns,x\n-1,1\n", &Options::default());
+    assert_eq!(
+        error,
+        "t.csv, line 2, column 'time_ns': '-1' is no time: write whole nanoseconds since the start of the run, from 0 to 18446744073709551615"
+    );
     let error = refused("u8", "Event,x\n-1740574263,1\n", &Options::default());
     assert_eq!(
         error,
