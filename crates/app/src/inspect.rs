@@ -1,13 +1,12 @@
 //! Looks into files: what is in a recording or in stored records, and single events.
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 use serde::{Serialize, Serializer};
-use tamis_event::Schema;
 use tamis_event::record::{self, Record};
+use tamis_event::{Schema, SegmentId};
 use tamis_ledger::{Cause, Corrupt, Counts, Errored};
 use tamis_menu::ERROR_STREAM;
 use tamis_model::{Engine, VectorUnit};
@@ -15,6 +14,7 @@ use tamis_pipeline::IdBook;
 
 use crate::blocks::lost;
 use crate::exit::OrFail;
+use crate::extent::Extent;
 use crate::frames::{Frame, Frames, place_of};
 use crate::stored::{About, StoredFile};
 use crate::{Exit, Failure};
@@ -27,35 +27,6 @@ pub enum Info {
     Recording(RecordingInfo),
     /// Decision records.
     Records(RecordsInfo),
-}
-
-/// Ids, runs and segments of a set of events.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Extent {
-    /// Number of events.
-    pub events: u64,
-    /// Smallest event id.
-    pub first_id: Option<u64>,
-    /// Largest event id.
-    pub last_id: Option<u64>,
-    /// Runs.
-    pub runs: BTreeSet<u32>,
-    /// Number of different segments of these runs.
-    pub segments: usize,
-    #[serde(skip)]
-    places: BTreeSet<(u32, u32)>,
-}
-
-impl Extent {
-    fn add(&mut self, run: u32, segment: u32, first_id: u64, events: u64) {
-        let last = first_id + (events - 1);
-        self.events += events;
-        self.first_id = Some(self.first_id.map_or(first_id, |id| id.min(first_id)));
-        self.last_id = Some(self.last_id.map_or(last, |id| id.max(last)));
-        self.runs.insert(run);
-        self.places.insert((run, segment));
-        self.segments = self.places.len();
-    }
 }
 
 /// A recording.
@@ -156,10 +127,13 @@ pub struct ShownEvent {
     pub run: u32,
     /// Segment.
     pub segment: u32,
-    /// Time of its frame in ns.
+    /// Its time in ns since the start of the run, 0 if unknown.
     pub time_ns: u64,
     /// Source.
     pub source: u16,
+    /// Its payload; absent if its schema has none. Documents say how many bytes it has.
+    #[serde(rename = "payload_bytes", serialize_with = "length", skip_serializing_if = "Option::is_none")]
+    pub payload: Option<Vec<u8>>,
     /// The verdict; absent in a recording.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
@@ -210,6 +184,11 @@ pub struct BlockPosition {
 /// Pairs as a map, in their order.
 fn by_name<V: Serialize, S: Serializer>(pairs: &[(String, V)], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(pairs.iter().map(|(name, value)| (name, value)))
+}
+
+#[expect(clippy::ref_option, reason = "as serde calls it")]
+fn length<S: Serializer>(bytes: &Option<Vec<u8>>, serializer: S) -> Result<S::Ok, S::Error> {
+    bytes.as_ref().map(Vec::len).serialize(serializer)
 }
 
 /// Numbers as a map.
@@ -273,6 +252,7 @@ pub fn cat(path: &Path, mut each: impl FnMut(ShownEvent) -> bool) -> Result<(Vec
                 segment: header.segment,
                 time_ns: found.time_ns,
                 source: found.source,
+                payload: schema.payload().map(|_| found.payload.to_vec()),
                 verdict: None,
                 fields: fields(&schema, found.record),
             };
@@ -307,7 +287,7 @@ fn recording(path: &Path) -> Result<RecordingInfo, Failure> {
         frames: 0,
         bytes: 0,
         file_bytes: std::fs::metadata(path).map_or(0, |meta| meta.len()),
-        extent: Extent::default(),
+        extent: Extent::of(&schema),
         corrupt: Counts::default(),
         missing: 0,
         problems: Vec::new(),
@@ -320,7 +300,10 @@ fn recording(path: &Path) -> Result<RecordingInfo, Failure> {
         match frame {
             Frame::Events { header, span, .. } => {
                 info.frames += 1;
-                info.extent.add(header.run, header.segment, header.first_event_id, header.n_events.into());
+                info.extent.add(header.segment_id(), span.id_range(), header.n_events.into());
+                if info.extent.payloads.is_some() {
+                    (0..span.len()).for_each(|event| info.extent.add_payload(span.event(event).payload));
+                }
                 let admitted = ids.admit_frame(&header, &span);
                 info.corrupt.add(Corrupt::Dup, admitted.repeated.into());
                 info.missing += admitted.missing;
@@ -365,7 +348,7 @@ fn records(path: &Path) -> Result<RecordsInfo, Failure> {
         exit: Exit::Done,
         complete: false,
         damaged: 0,
-        extent: Extent::default(),
+        extent: Extent::of(&about.schema),
         lines: about.lines.iter().map(|name| (name.clone(), 0)).collect(),
         faults: 0,
         degraded: 0,
@@ -373,7 +356,9 @@ fn records(path: &Path) -> Result<RecordsInfo, Failure> {
     };
     let read = file.read(|about, record| {
         let header = record.header();
-        info.extent.add(header.run, header.segment, header.event_id, 1);
+        let segment = SegmentId { run: header.run, segment: header.segment };
+        info.extent.add(segment, (header.event_id, header.event_id), 1);
+        info.extent.add_payload(record.event().payload);
         info.faults += u64::from(header.fault != 0);
         info.degraded += u64::from(header.flags & record::DEGRADED != 0);
         for line in set_bits(record.kept()) {
@@ -424,6 +409,7 @@ fn stored_event(about: &About, record: &Record<'_>) -> ShownEvent {
         segment: header.segment,
         time_ns: header.time_ns,
         source: header.source_id,
+        payload: about.schema.payload().map(|_| record.event().payload.to_vec()),
         verdict: Some(verdict),
         fields: fields(&about.schema, record.event().record),
     }

@@ -18,6 +18,7 @@ mod complete;
 mod convert;
 mod doctor;
 mod exit;
+mod extent;
 mod frames;
 mod import;
 mod inspect;
@@ -51,10 +52,11 @@ pub use complete::is_ledger;
 pub use convert::{ConvertSettings, GenSettings, convert, generate};
 pub use doctor::{Cpu, Doctor, EngineHealth, FolderSpace, MemoryHealth, ProcessLimits, RunMemory, doctor};
 pub use exit::{Exit, Failure};
+pub use extent::{Extent, PayloadSizes};
 pub use frames::place_of;
 pub use import::{ImportSettings, import};
 pub use inspect::{
-    BlockPosition, Extent, FieldInfo, Info, RecordingInfo, RecordsInfo, ShownEvent, Verdict, cat, info,
+    BlockPosition, FieldInfo, Info, RecordingInfo, RecordsInfo, ShownEvent, Verdict, cat, info,
 };
 pub use lineup::NamedBundle;
 pub use model_info::{ModelInfo, Speed, model_info};

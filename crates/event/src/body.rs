@@ -1,7 +1,7 @@
 //! What an intact body must hold, so that everything behind the scanner may rely on it (`SPEC.md` sections 2.1 and 4).
 
 use crate::defect::Defect;
-use crate::header::{EVENT_BYTES_MAX, FrameHeader, flags, u64_at};
+use crate::header::{EVENT_BYTES_MAX, FrameHeader, u64_at};
 use crate::list::List;
 
 /// Checks the columns and lists of a body whose checksum and lengths are right, and whose layout is that of the schema.
@@ -34,14 +34,4 @@ fn ends_hold(ends: &[u8], payloads_len: usize, stride: usize) -> bool {
         holds
     });
     each_holds && start == payloads_len
-}
-
-/// The lowest and the highest id of a good frame.
-pub fn id_range(header: &FrameHeader, body: &[u8]) -> (u64, u64) {
-    if header.flags & flags::IDS == 0 {
-        return (header.first_event_id, header.first_event_id + (u64::from(header.n_events) - 1));
-    }
-    let [ids, ..] = header.parts(header.layout());
-    let ids = (0..header.n_events as usize).map(|event| u64_at(&body[ids.clone()], event));
-    ids.fold((u64::MAX, 0), |(low, high), id| (low.min(id), high.max(id)))
 }

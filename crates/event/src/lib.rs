@@ -33,7 +33,6 @@ mod span;
 mod words;
 
 pub use block::{Block, CloseReason};
-pub use body::id_range;
 pub use checksum::crc32c;
 pub use codec::{Scanned, Scanner};
 pub use decimal::{Decimal, EXACT_MAX, Grid, PLACES_MAX};

@@ -238,6 +238,17 @@ impl Span {
         }
     }
 
+    /// The lowest and the highest id. There must be an event.
+    pub fn id_range(&self) -> (u64, u64) {
+        match &self.ids {
+            Ids::From(first) => (*first, first + (self.events as u64 - 1)),
+            Ids::Column { .. } => {
+                let ids = (0..self.events).map(|event| self.id(event));
+                ids.fold((u64::MAX, 0), |(low, high), id| (low.min(id), high.max(id)))
+            }
+        }
+    }
+
     /// The id of the first event, if the others follow one by one.
     pub fn first_id(&self) -> Option<u64> {
         if let Ids::From(first) = self.ids { Some(first) } else { None }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tamis_event::{CloseReason, FrameHeader, SegmentId, Span, id_range};
+use tamis_event::{CloseReason, FrameHeader, SegmentId, Span};
 use tamis_ledger::Corrupt;
 use tamis_port::SourceError;
 use tamis_ring::{Receiver, Sender};
@@ -292,7 +292,7 @@ impl Admission {
     /// Takes the events of a good frame that did not come before.
     fn admit(&mut self, header: FrameHeader, body: &Bytes, bytes: usize) -> Next {
         let span = Span::of_frame(&header, body);
-        let shift = self.shift.of(id_range(&header, body));
+        let shift = self.shift.of(span.id_range());
         let admitted = self.ids.admit_frame(&header, &span);
         let (missing, forgotten) = (admitted.missing, admitted.forgotten);
         let repeated = u64::from(admitted.repeated);

@@ -22,7 +22,7 @@ const WIDTH: usize = 120;
 
 /// Show the events of a file: a table, or JSON
 ///
-/// A table has one row per event: its run and segment, the rung and the engine that scored it, its scores, some fields, and the lines that kept
+/// A table has one row per event: its run and segment, the bytes of its payload, the rung and the engine that scored it, its scores, some fields, and the lines that kept
 /// it. For an event that no model could score it says why and, in the error stream, which place it had in its block. JSON has all fields.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -44,6 +44,9 @@ pub(crate) struct Args {
     /// Print one JSON document per event and line
     #[arg(long, conflicts_with = "json")]
     jsonl: bool,
+    /// Write the payloads of the events to standard output, one behind the other, and nothing else
+    #[arg(long, conflicts_with_all = ["json", "jsonl", "fields"])]
+    payload: bool,
 }
 
 impl Run for Args {
@@ -53,14 +56,16 @@ impl Run for Args {
         ("cat out/l1-mixed-physics-0001.mcap --limit 20", "the first events that were kept"),
         ("cat l1-mixed.tmf.zst --event 1234 --fields met.pt,jets.pt", "fields of one event"),
         ("cat out/l1-mixed-physics-0001.mcap --jsonl", "everything, for a program"),
+        ("cat out/run-physics-0001.mcap --event 1234 --payload > 1234.raw", "the raw data of one event"),
     ];
 
     fn run(self) -> Result<Exit, Failure> {
         let mut writer = Writer {
             out: BufWriter::new(Patient(io::stdout().lock())),
-            format: match (self.json, self.jsonl) {
-                (true, _) => OutputFormat::Json,
-                (_, true) => OutputFormat::JsonLines,
+            format: match self {
+                Self { json: true, .. } => OutputFormat::Json,
+                Self { jsonl: true, .. } => OutputFormat::JsonLines,
+                Self { payload: true, .. } => OutputFormat::Payload,
                 _ => OutputFormat::Table(Box::new(Rows::new(self.fields.clone()))),
             },
             rows: 0,
@@ -144,6 +149,7 @@ enum OutputFormat {
     Table(Box<Rows>),
     Json,
     JsonLines,
+    Payload,
 }
 
 /// Events to standard output. Every method says whether there is still a reader.
@@ -170,6 +176,10 @@ impl Writer {
             OutputFormat::Table(rows) => rows.event(event, &mut self.out),
             OutputFormat::Json => write!(self.out, "{opening}{}", json(&event)),
             OutputFormat::JsonLines => writeln!(self.out, "{}", json(&event)),
+            OutputFormat::Payload => match event.payload {
+                Some(payload) => self.out.write_all(&payload),
+                None => return Err(Failure::new(Exit::Settings, "--payload: the events of this file have no payload")),
+            },
         })
     }
 
@@ -178,7 +188,7 @@ impl Writer {
         let end = match &mut self.format {
             OutputFormat::Table(rows) => rows.flush(&mut self.out),
             OutputFormat::Json => writeln!(self.out, "{opening}\n]}}"),
-            OutputFormat::JsonLines => Ok(()),
+            OutputFormat::JsonLines | OutputFormat::Payload => Ok(()),
         };
         written(end.and_then(|()| self.out.flush()))
     }
@@ -271,6 +281,9 @@ fn heading(event: &ShownEvent, columns: &[ShownColumn], places: bool) -> TextTab
     if places {
         table = table.right("run").right("segment");
     }
+    if event.payload.is_some() {
+        table = table.right("payload\nbytes");
+    }
     if event.verdict.is_some() {
         table = table.right("rung").left("engine");
     }
@@ -292,6 +305,7 @@ fn cells(event: &ShownEvent, columns: &[ShownColumn], places: bool) -> Vec<Strin
     if places {
         cells.extend([event.run.to_string(), event.segment.to_string()]);
     }
+    cells.extend(event.payload.as_ref().map(|payload| figures::grouped(payload.len() as u64)));
     if let Some(verdict) = &event.verdict {
         let stand_in = if verdict.degraded { " (stand-in)" } else { "" };
         cells.extend([verdict.rung.to_string(), format!("{}{stand_in}", verdict.engine)]);

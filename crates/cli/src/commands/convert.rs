@@ -209,7 +209,7 @@ fn warn(report: &ConvertReport) {
         ));
     }
     // A frame has 64 bytes of its own and begins at a multiple of 64.
-    let ConvertReport { events, frames, run_stretches, .. } = *report;
+    let ConvertReport { events, frames, .. } = *report;
     if frames >= FEW_FRAMES && events < frames * EVENTS_PER_FRAME {
         say(format_args!(
             "{} take {} of at least 128 bytes, and longer to replay, because the run changes from row to row; sort the table by run, or give --ids \

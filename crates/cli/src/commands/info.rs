@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use tamis_app::{Exit, Extent, Failure, Info, RecordingInfo, RecordsInfo};
+use tamis_app::{Exit, Extent, Failure, Info, PayloadSizes, RecordingInfo, RecordsInfo};
 use tamis_ledger::{Cause, Corrupt};
 
 use super::{Group, Run};
@@ -52,13 +52,14 @@ impl Run for Args {
 
 fn recording(info: &RecordingInfo) -> String {
     let mut text = format!(
-        "a recording, {}\n{} of {}\nschema {} ({}), {} bytes per event\n\n",
+        "a recording, {}\n{} of {}\nschema {} ({}), {} bytes per record\n{}\n",
         size(info),
         counted(info.frames, "frame"),
         extent(&info.extent),
         info.schema,
         info.schema_id,
         info.record_bytes,
+        payloads(&info.extent),
     );
     let mut fields = TextTable::default().left("Field").left("type").left("unit").left("");
     for field in &info.fields {
@@ -91,7 +92,7 @@ fn size(info: &RecordingInfo) -> String {
 
 fn records(info: &RecordsInfo) -> String {
     let mut text = format!(
-        "stored events of stream '{}', {}{}\n{}{}\nschema {}, menu {} ({}), models {}\n\n",
+        "stored events of stream '{}', {}{}\n{}{}\nschema {}, menu {} ({}), models {}\n{}\n",
         info.stream,
         bytes(info.file_bytes),
         if info.complete { "" } else { ", NOT CLOSED IN ORDER: tamis recover makes a whole file of it" },
@@ -101,6 +102,7 @@ fn records(info: &RecordsInfo) -> String {
         info.menu,
         info.menu_hash,
         if info.models.is_empty() { "none".into() } else { info.models.join(", ") },
+        payloads(&info.extent),
     );
     let mut lines = TextTable::default().left("Line").right("kept").right("share");
     for (name, kept) in &info.lines {
@@ -124,6 +126,14 @@ fn remarks(info: &RecordsInfo) -> String {
     ];
     let told = remarks.iter().filter(|&&(events, _)| events > 0);
     told.map(|&(events, what)| format!("; {} {what}", grouped(events))).collect()
+}
+
+/// What the payloads are, on a line of its own; nothing if events have none.
+fn payloads(extent: &Extent) -> String {
+    let Some(PayloadSizes { doc, bytes: all, shortest, longest }) = &extent.payloads else { return String::new() };
+    let [shortest, longest] = [shortest, longest].map(|size| bytes(size.unwrap_or(0)));
+    let doc = if doc.is_empty() { String::new() } else { format!(": {doc}") };
+    format!("payloads of {shortest} to {longest}, {} in all{doc}\n", bytes(*all))
 }
 
 fn extent(extent: &Extent) -> String {

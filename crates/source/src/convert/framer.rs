@@ -18,8 +18,6 @@ pub(super) struct Framer<'a> {
     most: usize,
     pub(super) events: u64,
     pub(super) frames: u64,
-    /// Number of stretches of events of one run.
-    pub(super) run_stretches: u64,
 }
 
 impl<'a> Framer<'a> {
@@ -34,7 +32,6 @@ impl<'a> Framer<'a> {
             times: Vec::new(),
             events: 0,
             frames: 0,
-            run_stretches: 0,
         }
     }
 
@@ -46,7 +43,6 @@ impl<'a> Framer<'a> {
         time_ns: Option<u64>,
     ) -> Result<&mut Vec<u8>, WriteError> {
         let same_run = run == self.meta.run && self.events > 0;
-        self.run_stretches += u64::from(!same_run);
         if self.ids.len() == self.most || !same_run {
             self.flush()?;
         }

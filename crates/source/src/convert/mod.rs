@@ -81,8 +81,6 @@ pub struct ConvertReport {
     pub events: u64,
     /// Frames written.
     pub frames: u64,
-    /// Number of stretches of rows of one run.
-    pub run_stretches: u64,
     /// Columns that feed nothing.
     pub ignored: Vec<String>,
     /// Changes of values, by column; columns without any are left out.

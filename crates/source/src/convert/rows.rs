@@ -116,7 +116,6 @@ pub(super) fn convert<R: Rows>(
     Ok(ConvertReport {
         events: framer.events,
         frames: framer.frames,
-        run_stretches: framer.run_stretches,
         id_column: columns.event.map(|column| header[column].clone()),
         time_column: columns.time.map(|column| header[column].clone()),
         changes: columns.changes(),

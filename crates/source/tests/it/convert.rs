@@ -139,7 +139,6 @@ fn columns_feed_what_they_are_named_after() {
     let wanted = ConvertReport {
         events: 2,
         frames: 1,
-        run_stretches: 1,
         ignored: vec!["note".into()],
         changes: vec![
             Changes { rounded: 1, largest_change: 0.25, largest_row: 3, ..changes("mu.pt[0]") },

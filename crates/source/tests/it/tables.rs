@@ -37,7 +37,7 @@ fn a_repeated_id_is_named_and_rows_can_be_numbered_instead() {
     let found: Vec<_> = frames.iter().map(|frame| (frame.0, frame.1, frame.2, frame.3.len())).collect();
     // Numbering continues where a run continues, so no id is missing.
     assert_eq!(found, [(3, 0, false, 2), (4, 0, false, 1), (3, 2, false, 2)]);
-    assert_eq!((report.ignored, report.id_column, report.run_stretches), (vec!["event".into()], None, 3));
+    assert_eq!((report.ignored, report.id_column, report.frames), (vec!["event".into()], None, 3));
 
     let (report, frames) = one("u8", table.as_bytes(), &with(Ids::Ignore)).unwrap();
     assert_eq!((frames[0].0, frames[0].1, frames[0].2, values(&frames).len()), (9, 0, false, 5));
