@@ -11,6 +11,7 @@ mod journeys;
 mod ladder;
 mod ledger;
 mod models;
+mod payloads;
 mod reduced;
 mod refusals;
 mod storage;
