@@ -24,6 +24,8 @@ pub struct SoFar {
 
 /// Most events of a block.
 pub(crate) const BLOCK_EVENTS: usize = 4096;
+/// A block ends with the event that makes its payloads as long as this.
+const BLOCK_PAYLOAD_BYTES: usize = 16 << 20;
 
 /// The good events of a recording that did not come before, in order, and what was lost.
 #[derive(Debug)]
@@ -50,7 +52,7 @@ struct Waiting {
 impl Blocks {
     pub(crate) fn new(frames: Frames) -> Result<Self, Failure> {
         let block_events =
-            Limits::new(1, BLOCK_EVENTS, frames.schema().record_len()).or_fail(Exit::Settings)?.batch();
+            Limits::new(1, BLOCK_EVENTS, frames.schema().layout()).or_fail(Exit::Settings)?.batch();
         let so_far = SoFar { total: frames.total, ..SoFar::default() };
         let ids = IdBook::default();
         let waiting = VecDeque::new();
@@ -75,7 +77,8 @@ impl Blocks {
     /// Fills a block with the next events of one segment; `false` at the end of the recording.
     pub(crate) fn next(&mut self, block: &mut Block) -> Result<bool, Failure> {
         block.reset(0, 0);
-        while block.len() < self.block_events {
+        let mut payload_bytes = 0;
+        while block.len() < self.block_events && payload_bytes < BLOCK_PAYLOAD_BYTES {
             let Some(Waiting { run, segment, span }) = self.next_span()? else { break };
             if block.is_empty() {
                 block.reset(run, segment);
@@ -83,10 +86,15 @@ impl Blocks {
                 self.waiting.push_front(Waiting { run, segment, span });
                 break;
             }
-            let (first, rest) = cut(&span, self.block_events - block.len());
+            // A block keeps the bytes of its events in memory.
+            let fitting =
+                span.fitting(0, span.len().min(self.block_events - block.len()), BLOCK_PAYLOAD_BYTES);
+            let (first, rest) =
+                (span.slice(0, fitting), (fitting < span.len()).then(|| span.slice(fitting, span.len())));
             if let Some(span) = rest {
                 self.waiting.push_front(Waiting { run, segment, span });
             }
+            payload_bytes += first.payload_bytes();
             block.push(first);
         }
         self.so_far.events += block.len() as u64;
@@ -139,12 +147,6 @@ impl Blocks {
             self.waiting.push_back(Waiting { run: header.run, segment: header.segment, span });
         }
     }
-}
-
-/// The first `most` events of a span, and the others if there are any.
-fn cut(span: &Span, most: usize) -> (Span, Option<Span>) {
-    let first = most.min(span.len());
-    (span.slice(0, first), (first < span.len()).then(|| span.slice(first, span.len())))
 }
 
 /// `1 crc, 2 magic`: the causes that occurred.

@@ -73,7 +73,7 @@ impl Plan {
     ) -> Result<Self, Failure> {
         let workers = settings.workers.unwrap_or_else(|| Cpus::of_process(&settings.pin).for_workers());
         let batch = settings.batch.unwrap_or(rules.batch_events());
-        let limits = Limits::new(workers, batch, recording.schema.record_len());
+        let limits = Limits::new(workers, batch, recording.schema.layout());
         let limits = limits.map_err(|error| match error {
             LimitsError::Workers(_) => Failure::new(Exit::Settings, format!("--workers: {error}")),
             LimitsError::Batch(_) => Failure::new(Exit::Settings, format!("--batch: {error}")),

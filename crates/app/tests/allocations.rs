@@ -101,7 +101,7 @@ fn play(stream: &bytes::Bytes, passes: u64) -> (u64, u64) {
         models: (0..2).map(|_| vec![vec![choice()]]).collect(),
         sinks,
         stamp: Stamp::default(),
-        limits: Limits::new(2, 4096, recording.schema.record_len()).unwrap(),
+        limits: Limits::new(2, 4096, recording.schema.layout()).unwrap(),
         pace: Pace::Flat,
         deadline: None,
         busy_poll: std::time::Duration::ZERO,

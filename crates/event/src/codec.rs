@@ -26,8 +26,7 @@ use std::sync::Arc;
 use crate::body;
 use crate::defect::Defect;
 use crate::header::{
-    ALIGN, BODY_BYTES_MAX, EVENTS_PER_FRAME_MAX, FrameHeader, HEADER_LEN, Layout, MAGIC, NeedMore, VERSION,
-    flags,
+    ALIGN, EVENTS_PER_FRAME_MAX, FrameHeader, HEADER_LEN, Layout, MAGIC, NeedMore, VERSION, flags,
 };
 use crate::list::List;
 use crate::schema::schema_id;
@@ -169,7 +168,7 @@ impl Scanner {
         if !header.is_sealed() {
             return Err(Defect::Header);
         }
-        if header.body_len as usize > BODY_BYTES_MAX {
+        if header.body_len as usize > header.layout().body_bytes_max() {
             return Err(Defect::Oversize);
         }
         let is_empty = if header.is_schema() {

@@ -3,7 +3,7 @@
 use bytemuck::Zeroable;
 
 use crate::header::{ALIGN, FrameHeader, HEADER_LEN, MAGIC, VERSION, flags};
-use crate::{BODY_BYTES_MAX, EVENTS_PER_FRAME_MAX, Schema, Span};
+use crate::{EVENTS_PER_FRAME_MAX, Schema, Span};
 
 /// What a writer says of a frame besides its events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,7 +78,8 @@ pub fn encode_frame(schema: &Schema, meta: FrameMeta, events: FrameEvents<'_>, o
     ends.iter().for_each(|end| out.extend_from_slice(&end.to_le_bytes()));
     out.extend_from_slice(records);
     out.extend_from_slice(payloads);
-    let is_short = n_events <= EVENTS_PER_FRAME_MAX && out.len() - start - HEADER_LEN <= BODY_BYTES_MAX;
+    let is_short =
+        n_events <= EVENTS_PER_FRAME_MAX && out.len() - start - HEADER_LEN <= layout.body_bytes_max();
     assert!(is_short, "frame too large");
     finish(header, start, out);
 }

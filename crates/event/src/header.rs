@@ -17,10 +17,11 @@ pub const HEADER_LEN: usize = 64;
 pub const ALIGN: usize = 64;
 /// Most bytes of one event: its record and its payload.
 pub const EVENT_BYTES_MAX: usize = 64 << 20;
-/// Most bytes in the body of a frame: there is room for the longest event and its columns.
+/// Most bytes in the body of a frame with payloads: there is room for the longest event and its columns.
 pub const BODY_BYTES_MAX: usize = 65 << 20;
-/// What writers here put into a body at most, unless a single event is longer: a reader holds whole frames in memory.
-pub const BODY_BYTES_USUAL: usize = 16 << 20;
+/// Most bytes in the body of a frame without payloads. Our writers put no more into the others either, unless a single event is longer: a reader holds
+/// whole frames in memory.
+pub const PLAIN_BODY_BYTES_MAX: usize = 16 << 20;
 /// Most events in one frame.
 pub const EVENTS_PER_FRAME_MAX: usize = 65_536;
 /// Most bytes of a schema text.
@@ -161,7 +162,8 @@ impl FrameHeader {
         }
         for layout in [Some(self.layout()), known].into_iter().flatten() {
             // No part is longer than the whole, so there is no need to look for the ends of payloads then.
-            let fits = is_possible(body_len) && self.n_events > 0 && self.fixed_len(layout) <= body_len;
+            let fits =
+                layout.is_possible(body_len) && self.n_events > 0 && self.fixed_len(layout) <= body_len;
             if fits && self.length_by(layout, frame, at_end)? == Some(body_len) {
                 return Ok(Some(body_len));
             }
@@ -180,9 +182,12 @@ impl FrameHeader {
         if self.is_schema() && self.n_events == 0 && self.stride == 0 {
             return Ok([None; 2]);
         }
-        let said = Some(self.body_len as usize).filter(|&body_len| is_possible(body_len));
-        let of_events = match known.filter(|&layout| is_possible(self.fixed_len(layout))) {
-            Some(layout) => self.length_by(layout, frame, at_end)?.filter(|&length| is_possible(length)),
+        let layout = known.unwrap_or_else(|| self.layout());
+        let said = Some(self.body_len as usize).filter(|&body_len| layout.is_possible(body_len));
+        let of_events = match known.filter(|layout| layout.is_possible(self.fixed_len(*layout))) {
+            Some(layout) => {
+                self.length_by(layout, frame, at_end)?.filter(|&length| layout.is_possible(length))
+            }
             None => None,
         };
         Ok([said.max(of_events), said.min(of_events)])
@@ -247,6 +252,18 @@ pub struct Layout {
     pub has_payloads: bool,
 }
 
+impl Layout {
+    /// Most bytes of a body.
+    pub(crate) fn body_bytes_max(self) -> usize {
+        if self.has_payloads { BODY_BYTES_MAX } else { PLAIN_BODY_BYTES_MAX }
+    }
+
+    /// Can a frame have so many bytes of body?
+    fn is_possible(self, body_len: usize) -> bool {
+        (1..=self.body_bytes_max()).contains(&body_len)
+    }
+}
+
 /// So many bytes of a frame are needed to answer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NeedMore(pub(crate) usize);
@@ -264,9 +281,4 @@ pub(crate) fn u32_at(column: &[u8], index: usize) -> u32 {
 /// Entry `index` of a column of u64.
 pub(crate) fn u64_at(column: &[u8], index: usize) -> u64 {
     u64::from_le_bytes(column.as_chunks().0[index])
-}
-
-/// Can a frame have so many bytes of body?
-fn is_possible(body_len: usize) -> bool {
-    (1..=BODY_BYTES_MAX).contains(&body_len)
 }

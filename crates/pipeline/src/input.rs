@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use tamis_event::{BODY_BYTES_USUAL, FrameHeader, Scanned, Scanner, Schema, SegmentId};
+use tamis_event::{FrameHeader, PLAIN_BODY_BYTES_MAX, Scanned, Scanner, Schema, SegmentId};
 use tamis_ledger::Corrupt;
 use tamis_port::{Source, SourceError, Window};
 use tamis_ring::Bell;
@@ -218,7 +218,7 @@ impl FrameReader {
             }
             // Everything that is left goes to the carry; the next window continues it.
             // No more than a usual frame ahead of the bytes that came: the length may be a lie.
-            self.carry.reserve(wanted.min(tail.len() + BODY_BYTES_USUAL));
+            self.carry.reserve(wanted.min(tail.len() + PLAIN_BODY_BYTES_MAX));
             self.carry.extend_from_slice(&tail);
             self.at = self.window.len();
             if !self.poll() {

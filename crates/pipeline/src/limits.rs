@@ -1,6 +1,6 @@
 //! Every limit of a run, in one place, and the pool sizes that follow from them.
 
-use tamis_event::{EVENT_BYTES_MAX, Layout};
+use tamis_event::{BODY_BYTES_MAX, EVENT_BYTES_MAX, Layout};
 
 use crate::IDS_BYTES_MAX;
 
@@ -39,6 +39,7 @@ pub struct Limits {
     waiting_batches: usize,
     output_bytes_max: usize,
     batch_input_bytes: usize,
+    has_payloads: bool,
 }
 
 /// A limit that was asked for and is impossible.
@@ -55,8 +56,9 @@ pub enum LimitsError {
 impl Limits {
     /// Checks the two numbers that a user chooses.
     ///
-    /// `batch` is cut down so that a batch of events of `record_len` bytes each stays within 16 MiB.
-    pub fn new(workers: usize, batch: usize, record_len: usize) -> Result<Self, LimitsError> {
+    /// `batch` is cut down so that the records of a batch stay within 16 MiB.
+    pub fn new(workers: usize, batch: usize, layout: Layout) -> Result<Self, LimitsError> {
+        let Layout { stride: record_len, has_payloads } = layout;
         if !(1..=WORKERS_MAX).contains(&workers) {
             return Err(LimitsError::Workers(workers));
         }
@@ -69,8 +71,9 @@ impl Limits {
         let waiting_batches = OUTPUT_BYTES_MAX / 2 / (2 * batch * (record_len + RECORD_BYTES));
         // What is copied is at most four times as long as the events that are wanted (`admission.rs`).
         let batch_input_bytes = BATCH_INPUT_BYTES_MIN.max(4 * batch * record_len);
+        let output_bytes_max = OUTPUT_BYTES_MAX;
         let limits =
-            Self { workers, batch, waiting_batches, output_bytes_max: OUTPUT_BYTES_MAX, batch_input_bytes };
+            Self { workers, batch, waiting_batches, output_bytes_max, batch_input_bytes, has_payloads };
         Ok(Self {
             batch_input_bytes: batch_input_bytes.max(INPUT_BYTES / limits.inbound_batches()),
             ..limits
@@ -90,18 +93,20 @@ impl Limits {
     }
 
     /// Most bytes of payloads in a batch: a single event may have more than the others together.
-    pub(crate) fn payload_bytes(self, layout: Layout) -> usize {
-        if layout.has_payloads { BATCH_BYTES_MAX.max(EVENT_BYTES_MAX) } else { 0 }
+    pub(crate) fn payload_bytes(self) -> usize {
+        if self.has_payloads { BATCH_BYTES_MAX.max(EVENT_BYTES_MAX) } else { 0 }
     }
 
-    /// Most bytes of the input that a batch keeps in memory. A single read buffer may have more.
+    /// Most bytes of the input that a batch keeps in memory, unless a single read buffer has more.
     pub fn batch_input_bytes(self) -> usize {
         self.batch_input_bytes
     }
 
     /// Most bytes of the input that all input batches keep in memory together, whatever comes.
     pub fn input_bytes_max(self) -> usize {
-        self.inbound_batches() * self.batch_input_bytes
+        // A buffer has room for the longest frame, and what is behind it in the last huge page.
+        let longest_buffer = if self.has_payloads { BODY_BYTES_MAX + (4 << 20) } else { 0 };
+        self.inbound_batches() * self.batch_input_bytes.max(longest_buffer)
     }
 
     /// Most bytes of the memory that grows with the input: input batches, output batches and ids. Besides, a run has the buffers of its source,
@@ -154,22 +159,32 @@ impl Limits {
 mod tests {
     use super::*;
 
+    fn plain(record_len: usize) -> Layout {
+        Layout { stride: record_len, has_payloads: false }
+    }
+
     #[test]
     fn the_edges_are_where_the_messages_say() {
-        assert!(Limits::new(1, 1, 100).is_ok() && Limits::new(WORKERS_MAX, BATCH_EVENTS_MAX, 100).is_ok());
-        assert_eq!(Limits::new(0, 1, 100), Err(LimitsError::Workers(0)));
-        assert_eq!(Limits::new(1, BATCH_EVENTS_MAX + 1, 100), Err(LimitsError::Batch(BATCH_EVENTS_MAX + 1)));
+        assert!(
+            Limits::new(1, 1, plain(100)).is_ok()
+                && Limits::new(WORKERS_MAX, BATCH_EVENTS_MAX, plain(100)).is_ok()
+        );
+        assert_eq!(Limits::new(0, 1, plain(100)), Err(LimitsError::Workers(0)));
+        assert_eq!(
+            Limits::new(1, BATCH_EVENTS_MAX + 1, plain(100)),
+            Err(LimitsError::Batch(BATCH_EVENTS_MAX + 1))
+        );
     }
 
     #[test]
     fn large_events_make_small_batches() {
-        let batch = |record_len| Limits::new(1, 4096, record_len).map(Limits::batch);
+        let batch = |record_len| Limits::new(1, 4096, plain(record_len)).map(Limits::batch);
         assert_eq!((batch(116), batch(1 << 20), batch(1 << 30)), (Ok(4096), Ok(16), Ok(1)));
     }
 
     #[test]
     fn input_batches_keep_what_they_need_and_share_a_few_hundred_megabytes() {
-        let limits = |workers, record_len| Limits::new(workers, 4096, record_len).unwrap();
+        let limits = |workers, record_len| Limits::new(workers, 4096, plain(record_len)).unwrap();
         for workers in 1..=12 {
             assert!(limits(workers, 116).input_bytes_max() <= INPUT_BYTES);
         }
@@ -177,5 +192,7 @@ mod tests {
             let limits = limits(workers, record_len);
             assert!(limits.batch_input_bytes() >= limits.batch() * record_len + (2 << 20));
         }
+        let raw = Limits::new(2, 4096, Layout { has_payloads: true, ..plain(116) }).unwrap();
+        assert!(raw.input_bytes_max() >= raw.inbound_batches() * BODY_BYTES_MAX);
     }
 }

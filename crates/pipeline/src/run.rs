@@ -212,7 +212,7 @@ impl Pipeline {
         let judges: Vec<Judge> = models.into_iter().map(judge).collect();
         let record = judges[0].record_len(schema.record_len());
         let most = Outbound::new(lines, rungs, sinks.len());
-        let most = most.need(limits.batch(), limits.payload_bytes(schema.layout()), PARTS_MAX, record);
+        let most = most.need(limits.batch(), limits.payload_bytes(), PARTS_MAX, record);
         let budget = Arc::new(Budget::new(limits.output_bytes_max(), most));
         let (free_inputs, take_input) =
             pool(limits.inbound_batches(), &[&admission_bell], || Inbound::new(schema.record_len()));

@@ -192,7 +192,7 @@ fn bench_of(
         models: (0..case.workers).map(|_| models()).collect(),
         sinks: streams.iter().enumerate().map(sink).collect(),
         stamp: Stamp { schema_id: schema.id(), model_hash: 7, unit: 2 },
-        limits: Limits::new(case.workers, case.batch, schema.record_len()).unwrap().tight(),
+        limits: Limits::new(case.workers, case.batch, schema.layout()).unwrap().tight(),
         pace: case.pace,
         deadline: case.deadline,
         busy_poll: Duration::ZERO,

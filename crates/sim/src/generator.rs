@@ -1,7 +1,9 @@
 //! Synthetic frames of any schema.
 
 use rayon::prelude::*;
-use tamis_event::{BODY_BYTES_USUAL, EVENTS_PER_FRAME_MAX, FrameMeta, Schema, encode_events, encode_schema};
+use tamis_event::{
+    EVENTS_PER_FRAME_MAX, FrameMeta, PLAIN_BODY_BYTES_MAX, Schema, encode_events, encode_schema,
+};
 
 use crate::random::Random;
 use crate::shape::{SIGNAL_CLASSES, Scratch, Shapes};
@@ -100,7 +102,7 @@ impl Generator {
 
     /// The most events that a frame of this schema holds.
     pub fn frame_events_max(schema: &Schema) -> usize {
-        EVENTS_PER_FRAME_MAX.min(BODY_BYTES_USUAL / schema.record_len())
+        EVENTS_PER_FRAME_MAX.min(PLAIN_BODY_BYTES_MAX / schema.record_len())
     }
 
     /// The schema frame that starts a stream.

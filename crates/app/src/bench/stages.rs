@@ -75,7 +75,8 @@ impl<'a> MeasuredStages<'a> {
     ) -> Result<Self, Failure> {
         let rules = &workload.rules;
         let stride = workload.stream.schema.record_len();
-        let batch = Limits::new(1, bed.batch, stride).or_fail(Exit::Settings)?.batch();
+        let batch =
+            Limits::new(1, bed.batch, workload.stream.schema.layout()).or_fail(Exit::Settings)?.batch();
         let models = rules.first_choices();
         let boxed = models.iter().map(|(_, model)| Box::new(model.clone()) as Box<dyn Classifier>);
         let provenance = Provenance {

@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use tamis_event::{
-    BODY_BYTES_MAX, Defect, EVENTS_PER_FRAME_MAX, FrameHeader, HEADER_LEN, Scanned, Scanner, Schema,
-    SegmentId,
+    BODY_BYTES_MAX, Defect, EVENTS_PER_FRAME_MAX, FrameHeader, HEADER_LEN, PLAIN_BODY_BYTES_MAX, Scanned,
+    Scanner, Schema, SegmentId,
 };
 
 use crate::{frame, schema_frame, schema_of};
@@ -216,7 +216,7 @@ fn lengths_that_lie_have_their_causes() {
     let payload = vec![9; 42];
     let good = frame(&schema, 50, &payload);
     let truth = FrameHeader::read(&good).unwrap();
-    let limit = BODY_BYTES_MAX as u32;
+    let limit = PLAIN_BODY_BYTES_MAX as u32;
     #[rustfmt::skip]
     let lies = [
         ("no payload",            FrameHeader { body_len: 0, ..truth },                                    Defect::Length),

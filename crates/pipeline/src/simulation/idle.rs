@@ -53,7 +53,7 @@ fn asked(
         models: vec![Vec::new()],
         sinks: vec![sink(), sink()],
         stamp: Stamp::default(),
-        limits: Limits::new(1, 64, schema.record_len()).unwrap(),
+        limits: Limits::new(1, 64, schema.layout()).unwrap(),
         pace: Pace::Flat,
         deadline: None,
         busy_poll,

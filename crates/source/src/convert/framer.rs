@@ -1,6 +1,6 @@
 //! Groups events into frames, at most an orbit each.
 
-use tamis_event::{BODY_BYTES_USUAL, FrameEvents, FrameMeta};
+use tamis_event::{FrameEvents, FrameMeta, PLAIN_BODY_BYTES_MAX};
 
 use crate::{TmfWriter, WriteError};
 
@@ -24,7 +24,7 @@ impl<'a> Framer<'a> {
     /// With `labelled`, ids come from the table and gaps between them are no losses.
     pub(super) fn new(writer: &'a mut TmfWriter, source_id: u16, labelled: bool) -> Self {
         Self {
-            most: EVENTS_PER_FRAME.min(BODY_BYTES_USUAL / writer.schema().record_len()),
+            most: EVENTS_PER_FRAME.min(PLAIN_BODY_BYTES_MAX / writer.schema().record_len()),
             writer,
             meta: FrameMeta { source_id, sparse_ids: labelled, ..FrameMeta::default() },
             records: Vec::new(),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tamis_event::Layout;
 use tamis_ledger::Quantiles;
 use tamis_menu::Menu;
 use tamis_pipeline::{
@@ -70,7 +71,7 @@ fn stalled_run(wrap: fn(OpenLoop) -> Box<dyn Source>) -> (Outcome, Arc<Backlog>)
         models: vec![Vec::new()],
         sinks: vec![Box::<Nowhere>::default(), Box::<Nowhere>::default()],
         stamp: Stamp::default(),
-        limits: Limits::new(1, 64, 114).unwrap(),
+        limits: Limits::new(1, 64, Layout { stride: 114, has_payloads: false }).unwrap(),
         pace: Pace::Flat,
         deadline: None,
         busy_poll: Duration::ZERO,
