@@ -74,7 +74,6 @@ impl<'a> MeasuredStages<'a> {
         folder: &Path,
     ) -> Result<Self, Failure> {
         let rules = &workload.rules;
-        let stride = workload.stream.schema.record_len();
         let batch =
             Limits::new(1, bed.batch, workload.stream.schema.layout()).or_fail(Exit::Settings)?.batch();
         let models = rules.first_choices();
