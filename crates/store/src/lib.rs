@@ -25,6 +25,9 @@
 
 mod check;
 mod chunk;
+mod compose;
+mod compression;
+mod contents;
 mod durable;
 #[cfg(test)]
 mod faults;
@@ -34,7 +37,10 @@ mod info;
 mod landmark;
 mod limits;
 mod name;
+mod op;
+mod pack;
 mod parse;
+mod press;
 mod probe;
 mod progress;
 mod provenance;
@@ -45,14 +51,16 @@ mod sink;
 mod walk;
 
 pub use check::{CheckReport, Problem, check};
+pub use compression::{Compression, CompressionError};
 pub use durable::{Durable, DurableError};
 pub use flaw::{Ending, Flaw};
 pub use info::{AttachmentInfo, FileInfo, RunInfo, summary};
 pub use limits::{
-    ATTACHMENT_BYTES_MAX, CHUNK_BYTES, COMPRESSION_LEVEL, FREE_BYTES_MIN, PROBLEMS_MAX, READ_CHUNK_BYTES_MAX,
-    READ_RECORD_BYTES_MAX, ROTATE_BYTES,
+    ATTACHMENT_BYTES_MAX, CHUNK_BYTES, FREE_BYTES_MIN, PRESS_BYTES_MAX, PROBLEMS_MAX, READ_CHUNK_BYTES_MAX,
+    READ_RECORD_BYTES_MAX, RECORD_BYTES_MAX, ROTATE_BYTES,
 };
 pub use name::{Claim, ClaimError, LEDGER, NameError, check_name, claim_run_name, file_name, run_name_of};
+pub use press::Press;
 pub use probe::CompressionProbe;
 pub use progress::StreamProgress;
 pub use provenance::{Attachment, ModelArchive, Provenance};
