@@ -1,7 +1,7 @@
 //! All limits of files.
 
 /// Uncompressed bytes after which a chunk is closed and handed to the operating system. A chunk is the unit of compression, of reading, and of loss
-/// when the process is killed.
+/// when the process is killed. A record of this length or more has a chunk to itself.
 pub const CHUNK_BYTES: usize = 512 * 1024;
 
 /// Most bytes of chunks that are being compressed, or wait for it, in all streams of a run together, before and after compression. Besides, each
@@ -27,8 +27,8 @@ pub(crate) const FREE_BYTES_RESERVE: u64 = 512 * 1024;
 /// chunk unpacks to: at most 194 MiB besides attachments.
 pub const READ_RECORD_BYTES_MAX: u64 = 128 << 20;
 
-/// Most bytes that a chunk may unpack to: a few bytes of zstd can unpack to gigabytes. The longest chunk that is written is one record less than a
-/// byte short of [`CHUNK_BYTES`], and one of a byte less; or the longest record.
+/// Most bytes that a chunk may unpack to: a few bytes of zstd can unpack to gigabytes. It is the longest record, and what MCAP and the records before it
+/// may take.
 pub const READ_CHUNK_BYTES_MAX: u64 = 66 << 20;
 
 const _: () = assert!((RECORD_BYTES_MAX + CHUNK_BYTES) as u64 <= READ_CHUNK_BYTES_MAX);

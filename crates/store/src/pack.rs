@@ -21,6 +21,8 @@ use crate::{Compression, compose, limits::CHUNK_BYTES, op};
 /// Bytes of a chunk record before its packed records, without the name of the compression: opcode, length, two times, size, CRC, length of the name,
 /// length of the packed records.
 const FRONT_LEN: usize = 1 + 8 + 8 + 8 + 8 + 4 + 4 + 8;
+/// Bytes of a message index with one entry: opcode, length, channel, length of the entries, time, place.
+const INDEX_LEN: usize = 1 + 8 + 2 + 4 + 16;
 /// Most bytes of a buffer that is kept for the next chunk. The longest records are rare, and their buffers would stay for good.
 const SPARE_BYTES_MAX: usize = 4 * CHUNK_BYTES;
 
@@ -54,8 +56,8 @@ impl FilledChunk {
         compose::u64(&mut self.index, time_ns);
         compose::u64(&mut self.index, at);
         compose::record(&mut self.bytes, op::MESSAGE, |out| {
-            // So that a long record is copied once.
-            out.reserve(2 + 4 + 8 + 8 + data.len());
+            // So that a long record is copied once, and stays where it is when its index is put behind it.
+            out.reserve(2 + 4 + 8 + 8 + data.len() + INDEX_LEN);
             compose::u16(out, channel);
             compose::u32(out, sequence);
             compose::u64(out, time_ns);
@@ -79,15 +81,14 @@ impl FilledChunk {
 
     /// The most bytes that it takes together with what a packer makes of it.
     pub(crate) fn bytes_while_packed(&self) -> usize {
-        let packed = FRONT_LEN + 4 + packed_bound(self.len()) + self.index.len() + FRONT_LEN;
-        self.bytes.capacity() + self.index.capacity() + packed
+        self.bytes.capacity() + self.index.capacity() + packed_bound(self.len(), self.index.len())
     }
 }
 
-/// The most bytes that packing makes of so many.
-fn packed_bound(bytes: usize) -> usize {
-    // That of zstd, with which lz4 gets along too: its frame has 15 bytes, and 4 for each block of up to 1 MiB.
-    compress_bound(bytes) + 64
+/// The most bytes that packing makes of so many, with entries of so many in the message index.
+fn packed_bound(bytes: usize, entries: usize) -> usize {
+    // The bound of zstd is enough for lz4, with what is added here: its frame has 15 bytes, and 4 for each block of up to 1 MiB.
+    compress_bound(bytes) + FRONT_LEN + INDEX_LEN + entries + 64
 }
 
 /// A chunk record and its message index, as they stand in a file.
@@ -140,7 +141,7 @@ impl Packer {
         let unpacked_len = unpacked.len() - FRONT_LEN;
         let mut bytes = match self.compression {
             Compression::None => unpacked,
-            _ => self.compress(unpacked, front_len)?,
+            _ => self.compress(unpacked, front_len, index.len())?,
         };
         let packed_len = bytes.len() - front_len;
         let mut front = Vec::with_capacity(front_len);
@@ -173,13 +174,13 @@ impl Packer {
         Ok(ReadyChunk { bytes, crc, chunk_len, packed_len, unpacked_len, compression, times, messages })
     }
 
-    /// What is behind the front of `unpacked`, compressed behind a front of `front_len` bytes.
-    fn compress(&mut self, unpacked: Vec<u8>, front_len: usize) -> io::Result<Vec<u8>> {
+    /// What is behind the front of `unpacked`, compressed behind a front of `front_len` bytes, with room for the message index.
+    fn compress(&mut self, unpacked: Vec<u8>, front_len: usize, entries: usize) -> io::Result<Vec<u8>> {
         let mut bytes = std::mem::take(&mut self.spare);
         bytes.clear();
-        bytes.resize(front_len, 0);
         let content = &unpacked[FRONT_LEN..];
-        bytes.reserve(packed_bound(content.len()));
+        bytes.reserve(packed_bound(content.len(), entries));
+        bytes.resize(front_len, 0);
         if let Compression::Zstd(level) = self.compression {
             let zstd = match &mut self.zstd {
                 Some(zstd) => zstd,
