@@ -12,7 +12,7 @@ pub enum Compression {
     None,
     /// Several times as fast as zstd, with larger files.
     Lz4,
-    /// zstd with this level.
+    /// zstd with this level. High levels need tens of megabytes of memory on each thread that compresses.
     Zstd(i32),
 }
 
