@@ -1,6 +1,7 @@
 //! How fast records of 64 KiB are stored, beside the compression alone: `cargo run --release -p tamis-store --example storing -- [FOLDER]`.
 //!
-//! Every row is measured once per round, so that a change of the machine's mood meets all of them, and the median of the rounds is shown.
+//! Every row is measured once per round, so that a change of the machine's mood meets all of them, and the median of the rounds is shown. Where other
+//! programs take the CPUs, only the second number says something: per second of CPU, all threads together.
 
 #![expect(clippy::unwrap_used, reason = "a measurement may panic")]
 
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use rustix::time::{ClockId, clock_gettime};
 use tamis_event::{Event, Schema, record};
 use tamis_port::{Sink as _, Stored};
 use tamis_store::{
@@ -70,17 +72,31 @@ fn store(folder: &Path, compression: Compression, threads: usize, records: &[Vec
     report.bytes
 }
 
+/// Seconds of CPU that this process took.
+fn cpu_seconds() -> f64 {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+}
+
+/// The median, the lowest and the highest.
+fn spread(mut values: Vec<f64>) -> (f64, f64, f64) {
+    values.sort_by(f64::total_cmp);
+    (values[values.len() / 2], values[0], values[values.len() - 1])
+}
+
 fn main() {
     let folder = std::env::args().nth(1).map_or_else(std::env::temp_dir, PathBuf::from);
     let records = records();
     let all = records.concat();
-    let mut rows = BTreeMap::<String, Vec<(f64, f64)>>::new();
+    let mut rows = BTreeMap::<String, [Vec<f64>; 3]>::new();
     let mut measure = |name: &str, run: &mut dyn FnMut() -> u64| {
-        let start = Instant::now();
-        let bytes = run();
-        let seconds = start.elapsed().as_secs_f64();
-        let times = rows.entry(name.into()).or_default();
-        times.push((all.len() as f64 / 1e6 / seconds, all.len() as f64 / bytes as f64));
+        let (start, cpu) = (Instant::now(), cpu_seconds());
+        let packed = run() as f64;
+        let (seconds, cpu) = (start.elapsed().as_secs_f64(), cpu_seconds() - cpu);
+        let bytes = all.len() as f64;
+        let values = [bytes / 1e6 / seconds, bytes / 1e6 / cpu, bytes / packed];
+        let row = rows.entry(name.into()).or_default();
+        row.iter_mut().zip(values).for_each(|(values, value)| values.push(value));
     };
     for _ in 0..ROUNDS {
         let mut probe = CompressionProbe::default();
@@ -98,9 +114,10 @@ fn main() {
         }
     }
     println!("{} MB of records in {}", all.len() / 1_000_000, folder.display());
-    for (name, mut times) in rows {
-        times.sort_by(|one, other| one.0.total_cmp(&other.0));
-        let (low, (median, ratio), high) = (times[0].0, times[ROUNDS / 2], times[ROUNDS - 1].0);
-        println!("{name:28} {median:7.0} MB/s ({low:.0} to {high:.0}), 1 : {ratio:.2}");
+    for (name, row) in rows {
+        let [(wall, low, high), (cpu, ..), (ratio, ..)] = row.map(spread);
+        println!(
+            "{name:28} {wall:7.0} MB/s ({low:.0} to {high:.0}), {cpu:.0} per second of CPU, 1 : {ratio:.2}"
+        );
     }
 }
