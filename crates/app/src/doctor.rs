@@ -81,6 +81,8 @@ pub struct RunMemory {
     /// Ids that are remembered, so that repeated events are found. When this is full, those of the sources and runs that were silent longest are
     /// forgotten and counted.
     pub ids: usize,
+    /// Chunks of stored events that are being compressed. When this is full, a stream compresses what it stores by itself.
+    pub compression: usize,
 }
 
 /// Limits of this process; `None` is no limit.
@@ -137,6 +139,7 @@ pub fn doctor(folder: &Path) -> Doctor {
             output_batches: OUTPUT_BYTES_MAX,
             input_batches: run.map_or(0, Limits::input_bytes_max),
             ids: IDS_BYTES_MAX,
+            compression: tamis_store::PRESS_BYTES_MAX,
         },
         limits,
         storage,

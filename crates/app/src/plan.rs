@@ -9,7 +9,7 @@ use tamis_menu::ERROR_STREAM;
 use tamis_pipeline::{Clock, Control, Cpus, Limits, LimitsError, MonotonicClock, Outcome, Pipeline, Setup};
 use tamis_port::Sink;
 use tamis_source::{Pusher, Recording};
-use tamis_store::{Claim, ClaimError, McapSink, ModelArchive, Provenance, StreamPlan};
+use tamis_store::{Claim, ClaimError, McapSink, ModelArchive, Press, Provenance, StreamPlan};
 
 use crate::exit::OrFail;
 use crate::frames::open;
@@ -17,6 +17,9 @@ use crate::journal::Journal;
 use crate::lineup::check_engine;
 use crate::models::Rules;
 use crate::{Exit, Failure, Report, Settings};
+
+/// Most threads that compress.
+const COMPRESSION_THREADS_MAX: usize = 64;
 
 /// A run that was checked as far as it can be without reading the data: menu, models, schema, limits, output folder.
 #[derive(Debug)]
@@ -125,8 +128,11 @@ impl Plan {
             self.rules.compiled.streams().iter().map(|stream| stream.name.clone()).collect();
         let names: Vec<String> = names.into_iter().chain([ERROR_STREAM.into()]).collect();
         let provenance = Arc::new(self.provenance());
-        let sinks =
-            names.iter().map(|name| self.sink(name, provenance.clone())).collect::<Result<Vec<_>, _>>()?;
+        let press = Press::new(self.settings.compression, self.settings.compression_threads);
+        let sink = |name: &String| self.sink(name, press.clone(), provenance.clone());
+        let sinks = names.iter().map(sink).collect::<Result<Vec<_>, _>>()?;
+        // The threads of the press end with the last sink.
+        drop(press);
         let progress = names.iter().cloned().zip(sinks.iter().map(McapSink::progress)).collect();
         let run_name = self.claim.name.clone();
         let mut journal = Journal::new(&self.settings.out, self.claim, self.rules.compiled.clone(), progress);
@@ -154,13 +160,14 @@ impl Plan {
         Ok(journal.finish(report))
     }
 
-    fn sink(&self, name: &str, provenance: Arc<Provenance>) -> Result<McapSink, Failure> {
+    fn sink(&self, name: &str, press: Arc<Press>, provenance: Arc<Provenance>) -> Result<McapSink, Failure> {
         let sink = McapSink::new(StreamPlan {
             folder: self.settings.out.clone(),
             run_name: self.claim.name.clone(),
             stream: name.into(),
             durable: self.settings.durable,
             rotate_bytes: self.settings.rotate_bytes,
+            press,
             provenance,
         });
         sink.or_fail(Exit::Storage)
@@ -217,6 +224,10 @@ pub(crate) fn check_pins(cpus: &[usize]) -> Result<(), Failure> {
 fn check(settings: &Settings) -> Result<(), Failure> {
     if settings.out == Path::new("-") {
         let message = "accepted events go to files in a folder, and - is standard output; name a folder";
+        return Err(Failure::new(Exit::Settings, message));
+    }
+    if settings.compression_threads.is_some_and(|threads| !(1..=COMPRESSION_THREADS_MAX).contains(&threads)) {
+        let message = format!("--compression-threads: use 1 to {COMPRESSION_THREADS_MAX}");
         return Err(Failure::new(Exit::Settings, message));
     }
     if settings.rate_hz.is_some_and(|hz| !(hz > 0.0 && hz.is_finite())) {

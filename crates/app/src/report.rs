@@ -43,6 +43,8 @@ pub struct Report {
     pub streams: Vec<Stream>,
     /// Bytes of input per byte of output; absent if nothing was stored.
     pub reduction: Option<f64>,
+    /// How the files of the streams are compressed: `none`, `lz4` or `zstd=LEVEL`.
+    pub compression: String,
     /// Speed.
     pub throughput: Throughput,
     /// From admission to decision, in ns. A quantile is absent (`null`) if too few batches were decided to know it: p99 needs 100, p99.9 1000.
@@ -253,6 +255,7 @@ impl Report {
             ledger_file: settings.out.join(format!("{run_name}{LEDGER}")).display().to_string(),
             lines: lines(rules, outcome, ledger.seen_by_lines(), rate_hz),
             reduction: (output > 0).then(|| ledger.frames.bytes as f64 / output as f64),
+            compression: settings.compression.to_string(),
             throughput: Throughput {
                 events_per_s: ledger.received as f64 / seconds,
                 bytes_per_s: ledger.frames.bytes as f64 / seconds,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tamis_model::Engine;
 use tamis_pipeline::Pace;
-use tamis_store::{Durable, ROTATE_BYTES};
+use tamis_store::{Compression, Durable, ROTATE_BYTES};
 
 /// A run that is asked for. Build it with [`Settings::new`] and set what differs.
 #[derive(Clone, Debug)]
@@ -42,6 +42,10 @@ pub struct Settings {
     pub durable: Durable,
     /// Bytes of records after which a stream continues in a new file.
     pub rotate_bytes: u64,
+    /// How stored events are compressed.
+    pub compression: Compression,
+    /// Threads that compress what a stream stores, its own among them; by default one per CPU. Files do not depend on it.
+    pub compression_threads: Option<usize>,
 }
 
 impl Settings {
@@ -63,6 +67,8 @@ impl Settings {
             rate_hz: None,
             durable: Durable::default(),
             rotate_bytes: ROTATE_BYTES,
+            compression: Compression::default(),
+            compression_threads: None,
         }
     }
 }

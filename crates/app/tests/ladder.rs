@@ -17,7 +17,7 @@ use tamis_event::Schema;
 use tamis_event::record::{self, Record, RecordHeader};
 use tamis_model::{Engine, VectorUnit};
 use tamis_port::{Sink, Stored};
-use tamis_store::{Durable, McapSink, ModelArchive, Provenance, Reader, StreamPlan};
+use tamis_store::{Compression, Durable, McapSink, ModelArchive, Press, Provenance, Reader, StreamPlan};
 
 const LAST_RUNG: &str = "\n[fallback]\npass_through = 10\nstreams = ['monitor']\n";
 
@@ -276,8 +276,9 @@ fn forge_all(
     let stream = reader.stream().unwrap().to_string();
     let durable = Durable::Close;
     let rotate_bytes = u64::MAX;
-    let plan =
-        StreamPlan { folder: out, run_name, stream, durable, rotate_bytes, provenance: Arc::new(provenance) };
+    let press = Press::new(Compression::default(), Some(1));
+    let provenance = Arc::new(provenance);
+    let plan = StreamPlan { folder: out, run_name, stream, durable, rotate_bytes, press, provenance };
     let mut sink = McapSink::new(plan).unwrap();
     while let Some(entry) = reader.next_record().unwrap() {
         let old = Record::parse(entry.record).unwrap();

@@ -17,7 +17,7 @@ const LAYERS: [&[&str]; 6] = [
 ];
 
 /// Third-party packages with a home: nobody else may depend on them.
-const HOMES: [(&str, &[&str]); 15] = [
+const HOMES: [(&str, &[&str]); 16] = [
     ("burn", &["graph", "model", "lab", "fuzz"]),
     ("bytemuck", &["event"]),
     ("clap", &["cli"]),
@@ -27,6 +27,7 @@ const HOMES: [(&str, &[&str]); 15] = [
     ("crossbeam-utils", &["ring"]),
     ("csv", &["source"]),
     ("hdrhistogram", &["ledger"]),
+    ("lz4", &["store"]),
     ("mcap", &["store"]),
     ("memmap2", &["source"]),
     ("prost", &["graph"]),

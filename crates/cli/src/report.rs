@@ -223,7 +223,8 @@ fn streams(report: &Report) -> String {
                 less if less >= 1.0 => format!("a reduction by {less:.1}"),
                 more => format!("{:.1} times as much", 1.0 / more),
             };
-            writeln!(text, "{} of frames in, {} of files out: {what}.", bytes(input), bytes(output))
+            let how = &report.compression;
+            writeln!(text, "{} of frames in, {} of files out ({how}): {what}.", bytes(input), bytes(output))
         }
         None => writeln!(text, "{} of frames in, nothing out.", bytes(input)),
     };

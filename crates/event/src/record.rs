@@ -200,7 +200,7 @@ impl<'a> Record<'a> {
 }
 
 /// Bytes of a record with so many words of line bits in each set, scores, and bytes of the event and its payload.
-pub fn len(words: usize, scores: usize, event: usize) -> usize {
+pub const fn len(words: usize, scores: usize, event: usize) -> usize {
     HEADER_LEN + 16 * words + 4 * scores + event
 }
 

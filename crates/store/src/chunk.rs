@@ -1,13 +1,13 @@
 //! Unpacks a chunk and walks through the records in it.
 
-use std::ops::Range;
+use std::{io::Read as _, ops::Range};
 
-use mcap::records::op;
 use zstd::bulk::Decompressor;
 
 use crate::{
     Flaw,
     limits::READ_CHUNK_BYTES_MAX,
+    op,
     parse::{self, MessageFront},
     walk::split_front,
 };
@@ -54,6 +54,14 @@ impl Chunk {
                 self.bytes.reserve_exact(stated as usize);
                 self.decompressor
                     .decompress_to_buffer(packed.data, &mut self.bytes)
+                    .map_err(|error| Flaw::Decompress { detail: error.to_string() })?;
+            }
+            "lz4" => {
+                // No byte of lz4 unpacks to more than 255.
+                self.bytes.reserve_exact(stated.min(255 * packed.data.len() as u64) as usize);
+                // One byte more shows that there are too many.
+                lz4::Decoder::new(packed.data)
+                    .and_then(|unpacked| unpacked.take(stated + 1).read_to_end(&mut self.bytes))
                     .map_err(|error| Flaw::Decompress { detail: error.to_string() })?;
             }
             name => return Err(Flaw::Compression { name: name.into() }),

@@ -2,7 +2,8 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
-/// When records survive a loss of power. A killed process loses at most the chunk that is being filled, with any choice.
+/// When records survive a loss of power. A killed process loses at most the chunk that is being filled and the few that are
+/// being compressed (two for each thread that compresses), with any choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durable {
     /// Whenever this time has passed since the last sync and something was written.

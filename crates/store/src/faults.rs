@@ -10,7 +10,10 @@ use tamis_event::{Event, Schema, record};
 use tamis_part::memory::{Content, DiskFault, Lost, MemoryDisk};
 use tamis_port::{Sink, SinkError, Stored};
 
-use crate::{Durable, McapSink, ModelArchive, Provenance, Reader, RecoverError, StreamPlan, recover};
+use crate::{
+    Compression, Durable, McapSink, ModelArchive, Press, Provenance, Reader, RecoverError, StreamPlan,
+    recover,
+};
 
 /// Records of a run: per file, two are written by a tick, four more fill a chunk, and then the file is full.
 const EVENTS: u64 = 13;
@@ -36,7 +39,7 @@ fn record_of(id: u64) -> Vec<u8> {
     bytes
 }
 
-fn sink_on(memory: &MemoryDisk, durable: Durable) -> McapSink {
+fn sink_on(memory: &MemoryDisk, durable: Durable, threads: usize) -> McapSink {
     let schema =
         Schema::parse(b"name = \"t\"\n[[field]]\nname = \"a\"\ndtype = \"u32\"\nlen = 33750\n").unwrap();
     let models = vec![ModelArchive { name: "m".into(), choice: 0, tar: vec![7; 5000] }];
@@ -48,14 +51,20 @@ fn sink_on(memory: &MemoryDisk, durable: Durable) -> McapSink {
         stream: "s".into(),
         durable,
         rotate_bytes: 900_000,
+        press: Press::new(Compression::default(), Some(threads)),
         provenance,
     };
     McapSink::with_disk(plan, Arc::new(memory.clone())).unwrap()
 }
 
 /// A run of three files. Returns how it ended and how many records were acknowledged as written and as durable.
-fn run(memory: &MemoryDisk, durable: Durable, records: &[Vec<u8>]) -> (Result<(), SinkError>, u64, u64) {
-    let mut sink = sink_on(memory, durable);
+fn run(
+    memory: &MemoryDisk,
+    durable: Durable,
+    threads: usize,
+    records: &[Vec<u8>],
+) -> (Result<(), SinkError>, u64, u64) {
+    let mut sink = sink_on(memory, durable, threads);
     let mut result = Ok(());
     for (id, record) in (0..).zip(records) {
         let stored = Stored { event_id: id, time_ns: id * 25, record };
@@ -121,15 +130,17 @@ fn every_operation_fails_once() {
     let records: Vec<_> = (0..EVENTS).map(record_of).collect();
     let durable = Durable::Every(Duration::from_millis(1));
     let calm = MemoryDisk::default();
-    let (result, written, synced) = run(&calm, durable, &records);
+    let (result, written, synced) = run(&calm, durable, 1, &records);
     assert_eq!((result, written, synced), (Ok(()), EVENTS, EVENTS));
     let names: Vec<_> = calm.left_after(Lost::Process).into_keys().collect();
     assert_eq!(names, ["r-s-0001.mcap", "r-s-0002.mcap", "r-s-0003.mcap"]);
 
     let mut seen = Seen::new();
-    for (k, fault) in (0..calm.operations()).flat_map(|k| DiskFault::ALL.map(|fault| (k, fault))) {
+    let faults = (0..calm.operations()).flat_map(|k| DiskFault::ALL.map(|fault| (k, fault)));
+    // The sink alone, and with two threads that compress ahead of it: the disk sees the same operations.
+    for ((k, fault), threads) in faults.flat_map(|fault| [1, 3].map(|threads| (fault, threads))) {
         let memory = MemoryDisk::failing(k, fault);
-        let (result, written, synced) = run(&memory, durable, &records);
+        let (result, written, synced) = run(&memory, durable, threads, &records);
         if fault.is_harmless() {
             assert_eq!(result, Ok(()), "{fault:?} at operation {k}");
             assert!(calm.files() == memory.files(), "{fault:?} at operation {k} changed the files");
@@ -141,7 +152,7 @@ fn every_operation_fails_once() {
         for lost in Lost::ALL {
             let promised = if lost == Lost::Process { written } else { synced };
             let ids = ids_left(&memory, lost, &records, &mut seen);
-            let context = format!("{fault:?} at operation {k}, lost: {lost:?}");
+            let context = format!("{fault:?} at operation {k}, {threads} threads, lost: {lost:?}");
             assert!(ids.iter().copied().eq(0..ids.len() as u64), "{context}: {ids:?}");
             assert!(ids.len() as u64 >= promised, "{context}: {} of {promised} promised", ids.len());
         }
@@ -153,7 +164,7 @@ fn never_means_no_sync_and_close_means_one_per_file() {
     let records: Vec<_> = (0..EVENTS).map(record_of).collect();
     for (durable, promised) in [(Durable::Never, 0), (Durable::Close, EVENTS)] {
         let memory = MemoryDisk::default();
-        let (result, written, synced) = run(&memory, durable, &records);
+        let (result, written, synced) = run(&memory, durable, 2, &records);
         assert_eq!((result, written, synced), (Ok(()), EVENTS, promised), "{durable}");
         let names = memory.left_after(Lost::Power).len();
         assert_eq!(names, if promised == 0 { 0 } else { 3 }, "{durable}");

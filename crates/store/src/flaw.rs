@@ -25,7 +25,7 @@ pub enum Flaw {
     Malformed { opcode: u8 },
     #[error("a message outside a chunk, where no CRC protects it")]
     Loose,
-    #[error("chunk compression '{name}', only zstd and none are known")]
+    #[error("chunk compression '{name}', only zstd, lz4 and none are known")]
     Compression { name: String },
     #[error("a chunk that does not decompress: {detail}")]
     Decompress { detail: String },

@@ -2,9 +2,7 @@
 
 use std::io::{self, Read};
 
-use mcap::records::op;
-
-use crate::limits::READ_RECORD_BYTES_MAX;
+use crate::{limits::READ_RECORD_BYTES_MAX, op};
 
 /// Most bytes that are needed to recognise a landmark.
 const SIGHT: usize = 512;
@@ -43,10 +41,16 @@ fn is_record(bytes: &[u8], left: u64) -> bool {
         return false;
     }
     match opcode {
-        // Times, unpacked length, CRC, "zstd"; then the packed bytes fill the record.
+        // Times, unpacked length, CRC, compression; then the packed bytes fill the record.
         op::CHUNK => {
-            bytes.get(37..45) == Some(b"\x04\0\0\0zstd")
-                && u64_at(45).is_some_and(|packed| packed + 44 == length)
+            let name = match bytes.get(37..) {
+                Some([4, 0, 0, 0, b'z', b's', b't', b'd', ..]) => 4,
+                Some([3, 0, 0, 0, b'l', b'z', b'4', ..]) => 3,
+                // What is not compressed has its own length.
+                Some([0, 0, 0, 0, ..]) if u64_at(25) == u64_at(41) => 0,
+                _ => return false,
+            };
+            u64_at(41 + name).is_some_and(|packed| packed.checked_add(40 + name as u64) == Some(length))
         }
         // Two times of 0, a name, a media type.
         op::ATTACHMENT => {

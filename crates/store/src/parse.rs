@@ -5,9 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use mcap::records::op;
-
-use crate::{Attachment, Flaw};
+use crate::{Attachment, Flaw, op};
 
 /// Bytes of a message before its record: channel, sequence, two times.
 const MESSAGE_FRONT_LEN: usize = 22;

@@ -2,7 +2,7 @@
 
 use zstd::bulk::Compressor;
 
-use crate::limits::COMPRESSION_LEVEL;
+use crate::Compression;
 
 /// A compressor with the settings of stored files.
 pub struct CompressionProbe(Compressor<'static>);
@@ -15,7 +15,8 @@ impl std::fmt::Debug for CompressionProbe {
 
 impl Default for CompressionProbe {
     fn default() -> Self {
-        Self(Compressor::new(COMPRESSION_LEVEL as i32).expect("the level is a valid constant"))
+        let Compression::Zstd(level) = Compression::default() else { unreachable!("zstd is the default") };
+        Self(Compressor::new(level).expect("the level is a valid constant"))
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use tamis_event::Schema;
 
+use crate::Compression;
 use crate::name::{NameError, check_name};
 
 /// Where the records of a run come from. It is the same for every file of the run and does not depend on time, place or threads, so that equal
@@ -66,6 +67,7 @@ pub(crate) mod key {
     pub(crate) const FORMAT: &str = "format";
     pub(crate) const RUN_NAME: &str = "run_name";
     pub(crate) const STREAM: &str = "stream";
+    pub(crate) const COMPRESSION: &str = "compression";
     pub(crate) const FILE: &str = "file";
     pub(crate) const SCHEMA: &str = "schema";
     pub(crate) const SCHEMA_ID: &str = "schema_id";
@@ -78,7 +80,12 @@ const TAR: &str = "application/x-tar";
 
 impl Head {
     /// The head of the files of one stream; the number of the file is added per file.
-    pub(crate) fn new(provenance: &Provenance, run_name: &str, stream: &str) -> Result<Self, NameError> {
+    pub(crate) fn new(
+        provenance: &Provenance,
+        run_name: &str,
+        stream: &str,
+        compression: Compression,
+    ) -> Result<Self, NameError> {
         let Provenance { schema, menu, models, .. } = provenance;
         let mut metadata = provenance.metadata.clone();
         metadata.extend(
@@ -86,6 +93,7 @@ impl Head {
                 (key::FORMAT, "1".into()),
                 (key::RUN_NAME, run_name.into()),
                 (key::STREAM, stream.into()),
+                (key::COMPRESSION, compression.to_string()),
                 (key::SCHEMA, schema.name().into()),
                 (key::SCHEMA_ID, format!("{:016x}", schema.id())),
             ]
@@ -107,6 +115,11 @@ impl Head {
             metadata,
             attachments,
         })
+    }
+
+    /// How the chunks of the file were compressed, or are by default.
+    pub(crate) fn compression(&self) -> Compression {
+        self.metadata.get(key::COMPRESSION).and_then(|text| text.parse().ok()).unwrap_or_default()
     }
 
     /// Bytes of the attachments and the schema, approximately the size of the head.

@@ -9,8 +9,9 @@ use tamis_part::{Existing, PartFile, is_being_written};
 
 use crate::{
     Ending, Flaw, Problem, ReadError,
-    file::OpenFile,
+    file::{CHANNEL, OpenFile},
     limits::PROBLEMS_MAX,
+    pack::Packer,
     provenance::{Head, SCHEMA, key},
     reader::{next_item, open_scan},
     scan::{Item, Scan},
@@ -91,11 +92,9 @@ pub fn recover(input: &Path, output: Option<&Path>) -> Result<RecoverReport, Rec
     }
     // NAME.part is the input, so the new file has another temporary name. It is removed if it is not finished, and so is one left by an earlier call.
     let part = PartFile::create_as(&output, ".recover").map_err(write_error)?;
-    let mut file = OpenFile::begin(part, name.into(), &head, None).map_err(write_error)?;
-    if let Err(error) = source.copy(&mut file, &write_error) {
-        file.abandon();
-        return Err(error);
-    }
+    let mut packer = Packer::new(head.compression());
+    let mut file = OpenFile::begin(part, name.into(), &head, None, &mut packer).map_err(write_error)?;
+    source.copy(&mut file, &mut packer, &write_error)?;
     let records = file.records();
     let mut part = file.finish().map_err(write_error)?;
     part.publish(Existing::Refuse, true).map_err(write_error)?;
@@ -211,17 +210,24 @@ impl DamagedFile {
     fn copy(
         &mut self,
         file: &mut OpenFile,
+        packer: &mut Packer,
         write_error: &dyn Fn(io::Error) -> RecoverError,
     ) -> Result<(), RecoverError> {
+        let mut end_chunk = |file: &mut OpenFile| match file.take_chunk() {
+            Some(chunk) => packer.pack(CHANNEL, chunk).and_then(|chunk| file.add(chunk)).map_err(write_error),
+            None => Ok(()),
+        };
         let mut item = self.first.take();
         while let Some(Item::Message { front, record }) = item {
             let record = self.scan.record(record);
-            let chunk_is_full = file.append(front.sequence, front.time_ns, record).map_err(write_error)?;
-            if chunk_is_full {
-                file.end_chunk().map_err(write_error)?;
+            if file.must_end_before(record.len()) {
+                end_chunk(file)?;
+            }
+            if file.append(front.sequence, front.time_ns, record) {
+                end_chunk(file)?;
             }
             item = self.next()?;
         }
-        Ok(())
+        end_chunk(file)
     }
 }

@@ -2,13 +2,12 @@
 
 use std::{collections::BTreeMap, fs::File, io, ops::Range, path::Path};
 
-use mcap::records::op;
-
 use crate::{
     Attachment, Ending, Flaw,
     chunk::{Chunk, Inner},
     file::MESSAGE_ENCODING,
     limits::ATTACHMENT_BYTES_MAX,
+    op,
     parse::{self, MessageFront, Statistics},
     provenance::METADATA,
     walk::{Walk, Walked},

@@ -1,10 +1,13 @@
 //! Writes one stream of a run.
 //!
 //! ```text
-//!  write: record --> chunk in memory --512 KiB--> free space? --> operating system          ( `written` )
-//!  tick:             every=T: end the chunk, sync                                           ( `durable` )
-//!  close, rotation:  end the chunk, summary, sync, rename .part away, sync the folder       ( `durable` )
+//!  write: record --> chunk in memory --512 KiB--> compressed --> free space? --> operating system     ( `written` )
+//!  tick:             what is compressed; every=T: end the chunk, wait for all chunks, sync            ( `durable` )
+//!  close, rotation:  the same, summary, sync, rename .part away, sync the folder                      ( `durable` )
 //! ```
+//!
+//! Chunks are compressed by a [`Press`], perhaps on other threads, and written by the sink, in order. Those that are under way belong to the open
+//! file: it ends only after them.
 
 use std::{
     io,
@@ -16,10 +19,11 @@ use tamis_part::{Disk, Existing, Folder, PartFile, part_name};
 use tamis_port::{Sink, SinkError, SinkReport, Stored};
 
 use crate::{
-    Durable, NameError, Provenance, StreamProgress,
+    Durable, NameError, Press, Provenance, StreamProgress,
     file::OpenFile,
     limits::{CHUNK_BYTES, FREE_BYTES_RESERVE},
     name::{check_name, file_name},
+    press::{Line, Pressed},
     provenance::Head,
 };
 
@@ -36,6 +40,8 @@ pub struct StreamPlan {
     pub durable: Durable,
     /// Record bytes after which the stream continues in the next file; a single record may be longer. [`crate::ROTATE_BYTES`] is a good choice.
     pub rotate_bytes: u64,
+    /// What compresses chunks; the sinks of a run share one.
+    pub press: Arc<Press>,
     /// The contents of every file besides records.
     pub provenance: Arc<Provenance>,
 }
@@ -49,6 +55,8 @@ pub struct McapSink {
     plan: StreamPlan,
     head: Head,
     file: Option<OpenFile>,
+    /// The chunks of the open file that are not written yet.
+    line: Line,
     state: State,
     /// Number of files so far, including the open one.
     files: u32,
@@ -84,9 +92,11 @@ impl McapSink {
         };
         check_name(&plan.run_name).map_err(refuse)?;
         check_name(&plan.stream).map_err(refuse)?;
-        let head = Head::new(&plan.provenance, &plan.run_name, &plan.stream).map_err(refuse)?;
+        let head = Head::new(&plan.provenance, &plan.run_name, &plan.stream, plan.press.compression());
+        let head = head.map_err(refuse)?;
         Ok(Self {
             disk,
+            line: Line::new(plan.press.clone()),
             plan,
             head,
             file: None,
@@ -123,8 +133,8 @@ impl McapSink {
     fn fail(&mut self, error: &io::Error) -> SinkError {
         if let Some(file) = self.file.take() {
             self.book_loss(file.is_lost());
-            file.abandon();
         }
+        self.line.clear();
         let has_its_name = self.files > 0 && self.report.files.len() == self.files as usize;
         let (place, remedy) = match self.report.files.last() {
             Some(file) if has_its_name => {
@@ -172,7 +182,7 @@ impl McapSink {
         self.check_free(self.head.bytes() + CHUNK_BYTES as u64)?;
         let name = file_name(&self.plan.run_name, &self.plan.stream, self.files);
         let part = PartFile::begin(self.disk.clone(), &name)?;
-        OpenFile::begin(part, name, &self.head, Some(self.files))
+        OpenFile::begin(part, name, &self.head, Some(self.files), self.line.packer())
     }
 
     fn store(&mut self, stored: Stored<'_>) -> io::Result<()> {
@@ -185,28 +195,63 @@ impl McapSink {
         if self.file.is_none() {
             self.file = Some(self.open_file()?);
         }
+        if self.file.as_ref().is_some_and(|file| file.must_end_before(stored.record.len())) {
+            self.end_chunk()?;
+        }
         // The number wraps after 2^32 records; readers only compare adjacent ones.
         let sequence = self.taken as u32;
         let file = self.file.as_mut().expect("opened above");
-        let chunk_is_full = file.append(sequence, stored.time_ns, stored.record)?;
+        let chunk_is_full = file.append(sequence, stored.time_ns, stored.record);
         self.taken += 1;
         if chunk_is_full { self.end_chunk() } else { Ok(()) }
     }
 
+    /// Sends the chunk on its way, and writes those that are compressed.
     fn end_chunk(&mut self) -> io::Result<()> {
-        if let Some(file) = &self.file {
-            self.check_free(file.chunk_bytes() as u64)?;
+        if let Some(mut chunk) = self.file.as_mut().and_then(OpenFile::take_chunk) {
+            while let Err(refused) = self.line.push(chunk) {
+                chunk = refused;
+                self.write_next()?;
+            }
         }
-        if let Some(file) = &mut self.file {
-            file.end_chunk()?;
-            self.report.events = self.taken;
-            self.tell();
+        self.write_ready()
+    }
+
+    /// Writes the chunks that are compressed, up to the first that is not.
+    fn write_ready(&mut self) -> io::Result<()> {
+        while let Some(chunk) = self.line.try_next() {
+            self.write_chunk(chunk?)?;
         }
         Ok(())
     }
 
-    fn flush_and_sync(&mut self) -> io::Result<()> {
+    /// Waits for the next chunk, if there is one, and writes it.
+    fn write_next(&mut self) -> io::Result<bool> {
+        match self.line.next() {
+            Some(chunk) => self.write_chunk(chunk?).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    fn write_chunk(&mut self, Pressed { chunk, room }: Pressed) -> io::Result<()> {
+        self.check_free(chunk.bytes.len() as u64)?;
+        let messages = chunk.messages;
+        self.file.as_mut().expect("chunks under way belong to it").add(chunk)?;
+        drop(room);
+        self.report.events += messages;
+        self.tell();
+        Ok(())
+    }
+
+    /// Hands everything that was taken to the operating system.
+    fn flush(&mut self) -> io::Result<()> {
         self.end_chunk()?;
+        while self.write_next()? {}
+        Ok(())
+    }
+
+    fn flush_and_sync(&mut self) -> io::Result<()> {
+        self.flush()?;
         if let Some(file) = &mut self.file {
             file.sync()?;
             self.report.durable = self.report.events;
@@ -216,7 +261,7 @@ impl McapSink {
     }
 
     fn close_file(&mut self) -> io::Result<()> {
-        self.end_chunk()?;
+        self.flush()?;
         let Some(file) = self.file.take() else { return Ok(()) };
         let name = file.name().to_string();
         let mut part = file.finish()?;
@@ -256,6 +301,15 @@ fn remedy(kind: io::ErrorKind) -> String {
     }
 }
 
+impl Drop for McapSink {
+    /// Writes what was taken and the summary. Nobody hears of an error; the file then is as after a failure.
+    fn drop(&mut self) {
+        if matches!(self.state, State::Open) && self.flush().is_ok() {
+            let _ = self.file.take().map(OpenFile::finish);
+        }
+    }
+}
+
 impl Sink for McapSink {
     fn write(&mut self, stored: Stored<'_>) -> Result<(), SinkError> {
         self.guarded(|sink| sink.store(stored))
@@ -263,6 +317,7 @@ impl Sink for McapSink {
 
     fn tick(&mut self, now_ns: u64) -> Result<(), SinkError> {
         self.guarded(|sink| {
+            sink.write_ready()?;
             let Durable::Every(period) = sink.plan.durable else { return Ok(()) };
             let last = *sink.synced_at_ns.get_or_insert(now_ns);
             let due = u128::from(now_ns.saturating_sub(last)) >= period.as_nanos();

@@ -12,9 +12,11 @@ use std::{
     io::{self, BufReader, Read, Seek, SeekFrom},
 };
 
-use mcap::{MAGIC, records::op};
-
-use crate::{Ending, Flaw, landmark, limits::READ_RECORD_BYTES_MAX};
+use crate::{
+    Ending, Flaw, landmark,
+    limits::READ_RECORD_BYTES_MAX,
+    op::{self, MAGIC},
+};
 
 /// Opcode and length.
 const FRONT_LEN: usize = 9;
@@ -121,7 +123,9 @@ impl Walk {
             return self.find_way(doubted.or(Some(at)), torn(flaw));
         }
         self.body.clear();
-        // The memory grows with the bytes that exist, not with the claimed length (I5).
+        // As much memory as there are bytes, whatever length is claimed (I5), and no more because it grows in steps.
+        let existing = length.min(self.size.saturating_sub(at)) as usize;
+        self.body.try_reserve_exact(existing).map_err(|_| io::ErrorKind::OutOfMemory)?;
         let found = (&mut self.input).take(length).read_to_end(&mut self.body)? as u64;
         if found < length {
             let front = FRONT_LEN as u64;

@@ -15,7 +15,7 @@ use tamis_menu::Decider;
 use tamis_model::Model;
 use tamis_pipeline::{Found, FrameReader, Judge, Kept, Limits, Scorer};
 use tamis_port::{Classifier, Sink, Stored};
-use tamis_store::{Durable, McapSink, Provenance, ROTATE_BYTES, StreamPlan};
+use tamis_store::{Compression, Durable, McapSink, Press, Provenance, ROTATE_BYTES, StreamPlan};
 
 use super::probes::{median, timed};
 use super::rows::{Section, Turns, Unit};
@@ -90,6 +90,8 @@ impl<'a> MeasuredStages<'a> {
             stream: "kept".into(),
             durable: Durable::Never,
             rotate_bytes: ROTATE_BYTES,
+            // The stage is one thread, as the others are.
+            press: Press::new(Compression::default(), Some(1)),
             provenance: Arc::new(provenance),
         });
         Ok(Self {

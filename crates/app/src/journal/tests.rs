@@ -4,7 +4,7 @@ use serde_json::Value;
 use tamis_event::SegmentId;
 use tamis_ledger::Tally;
 use tamis_pipeline::Share;
-use tamis_store::{Durable, McapSink, Provenance, StreamPlan};
+use tamis_store::{Compression, Durable, McapSink, Press, Provenance, StreamPlan};
 
 use super::*;
 
@@ -44,6 +44,7 @@ impl Desk {
             stream: "s".into(),
             durable,
             rotate_bytes: u64::MAX,
+            press: Press::new(Compression::default(), Some(1)),
             provenance: Arc::new(provenance),
         };
         let sink = McapSink::new(plan).unwrap();

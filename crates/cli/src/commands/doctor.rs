@@ -58,9 +58,12 @@ fn render(doctor: &Doctor) -> String {
         row("memory", format!("{}, {} available", bytes(memory.total), bytes(memory.available)));
     }
     let run = doctor.run;
-    let [input, output, ids] =
-        [run.input_batches, run.output_batches, run.ids].map(|most| bytes(most as u64));
-    row("a run takes", format!("up to {input} for input, {output} for events that wait for storage, {ids} for ids"));
+    let [input, output, ids, compression] =
+        [run.input_batches, run.output_batches, run.ids, run.compression].map(|most| bytes(most as u64));
+    row(
+        "a run takes",
+        format!("up to {input} for input, {output} for events that wait for storage, {compression} to compress them, {ids} for ids"),
+    );
     let limit = |value: Option<u64>, show: &dyn Fn(u64) -> String| value.map_or("no limit".into(), show);
     let limits = doctor.limits;
     row("open files", limit(limits.open_files, &grouped));

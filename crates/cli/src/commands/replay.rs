@@ -7,7 +7,7 @@ use std::time::Duration;
 use tamis_app::{Exit, Failure, ModelEngine, Plan, Settings};
 use tamis_model::Engine;
 use tamis_pipeline::Pace;
-use tamis_store::Durable;
+use tamis_store::{Compression, Durable};
 
 use super::{Group, Run};
 use crate::output::{print, print_json, say};
@@ -73,6 +73,14 @@ pub(crate) struct Args {
     /// Begin a new file after this much, such as 500MB
     #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = units::bytes)]
     rotate: u64,
+    /// How accepted events are compressed: none, lz4 (fast), or zstd with a level from 1 to 19, as in zstd=3; zstd alone is level 1. Any reader of MCAP
+    /// files knows all three
+    #[arg(long, value_name = "HOW", default_value_t = Compression::default(), value_parser = or_words(Compression::from_str, &["none", "lz4", "zstd", "zstd=3"]))]
+    compression: Compression,
+    /// Threads that compress the accepted events of a stream at a time, its own among them. Files are the same with any number [default: one per
+    /// CPU, at most 8]
+    #[arg(long, value_name = "N", value_parser = units::number, allow_hyphen_values = true)]
+    compression_threads: Option<usize>,
     /// Read options that are not given here or in a variable from a TOML file, one key per long option
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -127,6 +135,8 @@ impl Args {
             rate_hz: self.rate,
             durable: self.durable,
             rotate_bytes: self.rotate,
+            compression: self.compression,
+            compression_threads: self.compression_threads,
             ..Settings::new(&self.menu, &self.out)
         }
     }

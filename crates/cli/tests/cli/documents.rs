@@ -17,7 +17,7 @@ fn replay() {
     let (_, document) = lab.replay("in.tmf", "");
     #[rustfmt::skip]
     assert_eq!(keys(&document), [
-        "admitted_apart", "batch", "bytes_max", "closes", "device", "device_losses", "exit", "input_rate_hz", "lag_ns", "latency_ns", "ledger", "ledger_file", "lines", "models", "pace_held", "problems", "reduction", "run", "schema",
+        "admitted_apart", "batch", "bytes_max", "closes", "compression", "device", "device_losses", "exit", "input_rate_hz", "lag_ns", "latency_ns", "ledger", "ledger_file", "lines", "models", "pace_held", "problems", "reduction", "run", "schema",
         "stages_ns", "stopped", "streams", "tamis", "throughput", "workers",
     ]);
     #[rustfmt::skip]

@@ -112,6 +112,11 @@ fn settings_and_command_lines() {
         ("--pace 1", "a rate must be a number with one of the units Hz, kHz, MHz, GHz, as in 40MHz"),
         ("--rate 40", "with one of the units Hz, kHz, MHz, GHz"),
         ("--durable always", "every=200ms"),
+        (
+            "--compression gzip",
+            "'gzip' is no compression; write none, lz4, zstd or zstd=LEVEL with a level from 1 to 19",
+        ),
+        ("--compression zstd=20", "zstd=LEVEL with a level from 1 to 19"),
         ("--model topo", "topo=models/topo-2"),
         ("--device tpu", "there is: flex"),
         ("--repeat 0", "0 is not in 1.."),

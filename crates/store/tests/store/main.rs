@@ -6,6 +6,7 @@ mod damage;
 mod disk_full;
 mod format;
 mod killed;
+mod large;
 mod lost;
 mod sample;
 mod touched;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use tamis_event::{Event, Schema, record};
 use tamis_port::{Sink, Stored};
-use tamis_store::{Durable, McapSink, ModelArchive, Provenance, Reader, StreamPlan};
+use tamis_store::{Compression, Durable, McapSink, ModelArchive, Press, Provenance, Reader, StreamPlan};
 
 pub const SCHEMA: &str = "name = \"l1\"\n[[field]]\nname = \"a\"\ndtype = \"i16\"\nlen = 58\n";
 pub const MENU: &str = "# a menu\n";
@@ -57,6 +57,7 @@ pub fn plan(folder: &Path, durable: Durable, rotate_bytes: u64) -> StreamPlan {
         stream: "physics".into(),
         durable,
         rotate_bytes,
+        press: Press::new(Compression::default(), Some(2)),
         provenance: Arc::new(provenance),
     }
 }
