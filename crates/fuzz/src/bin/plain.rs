@@ -63,7 +63,9 @@ fn change(bytes: &mut Vec<u8>, other: &[u8], random: &mut Random) {
 fn main() {
     let words: Vec<String> = env::args().skip(1).collect();
     let (target, seconds, seed, files) = match &words[..] {
-        [target, seconds, seed, files @ ..] if !files.is_empty() => (target, seconds.parse(), seed.parse(), files),
+        [target, seconds, seed, files @ ..] if !files.is_empty() => {
+            (target, seconds.parse(), seed.parse(), files)
+        }
         _ => {
             eprintln!("usage: fuzz_plain TARGET SECONDS SEED FILE...");
             process::exit(2);
