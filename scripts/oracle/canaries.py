@@ -144,7 +144,7 @@ def a_frame_comes_twice(rng, frames):
 
 
 def two_frames_change_places(rng, frames):
-    at = rng.randrange(1, len(frames) - 1)
+    at = rng.randrange(1, len(frames) - 2)
     return [*frames[:at], frames[at + 1], frames[at], *frames[at + 2 :]]
 
 
