@@ -35,26 +35,33 @@ pub fn frames(bytes: &[u8]) {
     }
 }
 
-/// A record as it stands, and once more with right lengths and checksum.
+/// A record as it stands, with a right checksum, and with right lengths, too.
 ///
 /// # Panics
 /// If a record that was accepted is not what its parts make.
 pub fn record(bytes: &[u8]) {
     check_record(bytes);
-    let end = record::HEADER_LEN;
     let parts = |words: u8, scores: u8| record::len(words.into(), scores.into(), 0);
     let Some(&[words, scores]) = bytes.get(58..60) else { return };
     let (words, scores) = (words % 8, scores % 8);
     let Some(events) = bytes.len().checked_sub(parts(words, scores)) else { return };
     let mut bytes = bytes.to_vec();
+    sum(&mut bytes);
+    check_record(&bytes);
     // SPEC section 5.
     let event_len = u32::from_le_bytes([bytes[72], bytes[73], 0, 0]).min(events as u32);
     bytes[58..62].copy_from_slice(&[words, 0, scores, 0]);
     bytes[72..76].copy_from_slice(&event_len.to_le_bytes());
     bytes[76..80].copy_from_slice(&(events as u32 - event_len).to_le_bytes());
-    let crc = crc32c(&[&bytes[..end - 4], &bytes[end..]].concat());
-    bytes[end - 4..end].copy_from_slice(&crc.to_le_bytes());
+    sum(&mut bytes);
     check_record(&bytes);
+}
+
+/// Puts the checksum of a record in its place.
+fn sum(record: &mut [u8]) {
+    let end = record::HEADER_LEN;
+    let crc = crc32c(&[&record[..end - 4], &record[end..]].concat());
+    record[end - 4..end].copy_from_slice(&crc.to_le_bytes());
 }
 
 fn check_record(bytes: &[u8]) {
@@ -121,7 +128,7 @@ fn read(schema: &Schema, stream: &[u8], window: usize) -> Vec<Found> {
     found
 }
 
-/// The events of a good frame, written again, are the frame.
+/// The events of a good frame, written again, are the frame, and they are the same in two halves.
 fn check_frame(schema: &Schema, header: &FrameHeader, body: &[u8]) {
     let span = Span::of_frame(header, &Bytes::copy_from_slice(body));
     let (low, high) = id_range(header, body);
@@ -129,6 +136,10 @@ fn check_frame(schema: &Schema, header: &FrameHeader, body: &[u8]) {
         assert!((low..=high).contains(&event.id));
         assert!(schema.lists().iter().all(|list| list.count(event.record) <= list.most()));
     }
+    let middle = span.len() / 2;
+    let halves = [span.slice(0, middle), span.slice(middle, span.len())];
+    let in_halves = halves.iter().flat_map(|half| (0..half.len()).map(|event| half.event(event)));
+    assert!(in_halves.eq((0..span.len()).map(|event| span.event(event))), "other events in two halves");
     let meta = FrameMeta {
         run: header.run,
         segment: header.segment,
