@@ -215,14 +215,16 @@ def script_answer(job):
 
 
 def frames(data):
-    """Header and payload of every frame (crates/event/SPEC.md)."""
+    """Header, body and bytes of every frame (crates/event/SPEC.md). None has columns: a body is a text or records."""
     at = 0
     while at < len(data):
         header = HEADER.unpack_from(data, at)
-        if header[0] != b"TAMF":
-            raise Trouble(f"no frame at byte {at} of the recording")
-        payload = data[at + 64 : at + 64 + header[10]]
-        yield header, payload, data[at : at + 64 + header[10] + -header[10] % 64]
+        if header[:2] != (b"TAMF", 2):
+            raise Trouble(f"no frame of version 2 at byte {at} of the recording")
+        if header[12] & ~3:
+            raise Trouble(f"the frame at byte {at} of the recording has columns")
+        body = data[at + 64 : at + 64 + header[10]]
+        yield header, body, data[at : at + 64 + header[10] + -header[10] % 64]
         at += 64 + header[10] + -header[10] % 64
 
 
@@ -239,8 +241,8 @@ def rows_of(recording, width):
     """float32 rows of a recording whose events are `width` numbers of type f32."""
     import numpy
 
-    payloads = [payload for header, payload, _ in frames(recording.read_bytes()) if not header[12] & 1]
-    return numpy.frombuffer(b"".join(payloads), "<f4").reshape(-1, width)
+    bodies = [body for header, body, _ in frames(recording.read_bytes()) if not header[12] & 1]
+    return numpy.frombuffer(b"".join(bodies), "<f4").reshape(-1, width)
 
 
 def noise(tamis, work, width, seed):
@@ -260,15 +262,15 @@ def level1(work, copies):
 
     with RECORDING.open("rb") as file:
         data = zstandard.ZstdDecompressor().stream_reader(file).read()
-    schema = next(tomllib.loads(payload.decode()) for header, payload, _ in frames(data) if header[12] & 1)
+    schema = next(tomllib.loads(body.decode()) for header, body, _ in frames(data) if header[12] & 1)
     fields = [field for field in schema["field"] if field.get("role") != "truth"]
     if any(field["dtype"] != "i16" for field in schema["field"]):
         raise Trouble(f"{RECORDING.name}: not all fields are i16")
     columns = [field["name"] for field in fields for _ in range(field.get("len", 1))]
     scales = [field.get("scale", 1.0) for field in fields for _ in range(field.get("len", 1))]
     held = [frame for frame in frames(data) if not frame[0][12] & 1]
-    payloads = b"".join(payload for _, payload, _ in held)
-    raw = numpy.frombuffer(payloads, "<i2").reshape(-1, held[0][0][9] // 2)[:, : len(columns)]
+    bodies = b"".join(body for _, body, _ in held)
+    raw = numpy.frombuffer(bodies, "<i2").reshape(-1, held[0][0][9] // 2)[:, : len(columns)]
     files = {"tmf": work / "l1.tmf", "h5": work / "l1.h5", "work": work, "events": len(raw) * copies}
     with files["tmf"].open("wb") as file:
         file.write(next(whole for header, _, whole in frames(data) if header[12] & 1))

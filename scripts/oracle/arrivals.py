@@ -44,20 +44,28 @@ class Admitted:
     frame: Good
     ids: np.ndarray
     events: np.ndarray
+    times: np.ndarray
+    payloads: np.ndarray
+    """Of bytes, as objects."""
     missing: int
     """By how much the number of missing ids changes."""
     turn: int = 0
     """The pass that they came in."""
 
+    @property
+    def event_bytes(self) -> list[bytes]:
+        """The records as they arrived."""
+        return [event.tobytes()[: self.frame.header.stride] for event in self.events]
+
     def shifted(self, turn: int, span: int) -> Admitted:
         """In a later pass its ids are others, unless they would not fit."""
-        head = self.frame.header
-        if head.first_event_id + head.n_events - 1 + turn * span > ID_MAX:
+        if max(self.frame.body.ids) + turn * span > ID_MAX:
             return replace(self, turn=turn)
         return replace(self, ids=self.ids + np.uint64(turn * span), turn=turn)
 
     def only(self, which: np.ndarray) -> Admitted:
-        return replace(self, ids=self.ids[which], events=self.events[which])
+        parts = {name: getattr(self, name)[which] for name in ("ids", "events", "times", "payloads")}
+        return replace(self, **parts)
 
 
 @dataclass(frozen=True)
@@ -102,27 +110,29 @@ class Recording:
         """A pass that begins after a frame of this run and segment."""
         if place not in self.passes:
             reader, identity = Reader(self.data, place, self.schema), Identity()
-            self.passes[place] = [(f, admit(f, identity, self.schema) if isinstance(f, Good) else None) for f in reader.findings()]
+            self.passes[place] = [(f, admit(f, identity) if isinstance(f, Good) else None) for f in reader.findings()]
             self.ends[place] = reader.place
         return self.passes[place]
 
 
-def admit(frame: Good, identity: Identity, schema: Schema) -> Admitted:
-    fresh, missing = identity.take(frame.header)
-    ids = np.uint64(frame.header.first_event_id) + np.arange(frame.header.n_events, dtype=np.uint64)
-    return Admitted(frame, ids[fresh], np.frombuffer(frame.payload, schema.dtype)[fresh], missing)
+def admit(frame: Good, identity: Identity) -> Admitted:
+    body = frame.body
+    fresh, missing = identity.take(frame.header, body.ids)
+    payloads = np.empty(len(body.ids), object)
+    payloads[:] = body.payloads
+    return Admitted(frame, np.array(body.ids, np.uint64), body.rows, body.times, payloads, missing).only(fresh)
 
 
 def span_of(frames: list[Good]) -> int:
     """How many ids there are from the lowest to the highest."""
-    heads = [frame.header for frame in frames]
-    return max(h.first_event_id + h.n_events for h in heads) - min(h.first_event_id for h in heads) if heads else 0
+    ids = [id for frame in frames for id in frame.body.ids]
+    return max(ids) - min(ids) + 1 if ids else 0
 
 
 def events_in(data: bytes, schema: Schema) -> np.ndarray:
     """The events of all good frames, repeated ones included."""
     frames = [f for f in Reader(data, schema=schema).findings() if isinstance(f, Good) and f.header.schema_id == schema.id]
-    return np.concatenate([np.frombuffer(f.payload, schema.dtype) for f in frames] or [np.zeros(0, schema.dtype)])
+    return np.concatenate([f.body.rows for f in frames] or [np.zeros(0, schema.rows)])
 
 
 def arrive(data: bytes, schema: Schema, passes: int, taken: Taken | None = None) -> Arrivals:

@@ -81,6 +81,7 @@ def count(books: Books, verdicts: Verdicts, menu: Menu) -> None:
 
 def store(expected: Expected, admitted: Admitted, verdicts: Verdicts, menu: Menu, engine: int) -> None:
     head = admitted.frame.header
+    event_bytes = admitted.event_bytes
     for i in range(len(admitted.ids)):
         streams = {stream for k in np.flatnonzero(verdicts.kept[:, i]) for stream in menu.lines[k].streams}
         guilty, fault, by = int(verdicts.guilty[i]), NO_FAULT, engine
@@ -97,9 +98,9 @@ def store(expected: Expected, admitted: Admitted, verdicts: Verdicts, menu: Menu
         if not streams:
             continue
         record = Record(
-            int(admitted.ids[i]), head.time_ns, menu.hash, head.schema_id, head.run, head.segment, head.source_id, int(verdicts.rung[i]),
+            int(admitted.ids[i]), int(admitted.times[i]), menu.hash, head.schema_id, head.run, head.segment, head.source_id, int(verdicts.rung[i]),
             fault, max(guilty, 0), 0, bits(verdicts.passed[:, i]), bits(verdicts.kept[:, i]),
-            () if fault else tuple(verdicts.scores[i]), admitted.events[i].tobytes(), by, menu.model_hash,
+            () if fault else tuple(verdicts.scores[i]), event_bytes[i], admitted.payloads[i], by, menu.model_hash,
         )  # fmt: skip
         for stream in streams:
             expected.streams[stream].append(record)

@@ -14,10 +14,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 import runs
 import spoils
 from check import difference
-from frames import Frame, Schema, event_frame, schema_frame
+from frames import SPARSE_IDS, Frame, Schema, event_frame, schema_frame
 from kills import Killed
 from menus import Line, Menu
 from pace import Pace
@@ -93,21 +95,40 @@ class Lab:
 
 
 def recording(rng: random.Random, schema: Schema) -> list[Frame]:
-    """Whole frames with gaps, in two segments."""
+    """Whole frames with gaps, in two segments; some with columns. The last one has a count that is too high."""
     frames = [schema_frame(schema)]
     for k in range(FRAMES):
         events = draw_events(rng, schema, FRAME_EVENTS, False)
-        frames.append(event_frame(schema, events, first_event_id=k // SOURCES * 12, source_id=k % SOURCES, run=5, segment=2 * k // FRAMES, time_ns=k))
-    return frames
+        payloads = [rng.randbytes(rng.randint(1, 50)) for _ in events]
+        first = k // SOURCES * 12
+        frame = event_frame(
+            schema, events, payloads, first_event_id=first, source_id=k % SOURCES, run=5, segment=2 * k // FRAMES, time_ns=k,
+        )  # fmt: skip
+        if k % 4 > 1:
+            frame = frame.with_ids(rng.sample(range(first, first + 12), FRAME_EVENTS))
+        if k % 4 in (1, 2):
+            frame = frame.with_times([k + 7 * i for i in range(FRAME_EVENTS)])
+        frames.append(frame)
+    return [*frames, with_count(schema, frames[-1].but(source_id=SOURCES), 1000)]
+
+
+def with_count(schema: Schema, frame: Frame, count: int) -> Frame:
+    """Of the first event, for every list."""
+    events = np.frombuffer(frame.records, schema.dtype).copy()
+    for name, fields in schema.lists.items():
+        events[name][0] = min(count, int(np.iinfo(schema.dtype[name]).max))
+        for field in fields:
+            events[field.name][0] = 0
+    return frame.but(records=events.tobytes())
 
 
 def encoded(frames: list[Frame]) -> bytes:
     return b"".join(frame.encode() for frame in frames)
 
 
-def some(rng: random.Random, frames: list[Frame], **changes: Callable[[Frame], object]) -> list[Frame]:
-    """One frame has other values in its header, or other bytes."""
-    at = rng.randrange(1, len(frames))
+def some(rng: random.Random, frames: list[Frame], having: str | None = None, **changes: Callable[[Frame], object]) -> list[Frame]:
+    """One good frame, that has a column, has other values in its header, or other bytes."""
+    at = rng.choice([k for k, frame in enumerate(frames[:-1]) if k and (not having or getattr(frame, having))])
     frame = frames[at]
     return [*frames[:at], frame.but(**{name: change(frame) for name, change in changes.items()}), *frames[at + 1 :]]
 
@@ -123,21 +144,55 @@ def a_frame_comes_twice(rng, frames):
 
 
 def two_frames_change_places(rng, frames):
-    at = rng.randrange(1, len(frames) - 1)
+    at = rng.randrange(1, len(frames) - 2)
     return [*frames[:at], frames[at + 1], frames[at], *frames[at + 2 :]]
 
 
 def a_byte_of_an_event(rng, frames):
-    at = rng.randrange(len(frames[1].payload))
-    return some(rng, frames, payload=lambda f: f.payload[:at] + bytes([f.payload[at] ^ 1]) + f.payload[at + 1 :])
+    """Of a number, so that no list is spoiled; in the frame of the lowest field, a count stands for it."""
+    frame = frames[1]
+    schema = Schema(frames[0].records)
+    events = np.frombuffer(frame.records, schema.dtype).copy()
+    raw = events[next(field.name for field in schema.fields if not field.is_list)].reshape(len(events), -1)
+    raw[0, 0] = raw[0, 0] + 1 if raw[0, 0] < 1 else 0
+    return [frames[0], frame.but(records=events.tobytes()), *frames[2:]]
+
+
+def a_byte_of_a_payload(rng, frames):
+    return some(rng, frames, payloads=lambda f: (*f.payloads[:3], bytes([f.payloads[3][0] ^ 1]) + f.payloads[3][1:], *f.payloads[4:]))
+
+
+def payloads_change_places(rng, frames):
+    return some(rng, frames, payloads=lambda f: (*f.payloads[:-2], f.payloads[-1], f.payloads[-2]))
 
 
 def ids_move_by_one(rng, frames):
-    return some(rng, frames, first_event_id=lambda f: f.first_event_id + 1)
+    """Of a frame without a column; the numbers of its events follow."""
+    at = rng.choice([k for k, frame in enumerate(frames[:-1]) if k and not frame.ids])
+    return [*frames[:at], frames[at].but(first_event_id=frames[at].first_event_id + 1), *frames[at + 1 :]]
+
+
+def ids_of_a_column_change_places(rng, frames):
+    return some(rng, frames, "ids", ids=lambda f: (f.ids[0], *f.ids[:0:-1]))
+
+
+def ids_of_a_column_in_order(rng, frames):
+    """As if nobody had read the column."""
+    return some(rng, frames, "ids", ids=lambda f: None)
 
 
 def another_time(rng, frames):
-    return some(rng, frames, time_ns=lambda f: f.time_ns + 1)
+    """Of a frame without a column."""
+    at = rng.choice([k for k, frame in enumerate(frames[:-1]) if k and not frame.times])
+    return [*frames[:at], frames[at].but(time_ns=frames[at].time_ns + 1), *frames[at + 1 :]]
+
+
+def the_time_of_the_frame(rng, frames):
+    return some(rng, frames, "times", times=lambda f: None)
+
+
+def a_count_is_not_looked_at(rng, frames):
+    return [*frames[:-1], with_count(Schema(frames[0].records), frames[-1], 0)]
 
 
 def another_source(rng, frames):
@@ -153,11 +208,11 @@ def another_segment(rng, frames):
 
 
 def gaps_do_not_count(rng, frames):
-    return [frames[0], *(frame.but(flags=2) for frame in frames[1:])]
+    return [frames[0], *(frame.but(flags=SPARSE_IDS) for frame in frames[1:])]
 
 
 def a_wrong_checksum(rng, frames):
-    return some(rng, frames, payload_crc=lambda f: 1)
+    return some(rng, frames, body_crc=lambda f: 1)
 
 
 def bytes_between_frames(rng, frames):
@@ -165,6 +220,7 @@ def bytes_between_frames(rng, frames):
 
 
 PLANTS = [
-    a_frame_is_lost, a_frame_comes_twice, two_frames_change_places, a_byte_of_an_event, ids_move_by_one, another_time, another_source,
-    another_run, another_segment, gaps_do_not_count, a_wrong_checksum, bytes_between_frames,
+    a_frame_is_lost, a_frame_comes_twice, two_frames_change_places, a_byte_of_an_event, a_byte_of_a_payload, payloads_change_places,
+    ids_move_by_one, ids_of_a_column_change_places, ids_of_a_column_in_order, another_time, the_time_of_the_frame, a_count_is_not_looked_at,
+    another_source, another_run, another_segment, gaps_do_not_count, a_wrong_checksum, bytes_between_frames,
 ]  # fmt: skip

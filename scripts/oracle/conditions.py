@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 import decimals
 from decimals import Column, Truth
-from frames import Field, Schema
+from frames import PAYLOAD_LEN, Field, Schema
+from schemas import CONDITIONS_ON_PAYLOADS, asked
 
 OR, AND, COMPARE, SUM, PRODUCT, UNARY, PRIMARY = range(7)
 SCORE_GAP = 2e-3
@@ -56,6 +57,12 @@ def number_of(field: Field, raw: np.ndarray) -> Column:
     return of(raw, field.scale, field.offset)
 
 
+def elements_of(field: Field, rows: Rows) -> Column:
+    """All elements of an array, or those that the events have of a list."""
+    column = number_of(field, rows[field.name])
+    return replace(column, there=np.arange(field.length) < rows[field.count][:, None]) if field.is_list else column
+
+
 REDUCTIONS = {
     "sum": decimals.total,
     "count": decimals.count,
@@ -72,8 +79,9 @@ class Author:
 
     def __init__(self, rng: random.Random, schema: Schema, rows: Rows, scores: dict[str, np.ndarray]):
         self.rng, self.rows, self.scores = rng, rows, scores
-        self.fields = schema.fields
-        self.arrays = [f for f in schema.fields if f.length]
+        self.fields = [f for f in schema.fields if asked(f)]
+        self.arrays = [f for f in self.fields if f.length]
+        self.has_payloads = schema.has_payloads and CONDITIONS_ON_PAYLOADS
 
     def condition(self, depth: int) -> Expression:
         """One truth value per event, of which the oracle is sure for all that will be decided."""
@@ -150,28 +158,30 @@ class Author:
             return self.extreme([self.number(depth - 1) for _ in range(self.rng.randint(2, 3))])
         return self.reduction(depth) if self.arrays else self.element()
 
-    def array(self, depth: int, width: int) -> Expression:
+    def array(self, depth: int, like: Field) -> Expression:
         """An array of numbers per event."""
         kind = self.rng.random()
         if not depth or kind < 0.5:
-            return self.whole(self.rng.choice([f for f in self.arrays if f.length == width]))
+            return self.whole(self.rng.choice([f for f in self.arrays if (f.length, f.list) == (like.length, like.list)]))
         if kind < 0.65:
-            return self.prefix(self.array(depth - 1, width), self.rng.choice(["-", "abs"]))
-        other = self.array(depth - 1, width) if kind < 0.8 else self.number(0)
-        return self.arithmetic(self.array(depth - 1, width), other)
+            return self.prefix(self.array(depth - 1, like), self.rng.choice(["-", "abs"]))
+        other = self.array(depth - 1, like) if kind < 0.8 else self.number(0)
+        return self.arithmetic(self.array(depth - 1, like), other)
 
-    def truths(self, depth: int, width: int) -> Expression:
+    def truths(self, depth: int, like: Field) -> Expression:
         """An array of truth values per event."""
         if depth and self.rng.random() < 0.4:
-            other = self.truths(depth - 1, width) if self.rng.random() < 0.8 else self.condition(0)
-            return self.logic(self.rng.choice(["&&", "||"]), self.truths(depth - 1, width), other)
-        array = self.array(depth, width)
+            other = self.truths(depth - 1, like) if self.rng.random() < 0.8 else self.condition(0)
+            return self.logic(self.rng.choice(["&&", "||"]), self.truths(depth - 1, like), other)
+        array = self.array(depth, like)
         return self.comparison(array, self.literal(array))
 
     def reduction(self, depth: int) -> Expression:
-        width = self.rng.choice(self.arrays).length
+        like = self.rng.choice(self.arrays)
+        if like.is_list and self.rng.random() < 0.2:
+            return Expression(f"count({like.list})", PRIMARY, 0, lambda rows: decimals.of_integers(rows[like.count], 1.0, 0.0))
         name = self.rng.choice(["sum", "min", "max", "count", "count"])
-        inner = self.truths(depth - 1, width) if name == "count" else self.array(depth - 1, width)
+        inner = self.truths(depth - 1, like) if name == "count" else self.array(depth - 1, like)
         value = REDUCTIONS[name]
         return Expression(f"{name}({inner.text})", PRIMARY, 0, lambda rows: value(inner.value(rows)), inner.reads)
 
@@ -188,6 +198,9 @@ class Author:
         return Expression(f"-{a.at(UNARY)}", UNARY, a.width, lambda rows: a.value(rows).map(np.negative), a.reads)
 
     def element(self) -> Expression:
+        """Of a list also one that the event does not have: its raw number is 0."""
+        if self.has_payloads and self.rng.random() < 0.1:
+            return Expression(PAYLOAD_LEN, PRIMARY, 0, lambda rows: decimals.of_integers(rows[PAYLOAD_LEN], 1.0, 0.0))
         field = self.rng.choice(self.fields)
         if not field.length:
             reads = frozenset({(field.name, None)})
@@ -199,7 +212,7 @@ class Author:
     @staticmethod
     def whole(field: Field) -> Expression:
         reads = frozenset((field.name, at) for at in range(field.length))
-        return Expression(field.name, PRIMARY, field.length, lambda rows: number_of(field, rows[field.name]), reads)
+        return Expression(field.name, PRIMARY, field.length, lambda rows: elements_of(field, rows), reads)
 
     def constant(self, number: float | None = None) -> Expression:
         if number is None:

@@ -43,6 +43,8 @@ class Column:
     places: int = 0
     most: int = 0
     """No exact value is larger."""
+    there: np.ndarray | None = None
+    """Of the elements of a list: those that the event has. Of a number: whether it is one, and not the smallest of none. None: all."""
 
     def floats(self) -> np.ndarray:
         return QUOTIENT(self.values, 10**self.places).astype(np.float64) if self.kind == EXACT else self.values
@@ -71,6 +73,12 @@ def digits(text: str) -> tuple[int, int]:
 
 
 def of_integers(raw: np.ndarray, scale: float, offset: float) -> Column:
+    if raw.dtype.itemsize == 8:
+        if (scale, offset) != (1.0, 0.0):
+            values = raw.astype(np.float64) * scale + offset
+            return Column(F64, values, values)
+        # The integer itself, and no f64; what is computed with it is bounded like anything else.
+        return replace(exact(raw.astype(object), 0, 1 << 64, raw.astype(np.float64)), sure=True)
     (a, a_places), (b, b_places) = digits(repr(scale)), digits(repr(offset))
     places = max(a_places, b_places)
     a, b = a * 10 ** (places - a_places), b * 10 ** (places - b_places)
@@ -82,11 +90,11 @@ def of_integers(raw: np.ndarray, scale: float, offset: float) -> Column:
 def of_floats(raw: np.ndarray, scale: float, offset: float) -> Column:
     values = raw.astype(np.float64)
     if (scale, offset) == (1.0, 0.0):
-        return Column(F16 if raw.dtype.itemsize == 2 else F32, values, values, single=True)
+        return Column({2: F16, 4: F32, 8: F64}[raw.dtype.itemsize], values, values, single=raw.dtype.itemsize < 8)
     with np.errstate(all="ignore"):
         # Without an offset nothing is added, and a zero keeps its sign.
         values = values * scale + offset if offset else values * scale
-    return Column(F64, values, values, single=True)
+    return Column(F64, values, values, single=raw.dtype.itemsize < 8)
 
 
 def of_scores(scores: np.ndarray) -> Column:
@@ -105,7 +113,17 @@ def aligned(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return (a, b[:, None]) if b.ndim < a.ndim else (a, b)
 
 
+def there_in(*columns: Column | Truth) -> np.ndarray | None:
+    """What is there in all of them."""
+    masks = [c.there for c in columns if c.there is not None]
+    return reduce(lambda a, b: np.logical_and(*aligned(a, b)), masks) if masks else None
+
+
 def arithmetic(sign: str, a: Column, b: Column) -> Column:
+    return replace(arithmetic_of_all(sign, a, b), there=there_in(a, b))
+
+
+def arithmetic_of_all(sign: str, a: Column, b: Column) -> Column:
     operation, sure = OPERATIONS[sign], a.sure and b.sure
     with np.errstate(all="ignore"):
         rough = operation(*aligned(a.rough, b.rough))
@@ -125,11 +143,14 @@ def arithmetic(sign: str, a: Column, b: Column) -> Column:
 
 def split(array: Column) -> list[Column]:
     """One column for each element."""
-    return [array.map(lambda values, at=at: values[:, at]) for at in range(array.values.shape[1])]
+    masks = [None] * array.values.shape[1] if array.there is None else array.there.T
+    return [replace(array.map(lambda values, at=at: values[:, at]), there=there) for at, there in enumerate(masks)]
 
 
 def total(array: Column) -> Column:
-    """From left to right."""
+    """From left to right, of the elements that are there."""
+    if array.there is not None:
+        array = replace(array.map(lambda values: np.where(array.there, values, 0)), there=None)
     return reduce(lambda a, b: arithmetic("+", a, b), split(array))
 
 
@@ -139,6 +160,20 @@ def extreme(name: str, columns: list[Column]) -> Column:
 
 
 def larger(name: str, a: Column, b: Column) -> Column:
+    """If only one of them is there it is that one."""
+    result = larger_of_all(name, a, b)
+    if a.there is None and b.there is None:
+        return result
+    a_there, b_there = (np.ones(len(c.values), bool) if c.there is None else c.there for c in (a, b))
+    x, y = (a.scaled(result.places), b.scaled(result.places)) if result.kind == EXACT else (a.floats(), b.floats())
+
+    def choose(both: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return np.where(a_there & b_there, both, np.where(a_there, x, y))
+
+    return replace(result, values=choose(result.values, x, y), rough=choose(result.rough, a.rough, b.rough), there=a_there | b_there)
+
+
+def larger_of_all(name: str, a: Column, b: Column) -> Column:
     choose = np.maximum if name == "max" else np.minimum
     rough = choose(a.rough, b.rough)
     if a.kind == b.kind == EXACT:
@@ -158,12 +193,23 @@ class Truth:
     holds: np.ndarray
     unknown: np.ndarray
     doubt: np.ndarray
+    there: np.ndarray | None = None
+    """Of the elements of a list: those that the event has."""
 
     def only(self, which: np.ndarray) -> Truth:
         return Truth(self.holds[which], self.unknown[which], self.doubt[which])
 
 
 def compare(function: Callable, a: Column, b: Column) -> Truth:
+    """With the smallest of no elements every comparison is false."""
+    truth, there = compare_all(function, a, b), there_in(a, b)
+    if there is not None:
+        _, there = aligned(truth.holds, there)
+        truth = Truth(truth.holds & there, truth.unknown & there, truth.doubt & there)
+    return replace(truth, there=there_in(*(c for c in (a, b) if c.values.ndim == 2)))
+
+
+def compare_all(function: Callable, a: Column, b: Column) -> Truth:
     unknown = np.logical_or(*aligned(a.nan, b.nan))
     if a.kind == b.kind == EXACT:
         places = max(a.places, b.places)
@@ -179,7 +225,9 @@ def compare(function: Callable, a: Column, b: Column) -> Truth:
 
 
 def count(array: Truth) -> Column:
-    """How many hold; a NaN if one is unknown."""
+    """How many hold of those that are there; a NaN if one is unknown."""
+    if array.there is not None:
+        array = Truth(array.holds & array.there, array.unknown & array.there, array.doubt & array.there)
     counts = array.holds.sum(axis=1)
     if not array.unknown.any() and not array.doubt.any():
         return exact(counts.astype(object), 0, array.holds.shape[1], counts.astype(np.float64))
@@ -201,11 +249,11 @@ def rounded(a: Column, other: Column) -> np.ndarray:
 def both(a: Truth, b: Truth) -> Truth:
     """Kleene's `&&`: false if one is false, else unknown if one is."""
     (p, q), (u, v), (d, e) = (aligned(x, y) for x, y in ((a.holds, b.holds), (a.unknown, b.unknown), (a.doubt, b.doubt)))
-    return Truth(p & q, (u & (q | v)) | (v & p), d | e)
+    return Truth(p & q, (u & (q | v)) | (v & p), d | e, there_in(a, b))
 
 
 def neither(a: Truth) -> Truth:
-    return Truth(~a.holds & ~a.unknown, a.unknown, a.doubt)
+    return Truth(~a.holds & ~a.unknown, a.unknown, a.doubt, a.there)
 
 
 def either(a: Truth, b: Truth) -> Truth:

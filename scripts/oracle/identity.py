@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 
 import numpy as np
 
-from frames import SPARSE_IDS
+from frames import IDS, SPARSE_IDS
 from reading import Header
 
 WRAP = 1 << 32
@@ -23,10 +24,11 @@ class Span:
     def __contains__(self, id: int) -> bool:
         return id in self.inside or id in self.outside
 
-    def add(self, ids: range, dense: bool) -> None:
+    def add(self, ids: list[int], dense: bool) -> None:
         if dense:
             empty = self.high < self.low
-            self.low, self.high = (ids[0], ids[-1]) if empty else (min(self.low, ids[0]), max(self.high, ids[-1]))
+            low, high = min(ids), max(ids)
+            self.low, self.high = (low, high) if empty else (min(self.low, low), max(self.high, high))
             reached = {i for i in self.outside if self.low <= i <= self.high}
             self.inside |= reached
             self.outside -= reached
@@ -47,30 +49,33 @@ class Numbers:
         self.start_again = False
         """An id came in two segments."""
         self.wide = False
-        """A dense frame began at 2^32 or more."""
+        """A dense frame without a column began at 2^32 or more."""
+        self.counted = -1
+        """The highest extended id of these frames."""
         self.missing = 0
 
-    def first_of(self, head: Header) -> int:
-        """The extended first id of a frame."""
+    def extended(self, head: Header, ids: list[int]) -> list[int]:
+        """The ids of a frame, of a dense one without a column extended."""
+        if head.flags & (SPARSE_IDS | IDS):
+            return ids
         first = head.first_event_id
-        if head.flags & SPARSE_IDS:
-            return first
         self.wide |= first >= WRAP
-        if self.wide or self.whole.high < 0:
-            return first
-        turns, within = divmod(self.whole.high, WRAP)
-        if within >= 3 << 30 and first < 1 << 30:
-            return first + (turns + 1) * WRAP
-        if within < 1 << 30 and first >= 3 << 30 and turns > 0:
-            return first + (turns - 1) * WRAP
-        return first + turns * WRAP
+        turns, within = divmod(max(self.counted, 0), WRAP)
+        if self.wide or self.counted < 0:
+            turns = 0
+        elif within >= 3 << 30 and first < 1 << 30:
+            turns += 1
+        elif within < 1 << 30 and first >= 3 << 30 and turns > 0:
+            turns -= 1
+        ids = [i + turns * WRAP for i in ids]
+        self.counted = max(self.counted, ids[-1])
+        return ids
 
-    def take(self, head: Header) -> tuple[np.ndarray, int]:
+    def take(self, head: Header, ids: list[int]) -> tuple[np.ndarray, int]:
         """Which events of a frame are new, and by how much the number of missing ids changes."""
-        first = self.first_of(head)
-        ids = range(first, first + head.n_events)
+        ids = self.extended(head, ids)
         segment = self.segments[head.segment]
-        fresh = np.array([i not in segment for i in ids])
+        fresh = np.array(first_times(ids, segment))
         self.start_again |= any(i in self.whole for i, new in zip(ids, fresh) if new)
         for span in (segment, self.whole):
             span.add(ids, not head.flags & SPARSE_IDS)
@@ -83,11 +88,17 @@ class Numbers:
         return self.whole.missing
 
 
+def first_times(ids: Iterable[int], before: Span) -> list[bool]:
+    """Which ids came neither before nor earlier in the same frame."""
+    here: set[int] = set()
+    return [i not in before and not (i in here or here.add(i)) for i in ids]
+
+
 class Identity:
     """Every source in every run."""
 
     def __init__(self):
         self.numbers: dict[tuple[int, int], Numbers] = defaultdict(Numbers)
 
-    def take(self, head: Header) -> tuple[np.ndarray, int]:
-        return self.numbers[head.source_id, head.run].take(head)
+    def take(self, head: Header, ids: list[int]) -> tuple[np.ndarray, int]:
+        return self.numbers[head.source_id, head.run].take(head, ids)

@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from frames import Field, Schema
+from schemas import asked
+
 
 def physical(field: Field, raw: np.ndarray) -> np.ndarray:
     return raw.astype(np.float64) * field.scale + field.offset
@@ -48,8 +50,9 @@ class Model:
     def __init__(self, name: str, outputs: list[str], rng: random.Random, schema: Schema, events: np.ndarray):
         np_rng = np.random.default_rng(rng.getrandbits(64))
         self.name, self.outputs = name, outputs
-        floats = [f for f in schema.fields if f.dtype.startswith("f")]
-        among = floats if floats and rng.random() < 0.5 else schema.fields
+        inputs = [f for f in schema.fields if asked(f) and not f.is_list]
+        floats = [f for f in inputs if f.dtype.startswith("f")]
+        among = floats if floats and rng.random() < 0.5 else inputs
         fields = rng.sample(among, rng.randint(1, min(4, len(among))))
         self.inputs = [Input(f, round(rng.uniform(-5, 60), 3), rng.choice([0.01, 0.1, 1.0])) for f in fields]
         width = sum(max(f.length, 1) for f in fields)
@@ -59,7 +62,7 @@ class Model:
         with np.errstate(over="ignore"):
             values = np.concatenate([i.values(events) for i in self.inputs], axis=1).astype(np.float32)
         whole = events[np.isfinite(values).all(axis=1)][:32]
-        self.golden = whole if len(whole) else np.zeros(1, schema.dtype)
+        self.golden = whole if len(whole) else np.zeros(1, schema.rows)
 
     def finite(self, events: np.ndarray) -> np.ndarray:
         """The events that have scores."""

@@ -36,7 +36,8 @@ class Pace:
         for frame in frames:
             now += int(step * rng.choice([0.5, 1, 1.5]))
             early = rng.random() < 0.1
-            result.append(frame if frame.flags & SCHEMA else frame.but(time_ns=max(0, now - int(5 * step)) if early else now))
+            time_ns = max(0, now - int(5 * step)) if early else now
+            result.append(frame if frame.flags & SCHEMA else at_time(frame, time_ns))
         return result
 
     def least_s(self, admitted: list[Admitted]) -> float:
@@ -50,3 +51,8 @@ class Pace:
                 since, began_ns, time_ns = (a.turn, head.run), clock_ns, head.time_ns
             clock_ns = max(clock_ns, began_ns + head.time_ns - time_ns)
         return clock_ns / 1e9
+
+
+def at_time(frame: Frame, time_ns: int) -> Frame:
+    """The same frame at another time. A column begins with it."""
+    return frame.but(time_ns=time_ns, times=frame.times and (time_ns, *frame.times[1:]))

@@ -6,7 +6,10 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from frames import EVENTS_MAX, HEADER, HEADER_LEN, ID_MAX, PAYLOAD_MAX, SCHEMA, SCHEMA_MAX, SPARSE_IDS, Schema, crc32c, short_hash
+from bodies import Body, Layout
+from frames import (
+    BODY_MAX, EVENTS_MAX, HEADER, HEADER_LEN, ID_MAX, IDS, PAYLOADS, SCHEMA, SCHEMA_MAX, SPARSE_IDS, TIMES, Schema, crc32c, short_hash,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -21,10 +24,10 @@ class Header:
     segment: int
     n_events: int
     stride: int
-    payload_len: int
+    body_len: int
     source_id: int
     flags: int
-    payload_crc: int
+    body_crc: int
     header_crc: int
 
     @property
@@ -37,7 +40,7 @@ class Good:
     """A frame of events in the schema of the stream."""
 
     header: Header
-    payload: bytes
+    body: Body
     place: tuple[int, int]
     size: int
 
@@ -60,6 +63,8 @@ class Said:
 
 
 Finding = Good | Lost | Said
+WHOLE = ("crc", "schema", "columns", "count")
+"""Causes of frames that end where they say."""
 
 
 class Reader:
@@ -70,7 +75,7 @@ class Reader:
         self.schema = schema
         self.place = place
         self.tried_until = 0
-        """No header before this byte has its payload summed while a stretch is searched."""
+        """No header before this byte has its body summed while a stretch is searched."""
 
     def findings(self) -> Iterator[Finding]:
         while self.at < len(self.data):
@@ -82,39 +87,39 @@ class Reader:
         cause = self.cause_against(begin, head)
         if cause is None:
             return self.take(begin, head)
-        if cause in ("crc", "schema"):
+        if cause in WHOLE:
             end = self.end(begin, head)
         elif head is None:
             end = self.next_sealed(begin + 1)
         elif cause == "torn":
-            end = self.behind(begin, begin + HEADER_LEN + head.payload_len)
+            end = self.behind(begin, begin + HEADER_LEN + head.body_len)
         else:
             end = self.behind_wrong_header(begin, head, cause)
         if self.sealed(begin) and not head.flags & SCHEMA:
             self.place = head.place
-        counts = cause in ("torn", "crc", "schema") and head is not None and not head.flags & SCHEMA
+        counts = cause in ("torn", *WHOLE) and head is not None and not head.flags & SCHEMA
         self.at = end
         return Lost(cause, head.n_events if counts else 1, self.place, end - begin)
 
     def take(self, begin: int, head: Header) -> Good | Said:
         self.at = self.end(begin, head)
         if head.flags & SCHEMA:
-            self.schema = Schema(self.payload(begin, head))
+            self.schema = Schema(self.body(begin, head))
             return Said(self.at - begin)
         self.place = head.place
-        return Good(head, self.payload(begin, head), self.place, self.at - begin)
+        return Good(head, Body(head, self.body(begin, head), self.schema), self.place, self.at - begin)
 
     def header(self, at: int) -> Header | None:
         """The 64 bytes here, whatever they are; None if the stream ends before."""
         raw = self.data[at : at + HEADER_LEN]
         return Header(*HEADER.unpack(raw)) if len(raw) == HEADER_LEN else None
 
-    def payload(self, at: int, head: Header) -> bytes:
-        return self.data[at + HEADER_LEN : at + HEADER_LEN + head.payload_len]
+    def body(self, at: int, head: Header) -> bytes:
+        return self.data[at + HEADER_LEN : at + HEADER_LEN + head.body_len]
 
     def end(self, at: int, head: Header) -> int:
         """Where the frame ends by its header, padding included, or the stream does."""
-        return min(at + HEADER_LEN + head.payload_len + -head.payload_len % 64, len(self.data))
+        return min(at + HEADER_LEN + head.body_len + -head.body_len % 64, len(self.data))
 
     def sealed(self, at: int) -> bool:
         raw = self.data[at : at + HEADER_LEN]
@@ -129,63 +134,74 @@ class Reader:
             return "torn"
         if cause := self.cause_of_header(at, head):
             return cause
-        payload = self.payload(at, head)
-        if len(payload) < head.payload_len:
+        body = self.body(at, head)
+        if len(body) < head.body_len:
             return "torn"
-        if crc32c(payload) != head.payload_crc:
+        if crc32c(body) != head.body_crc:
             return "crc" if self.ends_where_it_says(at, head) else "torn"
-        return None if self.in_use(head, payload) else "schema"
+        if not self.in_use(head, body):
+            return "schema"
+        return None if head.flags & SCHEMA else Body(head, body, self.schema).cause
 
     def cause_of_header(self, at: int, head: Header) -> str | None:
-        if head.version != 1 or head.header_len != HEADER_LEN:
+        if head.version != 2 or head.header_len != HEADER_LEN:
             return "version"
         if not self.sealed(at):
             return "header"
-        if head.payload_len > PAYLOAD_MAX:
+        if head.body_len > BODY_MAX:
             return "oversize"
         is_schema = bool(head.flags & SCHEMA)
-        if (is_schema and not head.payload_len) or (not is_schema and not (head.n_events and head.stride)):
+        if (is_schema and not head.body_len) or (not is_schema and not (head.n_events and head.stride)):
             return "zero"
         return "length" if self.contradicts(head, is_schema) else None
 
     def contradicts(self, head: Header, is_schema: bool) -> bool:
-        if head.flags & ~(SCHEMA | SPARSE_IDS):
+        if head.flags & ~(SCHEMA if is_schema else SPARSE_IDS | IDS | TIMES | PAYLOADS):
             return True
         if is_schema:
-            return head.payload_len > SCHEMA_MAX or head.n_events != 0 or head.stride != 0
-        wrong = head.payload_len != head.n_events * head.stride or head.n_events > EVENTS_MAX
-        overflow = head.first_event_id + head.n_events - 1 > ID_MAX
+            return head.body_len > SCHEMA_MAX or head.n_events != 0 or head.stride != 0
+        has_payloads = bool(head.flags & PAYLOADS)
+        least = Layout(head.n_events, head.flags, head.stride, has_payloads).payloads_at
+        wrong = head.body_len < least or (head.body_len > least and not has_payloads) or head.n_events > EVENTS_MAX
+        overflow = not head.flags & IDS and head.first_event_id + head.n_events - 1 > ID_MAX
         ours = self.schema is not None and head.schema_id == self.schema.id
-        return wrong or overflow or (ours and head.stride != self.schema.stride)
+        return wrong or overflow or (ours and (head.stride, has_payloads) != (self.schema.stride, self.schema.has_payloads))
 
-    def in_use(self, head: Header, payload: bytes) -> bool:
+    def in_use(self, head: Header, body: bytes) -> bool:
         if not head.flags & SCHEMA:
             return self.schema is not None and head.schema_id == self.schema.id
-        if self.schema is not None and payload == self.schema.text:
+        if self.schema is not None and body == self.schema.text:
             return head.schema_id == self.schema.id
         try:
-            schema = Schema(payload)
+            schema = Schema(body)
         except (UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError):
             return False
         return schema.id == head.schema_id and self.schema in (None, schema)
 
     def ends_where_it_says(self, at: int, head: Header) -> bool:
-        return self.ends_after(at, head.payload_len)
+        return self.ends_after(at, head.body_len)
 
-    def ends_after(self, at: int, payload_len: int) -> bool:
-        """Does a frame that starts here end where it would with so many bytes of payload?"""
-        payload_end = at + HEADER_LEN + payload_len
-        end = payload_end + -payload_len % 64
-        return self.starts_header(end) or payload_end <= len(self.data) <= end
+    def ends_after(self, at: int, body_len: int) -> bool:
+        """Does a frame that starts here end where it would with so many bytes of body?"""
+        body_end = at + HEADER_LEN + body_len
+        end = body_end + -body_len % 64
+        return self.starts_header(end) or body_end <= len(self.data) <= end
 
     def starts_header(self, at: int) -> bool:
         head = self.header(at)
-        return head is not None and head.magic == b"TAMF" and (self.sealed(at) or lengths_agree(head, self.record_len))
+        return head is not None and head.magic == b"TAMF" and (self.sealed(at) or self.lengths_agree(at, head))
 
-    @property
-    def record_len(self) -> int:
-        """Bytes per event; 0 before the schema is known."""
-        return self.schema.stride if self.schema else 0
+    def by_schema(self, at: int, head: Header) -> int | None:
+        """How long the body has to be by the schema in use."""
+        if self.schema is None:
+            return None
+        return Layout(head.n_events, head.flags, self.schema.stride, self.schema.has_payloads).length(self.data, at)
+
+    def lengths_agree(self, at: int, head: Header) -> bool:
+        if head.flags & SCHEMA and head.n_events == 0 and head.stride == 0:
+            return self.sealed(at) and 1 <= head.body_len <= SCHEMA_MAX
+        as_it_stands = Layout(head.n_events, head.flags, head.stride, bool(head.flags & PAYLOADS)).length(self.data, at)
+        return head.n_events > 0 and 1 <= head.body_len <= BODY_MAX and head.body_len in (as_it_stands, self.by_schema(at, head))
 
     def next_sealed(self, at: int) -> int:
         """The next sealed header from `at` on, or the end of the stream."""
@@ -197,23 +213,24 @@ class Reader:
     def behind_wrong_header(self, begin: int, head: Header, cause: str) -> int:
         if not self.sealed(begin) and any(self.sealed(at) for at in range(begin + 1, begin + HEADER_LEN)):
             return self.next_sealed(begin + 1)
-        if lengths_agree(head, self.record_len):
+        if self.lengths_agree(begin, head):
             if self.ends_where_it_says(begin, head):
                 return self.end(begin, head)
             if cause == "magic":
                 return self.next_sealed(begin + 1)
-            return self.behind(begin, begin + HEADER_LEN + head.payload_len)
-        if cause != "magic" and self.record_len:
-            possible = {head.n_events * self.record_len} | ({head.payload_len} if head.payload_len % self.record_len == 0 else set())
-            fitting = sorted(n for n in possible if 1 <= n <= PAYLOAD_MAX and self.ends_after(begin, n))
-            if len(fitting) == 2 and crc32c(self.data[begin + HEADER_LEN :][: fitting[0]]) == head.payload_crc:
+            return self.behind(begin, begin + HEADER_LEN + head.body_len)
+        is_text = head.flags & SCHEMA and not head.n_events and not head.stride
+        if cause != "magic" and not is_text:
+            possible = {n for n in (self.by_schema(begin, head), head.body_len) if n is not None}
+            fitting = sorted(n for n in possible if 1 <= n <= BODY_MAX and self.ends_after(begin, n))
+            if len(fitting) == 2 and crc32c(self.data[begin + HEADER_LEN :][: fitting[0]]) == head.body_crc:
                 fitting.pop()
             if fitting:
                 return min(begin + HEADER_LEN + fitting[-1] + -fitting[-1] % 64, len(self.data))
         return self.next_sealed(begin + 1)
 
     def behind(self, begin: int, inside_until: int) -> int:
-        """The next sealed header that does not lie inside the payload which the lost frame announced."""
+        """The next sealed header that does not lie inside the body which the lost frame announced."""
         at = self.next_sealed(begin + 1)
         while at < min(inside_until, len(self.data)) and not self.reaches_beyond(at, inside_until):
             at = self.next_sealed(at + 1)
@@ -221,16 +238,16 @@ class Reader:
 
     def reaches_beyond(self, at: int, inside_until: int) -> bool:
         head = self.header(at)
-        payload_end = at + HEADER_LEN + head.payload_len
-        if self.cause_of_header(at, head) or payload_end <= inside_until:
+        body_end = at + HEADER_LEN + head.body_len
+        if self.cause_of_header(at, head) or body_end <= inside_until:
             return False
         if self.ends_where_it_says(at, head):
             return True
-        if at < self.tried_until or payload_end > len(self.data):
+        if at < self.tried_until or body_end > len(self.data):
             return False
-        if crc32c(self.payload(at, head)) == head.payload_crc:
+        if crc32c(self.body(at, head)) == head.body_crc:
             return True
-        self.tried_until = payload_end
+        self.tried_until = body_end
         return False
 
 
@@ -246,12 +263,6 @@ def schema_in_use(data: bytes) -> Schema | None:
         if isinstance(finding, Said):
             return reader.schema
         head = reader.header(begin)
-        if finding.cause == "schema" and head.flags & SCHEMA and short_hash(reader.payload(begin, head)) == head.schema_id:
+        if finding.cause == "schema" and head.flags & SCHEMA and short_hash(reader.body(begin, head)) == head.schema_id:
             return None
     return None
-
-
-def lengths_agree(head: Header, record_len: int) -> bool:
-    if head.flags & SCHEMA and head.n_events == 0 and head.stride == 0:
-        return 1 <= head.payload_len <= SCHEMA_MAX
-    return 1 <= head.payload_len <= PAYLOAD_MAX and head.payload_len in (head.n_events * head.stride, head.n_events * record_len)

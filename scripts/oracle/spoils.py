@@ -148,7 +148,8 @@ SPOILS = [
     a_count, an_event_in_another_segment, a_segment_too_many, a_line_that_passed, a_line_that_kept, a_record_less, a_record_twice,
     records_in_another_order, a_stream_of_another, an_exit_code,
     *(spoiled_record(name, lambda bits: bits ^ 1) for name in ("passed", "kept", "event_id", "time_ns", "menu_hash", "schema_id", "engine")),
-    spoiled_record("event", lambda event: event[:-1] + bytes([event[-1] ^ 0x80])),
+    *(spoiled_record(name, lambda data: data[:-1] + bytes([data[-1] ^ 0x80])) for name in ("event", "payload")),
+    spoiled_record("payload", lambda payload: payload[:-1]),
 ]  # fmt: skip
 OF_LEDGER = [
     a_claim("more stored than there is", lambda claim, outcome: {"stored": len(outcome.streams["s"]) + 1}, last=True),

@@ -12,8 +12,8 @@ from mcap.reader import make_reader
 from frames import crc32c
 from models import TOLERANCE
 
-RECORD = struct.Struct("<4sHHQQQQQIIHHHBBBBHHBBII")
-assert RECORD.size == 80
+RECORD = struct.Struct("<4sHHQQQQQIIHHHBBBBHHBBIIII")
+assert RECORD.size == 88
 NOT_FINITE, DEADLINE, NOT_A_NUMBER = 2, 3, 5
 """Faults."""
 
@@ -38,6 +38,7 @@ class Record:
     scores: tuple[float, ...]
     """Of events that the lines decided."""
     event: bytes
+    payload: bytes
     engine: int = 0
     model_hash: int = 0
 
@@ -46,7 +47,7 @@ class Record:
             mine, theirs = getattr(self, name), getattr(other, name)
             close = name == "scores" and len(mine) == len(theirs) and all(abs(a - b) <= TOLERANCE for a, b in zip(mine, theirs))
             if mine != theirs and not close:
-                show = (lambda v: v.hex()) if isinstance(mine, bytes) else (lambda v: f"{v:#x}" if name in ("passed", "kept") else str(v))
+                show = shown if isinstance(mine, bytes) else (lambda v: f"{v:#x}" if name in ("passed", "kept") else str(v))
                 return f"{name} {show(theirs)} instead of {show(mine)}"
         return None
 
@@ -54,15 +55,20 @@ class Record:
         return f"run {self.run} segment {self.segment} source {self.source_id} event {self.event_id}"
 
 
+def shown(data: bytes) -> str:
+    return data.hex() if len(data) <= 600 else f"{data[:300].hex()}... of {len(data)} bytes"
+
+
 def parse(data: bytes, lines: int, in_error_stream: bool) -> Record:
     """Reads one record and checks everything in it that does not depend on the event."""
     (
         magic, version, header_len, event_id, time_ns, menu_hash, model_hash, schema_id, run, segment, source_id, n_words, n_scores,
-        engine, rung, fault, guilty_model, block_index, block_last, flags, unit, event_len, crc,
+        engine, rung, fault, guilty_model, block_index, block_last, flags, unit, event_len, payload_len, zero, crc,
     ) = RECORD.unpack_from(data)  # fmt: skip
-    assert (magic, version, header_len) == (b"TAMR", 1, 80), "the fixed bytes of a record"
+    assert (magic, version, header_len) == (b"TAMR", 2, 88), "the fixed bytes of a record"
     assert unit in (range(1, 6) if engine in (1, 255) else (0,)), "the vector unit of flex, and of nothing else"
-    assert crc == crc32c(data[:76] + data[80:]), "the CRC of a record"
+    assert crc == crc32c(data[:84] + data[88:]), "the CRC of a record"
+    assert zero == 0, "bytes without a meaning"
     assert n_words == (lines + 63) // 64, f"{n_words} words for {lines} lines"
     assert in_error_stream or (block_index, block_last) == (0, 0), "only the error stream knows blocks"
     assert block_index <= block_last, "an event beyond the end of its block"
@@ -70,12 +76,12 @@ def parse(data: bytes, lines: int, in_error_stream: bool) -> Record:
     passed = int.from_bytes(data[at : at + words], "little")
     kept = int.from_bytes(data[at + words : at + 2 * words], "little")
     at += 2 * words
-    scores, event = data[at : at + 4 * n_scores], data[at + 4 * n_scores :]
-    assert len(event) == event_len, "the length of an event record"
+    scores, behind = data[at : at + 4 * n_scores], data[at + 4 * n_scores :]
+    assert len(behind) == event_len + payload_len, "the lengths of an event record and its payload"
     assert fault != DEADLINE or np.isnan(np.frombuffer(scores, "<f4")).all(), "an event that was late has no scores"
     return Record(
         event_id, time_ns, menu_hash, schema_id, run, segment, source_id, rung, fault, guilty_model, flags, passed, kept,
-        struct.unpack(f"<{n_scores}f", scores) if not fault else (), event, engine, model_hash,
+        struct.unpack(f"<{n_scores}f", scores) if not fault else (), behind[:event_len], behind[event_len:], engine, model_hash,
     )  # fmt: skip
 
 

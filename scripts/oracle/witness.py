@@ -43,7 +43,7 @@ class Fates:
 
 def keys_of(admitted: Admitted) -> list[tuple]:
     head = admitted.frame.header
-    return [(head.source_id, head.run, head.segment, id, event.tobytes()) for id, event in zip(admitted.ids.tolist(), admitted.events)]
+    return [(head.source_id, head.run, head.segment, id, event) for id, event in zip(admitted.ids.tolist(), admitted.event_bytes)]
 
 
 def key_of(record: Record) -> tuple:

@@ -1,37 +1,13 @@
-//! Bytes that mean harm, given to everything that reads models.
+//! Bytes that mean harm, given to everything that reads frames, records and models.
 //!
 //! Each function is a fuzz target: it must return, whatever the bytes are, without a panic, without a hang, and without memory beyond the caps of
-//! the crates. `scripts/fuzz.sh` runs them under libFuzzer; what it found is kept small in `corpus/` and runs as a test everywhere.
+//! the crates. `scripts/fuzz.sh` runs them under libFuzzer, or with the changes of `fuzz_plain`; what it found is kept small in `corpus/` and runs as
+//! a test everywhere.
 
-use std::sync::Arc;
+mod frames;
+#[cfg(feature = "models")]
+mod models;
 
-use burn::tensor::Device;
-use tamis_graph::{Graph, Program, UncheckedGraph};
-use tamis_model::Bundle;
-
-/// Rows that a graph which was accepted is run with.
-const ROWS: usize = 2;
-/// Graphs with more work per event are accepted, but not run here: a fuzzer wants many tries.
-const WORK_MAX: u64 = 1 << 20;
-
-/// An ONNX file: read, checked, and, if it is accepted, run.
-pub fn onnx(bytes: &[u8]) {
-    let Ok(mut source) = UncheckedGraph::from_onnx(bytes) else { return };
-    source.close_axis(8);
-    let Ok(graph) = Graph::new(&source) else { return };
-    let numbers = graph.input_numbers();
-    if graph.multiply_adds() > WORK_MAX
-        || graph.widest_step() > WORK_MAX as usize
-        || numbers > WORK_MAX as usize
-    {
-        return;
-    }
-    let rows = (0..ROWS * numbers).map(|index| index as f32 * 0.37 - 1.0).collect();
-    // An engine may fail while it computes; that is an error, and the pipeline knows what to do with it.
-    let _ = Program::new(Arc::new(graph), &Device::flex()).start(rows, ROWS).wait(ROWS);
-}
-
-/// A bundle as an archive.
-pub fn bundle(bytes: &[u8]) {
-    let _ = Bundle::from_tar(bytes, "fuzz.tar");
-}
+pub use frames::{frames, record};
+#[cfg(feature = "models")]
+pub use models::{bundle, onnx};

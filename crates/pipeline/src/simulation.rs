@@ -6,6 +6,7 @@ mod identity;
 mod idle;
 mod ladder;
 mod memory;
+mod mixed;
 mod nan;
 
 use std::cell::Cell;
@@ -20,7 +21,7 @@ use tamis_event::{Block, Defect, Event, Schema};
 use tamis_ledger::{Cause, Corrupt, Errored, Tally};
 use tamis_menu::Menu;
 use tamis_port::{Classifier, ClassifierError, Sink};
-use tamis_sim::{FaultPlan, FaultRates, Faulted, GenOptions, Generator};
+use tamis_sim::{FaultPlan, FaultRates, Faulted, GenOptions, Generator, Truth};
 
 use self::doubles::{Memory, Records, SimClock, Windows};
 use crate::{Choice, Control, Cpus, Limits, Outcome, Pace, Pipeline, SegmentBooks, Setup, Stamp};
@@ -113,6 +114,8 @@ struct Case {
     source_panics: usize,
     /// The stream whose sink panics, and at which call.
     sink_panics: Option<(usize, u64)>,
+    /// It begins like [`SCHEMA`].
+    schema: &'static str,
 }
 
 impl Default for Case {
@@ -131,6 +134,19 @@ impl Default for Case {
             is_live: false,
             source_panics: 0,
             sink_panics: None,
+            schema: SCHEMA,
+        }
+    }
+}
+
+impl Case {
+    /// Workers, batches and threads that follow from a seed.
+    fn of(seed: u64) -> Self {
+        Self {
+            workers: 1 + seed as usize % 4,
+            batch: [1, 7, 64, 100, 256][seed as usize % 5],
+            cpus: [1, CPUS][seed as usize % 2],
+            ..Self::default()
         }
     }
 }
@@ -162,7 +178,7 @@ fn bench_of(
     scores: &[String],
     models: &dyn Fn() -> Vec<Vec<Choice>>,
 ) -> TestBench {
-    let schema = Schema::parse(SCHEMA.as_bytes()).unwrap();
+    let schema = Schema::parse(case.schema.as_bytes()).unwrap();
     let menu = Arc::new(Menu::parse(menu, "toy.toml").unwrap().compile(&schema, scores).unwrap());
     let streams: Vec<Records> = (0..=menu.streams().len()).map(|_| Records::default()).collect();
     let clock = Arc::new(SimClock { tick_ns: case.tick_ns, ..SimClock::default() });
@@ -254,7 +270,13 @@ fn faulted_in_segments(seed: u64, rate: f64, segment_events: u64) -> Faulted {
 fn faulted_with(options: GenOptions, rate: f64, events: u64) -> Faulted {
     let schema = Schema::parse(SCHEMA.as_bytes()).unwrap();
     let seed = options.seed;
-    let generator = Generator::new(&schema, options).unwrap();
+    let (generator, frames) = frames_of(&schema, options, events);
+    FaultPlan::new(seed, FaultRates::all(rate)).apply(&schema, &generator.schema_frame(), &frames)
+}
+
+/// So many events, in frames without columns.
+fn frames_of(schema: &Schema, options: GenOptions, events: u64) -> (Generator, Vec<Vec<u8>>) {
+    let generator = Generator::new(schema, options).unwrap();
     let mut frames: Vec<Vec<u8>> = Vec::new();
     let mut keep = |frame: &[u8]| {
         frames.push(frame.to_vec());
@@ -262,7 +284,7 @@ fn faulted_with(options: GenOptions, rate: f64, events: u64) -> Faulted {
     };
     generator.generate(events, &mut keep).unwrap();
     frames.retain(|frame| !tamis_event::FrameHeader::read(frame).unwrap().is_schema());
-    FaultPlan::new(seed, FaultRates::all(rate)).apply(&schema, &generator.schema_frame(), &frames)
+    (generator, frames)
 }
 
 fn corrupt(defect: Defect) -> Corrupt {
@@ -282,91 +304,98 @@ fn panics_quietly() {
 fn the_ledger_balances_to_the_event_whatever_is_thrown_at_it() {
     panics_quietly();
     for seed in 0..300 {
-        let Faulted { bytes, truth } = faulted(seed, 0.02);
-        let case = Case {
-            workers: 1 + seed as usize % 4,
-            batch: [1, 7, 64, 100, 256][seed as usize % 5],
-            cpus: [1, CPUS][seed as usize % 2],
-            ..Case::default()
-        };
-        let (outcome, segments, streams) = bench(&bytes, &case).seeded(seed);
-        let tally = &outcome.tally;
-        assert_eq!(outcome.balance, Ok(()), "seed {seed}");
-        // What was lost, cause by cause.
-        for &cause in Corrupt::ALL {
-            let mut expected =
-                truth.defects.iter().filter(|(defect, _)| corrupt(*defect) == cause).map(|(_, loss)| *loss);
-            let loss =
-                if cause == Corrupt::Dup { truth.duplicates } else { expected.next().unwrap_or_default() };
-            assert_eq!(tally.frames.corrupt.get(cause), loss.frames, "seed {seed}: frames, {}", cause.name());
-            assert!(
-                tally.corrupt.get(cause) >= loss.events.max(loss.frames.min(1)),
-                "seed {seed}: {}",
-                cause.name()
-            );
-        }
-        assert_eq!(tally.missing, truth.missing_events().into(), "seed {seed}");
-        assert_eq!(tally.frames.bytes, bytes.len() as u64, "seed {seed}: every byte is counted once");
-        assert_eq!(tally.received - tally.corrupt.total(), truth.events, "seed {seed}: good events");
-        // Every survivor was decided, and by the right rule.
-        let decided: BTreeSet<u64> = streams[0].iter().chain(&streams[2]).map(|(id, _)| *id).collect();
-        assert_eq!(decided.len(), streams[0].len() + streams[2].len(), "seed {seed}: each once");
-        assert!(truth.survivors.iter().cloned().flatten().eq(decided), "seed {seed}: survivors");
-        let naive_cut = streams[0].iter().filter(|(_, record)| {
-            let event = Record::parse(record).unwrap().event().record;
-            f32::from_le_bytes(event[..4].try_into().unwrap()) > 20.0
-                && i16::from_le_bytes([event[4], event[5]]) >= 0
-        });
-        assert!(naive_cut.map(|(id, _)| id).eq(streams[1].iter().map(|(id, _)| id)), "seed {seed}: cut");
-        // What could not be decided.
-        let poison: BTreeSet<u64> = truth.poison.iter().copied().collect();
-        for (id, record) in &streams[2] {
-            let record = Record::parse(record).unwrap();
-            let expected = match (panics_at(record.event().record), id % 2) {
-                (true, 0) => record::fault::REFUSED,
-                (true, _) => record::fault::PANIC,
-                (false, _) => record::fault::NAN,
-            };
-            assert!(
-                expected != record::fault::NAN || poison.contains(id),
-                "seed {seed}: event {id} is no poison"
-            );
-            assert_eq!(record.header().fault, expected, "seed {seed}: event {id}");
-        }
-        let panicked = tally.errored.get(Errored::Panic);
-        assert_eq!(tally.errored.total() - panicked, streams[2].len() as u64 - panicked, "seed {seed}");
-        assert!(
-            streams[0].iter().all(|(id, record)| !poison.contains(id)
-                && !panics_at(Record::parse(record).unwrap().event().record))
-        );
-        // The segments add up, each balanced by itself, with its own losses.
-        let mut sum = Tally::new(2, 1);
-        let mut lost_in = BTreeMap::new();
-        let mut told: Vec<BTreeMap<(u32, u32), u64>> = vec![BTreeMap::new(); streams.len()];
-        for books in &segments {
-            *lost_in.entry((books.id.run, books.id.segment)).or_insert(0) += books.tally.corrupt.total();
-            assert_eq!(books.tally.balance(), Ok(()), "seed {seed}: segment {}", books.id.segment);
-            // When a stream has `end` records, it has all of the segment so far.
-            for ((share, records), told) in books.streams.iter().zip(&streams).zip(&mut told) {
-                let told = told.entry((books.id.run, books.id.segment)).or_insert(0);
-                *told += share.events;
-                let of_segment = |(_, record): &&(u64, Vec<u8>)| {
-                    let header = *Record::parse(record).unwrap().header();
-                    (header.run, header.segment) == (books.id.run, books.id.segment)
-                };
-                let stored = records[..share.end as usize].iter().filter(of_segment).count() as u64;
-                assert!(
-                    share.events == 0 || stored == *told,
-                    "seed {seed}: segment {}: {share:?}",
-                    books.id.segment
-                );
-            }
-            sum.merge(&books.tally);
-        }
-        assert_eq!(&sum, tally, "seed {seed}");
-        lost_in.retain(|_, units| *units > 0);
-        assert_eq!(lost_in, truth.lost_in, "seed {seed}");
+        check_balance(seed, &faulted(seed, 0.02), &Case::of(seed));
     }
+}
+
+/// Runs a stream and holds all that comes of it against the truth.
+fn check_balance(seed: u64, Faulted { bytes, truth }: &Faulted, case: &Case) {
+    let (outcome, segments, streams) = bench(bytes, case).seeded(seed);
+    let tally = &outcome.tally;
+    assert_eq!(outcome.balance, Ok(()), "seed {seed}");
+    // What was lost, cause by cause.
+    for &cause in Corrupt::ALL {
+        let mut expected =
+            truth.defects.iter().filter(|(defect, _)| corrupt(*defect) == cause).map(|(_, loss)| *loss);
+        let loss = if cause == Corrupt::Dup { truth.duplicates } else { expected.next().unwrap_or_default() };
+        assert_eq!(tally.frames.corrupt.get(cause), loss.frames, "seed {seed}: frames, {}", cause.name());
+        assert!(
+            tally.corrupt.get(cause) >= loss.events.max(loss.frames.min(1)),
+            "seed {seed}: {}",
+            cause.name()
+        );
+    }
+    assert_eq!(tally.missing, truth.missing_events().into(), "seed {seed}");
+    assert_eq!(tally.frames.bytes, bytes.len() as u64, "seed {seed}: every byte is counted once");
+    assert_eq!(tally.frames.bytes_corrupt, truth.lost_bytes, "seed {seed}: bytes that were lost");
+    assert_eq!(tally.received - tally.corrupt.total(), truth.events, "seed {seed}: good events");
+    // Every survivor was decided, and by the right rule.
+    let decided: BTreeSet<u64> = streams[0].iter().chain(&streams[2]).map(|(id, _)| *id).collect();
+    assert_eq!(decided.len(), streams[0].len() + streams[2].len(), "seed {seed}: each once");
+    assert!(truth.survivors.iter().cloned().flatten().eq(decided), "seed {seed}: survivors");
+    let kept = streams[0].iter().chain(&streams[2]);
+    assert!(kept.clone().all(|(id, record)| is_as_sent(truth, *id, record)), "seed {seed}: stored as sent");
+    let naive_cut = streams[0].iter().filter(|(_, record)| {
+        let event = Record::parse(record).unwrap().event().record;
+        f32::from_le_bytes(event[..4].try_into().unwrap()) > 20.0
+            && i16::from_le_bytes([event[4], event[5]]) >= 0
+    });
+    assert!(naive_cut.map(|(id, _)| id).eq(streams[1].iter().map(|(id, _)| id)), "seed {seed}: cut");
+    // What could not be decided.
+    let poison: BTreeSet<u64> = truth.poison.iter().copied().collect();
+    for (id, record) in &streams[2] {
+        let record = Record::parse(record).unwrap();
+        let expected = match (panics_at(record.event().record), id % 2) {
+            (true, 0) => record::fault::REFUSED,
+            (true, _) => record::fault::PANIC,
+            (false, _) => record::fault::NAN,
+        };
+        assert!(
+            expected != record::fault::NAN || poison.contains(id),
+            "seed {seed}: event {id} is no poison"
+        );
+        assert_eq!(record.header().fault, expected, "seed {seed}: event {id}");
+    }
+    let panicked = tally.errored.get(Errored::Panic);
+    assert_eq!(tally.errored.total() - panicked, streams[2].len() as u64 - panicked, "seed {seed}");
+    assert!(streams[0].iter().all(
+        |(id, record)| !poison.contains(id) && !panics_at(Record::parse(record).unwrap().event().record)
+    ));
+    // The segments add up, each balanced by itself, with its own losses.
+    let mut sum = Tally::new(2, 1);
+    let mut lost_in = BTreeMap::new();
+    let mut told: Vec<BTreeMap<(u32, u32), u64>> = vec![BTreeMap::new(); streams.len()];
+    for books in &segments {
+        *lost_in.entry((books.id.run, books.id.segment)).or_insert(0) += books.tally.corrupt.total();
+        assert_eq!(books.tally.balance(), Ok(()), "seed {seed}: segment {}", books.id.segment);
+        // When a stream has `end` records, it has all of the segment so far.
+        for ((share, records), told) in books.streams.iter().zip(&streams).zip(&mut told) {
+            let told = told.entry((books.id.run, books.id.segment)).or_insert(0);
+            *told += share.events;
+            let of_segment = |(_, record): &&(u64, Vec<u8>)| {
+                let header = *Record::parse(record).unwrap().header();
+                (header.run, header.segment) == (books.id.run, books.id.segment)
+            };
+            let stored = records[..share.end as usize].iter().filter(of_segment).count() as u64;
+            assert!(
+                share.events == 0 || stored == *told,
+                "seed {seed}: segment {}: {share:?}",
+                books.id.segment
+            );
+        }
+        sum.merge(&books.tally);
+    }
+    assert_eq!(&sum, tally, "seed {seed}");
+    lost_in.retain(|_, units| *units > 0);
+    assert_eq!(lost_in, truth.lost_in, "seed {seed}");
+}
+
+/// Has a record the bytes and the time of its event?
+fn is_as_sent(truth: &Truth, id: u64, record: &[u8]) -> bool {
+    let record = Record::parse(record).unwrap();
+    let Event { id: own, time_ns, record: fields, payload, .. } = record.event();
+    let sent = &truth.sent[&id];
+    (own, time_ns, fields, payload) == (id, sent.time_ns, &sent.record[..], &sent.payload[..])
 }
 
 #[test]

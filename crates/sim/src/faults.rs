@@ -17,10 +17,11 @@
 
 use std::ops::Range;
 
-use tamis_event::{Defect, FrameHeader, HEADER_LEN, Role, Schema};
+use tamis_event::{Defect, FrameHeader, HEADER_LEN, Role, Schema, flags};
 
+use crate::parts::Parts;
 use crate::random::Random;
-use crate::truth::Truth;
+use crate::truth::{Arrived, Truth};
 
 /// One kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,6 +42,10 @@ pub enum Fault {
     Oversize,
     /// The frame names a schema that was never announced: `schema`.
     UnknownSchema,
+    /// A column contradicts the header or the body, under correct checksums: `columns`. No effect on a frame without columns.
+    Columns,
+    /// A list has more elements than it may have, under correct checksums: `count`. No effect if the schema has no list.
+    Count,
     /// An extra frame without events: `zero`.
     Empty,
     /// Extra random bytes between two frames: `magic`.
@@ -57,7 +62,7 @@ pub enum Fault {
 
 impl Fault {
     /// Every kind of fault.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::HeaderBit,
         Self::BodyBit,
         Self::Cut,
@@ -66,6 +71,8 @@ impl Fault {
         Self::Length,
         Self::Oversize,
         Self::UnknownSchema,
+        Self::Columns,
+        Self::Count,
         Self::Empty,
         Self::Garbage,
         Self::Duplicate,
@@ -74,7 +81,7 @@ impl Fault {
         Self::Poison,
     ];
     /// The faults that destroy a frame in place.
-    const DAMAGE: Range<usize> = 0..8;
+    const DAMAGE: Range<usize> = 0..10;
 }
 
 /// Probability of each fault per frame.
@@ -128,17 +135,12 @@ pub struct FaultPlan {
     rates: FaultRates,
 }
 
-/// An event frame, its header, and the id of the event that got a NaN.
+/// An event frame, its header and parts, and the id of the event that got a NaN.
 struct Frame {
     bytes: Vec<u8>,
     header: FrameHeader,
+    parts: Parts,
     poisoned: Option<u64>,
-}
-
-impl Frame {
-    fn ids(&self) -> Range<u64> {
-        self.header.first_event_id..self.header.first_event_id + u64::from(self.header.n_events)
-    }
 }
 
 impl Frame {
@@ -183,11 +185,13 @@ impl FaultPlan {
             }
             if !spare && !arrival.twin {
                 let next_len = arrivals.get(k + 1).map(|next| frames[next.frame].header.body_len as usize);
-                if let Some((defect, events)) = self.damage(frame, next_len, &mut random, &mut bytes) {
+                let start = bytes.len();
+                if let Some((defect, events)) = self.damage(schema, frame, next_len, &mut random, &mut bytes)
+                {
                     if !matches!(defect, Defect::Magic | Defect::Header) {
                         place = frame.place();
                     }
-                    truth.lose(defect, events, place);
+                    truth.lose(defect, events, place, bytes.len() - start);
                     spare = true;
                     continue;
                 }
@@ -197,13 +201,20 @@ impl FaultPlan {
             place = frame.place();
             if arrival.again {
                 truth.duplicates.add(frame.header.n_events.into());
+                truth.lost_bytes += frame.bytes.len() as u64;
                 *truth.lost_in.entry(place).or_default() += u64::from(frame.header.n_events);
                 continue;
             }
             truth.reordered += u64::from(newest.is_some_and(|newest| newest > frame.header.first_event_id));
             newest = newest.max(Some(frame.header.first_event_id));
             truth.poison.extend(frame.poisoned);
-            arrived.push(frame.ids());
+            let sent = frame.parts.sent(&frame.header, &frame.bytes);
+            let repeated = u64::from(frame.header.n_events) - sent.len() as u64;
+            if repeated > 0 {
+                truth.duplicates.events += repeated;
+                *truth.lost_in.entry(place).or_default() += repeated;
+            }
+            arrived.push(Arrived { sent, is_dense: frame.header.flags & flags::SPARSE_IDS == 0 });
         }
         truth.poison.sort_unstable();
         truth.settle(arrived);
@@ -214,9 +225,11 @@ impl FaultPlan {
         let header = FrameHeader::read(bytes)
             .filter(|h| h.frame_len() == bytes.len())
             .expect("the caller gives whole frames");
-        let mut frame = Frame { bytes: bytes.to_vec(), header, poisoned: None };
-        let floats =
-            |field: &&tamis_event::Field| field.role == Role::Data && field.dtype.integer_range().is_none();
+        let parts = Parts::of(&header, bytes);
+        let mut frame = Frame { bytes: bytes.to_vec(), header, parts, poisoned: None };
+        let floats = |field: &&tamis_event::Field| {
+            field.role == Role::Data && field.list.is_none() && field.dtype.integer_range().is_none()
+        };
         let fields: Vec<_> = schema.fields().iter().filter(floats).collect();
         if fields.is_empty() || !random.chance(self.rates.of(Fault::Poison)) {
             return frame;
@@ -226,11 +239,13 @@ impl FaultPlan {
         let element = field.element(random.below(field.elements()));
         let mut nan = Vec::new();
         element.dtype.write(f64::NAN, &mut nan);
-        let at = HEADER_LEN + event * header.stride as usize + element.at;
+        let at = frame.parts.records + event * header.stride as usize + element.at;
         frame.bytes[at..at + nan.len()].copy_from_slice(&nan);
         frame.header = header.sealed(&frame.bytes[HEADER_LEN..][..header.body_len as usize]);
         frame.bytes[..HEADER_LEN].copy_from_slice(&frame.header.to_bytes());
-        frame.poisoned = Some(header.first_event_id + event as u64);
+        // The second event of an id is no event.
+        let ids = &frame.parts.ids;
+        frame.poisoned = (!ids[..event].contains(&ids[event])).then_some(ids[event]);
         frame
     }
 
@@ -271,14 +286,14 @@ impl FaultPlan {
                 b'T' => b't',
                 other => other,
             }));
-            truth.lose(Defect::Magic, 0, *place);
+            truth.lose(Defect::Magic, 0, *place, len);
             return true;
         }
         if random.chance(self.rates.of(Fault::Empty)) {
             let empty = FrameHeader { n_events: 0, body_len: 0, ..next.header };
             out.extend_from_slice(&empty.sealed(&[]).to_bytes());
             *place = next.place();
-            truth.lose(Defect::Zero, 0, *place);
+            truth.lose(Defect::Zero, 0, *place, HEADER_LEN);
             return true;
         }
         false
@@ -287,6 +302,7 @@ impl FaultPlan {
     /// Maybe writes a destroyed frame. Returns the cause and the number of events that its header still announces.
     fn damage(
         &self,
+        schema: &Schema,
         frame: &Frame,
         next_len: Option<usize>,
         random: &mut Random,
@@ -322,11 +338,32 @@ impl FaultPlan {
                 out.truncate(start + len);
                 return Some((Defect::Torn, header.n_events.into()));
             }
+            Fault::Columns | Fault::Count => {
+                let spoiled = match fault {
+                    Fault::Count => miscount(schema, frame, random),
+                    _ => contradict(frame, random),
+                };
+                let Some((at, entry)) = spoiled else {
+                    out.truncate(start);
+                    return None;
+                };
+                out[start + at..][..entry.len()].copy_from_slice(&entry);
+                let sealed = header.sealed(&out[start + HEADER_LEN..][..body_len]);
+                out[start..start + HEADER_LEN].copy_from_slice(&sealed.to_bytes());
+                let defect = if *fault == Fault::Count { Defect::Count } else { Defect::Columns };
+                return Some((defect, header.n_events.into()));
+            }
             Fault::Version => FrameHeader { version: header.version + 1 + random.below(9) as u16, ..header },
             Fault::Oversize => FrameHeader { body_len: 1 << 31, ..header },
             Fault::UnknownSchema => {
                 FrameHeader { schema_id: header.schema_id ^ (1 << random.below(64)), ..header }
             }
+            // Of a frame with payloads another body can be as long.
+            _ if header.flags & flags::PAYLOADS != 0 => match random.below(3) {
+                0 => FrameHeader { body_len: 0, ..header },
+                1 => FrameHeader { flags: header.flags ^ flags::PAYLOADS, ..header },
+                _ => FrameHeader { stride: header.stride + 1, ..header },
+            },
             _ => match random.below(4) {
                 0 => FrameHeader { body_len: 0, ..header },
                 1 => FrameHeader { body_len: header.body_len - 1, ..header },
@@ -337,6 +374,21 @@ impl FaultPlan {
         let lie = FrameHeader { header_crc: lie.checksum(), ..lie };
         out[start..start + HEADER_LEN].copy_from_slice(&lie.to_bytes());
         Some(match fault {
+            Fault::Columns | Fault::Count => {
+                let spoiled = match fault {
+                    Fault::Count => miscount(schema, frame, random),
+                    _ => contradict(frame, random),
+                };
+                let Some((at, entry)) = spoiled else {
+                    out.truncate(start);
+                    return None;
+                };
+                out[start + at..][..entry.len()].copy_from_slice(&entry);
+                let sealed = header.sealed(&out[start + HEADER_LEN..][..body_len]);
+                out[start..start + HEADER_LEN].copy_from_slice(&sealed.to_bytes());
+                let defect = if *fault == Fault::Count { Defect::Count } else { Defect::Columns };
+                return Some((defect, header.n_events.into()));
+            }
             Fault::Version => (Defect::Version, 0),
             Fault::Oversize => (Defect::Oversize, 0),
             Fault::UnknownSchema => (Defect::Schema, header.n_events.into()),
@@ -355,4 +407,33 @@ fn cut(frame: &Frame, next_len: Option<usize>, random: &mut Random) -> Option<us
     }
     let at = first + random.below(end - first);
     (first..=at).rev().chain(at..end).find(|&at| frame.bytes[at] != b'T')
+}
+
+/// Where a column of the frame can be changed so that it holds no more, and to what; `None` if it has none.
+fn contradict(frame: &Frame, random: &mut Random) -> Option<(usize, Vec<u8>)> {
+    let header = &frame.header;
+    let bit = 1 << random.below(64);
+    let ids_len = if header.flags & flags::IDS == 0 { 0 } else { 8 * header.n_events as usize };
+    let ids = (ids_len > 0).then(|| (HEADER_LEN, (frame.parts.ids[0] ^ bit).to_le_bytes().to_vec()));
+    let has_times = header.flags & flags::TIMES != 0;
+    let times =
+        has_times.then(|| (HEADER_LEN + ids_len, (frame.parts.times[0] ^ bit).to_le_bytes().to_vec()));
+    let ends = frame.parts.ends.clone();
+    let lie = ends.len().checked_sub(4).map(|last| {
+        // The last end beside the end of the body, or one that lies behind it.
+        let at = if random.chance(0.5) { last } else { random.below(ends.len() / 4) * 4 };
+        let old = u32::from_le_bytes(std::array::from_fn(|k| frame.bytes[ends.start + at + k]));
+        let new = if at == last { old ^ 1 } else { header.body_len };
+        (ends.start + at, new.to_le_bytes().to_vec())
+    });
+    let found: Vec<_> = [ids, times, lie].into_iter().flatten().collect();
+    (!found.is_empty()).then(|| found[random.below(found.len())].clone())
+}
+
+/// Where a list of the frame has its count, and one that is too high; `None` if there is no such list.
+fn miscount(schema: &Schema, frame: &Frame, random: &mut Random) -> Option<(usize, Vec<u8>)> {
+    let event = random.below(frame.header.n_events as usize);
+    let list = schema.lists().first().filter(|list| list.most() != usize::from(u8::MAX))?;
+    let at = frame.parts.records + event * frame.header.stride as usize + list.at();
+    Some((at, (list.most() + 1).to_le_bytes()[..list.count_len()].to_vec()))
 }

@@ -1,9 +1,9 @@
 //! A seeded detector that needs no physics generator: events of any schema, arrival times, and faults with their expected ledger.
 //!
 //! ```text
-//!   Schema + GenOptions --Generator--> encoded frames --FaultPlan--> damaged byte stream
-//!                                                          |
-//!   Arrivals: when each frame is due                       '-------> Truth: what a reader must report, to the event
+//!   Schema + GenOptions --Generator--> encoded frames --Mixture--> with columns, lists, payloads --FaultPlan--> damaged byte stream
+//!                                                                                                    |
+//!   Arrivals: when each frame is due                 Truth: what a reader must report, to the event <-'
 //! ```
 //!
 //! Invariants:
@@ -17,6 +17,8 @@
 mod arrivals;
 mod faults;
 mod generator;
+mod mixture;
+mod parts;
 mod random;
 mod shape;
 mod truth;
@@ -24,5 +26,6 @@ mod truth;
 pub use arrivals::{Arrivals, Schedule};
 pub use faults::{Fault, FaultPlan, FaultRates, Faulted};
 pub use generator::{GenError, GenOptions, Generated, Generator};
+pub use mixture::Mixture;
 pub use shape::SIGNAL_CLASSES;
-pub use truth::{Loss, Truth};
+pub use truth::{Loss, Sent, Truth};

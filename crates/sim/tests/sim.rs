@@ -6,10 +6,15 @@
 use std::collections::{BTreeMap, HashSet};
 use std::convert::Infallible;
 
+use bytes::Bytes;
 use proptest::prelude::*;
-use tamis_event::{Address, Defect, FrameHeader, FrameMeta, Scanned, Scanner, Schema, encode_events};
+use tamis_event::{
+    Address, Defect, FrameHeader, FrameMeta, Scanned, Scanner, Schema, Span, encode_events, encode_schema,
+    flags,
+};
 use tamis_sim::{
-    Arrivals, Fault, FaultPlan, FaultRates, GenError, GenOptions, Generator, SIGNAL_CLASSES, Schedule,
+    Arrivals, Fault, FaultPlan, FaultRates, GenError, GenOptions, Generator, Mixture, SIGNAL_CLASSES,
+    Schedule,
 };
 
 const SCHEMA: &str = r#"
@@ -56,6 +61,22 @@ fn frames(options: GenOptions, events: u64) -> (Generator, Vec<Vec<u8>>) {
         Ok::<_, Infallible>(())
     });
     (generator, frames)
+}
+
+/// The same with a list in place of a number, and with payloads.
+fn mixed_schema() -> Schema {
+    let list = "name = \"hits\"\ndtype = \"u8\"\nlen = \"0..1\"";
+    let text = SCHEMA.replace("name = \"counts\"\ndtype = \"u16\"", list) + "[payload]\n";
+    Schema::parse(text.as_bytes()).unwrap()
+}
+
+/// The frames with columns, lists and payloads, behind a schema frame.
+fn mixed(seed: u64, frames: &[Vec<u8>]) -> (Schema, Vec<u8>, Vec<Vec<u8>>) {
+    let schema = mixed_schema();
+    let mut begin = Vec::new();
+    encode_schema(&schema, FrameMeta::default(), &mut begin);
+    let frames = Mixture { seed, payload_bytes_max: 100 }.mix(&schema, frames);
+    (schema, begin, frames)
 }
 
 /// Every event record in order, by id.
@@ -174,6 +195,9 @@ struct Found {
     duplicates: (u64, u64),
     reordered: u64,
     poison: Vec<u64>,
+    dense: HashSet<u64>,
+    /// Time, record, payload.
+    sent: BTreeMap<u64, (u64, Vec<u8>, Vec<u8>)>,
 }
 
 fn read(schema: &Schema, bytes: &[u8]) -> Found {
@@ -186,23 +210,28 @@ fn read(schema: &Schema, bytes: &[u8]) -> Found {
     loop {
         at += match scanner.step(&bytes[at..], true) {
             Scanned::Frame { header, body: payload, consumed } => {
-                let first = header.first_event_id;
-                let n = u64::from(header.n_events);
                 assert!(header.segment >= segment, "a late or repeated frame stays in its segment");
                 segment = header.segment;
-                if found.good.contains(&first) {
-                    found.duplicates = (found.duplicates.0 + 1, found.duplicates.1 + n);
-                } else {
+                let span = Span::of_frame(&header, &Bytes::copy_from_slice(&bytes[at..][payload]));
+                let events = || (0..span.len()).map(|event| span.event(event));
+                let fresh: Vec<_> = events().filter(|event| found.good.insert(event.id)).collect();
+                found.duplicates.0 += u64::from(fresh.is_empty());
+                found.duplicates.1 += (span.len() - fresh.len()) as u64;
+                if !fresh.is_empty() {
                     found.frames += 1;
-                    found.reordered += u64::from(first < newest);
-                    newest = newest.max(first);
-                    found.good.extend(first..first + n);
-                    let records = (first..).zip(bytes[at..][payload].chunks(header.stride as usize));
-                    found.poison.extend(
-                        records
-                            .filter(|(_, r)| met.is_some_and(|met| met.physical(r).is_nan()))
-                            .map(|(id, _)| id),
-                    );
+                    found.reordered += u64::from(header.first_event_id < newest);
+                    newest = newest.max(header.first_event_id);
+                }
+                let is_poison = |record: &[u8]| met.is_some_and(|met| met.physical(record).is_nan());
+                found
+                    .poison
+                    .extend(fresh.iter().filter(|event| is_poison(event.record)).map(|event| event.id));
+                for event in fresh {
+                    let sent = (event.time_ns, event.record.to_vec(), event.payload.to_vec());
+                    found.sent.insert(event.id, sent);
+                    if header.flags & flags::SPARSE_IDS == 0 {
+                        found.dense.insert(event.id);
+                    }
                 }
                 consumed
             }
@@ -223,11 +252,12 @@ fn read(schema: &Schema, bytes: &[u8]) -> Found {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
     #[test]
-    fn a_scanner_finds_exactly_the_truth(seed in any::<u64>(), rate in 0.0..0.25f64, frame_events in 1usize..9, events in 1u64..400) {
+    fn a_scanner_finds_exactly_the_truth(seed in any::<u64>(), rate in 0.0..0.25f64, frame_events in 1usize..9, events in 1u64..400, mix in any::<bool>()) {
         let options = GenOptions { seed, frame_events, segment_events: 50, ..GenOptions::default() };
         let (generator, frames) = frames(options, events);
-        let schema = schema();
-        let faulted = FaultPlan::new(seed, FaultRates::all(rate)).apply(&schema, &generator.schema_frame(), &frames);
+        let plain = (schema(), generator.schema_frame(), frames);
+        let (schema, begin, frames) = if mix { mixed(seed, &plain.2) } else { plain };
+        let faulted = FaultPlan::new(seed, FaultRates::all(rate)).apply(&schema, &begin, &frames);
         let truth = faulted.truth;
         let found = read(&schema, &faulted.bytes);
 
@@ -239,7 +269,9 @@ proptest! {
         let survivors: HashSet<u64> = truth.survivors.iter().cloned().flatten().collect();
         prop_assert_eq!(&found.good, &survivors);
         prop_assert_eq!(truth.events, survivors.len() as u64);
-        let span = survivors.iter().min().copied().unwrap_or(0)..survivors.iter().max().map_or(0, |last| last + 1);
+        let sent: BTreeMap<_, _> = truth.sent.iter().map(|(id, s)| (*id, (s.time_ns, s.record.clone(), s.payload.clone()))).collect();
+        prop_assert_eq!(&found.sent, &sent);
+        let span = found.dense.iter().min().copied().unwrap_or(0)..found.dense.iter().max().map_or(0, |last| last + 1);
         let missing: HashSet<u64> = span.filter(|id| !survivors.contains(id)).collect();
         prop_assert_eq!(truth.missing.iter().cloned().flatten().collect::<HashSet<u64>>(), missing);
     }
@@ -247,8 +279,14 @@ proptest! {
 
 #[test]
 fn every_fault_happens_and_alone_has_one_cause() {
-    let (generator, frames) =
+    let (_, plain) =
         frames(GenOptions { frame_events: 5, segment_events: 100, ..GenOptions::default() }, 2000);
+    let (schema, begin, frames) = mixed(1, &plain);
+    let whole = FaultPlan::new(3, FaultRates::none()).apply(&schema, &begin, &frames).truth;
+    assert!(
+        whole.defects.is_empty() && whole.events < 2000 && whole.missing_events() > 0,
+        "some ids stand twice"
+    );
     let causes = [
         (Fault::HeaderBit, Defect::Header),
         (Fault::BodyBit, Defect::Crc),
@@ -258,21 +296,23 @@ fn every_fault_happens_and_alone_has_one_cause() {
         (Fault::Length, Defect::Length),
         (Fault::Oversize, Defect::Oversize),
         (Fault::UnknownSchema, Defect::Schema),
+        (Fault::Columns, Defect::Columns),
+        (Fault::Count, Defect::Count),
         (Fault::Empty, Defect::Zero),
         (Fault::Garbage, Defect::Magic),
     ];
     for fault in Fault::ALL {
         let plan = FaultPlan::new(3, FaultRates::none().with(fault, 0.2));
-        let truth = plan.apply(&schema(), &generator.schema_frame(), &frames).truth;
+        let truth = plan.apply(&schema, &begin, &frames).truth;
         let found: Vec<Defect> = truth.defects.iter().map(|&(defect, _)| defect).collect();
         let wanted: Vec<Defect> =
             causes.iter().filter(|(f, _)| *f == fault).map(|&(_, defect)| defect).collect();
         assert_eq!(found, wanted, "{fault:?}");
         let other = (truth.duplicates.frames, truth.reordered, truth.poison.len());
         match fault {
-            Fault::Duplicate => assert!(other.0 > 40 && truth.events == 2000),
-            Fault::Delay => assert!(other.1 > 40 && truth.events == 2000),
-            Fault::Poison => assert!(other.2 > 40 && truth.events == 2000),
+            Fault::Duplicate => assert!(other.0 > 40 && truth.events == whole.events),
+            Fault::Delay => assert!(other.1 > 40 && truth.events == whole.events),
+            Fault::Poison => assert!(other.2 > 40 && truth.events == whole.events),
             Fault::Drop => assert!(truth.missing_events() > 200),
             _ => assert!(truth.defect(wanted[0]).frames > 40 && other == (0, 0, 0)),
         }

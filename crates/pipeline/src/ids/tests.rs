@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
 use proptest::prelude::*;
+use tamis_event::{FrameEvents, FrameMeta, Schema, encode_frame};
 
 use super::*;
 
@@ -18,6 +20,17 @@ struct Plain {
 }
 
 impl Plain {
+    /// Notes a frame. Returns which of its events are new.
+    fn admit(&mut self, segment: u32, ids: &[u64], sparse: bool) -> Vec<u32> {
+        let came = self.came.entry(segment).or_default();
+        let fresh =
+            ids.iter().enumerate().filter(|(_, id)| came.insert(**id)).map(|(k, _)| k as u32).collect();
+        if !sparse {
+            self.dense.entry(segment).or_default().extend(ids);
+        }
+        fresh
+    }
+
     fn missing(&self) -> i128 {
         let gaps = |dense: &BTreeSet<u64>, came: &BTreeSet<u64>| match (dense.first(), dense.last()) {
             (Some(&low), Some(&high)) => (low..=high).filter(|id| !came.contains(id)).count() as i128,
@@ -62,22 +75,97 @@ proptest! {
             let first = first.min(u64::MAX - u64::from(events) + 1);
             next = first.saturating_add(events.into());
             let admitted = book.admit(frame(segment, first, events, sparse));
-            let came = plain.came.entry(segment).or_default();
             let ids: Vec<u64> = (first..=first + u64::from(events - 1)).collect();
-            let fresh: Vec<u64> = ids.iter().copied().filter(|id| !came.contains(id)).collect();
+            let fresh = plain.admit(segment, &ids, sparse);
             let found = admitted.fresh.iter().flat_map(|&(from, to)| from..to);
-            prop_assert!(found.map(|k| first + u64::from(k)).eq(fresh.iter().copied()));
+            prop_assert!(found.eq(fresh.iter().copied()));
             prop_assert_eq!((admitted.repeated as usize, admitted.forgotten), (ids.len() - fresh.len(), 0));
-            came.extend(&ids);
-            if !sparse {
-                plain.dense.entry(segment).or_default().extend(&ids);
-            }
             missing += admitted.missing;
             prop_assert_eq!(missing, plain.missing());
         }
         let bytes: usize = book.books.iter().map(|book| book.bytes).sum();
         prop_assert_eq!(book.bytes, bytes);
     }
+
+    /// Columns of ids beside frames without: runs up and down, any order, ids twice in a frame, up to the highest. What is missing in the end does not
+    /// depend on the order of frames.
+    #[test]
+    fn columns_agree_with_the_specification(frames in prop::collection::vec(any_frame(), 1..40), top in prop::bool::ANY) {
+        let up = |id: u64| if top { u64::MAX - 200 + id } else { id };
+        let mut plain = Plain::default();
+        let [mut forth, mut back] = [IdBook::default(), IdBook::default()];
+        let (mut missing, mut missing_back) = (0, 0);
+        for (segment, ids, has_column, sparse) in &frames {
+            let ids: Vec<u64> = ids.iter().map(|&id| up(id)).collect();
+            let (header, span) = sent(*segment, &ids, *has_column, *sparse);
+            let admitted = forth.admit_frame(&header, &span);
+            let fresh = plain.admit(*segment, &ids, *sparse);
+            let found: Vec<u32> = admitted.fresh.iter().flat_map(|&(from, to)| from..to).collect();
+            prop_assert!(admitted.fresh.windows(2).all(|pair| pair[0].1 < pair[1].0), "stretches that touch");
+            prop_assert_eq!(admitted.repeated as usize, ids.len() - fresh.len());
+            prop_assert_eq!(found, fresh);
+            missing += admitted.missing;
+            prop_assert_eq!(missing, plain.missing());
+        }
+        for (segment, ids, has_column, sparse) in frames.iter().rev() {
+            let ids: Vec<u64> = ids.iter().map(|&id| up(id)).collect();
+            let (header, span) = sent(*segment, &ids, *has_column, *sparse);
+            missing_back += back.admit_frame(&header, &span).missing;
+        }
+        prop_assert_eq!(missing, missing_back);
+        prop_assert_eq!(forth.bytes, forth.books.iter().map(|book| book.bytes).sum::<usize>());
+    }
+}
+
+/// Segment, ids up to 200, whether they stand in a column, whether they are labels.
+fn any_frame() -> impl Strategy<Value = (u32, Vec<u64>, bool, bool)> {
+    let run =
+        || (0u64..180, 1u64..20).prop_map(|(first, events)| (first..first + events).collect::<Vec<u64>>());
+    let column = prop_oneof![
+        run(),
+        run().prop_map(|ids| ids.into_iter().rev().collect()),
+        run().prop_map(|ids| ids.into_iter().map(|id| id / 3 * 3).collect()),
+        prop::collection::vec(0u64..=200, 1..20),
+    ];
+    let ids = prop_oneof![column.prop_map(|ids| (ids, true)), run().prop_map(|ids| (ids, false))];
+    (0u32..3, ids, prop::bool::weighted(0.3))
+        .prop_map(|(segment, (ids, has_column), sparse)| (segment, ids, has_column, sparse))
+}
+
+/// A frame of these ids as it arrives; without a column they follow one by one.
+fn sent(segment: u32, ids: &[u64], has_column: bool, sparse_ids: bool) -> (FrameHeader, Span) {
+    let schema = Schema::parse(b"name = 'a'\n[[field]]\nname = 'a'\ndtype = 'u8'\n").unwrap();
+    let meta = FrameMeta { run: 7, segment, source_id: 1, first_event_id: ids[0], sparse_ids, time_ns: 0 };
+    let records = vec![0; ids.len()];
+    let column = if has_column { ids } else { &[] };
+    let mut bytes = Vec::new();
+    encode_frame(
+        &schema,
+        meta,
+        FrameEvents { records: &records, ids: column, ..FrameEvents::default() },
+        &mut bytes,
+    );
+    let header = FrameHeader::read(&bytes).unwrap();
+    let span = Span::of_frame(&header, &Bytes::from(bytes).slice(header.body()));
+    (header, span)
+}
+
+/// A counter of 32 bits goes on by the frames without columns: what stands in a column is as it is.
+#[test]
+fn a_column_does_not_move_a_counter() {
+    let end = 1u64 << 32;
+    let mut book = IdBook::default();
+    let mut admit = |ids: &[u64], has_column| {
+        let (header, span) = sent(0, ids, has_column, false);
+        book.admit_frame(&header, &span).missing
+    };
+    assert_eq!(admit(&[end - 10, end - 9], false), 0);
+    // As a counter it would have passed its end twice by now.
+    assert_eq!(admit(&[2 * end - 1, 4 * end], true), i128::from(3 * end) + 10 - 3);
+    assert_eq!(admit(&[5], true), i128::from(end) - 16);
+    // These two are the next ones of the counter: ids 2^32 and 2^32 + 1.
+    assert_eq!(admit(&[0, 1], false), -2);
+    assert_eq!(admit(&[end - 8], false), -1);
 }
 
 /// Fresh stretches, repeated events and the change of missing ids.
