@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from frames import BODY_MAX, IDS, PAYLOADS, SCHEMA, SCHEMA_MAX, SPARSE_IDS, TIMES, Field, Frame, Schema, event_frame, schema_frame
+from frames import BODY_MAX, IDS, PAYLOADS, PLAIN_BODY_MAX, SCHEMA, SCHEMA_MAX, SPARSE_IDS, TIMES, Field, Frame, Schema, event_frame, schema_frame
 from schemas import draw_events
 
 Pieces = list[bytes]
@@ -96,7 +96,7 @@ def wrong_header(rng, schema, frame, pieces, at):
     longer = frame.stride + rng.choice([1, -1, 64])
     body = len(frame.body)
     pieces[at] = rng.choice([
-        frame.but(body_len=BODY_MAX + rng.choice([1, 64, 1 << 30])),
+        frame.but(body_len=rng.choice([BODY_MAX, PLAIN_BODY_MAX]) + rng.choice([1, 64, 1 << 30])),
         frame.but(n_events=0),
         frame.but(n_events=0, body_len=0),
         frame.but(stride=0),

@@ -14,7 +14,8 @@ import numpy as np
 HEADER = struct.Struct("<4sHHQQQIIIIIHHII")
 HEADER_LEN = 64
 SCHEMA, SPARSE_IDS, IDS, TIMES, PAYLOADS = 1, 2, 4, 8, 16
-BODY_MAX = 65 << 20
+BODY_MAX, PLAIN_BODY_MAX = 65 << 20, 16 << 20
+"""Of frames with payloads, and without."""
 EVENT_MAX = 64 << 20
 SCHEMA_MAX = 64 << 10
 EVENTS_MAX = 65_536

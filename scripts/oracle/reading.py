@@ -8,8 +8,15 @@ from dataclasses import dataclass
 
 from bodies import Body, Layout
 from frames import (
-    BODY_MAX, EVENTS_MAX, HEADER, HEADER_LEN, ID_MAX, IDS, PAYLOADS, SCHEMA, SCHEMA_MAX, SPARSE_IDS, TIMES, Schema, crc32c, short_hash,
+    BODY_MAX, EVENTS_MAX, HEADER, HEADER_LEN, ID_MAX, IDS, PAYLOADS, PLAIN_BODY_MAX, SCHEMA, SCHEMA_MAX, SPARSE_IDS, TIMES, Schema, crc32c,
+    short_hash,
 )  # fmt: skip
+
+
+def most(has_payloads: bool) -> int:
+    """Most bytes of a body."""
+    return BODY_MAX if has_payloads else PLAIN_BODY_MAX
+
 
 
 @dataclass(frozen=True)
@@ -148,7 +155,7 @@ class Reader:
             return "version"
         if not self.sealed(at):
             return "header"
-        if head.body_len > BODY_MAX:
+        if head.body_len > most(bool(head.flags & PAYLOADS)):
             return "oversize"
         is_schema = bool(head.flags & SCHEMA)
         if (is_schema and not head.body_len) or (not is_schema and not (head.n_events and head.stride)):
@@ -200,8 +207,11 @@ class Reader:
     def lengths_agree(self, at: int, head: Header) -> bool:
         if head.flags & SCHEMA and head.n_events == 0 and head.stride == 0:
             return self.sealed(at) and 1 <= head.body_len <= SCHEMA_MAX
-        as_it_stands = Layout(head.n_events, head.flags, head.stride, bool(head.flags & PAYLOADS)).length(self.data, at)
-        return head.n_events > 0 and 1 <= head.body_len <= BODY_MAX and head.body_len in (as_it_stands, self.by_schema(at, head))
+        has_payloads = bool(head.flags & PAYLOADS)
+        as_it_stands = Layout(head.n_events, head.flags, head.stride, has_payloads).length(self.data, at)
+        by_header = head.body_len == as_it_stands and 1 <= head.body_len <= most(has_payloads)
+        by_schema = head.body_len == self.by_schema(at, head) and 1 <= head.body_len <= most(self.schema.has_payloads)
+        return head.n_events > 0 and (by_header or by_schema)
 
     def next_sealed(self, at: int) -> int:
         """The next sealed header from `at` on, or the end of the stream."""
@@ -222,7 +232,8 @@ class Reader:
         is_text = head.flags & SCHEMA and not head.n_events and not head.stride
         if cause != "magic" and not is_text:
             possible = {n for n in (self.by_schema(begin, head), head.body_len) if n is not None}
-            fitting = sorted(n for n in possible if 1 <= n <= BODY_MAX and self.ends_after(begin, n))
+            has_payloads = bool(head.flags & PAYLOADS) if self.schema is None else self.schema.has_payloads
+            fitting = sorted(n for n in possible if 1 <= n <= most(has_payloads) and self.ends_after(begin, n))
             if len(fitting) == 2 and crc32c(self.data[begin + HEADER_LEN :][: fitting[0]]) == head.body_crc:
                 fitting.pop()
             if fitting:

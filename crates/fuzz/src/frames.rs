@@ -4,7 +4,7 @@ use bytes::Bytes;
 use tamis_event::record::{self, Record};
 use tamis_event::{
     ALIGN, BODY_BYTES_MAX, Defect, FrameHeader, FrameMeta, HEADER_LEN, MAGIC, Scanned, Scanner, Schema,
-    SegmentId, Span, crc32c, encode_span, flags, id_range,
+    SegmentId, Span, crc32c, encode_span, flags,
 };
 
 /// For streams without a schema: lists, and payloads.
@@ -131,7 +131,7 @@ fn read(schema: &Schema, stream: &[u8], window: usize) -> Vec<Found> {
 /// The events of a good frame, written again, are the frame, and they are the same in two halves.
 fn check_frame(schema: &Schema, header: &FrameHeader, body: &[u8]) {
     let span = Span::of_frame(header, &Bytes::copy_from_slice(body));
-    let (low, high) = id_range(header, body);
+    let (low, high) = span.id_range();
     for event in (0..span.len()).map(|event| span.event(event)) {
         assert!((low..=high).contains(&event.id));
         assert!(schema.lists().iter().all(|list| list.count(event.record) <= list.most()));
