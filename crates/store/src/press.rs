@@ -1,12 +1,12 @@
 //! Compresses the chunks of all streams of a run, on as many threads as there are CPUs for it.
 //!
 //! ```text
-//!  sink of stream A --push--> line A: chunk 7, 8, 9 --next, in this order--> file of A
+//!  sink of stream A --push--> belt A: chunk 7, 8, 9 --next, in this order--> file of A
 //!                                        |
-//!                              jobs of all lines, oldest first --> helper, helper, ..., and any sink that would wait
+//!                              jobs of all belts, oldest first --> helper, helper, ..., and any sink that would wait
 //! ```
 //!
-//! Each sink has a [`Line`], which gives back its chunks in the order in which they were pushed, however long each takes. Files are touched by
+//! Each sink has a [`Belt`], which gives back its chunks in the order in which they were pushed, however long each takes. Files are touched by
 //! their sinks alone, so order, crash safety and the place of an error are those of one thread.
 //!
 //! Invariants:
@@ -14,7 +14,7 @@
 //! * I1: a sink that waits never waits for another sink: if the chunk that it wants is not taken, it compresses the oldest one itself.
 //! * I2: chunks that are under way take at most [`PRESS_BYTES_MAX`], before and after compression together. A chunk for which there is no room is
 //!   compressed where it was filled, without being under way; so that is one chunk more for each sink.
-//! * I3: a line is never longer than [`AHEAD_PER_THREAD`] chunks per thread: what a killed process loses.
+//! * I3: a belt is never longer than [`AHEAD_PER_THREAD`] chunks per thread: what a killed process loses.
 //! * I4: bytes depend on the chunk alone, and not on who compresses it (`pack.rs`).
 //!
 //! Threads: one less than asked for, since the sink itself is one. They begin with the first chunk, and end with the last sink. If the system
@@ -180,7 +180,7 @@ impl std::fmt::Debug for Press {
 }
 
 /// The chunks of one file that are under way, in order.
-pub(crate) struct Line {
+pub(crate) struct Belt {
     press: Arc<Press>,
     packer: Packer,
     tickets: VecDeque<Ticket>,
@@ -191,7 +191,7 @@ enum Ticket {
     Awaited(Receiver<io::Result<Pressed>>),
 }
 
-impl Line {
+impl Belt {
     pub(crate) fn new(press: Arc<Press>) -> Self {
         let packer = Packer::new(press.compression);
         Self { press, packer, tickets: VecDeque::new() }
@@ -202,7 +202,7 @@ impl Line {
         &mut self.packer
     }
 
-    /// Puts a chunk at the end of the line. If there is no room behind those that are in it, the chunk comes back: take one out first.
+    /// Puts a chunk at the end of the belt. If there is no room behind those that are in it, the chunk comes back: take one out first.
     pub(crate) fn push(&mut self, chunk: FilledChunk) -> Result<(), FilledChunk> {
         let helpers = self.press.helpers();
         let is_long = self.tickets.len() >= AHEAD_PER_THREAD * (helpers + 1);
@@ -283,7 +283,7 @@ mod tests {
         chunk
     }
 
-    /// Two lines on one thread, which never waits for the other line, though every chunk of one takes most of the room.
+    /// Two belts on one thread, which never waits for the other belt, though some chunks take most of the room.
     #[test]
     fn chunks_come_back_in_order_and_room_is_given_back() {
         let count = |found: &mut u64, pressed: io::Result<Pressed>| {
@@ -292,30 +292,30 @@ mod tests {
         };
         for threads in [1, 2, 5] {
             let press = Press::new(Compression::Zstd(1), Some(threads));
-            let mut lines = [(); 2].map(|()| Line::new(press.clone()));
+            let mut belts = [(); 2].map(|()| Belt::new(press.clone()));
             let mut found = [0; 2];
             for number in 0..60 {
-                for (line, found) in lines.iter_mut().zip(&mut found) {
+                for (belt, found) in belts.iter_mut().zip(&mut found) {
                     let bytes = if number % 20 == 7 { PRESS_BYTES_MAX / 3 } else { 100_000 };
-                    let mut refused = line.push(chunk(number, bytes));
+                    let mut refused = belt.push(chunk(number, bytes));
                     while let Err(chunk) = refused {
-                        count(found, line.next().expect("others are under way"));
-                        refused = line.push(chunk);
+                        count(found, belt.next().expect("others are under way"));
+                        refused = belt.push(chunk);
                     }
                     assert!(press.shared.lock().bytes <= PRESS_BYTES_MAX);
-                    assert!(line.tickets.len() <= AHEAD_PER_THREAD * threads);
-                    while let Some(pressed) = line.try_next() {
+                    assert!(belt.tickets.len() <= AHEAD_PER_THREAD * threads);
+                    while let Some(pressed) = belt.try_next() {
                         count(found, pressed);
                     }
                 }
             }
             // One is written to its end, the other is forgotten half-way, as after a failure.
-            let [mut line, other] = lines;
-            while let Some(pressed) = line.next() {
+            let [mut belt, other] = belts;
+            while let Some(pressed) = belt.next() {
                 count(&mut found[0], pressed);
             }
             assert_eq!(found[0], 60, "with {threads} threads");
-            drop((line, other));
+            drop((belt, other));
             let shared = press.shared.clone();
             drop(press);
             assert_eq!(shared.lock().bytes, 0, "with {threads} threads");

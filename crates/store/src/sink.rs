@@ -23,7 +23,7 @@ use crate::{
     file::OpenFile,
     limits::{CHUNK_BYTES, FREE_BYTES_RESERVE},
     name::{check_name, file_name},
-    press::{Line, Pressed},
+    press::{Belt, Pressed},
     provenance::Head,
 };
 
@@ -56,7 +56,7 @@ pub struct McapSink {
     head: Head,
     file: Option<OpenFile>,
     /// The chunks of the open file that are not written yet.
-    line: Line,
+    belt: Belt,
     state: State,
     /// Number of files so far, including the open one.
     files: u32,
@@ -96,7 +96,7 @@ impl McapSink {
         let head = head.map_err(refuse)?;
         Ok(Self {
             disk,
-            line: Line::new(plan.press.clone()),
+            belt: Belt::new(plan.press.clone()),
             plan,
             head,
             file: None,
@@ -134,7 +134,7 @@ impl McapSink {
         if let Some(file) = self.file.take() {
             self.book_loss(file.is_lost());
         }
-        self.line.clear();
+        self.belt.clear();
         let has_its_name = self.files > 0 && self.report.files.len() == self.files as usize;
         let (place, remedy) = match self.report.files.last() {
             Some(file) if has_its_name => {
@@ -182,7 +182,7 @@ impl McapSink {
         self.check_free(self.head.bytes() + CHUNK_BYTES as u64)?;
         let name = file_name(&self.plan.run_name, &self.plan.stream, self.files);
         let part = PartFile::begin(self.disk.clone(), &name)?;
-        OpenFile::begin(part, name, &self.head, Some(self.files), self.line.packer())
+        OpenFile::begin(part, name, &self.head, Some(self.files), self.belt.packer())
     }
 
     fn store(&mut self, stored: Stored<'_>) -> io::Result<()> {
@@ -209,7 +209,7 @@ impl McapSink {
     /// Sends the chunk on its way, and writes those that are compressed.
     fn end_chunk(&mut self) -> io::Result<()> {
         if let Some(mut chunk) = self.file.as_mut().and_then(OpenFile::take_chunk) {
-            while let Err(refused) = self.line.push(chunk) {
+            while let Err(refused) = self.belt.push(chunk) {
                 chunk = refused;
                 self.write_next()?;
             }
@@ -219,7 +219,7 @@ impl McapSink {
 
     /// Writes the chunks that are compressed, up to the first that is not.
     fn write_ready(&mut self) -> io::Result<()> {
-        while let Some(chunk) = self.line.try_next() {
+        while let Some(chunk) = self.belt.try_next() {
             self.write_chunk(chunk?)?;
         }
         Ok(())
@@ -227,7 +227,7 @@ impl McapSink {
 
     /// Waits for the next chunk, if there is one, and writes it.
     fn write_next(&mut self) -> io::Result<bool> {
-        match self.line.next() {
+        match self.belt.next() {
             Some(chunk) => self.write_chunk(chunk?).map(|()| true),
             None => Ok(false),
         }

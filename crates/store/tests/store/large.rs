@@ -84,7 +84,7 @@ fn they_are_stored_verbatim_by_every_compression_on_any_number_of_threads() {
             let written = fs::read(file).unwrap();
             match &bytes {
                 Some(before) => {
-                    assert!(*before == written, "{compression}: other bytes with {threads} threads")
+                    assert!(*before == written, "{compression}: other bytes with {threads} threads");
                 }
                 None => {
                     assert!(read(file, &records).into_iter().eq(0..records.len()), "{compression}");
