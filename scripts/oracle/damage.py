@@ -18,9 +18,13 @@ Pieces = list[bytes]
 def damaged(rng: random.Random, schema: Schema, frames: list[Frame]) -> tuple[bytes, list[str]]:
     """The recording as bytes, and the words of what was done to it."""
     pieces = [frame.encode() for frame in frames]
-    done = []
-    for _ in range(rng.choice([0, 0, 0, 1, 1, 2, 5, 15])):
+    done, before = [], None
+    for _ in range(rng.choice([0, 0, 0, 1, 2, 5, 15, 15])):
         at = rng.randrange(1, len(pieces)) if rng.random() < 0.99 and len(pieces) > 1 else 0
+        if before is not None and rng.random() < 0.3:
+            # Where a frame ends is told by the one behind it: both are damaged.
+            at = min(before + rng.choice([0, 1, 1]), len(pieces) - 1)
+        before = at
         kind = rng.choice(list(KINDS))
         done.append(f"{kind} at {at}")
         KINDS[kind](rng, schema, frames[min(at, len(frames) - 1)], pieces, at)
@@ -41,7 +45,8 @@ def flip(rng: random.Random, piece: bytes, low: int, high: int) -> bytes:
 
 
 def flip_header(rng, schema, frame, pieces, at):
-    pieces[at] = flip(rng, pieces[at], 0, 64)
+    """Anywhere, or in what says how long the frame is."""
+    pieces[at] = flip(rng, pieces[at], *rng.choice([(0, 64), (40, 56), (40, 56)]))
 
 
 def flip_body(rng, schema, frame, pieces, at):
@@ -167,7 +172,9 @@ def wrong_schema_frame(rng, schema, frame, pieces, at):
 
 
 def same_schema_again(rng, schema, frame, pieces, at):
-    pieces[at] = schema_frame(schema).encode() + pieces[at]
+    """Whole, or with a bit that flipped somewhere."""
+    piece = schema_frame(schema).encode()
+    pieces[at] = rng.choice([piece, flip(rng, piece, 0, 64), flip(rng, piece, 40, 64), flip(rng, piece, 64, len(piece))]) + pieces[at]
 
 
 def foreign_frames(rng, schema, frame, pieces, at):

@@ -29,6 +29,7 @@ pub fn place_of(path: &Path) -> String {
 
 /// One finding.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is taken apart at once")]
 pub(crate) enum Frame {
     /// A good frame of events.
     Events { header: FrameHeader, span: Span, bytes: usize },

@@ -383,6 +383,10 @@ impl Stage for Admission {
 
 /// What the input has for the books.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is taken apart at once, and a box would be an allocation per frame"
+)]
 enum Next {
     Frame(Frame),
     Loss(LostInput),
