@@ -65,6 +65,11 @@ impl Dtype {
         }
     }
 
+    /// Can its integers be beyond 2^53?
+    pub fn is_large(self) -> bool {
+        matches!(self, Self::U64 | Self::I64)
+    }
+
     /// The name in a schema text.
     pub fn name(self) -> &'static str {
         match self {

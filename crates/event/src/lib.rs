@@ -36,7 +36,7 @@ pub use block::{Block, CloseReason};
 pub use body::id_range;
 pub use checksum::crc32c;
 pub use codec::{Scanned, Scanner};
-pub use decimal::{Decimal, EXACT_MAX, Grid, PLACES_MAX};
+pub use decimal::{Decimal, EXACT_MAX, FieldNumber, Grid, LARGE_MAX, PLACES_MAX};
 pub use defect::Defect;
 pub use dtype::Dtype;
 pub use encode::{FrameEvents, FrameMeta, encode_events, encode_frame, encode_schema, encode_span};
