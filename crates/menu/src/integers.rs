@@ -58,7 +58,7 @@ impl MenuGraph {
     }
 
     /// A whole number of f64 as an integer.
-    pub(crate) fn to_integer(&mut self, a: NodeId) -> Result<NodeId, TooLarge> {
+    pub(crate) fn integer_of(&mut self, a: NodeId) -> Result<NodeId, TooLarge> {
         match self.as_number(a) {
             Some(value) => self.integer(value as i128),
             None => self.add(MenuNode::ToInteger(a)),
@@ -66,7 +66,7 @@ impl MenuGraph {
     }
 
     /// The f64 that is nearest to an integer.
-    pub(crate) fn to_number(&mut self, a: NodeId) -> Result<NodeId, TooLarge> {
+    pub(crate) fn number_of(&mut self, a: NodeId) -> Result<NodeId, TooLarge> {
         match self.as_integer(a) {
             Some(value) => self.number(value as f64),
             None => self.add(MenuNode::ToNumber(a)),

@@ -159,7 +159,7 @@ impl MenuGraph {
             Form::Large { places, low, high } => Some(Digits { id: a.id, bounds: (low, high), places }),
             Form::Whole { places } => {
                 let bounds = (a.low as i128, a.high as i128);
-                Some(Digits { id: self.to_integer(a.id)?, bounds, places })
+                Some(Digits { id: self.integer_of(a.id)?, bounds, places })
             }
             _ => None,
         })

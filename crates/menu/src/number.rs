@@ -365,7 +365,7 @@ impl MenuGraph {
     fn plain(&mut self, a: MenuNumber) -> Made<MenuNumber> {
         let (places, id) = match a.form {
             Form::Whole { places } => (places, a.id),
-            Form::Large { places, .. } => (places, self.to_number(a.id)?),
+            Form::Large { places, .. } => (places, self.number_of(a.id)?),
             _ => return Ok(a),
         };
         let unit = self.number(power(places))?;
@@ -403,7 +403,7 @@ fn beyond_or_exact(limit: i128) -> f64 {
 }
 
 /// Whether `a op b` holds, if the bounds of both tell.
-pub(crate) fn settled<T: PartialOrd>(comparison: Comparison, a: (T, T), b: (T, T)) -> Option<bool> {
+pub(crate) fn settled<T: PartialOrd + Copy>(comparison: Comparison, a: (T, T), b: (T, T)) -> Option<bool> {
     let choice = |holds: bool, fails: bool| (holds || fails).then_some(holds);
     match comparison {
         Comparison::Less => choice(a.1 < b.0, a.0 >= b.1),

@@ -119,7 +119,7 @@ pub(crate) enum Comparison {
 
 impl Comparison {
     #[inline(always)]
-    pub(crate) fn holds<T: PartialOrd>(self, x: T, y: T) -> bool {
+    pub(crate) fn holds<T: PartialOrd + Copy>(self, x: T, y: T) -> bool {
         match self {
             Self::Less => x < y,
             Self::LessEqual => x <= y,
