@@ -15,7 +15,8 @@ HEADER = np.dtype([
     ("time_ns", "<u8"), ("run", "<u4"), ("segment", "<u4"), ("n_events", "<u4"), ("stride", "<u4"),
     ("body_len", "<u4"), ("source_id", "<u2"), ("flags", "<u2"), ("body_crc", "<u4"), ("header_crc", "<u4"),
 ])
-DTYPES = {"u8": "<u1", "i8": "<i1", "u16": "<u2", "i16": "<i2", "u32": "<u4", "i32": "<i4", "f16": "<f2", "f32": "<f4"}
+DTYPES = {"u8": "<u1", "i8": "<i1", "u16": "<u2", "i16": "<i2", "u32": "<u4", "i32": "<i4"}
+DTYPES |= {"u64": "<u8", "i64": "<i8", "f16": "<f2", "f32": "<f4", "f64": "<f8"}
 
 
 class Events(NamedTuple):

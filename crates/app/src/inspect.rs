@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::{Serialize, Serializer};
 use tamis_event::record::{self, Record};
-use tamis_event::{Schema, SegmentId};
+use tamis_event::{Decimal, FieldNumber, Schema, SegmentId};
 use tamis_ledger::{Cause, Corrupt, Counts, Errored};
 use tamis_menu::ERROR_STREAM;
 use tamis_model::{Engine, VectorUnit};
@@ -139,7 +139,7 @@ pub struct ShownEvent {
     pub verdict: Option<Verdict>,
     /// Every field with its physical values.
     #[serde(serialize_with = "numbers_by_name")]
-    pub fields: Vec<(String, Vec<f64>)>,
+    pub fields: Vec<(String, Vec<FieldNumber>)>,
 }
 
 /// What was decided.
@@ -197,8 +197,11 @@ fn number_by_name<S: Serializer>(pairs: &[(String, f32)], serializer: S) -> Resu
 }
 
 /// Lists of numbers as a map.
-fn numbers_by_name<S: Serializer>(pairs: &[(String, Vec<f64>)], serializer: S) -> Result<S::Ok, S::Error> {
-    let in_json = |numbers: &[f64]| numbers.iter().copied().map(InJson).collect::<Vec<_>>();
+fn numbers_by_name<S: Serializer>(
+    pairs: &[(String, Vec<FieldNumber>)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let in_json = |numbers: &[FieldNumber]| numbers.iter().copied().map(InJson).collect::<Vec<_>>();
     serializer.collect_map(pairs.iter().map(|(name, numbers)| (name, in_json(numbers))))
 }
 
@@ -207,15 +210,28 @@ fn numbers_by_name<S: Serializer>(pairs: &[(String, Vec<f64>)], serializer: S) -
 #[derive(Clone, Copy)]
 struct InJson<N>(N);
 
-impl<N: Copy + Into<f64> + Serialize> Serialize for InJson<N> {
+impl Serialize for InJson<f32> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0.into() {
-            nan if nan.is_nan() => serializer.serialize_str("nan"),
-            f64::INFINITY => serializer.serialize_str("inf"),
-            f64::NEG_INFINITY => serializer.serialize_str("-inf"),
-            _ => self.0.serialize(serializer),
+        if self.0.is_finite() { self.0.serialize(serializer) } else { word(self.0.into(), serializer) }
+    }
+}
+
+impl Serialize for InJson<FieldNumber> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            FieldNumber::Decimal(Decimal { digits, places: 0 }) => digits.serialize(serializer),
+            number if number.value().is_finite() => number.value().serialize(serializer),
+            number => word(number.value(), serializer),
         }
     }
+}
+
+fn word<S: Serializer>(number: f64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(match number {
+        f64::INFINITY => "inf",
+        f64::NEG_INFINITY => "-inf",
+        _ => "nan",
+    })
 }
 
 /// Reads a whole file and returns what is in it.
@@ -446,7 +462,7 @@ fn set_bits(words: impl Iterator<Item = u64>) -> Vec<usize> {
     words.enumerate().flat_map(bits).collect()
 }
 
-fn fields(schema: &Schema, record: &[u8]) -> Vec<(String, Vec<f64>)> {
+fn fields(schema: &Schema, record: &[u8]) -> Vec<(String, Vec<FieldNumber>)> {
     let values =
         |field: &tamis_event::Field| (0..field.elements()).map(|k| field.number(k, record)).collect();
     schema.fields().iter().map(|field| (field.name.clone(), values(field))).collect()

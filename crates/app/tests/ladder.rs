@@ -136,7 +136,7 @@ fn each_rung_decides_its_events_whatever_the_batch() {
     let mut compared = 0;
     for (id, event) in &ladder {
         let verdict = event.verdict.as_ref().unwrap();
-        let field = |name: &str| event.fields.iter().find(|(field, _)| field == name).unwrap().1[0];
+        let field = |name: &str| event.fields.iter().find(|(field, _)| field == name).unwrap().1[0].value();
         let overflows =
             [field("met.pt") * 1e37, field("jets.pt") * 5e36].map(|score| score > f32::MAX.into());
         let rung = overflows.iter().take_while(|&&overflows| overflows).count();

@@ -65,6 +65,11 @@ impl Dtype {
         }
     }
 
+    /// Can its integers be beyond 2^53?
+    pub fn is_large(self) -> bool {
+        matches!(self, Self::U64 | Self::I64)
+    }
+
     /// The name in a schema text.
     pub fn name(self) -> &'static str {
         match self {
@@ -138,13 +143,16 @@ impl Dtype {
         })
     }
 
-    /// Appends a raw value. Integers must be whole and in range: the caller has checked ([`Self::integer_range`]).
+    /// Appends a raw value. Integers must be whole; one beyond the type (2^64 is the f64 that is nearest to the largest u64) becomes its end.
     pub fn write(self, raw: f64, out: &mut Vec<u8>) {
         match self {
             Self::F16 => out.extend_from_slice(&f16::from_f64(raw).to_le_bytes()),
             Self::F32 => out.extend_from_slice(&(raw as f32).to_le_bytes()),
             Self::F64 => out.extend_from_slice(&raw.to_le_bytes()),
-            _ => self.write_integer(raw as i128, out),
+            _ => {
+                let (low, high) = self.integer_range().expect("the others are integers");
+                self.write_integer((raw as i128).clamp(low, high), out);
+            }
         }
     }
 

@@ -35,7 +35,7 @@ mod words;
 pub use block::{Block, CloseReason};
 pub use checksum::crc32c;
 pub use codec::{Scanned, Scanner};
-pub use decimal::{Decimal, EXACT_MAX, Grid, PLACES_MAX};
+pub use decimal::{Decimal, EXACT_MAX, FieldNumber, Grid, LARGE_MAX, PLACES_MAX};
 pub use defect::Defect;
 pub use dtype::Dtype;
 pub use encode::{FrameEvents, FrameMeta, encode_events, encode_frame, encode_schema, encode_span};

@@ -23,6 +23,7 @@ use tamis_event::{Block, ScoreTable};
 use tamis_kernel::{Loops, Vectors};
 
 use crate::compile::CompiledMenu;
+use crate::integers::IntegerLanes;
 use crate::kernels::{self, Bits, LANES, Lanes, StepInput, TILE, TILE_WORDS};
 use crate::lottery::{self, Lottery};
 use crate::pieces::{Cursor, Piece, SieveResults};
@@ -43,15 +44,16 @@ pub struct Decider {
 
 /// Registers of the program, and the memory of the sieve.
 #[derive(Debug)]
-struct Scratch {
+pub(crate) struct Scratch {
     found: SieveResults,
     /// Each in a `Vec`, which can be taken out for a moment without an allocation.
-    columns: Vec<Vec<Lanes>>,
-    masks: Vec<Bits>,
+    pub(crate) columns: Vec<Vec<Lanes>>,
+    pub(crate) integers: Vec<Vec<IntegerLanes>>,
+    pub(crate) masks: Vec<Bits>,
     /// The position of each event of the tile in the hash sequence ([`lottery::position`]).
     positions: Box<[[u64; LANES]; TILE_WORDS]>,
     /// Stretches of the tile that are contiguous in memory; at most one per event.
-    pieces: Vec<Piece>,
+    pub(crate) pieces: Vec<Piece>,
 }
 
 /// The bits of the last block.
@@ -101,6 +103,7 @@ impl Decider {
         let scratch = Scratch {
             found: SieveResults::new(menu.program()),
             columns: vec![vec![[0.0; LANES]; TILE_WORDS]; menu.program().columns],
+            integers: vec![vec![[0; LANES]; TILE_WORDS]; menu.program().integers],
             masks: vec![[0; TILE_WORDS]; menu.program().masks],
             positions: Box::new([[0; LANES]; TILE_WORDS]),
             pieces: Vec::with_capacity(TILE),
@@ -350,6 +353,7 @@ impl Scratch {
             Instruction::Draw { into, lottery } => {
                 self.masks[into] = self.draw(lottery, block.run(), [u64::MAX; TILE_WORDS]);
             }
+            Instruction::Integers(ref step) => self.run_integers(step, block),
         }
     }
 

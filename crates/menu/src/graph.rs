@@ -34,6 +34,8 @@ impl NodeId {
 pub(crate) enum Sort {
     /// An f64.
     Number,
+    /// An i128.
+    Integer,
     /// A truth value.
     Truth,
 }
@@ -56,11 +58,23 @@ pub(crate) enum MenuNode {
     Combine(Arithmetic, NodeId, NodeId),
     /// How many of these conditions hold.
     Count(Box<[NodeId]>),
+    /// The f64 that is nearest to an integer.
+    ToNumber(NodeId),
+
+    Integer(i128),
+    /// The raw value of the 64-bit element at this index.
+    LoadInteger(usize),
+    /// A whole number of f64 as an integer.
+    ToInteger(NodeId),
+    CombineIntegers(Arithmetic, NodeId, NodeId),
 
     Truth(bool),
     /// Is the raw value of the element at this index in the interval, ends included?
     Within(usize, i32, i32),
     Compare(Comparison, NodeId, NodeId),
+    CompareIntegers(Comparison, NodeId, NodeId),
+    /// An integer with an f64, exactly.
+    CompareMixed(Comparison, NodeId, NodeId),
     /// Is the number of these conditions that hold in the interval, ends included?
     Counted(Box<[NodeId]>, u32, u32),
     And(NodeId, NodeId),
@@ -80,10 +94,16 @@ impl MenuNode {
             | Self::Negate(_)
             | Self::Single(_)
             | Self::Combine(..)
-            | Self::Count(_) => Sort::Number,
+            | Self::Count(_)
+            | Self::ToNumber(_) => Sort::Number,
+            Self::Integer(_) | Self::LoadInteger(_) | Self::ToInteger(_) | Self::CombineIntegers(..) => {
+                Sort::Integer
+            }
             Self::Truth(_)
             | Self::Within(..)
             | Self::Compare(..)
+            | Self::CompareIntegers(..)
+            | Self::CompareMixed(..)
             | Self::Counted(..)
             | Self::And(..)
             | Self::Or(..)
@@ -99,11 +119,24 @@ impl MenuNode {
             | Self::Load(_)
             | Self::Total(_)
             | Self::Score(_)
+            | Self::Integer(_)
+            | Self::LoadInteger(_)
             | Self::Truth(_)
             | Self::Within(..)
             | Self::Draw(_) => {}
-            Self::Absolute(a) | Self::Negate(a) | Self::Single(a) | Self::Not(a) => each(*a),
-            Self::Combine(_, a, b) | Self::Compare(_, a, b) | Self::And(a, b) | Self::Or(a, b) => {
+            Self::Absolute(a)
+            | Self::Negate(a)
+            | Self::Single(a)
+            | Self::ToNumber(a)
+            | Self::ToInteger(a)
+            | Self::Not(a) => each(*a),
+            Self::Combine(_, a, b)
+            | Self::CombineIntegers(_, a, b)
+            | Self::Compare(_, a, b)
+            | Self::CompareIntegers(_, a, b)
+            | Self::CompareMixed(_, a, b)
+            | Self::And(a, b)
+            | Self::Or(a, b) => {
                 each(*a);
                 each(*b);
             }
@@ -179,12 +212,18 @@ impl MenuGraph {
 
     /// The physical value of an element.
     pub(crate) fn load(&mut self, element: Element) -> Made {
+        let place = self.place(element);
+        self.add(MenuNode::Load(place))
+    }
+
+    /// The index of an element.
+    pub(crate) fn place(&mut self, element: Element) -> usize {
         let next = self.elements.len();
         let place = *self.element_at.entry(element.at).or_insert(next);
         if place == next {
             self.elements.push(element);
         }
-        self.add(MenuNode::Load(place))
+        place
     }
 
     pub(crate) fn score(&mut self, column: usize) -> Made {

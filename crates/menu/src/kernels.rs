@@ -26,9 +26,9 @@ pub(crate) type Bits = [u64; TILE_WORDS];
 
 /// An operand of a step.
 #[derive(Clone, Copy)]
-pub(crate) enum StepInput<'a> {
-    Column(&'a [Lanes; TILE_WORDS]),
-    Constant(f64),
+pub(crate) enum StepInput<'a, T = f64> {
+    Column(&'a [[T; LANES]; TILE_WORDS]),
+    Constant(T),
 }
 
 /// `out[i]` = physical value of `element` in record `i` of `records`, which are `stride` bytes each.
@@ -53,7 +53,7 @@ pub(crate) fn load(out: &mut [f64], records: &[u8], stride: usize, element: Elem
 
 /// `out[i]` = `f` of the `N` bytes at `at` in record `i`.
 #[inline(always)]
-fn strided<T, const N: usize>(
+pub(crate) fn strided<T, const N: usize>(
     out: &mut [T],
     records: &[u8],
     stride: usize,
@@ -146,7 +146,12 @@ fn each(out: &mut [Lanes; TILE_WORDS], of: &[Lanes; TILE_WORDS], f: impl Fn(f64)
 }
 
 #[inline(always)]
-fn zip(out: &mut [Lanes; TILE_WORDS], a: StepInput<'_>, b: StepInput<'_>, f: impl Fn(f64, f64) -> f64) {
+pub(crate) fn zip<T: Copy>(
+    out: &mut [[T; LANES]; TILE_WORDS],
+    a: StepInput<'_, T>,
+    b: StepInput<'_, T>,
+    f: impl Fn(T, T) -> T,
+) {
     let out = out.as_flattened_mut();
     match (a, b) {
         (StepInput::Column(a), StepInput::Column(b)) => {
@@ -169,7 +174,7 @@ fn zip(out: &mut [Lanes; TILE_WORDS], a: StepInput<'_>, b: StepInput<'_>, f: imp
 }
 
 #[inline(always)]
-fn test(a: StepInput<'_>, b: StepInput<'_>, f: impl Fn(f64, f64) -> bool) -> Bits {
+pub(crate) fn test<T: Copy>(a: StepInput<'_, T>, b: StepInput<'_, T>, f: impl Fn(T, T) -> bool) -> Bits {
     match (a, b) {
         (StepInput::Column(a), StepInput::Column(b)) => gather(|word, lane| f(a[word][lane], b[word][lane])),
         (StepInput::Column(a), StepInput::Constant(y)) => gather(|word, lane| f(a[word][lane], y)),
@@ -180,7 +185,7 @@ fn test(a: StepInput<'_>, b: StepInput<'_>, f: impl Fn(f64, f64) -> bool) -> Bit
 
 /// Bit `lane` of word `word` = `holds(word, lane)`. First makes a byte per event, which the compiler vectorises; then packs the bytes into bits.
 #[inline(always)]
-fn gather(holds: impl Fn(usize, usize) -> bool) -> Bits {
+pub(crate) fn gather(holds: impl Fn(usize, usize) -> bool) -> Bits {
     let mut bytes = [[0_u8; LANES]; TILE_WORDS];
     for (word, bytes) in bytes.iter_mut().enumerate() {
         for (lane, byte) in bytes.iter_mut().enumerate() {

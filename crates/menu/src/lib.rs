@@ -19,7 +19,8 @@
 //! Numbers behave as people read them. An integer field with scale 0.1 holds 0.3, not 0.30000000000000004: sums, differences, products, `abs`,
 //! `min`, `max`, `count` and comparisons of integer fields and literals are exact decimals, as long as an f64 can hold them; a quotient is
 //! rounded once. An f32 field or a score is compared in f32, so `x >= 0.3` keeps a value stored as 0.3; arithmetic on it is done in f64 first.
-//! The rules are in [`number.rs`](../src/tamis_menu/number.rs.html).
+//! A 64-bit integer is compared exactly, and sums, differences and products of such are exact, too: they are computed in 128 bits.
+//! The rules are in [`number.rs`](../src/tamis_menu/number.rs.html) and [`large.rs`](../src/tamis_menu/large.rs.html).
 //!
 //! A comparison with a NaN is neither true nor false. If any line reads a float field that is NaN in an event, no line decides that event: it
 //! is [undecided](Decider::undecided). The same holds if a line depends on a number that became NaN: 0 / 0, or infinities that cancel.
@@ -44,9 +45,11 @@ mod error;
 mod expression;
 mod flag;
 mod graph;
+mod integers;
 mod interval;
 mod kernels;
 mod kind;
+mod large;
 pub mod limits;
 mod lottery;
 mod lowering;

@@ -18,5 +18,5 @@ pub const PRESCALE_MAX: u64 = i64::MAX as u64;
 pub const EXPRESSION_NODES_MAX: usize = 4096;
 /// Nesting of one expression; a chain `a && b && c` nests once. Bounds the recursion of every walk over the tree.
 pub const EXPRESSION_DEPTH_MAX: usize = 128;
-/// Operations of a compiled menu, where an operation on an array counts once per element. Bounds the scratch memory of a worker (2 KiB each).
+/// Operations of a compiled menu, where an operation on an array counts once per element. Bounds the scratch memory of a worker (2 KiB each, 4 KiB of 64-bit integers).
 pub const OPERATIONS_MAX: usize = 16_384;

@@ -136,8 +136,8 @@ impl<'a> Lowering<'a> {
     fn value_of(&mut self, expr: &Expr) -> Lowered<Value> {
         let at = expr.at;
         match &expr.node {
-            ExpressionNode::Number(value) => {
-                self.graph.literal(*value).map(Value::Number).map_err(too_large(at))
+            ExpressionNode::Number(literal) => {
+                self.graph.literal(*literal).map(Value::Number).map_err(too_large(at))
             }
             ExpressionNode::Name { name, index } => self.name(at, name, *index),
             ExpressionNode::Negate(operand) => match self.value(operand)? {

@@ -1,6 +1,6 @@
 //! The graph of a menu as straight-line lists of steps over tiles of events, one list per line.
 //!
-//! A step reads and writes registers: a **column** holds an f64 per event of the tile, a **mask** a bit. Steps come in the order in which the
+//! A step reads and writes registers: a **column** holds an f64 (or an i128, for 64-bit integers) per event of the tile, a **mask** a bit. Steps come in the order in which the
 //! lines need them, so registers are freed early and the scratch memory stays in the cache.
 //!
 //! Before the steps of a tile, its records go through a **sieve**, once for all lines: it turns every cut on an integer into a bit per event, and
@@ -15,6 +15,7 @@ use tamis_kernel::{Cut, Integer, Number, Sieve};
 
 use crate::expression::{Arithmetic, Comparison};
 use crate::graph::{MenuGraph, MenuNode, NodeId, Sort};
+use crate::integers::IntegerStep;
 use crate::lottery::Lottery;
 
 /// Index of a column register.
@@ -28,30 +29,90 @@ const SUMS_MAX: usize = 64;
 
 /// A number per event, or the same number for all.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Operand {
-    Column(Column),
-    Constant(f64),
+pub(crate) enum Operand<T = f64> {
+    Column(usize),
+    Constant(T),
 }
 
 /// One operation on a whole tile. Cuts and sums are indices into the results of the sieve.
 #[derive(Clone, Debug)]
 pub(crate) enum Instruction {
-    Load { into: Column, element: Element },
-    Physical { into: Column, sum: usize, scale: f64, offset: f64 },
-    Score { into: Column, score: usize },
-    Absolute { into: Column, of: Column },
-    Negate { into: Column, of: Column },
-    Single { into: Column, of: Column },
-    Combine { into: Column, arithmetic: Arithmetic, a: Operand, b: Operand },
-    Count { into: Column, of: Box<[Mask]> },
-    Truth { into: Mask, value: bool },
-    Within { into: Mask, cut: usize },
-    Compare { into: Mask, comparison: Comparison, a: Operand, b: Operand },
-    Counted { into: Mask, of: Box<[Mask]>, low: u32, high: u32 },
-    And { into: Mask, a: Mask, b: Mask },
-    Or { into: Mask, a: Mask, b: Mask },
-    Not { into: Mask, of: Mask },
-    Draw { into: Mask, lottery: Lottery },
+    Load {
+        into: Column,
+        element: Element,
+    },
+    Physical {
+        into: Column,
+        sum: usize,
+        scale: f64,
+        offset: f64,
+    },
+    Score {
+        into: Column,
+        score: usize,
+    },
+    Absolute {
+        into: Column,
+        of: Column,
+    },
+    Negate {
+        into: Column,
+        of: Column,
+    },
+    Single {
+        into: Column,
+        of: Column,
+    },
+    Combine {
+        into: Column,
+        arithmetic: Arithmetic,
+        a: Operand,
+        b: Operand,
+    },
+    Count {
+        into: Column,
+        of: Box<[Mask]>,
+    },
+    Truth {
+        into: Mask,
+        value: bool,
+    },
+    Within {
+        into: Mask,
+        cut: usize,
+    },
+    Compare {
+        into: Mask,
+        comparison: Comparison,
+        a: Operand,
+        b: Operand,
+    },
+    Counted {
+        into: Mask,
+        of: Box<[Mask]>,
+        low: u32,
+        high: u32,
+    },
+    And {
+        into: Mask,
+        a: Mask,
+        b: Mask,
+    },
+    Or {
+        into: Mask,
+        a: Mask,
+        b: Mask,
+    },
+    Not {
+        into: Mask,
+        of: Mask,
+    },
+    Draw {
+        into: Mask,
+        lottery: Lottery,
+    },
+    /// In a box, so that the other steps are no longer for it.
+    Integers(Box<IntegerStep>),
 }
 
 /// The steps of a line that the lines before it have not done already.
@@ -73,6 +134,7 @@ pub(crate) struct MenuProgram {
     pub(crate) cuts: usize,
     pub(crate) sums: usize,
     pub(crate) columns: usize,
+    pub(crate) integers: usize,
     pub(crate) masks: usize,
     /// Does any step draw events by hash?
     pub(crate) draws: bool,
@@ -95,6 +157,7 @@ impl MenuProgram {
             cuts: Vec::new(),
             sums: Vec::new(),
             columns: Registers::default(),
+            integers: Registers::default(),
             masks: Registers::default(),
         };
         let section = |&root| {
@@ -106,7 +169,7 @@ impl MenuProgram {
         let mut sections: Vec<LineSteps> = roots.iter().map(section).collect();
         let undecided = undecided.map(|_| sections.remove(0));
         let draws = graph.nodes().iter().any(|node| matches!(node, MenuNode::Draw(_)));
-        let Scheduler { cuts, sums, columns, masks, .. } = scheduler;
+        let Scheduler { cuts, sums, columns, integers, masks, .. } = scheduler;
         Self {
             undecided,
             sections,
@@ -114,6 +177,7 @@ impl MenuProgram {
             cuts: cuts.len(),
             sums: sums.len(),
             columns: columns.made,
+            integers: integers.made,
             masks: masks.made,
             draws,
         }
@@ -161,6 +225,7 @@ struct Scheduler<'a> {
     cuts: Vec<Cut>,
     sums: Vec<Vec<Integer>>,
     columns: Registers,
+    integers: Registers,
     masks: Registers,
 }
 
@@ -170,7 +235,8 @@ impl Scheduler<'_> {
         let mut stack = vec![(root, false)];
         while let Some((id, operands_done)) = stack.pop() {
             let node = &self.graph.nodes()[id.index()];
-            if self.registers[id.index()].is_some() || matches!(node, MenuNode::Number(_)) {
+            let is_constant = matches!(node, MenuNode::Number(_) | MenuNode::Integer(_));
+            if is_constant || self.registers[id.index()].is_some() {
                 continue;
             }
             if operands_done {
@@ -188,7 +254,9 @@ impl Scheduler<'_> {
         let into = self.registers_of(node).take();
         let at = |id| self.register(id);
         let step = match node {
-            MenuNode::Number(_) => unreachable!("a constant is an operand and has no register"),
+            MenuNode::Number(_) | MenuNode::Integer(_) => {
+                unreachable!("a constant is an operand and has no register")
+            }
             MenuNode::Load(place) => self.load(into, self.graph.element(*place)),
             MenuNode::Total(places) => self.total(into, places),
             MenuNode::Score(score) => Instruction::Score { into, score: *score },
@@ -218,10 +286,39 @@ impl Scheduler<'_> {
             MenuNode::Or(a, b) => Instruction::Or { into, a: at(*a), b: at(*b) },
             MenuNode::Not(of) => Instruction::Not { into, of: at(*of) },
             MenuNode::Draw(lottery) => Instruction::Draw { into, lottery: *lottery },
+            MenuNode::LoadInteger(_)
+            | MenuNode::ToInteger(_)
+            | MenuNode::CombineIntegers(..)
+            | MenuNode::ToNumber(_)
+            | MenuNode::CompareIntegers(..)
+            | MenuNode::CompareMixed(..) => Instruction::Integers(Box::new(self.integers(into, node))),
         };
         self.steps.push(step);
         self.registers[id.index()] = Some(into);
         node.for_each_operand(|operand| self.release(operand));
+    }
+
+    fn integers(&self, into: usize, node: &MenuNode) -> IntegerStep {
+        let at = |id| self.register(id);
+        let operand = |id| match self.graph.as_integer(id) {
+            Some(value) => Operand::Constant(value),
+            None => Operand::Column(self.register(id)),
+        };
+        match *node {
+            MenuNode::LoadInteger(place) => IntegerStep::Load { into, element: self.graph.element(place) },
+            MenuNode::ToInteger(of) => IntegerStep::Of { into, of: at(of) },
+            MenuNode::ToNumber(of) => IntegerStep::Number { into, of: at(of) },
+            MenuNode::CombineIntegers(arithmetic, a, b) => {
+                IntegerStep::Combine { into, arithmetic, a: operand(a), b: operand(b) }
+            }
+            MenuNode::CompareIntegers(comparison, a, b) => {
+                IntegerStep::Compare { into, comparison, a: operand(a), b: operand(b) }
+            }
+            MenuNode::CompareMixed(comparison, a, b) => {
+                IntegerStep::CompareMixed { into, comparison, a: at(a), b: at(b) }
+            }
+            _ => unreachable!("only operations on integers come here"),
+        }
     }
 
     fn load(&mut self, into: Column, element: Element) -> Instruction {
@@ -253,6 +350,7 @@ impl Scheduler<'_> {
     fn registers_of(&mut self, node: &MenuNode) -> &mut Registers {
         match node.sort() {
             Sort::Number => &mut self.columns,
+            Sort::Integer => &mut self.integers,
             Sort::Truth => &mut self.masks,
         }
     }

@@ -13,7 +13,8 @@ use std::collections::HashMap;
 
 use crate::expression::{Binary, Comparison, Expr, ExpressionNode, Function};
 use crate::graph::MenuGraph;
-use crate::number::MenuNumber;
+use crate::number::{Form, MenuNumber};
+use tamis_event::{Decimal, EXACT_MAX};
 
 /// What is known of the conditions within an expression, by their ids.
 #[derive(Debug, Default)]
@@ -101,14 +102,20 @@ impl Search<'_> {
                 "nothing in this comparison depends on the event".into()
             }
             (None, None) => {
-                let [a, b] = [a, b].map(|side| shown(side.range()));
+                let [a, b] = [a, b].map(shown);
                 format!("the left side is {a} in every event, and the right side {b}")
             }
-            (None, Some(limit)) => one_side(comparison, a, limit),
-            (Some(limit), None) => one_side(comparison.mirrored(), b, limit),
+            (None, Some(limit)) => one_side(comparison, a, limit, &self.written(b, limit)),
+            (Some(limit), None) => one_side(comparison.mirrored(), b, limit, &self.written(a, limit)),
         };
         causes.push((compared.at, why));
         self.counted(compared, causes);
+    }
+
+    /// A number that is the same for every event, with all its digits.
+    fn written(&self, number: MenuNumber, value: f64) -> String {
+        let digits = self.graph.decimal(number).filter(|_| value.abs() > EXACT_MAX as f64);
+        digits.map_or_else(|| value.to_string(), |digits| digits.to_string())
     }
 
     /// Adds why conditions are settled that are counted within a number.
@@ -123,7 +130,7 @@ impl Search<'_> {
 }
 
 /// Why a number compares with `limit` alike in every event.
-fn one_side(comparison: Comparison, number: MenuNumber, limit: f64) -> String {
+fn one_side(comparison: Comparison, number: MenuNumber, limit: f64, written: &str) -> String {
     let (low, high) = number.range();
     let is_apart = match comparison {
         Comparison::Less | Comparison::GreaterEqual => high < limit || low >= limit,
@@ -131,13 +138,20 @@ fn one_side(comparison: Comparison, number: MenuNumber, limit: f64) -> String {
         Comparison::Equal | Comparison::NotEqual => high < limit || low > limit,
     };
     match comparison {
-        _ if is_apart => format!("what is compared here is {} in every event", shown((low, high))),
-        Comparison::Equal | Comparison::NotEqual => format!("what is compared here is never exactly {limit}"),
-        _ => format!("no value that its fields can have is on the other side of {limit}"),
+        _ if is_apart => format!("what is compared here is {} in every event", shown(number)),
+        Comparison::Equal | Comparison::NotEqual => {
+            format!("what is compared here is never exactly {written}")
+        }
+        _ => format!("no value that its fields can have is on the other side of {written}"),
     }
 }
 
-fn shown((low, high): (f64, f64)) -> String {
+fn shown(number: MenuNumber) -> String {
+    if let Form::Large { places, low, high } = number.form {
+        let [least, most] = [low, high].map(|digits| Decimal { digits, places });
+        return if low < high { format!("from {least} to {most}") } else { least.to_string() };
+    }
+    let (low, high) = number.range();
     // Nobody needs to know of -0.
     let (low, high) = (low + 0.0, high + 0.0);
     if low < high { format!("from {low} to {high}") } else { low.to_string() }

@@ -122,7 +122,12 @@ impl Shapes {
             scratch.raw.clear();
             for &value in &scratch.values {
                 // An absent object is all zero bits, whatever the offset.
-                filling.dtype.write(if value.is_nan() { 0.0 } else { filling.raw(value) }, &mut scratch.raw);
+                let raw = if value.is_nan() { 0.0 } else { filling.raw(value) };
+                if filling.dtype.is_large() {
+                    filling.dtype.write_integer(filling.large(raw, random), &mut scratch.raw);
+                } else {
+                    filling.dtype.write(raw, &mut scratch.raw);
+                }
             }
             record[self.offsets[k]..][..scratch.raw.len()].copy_from_slice(&scratch.raw);
         }
@@ -165,8 +170,17 @@ impl Filling {
             }
             Some((low, high)) => raw.round_ties_even().clamp(low as f64, high as f64),
             None if self.dtype == Dtype::F16 => raw.clamp(-65504.0, 65504.0),
+            None if self.dtype == Dtype::F64 => raw,
             None => raw.clamp(f32::MIN.into(), f32::MAX.into()),
         }
+    }
+
+    /// A 64-bit integer. An f64 beyond 2^53 has no digits below its last bit; these are random, as in a counter.
+    fn large(&self, raw: f64, random: &mut Random) -> i128 {
+        let digits = raw.abs().next_up() - raw.abs();
+        let more = if digits > 1.0 { random.below(digits as usize) } else { 0 };
+        let (low, high) = self.dtype.integer_range().expect("an integer");
+        (raw as i128 + more as i128).clamp(low, high)
     }
 }
 

@@ -171,6 +171,31 @@ fn events_look_like_events() {
     assert!(quadrants.iter().all(|&n| (n as f64 / mean - 1.0).abs() < 0.05), "phi is flat: {quadrants:?}");
 }
 
+/// Integers of 64 bits have digits that no f64 holds, and none is pressed to the end of its type.
+#[test]
+fn numbers_of_64_bits_use_their_bits() {
+    let text = "name = 'wide'\nfield = [{ name = 'id', dtype = 'u64' }, { name = 't', dtype = 'i64' }, { name = 'x', dtype = 'f64' }, { name = 'e.energy', dtype = 'u64' }]";
+    let schema = Schema::parse(text.as_bytes()).unwrap();
+    let generator = Generator::new(&schema, GenOptions::default()).unwrap();
+    let mut bytes = Vec::new();
+    let Ok(_) = generator.generate(1000, |frame| {
+        let header = FrameHeader::read(frame).unwrap();
+        bytes.extend_from_slice(&frame[64..][..header.body_len as usize]);
+        Ok::<_, Infallible>(())
+    });
+    let column = |k: usize| -> Vec<u64> {
+        bytes.chunks(32).map(|record| u64::from_le_bytes(*record[8 * k..].first_chunk().unwrap())).collect()
+    };
+    for ids in [column(0), column(1)] {
+        assert_eq!(ids.iter().collect::<HashSet<_>>().len(), 1000);
+        assert!(ids.iter().filter(|&&id| id % 2 == 1).count() > 300);
+        assert!(!ids.contains(&u64::MAX) && !ids.contains(&0));
+    }
+    let floats: Vec<f64> = column(2).into_iter().map(f64::from_bits).collect();
+    assert!(floats.iter().all(|x| x.abs() < 10.0) && floats.iter().any(|&x| f64::from(x as f32) != x));
+    assert!(column(3).iter().all(|&energy| energy < 1000));
+}
+
 #[test]
 fn impossible_options_are_refused() {
     let refused = |options| Generator::new(&schema(), options).unwrap_err();

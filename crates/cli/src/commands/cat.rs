@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use tamis_app::{DOCUMENT_VERSION, ShownEvent, Exit, Failure, Verdict};
+use tamis_event::FieldNumber;
 use tamis_source::Patient;
 
 use super::{Group, Run};
@@ -257,7 +258,7 @@ impl Rows {
 }
 
 fn first_elements(event: &ShownEvent) -> Vec<ShownColumn> {
-    let column = |(field, (name, values)): (usize, &(String, Vec<f64>))| ShownColumn {
+    let column = |(field, (name, values)): (usize, &(String, Vec<FieldNumber>))| ShownColumn {
         title: if values.len() == 1 { name.clone() } else { format!("{name}[0]") },
         field,
         element: Some(0),
@@ -266,7 +267,7 @@ fn first_elements(event: &ShownEvent) -> Vec<ShownColumn> {
 }
 
 fn whole_fields(event: &ShownEvent) -> Vec<ShownColumn> {
-    let column = |(field, (name, _)): (usize, &(String, Vec<f64>))| ShownColumn { title: name.clone(), field, element: None };
+    let column = |(field, (name, _)): (usize, &(String, Vec<FieldNumber>))| ShownColumn { title: name.clone(), field, element: None };
     event.fields.iter().enumerate().map(column).collect()
 }
 
@@ -314,14 +315,22 @@ fn cells(event: &ShownEvent, columns: &[ShownColumn], places: bool) -> Vec<Strin
     for column in columns {
         let values = &event.fields[column.field].1;
         cells.push(match column.element {
-            Some(element) => values.get(element).copied().map(figures::exact).unwrap_or_default(),
-            None => values.iter().copied().map(figures::exact).collect::<Vec<_>>().join(" "),
+            Some(element) => values.get(element).map(number).unwrap_or_default(),
+            None => values.iter().map(number).collect::<Vec<_>>().join(" "),
         });
     }
     if let Some(verdict) = &event.verdict {
         cells.push(verdict.fault.map_or_else(|| verdict.kept.join(" "), |fault| unscored(fault, verdict)));
     }
     cells
+}
+
+/// All digits of a number.
+fn number(of: &FieldNumber) -> String {
+    match of {
+        FieldNumber::Decimal(decimal) => decimal.to_string(),
+        FieldNumber::Float(value) => figures::exact(*value),
+    }
 }
 
 /// `(undecided: not_finite by topo, index 17 in a block of 4096)`, or `(kept by hash: deadline)`.

@@ -119,6 +119,23 @@ fn values_that_do_not_fit_are_clamped_on_request_and_counted() {
     );
 }
 
+/// From a table to a decision and back, no digit of 64 bits is lost.
+#[test]
+fn integers_of_64_bits_keep_their_digits() {
+    let lab = Lab::new();
+    lab.write("w.toml", "name = 'w'\nfield = [{ name = 'id', dtype = 'u64' }, { name = 't', dtype = 'u64', scale = 1e-9 }, { name = 'x', dtype = 'f64' }]\n");
+    lab.write("w.csv", "id,t,x\n18446744073709551615,1733056105.123456789,1e300\n9007199254740993,0.5,0.1\n");
+    assert_eq!(lab.tamis("convert w.csv --schema w.toml --out w.tmf").code, Some(0));
+    let lines = lab.tamis("cat w.tmf --jsonl").out;
+    assert!(
+        lines.contains(r#""fields":{"id":[18446744073709551615],"t":[1733056105.1234567],"x":[1e+300]}"#),
+        "{lines}"
+    );
+    assert!(lines.contains(r#""fields":{"id":[9007199254740993],"t":[0.5],"x":[0.1]}"#), "{lines}");
+    let table = lab.tamis("cat w.tmf --fields id,t,x").out;
+    assert!(table.contains("18446744073709551615") && table.contains("1733056105.123456789"), "{table}");
+}
+
 #[test]
 fn two_runs_into_one_folder_overwrite_nothing() {
     let lab = Lab::new();

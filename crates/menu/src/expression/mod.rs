@@ -16,6 +16,7 @@ mod lexer;
 mod parser;
 
 pub(crate) use parser::parse;
+use tamis_event::Decimal;
 
 /// A node of the tree and the byte of the menu text that an error about it points at.
 #[derive(Clone, Debug)]
@@ -28,9 +29,18 @@ pub(crate) struct Expr {
     depth: usize,
 }
 
+/// A number as it is written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Literal {
+    /// The nearest f64.
+    pub(crate) value: f64,
+    /// With all its digits, if these are not too many, else the shortest decimal of `value`.
+    pub(crate) decimal: Decimal,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) enum ExpressionNode {
-    Number(f64),
+    Number(Literal),
     Name {
         name: String,
         index: Option<usize>,
@@ -109,8 +119,7 @@ pub(crate) enum Comparison {
 
 impl Comparison {
     #[inline(always)]
-    #[expect(clippy::float_cmp, reason = "exact equality is what the menu asks for")]
-    pub(crate) fn holds(self, x: f64, y: f64) -> bool {
+    pub(crate) fn holds<T: PartialOrd + Copy>(self, x: T, y: T) -> bool {
         match self {
             Self::Less => x < y,
             Self::LessEqual => x <= y,

@@ -1,8 +1,9 @@
 //! The parser: tokens to tree by precedence climbing, with bounds on size and depth.
 
 use super::lexer::{Token, tokens};
-use super::{Arithmetic, Binary, ChainLink, Expr, ExpressionNode, Function, embedded};
+use super::{Arithmetic, Binary, ChainLink, Expr, ExpressionNode, Function, Literal, embedded};
 use crate::limits::{EXPRESSION_DEPTH_MAX, EXPRESSION_NODES_MAX};
+use tamis_event::Decimal;
 use tamis_form::PlacedStr;
 use tamis_form::{Complaint, MistakeKind, quoted, suggestion};
 
@@ -130,9 +131,9 @@ impl<'a> Parser<'a> {
     fn primary(&mut self) -> Result<Expr, Complaint> {
         let (at, token) = self.take();
         match token {
-            Token::Number(digits) => match digits.parse::<f64>() {
-                Ok(value) if value.is_finite() => self.node(at, 0, ExpressionNode::Number(value)),
-                _ => Err(Complaint::new(
+            Token::Number(digits) => match literal(digits) {
+                Some(literal) => self.node(at, 0, ExpressionNode::Number(literal)),
+                None => Err(Complaint::new(
                     at,
                     MistakeKind::Syntax,
                     format!("{} is too large a number", quoted(digits)),
@@ -226,6 +227,13 @@ impl<'a> Parser<'a> {
         let found = if self.tokens.len() == 1 { "nothing".into() } else { token.describe() };
         Complaint::new(at, MistakeKind::Syntax, format!("expected {wanted}, found {found}{hint}"))
     }
+}
+
+/// The number that is written; `None` if it is beyond f64.
+fn literal(text: &str) -> Option<Literal> {
+    let value = text.parse().ok()?;
+    let shortest = Decimal::shortest(value)?;
+    Some(Literal { value, decimal: Decimal::parse(text).unwrap_or(shortest) })
 }
 
 fn too_deep(at: usize) -> Complaint {

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use tamis_event::{Block, Dtype, Field, ScoreTable, Span};
 use tamis_menu::Decider;
 
+use crate::large;
 use crate::oracle::number::{self, Digits, Kind, Number};
 use crate::oracle::{self, Event, Names, Tree, Value};
 use crate::support::{RUN, SCORES, bit, compiled, schema};
@@ -55,6 +56,12 @@ fn byte(drawn: u16) -> u8 {
 
 fn events() -> impl Strategy<Value = Events> {
     let stride = schema().record_len();
+    let wide: Vec<(usize, Dtype)> = schema()
+        .fields()
+        .iter()
+        .filter(|field| field.dtype.size() == 8)
+        .flat_map(|field| (0..field.elements()).map(|index| (field.element(index).at, field.dtype)))
+        .collect();
     let finite = prop::num::f32::NORMAL | prop::num::f32::ZERO | prop::num::f32::SUBNORMAL;
     let scores = prop_oneof![8 => -10.0_f32..10.0, 2 => (0..30_u8).prop_map(|tenth| f32::from(tenth) / 10.0), 1 => finite];
     let event = (
@@ -62,7 +69,16 @@ fn events() -> impl Strategy<Value = Events> {
         prop::collection::vec(any::<u16>().prop_map(byte), stride),
         [scores.clone(), scores],
         prop::bool::weighted(0.1),
-    );
+        prop::collection::vec(any::<u16>(), wide.len()),
+    )
+        .prop_map(move |(mut bytes, scores, skip, drawn): (Vec<u8>, _, _, Vec<u16>)| {
+            for (&(at, dtype), drawn) in wide.iter().zip(drawn) {
+                large::edge(dtype, drawn)
+                    .into_iter()
+                    .for_each(|edge| bytes[at..at + 8].copy_from_slice(&edge));
+            }
+            (bytes, scores, skip)
+        });
     let spans = prop::collection::vec(prop_oneof![4 => 0..6_usize, 1 => 0..300_usize], 1..8);
     (spans, prop::collection::vec(1..4_usize, 8)).prop_flat_map(move |(spans, blocks)| {
         let total = spans.iter().sum::<usize>();
@@ -138,14 +154,14 @@ fn check(trees: &[(Tree, u64)], events: &Events) {
 }
 
 /// A field of the schema, and how its numbers come out of a record.
-struct Column {
-    field: Field,
+pub struct Column {
+    pub field: Field,
     /// For an integer field, unless its scale has too many digits.
     digits: Option<Digits>,
 }
 
 impl Column {
-    fn new(field: &Field) -> Self {
+    pub fn new(field: &Field) -> Self {
         let is_exact = field.name != "l.i16";
         let range = field.dtype.integer_range().filter(|_| is_exact);
         Self {
@@ -158,12 +174,14 @@ impl Column {
         (0..self.field.elements()).map(|index| self.number(index, record)).collect()
     }
 
-    fn number(&self, index: usize, record: &[u8]) -> Number {
+    pub fn number(&self, index: usize, record: &[u8]) -> Number {
         let Field { dtype, scale, offset, at, .. } = self.field;
-        let raw = dtype.read(&record[at + index * dtype.size()..]);
+        let bytes = &record[at + index * dtype.size()..];
+        let raw = dtype.read(bytes);
         let is_plain = scale == 1.0 && offset == 0.0;
         match self.digits {
-            Some(digits) => digits.number(raw),
+            Some(digits) => digits.number(dtype.read_integer(bytes).unwrap()),
+            None if dtype == Dtype::F64 => number::float(raw * scale, Kind::Double),
             None if dtype.integer_range().is_some() => number::float(raw * scale, Kind::Double),
             None if is_plain => {
                 number::float(raw, if dtype == Dtype::F16 { Kind::Half } else { Kind::Single })

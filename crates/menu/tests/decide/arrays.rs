@@ -50,10 +50,10 @@ fn sums_are_those_from_left_to_right() {
             let field = schema.field("x").unwrap();
             let has_grid = Grid::of(field.element(0)).is_some();
             let number = |record: &Vec<u8>, k: usize| {
-                let raw = field.dtype.read(&record[k * field.dtype.size()..]);
-                match field.dtype.integer_range() {
-                    Some(range) if has_grid => Digits::new(range, scale, offset).number(raw),
-                    _ => number::float(raw * scale + offset, Kind::Double),
+                let bytes = &record[k * field.dtype.size()..];
+                match (field.dtype.integer_range(), field.dtype.read_integer(bytes)) {
+                    (Some(range), Some(raw)) if has_grid => Digits::new(range, scale, offset).number(raw),
+                    _ => number::float(field.dtype.read(bytes) * scale + offset, Kind::Double),
                 }
             };
             let folded = |operator| {

@@ -78,7 +78,7 @@ fn cuts_on_integers_are_exact_at_every_raw_value() {
             "name = 's'\n[[field]]\nname = 'x'\ndtype = 'i16'\nscale = {scale:e}\noffset = {offset:e}"
         );
         let parsed = Schema::parse(schema.as_bytes()).unwrap();
-        let physical = |raw: i16| parsed.fields()[0].number(0, &raw.to_le_bytes());
+        let physical = |raw: i16| parsed.fields()[0].number(0, &raw.to_le_bytes()).value();
         let edges = [physical(44), physical(-1), physical(i16::MIN), physical(i16::MAX)];
         for limit in edges.into_iter().chain([0.0, 2.1, -1e9, 1e9]) {
             for (operator, mirrored, reference) in COMPARISONS {

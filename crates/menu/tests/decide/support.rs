@@ -21,6 +21,12 @@ field = [
     { name = "j.i16", dtype = "i16", len = 3, scale = 0.1 },
     { name = "k.u8", dtype = "u8", scale = 0.01, offset = 0.5 },
     { name = "l.i16", dtype = "i16", scale = 0.04363323129985824 },
+    { name = "n.u64", dtype = "u64" },
+    { name = "o.i64", dtype = "i64", len = 3 },
+    { name = "p.f64", dtype = "f64", len = 3 },
+    { name = "q.i64", dtype = "i64", scale = -0.1, offset = 2.5 },
+    { name = "r.u64", dtype = "u64", scale = 1e-9 },
+    { name = "s.f64", dtype = "f64", scale = 2.0 },
 ]
 "#;
 pub const SCORES: [&str; 2] = ["m.one", "m.two"];

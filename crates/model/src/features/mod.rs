@@ -7,8 +7,8 @@
 //! ```
 //!
 //! The folded factors are computed in f64. Values without preprocessing are computed in f64 and rounded once: that is what a framework was
-//! trained with that never saw the integers, and trees split exactly on them. Logarithms, one-hot columns and masks are computed number by number,
-//! in f64, by the definition ([`Feature::write`]), with which all faster code is compared when a model is bound.
+//! trained with that never saw the integers, and trees split exactly on them. Logarithms, one-hot columns, masks and fields of 64 bits are computed
+//! number by number, in f64, by the definition ([`Feature::write`]), with which all faster code is compared when a model is bound.
 //!
 //! There are three paths from the records: rows for burn (`rows.rs`), the unchanged integers for a device that makes the rows itself (`packed.rs`),
 //! and straight into the lanes of the fused kernels (`lanes.rs`), which for integer kernels (`integers.rs`) hold the integers of the record.
@@ -77,9 +77,10 @@ impl Feature {
         }
     }
 
-    /// Can a strip compute the feature?
+    /// Can a strip compute the feature? Its products are f32, in which a number of 64 bits would lose what a shift leaves of it.
     fn is_plain(&self) -> bool {
-        matches!(self.map, ValueMap::Affine { log1p: false, .. })
+        let is_affine = matches!(self.map, ValueMap::Affine { log1p: false, .. });
+        is_affine && (self.element.dtype.size() < 8 || self.is_as_it_is())
     }
 
     /// Is the physical value used unchanged?

@@ -119,7 +119,8 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_travels_as_floats() {
-        for dtype in [Dtype::I32, Dtype::U32, Dtype::F16, Dtype::F32] {
+        let wide = [Dtype::U64, Dtype::I64, Dtype::F64];
+        for dtype in [Dtype::I32, Dtype::U32, Dtype::F16, Dtype::F32].into_iter().chain(wide) {
             assert!(features(&[(Dtype::I16, false), (dtype, false)]).packed().is_none(), "{dtype:?}");
         }
         let mut logarithm = features(&[(Dtype::I16, false)]);

@@ -64,7 +64,10 @@ impl Features {
 pub(super) fn strips(list: &[Feature]) -> Vec<Strip> {
     let mut strips: Vec<Strip> = Vec::new();
     for feature in list {
-        let ValueMap::Affine { log1p: false, shift, scale: factor, clip } = feature.map else { continue };
+        let (true, ValueMap::Affine { shift, scale: factor, clip, .. }) = (feature.is_plain(), &feature.map)
+        else {
+            continue;
+        };
         let Element { at, dtype, scale, offset } = feature.element;
         let as_it_is = feature.is_as_it_is();
         let continues = strips.last().is_some_and(|s| {
@@ -82,7 +85,7 @@ pub(super) fn strips(list: &[Feature]) -> Vec<Strip> {
         strip.mul.push((scale * factor) as f32);
         strip.add.push(((offset - shift) * factor) as f32);
         strip.physical.iter_mut().for_each(|list| list.push([scale, offset]));
-        if let Some([low, high]) = clip {
+        if let &Some([low, high]) = clip {
             strip.clip.get_or_insert_default().resize(strip.mul.len() - 1, UNBOUNDED);
             strip.clip.get_or_insert_default().push([low as f32, high as f32]);
         }
@@ -163,5 +166,38 @@ impl Job<'_> {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tamis_event::Schema;
+
+    use super::*;
+
+    /// A time of 64 bits less its shift: f32 would leave nothing of the difference.
+    #[test]
+    fn numbers_of_64_bits_are_shifted_before_they_are_rounded() {
+        let schema = "name = 's'\n[[field]]\nname = 't'\ndtype = 'u64'\nlen = 2\n[[field]]\nname = 'x'\ndtype = 'f64'\n";
+        let schema = Schema::parse(schema.as_bytes()).expect("a schema");
+        let shift = 2_f64.powi(60);
+        let feature = |field: usize, index: usize, column: usize, shift: f64, scale: f64| {
+            let element = schema.fields()[field].element(index);
+            let map = ValueMap::Affine { log1p: false, shift, scale, clip: None };
+            Feature { input: column, element, column, map, mask: None }
+        };
+        let list = vec![feature(0, 0, 0, shift, 0.5), feature(0, 1, 1, 0.0, 1.0), feature(1, 0, 2, 1e9, 1.0)];
+        let curved = (0..3).filter(|&k| !list[k].is_plain()).collect();
+        let features =
+            Features { strips: strips(&list), curved, masked: Vec::new(), list, width: 3, stride: 24 };
+        assert!(features.packed().is_none());
+        let record =
+            [((1_u64 << 60) + 512).to_le_bytes(), u64::MAX.to_le_bytes(), (1e9 + 0.125_f64).to_le_bytes()]
+                .concat();
+        let mut row = [0.0; 3];
+        features.fill(&record, &mut row);
+        assert_eq!(row, [256.0, 18_446_744_073_709_551_616.0, 0.125]);
+        assert_eq!(features.first_difference(&record, &row), None);
+        assert_eq!(features.record_of_physical(&[f32::MAX, -1.0, 0.5])[..16], [[255; 8], [0; 8]].concat());
     }
 }

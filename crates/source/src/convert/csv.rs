@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Cursor, Read};
 
 use csv::{ByteRecord, Reader, ReaderBuilder, Terminator};
-use tamis_event::Schema;
+use tamis_event::{Decimal, Schema};
 
 use super::columns::Columns;
 use super::rows::{EXACT, Rows, convert};
@@ -129,6 +129,11 @@ impl<R: Read> Rows for Lines<'_, R> {
 
     fn number(&self, column: usize) -> Option<f64> {
         self.cell(column)?.parse().ok()
+    }
+
+    fn decimal(&self, column: usize) -> Option<Decimal> {
+        let text = self.cell(column)?;
+        Decimal::parse(text.strip_prefix('+').unwrap_or(text))
     }
 
     fn whole(&self, column: usize) -> Option<i128> {

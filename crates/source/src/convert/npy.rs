@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use tamis_event::{Dtype, RECORD_BYTES_MAX, Schema};
+use tamis_event::{Decimal, Dtype, RECORD_BYTES_MAX, Schema};
 
 use super::columns::{Columns, element_names};
 use super::csv::NOISE;
@@ -162,9 +162,20 @@ impl<R: Read> Rows for Array<'_, R> {
         let (bytes, number) = self.bytes(column);
         Some(match number.kind {
             NpyKind::Float => number.float(bytes),
-            // Exact up to 2^53, and larger values fit no integer field.
+            // Exact up to 2^53; larger ones go by their decimals where a field holds them.
             _ => number.whole(bytes) as f64,
         })
+    }
+
+    fn decimal(&self, column: usize) -> Option<Decimal> {
+        let (bytes, number) = self.bytes(column);
+        if number.kind != NpyKind::Float {
+            return Some(Decimal { digits: number.whole(bytes), places: 0 });
+        }
+        let float = number.float(bytes);
+        // A large float is a whole number itself, and not the one that is written with fewer digits.
+        let whole = Decimal { digits: float as i128, places: 0 };
+        if (EXACT..i128::MAX as f64).contains(&float.abs()) { Some(whole) } else { Decimal::shortest(float) }
     }
 
     fn whole(&self, column: usize) -> Option<i128> {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use tamis_event::EXACT_MAX;
+use tamis_event::{Decimal, EXACT_MAX};
 
 use super::columns::Columns;
 use super::framer::Framer;
@@ -27,6 +27,9 @@ pub(super) trait Rows {
 
     /// The value in a column, if it is a number. A finite number beyond f64 becomes infinite; its text then contains digits.
     fn number(&self, column: usize) -> Option<f64>;
+
+    /// The value in a column with all its digits, if it is a number, finite, and has not too many.
+    fn decimal(&self, column: usize) -> Option<Decimal>;
 
     /// The value in a column, if it is a whole number.
     fn whole(&self, column: usize) -> Option<i128>;
@@ -94,6 +97,7 @@ pub(super) fn convert<R: Rows>(
             let is_stated = value.is_finite() || !rows.text(column).contains(|c: char| c.is_ascii_digit());
             let given = Given {
                 value,
+                decimal: if feed.wants_digits() { rows.decimal(column) } else { None },
                 is_stated,
                 unread: unread(&rows, column, value),
                 noise: rows.noise(column),
@@ -170,7 +174,7 @@ fn hint(text: &str) -> &'static str {
     let text = text.trim();
     let is_number = |text: &str| text.parse::<f64>().is_ok();
     if ["", "na", "n/a", "null", "none", "-", "?"].contains(&text.to_ascii_lowercase().as_str()) {
-        return "; if it means that there is none, write nan, which f32 and f16 hold, or leave out the row";
+        return "; if it means that there is none, write nan, which f64, f32 and f16 hold, or leave out the row";
     }
     if text.matches(',').count() == 1 && is_number(&text.replace(',', ".")) {
         return "; write a decimal point, not a comma";

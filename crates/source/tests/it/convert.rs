@@ -108,15 +108,25 @@ pub(crate) fn converted<R>(
 
 /// The last record of the last frame, as it is stored.
 pub(crate) fn last_record(schema: &Schema, table: &[u8]) -> Vec<u8> {
+    let (record, report) = stored(schema, table, &Options::default()).unwrap();
+    assert_eq!((report.events, report.changes), (1, vec![]));
+    record
+}
+
+/// The last record of the last frame, and the report.
+pub(crate) fn stored(
+    schema: &Schema,
+    table: &[u8],
+    options: &Options,
+) -> Result<(Vec<u8>, ConvertReport), ConvertError> {
     let folder = tempdir().unwrap();
     let path = folder.path().join("out.tmf");
     let mut writer = TmfWriter::create(&path, schema, false).unwrap();
-    let report = convert::table(table, "t", schema, &Options::default(), &mut writer).unwrap();
-    assert_eq!((report.events, report.changes), (1, vec![]));
+    let report = convert::table(table, "t.csv", schema, options, &mut writer)?;
     writer.finish().unwrap();
     let bytes = std::fs::read(&path).unwrap();
     // A frame has 64 bytes of its own, and begins and ends at a multiple of 64: the one event begins 64 bytes before the end.
-    bytes[bytes.len() - 64..][..schema.record_len()].to_vec()
+    Ok((bytes[bytes.len() - 64..][..schema.record_len()].to_vec(), report))
 }
 
 pub(crate) fn csv(text: &str, options: &Options) -> Result<(ConvertReport, Frames), ConvertError> {
@@ -220,7 +230,7 @@ fn what_does_not_fit_is_refused_with_its_place_or_clamped_and_counted() {
         ("0,0,1.2.3,0,0,0", "t.csv, line 4, column 'mu.pt[0]': '1.2.3' is no number"),
         (
             "0,,0,0,0,0",
-            "t.csv, line 4, column 'mass': '' is no number; if it means that there is none, write nan, which f32 and f16 hold, or leave out the row",
+            "t.csv, line 4, column 'mass': '' is no number; if it means that there is none, write nan, which f64, f32 and f16 hold, or leave out the row",
         ),
         ("0,0,0,0,0", "t.csv: line 4 has 5 columns, the header has 6"),
     ] {

@@ -6,6 +6,7 @@ mod convert;
 mod names;
 mod sources;
 mod tables;
+mod wide;
 mod writer;
 
 use std::convert::Infallible;

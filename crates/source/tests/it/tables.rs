@@ -144,7 +144,7 @@ fn a_negative_zero_is_stored_as_one() {
 #[test]
 fn an_empty_cell_never_shifts_the_rows_below() {
     let options = Options::default();
-    let empty = "t.csv, line 3, column 'x': '' is no number; if it means that there is none, write nan, which f32 and f16 hold, or leave out the row";
+    let empty = "t.csv, line 3, column 'x': '' is no number; if it means that there is none, write nan, which f64, f32 and f16 hold, or leave out the row";
     let blank = "t.csv: line 3 is blank, which is an empty cell in a table of one column; give it a number (nan, if there is none), or remove it";
     for ending in ["\n", "\r\n"] {
         let refused = |table: &str| refused("f32", table.replace('\n', ending), &options);

@@ -11,6 +11,8 @@ use proptest::prelude::*;
 #[derive(Clone, Debug)]
 pub enum Tree {
     Number(f64),
+    /// A literal with all its digits.
+    Written(&'static str),
     /// A whole field or a score.
     Name(String),
     Element(String, usize),
@@ -57,6 +59,7 @@ impl Tree {
         };
         match self {
             Self::Number(value) => format!("{value}"),
+            Self::Written(text) => (*text).into(),
             Self::Name(name) => name.clone(),
             Self::Element(name, index) => format!("{name}[{index}]"),
             Self::Negate(of) => format!("-{}", bracket(of, 9)),
@@ -76,6 +79,7 @@ impl Tree {
     pub fn value(&self, event: &Event<'_>) -> Value {
         match self {
             Self::Number(value) => Value::Number(number::literal(*value)),
+            Self::Written(text) => Value::Number(number::written(text)),
             Self::Name(name) if (event.is_array)(name) => Value::Numbers((event.values)(name)),
             Self::Name(name) => Value::Number((event.values)(name)[0]),
             Self::Element(name, index) => Value::Number((event.values)(name)[*index]),
@@ -97,7 +101,7 @@ impl Tree {
     /// Calls `each` with every field or score that the tree names, and the index if there is one.
     pub fn for_each_name(&self, each: &mut dyn FnMut(&str, Option<usize>)) {
         match self {
-            Self::Number(_) => {}
+            Self::Number(_) | Self::Written(_) => {}
             Self::Name(name) => each(name, None),
             Self::Element(name, index) => each(name, Some(*index)),
             Self::Negate(of) | Self::Not(of) => of.for_each_name(each),
@@ -198,6 +202,7 @@ fn call(name: &str, mut arguments: Vec<Value>) -> Value {
                 places: 0,
                 reach: xs.len() as f64,
                 is_constant: false,
+                is_large: false,
             }))
         }
         (name, Value::Numbers(xs)) => fold(name, xs.into_iter()),
@@ -228,8 +233,30 @@ fn constant() -> BoxedStrategy<Tree> {
     let tenths = (0..300_i32).prop_map(|step| f64::from(step) / 10.0);
     let mils = (0..30_000_i32).prop_map(|step| f64::from(step) / 1000.0);
     let quarters = (0..1200_i32).prop_map(|step| f64::from(step) / 4.0);
-    prop_oneof![plain, steps, quarters, tenths, mils].prop_map(Tree::Number).boxed()
+    let numbers = prop_oneof![plain, steps, quarters, tenths, mils].prop_map(Tree::Number);
+    prop_oneof![5 => numbers, 1 => prop::sample::select(EDGES.to_vec()).prop_map(Tree::Written)].boxed()
 }
+
+/// Literals around the limits of f64 and of 64-bit integers; of these fields with scales, too.
+pub const EDGES: [&str; 17] = [
+    "9007199254740991",
+    "9007199254740992",
+    "9007199254740992.5",
+    "9007199254740993",
+    "9007199254740994",
+    "9223372036854775807",
+    "9223372036854775808",
+    "9223372036854775807.75",
+    "922337203685477580.7",
+    "18446744073709551614",
+    "18446744073709551615",
+    "18446744073709551616",
+    "18446744073.709551615",
+    "18446744073.7095516155",
+    "9007199.254740993",
+    "100000000000000000000000000000000000000",
+    "0.00000000000000000000000000000000000001",
+];
 
 /// `a op b` or `b op a`.
 fn pair<const N: usize>(

@@ -4,6 +4,8 @@ use tamis_event::Dtype;
 
 /// 2^53: up to here an f64 holds every whole number.
 const EXACT: f64 = 9_007_199_254_740_992.0;
+/// 2^126, the limit of large numbers.
+const LARGE: f64 = 85_070_591_730_234_615_865_843_651_857_942_052_864.0;
 
 /// A number of an expression for one event.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +16,8 @@ pub enum Number {
         places: u32,
         reach: f64,
         is_constant: bool,
+        /// Was a 64-bit integer, or a literal beyond 2^53, in it?
+        is_large: bool,
     },
     Float {
         value: f64,
@@ -40,8 +44,20 @@ pub fn digits_of(text: &str) -> (i128, u32) {
 }
 
 pub fn literal(value: f64) -> Number {
-    let (digits, places) = digits_of(&value.to_string());
-    Number::Decimal { digits, places, reach: (digits as f64).abs(), is_constant: true }
+    written(&value.to_string())
+}
+
+/// A literal of at most 38 digits, without an exponent.
+pub fn written(text: &str) -> Number {
+    let (digits, places) = digits_of(text);
+    let reach = (digits as f64).abs();
+    Number::Decimal {
+        digits,
+        places,
+        reach,
+        is_constant: true,
+        is_large: places == 0 && digits.abs() > 1 << 53,
+    }
 }
 
 /// The decimals of an integer field: raw integers times `scale` plus `offset`, both in units of `10^-places`.
@@ -51,6 +67,7 @@ pub struct Digits {
     offset: i128,
     places: u32,
     reach: f64,
+    is_large: bool,
 }
 
 impl Digits {
@@ -60,12 +77,14 @@ impl Digits {
         let places = p.max(q);
         let (scale, offset) = (scale * 10_i128.pow(places - p), offset * 10_i128.pow(places - q));
         let most = least.abs().max(most);
-        Self { scale, offset, places, reach: (most * scale.abs() + offset.abs()) as f64 }
+        let reach = (most * scale.abs() + offset.abs()) as f64;
+        Self { scale, offset, places, reach, is_large: most >= i64::MAX.into() }
     }
 
-    pub fn number(self, raw: f64) -> Number {
-        let digits = raw as i128 * self.scale + self.offset;
-        Number::Decimal { digits, places: self.places, reach: self.reach, is_constant: false }
+    pub fn number(self, raw: i128) -> Number {
+        let digits = raw * self.scale + self.offset;
+        let Self { places, reach, is_large, .. } = self;
+        Number::Decimal { digits, places, reach, is_constant: false, is_large }
     }
 }
 
@@ -78,8 +97,16 @@ fn computed(value: f64, kind: Kind, is_vague: bool) -> Number {
 }
 
 impl Number {
+    fn is_decimal(self) -> bool {
+        matches!(self, Self::Decimal { .. })
+    }
+
     fn is_single(self) -> bool {
         !matches!(self, Self::Decimal { .. } | Self::Float { kind: Kind::Double, .. })
+    }
+
+    fn is_large(self) -> bool {
+        matches!(self, Self::Decimal { is_large: true, .. })
     }
 
     fn is_constant(self) -> bool {
@@ -89,8 +116,14 @@ impl Number {
     /// The number as an f64, and whether lost digits may make it differ.
     pub fn plain(self) -> (f64, bool) {
         match self {
+            // A large number is rounded before it is divided, unless it is a literal.
+            Self::Decimal { digits, places, is_constant: false, is_large: true, .. } => {
+                let [digits, unit] =
+                    [digits.to_string(), format!("1e{places}")].map(|text| text.parse::<f64>().unwrap());
+                (digits / unit, false)
+            }
             // Parsing the text of a decimal rounds once.
-            Self::Decimal { digits, places, reach, is_constant } => {
+            Self::Decimal { digits, places, reach, is_constant, .. } => {
                 (format!("{digits}e-{places}").parse().unwrap(), !is_constant && reach > EXACT)
             }
             Self::Float { value, is_vague, .. } => (value, is_vague),
@@ -100,8 +133,8 @@ impl Number {
 
     pub fn negated(self) -> Self {
         match self {
-            Self::Decimal { digits, places, reach, is_constant } => {
-                Self::Decimal { digits: -digits, places, reach, is_constant }
+            Self::Decimal { digits, places, reach, is_constant, is_large } => {
+                Self::Decimal { digits: -digits, places, reach, is_constant, is_large }
             }
             Self::Float { value, kind, is_vague } => Self::Float { value: -value, kind, is_vague },
             Self::Nan => Self::Nan,
@@ -127,12 +160,16 @@ impl Number {
             return computed(apply(operator, x, y), kind, false);
         }
         let kind = if a.is_single() || b.is_single() { Kind::FromSingle } else { Kind::Double };
-        if let ("/", Some((x, y, reach, _))) = (operator, aligned(a, b)) {
+        let has_large = a.is_large() || b.is_large();
+        if let ("/", false, Some((x, y, reach, _))) = (operator, has_large, aligned(a, b)) {
             // The quotient of the digits is rounded once.
             return computed(x as f64 / y as f64, kind, most(reach) > EXACT);
         }
         let ((x, vague_x), (y, vague_y)) = (a.plain(), b.plain());
-        computed(apply(operator, x, y), kind, vague_x || vague_y || reach_of(a).max(reach_of(b)) > EXACT)
+        // Bounds are known better to the menu, which may have an exact result.
+        let may_be_exact = has_large && operator != "/" && a.is_decimal() && b.is_decimal();
+        let is_vague = vague_x || vague_y || may_be_exact || reach_of(a).max(reach_of(b)) > EXACT;
+        computed(apply(operator, x, y), kind, is_vague)
     }
 
     /// Does `a op b` hold? `None` if one is NaN. The second value says that lost digits may reverse the answer.
@@ -141,11 +178,20 @@ impl Number {
         if matches!(a, Self::Nan) || matches!(b, Self::Nan) {
             return (None, false);
         }
-        if let Some((x, y, reach, _)) = aligned(a, b) {
-            let with_literal = a.is_constant() || b.is_constant();
-            let is_vague = most(reach) > EXACT && !with_literal || reach_of(a).max(reach_of(b)) > EXACT;
-            let near = (x - y).unsigned_abs() as f64 <= 1e-9 * (x.unsigned_abs() as f64 + 1.0);
-            return (Some(ordered(operator, x.cmp(&y))), is_vague && near);
+        if let (Self::Decimal { digits: x, places: p, .. }, Self::Decimal { digits: y, places: q, .. }) =
+            (a, b)
+        {
+            let is_vague = reach_of(a).max(reach_of(b)) > EXACT;
+            let [left, right] =
+                [(x, p), (y, q)].map(|(digits, places)| digits as f64 / 10_f64.powi(places as i32));
+            let near = (left - right).abs() <= 1e-9 * (left.abs() + 1.0);
+            return (Some(ordered(operator, ordering((x, p), (y, q)))), is_vague && near);
+        }
+        if let Some((ordering, is_vague)) = with_value(a, b) {
+            return (Some(ordered(operator, ordering)), is_vague);
+        }
+        if let Some((ordering, is_vague)) = with_value(b, a) {
+            return (Some(ordered(operator, ordering.reverse())), is_vague);
         }
         let ((mut x, vague_x), (mut y, vague_y)) = (a.plain(), b.plain());
         if let Some((on_x, on_y, _)) = on_one_grid(a, b) {
@@ -157,6 +203,34 @@ impl Number {
         let ordering = x.partial_cmp(&y).unwrap();
         (Some(ordered(operator, ordering)), (vague_x || vague_y) && near)
     }
+}
+
+/// Compares `x.0 / 10^x.1` with `y.0 / 10^y.1`: first what stands before the point, then what stands behind.
+fn ordering(x: (i128, u32), y: (i128, u32)) -> std::cmp::Ordering {
+    let places = x.1.max(y.1);
+    let parts = |(digits, own): (i128, u32)| {
+        let unit = 10_i128.pow(own);
+        (digits.div_euclid(unit), digits.rem_euclid(unit) * 10_i128.pow(places - own))
+    };
+    parts(x).cmp(&parts(y))
+}
+
+/// A 64-bit integer with the value of a float, and whether lost digits of that may reverse the answer.
+fn with_value(a: Number, b: Number) -> Option<(std::cmp::Ordering, bool)> {
+    let Number::Decimal { digits, places: 0, is_constant: false, is_large: true, .. } = a else {
+        return None;
+    };
+    let Number::Float { value, kind: Kind::Half | Kind::Single | Kind::Double, is_vague } = b else {
+        return None;
+    };
+    // No large number is as far out as 2^127.
+    if value.abs() >= 2.0 * LARGE {
+        let side = if value > 0.0 { std::cmp::Ordering::Less } else { std::cmp::Ordering::Greater };
+        return Some((side, false));
+    }
+    let behind_the_point = 0.0.partial_cmp(&value.fract()).unwrap();
+    let near = (digits as f64 - value).abs() <= 1e-6 * (value.abs() + 1.0);
+    Some((digits.cmp(&(value.trunc() as i128)).then(behind_the_point), is_vague && near))
 }
 
 fn ordered(operator: &str, ordering: std::cmp::Ordering) -> bool {
@@ -184,9 +258,10 @@ fn apply(operator: &str, x: f64, y: f64) -> f64 {
     }
 }
 
+/// The bound of a number that an f64 should hold.
 fn reach_of(number: Number) -> f64 {
     match number {
-        Number::Decimal { reach, is_constant: false, .. } => reach,
+        Number::Decimal { reach, is_constant: false, is_large: false, .. } => reach,
         _ => 0.0,
     }
 }
@@ -213,6 +288,8 @@ fn most([x, y]: [f64; 2]) -> f64 {
 /// The exact result, where an f64 holds it in every event.
 fn decimal(operator: &str, a: Number, b: Number) -> Option<Number> {
     let is_constant = a.is_constant() && b.is_constant();
+    let is_large = a.is_large() || b.is_large();
+    let limit = if is_large { LARGE } else { EXACT };
     let (digits, places, reach) = if operator == "*" {
         let (
             Number::Decimal { digits: x, places: p, reach: r, .. },
@@ -225,14 +302,15 @@ fn decimal(operator: &str, a: Number, b: Number) -> Option<Number> {
     } else {
         let (x, y, reach, places) = aligned(a, b)?;
         match operator {
-            "+" => (x + y, places, reach[0] + reach[1]),
-            "-" => (x - y, places, reach[0] + reach[1]),
+            "+" => (x.checked_add(y)?, places, reach[0] + reach[1]),
+            "-" => (x.checked_sub(y)?, places, reach[0] + reach[1]),
             "min" => (x.min(y), places, most(reach)),
             "max" => (x.max(y), places, most(reach)),
             _ => return None,
         }
     };
-    (reach <= EXACT && places <= 22).then_some(Number::Decimal { digits, places, reach, is_constant })
+    let number = Number::Decimal { digits, places, reach, is_constant, is_large };
+    (reach <= limit && places <= 22).then_some(number)
 }
 
 /// Two values of one floating type, or one such value and a constant rounded to its type.
