@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::{Resource, getrlimit};
 use serde::Serialize;
-use tamis_event::Layout;
+use tamis_event::EventLayout;
 use tamis_model::engines;
 use tamis_pipeline::{IDS_BYTES_MAX, Limits, OUTPUT_BYTES_MAX, WORKERS_MAX};
 
@@ -128,7 +128,7 @@ pub fn doctor(folder: &Path) -> Doctor {
         total: space.as_ref().map(|space| space.f_blocks * space.f_frsize),
     };
     let cpu = cpu();
-    let run = Limits::new(cpu.cores.clamp(1, WORKERS_MAX), 1, Layout { stride: 1, has_payloads: false });
+    let run = Limits::new(cpu.cores.clamp(1, WORKERS_MAX), 1, EventLayout { stride: 1, has_payloads: false });
     let mut doctor = Doctor {
         platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
         kernel: std::fs::read_to_string("/proc/sys/kernel/osrelease").ok().map(|text| text.trim().into()),

@@ -26,7 +26,7 @@ use std::sync::Arc;
 use crate::body;
 use crate::defect::Defect;
 use crate::header::{
-    ALIGN, EVENTS_PER_FRAME_MAX, FrameHeader, HEADER_LEN, Layout, MAGIC, NeedMore, VERSION, flags,
+    ALIGN, EVENTS_PER_FRAME_MAX, EventLayout, FrameHeader, HEADER_LEN, MAGIC, NeedMore, VERSION, flags,
 };
 use crate::list::List;
 use crate::schema::schema_id;
@@ -106,7 +106,7 @@ pub struct Scanner {
 #[derive(Clone, Debug)]
 struct Known {
     id: u64,
-    layout: Layout,
+    layout: EventLayout,
     lists: Arc<[List]>,
 }
 
@@ -318,7 +318,7 @@ impl Scanner {
     }
 
     /// The layout of events by the schema in use.
-    fn layout(&self) -> Option<Layout> {
+    fn layout(&self) -> Option<EventLayout> {
         self.schema.as_ref().map(|known| known.layout)
     }
 

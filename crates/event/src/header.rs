@@ -124,8 +124,8 @@ impl FrameHeader {
     }
 
     /// How the header says that events are laid out.
-    pub fn layout(&self) -> Layout {
-        Layout { stride: self.stride as usize, has_payloads: self.flags & flags::PAYLOADS != 0 }
+    pub fn layout(&self) -> EventLayout {
+        EventLayout { stride: self.stride as usize, has_payloads: self.flags & flags::PAYLOADS != 0 }
     }
 
     /// Bytes of a column of `width` bytes per event, if it is there.
@@ -134,7 +134,7 @@ impl FrameHeader {
     }
 
     /// Where the parts of a body of this layout lie in it: ids, times, ends, records. The payloads follow.
-    pub(crate) fn parts(&self, layout: Layout) -> [Range<usize>; 4] {
+    pub(crate) fn parts(&self, layout: EventLayout) -> [Range<usize>; 4] {
         let ids = self.column_len(ID_LEN, self.flags & flags::IDS != 0);
         let times = ids + self.column_len(TIME_LEN, self.flags & flags::TIMES != 0);
         let ends = times + self.column_len(END_LEN, layout.has_payloads);
@@ -143,7 +143,7 @@ impl FrameHeader {
     }
 
     /// Bytes of a body of this layout without its payloads.
-    fn fixed_len(&self, layout: Layout) -> usize {
+    fn fixed_len(&self, layout: EventLayout) -> usize {
         self.parts(layout)[3].end
     }
 
@@ -152,7 +152,7 @@ impl FrameHeader {
     /// of it is needed, so many bytes as the error says.
     pub(crate) fn lengths_agree(
         &self,
-        known: Option<Layout>,
+        known: Option<EventLayout>,
         frame: &[u8],
         at_end: bool,
     ) -> Result<Option<usize>, NeedMore> {
@@ -175,7 +175,7 @@ impl FrameHeader {
     /// confirms the length of a text.
     pub(crate) fn possible_lengths(
         &self,
-        known: Option<Layout>,
+        known: Option<EventLayout>,
         frame: &[u8],
         at_end: bool,
     ) -> Result<[Option<usize>; 2], NeedMore> {
@@ -194,7 +194,7 @@ impl FrameHeader {
     }
 
     /// Bytes of body that so many events have by a layout: with payloads, the last of the ends tells.
-    fn length_by(&self, layout: Layout, frame: &[u8], at_end: bool) -> Result<Option<usize>, NeedMore> {
+    fn length_by(&self, layout: EventLayout, frame: &[u8], at_end: bool) -> Result<Option<usize>, NeedMore> {
         let [_, _, ends, records] = self.parts(layout);
         if !layout.has_payloads {
             return Ok(Some(records.end));
@@ -245,14 +245,14 @@ impl FrameHeader {
 
 /// How the events of a frame are laid out: what the length of its body follows from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Layout {
+pub struct EventLayout {
     /// Bytes of an event record.
     pub stride: usize,
     /// Do events have payloads?
     pub has_payloads: bool,
 }
 
-impl Layout {
+impl EventLayout {
     /// Most bytes of a body.
     pub(crate) fn body_bytes_max(self) -> usize {
         if self.has_payloads { BODY_BYTES_MAX } else { PLAIN_BODY_BYTES_MAX }

@@ -40,8 +40,8 @@ pub use defect::Defect;
 pub use dtype::Dtype;
 pub use encode::{FrameEvents, FrameMeta, encode_events, encode_frame, encode_schema, encode_span};
 pub use header::{
-    ALIGN, BODY_BYTES_MAX, EVENT_BYTES_MAX, EVENTS_PER_FRAME_MAX, FrameHeader, HEADER_LEN, Layout, MAGIC,
-    PLAIN_BODY_BYTES_MAX, SCHEMA_BYTES_MAX, VERSION, flags,
+    ALIGN, BODY_BYTES_MAX, EVENT_BYTES_MAX, EVENTS_PER_FRAME_MAX, EventLayout, FrameHeader, HEADER_LEN,
+    MAGIC, PLAIN_BODY_BYTES_MAX, SCHEMA_BYTES_MAX, VERSION, flags,
 };
 pub use list::List;
 pub use schema::{Address, Element, Field, RECORD_BYTES_MAX, Role, Schema, SchemaError};

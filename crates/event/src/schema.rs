@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::decimal::Grid;
 use crate::dtype::Dtype;
-use crate::header::{Layout, SCHEMA_BYTES_MAX};
+use crate::header::{EventLayout, SCHEMA_BYTES_MAX};
 use crate::list::{self, List};
 use crate::words;
 
@@ -393,8 +393,8 @@ impl Schema {
     }
 
     /// How events of this schema lie in a frame.
-    pub fn layout(&self) -> Layout {
-        Layout { stride: self.record_len, has_payloads: self.payload.is_some() }
+    pub fn layout(&self) -> EventLayout {
+        EventLayout { stride: self.record_len, has_payloads: self.payload.is_some() }
     }
 
     /// The field of this name, or an error that suggests the nearest one.

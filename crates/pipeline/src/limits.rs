@@ -1,6 +1,6 @@
 //! Every limit of a run, in one place, and the pool sizes that follow from them.
 
-use tamis_event::{BODY_BYTES_MAX, EVENT_BYTES_MAX, Layout};
+use tamis_event::{BODY_BYTES_MAX, EVENT_BYTES_MAX, EventLayout};
 
 use crate::IDS_BYTES_MAX;
 
@@ -57,8 +57,8 @@ impl Limits {
     /// Checks the two numbers that a user chooses.
     ///
     /// `batch` is cut down so that the records of a batch stay within 16 MiB.
-    pub fn new(workers: usize, batch: usize, layout: Layout) -> Result<Self, LimitsError> {
-        let Layout { stride: record_len, has_payloads } = layout;
+    pub fn new(workers: usize, batch: usize, layout: EventLayout) -> Result<Self, LimitsError> {
+        let EventLayout { stride: record_len, has_payloads } = layout;
         if !(1..=WORKERS_MAX).contains(&workers) {
             return Err(LimitsError::Workers(workers));
         }
@@ -159,8 +159,8 @@ impl Limits {
 mod tests {
     use super::*;
 
-    fn plain(record_len: usize) -> Layout {
-        Layout { stride: record_len, has_payloads: false }
+    fn plain(record_len: usize) -> EventLayout {
+        EventLayout { stride: record_len, has_payloads: false }
     }
 
     #[test]
@@ -192,7 +192,7 @@ mod tests {
             let limits = limits(workers, record_len);
             assert!(limits.batch_input_bytes() >= limits.batch() * record_len + (2 << 20));
         }
-        let raw = Limits::new(2, 4096, Layout { has_payloads: true, ..plain(116) }).unwrap();
+        let raw = Limits::new(2, 4096, EventLayout { has_payloads: true, ..plain(116) }).unwrap();
         assert!(raw.input_bytes_max() >= raw.inbound_batches() * BODY_BYTES_MAX);
     }
 }

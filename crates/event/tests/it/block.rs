@@ -30,10 +30,13 @@ struct Columns {
     times: bool,
 }
 
+/// Id, time, record and payload of an event that goes in.
+type Given = (u64, u64, [u8; 3], Vec<u8>);
+
 /// The events of one frame as they go in, those that are cut off at both ends, and how the rest is treated.
 #[derive(Clone, Debug)]
 struct Piece {
-    events: Vec<(u64, u64, [u8; 3], Vec<u8>)>,
+    events: Vec<Given>,
     source: u16,
     columns: Columns,
     front: usize,
@@ -60,7 +63,7 @@ fn pieces() -> impl Strategy<Value = Vec<Piece>> {
 fn span_of(piece: &Piece, schema: &Schema) -> (Span, Vec<Own>) {
     let Piece { ref events, source, columns, front, back, copied, shift } = *piece;
     let has_payloads = schema.payload().is_some();
-    let of_each = |is_there: bool, each: fn(&(u64, u64, [u8; 3], Vec<u8>)) -> u64| {
+    let of_each = |is_there: bool, each: fn(&Given) -> u64| {
         if is_there { events.iter().map(each).collect() } else { Vec::new() }
     };
     let ids = of_each(columns.ids, |event| event.0);

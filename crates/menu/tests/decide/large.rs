@@ -49,7 +49,7 @@ const FLOATS: [f64; 18] = [
 pub fn edge(dtype: Dtype, drawn: u16) -> Option<[u8; 8]> {
     let at = usize::from(drawn / 4);
     match dtype {
-        _ if drawn % 4 == 0 => None,
+        _ if drawn.is_multiple_of(4) => None,
         // NaN, the last one, is rare, since it leaves nothing else to be seen of its event.
         Dtype::F64 => Some(FLOATS[at % if drawn % 64 == 1 { 18 } else { 17 }].to_le_bytes()),
         _ => Some((INTEGERS[at % INTEGERS.len()] as u64).to_le_bytes()),

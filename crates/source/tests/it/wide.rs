@@ -21,26 +21,29 @@ fn refused(field: &str, table: &[u8], saturate: bool) -> String {
     one(field, table, saturate).unwrap_err().to_string()
 }
 
+/// The highest u64.
+const MOST: i128 = (1 << 64) - 1;
+
 /// Value of the table, raw value that is stored, and whether digits are lost.
 type Case<'a> = (&'a str, i128, bool);
 
 #[test]
 fn texts_are_stored_with_all_their_digits() {
     let plain: &[Case<'_>] = &[
-        ("18446744073709551615", u64::MAX as i128, false),
+        ("18446744073709551615", MOST, false),
         ("+9007199254740993", (1 << 53) + 1, false),
-        ("1.8446744073709551615e19", u64::MAX as i128, false),
+        ("1.8446744073709551615e19", MOST, false),
         ("9007199254740993.0", (1 << 53) + 1, false),
         ("9007199254740993.5", (1 << 53) + 2, true),
         ("9007199254740992.5", 1 << 53, true),
-        ("18446744073709551614.5", u64::MAX as i128 - 1, true),
+        ("18446744073709551614.5", MOST - 1, true),
         ("0.3", 0, true),
     ];
     let signed: &[Case<'_>] =
         &[("-9223372036854775808", i64::MIN.into(), false), ("-2.5", -2, true), ("-3.5", -4, true)];
     let time: &[Case<'_>] = &[
         ("1733056105.123456789", 1_733_056_105_123_456_789, false),
-        ("18446744073.709551615", u64::MAX as i128, false),
+        ("18446744073.709551615", MOST, false),
         ("1733056105.1234567894", 1_733_056_105_123_456_789, true),
         ("0.30000000000000004", 300_000_000, false),
     ];
@@ -77,11 +80,11 @@ fn texts_are_stored_with_all_their_digits() {
 #[test]
 fn what_64_bits_do_not_hold_is_refused_or_clamped() {
     for (dtype, value, end) in [
-        ("u64", "18446744073709551616", u64::MAX as i128),
-        ("u64", "18446744073709551615.5", u64::MAX as i128),
+        ("u64", "18446744073709551616", MOST),
+        ("u64", "18446744073709551615.5", MOST),
         ("u64", "-1", 0),
-        ("u64", "1e60", u64::MAX as i128),
-        ("u64", "inf", u64::MAX as i128),
+        ("u64", "1e60", MOST),
+        ("u64", "inf", MOST),
         ("i64", "9223372036854775808", i64::MAX.into()),
         ("i64", "-9223372036854775809", i64::MIN.into()),
     ] {

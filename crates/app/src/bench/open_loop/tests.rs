@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tamis_event::Layout;
+use tamis_event::EventLayout;
 use tamis_ledger::Quantiles;
 use tamis_menu::Menu;
 use tamis_pipeline::{
@@ -71,7 +71,7 @@ fn stalled_run(wrap: fn(OpenLoop) -> Box<dyn Source>) -> (Outcome, Arc<Backlog>)
         models: vec![Vec::new()],
         sinks: vec![Box::<Nowhere>::default(), Box::<Nowhere>::default()],
         stamp: Stamp::default(),
-        limits: Limits::new(1, 64, Layout { stride: 114, has_payloads: false }).unwrap(),
+        limits: Limits::new(1, 64, EventLayout { stride: 114, has_payloads: false }).unwrap(),
         pace: Pace::Flat,
         deadline: None,
         busy_poll: Duration::ZERO,
