@@ -123,7 +123,8 @@ fn convert() {
     let document: Value = serde_json::from_str(&lab.tamis(&format!("{convert} a.tmf --json")).out).unwrap();
     #[rustfmt::skip]
     assert_eq!(keys(&document), [
-        "bytes", "clamped", "events", "frames", "ids_from_column", "ignored_columns", "infinite", "nan", "path", "rounded", "schema", "tamis", "uncompared_ids",
+        "bytes", "clamped", "events", "frames", "ids_from_column", "ignored_columns", "infinite", "nan", "path", "rounded", "schema", "tamis", "times_from_column",
+        "uncompared_ids",
     ]);
     assert_eq!(document["clamped"], json!([{"column": "n", "values": 1}]));
     assert_eq!(

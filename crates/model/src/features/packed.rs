@@ -93,7 +93,8 @@ mod tests {
             list.push(Feature { input: column, element, column, map, mask: None });
             at += dtype.size();
         }
-        let (curved, masked) = (Vec::new(), Vec::new());
+        let curved = (0..list.len()).filter(|&k| !list[k].is_plain()).collect();
+        let masked = Vec::new();
         Features { strips: strips(&list), curved, masked, width: list.len(), list, stride: at + 2 }
     }
 

@@ -15,7 +15,7 @@ use crate::sequencer::UNREAD_MAX;
 type Home = (u16, u32, u32);
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Sent {
+pub(super) struct SentFrame {
     home: Home,
     first: u64,
     events: u64,
@@ -24,14 +24,14 @@ pub(super) struct Sent {
 
 /// A plan of frames: counters that go through a run or start again in each segment, one of which passes 32 bits; labels; frames that are lost, late,
 /// repeated, or that overlap others by a few events.
-pub(super) fn plan(seed: u64) -> Vec<Sent> {
+pub(super) fn plan(seed: u64) -> Vec<SentFrame> {
     let mut state = seed;
     let mut below = move |n: u64| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) % n
     };
     let mut counters: HashMap<Home, u64> = HashMap::new();
-    let (mut sent, mut late): (Vec<Sent>, Vec<Sent>) = (Vec::new(), Vec::new());
+    let (mut sent, mut late): (Vec<SentFrame>, Vec<SentFrame>) = (Vec::new(), Vec::new());
     for k in 0..150 {
         let source = below(3) as u16;
         let run = 1 + below(2) as u32;
@@ -45,7 +45,7 @@ pub(super) fn plan(seed: u64) -> Vec<Sent> {
         let sparse = below(8) == 0;
         // Labels lie in the gaps that lost frames leave, or far ahead.
         let first = if sparse && below(2) == 0 { *next % (1 << 32) + 5_000 } else { *next % (1 << 32) };
-        let frame = Sent { home: (source, run, segment), first, events, sparse };
+        let frame = SentFrame { home: (source, run, segment), first, events, sparse };
         // Dense ids begin right behind labels, or where these are.
         *next += if sparse && below(2) == 0 { 0 } else { events };
         match below(10) {
@@ -53,7 +53,7 @@ pub(super) fn plan(seed: u64) -> Vec<Sent> {
             1 => late.push(frame),
             2 => sent.extend([frame, frame]),
             // It begins with the last events of the frame before it.
-            3 => sent.push(Sent { first: first.saturating_sub(below(4)), ..frame }),
+            3 => sent.push(SentFrame { first: first.saturating_sub(below(4)), ..frame }),
             _ => sent.push(frame),
         }
         if below(6) == 0 {
@@ -76,12 +76,12 @@ struct Expected {
     missing: i128,
 }
 
-fn expected(plan: &[Sent]) -> Expected {
+fn expected(plan: &[SentFrame]) -> Expected {
     let mut expected = Expected::default();
     let mut came: BTreeMap<Home, BTreeSet<u64>> = BTreeMap::new();
     let mut dense: BTreeMap<Home, BTreeSet<u64>> = BTreeMap::new();
     let mut highest: HashMap<(u16, u32), u64> = HashMap::new();
-    for &Sent { home, first, events, sparse } in plan {
+    for &SentFrame { home, first, events, sparse } in plan {
         let mut extended = first;
         if !sparse {
             if let Some(high) = highest.get(&(home.0, home.1)) {
@@ -138,11 +138,11 @@ fn expected(plan: &[Sent]) -> Expected {
 }
 
 /// The stream of a plan. Every event is kept by the first line, and no model fails at it.
-pub(super) fn stream(plan: &[Sent]) -> Vec<u8> {
+pub(super) fn stream(plan: &[SentFrame]) -> Vec<u8> {
     let schema = Schema::parse(SCHEMA.as_bytes()).unwrap();
     let mut bytes = Vec::new();
     encode_schema(&schema, FrameMeta::default(), &mut bytes);
-    for &Sent { home: (source_id, run, segment), first, events, sparse } in plan {
+    for &SentFrame { home: (source_id, run, segment), first, events, sparse } in plan {
         let mut payload = Vec::new();
         for k in 0..events {
             payload.extend_from_slice(&(k as f32).to_le_bytes());
@@ -156,7 +156,7 @@ pub(super) fn stream(plan: &[Sent]) -> Vec<u8> {
 }
 
 /// Runs a plan with this book of ids. What came out of it, and the lines of the ledger.
-fn found(plan: &[Sent], case: &Case, seed: u64, ids: IdBook) -> (Expected, Outcome, usize) {
+fn found(plan: &[SentFrame], case: &Case, seed: u64, ids: IdBook) -> (Expected, Outcome, usize) {
     let bytes = stream(plan);
     let mut bench = bench(&bytes, case);
     bench.pipeline.admission.0.ids = ids;
@@ -186,8 +186,8 @@ fn found(plan: &[Sent], case: &Case, seed: u64, ids: IdBook) -> (Expected, Outco
 }
 
 /// A source that sends ids of before again, among so many others that a book with little memory forgets most of them.
-fn plan_of_many_sources() -> Vec<Sent> {
-    let sent = |home, first| Sent { home, first, events: 2, sparse: false };
+fn plan_of_many_sources() -> Vec<SentFrame> {
+    let sent = |home, first| SentFrame { home, first, events: 2, sparse: false };
     let turn = |k: u32| {
         let live = |k: u32| sent((0, 1, 0), 2 * u64::from(k));
         [sent((1, k, 0), 0), live(k), live(k.saturating_sub(3))]
@@ -259,8 +259,8 @@ fn canary_identity_that_leaves_something_out() {
 /// Books of segments that nobody has read yet wait in the batches, and not beside them.
 #[test]
 fn books_wait_for_their_reader() {
-    let frame = |k: u32| Sent { home: (1, 1, k), first: k.into(), events: 1, sparse: false };
-    let plan: Vec<Sent> = (0..2_000).map(frame).collect();
+    let frame = |k: u32| SentFrame { home: (1, 1, k), first: k.into(), events: 1, sparse: false };
+    let plan: Vec<SentFrame> = (0..2_000).map(frame).collect();
     let bench = bench(&stream(&plan), &Case { batch: 8, windows: vec![usize::MAX], ..Case::default() });
     let unread = bench.pipeline.unread.clone();
     let (mut most, mut read) = (0, 0);
@@ -277,9 +277,13 @@ fn books_wait_for_their_reader() {
 /// So many segments that no batch holds them all, and some that come in turn.
 #[test]
 fn segments_in_turn_share_batches_and_lines() {
-    let turns = |segments: u64, frames: u64| -> Vec<Sent> {
-        let frame =
-            |k: u64| Sent { home: (1, 1, (k % segments) as u32), first: 4 * k, events: 4, sparse: false };
+    let turns = |segments: u64, frames: u64| -> Vec<SentFrame> {
+        let frame = |k: u64| SentFrame {
+            home: (1, 1, (k % segments) as u32),
+            first: 4 * k,
+            events: 4,
+            sparse: false,
+        };
         (0..frames).map(frame).collect()
     };
     for (segments, frames, lines_max, batches_max) in
