@@ -104,7 +104,7 @@ fn measure(bundle: &Bundle, schema: &Schema, engine: Engine) -> Result<(Spread, 
 
 /// A block of events whose fields are filled as their names suggest. It is the same on every machine.
 fn noise(schema: &Schema) -> Result<Block, String> {
-    let events = BLOCK_EVENTS.min(Generator::frame_events_max(schema));
+    let events = BLOCK_EVENTS.min(Generator::frame_events_max(schema, &GenOptions::default()));
     let options = GenOptions { frame_events: events, ..GenOptions::default() };
     let generator = Generator::new(schema, options).map_err(|error| error.to_string())?;
     let mut frame = Vec::new();

@@ -2,12 +2,15 @@
 
 use rayon::prelude::*;
 use tamis_event::{
-    EVENTS_PER_FRAME_MAX, FrameMeta, PLAIN_BODY_BYTES_MAX, Schema, encode_events, encode_schema,
+    EVENT_BYTES_MAX, EVENTS_PER_FRAME_MAX, FrameEvents, FrameMeta, PLAIN_BODY_BYTES_MAX, Schema, encode_frame,
+    encode_schema,
 };
 
 use crate::random::Random;
 use crate::shape::{SIGNAL_CLASSES, Scratch, Shapes};
 
+/// Keeps the random numbers of payloads apart from those of records.
+const PAYLOAD_SEED: u64 = 0x7061_796C_6F61_6473;
 /// Frames per thread that are made in parallel before they are handed over.
 const FRAMES_PER_THREAD: usize = 4;
 
@@ -28,6 +31,10 @@ pub struct GenOptions {
     pub run: u32,
     /// Source that the frames claim to come from.
     pub source_id: u16,
+    /// Does each event have a time of its own in the frame?
+    pub event_times: bool,
+    /// Bytes of the shortest and of the longest payload, if events have some: random bytes, which nothing compresses.
+    pub payload_bytes: (usize, usize),
 }
 
 impl Default for GenOptions {
@@ -41,6 +48,8 @@ impl Default for GenOptions {
             segment_events: 3_564_000,
             run: 1,
             source_id: 0,
+            event_times: false,
+            payload_bytes: (1024, 1024),
         }
     }
 }
@@ -55,6 +64,8 @@ pub enum GenError {
     Fraction { fraction: f64 },
     #[error("{events} events per frame (--frame-events): a frame of this schema holds 1 to {most}")]
     FrameEvents { events: usize, most: usize },
+    #[error("payloads of {shortest} to {longest} bytes: write the shorter one first; with its record an event has at most {EVENT_BYTES_MAX}")]
+    Payload { shortest: usize, longest: usize },
     #[error("a segment needs at least one event")]
     SegmentEvents,
 }
@@ -77,13 +88,27 @@ pub struct Generator {
     frames_per_segment: u64,
 }
 
+/// Memory for one frame, used again and again.
+#[derive(Debug, Default)]
+struct FrameScratch {
+    event: Scratch,
+    records: Vec<u8>,
+    times: Vec<u64>,
+    ends: Vec<u32>,
+    payloads: Vec<u8>,
+}
+
 impl Generator {
     /// Checks the options and chooses a distribution for every field of the schema.
     pub fn new(schema: &Schema, options: GenOptions) -> Result<Self, GenError> {
         let rate_hz = options.rate_hz;
         let fraction = options.signal_fraction;
         let events = options.frame_events;
-        let most = Self::frame_events_max(schema);
+        let most = Self::frame_events_max(schema, &options);
+        let (shortest, longest) = options.payload_bytes;
+        if shortest > longest || longest + schema.record_len() > EVENT_BYTES_MAX {
+            return Err(GenError::Payload { shortest, longest });
+        }
         if !(rate_hz > 0.0 && rate_hz.is_finite()) {
             return Err(GenError::Rate { rate_hz });
         }
@@ -100,9 +125,11 @@ impl Generator {
         Ok(Self { schema: schema.clone(), options, shapes: Shapes::new(schema), frames_per_segment })
     }
 
-    /// The most events that a frame of this schema holds.
-    pub fn frame_events_max(schema: &Schema) -> usize {
-        EVENTS_PER_FRAME_MAX.min(PLAIN_BODY_BYTES_MAX / schema.record_len())
+    /// The most events that a frame of this schema holds, whatever the lengths of their payloads.
+    pub fn frame_events_max(schema: &Schema, options: &GenOptions) -> usize {
+        let time = if options.event_times { size_of::<u64>() } else { 0 };
+        let payload = schema.payload().map_or(0, |_| size_of::<u32>() + options.payload_bytes.1);
+        EVENTS_PER_FRAME_MAX.min(PLAIN_BODY_BYTES_MAX / (schema.record_len() + time + payload)).max(1)
     }
 
     /// The schema frame that starts a stream.
@@ -119,16 +146,31 @@ impl Generator {
 
     /// Appends frame `index` of a sample of `events` events to `out` and returns how many events it holds; 0 past the end.
     pub fn frame(&self, index: u64, events: u64, out: &mut Vec<u8>) -> u64 {
-        let mut scratch = Scratch::default();
-        self.frame_with(index, events, &mut scratch, &mut Vec::new(), out)
+        self.frame_with(index, events, &mut FrameScratch::default(), out)
+    }
+
+    /// When an event happens.
+    fn time_ns(&self, id: u64) -> u64 {
+        (id as f64 * 1e9 / self.options.rate_hz) as u64
+    }
+
+    /// Appends the payload of an event.
+    fn add_payload(&self, id: u64, scratch: &mut FrameScratch) {
+        let mut random = Random::new(self.options.seed ^ PAYLOAD_SEED, id);
+        let (shortest, longest) = self.options.payload_bytes;
+        let end = scratch.payloads.len() + shortest + random.below(longest - shortest + 1);
+        while scratch.payloads.len() < end {
+            scratch.payloads.extend_from_slice(&random.bits().to_le_bytes());
+        }
+        scratch.payloads.truncate(end);
+        scratch.ends.push(end as u32);
     }
 
     fn frame_with(
         &self,
         index: u64,
         events: u64,
-        scratch: &mut Scratch,
-        payload: &mut Vec<u8>,
+        scratch: &mut FrameScratch,
         out: &mut Vec<u8>,
     ) -> u64 {
         let options = &self.options;
@@ -142,22 +184,30 @@ impl Generator {
         if count == 0 {
             return 0;
         }
-        payload.clear();
-        payload.resize(count as usize * self.schema.record_len(), 0);
-        for (id, record) in (first..).zip(payload.chunks_exact_mut(self.schema.record_len())) {
+        scratch.records.clear();
+        scratch.records.resize(count as usize * self.schema.record_len(), 0);
+        for (id, record) in (first..).zip(scratch.records.chunks_exact_mut(self.schema.record_len())) {
             let mut random = Random::new(options.seed, id);
             let class = draw_class(&mut random, options.signal_fraction);
-            self.shapes.fill(&mut random, class, scratch, record);
+            self.shapes.fill(&mut random, class, &mut scratch.event, record);
         }
         let meta = FrameMeta {
             run: options.run,
             segment: segment as u32,
             source_id: options.source_id,
             first_event_id: first,
-            time_ns: (first as f64 * 1e9 / options.rate_hz) as u64,
+            time_ns: self.time_ns(first),
             sparse_ids: false,
         };
-        encode_events(&self.schema, meta, payload, out);
+        scratch.times.clear();
+        scratch.times.extend((first..first + count).filter(|_| options.event_times).map(|id| self.time_ns(id)));
+        scratch.ends.clear();
+        scratch.payloads.clear();
+        if self.schema.payload().is_some() {
+            (first..first + count).for_each(|id| self.add_payload(id, scratch));
+        }
+        let FrameScratch { records, times, ends, payloads, .. } = scratch;
+        encode_frame(&self.schema, meta, FrameEvents { records, ids: &[], times, ends, payloads }, out);
         count
     }
 
@@ -169,22 +219,20 @@ impl Generator {
         events: u64,
         mut each: impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<Generated, E> {
+        #[derive(Default)]
         struct Worker {
-            scratch: Scratch,
-            payload: Vec<u8>,
+            scratch: FrameScratch,
             frame: Vec<u8>,
             events: u64,
         }
         let slots = rayon::current_num_threads() * FRAMES_PER_THREAD;
-        let blank =
-            || Worker { scratch: Scratch::default(), payload: Vec::new(), frame: Vec::new(), events: 0 };
-        let mut workers: Vec<Worker> = (0..slots).map(|_| blank()).collect();
+        let mut workers: Vec<Worker> = (0..slots).map(|_| Worker::default()).collect();
         let mut done = Generated::default();
         loop {
             workers.par_iter_mut().enumerate().for_each(|(slot, worker)| {
                 worker.frame.clear();
-                let Worker { scratch, payload, frame, events: made } = worker;
-                *made = self.frame_with(done.frames + slot as u64, events, scratch, payload, frame);
+                let Worker { scratch, frame, events: made } = worker;
+                *made = self.frame_with(done.frames + slot as u64, events, scratch, frame);
             });
             for worker in &workers {
                 if worker.events == 0 {

@@ -90,11 +90,12 @@ impl Bounds<'_> {
         Some((by.into(), 1e9 / ns))
     }
 
-    /// Reading and checking on one thread, or the compression on another.
+    /// Reading and checking on one thread, or the compression on all cores.
     fn size(&self, name: &str) -> Option<(String, f64)> {
         let cell = self.cell(Section::Sizes, name)?;
-        let bytes = cell.workload.stream.schema.record_len() as f64;
-        let per_event = [(CRC, bytes), (READ, bytes), (ZSTD, bytes * cell.kept)];
+        let bytes = cell.workload.stream.event_bytes();
+        // The chunks of a stream are compressed on every core.
+        let per_event = [(CRC, bytes), (READ, bytes), (ZSTD, bytes * cell.kept / cores() as f64)];
         let rates = per_event.into_iter().map(|(probe, bytes)| Some((probe, self.probe(probe)? / bytes)));
         let rates: Option<Vec<_>> = rates.collect();
         let (probe, rate) = rates?.into_iter().min_by(|a, b| a.1.total_cmp(&b.1))?;

@@ -18,7 +18,7 @@ use tamis_model::{Engine, Model};
 use tamis_port::Classifier;
 
 use super::rows::{Row, Section, Spread, Unit};
-use super::sample::{FrameStream, L1_BYTES, Sample};
+use super::sample::{EventSize, FrameStream, L1_BYTES, Sample};
 use super::stages::blocks;
 use super::workload::network;
 use crate::exit::OrFail;
@@ -89,7 +89,7 @@ pub(crate) struct Engines {
 impl Engines {
     /// Makes the networks and puts them on the engines that are there; of several devices on that of `wanted`, or the first.
     fn new(wanted: Engine, threads: &[usize], networks: &[[usize; 2]]) -> Result<Self, Failure> {
-        let stream = Sample::made(L1_BYTES, super::FRAME_EVENTS, u64::MAX)?.stream(1, None);
+        let stream = Sample::made(EventSize::plain(L1_BYTES), super::FRAME_EVENTS, u64::MAX)?.stream(1, None);
         let threads = ends(threads);
         let mut contenders = Vec::new();
         let mut made = Vec::new();

@@ -48,7 +48,7 @@ use self::engines::Engines;
 use self::machine::{load, machine};
 use self::probes::Probes;
 use self::rows::Turns;
-use self::sample::{L1_BYTES, Sample};
+use self::sample::{EventSize, L1_BYTES, Sample};
 use self::speed::Trial;
 use self::stages::MeasuredStages;
 use self::workload::{Bed, Workload};
@@ -62,7 +62,7 @@ const FRAME_EVENTS: usize = 256;
 /// Sources of the second topology, if nothing else is asked for.
 const SOURCES: usize = 4;
 /// Time of a run of a row of sizes, over that of a topology: there are many rows of sizes.
-const SIZES_SHARE: f64 = 0.3;
+const SIZES_SHARE: f64 = 0.2;
 /// Time of the run that measures how batches are passed on, over that of a topology.
 const IDLE_SHARE: f64 = 0.5;
 
@@ -141,7 +141,7 @@ pub fn bench(settings: &BenchSettings, progress: &mut dyn FnMut(BenchStep<'_>)) 
     let (sustained, loads) = latencies(settings, &parts, &turns, &mut steps)?;
     let engines = engines(settings, &mut steps)?;
     let Parts { rules, main, cells, bed, .. } = &parts;
-    let event_bytes = main.stream.schema.record_len() as f64;
+    let event_bytes = main.stream.event_bytes();
     let of_noise = settings.input.is_none();
     let bounds =
         Bounds { turns: &turns, event_bytes, record_bytes, models: multiply_adds(rules), cells, of_noise };
@@ -161,7 +161,7 @@ pub fn bench(settings: &BenchSettings, progress: &mut dyn FnMut(BenchStep<'_>)) 
     };
     for row in &mut bench.rows {
         let cell = cells.iter().find(|cell| (cell.section, &cell.name) == (row.section, &row.name));
-        row.event_bytes = cell.map(|cell| cell.workload.stream.schema.record_len() as u64);
+        row.event_bytes = cell.map(|cell| cell.workload.stream.event_bytes() as u64);
     }
     bench.remarks = document::remarks(&bench, &bounds, settings.wants(Section::Latency));
     let left_out =
@@ -327,7 +327,7 @@ impl Parts {
             }
             None => {
                 let frame_events = settings.frame_events.unwrap_or(FRAME_EVENTS);
-                let sample = Sample::made(L1_BYTES, frame_events, settings.events.unwrap_or(u64::MAX))?;
+                let sample = Sample::made(EventSize::plain(L1_BYTES), frame_events, settings.events.unwrap_or(u64::MAX))?;
                 let rules = Workload::own_rules(&sample.schema, settings.engine)?;
                 (sample, rules, None)
             }
@@ -375,14 +375,14 @@ impl Parts {
 
 fn sizes(settings: &BenchSettings, bed: &Bed) -> Result<Vec<Trial>, Failure> {
     let mut cells = Vec::new();
-    for bytes in speed::SIZES {
+    for size in speed::SIZES {
         let frame_events = settings.frame_events.unwrap_or(FRAME_EVENTS);
-        let sample = Sample::made(bytes, frame_events, settings.events.unwrap_or(u64::MAX))?;
+        let sample = Sample::made(size, frame_events, settings.events.unwrap_or(u64::MAX))?;
         let stream = sample.stream(1, None);
-        for &every in speed::every(bytes) {
+        for &every in speed::every(size) {
             let rules = Workload::random_rules(&sample.schema, every)?;
             let workload = Workload { stream: stream.clone(), rules };
-            cells.push(Trial::new(Section::Sizes, speed::size(bytes, every), workload, bed.clone()));
+            cells.push(Trial::new(Section::Sizes, speed::size(size, every), workload, bed.clone()));
         }
     }
     Ok(cells)

@@ -22,8 +22,29 @@ use crate::{Exit, Failure};
 const MADE_BYTES: usize = 32 << 20;
 /// Frames that are made are no longer than this, unless one event is.
 const FRAME_BYTES: usize = 256 << 10;
+/// Events that are made at least.
+const EVENTS_MIN: usize = 3;
 /// Bytes of an event that is 57 numbers, as level 1 of a collider makes them.
 pub(crate) const L1_BYTES: usize = 114;
+
+/// Bytes of the record of an event and of its payload; without payloads if that is 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EventSize {
+    pub(crate) record: usize,
+    pub(crate) payload: usize,
+}
+
+impl EventSize {
+    /// An event that is a record alone.
+    pub(crate) const fn plain(record: usize) -> Self {
+        Self { record, payload: 0 }
+    }
+
+    /// Bytes of the whole event.
+    pub(crate) const fn bytes(self) -> usize {
+        self.record + self.payload
+    }
+}
 
 /// Good frames, taken apart.
 #[derive(Debug)]
@@ -43,6 +64,8 @@ pub(crate) struct FrameStream {
     /// Where each frame ends, the schema frame first.
     pub(crate) ends: Vec<usize>,
     pub(crate) events: u64,
+    /// Bytes of all payloads.
+    payload_bytes: u64,
 }
 
 impl Sample {
@@ -66,16 +89,21 @@ impl Sample {
         Ok(Self { schema: reader.schema().clone(), frames, corrupt })
     }
 
-    /// Noise: events of `event_bytes`, as 16-bit numbers called `x`, at most `events_max` of them.
-    pub(crate) fn made(event_bytes: usize, frame_events: usize, events_max: u64) -> Result<Self, Failure> {
-        let text = format!(
-            "name = \"noise-{event_bytes}\"\n[[field]]\nname = \"x\"\ndtype = \"i16\"\nlen = {}\n",
-            event_bytes / 2
+    /// Noise: events with records of 16-bit numbers called `x`, at most `events_max` of them.
+    pub(crate) fn made(size: EventSize, frame_events: usize, events_max: u64) -> Result<Self, Failure> {
+        let EventSize { record, payload } = size;
+        let mut text = format!(
+            "name = \"noise-{record}-{payload}\"\n[[field]]\nname = \"x\"\ndtype = \"i16\"\nlen = {}\n",
+            record / 2
         );
+        if payload > 0 {
+            text += "[payload]\n";
+        }
         let schema = Schema::parse(text.as_bytes()).or_fail(Exit::Internal)?;
-        let frame_events = frame_events.min(FRAME_BYTES / event_bytes).max(1);
-        let events = ((MADE_BYTES / event_bytes) as u64).min(events_max).max(1);
-        let options = GenOptions { frame_events, ..GenOptions::default() };
+        let frame_events = frame_events.min(FRAME_BYTES / size.bytes()).max(1);
+        let events = (MADE_BYTES / size.bytes()).max(EVENTS_MIN) as u64;
+        let events = events.min(events_max).max(1);
+        let options = GenOptions { frame_events, payload_bytes: (payload, payload), ..GenOptions::default() };
         let generator = Generator::new(&schema, options).or_fail(Exit::Settings)?;
         let mut frames = Vec::new();
         let made: Result<_, Infallible> = generator.generate(events, |frame| {
@@ -93,7 +121,7 @@ impl Sample {
         let mut bytes = Vec::new();
         encode_schema(&self.schema, FrameMeta::default(), &mut bytes);
         let mut ends = vec![bytes.len()];
-        let mut events = 0;
+        let (mut events, mut payload_bytes) = (0, 0);
         let mut next_ids: HashMap<(u16, u32), u64> = HashMap::new();
         for (meta, span) in &self.frames {
             let most = frame_events.unwrap_or(usize::MAX);
@@ -110,9 +138,10 @@ impl Sample {
                 encode_span(&self.schema, meta, &piece, &mut bytes);
                 ends.push(bytes.len());
                 events += piece.len() as u64;
+                payload_bytes += piece.payload_bytes() as u64;
             }
         }
-        FrameStream { schema: self.schema.clone(), bytes: Bytes::from(bytes), ends, events }
+        FrameStream { schema: self.schema.clone(), bytes: Bytes::from(bytes), ends, events, payload_bytes }
     }
 }
 
@@ -120,6 +149,11 @@ impl FrameStream {
     /// The stream as a recording, `passes` times.
     pub(crate) fn recording(&self, passes: u64) -> Result<Recording, Failure> {
         tamis_source::memory(self.bytes.clone(), "memory", passes).or_fail(Exit::Input)
+    }
+
+    /// Bytes of an event, record and payload, on average.
+    pub(crate) fn event_bytes(&self) -> f64 {
+        self.schema.record_len() as f64 + self.payload_bytes as f64 / self.events as f64
     }
 
     /// The first 16 hexadecimal digits of the SHA-256 of its bytes.
@@ -168,7 +202,7 @@ mod tests {
 
     #[test]
     fn frames_are_cut_and_dealt_without_losing_an_event() {
-        let sample = Sample::made(L1_BYTES, 10, 25).unwrap();
+        let sample = Sample::made(EventSize::plain(L1_BYTES), 10, 25).unwrap();
         assert_eq!(headers(&sample.stream(1, None)), [(0, 0, 10), (0, 10, 10), (0, 20, 5)]);
         let cut = sample.stream(1, Some(6));
         assert_eq!(headers(&cut), [(0, 0, 6), (0, 6, 4), (0, 10, 6), (0, 16, 4), (0, 20, 5)]);
@@ -178,7 +212,11 @@ mod tests {
 
     #[test]
     fn large_events_are_made_too() {
-        let stream = Sample::made(1 << 20, 64, 3).unwrap().stream(1, None);
+        let stream = Sample::made(EventSize::plain(1 << 20), 64, 3).unwrap().stream(1, None);
         assert_eq!((stream.events, stream.frames(), stream.schema.record_len()), (3, 3, 1 << 20));
+        let raw = EventSize { record: L1_BYTES, payload: 16 << 20 };
+        let stream = Sample::made(raw, 64, u64::MAX).unwrap().stream(1, None);
+        assert_eq!((stream.events, stream.frames(), stream.schema.record_len()), (3, 3, L1_BYTES));
+        assert!(stream.bytes.len() > 3 * raw.bytes());
     }
 }

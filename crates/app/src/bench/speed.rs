@@ -5,19 +5,31 @@
 
 use super::machine::core_seconds;
 use super::rows::{Section, Turns, Unit};
+use super::sample::{EventSize, L1_BYTES};
 use super::workload::{Bed, Workload};
 use crate::Failure;
 
-/// Sizes of events in bytes: 57 numbers, an image of 18 x 14 towers, and frames of ever larger detectors.
-pub(crate) const SIZES: [usize; 5] = [114, 504, 4 << 10, 64 << 10, 1 << 20];
+/// Sizes of events: 57 numbers, an image of 18 x 14 towers, and ever larger detectors; then 57 numbers that are features of ever more raw data.
+pub(crate) const SIZES: [EventSize; 10] = [
+    EventSize::plain(L1_BYTES),
+    EventSize::plain(504),
+    EventSize::plain(4 << 10),
+    EventSize::plain(64 << 10),
+    EventSize::plain(1 << 20),
+    EventSize { record: L1_BYTES, payload: 504 - L1_BYTES },
+    EventSize { record: L1_BYTES, payload: 4 << 10 },
+    EventSize { record: L1_BYTES, payload: 64 << 10 },
+    EventSize { record: L1_BYTES, payload: 1 << 20 },
+    EventSize { record: L1_BYTES, payload: 16 << 20 },
+];
 /// For events of any size, one in so many is accepted.
-const EVERY: [u64; 2] = [1000, 1];
+const EVERY: [u64; 3] = [1000, 10, 1];
 /// For events of the smallest size, one in so many is accepted.
 const EVERY_OF_SMALLEST: [u64; 6] = [100_000, 10_000, 1000, 100, 10, 1];
 
-/// The acceptances that are measured for events of `bytes`: one event in so many.
-pub(crate) fn every(bytes: usize) -> &'static [u64] {
-    if bytes == SIZES[0] { &EVERY_OF_SMALLEST } else { &EVERY }
+/// The acceptances that are measured for events of a size: one event in so many.
+pub(crate) fn every(size: EventSize) -> &'static [u64] {
+    if size == SIZES[0] { &EVERY_OF_SMALLEST } else { &EVERY }
 }
 
 /// One row of a table: a workload on a bed.
@@ -108,15 +120,16 @@ pub(crate) fn topology(sources: usize, workers: usize) -> String {
 }
 
 /// Name of the row of a size.
-pub(crate) fn size(bytes: usize, every: u64) -> String {
+pub(crate) fn size(size: EventSize, every: u64) -> String {
     let share = match every {
         1 => "all".into(),
         every => format!("1 in {every}"),
     };
-    let bytes = match bytes {
+    let bytes = |bytes: usize| match bytes {
         b if b >= 1 << 20 => format!("{} MiB", b >> 20),
         b if b >= 1 << 10 => format!("{} KiB", b >> 10),
         b => format!("{b} B"),
     };
-    format!("{bytes}, {share} accepted")
+    let payload = if size.payload > 0 { format!(" + {}", bytes(size.payload)) } else { String::new() };
+    format!("{}{payload}, {share} accepted", bytes(size.record))
 }

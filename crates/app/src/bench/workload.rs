@@ -13,7 +13,7 @@ use tamis_sim::{Arrivals, Schedule};
 use tamis_source::Recording;
 
 use super::open_loop::{Backlog, OpenLoop};
-use super::sample::{FrameStream, L1_BYTES, Sample};
+use super::sample::{EventSize, FrameStream, L1_BYTES, Sample};
 use crate::exit::OrFail;
 use crate::models::Rules;
 use crate::{Exit, Failure, Plan, Report, Settings};
@@ -165,7 +165,7 @@ input = [{{ field = "x", standardize = true, clip = [-8.0, 8.0] }}]
     let mut datasets = Vec::new();
     for class in classes {
         recipe += &format!("[[data]]\nfile = \"{class}\"\nclass = \"{class}\"\n");
-        let stream = Sample::made(L1_BYTES, TAUGHT_EVENTS as usize, TAUGHT_EVENTS)?.stream(1, None);
+        let stream = Sample::made(EventSize::plain(L1_BYTES), TAUGHT_EVENTS as usize, TAUGHT_EVENTS)?.stream(1, None);
         let from = stream.ends[0] + tamis_event::HEADER_LEN;
         let events = stream.bytes[from..from + TAUGHT_EVENTS as usize * L1_BYTES].to_vec();
         datasets.push(Dataset { schema: stream.schema, events });

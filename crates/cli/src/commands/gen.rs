@@ -42,6 +42,12 @@ pub(crate) struct Args {
     /// Run number
     #[arg(long, value_name = "N", default_value_t = GenOptions::default().run)]
     run: u32,
+    /// Give each event a time of its own, and not only each frame
+    #[arg(long)]
+    event_times: bool,
+    /// Bytes of each payload, or of the shortest and the longest, as in 1KiB..1MiB; for a schema with payloads [default: 1KiB]
+    #[arg(long, value_name = "SIZE", value_parser = payload)]
+    payload: Option<(usize, usize)>,
     /// Replace the recording if it exists
     #[arg(long)]
     overwrite: bool,
@@ -65,6 +71,7 @@ impl Run for Args {
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("gen --schema l1.toml --events 20M --signal 0.01 --out noise.tmf", "20 million events, 1 % signal"),
         ("gen --schema l1.toml --events 1M --seed 7 --rate 1MHz --out slow.tmf.zst", "compressed, spaced by 1 us"),
+        ("gen --schema raw.toml --events 10000 --payload 1KiB..1MiB --out raw.tmf", "with raw data beside the features"),
     ];
 
     fn run(self) -> Result<Exit, Failure> {
@@ -74,6 +81,8 @@ impl Run for Args {
             signal_fraction: self.signal,
             segment_events: self.segment_events,
             run: self.run,
+            event_times: self.event_times,
+            payload_bytes: self.payload.unwrap_or(GenOptions::default().payload_bytes),
             ..GenOptions::default()
         };
         let bar = progress::bar(Some(self.events), &progress::COUNT);
@@ -83,7 +92,8 @@ impl Run for Args {
         let events = self.events;
         let overwrite = self.overwrite;
         let frame_events = self.frame_events;
-        let settings = GenSettings { schema, events, out, overwrite, frame_events, options };
+        let asks_payload = self.payload.is_some();
+        let settings = GenSettings { schema, events, out, overwrite, frame_events, asks_payload, options };
         let (generated, written) = tamis_app::generate(&settings, |events| bar.set_position(events))?;
         bar.finish_and_clear();
         let made = Made {
@@ -102,5 +112,14 @@ impl Run for Args {
             print(&format!("{}: {events} in {frames}, {size}, seed {}\n", made.path, made.seed))?;
         }
         Ok(Exit::Done)
+    }
+}
+
+/// `64KiB`, or `1KiB..1MiB`.
+fn payload(text: &str) -> Result<(usize, usize), String> {
+    let size = |text: &str| units::bytes(text).map(|bytes| bytes as usize).map_err(|error| error.to_string());
+    match text.split_once("..") {
+        Some((shortest, longest)) => Ok((size(shortest)?, size(longest)?)),
+        None => size(text).map(|bytes| (bytes, bytes)),
     }
 }

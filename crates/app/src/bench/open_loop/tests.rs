@@ -13,7 +13,7 @@ use tamis_port::{Sink, SinkError, SinkReport, Stored};
 use tamis_sim::Schedule;
 
 use super::*;
-use crate::bench::sample::Sample;
+use crate::bench::sample::{EventSize, Sample};
 
 /// Stores nothing.
 #[derive(Debug, Default)]
@@ -58,7 +58,7 @@ impl Source for Forgetful {
 
 /// 2,000 frames of one event, one per ms, with a stall of 1 s at a moment when the pipeline is idle.
 fn stalled_run(wrap: fn(OpenLoop) -> Box<dyn Source>) -> (Outcome, Arc<Backlog>) {
-    let stream = Sample::made(114, 1, 100).unwrap().stream(1, None);
+    let stream = Sample::made(EventSize::plain(114), 1, 100).unwrap().stream(1, None);
     let clock = Arc::new(ManualClock::default());
     let arrivals = Arrivals::new(1, 1000.0, Schedule::Uniform);
     let source = OpenLoop::new(&stream, 2000, arrivals, clock.clone());
@@ -116,7 +116,7 @@ fn measured_from_admission_the_stall_would_be_forgotten() {
 
 #[test]
 fn the_source_is_a_source() {
-    let stream = Sample::made(114, 3, 30).unwrap().stream(1, None);
+    let stream = Sample::made(EventSize::plain(114), 3, 30).unwrap().stream(1, None);
     let source = || {
         let arrivals = Arrivals::new(1, 1e5, Schedule::Poisson);
         OpenLoop::new(&stream, 20, arrivals, Arc::new(MonotonicClock::default()))
