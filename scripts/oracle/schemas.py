@@ -10,7 +10,7 @@ from frames import Field, Schema
 
 CONDITIONS_ON_LISTS = False
 """Lines and models read lists. Off until menus can; so are the two others."""
-CONDITIONS_ON_64_BITS = False
+CONDITIONS_ON_64_BITS = True
 CONDITIONS_ON_PAYLOADS = False
 
 SCALES = [1.0, 1.0, 0.5, 0.25, 2.0, -0.5, 0.1, 0.01, 0.0435, 1e-3, -0.3]

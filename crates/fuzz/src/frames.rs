@@ -15,7 +15,7 @@ const LOOK_MAX: usize = 2 * BODY_BYTES_MAX + 4 * HEADER_LEN;
 
 /// What a reader says of a stretch of bytes.
 #[derive(Debug, PartialEq)]
-enum Found {
+enum Finding {
     Frame { len: usize },
     Schema { len: usize },
     Lost { defect: Defect, events: u64, segment: Option<SegmentId>, len: usize },
@@ -87,7 +87,7 @@ fn schema_of(stream: &[u8]) -> Option<Schema> {
 }
 
 /// Reads a stream that is shown in pieces of so many bytes.
-fn read(schema: &Schema, stream: &[u8], window: usize) -> Vec<Found> {
+fn read(schema: &Schema, stream: &[u8], window: usize) -> Vec<Finding> {
     let (mut scanner, mut at, mut found) = (Scanner::new(schema), 0, Vec::new());
     let mut shown = window.min(stream.len());
     loop {
@@ -95,19 +95,19 @@ fn read(schema: &Schema, stream: &[u8], window: usize) -> Vec<Found> {
         let consumed = match scanner.step(bytes, at + shown == stream.len()) {
             Scanned::Frame { header, body, consumed } => {
                 check_frame(schema, &header, &bytes[body]);
-                found.push(Found::Frame { len: consumed });
+                found.push(Finding::Frame { len: consumed });
                 consumed
             }
             Scanned::Schema { consumed, .. } => {
-                found.push(Found::Schema { len: consumed });
+                found.push(Finding::Schema { len: consumed });
                 consumed
             }
             Scanned::Defect { defect, events, segment, consumed } => {
-                found.push(Found::Lost { defect, events, segment, len: consumed });
+                found.push(Finding::Lost { defect, events, segment, len: consumed });
                 consumed
             }
             Scanned::Skip { consumed } => {
-                let Some(Found::Lost { len, .. }) = found.last_mut() else {
+                let Some(Finding::Lost { len, .. }) = found.last_mut() else {
                     panic!("more of a stretch that never began")
                 };
                 *len += consumed;
