@@ -73,12 +73,13 @@ def digits(text: str) -> tuple[int, int]:
 
 
 def of_integers(raw: np.ndarray, scale: float, offset: float) -> Column:
+    # A field of 64 bits is exact, whatever its bounds.
     if raw.dtype.itemsize == 8:
-        if (scale, offset) != (1.0, 0.0):
-            values = raw.astype(np.float64) * scale + offset
-            return Column(F64, values, values)
-        # The integer itself, and no f64; what is computed with it is bounded like anything else.
-        return replace(exact(raw.astype(object), 0, 1 << 64, raw.astype(np.float64)), sure=True)
+        return replace(in_steps(raw, scale, offset), sure=True)
+    return in_steps(raw, scale, offset)
+
+
+def in_steps(raw: np.ndarray, scale: float, offset: float) -> Column:
     (a, a_places), (b, b_places) = digits(repr(scale)), digits(repr(offset))
     places = max(a_places, b_places)
     a, b = a * 10 ** (places - a_places), b * 10 ** (places - b_places)
@@ -102,7 +103,11 @@ def of_scores(scores: np.ndarray) -> Column:
 
 
 def of_literal(text: str, rows: int) -> Column:
-    number, places = digits(repr(float(text)))
+    number, places = digits(text)
+    written = Decimal(text).normalize().as_tuple()
+    # Up to 17 digits are those of an f64.
+    if written.exponent < 0 and len(written.digits) <= 17:
+        number, places = digits(repr(float(text)))
     return exact(np.full(rows, number, object), places, abs(number), np.full(rows, float(text)), literal=True)
 
 

@@ -93,7 +93,10 @@ pub fn generate(
 ) -> Result<(Generated, Written), Failure> {
     let schema = read_schema(&settings.schema)?;
     if settings.asks_payload && schema.payload().is_none() {
-        let message = format!("--payload: events of schema '{}' have no payloads; they do with a table [payload] in it", schema.name());
+        let message = format!(
+            "--payload: events of schema '{}' have no payloads; they do with a table [payload] in it",
+            schema.name()
+        );
         return Err(Failure::new(Exit::Settings, message));
     }
     let usual = settings.options.frame_events.min(Generator::frame_events_max(&schema, &settings.options));

@@ -2,8 +2,8 @@
 
 use rayon::prelude::*;
 use tamis_event::{
-    EVENT_BYTES_MAX, EVENTS_PER_FRAME_MAX, FrameEvents, FrameMeta, PLAIN_BODY_BYTES_MAX, Schema, encode_frame,
-    encode_schema,
+    EVENT_BYTES_MAX, EVENTS_PER_FRAME_MAX, FrameEvents, FrameMeta, PLAIN_BODY_BYTES_MAX, Schema,
+    encode_frame, encode_schema,
 };
 
 use crate::random::Random;
@@ -64,7 +64,9 @@ pub enum GenError {
     Fraction { fraction: f64 },
     #[error("{events} events per frame (--frame-events): a frame of this schema holds 1 to {most}")]
     FrameEvents { events: usize, most: usize },
-    #[error("payloads of {shortest} to {longest} bytes: write the shorter one first; with its record an event has at most {EVENT_BYTES_MAX}")]
+    #[error(
+        "payloads of {shortest} to {longest} bytes: write the shorter one first; with its record an event has at most {EVENT_BYTES_MAX}"
+    )]
     Payload { shortest: usize, longest: usize },
     #[error("a segment needs at least one event")]
     SegmentEvents,
@@ -166,13 +168,7 @@ impl Generator {
         scratch.ends.push(end as u32);
     }
 
-    fn frame_with(
-        &self,
-        index: u64,
-        events: u64,
-        scratch: &mut FrameScratch,
-        out: &mut Vec<u8>,
-    ) -> u64 {
+    fn frame_with(&self, index: u64, events: u64, scratch: &mut FrameScratch, out: &mut Vec<u8>) -> u64 {
         let options = &self.options;
         let segment = index / self.frames_per_segment;
         let within = index % self.frames_per_segment;
@@ -200,7 +196,9 @@ impl Generator {
             sparse_ids: false,
         };
         scratch.times.clear();
-        scratch.times.extend((first..first + count).filter(|_| options.event_times).map(|id| self.time_ns(id)));
+        scratch
+            .times
+            .extend((first..first + count).filter(|_| options.event_times).map(|id| self.time_ns(id)));
         scratch.ends.clear();
         scratch.payloads.clear();
         if self.schema.payload().is_some() {

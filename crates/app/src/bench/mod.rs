@@ -327,7 +327,11 @@ impl Parts {
             }
             None => {
                 let frame_events = settings.frame_events.unwrap_or(FRAME_EVENTS);
-                let sample = Sample::made(EventSize::plain(L1_BYTES), frame_events, settings.events.unwrap_or(u64::MAX))?;
+                let sample = Sample::made(
+                    EventSize::plain(L1_BYTES),
+                    frame_events,
+                    settings.events.unwrap_or(u64::MAX),
+                )?;
                 let rules = Workload::own_rules(&sample.schema, settings.engine)?;
                 (sample, rules, None)
             }

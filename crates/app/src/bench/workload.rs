@@ -165,7 +165,8 @@ input = [{{ field = "x", standardize = true, clip = [-8.0, 8.0] }}]
     let mut datasets = Vec::new();
     for class in classes {
         recipe += &format!("[[data]]\nfile = \"{class}\"\nclass = \"{class}\"\n");
-        let stream = Sample::made(EventSize::plain(L1_BYTES), TAUGHT_EVENTS as usize, TAUGHT_EVENTS)?.stream(1, None);
+        let stream =
+            Sample::made(EventSize::plain(L1_BYTES), TAUGHT_EVENTS as usize, TAUGHT_EVENTS)?.stream(1, None);
         let from = stream.ends[0] + tamis_event::HEADER_LEN;
         let events = stream.bytes[from..from + TAUGHT_EVENTS as usize * L1_BYTES].to_vec();
         datasets.push(Dataset { schema: stream.schema, events });

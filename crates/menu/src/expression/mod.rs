@@ -34,7 +34,7 @@ pub(crate) struct Expr {
 pub(crate) struct Literal {
     /// The nearest f64.
     pub(crate) value: f64,
-    /// With all its digits, if these are not too many, else the shortest decimal of `value`.
+    /// As it is written, if it is an integer or has more digits than an f64 tells; else the shortest decimal of `value`.
     pub(crate) decimal: Decimal,
 }
 

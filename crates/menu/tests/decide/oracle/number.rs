@@ -50,6 +50,14 @@ pub fn literal(value: f64) -> Number {
 /// A literal of at most 38 digits, without an exponent.
 pub fn written(text: &str) -> Number {
     let (digits, places) = digits_of(text);
+    if text.trim_end_matches('0').len() != text.len() && places > 0 {
+        return written(text.trim_end_matches('0').trim_end_matches('.'));
+    }
+    // Up to 17 digits are those of an f64.
+    let shortest = text.parse::<f64>().unwrap().to_string();
+    if places > 0 && digits.abs() < 10_i128.pow(17) && shortest != text {
+        return written(&shortest);
+    }
     let reach = (digits as f64).abs();
     Number::Decimal {
         digits,
