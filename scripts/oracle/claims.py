@@ -29,6 +29,9 @@ class Claim:
 
 
 def of_line(line: dict) -> Iterator[Claim]:
+    # A kill may come when the run has said its last word.
+    if line.get("final"):
+        return
     ends = [(at["run"], at["segment"]) for at in (line.get("from", line), line.get("to", line)) if "segment" in at]
     for said in line.get("streams", []):
         yield Claim(said["name"], said["stored"], said["durable"], tuple(ends), said["events"], said["end"])
