@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 import numpy as np
 
@@ -218,18 +219,27 @@ class Author:
         if number is None:
             number = self.rng.choice([0.0, 1.0, 2.0, 0.5, float(self.rng.randint(0, 300)), round(self.rng.uniform(0, 50), 2)])
         text = f"{abs(number):.17g}" if self.rng.random() < 0.3 else repr(abs(number))
-        text = text.removesuffix(".0") if self.rng.random() < 0.5 else text
-        sign, level = ("-", UNARY) if number < 0 else ("", PRIMARY)
+        return self.written(number < 0, text.removesuffix(".0") if self.rng.random() < 0.5 else text)
+
+    @staticmethod
+    def written(negative: bool, text: str) -> Expression:
+        sign, level = ("-", UNARY) if negative else ("", PRIMARY)
         return Expression(sign + text, level, 0, lambda rows: decimals.of_literal(sign + text, len(rows)))
 
     def literal(self, of: Expression) -> Expression:
         """A number at or near what `of` gives for some event."""
-        values = of.value(self.rows).floats().ravel()
+        column = of.value(self.rows)
+        if column.kind == decimals.EXACT and column.values.size and self.rng.random() < 0.3:
+            # With all its digits, or the next one.
+            steps = int(self.rng.choice(column.values.ravel())) + self.rng.choice([-1, 0, 1])
+            return self.written(steps < 0, f"{Decimal(abs(steps)).scaleb(-column.places):f}")
+        values = column.floats().ravel()
         values = values[np.isfinite(values)]
         number = float(self.rng.choice(values)) if len(values) else 1.0
         kind = self.rng.random()
         if kind < 0.2:
             number = float(np.round(number, self.rng.randint(0, 3)))
         elif kind < 0.4:
-            number = float(np.nextafter(number, self.rng.choice([-np.inf, np.inf])))
-        return self.constant(number)
+            with np.errstate(over="ignore"):
+                number = float(np.nextafter(number, self.rng.choice([-np.inf, np.inf])))
+        return self.constant(number if np.isfinite(number) else 1.0)
