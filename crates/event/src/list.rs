@@ -1,6 +1,7 @@
 //! Lists: fields whose number of elements differs from event to event (`SPEC.md` section 4).
 
-use crate::schema::SchemaError;
+use crate::dtype::Dtype;
+use crate::schema::{Element, SchemaError};
 
 /// Most elements of a list.
 pub(crate) const ELEMENTS_MAX: usize = u16::MAX as usize;
@@ -48,6 +49,12 @@ impl List {
     /// Bytes of the count: 1, or 2 where there may be more than 255 elements.
     pub fn count_len(&self) -> usize {
         if self.most > usize::from(u8::MAX) { 2 } else { 1 }
+    }
+
+    /// The count, ready to read like a number of a field.
+    pub fn count_element(&self) -> Element {
+        let dtype = if self.count_len() == 1 { Dtype::U8 } else { Dtype::U16 };
+        Element { at: self.at, dtype, scale: 1.0, offset: 0.0 }
     }
 
     /// Number of elements that an event has.

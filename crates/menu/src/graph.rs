@@ -49,11 +49,15 @@ pub(crate) enum MenuNode {
     Total(Box<[usize]>),
     /// A score column.
     Score(usize),
+    /// Bytes of the payload.
+    PayloadLen,
     Absolute(NodeId),
     Negate(NodeId),
     /// The number rounded to f32.
     Single(NodeId),
     Combine(Arithmetic, NodeId, NodeId),
+    /// The first number where the condition holds, else the second.
+    Select(NodeId, NodeId, NodeId),
     /// How many of these conditions hold.
     Count(Box<[NodeId]>),
 
@@ -76,10 +80,12 @@ impl MenuNode {
             | Self::Load(_)
             | Self::Total(_)
             | Self::Score(_)
+            | Self::PayloadLen
             | Self::Absolute(_)
             | Self::Negate(_)
             | Self::Single(_)
             | Self::Combine(..)
+            | Self::Select(..)
             | Self::Count(_) => Sort::Number,
             Self::Truth(_)
             | Self::Within(..)
@@ -99,6 +105,7 @@ impl MenuNode {
             | Self::Load(_)
             | Self::Total(_)
             | Self::Score(_)
+            | Self::PayloadLen
             | Self::Truth(_)
             | Self::Within(..)
             | Self::Draw(_) => {}
@@ -107,6 +114,7 @@ impl MenuNode {
                 each(*a);
                 each(*b);
             }
+            Self::Select(condition, a, b) => [condition, a, b].into_iter().copied().for_each(each),
             Self::Count(operands) | Self::Counted(operands, ..) => operands.iter().copied().for_each(each),
         }
     }
@@ -191,6 +199,10 @@ impl MenuGraph {
         self.add(MenuNode::Score(column))
     }
 
+    pub(crate) fn payload_len(&mut self) -> Made {
+        self.add(MenuNode::PayloadLen)
+    }
+
     pub(crate) fn draw(&mut self, lottery: Lottery) -> Made {
         self.add(MenuNode::Draw(lottery))
     }
@@ -221,6 +233,19 @@ impl MenuGraph {
             (Some(x), Some(y)) => self.number(arithmetic.apply(x, y)),
             _ => self.add(MenuNode::Combine(arithmetic, a, b)),
         }
+    }
+
+    pub(crate) fn select(&mut self, condition: NodeId, a: NodeId, b: NodeId) -> Made {
+        match self.as_truth(condition) {
+            Some(holds) => Ok(if holds { a } else { b }),
+            None if a == b => Ok(a),
+            None => self.add(MenuNode::Select(condition, a, b)),
+        }
+    }
+
+    /// Is the number 0 in a record that has only zeros in its place?
+    pub(crate) fn is_zero_in_zeros(&self, id: NodeId) -> bool {
+        matches!(self.nodes[id.index()], MenuNode::Load(place) if self.elements[place].offset == 0.0)
     }
 
     /// The indices of the elements that `items` load, if the sum of their raw values fits an i32: at most 16 bits, the same scale and no offset.

@@ -13,6 +13,9 @@
 //! * I3: a whole number has no negative zero: a quotient has the sign that its decimals have.
 //! * I4: [`MenuNumber::nan`] is true for events in which arithmetic made the number NaN: 0 / 0, or infinities that cancel. Fields
 //!   that are NaN are found elsewhere ([`crate::lowering`]).
+//! * I5: [`MenuNumber::absent`] is true for events in which the number does not exist ([`list`]).
+
+mod list;
 
 use tamis_event::{Decimal, Dtype, EXACT_MAX, Element, Grid, PLACES_MAX};
 
@@ -43,6 +46,8 @@ pub(crate) struct MenuNumber {
     high: f64,
     /// True where arithmetic made it NaN; `None` if that cannot happen.
     pub(crate) nan: Option<NodeId>,
+    /// True where it does not exist, as the maximum of no elements; `None` if it always does.
+    absent: Option<NodeId>,
 }
 
 type Made<T> = Result<T, TooLarge>;
@@ -72,7 +77,7 @@ impl MenuNumber {
 
     fn whole(id: NodeId, places: i32, (low, high): (f64, f64)) -> Option<Self> {
         let is_exact = low.abs().max(high.abs()) <= EXACT_MAX as f64 && places <= PLACES_MAX;
-        is_exact.then_some(Self { id, form: Form::Whole { places }, low, high, nan: None })
+        is_exact.then_some(Self { id, form: Form::Whole { places }, low, high, nan: None, absent: None })
     }
 }
 
@@ -103,13 +108,20 @@ impl MenuGraph {
             Dtype::F16 | Dtype::F32 => Form::Rounded { single: true },
             _ => Form::Rounded { single: false },
         };
-        Ok(MenuNumber { id, form, low, high, nan: None })
+        Ok(MenuNumber { id, form, low, high, nan: None, absent: None })
     }
 
     /// A score. It is finite: an event without a finite score is not decided by lines.
     pub(crate) fn score_number(&mut self, column: usize) -> Made<MenuNumber> {
         let most = f64::from(f32::MAX);
-        Ok(MenuNumber { id: self.score(column)?, form: Form::Single, low: -most, high: most, nan: None })
+        Ok(MenuNumber {
+            id: self.score(column)?,
+            form: Form::Single,
+            low: -most,
+            high: most,
+            nan: None,
+            absent: None,
+        })
     }
 
     /// A number as it is written.
@@ -124,7 +136,14 @@ impl MenuGraph {
             }
         }
         let id = self.number(value)?;
-        Ok(MenuNumber { id, form: Form::Rounded { single: false }, low: value, high: value, nan: None })
+        Ok(MenuNumber {
+            id,
+            form: Form::Rounded { single: false },
+            low: value,
+            high: value,
+            nan: None,
+            absent: None,
+        })
     }
 
     /// The value of a number that is the same for every event.
@@ -159,6 +178,9 @@ impl MenuGraph {
         a: MenuNumber,
         b: MenuNumber,
     ) -> Made<MenuNumber> {
+        if a.absent.or(b.absent).is_some() {
+            return self.calculate_existing(arithmetic, a, b);
+        }
         let nan = self.either(a.nan, b.nan)?;
         if let Some(whole) = self.whole(arithmetic, a, b)? {
             return Ok(MenuNumber { nan, ..whole });
@@ -167,7 +189,7 @@ impl MenuGraph {
         if is_choice && let Some((x, y)) = self.on_one_grid(a, b)? {
             let id = self.combine(arithmetic, x.id, y.id)?;
             let (low, high) = spread(arithmetic, x.bounds(), y.bounds());
-            return Ok(MenuNumber { id, form: x.form, low, high, nan });
+            return Ok(MenuNumber { id, form: x.form, low, high, nan, absent: None });
         }
         let single = a.is_single() || b.is_single();
         // A quotient of whole numbers is the quotient of their digits, rounded once.
@@ -184,7 +206,7 @@ impl MenuGraph {
             None
         };
         let nan = self.either(nan, fresh)?;
-        Ok(MenuNumber { id, form: Form::Rounded { single }, low, high, nan })
+        Ok(MenuNumber { id, form: Form::Rounded { single }, low, high, nan, absent: None })
     }
 
     /// The sum of numbers: in one operation where that is exact, else from left to right.
@@ -209,19 +231,27 @@ impl MenuGraph {
         for flag in flags {
             nan = self.either(nan, flag.unknown)?;
         }
-        Ok(MenuNumber { id, form: Form::Whole { places: 0 }, low: 0.0, high: flags.len() as f64, nan })
+        Ok(MenuNumber {
+            id,
+            form: Form::Whole { places: 0 },
+            low: 0.0,
+            high: flags.len() as f64,
+            nan,
+            absent: None,
+        })
     }
 
     /// The condition `a op b`.
     pub(crate) fn compared(&mut self, comparison: Comparison, a: MenuNumber, b: MenuNumber) -> Made<Flag> {
         let holds = self.holds(comparison, a, b)?;
-        match self.either(a.nan, b.nan)? {
-            None => Ok(Flag::sure(holds)),
+        let flag = match self.either(a.nan, b.nan)? {
+            None => Flag::sure(holds),
             Some(unknown) => {
                 let known = self.not(unknown)?;
-                Ok(Flag { id: self.and(holds, known)?, unknown: Some(unknown) })
+                Flag { id: self.and(holds, known)?, unknown: Some(unknown) }
             }
-        }
+        };
+        self.where_both_exist(flag, a, b)
     }
 
     fn holds(&mut self, comparison: Comparison, a: MenuNumber, b: MenuNumber) -> Made<NodeId> {
@@ -339,7 +369,14 @@ impl MenuGraph {
         let (on, other) = if is_grid(a) { (a, b) } else { (b, a) };
         let (true, Some(value)) = (is_grid(on), self.constant(other)) else { return Ok(None) };
         let value = nearest(on.form, value);
-        let other = MenuNumber { id: self.number(value)?, form: on.form, low: value, high: value, nan: None };
+        let other = MenuNumber {
+            id: self.number(value)?,
+            form: on.form,
+            low: value,
+            high: value,
+            nan: None,
+            absent: None,
+        };
         Ok(Some(if is_grid(a) { (a, other) } else { (other, b) }))
     }
 

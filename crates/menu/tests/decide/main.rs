@@ -6,6 +6,7 @@ mod any;
 mod arrays;
 mod blocks;
 mod cuts;
+mod lists;
 mod oracle;
 mod support;
 mod unknown;

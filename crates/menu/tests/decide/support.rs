@@ -1,11 +1,11 @@
 //! A schema with every type, menus for it, and helpers that run one line over single events.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use tamis_event::{Block, Schema, ScoreTable, Span};
 use tamis_menu::{CompiledMenu, Decider, Menu, MenuErrors};
 
-/// Every type, scales of both signs, offsets; all arrays have 3 elements, so that they can be combined.
+/// Every type, scales of both signs, offsets, lists; all arrays of fixed length have 3 elements, so that they can be combined.
 pub const SCHEMA: &str = r#"
 name = "all"
 field = [
@@ -21,13 +21,19 @@ field = [
     { name = "j.i16", dtype = "i16", len = 3, scale = 0.1 },
     { name = "k.u8", dtype = "u8", scale = 0.01, offset = 0.5 },
     { name = "l.i16", dtype = "i16", scale = 0.04363323129985824 },
+    { name = "p.u8", dtype = "u8", len = "0..5", scale = 0.5 },
+    { name = "p.f32", dtype = "f32", len = "0..5" },
+    { name = "p.i16", dtype = "i16", len = "0..5", scale = -0.1, offset = 2.5 },
+    { name = "q", dtype = "f16", len = "0..2" },
 ]
+payload = { doc = "raw data" }
 "#;
 pub const SCORES: [&str; 2] = ["m.one", "m.two"];
 pub const RUN: u32 = 321_123;
 
-pub fn schema() -> Schema {
-    Schema::parse(SCHEMA.as_bytes()).unwrap()
+pub fn schema() -> &'static Schema {
+    static PARSED: LazyLock<Schema> = LazyLock::new(|| Schema::parse(SCHEMA.as_bytes()).unwrap());
+    &PARSED
 }
 
 pub fn compile(conditions: &[(String, u64)]) -> Arc<CompiledMenu> {
@@ -42,7 +48,7 @@ pub fn compiled(conditions: &[(String, u64)]) -> Result<CompiledMenu, MenuErrors
             "[[line]]\nname = 'line-{line}'\nwhen = '{when}'\nprescale = {prescale}\nstreams = {streams}\n"
         );
     }
-    Menu::parse(&text, "test.toml")?.compile(&schema(), &SCORES.map(String::from))
+    Menu::parse(&text, "test.toml")?.compile(schema(), &SCORES.map(String::from))
 }
 
 pub fn bit(bits: &[u64], index: usize) -> bool {

@@ -20,8 +20,35 @@ pub enum Number {
         kind: Kind,
         is_vague: bool,
     },
-    /// Is NaN, or became NaN.
-    Nan,
+    /// Is NaN, or became NaN; the kind that it would have.
+    Nan(Kind),
+    /// Does not exist in this event: it is made of the minimum or maximum of no elements.
+    Absent(Form),
+}
+
+/// What a number is in any event.
+#[derive(Clone, Copy, Debug)]
+pub enum Form {
+    Decimal { places: u32, reach: f64 },
+    Float(Kind),
+}
+
+impl Form {
+    pub fn zero(self) -> Number {
+        match self {
+            Self::Decimal { places, reach } => {
+                Number::Decimal { digits: 0, places, reach, is_constant: false }
+            }
+            Self::Float(kind) => Number::Float { value: 0.0, kind, is_vague: false },
+        }
+    }
+
+    fn kind(self) -> Kind {
+        match self {
+            Self::Decimal { .. } => Kind::Double,
+            Self::Float(kind) => kind,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,17 +96,62 @@ impl Digits {
     }
 }
 
+pub fn payload_len(bytes: usize) -> Number {
+    Number::Decimal { digits: bytes as i128, places: 0, reach: 67_108_864.0, is_constant: false }
+}
+
 pub fn float(value: f64, kind: Kind) -> Number {
     computed(value, kind, false)
 }
 
 fn computed(value: f64, kind: Kind, is_vague: bool) -> Number {
-    if value.is_nan() { Number::Nan } else { Number::Float { value, kind, is_vague } }
+    if value.is_nan() { Number::Nan(kind) } else { Number::Float { value, kind, is_vague } }
 }
 
 impl Number {
+    pub fn form(self) -> Form {
+        match self {
+            Self::Decimal { places, reach, .. } => Form::Decimal { places, reach },
+            Self::Float { kind, .. } | Self::Nan(kind) => Form::Float(kind),
+            Self::Absent(form) => form,
+        }
+    }
+
     fn is_single(self) -> bool {
-        !matches!(self, Self::Decimal { .. } | Self::Float { kind: Kind::Double, .. })
+        self.form().kind() != Kind::Double
+    }
+
+    /// The same value in another form.
+    fn in_form(self, form: Form) -> Self {
+        match (self, form) {
+            (Self::Nan(_), form) => Self::Nan(form.kind()),
+            (Self::Decimal { digits, places: own, .. }, Form::Decimal { places, reach }) => Self::Decimal {
+                digits: digits * 10_i128.pow(places - own),
+                places,
+                reach,
+                is_constant: false,
+            },
+            (number, Form::Float(kind)) => {
+                let (value, is_vague) = number.plain();
+                let is_grid = matches!(kind, Kind::Half | Kind::Single);
+                let value = if is_grid { nearest(value, kind) } else { value };
+                Self::Float { value, kind, is_vague }
+            }
+            (number, form) => panic!("{number:?} as {form:?}"),
+        }
+    }
+
+    /// Arithmetic on numbers of which at least one does not exist. Minimum and maximum leave it out.
+    fn without_absent(operator: &str, a: Self, b: Self) -> Self {
+        let stand_in = |x: Self| if let Self::Absent(form) = x { form.zero() } else { x };
+        let form = Self::calculated(operator, stand_in(a), stand_in(b)).form();
+        match (operator, a, b) {
+            (_, Self::Absent(_), Self::Absent(_)) => Self::Absent(form),
+            ("min" | "max", Self::Absent(_), other) | ("min" | "max", other, Self::Absent(_)) => {
+                other.in_form(form)
+            }
+            _ => Self::Absent(form),
+        }
     }
 
     fn is_constant(self) -> bool {
@@ -94,7 +166,7 @@ impl Number {
                 (format!("{digits}e-{places}").parse().unwrap(), !is_constant && reach > EXACT)
             }
             Self::Float { value, is_vague, .. } => (value, is_vague),
-            Self::Nan => (f64::NAN, false),
+            Self::Nan(_) | Self::Absent(_) => panic!("{self:?} has no value"),
         }
     }
 
@@ -104,7 +176,7 @@ impl Number {
                 Self::Decimal { digits: -digits, places, reach, is_constant }
             }
             Self::Float { value, kind, is_vague } => Self::Float { value: -value, kind, is_vague },
-            Self::Nan => Self::Nan,
+            Self::Nan(_) | Self::Absent(_) => self,
         }
     }
 
@@ -117,8 +189,12 @@ impl Number {
     }
 
     pub fn calculated(operator: &str, a: Self, b: Self) -> Self {
-        if matches!(a, Self::Nan) || matches!(b, Self::Nan) {
-            return Self::Nan;
+        if matches!(a, Self::Absent(_)) || matches!(b, Self::Absent(_)) {
+            return Self::without_absent(operator, a, b);
+        }
+        if matches!(a, Self::Nan(_)) || matches!(b, Self::Nan(_)) {
+            let is_single = a.is_single() || b.is_single();
+            return Self::Nan(if is_single { Kind::FromSingle } else { Kind::Double });
         }
         if let Some(whole) = decimal(operator, a, b) {
             return whole;
@@ -138,7 +214,10 @@ impl Number {
     /// Does `a op b` hold? `None` if one is NaN. The second value says that lost digits may reverse the answer.
     #[expect(clippy::float_cmp, reason = "exact equality is what the menu asks for")]
     pub fn compared(operator: &str, a: Self, b: Self) -> (Option<bool>, bool) {
-        if matches!(a, Self::Nan) || matches!(b, Self::Nan) {
+        if matches!(a, Self::Absent(_)) || matches!(b, Self::Absent(_)) {
+            return (Some(false), false);
+        }
+        if matches!(a, Self::Nan(_)) || matches!(b, Self::Nan(_)) {
             return (None, false);
         }
         if let Some((x, y, reach, _)) = aligned(a, b) {
