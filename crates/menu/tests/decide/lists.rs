@@ -74,6 +74,14 @@ fn elements_that_an_event_does_not_have_take_no_part() {
 }
 
 #[test]
+fn a_sum_begins_with_zero() {
+    let full = event(&[(0, -0.0), (0, -0.0), (0, -0.0)], None);
+    for when in ["1 / sum(jets.x) > 0", "1 / sum(-abs(jets.x)) > 0"] {
+        assert_eq!(passes(SCHEMA, when, std::slice::from_ref(&full)), [true], "{when}");
+    }
+}
+
+#[test]
 fn long_lists_have_a_count_of_two_bytes() {
     let schema = "name = 's'\n[[field]]\nname = 'hits'\ndtype = 'i8'\nlen = '0..700'";
     let record = |count: u16| {
