@@ -73,6 +73,15 @@ impl List {
         record[self.at..][..self.count_len()].copy_from_slice(&count.to_le_bytes()[..self.count_len()]);
     }
 
+    /// Writes the count into a record, and zeros behind the last element.
+    ///
+    /// # Panics
+    /// If it is more than there may be.
+    pub fn cut(&self, count: usize, record: &mut [u8]) {
+        self.set_count(count, record);
+        self.fields.iter().for_each(|&(at, size)| record[at + count * size..at + self.most * size].fill(0));
+    }
+
     /// Has the event at most as many elements as it may have, and nothing behind the last one?
     pub(crate) fn holds_in(&self, record: &[u8]) -> bool {
         let count = self.count(record);

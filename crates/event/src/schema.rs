@@ -387,6 +387,12 @@ impl Schema {
         self.lists.iter().find(|list| list.name() == name)
     }
 
+    /// Number of elements that an event has of a field: in a list as many as its count says.
+    pub fn elements_in(&self, field: &Field, record: &[u8]) -> usize {
+        let most = field.elements();
+        field.list.map_or(most, |list| self.lists[list].count(record).min(most))
+    }
+
     /// What the payloads of events are, if they have any.
     pub fn payload(&self) -> Option<&str> {
         self.payload.as_deref()
