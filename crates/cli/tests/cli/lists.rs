@@ -16,7 +16,7 @@ fn numbers<'a>(event: &'a Value, field: &str) -> &'a [Value] {
 fn a_recording_with_lists_is_made_decided_shown_and_verified() {
     let lab = Lab::new();
     let schema = sample("schemas/lists.toml");
-    let made = lab.tamis(&format!("gen --schema {schema} --events 3000 --signal-fraction 0.3 --out in.tmf"));
+    let made = lab.tamis(&format!("gen --schema {schema} --events 3000 --signal 0.3 --out in.tmf"));
     assert_eq!(made.code, Some(0), "{made:?}");
     let all = events(&lab.tamis("cat in.tmf --jsonl").out);
     assert_eq!(all.len(), 3000);

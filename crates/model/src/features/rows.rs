@@ -54,16 +54,16 @@ impl Features {
         for (record, row) in records.chunks_exact(self.stride).zip(rows.chunks_exact_mut(self.width)) {
             for &index in &self.curved {
                 let feature = &self.list[index];
-                feature.write(feature.element.physical(record), |column, x| row[column] = x);
+                feature.write(feature.physical(record), |column, x| row[column] = x);
             }
-            self.clear_masked(|mask| self.list[mask].element.physical(record), |column| row[column] = 0.0);
+            self.clear_masked(|mask| self.list[mask].physical(record), |column| row[column] = 0.0);
         }
     }
 }
 
 pub(super) fn strips(list: &[Feature]) -> Vec<Strip> {
     let mut strips: Vec<Strip> = Vec::new();
-    for feature in list {
+    for feature in list.iter().filter(|feature| feature.is_plain()) {
         let ValueMap::Affine { log1p: false, shift, scale: factor, clip } = feature.map else { continue };
         let Element { at, dtype, scale, offset } = feature.element;
         let as_it_is = feature.is_as_it_is();
