@@ -68,8 +68,11 @@ pub struct FieldInfo {
     pub name: String,
     /// Number type.
     pub dtype: &'static str,
-    /// Elements, 1 for a scalar.
+    /// Elements, 1 for a scalar; of a list the most that there may be.
     pub elements: usize,
+    /// The list that the field belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub list: Option<String>,
     /// Unit.
     pub unit: String,
     /// Its description.
@@ -140,6 +143,9 @@ pub struct ShownEvent {
     /// Every field with its physical values.
     #[serde(serialize_with = "numbers_by_name")]
     pub fields: Vec<(String, Vec<FieldNumber>)>,
+    /// How many values each of these fields has; of a list the most that there may be, and here are those that the event has.
+    #[serde(skip)]
+    pub rooms: Vec<usize>,
 }
 
 /// What was decided.
@@ -271,6 +277,7 @@ pub fn cat(path: &Path, mut each: impl FnMut(ShownEvent) -> bool) -> Result<(Vec
                 payload: schema.payload().map(|_| found.payload.to_vec()),
                 verdict: None,
                 fields: fields(&schema, found.record),
+                rooms: rooms(&schema),
             };
             if !each(shown) {
                 break 'frames;
@@ -299,7 +306,7 @@ fn recording(path: &Path) -> Result<RecordingInfo, Failure> {
         schema: schema.name().into(),
         schema_id: format!("{:016x}", schema.id()),
         record_bytes: schema.record_len(),
-        fields: schema.fields().iter().map(field_info).collect(),
+        fields: schema.fields().iter().map(|field| field_info(&schema, field)).collect(),
         frames: 0,
         bytes: 0,
         file_bytes: std::fs::metadata(path).map_or(0, |meta| meta.len()),
@@ -428,6 +435,7 @@ fn stored_event(about: &About, record: &Record<'_>) -> ShownEvent {
         payload: about.schema.payload().map(|_| record.event().payload.to_vec()),
         verdict: Some(verdict),
         fields: fields(&about.schema, record.event().record),
+        rooms: rooms(&about.schema),
     }
 }
 
@@ -463,14 +471,20 @@ fn set_bits(words: impl Iterator<Item = u64>) -> Vec<usize> {
 }
 
 fn fields(schema: &Schema, record: &[u8]) -> Vec<(String, Vec<FieldNumber>)> {
-    let values =
-        |field: &tamis_event::Field| (0..field.elements()).map(|k| field.number(k, record)).collect();
+    let values = |field: &tamis_event::Field| {
+        (0..schema.elements_in(field, record)).map(|k| field.number(k, record)).collect()
+    };
     schema.fields().iter().map(|field| (field.name.clone(), values(field))).collect()
 }
 
-fn field_info(field: &tamis_event::Field) -> FieldInfo {
+fn rooms(schema: &Schema) -> Vec<usize> {
+    schema.fields().iter().map(tamis_event::Field::elements).collect()
+}
+
+fn field_info(schema: &Schema, field: &tamis_event::Field) -> FieldInfo {
     let name = field.name.clone();
+    let list = field.list.map(|list| schema.lists()[list].name().into());
     let unit = field.unit.clone();
     let doc = field.doc.clone();
-    FieldInfo { name, dtype: field.dtype.name(), elements: field.elements(), unit, doc }
+    FieldInfo { name, dtype: field.dtype.name(), elements: field.elements(), list, unit, doc }
 }

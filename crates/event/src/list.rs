@@ -1,6 +1,7 @@
 //! Lists: fields whose number of elements differs from event to event (`SPEC.md` section 4).
 
-use crate::schema::SchemaError;
+use crate::dtype::Dtype;
+use crate::schema::{Element, SchemaError};
 
 /// Most elements of a list.
 pub(crate) const ELEMENTS_MAX: usize = u16::MAX as usize;
@@ -50,6 +51,12 @@ impl List {
         if self.most > usize::from(u8::MAX) { 2 } else { 1 }
     }
 
+    /// The count, ready to read like a number of a field.
+    pub fn count_element(&self) -> Element {
+        let dtype = if self.count_len() == 1 { Dtype::U8 } else { Dtype::U16 };
+        Element { at: self.at, dtype, scale: 1.0, offset: 0.0 }
+    }
+
     /// Number of elements that an event has.
     #[inline]
     pub fn count(&self, record: &[u8]) -> usize {
@@ -64,6 +71,15 @@ impl List {
     pub fn set_count(&self, count: usize, record: &mut [u8]) {
         assert!(count <= self.most, "{count} elements in the list {} of at most {}", self.name, self.most);
         record[self.at..][..self.count_len()].copy_from_slice(&count.to_le_bytes()[..self.count_len()]);
+    }
+
+    /// Writes the count into a record, and zeros behind the last element.
+    ///
+    /// # Panics
+    /// If it is more than there may be.
+    pub fn cut(&self, count: usize, record: &mut [u8]) {
+        self.set_count(count, record);
+        self.fields.iter().for_each(|&(at, size)| record[at + count * size..at + self.most * size].fill(0));
     }
 
     /// Has the event at most as many elements as it may have, and nothing behind the last one?

@@ -180,6 +180,10 @@ pub enum SchemaError {
     Address { text: String },
     #[error("no field '{name}' in schema '{schema}'{hint}", hint = hint(.near))]
     Unknown { name: String, schema: String, near: Option<String> },
+    #[error("no list '{name}' in schema '{schema}'{hint}; a list is made of fields with len = \"0..N\"", hint = hint(.near))]
+    UnknownList { name: String, schema: String, near: Option<String> },
+    #[error("'{function}' of a list means nothing; write count(LIST) or mask(LIST)")]
+    InputFunction { function: String },
     #[error("{field}[{index}]: '{field}' is a single number; leave the index out")]
     Scalar { field: String, index: usize },
     #[error("{field}[{index}]: the field has {len} element(s), 0 to {last}", last = .len - 1)]
@@ -385,6 +389,12 @@ impl Schema {
     /// The list of this name.
     pub fn list(&self, name: &str) -> Option<&List> {
         self.lists.iter().find(|list| list.name() == name)
+    }
+
+    /// Number of elements that an event has of a field: in a list as many as its count says.
+    pub fn elements_in(&self, field: &Field, record: &[u8]) -> usize {
+        let most = field.elements();
+        field.list.map_or(most, |list| self.lists[list].count(record).min(most))
     }
 
     /// What the payloads of events are, if they have any.

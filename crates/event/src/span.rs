@@ -215,6 +215,18 @@ impl Span {
         self.payloads.as_ref().map_or(0, |payloads| payloads.bytes.len())
     }
 
+    /// Bytes of the payload of each event from `from` on.
+    pub fn payload_lens(&self, from: usize) -> impl Iterator<Item = u32> {
+        let ends = self.payloads.as_ref().map(|payloads| payloads.ends.as_chunks().0);
+        let mut start =
+            self.payloads.as_ref().map_or(0, |payloads| payloads.start + payloads.start_of(from) as u32);
+        (from..self.events).map(move |event| {
+            let Some(ends) = ends else { return 0 };
+            let end = u32::from_le_bytes(ends[event]);
+            end - std::mem::replace(&mut start, end)
+        })
+    }
+
     /// How many of the events `from..to` have no more than so many bytes of payload together; at least one.
     pub fn fitting(&self, from: usize, to: usize, payload_bytes: usize) -> usize {
         let Some(payloads) = &self.payloads else { return to - from };

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
-use tamis_event::{Address, Element, Field, Role, Schema};
+use tamis_event::{Address, Element, Field, Reading, Role, Schema};
 
 use crate::error::TrainError;
 use crate::random::selected;
@@ -91,8 +91,8 @@ pub(crate) struct Selection<'a> {
 }
 
 /// The schema elements of every input of the recipe: one list per `[[input]]`.
-pub(crate) fn inputs(recipe: &Recipe, file: &str, schema: &Schema) -> Result<Vec<Vec<Element>>, TrainError> {
-    let inputs = recipe.input.iter().map(|input| input_elements(input, file, schema));
+pub(crate) fn inputs(recipe: &Recipe, file: &str, schema: &Schema) -> Result<Vec<Vec<Reading>>, TrainError> {
+    let inputs = recipe.input.iter().map(|input| input_readings(input, file, schema));
     let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
     let elements = inputs.iter().map(Vec::len).sum();
     let width = recipe.layers[0];
@@ -105,7 +105,7 @@ pub(crate) fn inputs(recipe: &Recipe, file: &str, schema: &Schema) -> Result<Vec
 impl Recipe {
     /// Everything in the recipe that `schema` does not allow: its inputs, and the labels of the entries that read `file`.
     pub fn faults(&self, file: &str, schema: &Schema) -> Vec<TrainError> {
-        let input = |input: &RecipeInput| input_elements(input, file, schema).err();
+        let input = |input: &RecipeInput| input_readings(input, file, schema).err();
         let data = self.data.iter().map(|data| (&data.file, &data.label));
         let evaluate = self.evaluate.iter().map(|evaluate| (&evaluate.file, &evaluate.label));
         let labels = data.chain(evaluate).filter(|(read, _)| *read == file);
@@ -133,7 +133,7 @@ pub(crate) fn select(
     if !dataset.events.len().is_multiple_of(record) {
         return Err(TrainError::Records { file: file.into(), bytes: dataset.events.len(), record });
     }
-    let elements: Vec<Element> = inputs(recipe, file, schema)?.concat();
+    let elements: Vec<Reading> = inputs(recipe, file, schema)?.concat();
     let truth = label.map(|label| label_element(file, schema, label)).transpose()?;
     let is_wanted = |record: &[u8]| match (label, truth) {
         (Some(label), Some(truth)) => {
@@ -163,12 +163,13 @@ pub(crate) fn select(
     }
 }
 
-fn input_elements(input: &RecipeInput, file: &str, schema: &Schema) -> Result<Vec<Element>, TrainError> {
-    let (address, elements) = resolve(file, schema, &input.field)?;
-    if schema.field(&address.field).is_ok_and(|field| field.role == Role::Truth) {
+fn input_readings(input: &RecipeInput, file: &str, schema: &Schema) -> Result<Vec<Reading>, TrainError> {
+    let fault = |source| TrainError::Field { file: file.into(), source };
+    let (readings, role) = schema.readings(&input.field).map_err(fault)?;
+    if role == Role::Truth {
         return Err(TrainError::Truth { file: file.into(), field: input.field.clone() });
     }
-    Ok(elements)
+    Ok(readings)
 }
 
 fn label_element(file: &str, schema: &Schema, label: &Label) -> Result<Element, TrainError> {

@@ -298,6 +298,13 @@ impl Scratch {
                 let values = &scores.column(score)[tile.start..][..tile.events];
                 kernels::widen(self.columns[into].as_flattened_mut(), values);
             }
+            Instruction::PayloadLen { into } => {
+                let out = self.columns[into].as_flattened_mut();
+                for piece in &self.pieces {
+                    let lens = piece.payload_lens(block);
+                    out[piece.tile()].iter_mut().zip(lens).for_each(|(out, len)| *out = len.into());
+                }
+            }
             Instruction::Absolute { into, of } => {
                 self.write(
                     into,
@@ -324,6 +331,13 @@ impl Scratch {
                 #[inline(always)]
                 |scratch, out| {
                     kernels::combine(out, arithmetic, scratch.input(a), scratch.input(b));
+                },
+            ),
+            Instruction::Select { into, condition, a, b } => self.write(
+                into,
+                #[inline(always)]
+                |scratch, out| {
+                    kernels::select(out, scratch.masks[condition], scratch.input(a), scratch.input(b));
                 },
             ),
             Instruction::Count { into, ref of } => self.write(

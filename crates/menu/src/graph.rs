@@ -51,11 +51,15 @@ pub(crate) enum MenuNode {
     Total(Box<[usize]>),
     /// A score column.
     Score(usize),
+    /// Bytes of the payload.
+    PayloadLen,
     Absolute(NodeId),
     Negate(NodeId),
     /// The number rounded to f32.
     Single(NodeId),
     Combine(Arithmetic, NodeId, NodeId),
+    /// The first number where the condition holds, else the second.
+    Select(NodeId, NodeId, NodeId),
     /// How many of these conditions hold.
     Count(Box<[NodeId]>),
     /// The f64 that is nearest to an integer.
@@ -67,6 +71,8 @@ pub(crate) enum MenuNode {
     /// A whole number of f64 as an integer.
     ToInteger(NodeId),
     CombineIntegers(Arithmetic, NodeId, NodeId),
+    /// The first integer where the condition holds, else the second.
+    SelectIntegers(NodeId, NodeId, NodeId),
 
     Truth(bool),
     /// Is the raw value of the element at this index in the interval, ends included?
@@ -90,15 +96,19 @@ impl MenuNode {
             | Self::Load(_)
             | Self::Total(_)
             | Self::Score(_)
+            | Self::PayloadLen
             | Self::Absolute(_)
             | Self::Negate(_)
             | Self::Single(_)
             | Self::Combine(..)
+            | Self::Select(..)
             | Self::Count(_)
             | Self::ToNumber(_) => Sort::Number,
-            Self::Integer(_) | Self::LoadInteger(_) | Self::ToInteger(_) | Self::CombineIntegers(..) => {
-                Sort::Integer
-            }
+            Self::Integer(_)
+            | Self::LoadInteger(_)
+            | Self::ToInteger(_)
+            | Self::CombineIntegers(..)
+            | Self::SelectIntegers(..) => Sort::Integer,
             Self::Truth(_)
             | Self::Within(..)
             | Self::Compare(..)
@@ -119,6 +129,7 @@ impl MenuNode {
             | Self::Load(_)
             | Self::Total(_)
             | Self::Score(_)
+            | Self::PayloadLen
             | Self::Integer(_)
             | Self::LoadInteger(_)
             | Self::Truth(_)
@@ -139,6 +150,9 @@ impl MenuNode {
             | Self::Or(a, b) => {
                 each(*a);
                 each(*b);
+            }
+            Self::Select(condition, a, b) | Self::SelectIntegers(condition, a, b) => {
+                [condition, a, b].into_iter().copied().for_each(each)
             }
             Self::Count(operands) | Self::Counted(operands, ..) => operands.iter().copied().for_each(each),
         }
@@ -230,6 +244,10 @@ impl MenuGraph {
         self.add(MenuNode::Score(column))
     }
 
+    pub(crate) fn payload_len(&mut self) -> Made {
+        self.add(MenuNode::PayloadLen)
+    }
+
     pub(crate) fn draw(&mut self, lottery: Lottery) -> Made {
         self.add(MenuNode::Draw(lottery))
     }
@@ -259,6 +277,27 @@ impl MenuGraph {
         match (self.as_number(a), self.as_number(b)) {
             (Some(x), Some(y)) => self.number(arithmetic.apply(x, y)),
             _ => self.add(MenuNode::Combine(arithmetic, a, b)),
+        }
+    }
+
+    /// `a` where the condition holds, else `b`, which is of the same sort.
+    pub(crate) fn select(&mut self, condition: NodeId, a: NodeId, b: NodeId) -> Made {
+        match self.as_truth(condition) {
+            Some(holds) => Ok(if holds { a } else { b }),
+            None if a == b => Ok(a),
+            None if self.nodes[a.index()].sort() == Sort::Integer => {
+                self.add(MenuNode::SelectIntegers(condition, a, b))
+            }
+            None => self.add(MenuNode::Select(condition, a, b)),
+        }
+    }
+
+    /// Is the number 0 in a record that has only zeros in its place?
+    pub(crate) fn is_zero_in_zeros(&self, id: NodeId) -> bool {
+        match self.nodes[id.index()] {
+            MenuNode::Load(place) => self.elements[place].offset == 0.0,
+            MenuNode::LoadInteger(_) => true,
+            _ => false,
         }
     }
 

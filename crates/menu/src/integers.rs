@@ -21,6 +21,7 @@ pub(crate) enum IntegerStep {
     Load { into: IntegerColumn, element: Element },
     Of { into: IntegerColumn, of: Column },
     Combine { into: IntegerColumn, arithmetic: Arithmetic, a: Operand<i128>, b: Operand<i128> },
+    Select { into: IntegerColumn, condition: Mask, a: Operand<i128>, b: Operand<i128> },
     Number { into: Column, of: IntegerColumn },
     Compare { into: Mask, comparison: Comparison, a: Operand<i128>, b: Operand<i128> },
     CompareMixed { into: Mask, comparison: Comparison, a: IntegerColumn, b: Column },
@@ -138,6 +139,12 @@ impl Scratch {
                 kernels::zip(tile, self.integers_of(a), self.integers_of(b), |x, y| {
                     calculated(arithmetic, x, y)
                 });
+                self.integers[into] = out;
+            }
+            IntegerStep::Select { into, condition, a, b } => {
+                let mut out = std::mem::take(&mut self.integers[into]);
+                let tile = out.first_chunk_mut().expect("as long as a tile");
+                kernels::select(tile, self.masks[condition], self.integers_of(a), self.integers_of(b));
                 self.integers[into] = out;
             }
             IntegerStep::Number { into, of } => {

@@ -31,6 +31,16 @@ pub(crate) enum StepInput<'a, T = f64> {
     Constant(T),
 }
 
+impl<T: Copy> StepInput<'_, T> {
+    #[inline(always)]
+    fn at(self, word: usize, lane: usize) -> T {
+        match self {
+            Self::Column(column) => column[word][lane],
+            Self::Constant(value) => value,
+        }
+    }
+}
+
 /// `out[i]` = physical value of `element` in record `i` of `records`, which are `stride` bytes each.
 #[inline(always)]
 pub(crate) fn load(out: &mut [f64], records: &[u8], stride: usize, element: Element) {
@@ -122,6 +132,22 @@ pub(crate) fn combine(
         Arithmetic::Div => zip(out, a, b, |x, y| Arithmetic::Div.apply(x, y)),
         Arithmetic::Min => zip(out, a, b, |x, y| Arithmetic::Min.apply(x, y)),
         Arithmetic::Max => zip(out, a, b, |x, y| Arithmetic::Max.apply(x, y)),
+    }
+}
+
+/// `out` = `a` for the events of `condition`, `b` for the others.
+#[inline(always)]
+pub(crate) fn select<T: Copy>(
+    out: &mut [[T; LANES]; TILE_WORDS],
+    condition: Bits,
+    a: StepInput<'_, T>,
+    b: StepInput<'_, T>,
+) {
+    for (word, out) in out.iter_mut().enumerate() {
+        for (lane, out) in out.iter_mut().enumerate() {
+            let (x, y) = (a.at(word, lane), b.at(word, lane));
+            *out = if condition[word] >> lane & 1 == 1 { x } else { y };
+        }
     }
 }
 

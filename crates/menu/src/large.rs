@@ -35,7 +35,7 @@ impl Digits {
     fn number(self) -> MenuNumber {
         let Self { id, bounds: (low, high), places } = self;
         let form = Form::Large { places, low, high };
-        MenuNumber { id, form, low: low as f64, high: high as f64, nan: None, written: None }
+        MenuNumber::new(id, form, (low as f64, high as f64))
     }
 }
 
@@ -60,7 +60,7 @@ impl MenuGraph {
     pub(crate) fn large_negated(&mut self, a: MenuNumber) -> Made<MenuNumber> {
         let zero = self.large_literal(0)?;
         let negated = self.large(Arithmetic::Sub, zero, a)?.expect("the bounds are as wide");
-        Ok(MenuNumber { nan: a.nan, ..negated })
+        Ok(MenuNumber { nan: a.nan, absent: a.absent, ..negated })
     }
 
     /// Sum, difference, product, minimum or maximum of large and whole numbers, if the result is a large number.

@@ -26,6 +26,10 @@
 //! is [undecided](Decider::undecided). The same holds if a line depends on a number that became NaN: 0 / 0, or infinities that cancel.
 //! `b > 0 && a / b > 2` does not depend on the quotient where `b` is 0. Infinities compare like any other number, and `1 / 0` is infinite.
 //!
+//! A list has as many elements as the event has: `count(jets)`, and everything else that is computed of `jets.pt`, leaves the others out. The
+//! maximum of no elements does not exist, and a comparison with it is false. The rules are in
+//! [`list.rs`](../src/tamis_menu/number/list.rs.html).
+//!
 //! A model may name fallbacks, cheaper bundles with the same outputs, and a menu may have a table `[fallback]`. Together they are a **ladder**:
 //!
 //! ```text

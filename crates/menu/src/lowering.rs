@@ -2,6 +2,8 @@
 //!
 //! A line reads every field that its condition names, whatever else the condition says. Where such a field is NaN, no line decides the event.
 
+mod list;
+
 use std::collections::{BTreeSet, HashMap};
 
 use tamis_event::{Element, Field, Role, Schema};
@@ -34,6 +36,9 @@ pub(crate) struct Lowering<'a> {
     /// The models whose scores the lines read.
     read: BTreeSet<String>,
 }
+
+/// The name of the length of payloads.
+const PAYLOAD_LEN: &str = "payload.len";
 
 type Lowered<T> = Result<T, Complaint>;
 
@@ -164,6 +169,11 @@ impl<'a> Lowering<'a> {
                 }
                 so_far
             }
+            ExpressionNode::Call(Function::Count, arguments)
+                if let Some((at, list)) = self.list(arguments) =>
+            {
+                self.len_of(at, list)
+            }
             ExpressionNode::Call(function, arguments) => {
                 let values = self.all_values(arguments)?;
                 self.call(at, *function, values)
@@ -251,15 +261,7 @@ impl<'a> Lowering<'a> {
             (Operand::Many(xs), Operand::One(y)) => xs.try_map(|x| pair(self, x, y)).map(Operand::Many),
             (Operand::One(x), Operand::Many(ys)) => ys.try_map(|y| pair(self, x, y)).map(Operand::Many),
             (Operand::Many(xs), Operand::Many(ys)) => {
-                let lengths = (xs.items.len(), ys.items.len());
-                if lengths.0 != lengths.1 {
-                    let (x, y) = (quoted(&xs.field), quoted(&ys.field));
-                    let message = format!(
-                        "{x} has {} elements and {y} has {}; they must be equal",
-                        lengths.0, lengths.1
-                    );
-                    return mismatch(at, message);
-                }
+                self.check_pairing(at, &xs, &ys)?;
                 let mut ys = ys.items.into_iter();
                 xs.try_map(|x| pair(self, x, ys.next().expect("as many"))).map(Operand::Many)
             }
@@ -307,13 +309,12 @@ impl<'a> Lowering<'a> {
             (Function::Abs, Value::Numbers(array)) => {
                 array.try_map(|number| self.magnitude(at, number)).map(Value::Numbers)
             }
-            (Function::Min, Value::Numbers(array)) => self.fold(at, Arithmetic::Min, &array.items),
-            (Function::Max, Value::Numbers(array)) => self.fold(at, Arithmetic::Max, &array.items),
-            (Function::Sum, Value::Numbers(array)) => {
-                self.graph.sum(&array.items).map(Value::Number).map_err(too_large(at))
-            }
-            (Function::Count, Value::Flags(array)) => {
-                self.graph.count_of(&array.items).map(Value::Number).map_err(too_large(at))
+            (Function::Min, Value::Numbers(array)) => self.extreme(at, Arithmetic::Min, &array),
+            (Function::Max, Value::Numbers(array)) => self.extreme(at, Arithmetic::Max, &array),
+            (Function::Sum, Value::Numbers(array)) => self.sum(at, &array),
+            (Function::Count, Value::Flags(array)) => self.count(at, &array),
+            (Function::Count, Value::Numbers(Array { list: Some(list), field, .. })) => {
+                self.not_counted(at, list, &field)
             }
             (function, value) => {
                 let wanted = match function {
@@ -357,6 +358,11 @@ impl<'a> Lowering<'a> {
 
     fn name(&mut self, at: usize, name: &str, index: Option<usize>) -> Lowered<Value> {
         match (self.fields.get(name).copied(), self.columns.get(name).copied()) {
+            (Some(_), _) | (_, Some(_)) if name == PAYLOAD_LEN && self.schema.payload().is_some() => {
+                let message =
+                    "'payload.len' is the length of the payload, and also a field or a score; rename that";
+                Err(Complaint::new(at, MistakeKind::Unknown, message))
+            }
             (Some(field), None) => self.field(at, field, index),
             (None, Some(column)) if index.is_none() => {
                 self.read.extend(owner(name).map(String::from));
@@ -370,12 +376,16 @@ impl<'a> Lowering<'a> {
                     format!("{} is both a field and a score; give the model another name", quoted(name));
                 Err(Complaint::new(at, MistakeKind::Unknown, message))
             }
+            (None, None) if self.is_payload(name) => self.payload(at, name, index),
             (None, None) if self.scores.may_have(name) => {
                 self.graph.score_number(0).map(Value::Number).map_err(too_large(at))
             }
-            (None, None) => {
-                Err(Complaint::new(at, MistakeKind::Unknown, unknown(self.schema, self.scores, name)))
-            }
+            (None, None) => match self.schema.list(name) {
+                Some(list) => mismatch(at, self.bare_list(list)),
+                None => {
+                    Err(Complaint::new(at, MistakeKind::Unknown, unknown(self.schema, self.scores, name)))
+                }
+            },
         }
     }
 
@@ -395,7 +405,7 @@ impl<'a> Lowering<'a> {
             (Some(len), None) => {
                 let items = (0..len).map(|index| self.element(at, field.element(index)));
                 let items = items.collect::<Lowered<_>>()?;
-                Ok(Value::Numbers(Array { items, field: field.name.clone(), at }))
+                Ok(Value::Numbers(Array { items, field: field.name.clone(), list: field.list, at }))
             }
         }
     }
@@ -411,10 +421,10 @@ impl<'a> Lowering<'a> {
 }
 
 fn bare_array<T, U>(array: &Array<T>, wanted: &str) -> Lowered<U> {
-    let Array { items, field, at } = array;
+    let Array { field, at, .. } = array;
     let message = format!(
-        "'{field}' is an array of {} elements where {wanted} is needed; use {field}[0], max({field}) or count({field} > ...)",
-        items.len()
+        "'{field}' is {} where {wanted} is needed; use {field}[0], max({field}) or count({field} > ...)",
+        array.describe("elements")
     );
     mismatch(*at, message)
 }

@@ -1,6 +1,6 @@
 //! The names of scores, and what to say of a name that means nothing.
 
-use tamis_event::{Role, Schema};
+use tamis_event::{List, Role, Schema};
 use tamis_form::{quoted, suggestion};
 
 use crate::menu::ModelRef;
@@ -73,7 +73,8 @@ pub(crate) fn unknown(schema: &Schema, scores: Scores<'_>, name: &str) -> String
     }
     let fields = schema.fields().iter().filter(|field| field.role == Role::Data);
     let fields = fields.map(|field| field.name.as_str());
-    let mut hint = suggestion(name, fields.chain(scores.names().iter().map(String::as_str)));
+    let lists = schema.lists().iter().map(List::name);
+    let mut hint = suggestion(name, fields.chain(lists).chain(scores.names().iter().map(String::as_str)));
     if hint.is_empty() && !model.is_empty() {
         hint = format!(", and no [[model]] is called {}", quoted(model));
     }

@@ -13,6 +13,9 @@
 //! * I3: a whole number has no negative zero: a quotient has the sign that its decimals have.
 //! * I4: [`MenuNumber::nan`] is true for events in which arithmetic made the number NaN: 0 / 0, or infinities that cancel. Fields
 //!   that are NaN are found elsewhere ([`crate::lowering`]).
+//! * I5: [`MenuNumber::absent`] is true for events in which the number does not exist ([`list`]).
+
+mod list;
 
 use tamis_event::{Decimal, Dtype, EXACT_MAX, Element, Grid, LARGE_MAX, PLACES_MAX};
 
@@ -48,11 +51,18 @@ pub(crate) struct MenuNumber {
     pub(crate) nan: Option<NodeId>,
     /// The decimal of a literal.
     pub(crate) written: Option<Decimal>,
+    /// True where it does not exist, as the maximum of no elements; `None` if it always does.
+    pub(crate) absent: Option<NodeId>,
 }
 
 pub(crate) type Made<T> = Result<T, TooLarge>;
 
 impl MenuNumber {
+    /// A number that exists and is not NaN in any event, and is no literal.
+    pub(crate) fn new(id: NodeId, form: Form, (low, high): (f64, f64)) -> Self {
+        Self { id, form, low, high, nan: None, written: None, absent: None }
+    }
+
     /// Smallest and largest value; infinite if nothing is known.
     pub(crate) fn range(self) -> (f64, f64) {
         let unit = match self.form {
@@ -80,8 +90,7 @@ impl MenuNumber {
 
     fn whole(id: NodeId, places: i32, (low, high): (f64, f64)) -> Option<Self> {
         let is_exact = low.abs().max(high.abs()) <= EXACT_MAX as f64 && places <= PLACES_MAX;
-        let form = Form::Whole { places };
-        is_exact.then_some(Self { id, form, low, high, nan: None, written: None })
+        is_exact.then_some(Self::new(id, Form::Whole { places }, (low, high)))
     }
 }
 
@@ -115,14 +124,13 @@ impl MenuGraph {
             Dtype::F16 | Dtype::F32 => Form::Rounded { single: true },
             _ => Form::Rounded { single: false },
         };
-        Ok(MenuNumber { id, form, low, high, nan: None, written: None })
+        Ok(MenuNumber::new(id, form, (low, high)))
     }
 
     /// A score. It is finite: an event without a finite score is not decided by lines.
     pub(crate) fn score_number(&mut self, column: usize) -> Made<MenuNumber> {
         let most = f64::from(f32::MAX);
-        let id = self.score(column)?;
-        Ok(MenuNumber { id, form: Form::Single, low: -most, high: most, nan: None, written: None })
+        Ok(MenuNumber::new(self.score(column)?, Form::Single, (-most, most)))
     }
 
     /// A number as it is written.
@@ -141,7 +149,7 @@ impl MenuGraph {
         }
         let id = self.number(value)?;
         let form = Form::Rounded { single: false };
-        Ok(MenuNumber { id, form, low: value, high: value, nan: None, written })
+        Ok(MenuNumber { written, ..MenuNumber::new(id, form, (value, value)) })
     }
 
     /// The value of a number that is the same for every event.
@@ -180,7 +188,7 @@ impl MenuGraph {
         if let Form::Large { .. } = a.form {
             let negated = self.large_negated(a)?;
             let larger = self.large(Arithmetic::Max, a, negated)?.expect("its bounds are no wider");
-            return Ok(MenuNumber { nan: a.nan, written, ..larger });
+            return Ok(MenuNumber { nan: a.nan, written, absent: a.absent, ..larger });
         }
         let id = self.absolute(a.id)?;
         let low = if a.low <= 0.0 && a.high >= 0.0 { 0.0 } else { a.low.abs().min(a.high.abs()) };
@@ -193,6 +201,9 @@ impl MenuGraph {
         a: MenuNumber,
         b: MenuNumber,
     ) -> Made<MenuNumber> {
+        if a.absent.or(b.absent).is_some() {
+            return self.calculate_existing(arithmetic, a, b);
+        }
         let nan = self.either(a.nan, b.nan)?;
         if let Some(whole) = self.whole(arithmetic, a, b)? {
             return Ok(MenuNumber { nan, ..whole });
@@ -206,8 +217,8 @@ impl MenuGraph {
         let is_choice = matches!(arithmetic, Arithmetic::Min | Arithmetic::Max);
         if is_choice && let Some((x, y)) = self.on_one_grid(a, b)? {
             let id = self.combine(arithmetic, x.id, y.id)?;
-            let (low, high) = spread(arithmetic, x.bounds(), y.bounds());
-            return Ok(MenuNumber { id, form: x.form, low, high, nan, written: None });
+            let bounds = spread(arithmetic, x.bounds(), y.bounds());
+            return Ok(MenuNumber { nan, ..MenuNumber::new(id, x.form, bounds) });
         }
         let single = a.is_single() || b.is_single();
         // A quotient of whole numbers is the quotient of their digits, rounded once.
@@ -217,14 +228,14 @@ impl MenuGraph {
             None => (self.plain(a)?, self.plain(b)?),
         };
         let id = self.combine(arithmetic, x.id, y.id)?;
-        let (low, high) = spread(arithmetic, x.bounds(), y.bounds());
+        let bounds = spread(arithmetic, x.bounds(), y.bounds());
         let fresh = if may_make_nan(arithmetic, x, y) {
             Some(self.compare(Comparison::NotEqual, id, id)?)
         } else {
             None
         };
         let nan = self.either(nan, fresh)?;
-        Ok(MenuNumber { id, form: Form::Rounded { single }, low, high, nan, written: None })
+        Ok(MenuNumber { nan, ..MenuNumber::new(id, Form::Rounded { single }, bounds) })
     }
 
     /// The sum of numbers: in one operation where that is exact, else from left to right.
@@ -249,20 +260,21 @@ impl MenuGraph {
         for flag in flags {
             nan = self.either(nan, flag.unknown)?;
         }
-        let (form, high) = (Form::Whole { places: 0 }, flags.len() as f64);
-        Ok(MenuNumber { id, form, low: 0.0, high, nan, written: None })
+        let bounds = (0.0, flags.len() as f64);
+        Ok(MenuNumber { nan, ..MenuNumber::new(id, Form::Whole { places: 0 }, bounds) })
     }
 
     /// The condition `a op b`.
     pub(crate) fn compared(&mut self, comparison: Comparison, a: MenuNumber, b: MenuNumber) -> Made<Flag> {
         let holds = self.holds(comparison, a, b)?;
-        match self.either(a.nan, b.nan)? {
-            None => Ok(Flag::sure(holds)),
+        let flag = match self.either(a.nan, b.nan)? {
+            None => Flag::sure(holds),
             Some(unknown) => {
                 let known = self.not(unknown)?;
-                Ok(Flag { id: self.and(holds, known)?, unknown: Some(unknown) })
+                Flag { id: self.and(holds, known)?, unknown: Some(unknown) }
             }
-        }
+        };
+        self.where_both_exist(flag, a, b)
     }
 
     fn holds(&mut self, comparison: Comparison, a: MenuNumber, b: MenuNumber) -> Made<NodeId> {

@@ -40,6 +40,11 @@ impl Piece {
         (self.from..self.from + self.events).map(|event| span.id(event))
     }
 
+    /// The lengths of the payloads from its first event to the end of the span.
+    pub(crate) fn payload_lens(self, block: &Block) -> impl Iterator<Item = u32> {
+        block.spans()[self.span].payload_lens(self.from)
+    }
+
     /// The bytes from event `at` of the tile to the end of the span.
     fn records_from(self, block: &Block, at: usize) -> &[u8] {
         &block.spans()[self.span].records()[(self.from + at - self.at) * block.stride()..]

@@ -51,6 +51,9 @@ pub(crate) enum Instruction {
         into: Column,
         score: usize,
     },
+    PayloadLen {
+        into: Column,
+    },
     Absolute {
         into: Column,
         of: Column,
@@ -66,6 +69,12 @@ pub(crate) enum Instruction {
     Combine {
         into: Column,
         arithmetic: Arithmetic,
+        a: Operand,
+        b: Operand,
+    },
+    Select {
+        into: Column,
+        condition: Mask,
         a: Operand,
         b: Operand,
     },
@@ -260,12 +269,19 @@ impl Scheduler<'_> {
             MenuNode::Load(place) => self.load(into, self.graph.element(*place)),
             MenuNode::Total(places) => self.total(into, places),
             MenuNode::Score(score) => Instruction::Score { into, score: *score },
+            MenuNode::PayloadLen => Instruction::PayloadLen { into },
             MenuNode::Absolute(of) => Instruction::Absolute { into, of: at(*of) },
             MenuNode::Negate(of) => Instruction::Negate { into, of: at(*of) },
             MenuNode::Single(of) => Instruction::Single { into, of: at(*of) },
             MenuNode::Combine(arithmetic, a, b) => Instruction::Combine {
                 into,
                 arithmetic: *arithmetic,
+                a: self.operand(*a),
+                b: self.operand(*b),
+            },
+            MenuNode::Select(condition, a, b) => Instruction::Select {
+                into,
+                condition: at(*condition),
                 a: self.operand(*a),
                 b: self.operand(*b),
             },
@@ -289,6 +305,7 @@ impl Scheduler<'_> {
             MenuNode::LoadInteger(_)
             | MenuNode::ToInteger(_)
             | MenuNode::CombineIntegers(..)
+            | MenuNode::SelectIntegers(..)
             | MenuNode::ToNumber(_)
             | MenuNode::CompareIntegers(..)
             | MenuNode::CompareMixed(..) => Instruction::Integers(Box::new(self.integers(into, node))),
@@ -310,6 +327,9 @@ impl Scheduler<'_> {
             MenuNode::ToNumber(of) => IntegerStep::Number { into, of: at(of) },
             MenuNode::CombineIntegers(arithmetic, a, b) => {
                 IntegerStep::Combine { into, arithmetic, a: operand(a), b: operand(b) }
+            }
+            MenuNode::SelectIntegers(condition, a, b) => {
+                IntegerStep::Select { into, condition: at(condition), a: operand(a), b: operand(b) }
             }
             MenuNode::CompareIntegers(comparison, a, b) => {
                 IntegerStep::Compare { into, comparison, a: operand(a), b: operand(b) }

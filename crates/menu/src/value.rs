@@ -17,13 +17,25 @@ pub(crate) struct Array<T> {
     pub(crate) items: Vec<T>,
     /// The field that makes it an array, for messages.
     pub(crate) field: String,
+    /// Index in the schema of the list, if not every event has all of the items.
+    pub(crate) list: Option<usize>,
     pub(crate) at: usize,
+}
+
+impl<T> Array<T> {
+    /// What messages call the array, if its items are called so.
+    pub(crate) fn describe(&self, items: &str) -> String {
+        match self.list {
+            Some(_) => format!("a list of up to {} {items}", self.items.len()),
+            None => format!("an array of {} {items}", self.items.len()),
+        }
+    }
 }
 
 impl<T: Copy> Array<T> {
     pub(crate) fn try_map<U>(self, f: impl FnMut(T) -> Result<U, Complaint>) -> Result<Array<U>, Complaint> {
         let items = self.items.into_iter().map(f).collect::<Result<_, _>>()?;
-        Ok(Array { items, field: self.field, at: self.at })
+        Ok(Array { items, field: self.field, list: self.list, at: self.at })
     }
 }
 
@@ -32,8 +44,8 @@ impl Value {
         match self {
             Self::Number(_) => "a number".into(),
             Self::Flag(_) => "a condition".into(),
-            Self::Numbers(array) => format!("an array of {} numbers", array.items.len()),
-            Self::Flags(array) => format!("an array of {} conditions", array.items.len()),
+            Self::Numbers(array) => array.describe("numbers"),
+            Self::Flags(array) => array.describe("conditions"),
         }
     }
 }

@@ -93,6 +93,12 @@ pub(crate) fn check_inputs(manifest: &Manifest) -> Result<(), String> {
     for input in &manifest.inputs {
         let more =
             [("log1p", input.log1p), ("one_hot", input.one_hot.is_some()), ("mask", input.mask.is_some())];
+        if input.field.starts_with("mask(") {
+            let field = &input.field;
+            return Err(format!(
+                "input '{field}' is no integer of the record, and integers go in as they are; {REMEDY}"
+            ));
+        }
         if let Some((what, _)) = more.into_iter().find(|(_, there)| *there) {
             let field = &input.field;
             return Err(format!(

@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use tamis_event::{Address, Schema};
+use tamis_event::{Address, Schema, list_words};
 
 use crate::bundle::Bundle;
 use crate::describe::formula;
@@ -29,6 +29,14 @@ impl Bundle {
         let mut fields: Vec<OwnField> = Vec::new();
         let mut single = 0;
         for input in self.inputs() {
+            // A count is one number, and a mask as many as its list has room for.
+            if let Some((function, _)) = list_words(&input.field) {
+                let is_mask = function == "mask";
+                single += usize::from(!is_mask);
+                let len = if is_mask { stated_len(input) } else { None };
+                fields.push(OwnField { name: input.field.clone(), len, indexed: 0, whole: is_mask.into() });
+                continue;
+            }
             let address: Address =
                 input.field.parse().map_err(|error| self.open_fields(format!("{error}")))?;
             let index = fields.iter().position(|field| field.name == address.field);
@@ -48,6 +56,7 @@ impl Bundle {
             }
         }
         self.share_lengths(&mut fields);
+        share_in_lists(&mut fields);
         self.spread(&mut fields, single)?;
         let schema = text(&fields);
         Schema::parse(schema.as_bytes()).map_err(|error| self.open_fields(error.to_string()))
@@ -127,9 +136,51 @@ fn stated_len(input: &ManifestInput) -> Option<usize> {
     input.len.or_else(|| [&input.shift, &input.scale].into_iter().flatten().find_map(PerElement::len))
 }
 
+/// The list of `count(jets)` and `mask(jets)`, or the one that a field belongs to if any input asks for it.
+fn list_of<'a>(name: &'a str, fields: &'a [OwnField]) -> Option<&'a str> {
+    let asked =
+        |list: &str| fields.iter().any(|field| list_words(&field.name).is_some_and(|(_, of)| of == list));
+    let own = name.rsplit_once('.').map_or(name, |(list, _)| list);
+    list_words(name).map(|(_, list)| list).or(Some(own).filter(|list| asked(list)))
+}
+
+/// Most elements of a list that an input asks for, as far as the inputs say.
+fn most_of(list: &str, fields: &[OwnField]) -> Option<usize> {
+    let of_list = || fields.iter().filter(|field| list_of(&field.name, fields) == Some(list));
+    of_list()
+        .find_map(|field| field.len)
+        .or_else(|| of_list().map(|field| field.indexed).max().filter(|&most| most > 0))
+}
+
+/// Gives all fields of a list, and its mask, the same number of elements.
+fn share_in_lists(fields: &mut [OwnField]) {
+    for at in 0..fields.len() {
+        let most = list_of(&fields[at].name, fields).and_then(|list| most_of(list, fields));
+        fields[at].len = fields[at].len.or(most.filter(|_| fields[at].whole > 0));
+    }
+}
+
+/// Elements of a list of which nothing but the count is read.
+const ELEMENTS_UNKNOWN: usize = 255;
+
 fn text(fields: &[OwnField]) -> String {
     let mut text = String::from("name = \"inputs\"\n");
+    let mut lists: Vec<&str> = Vec::new();
     for OwnField { name, len, indexed, .. } in fields {
+        if let Some(list) = list_of(name, fields) {
+            let has_fields = fields
+                .iter()
+                .any(|field| list_words(&field.name).is_none() && list_of(&field.name, fields) == Some(list));
+            let is_words = list_words(name).is_some();
+            if is_words && (has_fields || lists.contains(&list)) {
+                continue;
+            }
+            lists.push(list);
+            let name = if is_words { list } else { name };
+            let most = most_of(list, fields).unwrap_or(ELEMENTS_UNKNOWN);
+            let _ = write!(text, "\n[[field]]\nname = \"{name}\"\ndtype = \"f32\"\nlen = \"0..{most}\"\n");
+            continue;
+        }
         let elements = len.unwrap_or(*indexed).max(*indexed);
         let _ = write!(text, "\n[[field]]\nname = \"{name}\"\ndtype = \"f32\"\n");
         // A single number and an array of one element are addressed the same way, except by index.

@@ -236,7 +236,12 @@ impl FaultPlan {
         }
         let event = random.below(header.n_events as usize);
         let field = fields[random.below(fields.len())];
-        let element = field.element(random.below(field.elements()));
+        let record = &bytes[HEADER_LEN + event * header.stride as usize..][..header.stride as usize];
+        let elements = schema.elements_in(field, record);
+        if elements == 0 {
+            return frame;
+        }
+        let element = field.element(random.below(elements));
         let mut nan = Vec::new();
         element.dtype.write(f64::NAN, &mut nan);
         let at = frame.parts.records + event * header.stride as usize + element.at;

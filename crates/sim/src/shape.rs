@@ -7,11 +7,11 @@
 //! ```
 //!
 //! Fields of one object (`jets.pt`, `jets.eta`, `jets.phi`) share a prefix and a length; where the ordered one is 0 there is no object, and
-//! all of them are 0. Signals act on the random number behind a falling quantity, so they lie in its tail whatever its scale.
+//! all of them are 0, and a list has no element. A list without an ordered field has any number of elements. Signals act on the random number behind a falling quantity, so they lie in its tail whatever its scale.
 
 use std::f64::consts::TAU;
 
-use tamis_event::{Dtype, Field, Role, Schema};
+use tamis_event::{Dtype, Field, List, Role, Schema};
 
 use crate::random::Random;
 
@@ -51,6 +51,15 @@ struct Filling {
     object: Option<usize>,
 }
 
+/// A list and the presence pattern that is its count.
+#[derive(Clone, Debug)]
+struct Listed {
+    list: List,
+    object: usize,
+    /// Does no field decide how many elements there are?
+    is_free: bool,
+}
+
 /// Fills event records of one schema.
 #[derive(Clone, Debug)]
 pub(crate) struct Shapes {
@@ -61,6 +70,7 @@ pub(crate) struct Shapes {
     /// Quantiles of the standard Gaussian at `(k + 0.5) / CELLS`.
     gaussian: Vec<f64>,
     objects: usize,
+    lists: Vec<Listed>,
 }
 
 /// Scratch memory, reused from event to event.
@@ -79,7 +89,20 @@ impl Shapes {
         let leaders: Vec<usize> = (0..fields.len())
             .filter(|&k| matches!(shapes[k], Shape::Falling { .. }) && fields[k].len.is_some())
             .collect();
-        let same_object = |a: &Field, b: &Field| a.len == b.len && front(&a.name) == front(&b.name);
+        let same_object = |a: &Field, b: &Field| match (a.list, b.list) {
+            (None, None) => a.len == b.len && front(&a.name) == front(&b.name),
+            (one, other) => one == other,
+        };
+        let leader_of =
+            |field: &Field| leaders.iter().position(|&leader| same_object(&fields[leader], field));
+        // Lists that no field leads have objects of their own, behind those of the leaders.
+        let mut objects = leaders.len();
+        let listed = |(k, list): (usize, &List)| {
+            let leader = fields.iter().find(|field| field.list == Some(k)).and_then(leader_of);
+            objects += usize::from(leader.is_none());
+            Listed { list: list.clone(), object: leader.unwrap_or(objects - 1), is_free: leader.is_none() }
+        };
+        let lists: Vec<Listed> = schema.lists().iter().enumerate().map(listed).collect();
         let filling = |(field, &shape): (&Field, &Shape)| Filling {
             dtype: field.dtype,
             elements: field.elements(),
@@ -87,25 +110,22 @@ impl Shapes {
             offset: field.offset,
             shape,
             is_array: field.len.is_some(),
-            object: leaders.iter().position(|&leader| same_object(&fields[leader], field)),
+            object: field.list.map(|list| lists[list].object).or_else(|| leader_of(field)),
         };
         let fillings: Vec<Filling> = fields.iter().zip(&shapes).map(filling).collect();
         let mut order: Vec<usize> = (0..fillings.len()).collect();
         order.sort_by_key(|k| !leaders.contains(k));
         let gaussian = (0..CELLS).map(|k| gaussian_quantile((k as f64 + 0.5) / CELLS as f64)).collect();
-        Self {
-            fillings,
-            order,
-            offsets: fields.iter().map(|f| f.at).collect(),
-            gaussian,
-            objects: leaders.len(),
-        }
+        Self { fillings, order, offsets: fields.iter().map(|f| f.at).collect(), gaussian, objects, lists }
     }
 
     /// Writes one record of the schema's length to `record`. `class` 0 is noise.
     pub(crate) fn fill(&self, random: &mut Random, class: u8, scratch: &mut Scratch, record: &mut [u8]) {
         scratch.present.clear();
         scratch.present.resize(self.objects, usize::MAX);
+        for listed in self.lists.iter().filter(|listed| listed.is_free) {
+            scratch.present[listed.object] = random.below(listed.list.most() + 1);
+        }
         for &k in &self.order {
             let filling = &self.fillings[k];
             scratch.values.clear();
@@ -130,6 +150,9 @@ impl Shapes {
                 }
             }
             record[self.offsets[k]..][..scratch.raw.len()].copy_from_slice(&scratch.raw);
+        }
+        for Listed { list, object, .. } in &self.lists {
+            list.cut(scratch.present[*object].min(list.most()), record);
         }
     }
 

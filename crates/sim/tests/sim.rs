@@ -92,6 +92,64 @@ fn records(frames: &[Vec<u8>]) -> Vec<(u64, Vec<u8>)> {
     records
 }
 
+const LISTS: &str = r#"
+name = "lists"
+field = [
+    { name = "jets.x", dtype = "f32", len = "0..4" },
+    { name = "jets.pt", dtype = "u16", len = "0..4", scale = 0.25, unit = "GeV" },
+    { name = "jets.et", dtype = "f32", len = "0..4", offset = 1.0, unit = "GeV" },
+    { name = "hits", dtype = "i32", len = "0..300", offset = 7.5 },
+    { name = "truth.x", dtype = "u8", len = "0..3", role = "truth" },
+]
+"#;
+
+#[test]
+fn lists_have_as_many_elements_as_there_are_objects() {
+    let schema = Schema::parse(LISTS.as_bytes()).unwrap();
+    let options = GenOptions { frame_events: 50, signal_fraction: 0.5, ..GenOptions::default() };
+    let generator = Generator::new(&schema, options).unwrap();
+    let mut frames = Vec::new();
+    let Ok(_) = generator.generate(3000, |frame| {
+        frames.push(frame.to_vec());
+        Ok::<_, Infallible>(())
+    });
+    let clean = [generator.schema_frame(), frames.concat()].concat();
+    let plan = FaultPlan::new(3, FaultRates::none().with(Fault::Poison, 1.0));
+    let faulted = plan.apply(&schema, &generator.schema_frame(), &frames);
+    assert!(faulted.truth.poison.len() > 30, "most frames have an event with a jet");
+    // Counts in bounds and zeros behind the elements, also where an element became NaN.
+    for stream in [&clean, &faulted.bytes] {
+        let mut scanner = Scanner::new(&schema);
+        let (mut at, mut events) = (0, 0);
+        loop {
+            at += match scanner.step(&stream[at..], true) {
+                Scanned::Frame { header, consumed, .. } => {
+                    events += header.n_events;
+                    consumed
+                }
+                Scanned::Schema { consumed, .. } | Scanned::Skip { consumed } => consumed,
+                Scanned::End => break,
+                other => panic!("{other:?}"),
+            };
+        }
+        assert_eq!(events, 3000);
+    }
+    let counts = |name: &str| -> Vec<usize> {
+        let list = schema.list(name).unwrap();
+        records(&frames).iter().map(|(_, record)| list.count(record)).collect()
+    };
+    for (list, most) in [("jets", 4), ("truth", 3)] {
+        let seen: HashSet<usize> = counts(list).into_iter().collect();
+        assert_eq!(seen, (0..=most).collect(), "{list}");
+    }
+    assert!(counts("hits").iter().any(|&count| count > 255));
+    // A jet is where both ordered fields are above their thresholds.
+    let (pt, et) = (schema.field("jets.pt").unwrap(), schema.field("jets.et").unwrap());
+    for ((_, record), count) in records(&frames).iter().zip(counts("jets")) {
+        assert!((0..count).all(|k| pt.number(k, record) > 0.0 && et.number(k, record) > 0.0));
+    }
+}
+
 #[test]
 fn a_sample_depends_on_its_seed_alone() {
     let options = GenOptions {

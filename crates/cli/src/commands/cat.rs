@@ -118,26 +118,27 @@ fn select(mut event: ShownEvent, wanted: &[String]) -> Result<ShownEvent, Failur
     if wanted.is_empty() {
         return Ok(event);
     }
-    let mut fields = Vec::new();
+    let (mut fields, mut rooms) = (Vec::new(), Vec::new());
     for address in wanted {
         let name = address.split_once('[').map_or(address.as_str(), |(name, _)| name);
-        let Some((_, values)) = event.fields.iter().find(|(field, _)| field == name) else {
+        let Some(at) = event.fields.iter().position(|(field, _)| field == name) else {
             let known: Vec<&str> = event.fields.iter().map(|(field, _)| field.as_str()).collect();
             return Err(Failure::new(Exit::Settings, format!("there is no field '{name}'{}", suggestion(name, &known))));
         };
-        let values = match element(address) {
-            None if name.len() == address.len() => values.clone(),
-            element => match element.and_then(|k| values.get(k)) {
-                Some(value) => vec![*value],
-                None => {
-                    let last = values.len() - 1;
-                    return Err(Failure::new(Exit::Settings, format!("'{address}' is no element: write {name}[0] to {name}[{last}]")));
-                }
-            },
+        let (values, room) = (&event.fields[at].1, event.rooms[at]);
+        let (values, room) = match element(address) {
+            None if name.len() == address.len() => (values.clone(), room),
+            // A list may have fewer elements in this event.
+            Some(k) if k < room => (values.get(k).copied().into_iter().collect(), 1),
+            _ => {
+                let last = room - 1;
+                return Err(Failure::new(Exit::Settings, format!("'{address}' is no element: write {name}[0] to {name}[{last}]")));
+            }
         };
         fields.push((address.clone(), values));
+        rooms.push(room);
     }
-    event.fields = fields;
+    (event.fields, event.rooms) = (fields, rooms);
     Ok(event)
 }
 
@@ -258,8 +259,8 @@ impl Rows {
 }
 
 fn first_elements(event: &ShownEvent) -> Vec<ShownColumn> {
-    let column = |(field, (name, values)): (usize, &(String, Vec<FieldNumber>))| ShownColumn {
-        title: if values.len() == 1 { name.clone() } else { format!("{name}[0]") },
+    let column = |(field, (name, _)): (usize, &(String, Vec<FieldNumber>))| ShownColumn {
+        title: if event.rooms[field] == 1 { name.clone() } else { format!("{name}[0]") },
         field,
         element: Some(0),
     };
@@ -292,7 +293,7 @@ fn heading(event: &ShownEvent, columns: &[ShownColumn], places: bool) -> TextTab
         table = table.right(title(name));
     }
     for column in columns {
-        table = if column.element.is_some() || event.fields[column.field].1.len() == 1 {
+        table = if column.element.is_some() || event.rooms[column.field] == 1 {
             table.right(title(&column.title))
         } else {
             table.left(title(&column.title))

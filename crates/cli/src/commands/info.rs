@@ -63,7 +63,11 @@ fn recording(info: &RecordingInfo) -> String {
     );
     let mut fields = TextTable::default().left("Field").left("type").left("unit").left("");
     for field in &info.fields {
-        let dtype = if field.elements == 1 { field.dtype.into() } else { format!("{}[{}]", field.dtype, field.elements) };
+        let dtype = match (&field.list, field.elements) {
+            (Some(_), most) => format!("{}[0..{most}]", field.dtype),
+            (None, 1) => field.dtype.into(),
+            (None, elements) => format!("{}[{elements}]", field.dtype),
+        };
         fields.row([field.name.clone(), dtype, field.unit.clone(), field.doc.clone()]);
     }
     text.push_str(&fields.render());

@@ -10,6 +10,7 @@ mod files;
 mod journeys;
 mod ladder;
 mod ledger;
+mod lists;
 mod models;
 mod payloads;
 mod reduced;

@@ -82,7 +82,7 @@ fn where_there_are_no_payloads_it_is_said() {
     lab.write("t.csv", "x\n1\n");
     let table = lab.tamis("convert t.csv --schema raw.toml --out t.tmf");
     assert_eq!(table.code, Some(65));
-    assert!(table.err.contains("a table has none; leave [payload] out of the schema"), "{}", table.err);
+    assert!(table.err.contains("a table has none; leave [payload] out"), "{}", table.err);
     lab.write("plain.toml", "name = 'p'\n[[field]]\nname = 'x'\ndtype = 'f32'\n");
     assert_eq!(lab.tamis("convert t.csv --schema plain.toml --out t.tmf").code, Some(0));
     let shown = lab.tamis("cat t.tmf --payload");

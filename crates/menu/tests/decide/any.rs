@@ -4,8 +4,9 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use proptest::prelude::*;
-use tamis_event::{Block, Dtype, Field, ScoreTable, Span};
+use tamis_event::{Block, Dtype, Field, FrameEvents, FrameHeader, FrameMeta, ScoreTable, Span, encode_frame};
 use tamis_menu::Decider;
 
 use crate::large;
@@ -17,9 +18,15 @@ fn names() -> Names {
     let schema = schema();
     let (arrays, scalars): (Vec<_>, Vec<_>) = schema.fields().iter().partition(|field| field.len.is_some());
     let scores = SCORES.map(String::from);
+    let group = |list: Option<usize>| {
+        let fields = arrays.iter().filter(|field| field.list == list);
+        fields.map(|field| (field.name.clone(), field.elements())).collect()
+    };
+    let others = scores.into_iter().chain(["payload.len".into()]);
     Names {
-        scalars: scalars.into_iter().map(|field| field.name.clone()).chain(scores).collect(),
-        arrays: arrays.into_iter().map(|field| (field.name.clone(), field.elements())).collect(),
+        scalars: scalars.into_iter().map(|field| field.name.clone()).chain(others).collect(),
+        arrays: (0..schema.lists().len()).map(Some).chain([None]).map(group).collect(),
+        lists: schema.lists().iter().map(|list| list.name().into()).collect(),
     }
 }
 
@@ -41,6 +48,7 @@ fn keeps(name: &str, event_id: u64, n: u64) -> bool {
 #[derive(Debug)]
 struct Events {
     records: Vec<u8>,
+    payloads: Vec<Vec<u8>>,
     scores: Vec<[f32; 2]>,
     skip: Vec<bool>,
     /// Events per span.
@@ -52,6 +60,40 @@ struct Events {
 /// Often a byte at an edge of a type. Takes one draw, since most of the time goes into drawing bytes.
 fn byte(drawn: u16) -> u8 {
     [0, 1, 2, 128, 255, (drawn >> 8) as u8][usize::from(drawn % 6)]
+}
+
+/// Makes a record one of the schema: counts in bounds, and nothing behind the elements of a list. Counts them by section 4 of `SPEC.md`.
+fn with_lists(mut record: Vec<u8>) -> Vec<u8> {
+    let schema = schema();
+    for (k, list) in schema.lists().iter().enumerate() {
+        let first = schema.fields().iter().find(|field| field.list == Some(k)).unwrap();
+        let count = usize::from(record[first.at - 1]) % (list.most() + 1);
+        record[first.at - 1] = count as u8;
+        for field in schema.fields().iter().filter(|field| field.list == Some(k)) {
+            record[field.bytes()][count * field.dtype.size()..].fill(0);
+        }
+    }
+    record
+}
+
+/// A span of some of the events, as it comes out of a frame.
+fn span(first_id: u64, records: &[u8], payloads: &[Vec<u8>]) -> Span {
+    let schema = schema();
+    let ends: Vec<u32> = payloads
+        .iter()
+        .scan(0, |end, payload| {
+            *end += payload.len() as u32;
+            Some(*end)
+        })
+        .collect();
+    let payloads = payloads.concat();
+    let meta = FrameMeta { first_event_id: first_id, ..FrameMeta::default() };
+    let events = FrameEvents { records, ends: &ends, payloads: &payloads, ..FrameEvents::default() };
+    let mut frame = Vec::new();
+    encode_frame(schema, meta, events, &mut frame);
+    let frame = Bytes::from(frame);
+    let header = FrameHeader::read(&frame).unwrap();
+    Span::of_frame(&header, &frame.slice(header.body()))
 }
 
 fn events() -> impl Strategy<Value = Events> {
@@ -69,15 +111,16 @@ fn events() -> impl Strategy<Value = Events> {
         prop::collection::vec(any::<u16>().prop_map(byte), stride),
         [scores.clone(), scores],
         prop::bool::weighted(0.1),
+        prop::sample::select(vec![0, 1, 2, 22, 300]),
         prop::collection::vec(any::<u16>(), wide.len()),
     )
-        .prop_map(move |(mut bytes, scores, skip, drawn): (Vec<u8>, _, _, Vec<u16>)| {
+        .prop_map(move |(mut bytes, scores, skip, len, drawn): (Vec<u8>, _, _, usize, Vec<u16>)| {
             for (&(at, dtype), drawn) in wide.iter().zip(drawn) {
                 large::edge(dtype, drawn)
                     .into_iter()
                     .for_each(|edge| bytes[at..at + 8].copy_from_slice(&edge));
             }
-            (bytes, scores, skip)
+            (with_lists(bytes), scores, skip, len)
         });
     let spans = prop::collection::vec(prop_oneof![4 => 0..6_usize, 1 => 0..300_usize], 1..8);
     (spans, prop::collection::vec(1..4_usize, 8)).prop_flat_map(move |(spans, blocks)| {
@@ -85,8 +128,9 @@ fn events() -> impl Strategy<Value = Events> {
         let (spans, blocks) = (spans.clone(), blocks.clone());
         prop::collection::vec(event.clone(), total).prop_map(move |all| Events {
             records: all.iter().flat_map(|(bytes, ..)| bytes.clone()).collect(),
-            scores: all.iter().map(|(_, scores, _)| *scores).collect(),
-            skip: all.iter().map(|(.., skip)| *skip).collect(),
+            payloads: all.iter().map(|&(.., len)| vec![7; len]).collect(),
+            scores: all.iter().map(|(_, scores, ..)| *scores).collect(),
+            skip: all.iter().map(|&(.., skip, _)| skip).collect(),
             spans: spans.clone(),
             blocks: blocks.clone(),
         })
@@ -123,8 +167,11 @@ fn check(trees: &[(Tree, u64)], events: &Events) {
         block.reset(RUN, 5);
         let mut ids = Vec::new();
         for &events_in_span in spans.by_ref().take(spans_in_block) {
-            let bytes = events.records[at * stride..(at + events_in_span) * stride].to_vec();
-            block.push(Span::of_records(0, next_id, 0, stride, bytes.into()));
+            let here = at..at + events_in_span;
+            if !here.is_empty() {
+                let records = &events.records[at * stride..here.end * stride];
+                block.push(span(next_id, records, &events.payloads[here]));
+            }
             ids.extend(next_id..next_id + events_in_span as u64);
             next_id += events_in_span as u64 + 17;
             at += events_in_span;
@@ -142,15 +189,29 @@ fn check(trees: &[(Tree, u64)], events: &Events) {
             let scores = events.scores[first + index];
             let values = |name: &str| match SCORES.iter().position(|score| *score == name) {
                 Some(k) => vec![number::float(scores[k].into(), Kind::Single)],
+                None if name == "payload.len" => {
+                    vec![number::payload_len(events.payloads[first + index].len())]
+                }
                 None => columns[name].numbers(record),
             };
             let is_array = |name: &str| columns.get(name).is_some_and(|column| column.field.len.is_some());
+            let members = |name: &str| members(name, record);
             let is_vague = Cell::new(false);
-            let event = Event { values: &values, is_array: &is_array, is_vague: &is_vague };
+            let event =
+                Event { values: &values, members: &members, is_array: &is_array, is_vague: &is_vague };
             check_event(trees, &printed, &event, (index, id, events.skip[first + index]), &decider);
         }
         check_tails(&decider, trees.len(), block.len());
     }
+}
+
+/// The number of elements of the list that a field belongs to, or that has this name.
+fn members(name: &str, record: &[u8]) -> Option<usize> {
+    let schema = schema();
+    let list = name.split('.').next().unwrap();
+    let mut fields = schema.fields().iter();
+    let first = fields.find(|field| field.list.is_some() && field.name.split('.').next() == Some(list))?;
+    Some(record[first.at - 1].into())
 }
 
 /// A field of the schema, and how its numbers come out of a record.
@@ -197,7 +258,7 @@ impl Column {
 fn reads_nan(tree: &Tree, event: &Event<'_>) -> bool {
     let mut found = false;
     tree.for_each_name(&mut |name, index| {
-        let is_nan = |number: &Number| matches!(number, Number::Nan);
+        let is_nan = |number: &Number| matches!(number, Number::Nan(_));
         let numbers = (event.values)(name);
         found |= index.map_or_else(|| numbers.iter().any(is_nan), |index| is_nan(&numbers[index]));
     });

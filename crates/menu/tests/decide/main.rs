@@ -7,6 +7,7 @@ mod arrays;
 mod blocks;
 mod cuts;
 mod large;
+mod lists;
 mod oracle;
 mod support;
 mod unknown;

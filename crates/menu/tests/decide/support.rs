@@ -1,11 +1,11 @@
 //! A schema with every type, menus for it, and helpers that run one line over single events.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use tamis_event::{Block, Schema, ScoreTable, Span};
 use tamis_menu::{CompiledMenu, Decider, Menu, MenuErrors};
 
-/// Every type, scales of both signs, offsets; all arrays have 3 elements, so that they can be combined.
+/// Every type, scales of both signs, offsets, lists; all arrays of fixed length have 3 elements, so that they can be combined.
 pub const SCHEMA: &str = r#"
 name = "all"
 field = [
@@ -27,13 +27,23 @@ field = [
     { name = "q.i64", dtype = "i64", scale = -0.1, offset = 2.5 },
     { name = "r.u64", dtype = "u64", scale = 1e-9 },
     { name = "s.f64", dtype = "f64", scale = 2.0 },
+    { name = "t.u8", dtype = "u8", len = "0..5", scale = 0.5 },
+    { name = "t.f32", dtype = "f32", len = "0..5" },
+    { name = "t.i16", dtype = "i16", len = "0..5", scale = -0.1, offset = 2.5 },
+    { name = "t.i64", dtype = "i64", len = "0..5" },
+    { name = "u", dtype = "f16", len = "0..2" },
+    { name = "v.u64", dtype = "u64", len = "0..2" },
+    { name = "v.i64", dtype = "i64", len = "0..2", scale = -0.1, offset = 2.5 },
+    { name = "v.f64", dtype = "f64", len = "0..2" },
 ]
+payload = { doc = "raw data" }
 "#;
 pub const SCORES: [&str; 2] = ["m.one", "m.two"];
 pub const RUN: u32 = 321_123;
 
-pub fn schema() -> Schema {
-    Schema::parse(SCHEMA.as_bytes()).unwrap()
+pub fn schema() -> &'static Schema {
+    static PARSED: LazyLock<Schema> = LazyLock::new(|| Schema::parse(SCHEMA.as_bytes()).unwrap());
+    &PARSED
 }
 
 pub fn compile(conditions: &[(String, u64)]) -> Arc<CompiledMenu> {
@@ -48,7 +58,7 @@ pub fn compiled(conditions: &[(String, u64)]) -> Result<CompiledMenu, MenuErrors
             "[[line]]\nname = 'line-{line}'\nwhen = '{when}'\nprescale = {prescale}\nstreams = {streams}\n"
         );
     }
-    Menu::parse(&text, "test.toml")?.compile(&schema(), &SCORES.map(String::from))
+    Menu::parse(&text, "test.toml")?.compile(schema(), &SCORES.map(String::from))
 }
 
 pub fn bit(bits: &[u64], index: usize) -> bool {

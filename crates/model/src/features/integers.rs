@@ -30,6 +30,9 @@ impl Features {
 /// `None` if its preprocessing is not affine, or its type does not fit `i16`.
 fn integer(feature: &Feature) -> Option<IntFeature> {
     let ValueMap::Affine { log1p: false, shift, scale, clip } = feature.map else { return None };
+    if feature.is_mask() {
+        return None;
+    }
     let number = match feature.element.dtype {
         Dtype::U8 => Number::U8,
         Dtype::I8 => Number::I8,

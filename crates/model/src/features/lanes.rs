@@ -73,15 +73,18 @@ fn fill_rest<'a>(
     }
     for (event, record) in records.enumerate() {
         for feature in rest.iter().map(|&index| &features.list[index]) {
-            feature.write(feature.element.physical(record), |column, x| lanes[column].0[event] = x);
+            feature.write(feature.physical(record), |column, x| lanes[column].0[event] = x);
         }
-        let physical = |mask: usize| features.list[mask].element.physical(record);
+        let physical = |mask: usize| features.list[mask].physical(record);
         features.clear_masked(physical, |column| lanes[column].0[event] = 0.0);
     }
 }
 
 /// The description of a feature for the kernel crate; `None` if that does not support it.
 fn column(feature: &Feature) -> Option<Column> {
+    if feature.is_mask() {
+        return None;
+    }
     let ValueMap::Affine { log1p: false, shift, scale, clip } = feature.map else { return None };
     let number = match feature.element.dtype {
         Dtype::U8 => Number::U8,

@@ -8,7 +8,8 @@
 //!
 //! The folded factors are computed in f64. Values without preprocessing are computed in f64 and rounded once: that is what a framework was
 //! trained with that never saw the integers, and trees split exactly on them. Logarithms, one-hot columns, masks and fields of 64 bits are computed
-//! number by number, in f64, by the definition ([`Feature::write`]), with which all faster code is compared when a model is bound.
+//! number by number, in f64, by the definition ([`Feature::write`]), with which all faster code is compared when a model is bound. So is the mask of
+//! a list; its count is an integer of the record like any other, and elements that an event does not have are zeros of the record.
 //!
 //! There are three paths from the records: rows for burn (`rows.rs`), the unchanged integers for a device that makes the rows itself (`packed.rs`),
 //! and straight into the lanes of the fused kernels (`lanes.rs`), which for integer kernels (`integers.rs`) hold the integers of the record.
@@ -18,7 +19,7 @@ mod lanes;
 mod packed;
 mod rows;
 
-use tamis_event::{Address, Element, Role, Schema};
+use tamis_event::{Element, Reading, ReadingKind, Role, Schema};
 
 pub(crate) use self::integers::{IntFeature, nearest};
 pub(crate) use self::lanes::LaneFeatures;
@@ -32,7 +33,9 @@ use crate::manifest::{Manifest, ManifestInput, PerElement};
 struct Feature {
     /// Index of its input in the manifest.
     input: usize,
+    /// Where its number stands in a record, or that of the list that it is the mask of.
     element: Element,
+    kind: ReadingKind,
     /// Its first column in a row.
     column: usize,
     map: ValueMap,
@@ -80,7 +83,21 @@ impl Feature {
     /// Can a strip compute the feature? Its products are f32, in which a number of 64 bits would lose what a shift leaves of it.
     fn is_plain(&self) -> bool {
         let is_affine = matches!(self.map, ValueMap::Affine { log1p: false, .. });
-        is_affine && (self.element.dtype.size() < 8 || self.is_as_it_is())
+        !self.is_mask() && is_affine && (self.element.dtype.size() < 8 || self.is_as_it_is())
+    }
+
+    /// Does it say whether an element exists, and stands nowhere in a record?
+    fn is_mask(&self) -> bool {
+        matches!(self.kind, ReadingKind::Member(_))
+    }
+
+    fn reading(&self) -> Reading {
+        Reading { element: self.element, kind: self.kind }
+    }
+
+    /// Its number in a record, before the preprocessing.
+    fn physical(&self, record: &[u8]) -> f64 {
+        self.reading().physical(record)
     }
 
     /// Is the physical value used unchanged?
@@ -201,7 +218,7 @@ impl Features {
     /// The physical values of the first records, at most `most` of them, row by row.
     pub fn physical(&self, records: &[u8], most: usize) -> Vec<f32> {
         let of_record = |record: &[u8]| -> Vec<f32> {
-            self.list.iter().map(|feature| feature.element.physical(record) as f32).collect()
+            self.list.iter().map(|feature| feature.physical(record) as f32).collect()
         };
         records.chunks_exact(self.stride).take(most).flat_map(of_record).collect()
     }
@@ -228,10 +245,9 @@ impl Features {
                 }
                 ValueMap::OneHot(values) => values[(uniform() * values.len() as f64) as usize],
             };
-            let Element { dtype, scale, offset, .. } = feature.element;
-            let raw = dtype
-                .integer_range()
-                .map(|(low, high)| ((physical - offset) / scale).round().clamp(low as f64, high as f64));
+            let Element { scale, offset, .. } = feature.element;
+            let range = feature.reading().raw_range();
+            let raw = range.map(|(low, high)| ((physical - offset) / scale).round().clamp(low, high));
             raw.map_or(physical, |raw| raw * scale + offset) as f32
         };
         (0..rows).flat_map(|_| self.list.iter().map(&mut value).collect::<Vec<_>>()).collect()
@@ -244,8 +260,13 @@ impl Features {
         for (feature, &value) in self.list.iter().zip(values) {
             let Element { at, dtype, scale, offset } = feature.element;
             let raw = (f64::from(value) - offset) / scale;
-            let raw =
-                dtype.integer_range().map_or(raw, |(low, high)| raw.round().clamp(low as f64, high as f64));
+            let range = feature.reading().raw_range();
+            let raw = range.map_or(raw, |(low, high)| raw.round().clamp(low, high));
+            let raw = match feature.kind {
+                ReadingKind::Member(index) if raw == 1.0 => dtype.read(&record[at..]).max(index as f64 + 1.0),
+                ReadingKind::Member(_) => continue,
+                ReadingKind::Value | ReadingKind::Count(_) => raw,
+            };
             number.clear();
             dtype.write(raw, &mut number);
             record[at..at + number.len()].copy_from_slice(&number);
@@ -257,11 +278,11 @@ impl Features {
     pub fn first_difference(&self, record: &[u8], row: &[f32]) -> Option<(f32, f32)> {
         let mut wanted = vec![0.0; self.width];
         for feature in &self.list {
-            feature.write(feature.element.physical(record), |column, x| wanted[column] = x);
+            feature.write(feature.physical(record), |column, x| wanted[column] = x);
         }
-        self.clear_masked(|mask| self.list[mask].element.physical(record), |column| wanted[column] = 0.0);
+        self.clear_masked(|mask| self.list[mask].physical(record), |column| wanted[column] = 0.0);
         for feature in &self.list {
-            let allowed = 1e-6 * (1.0 + feature.magnitude(feature.element.physical(record)));
+            let allowed = 1e-6 * (1.0 + feature.magnitude(feature.physical(record)));
             for column in feature.column..feature.column + feature.columns() {
                 let (x, wanted) = (row[column], wanted[column]);
                 let close =
@@ -283,20 +304,19 @@ fn resolve(
 ) -> Result<(), BindError> {
     let fault =
         |message: String| BindError::Input { model: model.into(), field: input.field.clone(), message };
-    let address: Address = input.field.parse().map_err(|error| fault(format!("{error}")))?;
-    let elements = schema.resolve(&address).map_err(|error| fault(error.to_string()))?;
-    if schema.field(&address.field).is_ok_and(|field| field.role == Role::Truth) {
+    let (readings, role) = schema.readings(&input.field).map_err(|error| fault(error.to_string()))?;
+    if role == Role::Truth {
         return Err(BindError::Truth { model: model.into(), field: input.field.clone() });
     }
-    if let Some(len) = input.len.filter(|&len| len != elements.len()) {
-        return Err(fault(format!("len is {len}, the field has {}", elements.len())));
+    if let Some(len) = input.len.filter(|&len| len != readings.len()) {
+        return Err(fault(format!("len is {len}, the field has {}", readings.len())));
     }
     for (key, numbers) in [("shift", &input.shift), ("scale", &input.scale)] {
-        if let Some(len) = numbers.as_ref().and_then(PerElement::len).filter(|&len| len != elements.len()) {
-            return Err(fault(format!("{key} has {len} numbers, the field has {}", elements.len())));
+        if let Some(len) = numbers.as_ref().and_then(PerElement::len).filter(|&len| len != readings.len()) {
+            return Err(fault(format!("{key} has {len} numbers, the field has {}", readings.len())));
         }
     }
-    for (index, element) in elements.into_iter().enumerate() {
+    for (index, Reading { element, kind }) in readings.into_iter().enumerate() {
         let map = match &input.one_hot {
             Some(values) => ValueMap::OneHot(values.clone()),
             None => ValueMap::Affine {
@@ -307,7 +327,7 @@ fn resolve(
             },
         };
         let column = out.last().map_or(0, |feature| feature.column + feature.columns());
-        out.push(Feature { input: 0, element, column, map, mask: None });
+        out.push(Feature { input: 0, element, kind, column, map, mask: None });
     }
     Ok(())
 }

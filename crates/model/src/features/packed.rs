@@ -1,7 +1,7 @@
 //! Packed inputs: the 16-bit integers of the record side by side, for a device that converts them to floats itself.
 //!
-//! This halves the bytes on the bus and leaves the host almost nothing to do. It is for plain inputs on fields of at most 16 bits; anything else
-//! is transferred as rows of floats.
+//! This halves the bytes on the bus and leaves the host almost nothing to do. It is for plain inputs on fields of at most 16 bits, and counts of lists;
+//! anything else, as the mask of a list, is transferred as rows of floats.
 
 use tamis_event::Dtype;
 use tamis_graph::{Affine, Unpack};
@@ -73,7 +73,7 @@ fn affine(strip: &Strip) -> Option<Vec<Affine>> {
 mod tests {
     use burn::tensor::Device;
     use proptest::prelude::*;
-    use tamis_event::Element;
+    use tamis_event::{Element, ReadingKind};
 
     use super::super::rows::strips;
     use super::super::{Feature, ValueMap};
@@ -90,7 +90,7 @@ mod tests {
             let clip = column.is_multiple_of(3).then_some([-3.0, 3.0]);
             let map = ValueMap::Affine { log1p: false, shift: 0.5 * column as f64, scale: 0.01, clip };
             let element = Element { at, dtype, scale: 0.25, offset: -1.0 };
-            list.push(Feature { input: column, element, column, map, mask: None });
+            list.push(Feature { input: column, element, kind: ReadingKind::Value, column, map, mask: None });
             at += dtype.size();
         }
         let curved = (0..list.len()).filter(|&k| !list[k].is_plain()).collect();

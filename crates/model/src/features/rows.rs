@@ -54,9 +54,9 @@ impl Features {
         for (record, row) in records.chunks_exact(self.stride).zip(rows.chunks_exact_mut(self.width)) {
             for &index in &self.curved {
                 let feature = &self.list[index];
-                feature.write(feature.element.physical(record), |column, x| row[column] = x);
+                feature.write(feature.physical(record), |column, x| row[column] = x);
             }
-            self.clear_masked(|mask| self.list[mask].element.physical(record), |column| row[column] = 0.0);
+            self.clear_masked(|mask| self.list[mask].physical(record), |column| row[column] = 0.0);
         }
     }
 }
@@ -171,7 +171,7 @@ impl Job<'_> {
 
 #[cfg(test)]
 mod tests {
-    use tamis_event::Schema;
+    use tamis_event::{ReadingKind, Schema};
 
     use super::*;
 
@@ -184,7 +184,7 @@ mod tests {
         let feature = |field: usize, index: usize, column: usize, shift: f64, scale: f64| {
             let element = schema.fields()[field].element(index);
             let map = ValueMap::Affine { log1p: false, shift, scale, clip: None };
-            Feature { input: column, element, column, map, mask: None }
+            Feature { input: column, element, kind: ReadingKind::Value, column, map, mask: None }
         };
         let list = vec![feature(0, 0, 0, shift, 0.5), feature(0, 1, 1, 0.0, 1.0), feature(1, 0, 2, 1e9, 1.0)];
         let curved = (0..3).filter(|&k| !list[k].is_plain()).collect();

@@ -5,6 +5,7 @@
 mod bundle;
 mod committed;
 mod describe;
+mod lists;
 mod reduced;
 mod scores;
 mod support;

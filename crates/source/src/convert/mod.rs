@@ -134,6 +134,15 @@ pub enum ConvertError {
     Field { column: String, error: SchemaError },
     #[error("column '{column}' cannot feed all {elements} elements of '{field}'; name one, as in {field}[0]")]
     WholeArray { column: String, field: String, elements: usize },
+    #[error(
+        "schema '{schema}' has the list '{list}', and the rows of a table do not say how many elements an event has; make its fields arrays \
+         (len = {most}), or write frames with a program"
+    )]
+    List { schema: String, list: String, most: usize },
+    #[error(
+        "the events of schema '{schema}' have payloads, and a table has none; leave [payload] out, or write frames with a program"
+    )]
+    Payload { schema: String },
     #[error("{place}: '{element}' is fed twice, by columns {first} and {second}")]
     FedTwice { place: String, element: String, first: String, second: String },
     #[error("a label column needs a schema with exactly one scalar truth field; '{schema}' has {found}")]
@@ -178,6 +187,13 @@ pub fn table(
     options: &Options,
     writer: &mut TmfWriter,
 ) -> Result<ConvertReport, ConvertError> {
+    if let Some(list) = schema.lists().first() {
+        let (schema, list, most) = (schema.name().into(), list.name().into(), list.most());
+        return Err(ConvertError::List { schema, list, most });
+    }
+    if schema.payload().is_some() {
+        return Err(ConvertError::Payload { schema: schema.name().into() });
+    }
     let (kind, whole) = look(reader, place)?;
     if kind != FileKind::Zstd {
         return known(kind, whole, place, schema, options, writer);

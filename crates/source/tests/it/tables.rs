@@ -27,6 +27,21 @@ fn with(ids: Ids) -> Options {
 }
 
 #[test]
+fn lists_and_payloads_are_refused_with_a_remedy() {
+    for (more, told) in [
+        ("len = \"0..3\"\n", "make its fields arrays (len = 3), or write frames with a program"),
+        ("[payload]\n", "leave [payload] out, or write frames with a program"),
+    ] {
+        let schema = format!("name = \"one\"\n[[field]]\nname = \"x\"\ndtype = \"u8\"\n{more}");
+        let schema = Schema::parse(schema.as_bytes()).unwrap();
+        let table = &b"x[0],x[1],x[2]\n1,2,3\n"[..];
+        let writer = |writer: &mut _| convert::table(table, "t.csv", &schema, &Options::default(), writer);
+        let error = converted(&schema, writer).unwrap_err().to_string();
+        assert!(error.ends_with(told), "{error}");
+    }
+}
+
+#[test]
 fn a_repeated_id_is_named_and_rows_can_be_numbered_instead() {
     let table = "run,event,x\n3,500,1\n3,501,2\n4,500,3\n\n3,501,4\n3,500,5\n";
     let told = "t.csv: event 501 of run 3 stands in line 3 and again in line 6; event 500 of run 3 stands in line 2 and again in line 7; number the rows instead with --ids number, or name another --event-column";

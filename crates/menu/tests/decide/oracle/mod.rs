@@ -4,7 +4,7 @@ pub mod number;
 
 use std::cell::Cell;
 
-use number::Number;
+use number::{Kind, Number};
 use proptest::prelude::*;
 
 /// An expression, untyped; the strategies below make only well-typed ones.
@@ -16,6 +16,8 @@ pub enum Tree {
     /// A whole field or a score.
     Name(String),
     Element(String, usize),
+    /// The number of elements of a list.
+    Len(String),
     Negate(Box<Tree>),
     Not(Box<Tree>),
     Binary(&'static str, Box<Tree>, Box<Tree>),
@@ -27,14 +29,34 @@ pub enum Tree {
 pub enum Value {
     Number(Number),
     Flag(Option<bool>),
-    Numbers(Vec<Number>),
-    Flags(Vec<Option<bool>>),
+    Numbers(Items<Number>),
+    Flags(Items<Option<bool>>),
+}
+
+/// An array, with as many items as it may have.
+#[derive(Clone, Debug)]
+pub struct Items<T> {
+    all: Vec<T>,
+    /// For a list: how many of them the event has.
+    members: Option<usize>,
+}
+
+impl<T: Copy> Items<T> {
+    fn map(self, f: impl FnMut(T) -> T) -> Self {
+        Self { all: self.all.into_iter().map(f).collect(), members: self.members }
+    }
+
+    fn members(&self) -> &[T] {
+        &self.all[..self.members.unwrap_or(self.all.len())]
+    }
 }
 
 /// What the names in an expression stand for in one event.
 pub struct Event<'a> {
-    /// The numbers of a field, or a score.
+    /// The numbers of a field, or a score; of a list those of all elements that it may have.
     pub values: &'a dyn Fn(&str) -> Vec<Number>,
+    /// The number of elements of a list, given by its name or by a field.
+    pub members: &'a dyn Fn(&str) -> Option<usize>,
     pub is_array: &'a dyn Fn(&str) -> bool,
     /// Was a comparison so close, after a loss of digits, that either answer is right?
     pub is_vague: &'a Cell<bool>,
@@ -62,6 +84,7 @@ impl Tree {
             Self::Written(text) => (*text).into(),
             Self::Name(name) => name.clone(),
             Self::Element(name, index) => format!("{name}[{index}]"),
+            Self::Len(list) => format!("count({list})"),
             Self::Negate(of) => format!("-{}", bracket(of, 9)),
             Self::Not(of) => format!("!{}", bracket(of, 9)),
             Self::Binary(operator, a, b) => {
@@ -80,17 +103,20 @@ impl Tree {
         match self {
             Self::Number(value) => Value::Number(number::literal(*value)),
             Self::Written(text) => Value::Number(number::written(text)),
-            Self::Name(name) if (event.is_array)(name) => Value::Numbers((event.values)(name)),
+            Self::Name(name) if (event.is_array)(name) => {
+                Value::Numbers(Items { all: (event.values)(name), members: (event.members)(name) })
+            }
+            Self::Len(list) => whole((event.members)(list).unwrap(), 65_535),
             Self::Name(name) => Value::Number((event.values)(name)[0]),
             Self::Element(name, index) => Value::Number((event.values)(name)[*index]),
             Self::Negate(of) => match of.value(event) {
                 Value::Number(x) => Value::Number(x.negated()),
-                Value::Numbers(xs) => Value::Numbers(xs.into_iter().map(Number::negated).collect()),
+                Value::Numbers(xs) => Value::Numbers(xs.map(Number::negated)),
                 other => panic!("-{other:?}"),
             },
             Self::Not(of) => match of.value(event) {
                 Value::Flag(x) => Value::Flag(x.map(|x| !x)),
-                Value::Flags(xs) => Value::Flags(xs.into_iter().map(|x| x.map(|x| !x)).collect()),
+                Value::Flags(xs) => Value::Flags(xs.map(|x| x.map(|x| !x))),
                 other => panic!("!{other:?}"),
             },
             Self::Binary(operator, a, b) => binary(event, operator, a.value(event), b.value(event)),
@@ -101,7 +127,7 @@ impl Tree {
     /// Calls `each` with every field or score that the tree names, and the index if there is one.
     pub fn for_each_name(&self, each: &mut dyn FnMut(&str, Option<usize>)) {
         match self {
-            Self::Number(_) | Self::Written(_) => {}
+            Self::Number(_) | Self::Written(_) | Self::Len(_) => {}
             Self::Name(name) => each(name, None),
             Self::Element(name, index) => each(name, Some(*index)),
             Self::Negate(of) | Self::Not(of) => of.for_each_name(each),
@@ -119,7 +145,7 @@ fn binary(event: &Event<'_>, operator: &str, a: Value, b: Value) -> Value {
         _ => {
             let items =
                 (0..broadcast(&a, &b).unwrap()).map(|k| scalar(event, operator, a.item(k), b.item(k)));
-            items.collect::<Vec<_>>().into()
+            Value::array(&items.collect::<Vec<_>>(), a.members().or(b.members()))
         }
     }
 }
@@ -128,15 +154,32 @@ impl Value {
     fn len(&self) -> Option<usize> {
         match self {
             Self::Number(_) | Self::Flag(_) => None,
-            Self::Numbers(xs) => Some(xs.len()),
-            Self::Flags(xs) => Some(xs.len()),
+            Self::Numbers(xs) => Some(xs.all.len()),
+            Self::Flags(xs) => Some(xs.all.len()),
+        }
+    }
+
+    fn members(&self) -> Option<usize> {
+        match self {
+            Self::Number(_) | Self::Flag(_) => None,
+            Self::Numbers(xs) => xs.members,
+            Self::Flags(xs) => xs.members,
+        }
+    }
+
+    fn array(items: &[Self], members: Option<usize>) -> Self {
+        match items[0] {
+            Self::Number(_) => {
+                Self::Numbers(Items { all: items.iter().map(Self::number).collect(), members })
+            }
+            _ => Self::Flags(Items { all: items.iter().map(Self::flag).collect(), members }),
         }
     }
 
     fn item(&self, k: usize) -> Self {
         match self {
-            Self::Numbers(xs) => Self::Number(xs[k]),
-            Self::Flags(xs) => Self::Flag(xs[k]),
+            Self::Numbers(xs) => Self::Number(xs.all[k]),
+            Self::Flags(xs) => Self::Flag(xs.all[k]),
             scalar => scalar.clone(),
         }
     }
@@ -156,13 +199,14 @@ impl Value {
     }
 }
 
-impl From<Vec<Value>> for Value {
-    fn from(items: Vec<Value>) -> Self {
-        match items[0] {
-            Self::Number(_) => Self::Numbers(items.iter().map(Self::number).collect()),
-            _ => Self::Flags(items.iter().map(Self::flag).collect()),
-        }
-    }
+fn whole(number: usize, most: usize) -> Value {
+    Value::Number(Number::Decimal {
+        digits: number as i128,
+        places: 0,
+        reach: most as f64,
+        is_constant: false,
+        is_large: false,
+    })
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "called with temporaries")]
@@ -193,19 +237,20 @@ fn call(name: &str, mut arguments: Vec<Value>) -> Value {
     }
     match (name, arguments.remove(0)) {
         ("abs", Value::Number(x)) => Value::Number(x.magnitude()),
-        ("abs", Value::Numbers(xs)) => Value::Numbers(xs.into_iter().map(Number::magnitude).collect()),
+        ("abs", Value::Numbers(xs)) => Value::Numbers(xs.map(Number::magnitude)),
         ("count", Value::Flags(xs)) => {
-            let known: Option<Vec<bool>> = xs.iter().copied().collect();
-            let count = |known: Vec<bool>| known.into_iter().filter(|&holds| holds).count();
-            Value::Number(known.map_or(Number::Nan, |known| Number::Decimal {
-                digits: count(known) as i128,
-                places: 0,
-                reach: xs.len() as f64,
-                is_constant: false,
-                is_large: false,
-            }))
+            let known: Option<Vec<bool>> = xs.members().iter().copied().collect();
+            known.map_or(Value::Number(Number::Nan(Kind::Double)), |known| {
+                whole(known.into_iter().filter(|&holds| holds).count(), xs.all.len())
+            })
         }
-        (name, Value::Numbers(xs)) => fold(name, xs.into_iter()),
+        ("sum", Value::Numbers(xs)) if xs.members.is_some() => {
+            let rest = xs.all[xs.members().len()..].iter().map(|x| x.form().zero());
+            let start = std::iter::once(number::literal(0.0));
+            fold("sum", start.chain(xs.members().iter().copied()).chain(rest))
+        }
+        (_, Value::Numbers(xs)) if xs.members == Some(0) => Value::Number(Number::Absent(xs.all[0].form())),
+        (name, Value::Numbers(xs)) => fold(name, xs.members().iter().copied()),
         (name, value) => panic!("{name}({value:?})"),
     }
 }
@@ -215,13 +260,16 @@ fn fold(name: &str, numbers: impl Iterator<Item = Number>) -> Value {
     Value::Number(numbers.reduce(|x, y| Number::calculated(operator, x, y)).unwrap())
 }
 
-/// What the strategies may use. All arrays have one length, so that they can be combined.
+/// What the strategies may use.
 pub struct Names {
     /// Scalar fields and scores.
     pub scalars: Vec<String>,
-    /// Array fields with their lengths.
-    pub arrays: Vec<(String, usize)>,
+    /// Array fields with their lengths, in groups that can be combined.
+    pub arrays: Vec<Vec<(String, usize)>>,
+    pub lists: Vec<String>,
 }
+
+type Group = [(String, usize)];
 
 const ARITHMETIC: [&str; 4] = ["+", "-", "*", "/"];
 const COMPARISONS: [&str; 6] = ["<", "<=", ">", ">=", "==", "!="];
@@ -274,12 +322,15 @@ fn pair<const N: usize>(
 
 fn number(names: &Names) -> BoxedStrategy<Tree> {
     let scalars = prop::sample::select(names.scalars.clone()).prop_map(Tree::Name);
-    let elements = prop::sample::select(names.arrays.clone())
+    let elements = prop::sample::select(names.arrays.concat())
         .prop_flat_map(|(name, len)| (0..len).prop_map(move |index| Tree::Element(name.clone(), index)));
-    let folds = (prop::sample::select(vec!["min", "max", "sum"]), array(names));
+    let lens = prop::sample::select(names.lists.clone()).prop_map(Tree::Len);
+    let arrays = prop::strategy::Union::new(names.arrays.iter().map(|group| array(group)));
+    let folds = (prop::sample::select(vec!["min", "max", "sum"]), arrays);
     let folds = folds.prop_map(|(name, of)| Tree::Call(name, vec![of]));
-    let counts = array_flags(names).prop_map(|of| Tree::Call("count", vec![of]));
-    let leaf = prop_oneof![2 => constant(), 2 => scalars, 3 => elements, 1 => folds, 1 => counts];
+    let flags = prop::strategy::Union::new(names.arrays.iter().map(|group| array_flags(group)));
+    let counts = flags.prop_map(|of| Tree::Call("count", vec![of]));
+    let leaf = prop_oneof![4 => constant(), 4 => scalars, 6 => elements, 3 => folds, 3 => counts, 1 => lens];
     leaf.prop_recursive(3, 12, 3, |inner| {
         let several = (prop::sample::select(vec!["min", "max"]), prop::collection::vec(inner.clone(), 2..4));
         prop_oneof![
@@ -292,8 +343,8 @@ fn number(names: &Names) -> BoxedStrategy<Tree> {
     .boxed()
 }
 
-fn array(names: &Names) -> BoxedStrategy<Tree> {
-    let leaf = prop::sample::select(names.arrays.clone()).prop_map(|(name, _)| Tree::Name(name));
+fn array(group: &Group) -> BoxedStrategy<Tree> {
+    let leaf = prop::sample::select(group.to_vec()).prop_map(|(name, _)| Tree::Name(name));
     leaf.prop_recursive(2, 6, 2, |inner| {
         prop_oneof![
             2 => pair(ARITHMETIC, inner.clone(), constant()),
@@ -315,8 +366,8 @@ fn flags(leaf: BoxedStrategy<Tree>) -> BoxedStrategy<Tree> {
     .boxed()
 }
 
-fn array_flags(names: &Names) -> BoxedStrategy<Tree> {
-    flags(pair(COMPARISONS, array(names), prop_oneof![constant(), array(names)]))
+fn array_flags(group: &Group) -> BoxedStrategy<Tree> {
+    flags(pair(COMPARISONS, array(group), prop_oneof![constant(), array(group)]))
 }
 
 /// Conditions, well typed.

@@ -24,8 +24,35 @@ pub enum Number {
         kind: Kind,
         is_vague: bool,
     },
-    /// Is NaN, or became NaN.
-    Nan,
+    /// Is NaN, or became NaN; the kind that it would have.
+    Nan(Kind),
+    /// Does not exist in this event: it is made of the minimum or maximum of no elements.
+    Absent(Form),
+}
+
+/// What a number is in any event.
+#[derive(Clone, Copy, Debug)]
+pub enum Form {
+    Decimal { places: u32, reach: f64, is_large: bool },
+    Float { kind: Kind, is_vague: bool },
+}
+
+impl Form {
+    pub fn zero(self) -> Number {
+        match self {
+            Self::Decimal { places, reach, is_large } => {
+                Number::Decimal { digits: 0, places, reach, is_constant: false, is_large }
+            }
+            Self::Float { kind, is_vague } => Number::Float { value: 0.0, kind, is_vague },
+        }
+    }
+
+    fn kind(self) -> Kind {
+        match self {
+            Self::Decimal { .. } => Kind::Double,
+            Self::Float { kind, .. } => kind,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,12 +123,22 @@ impl Digits {
     }
 }
 
+pub fn payload_len(bytes: usize) -> Number {
+    Number::Decimal {
+        digits: bytes as i128,
+        places: 0,
+        reach: 67_108_864.0,
+        is_constant: false,
+        is_large: false,
+    }
+}
+
 pub fn float(value: f64, kind: Kind) -> Number {
     computed(value, kind, false)
 }
 
 fn computed(value: f64, kind: Kind, is_vague: bool) -> Number {
-    if value.is_nan() { Number::Nan } else { Number::Float { value, kind, is_vague } }
+    if value.is_nan() { Number::Nan(kind) } else { Number::Float { value, kind, is_vague } }
 }
 
 impl Number {
@@ -109,12 +146,57 @@ impl Number {
         matches!(self, Self::Decimal { .. })
     }
 
+    pub fn form(self) -> Form {
+        match self {
+            Self::Decimal { places, reach, is_large, .. } => Form::Decimal { places, reach, is_large },
+            Self::Float { kind, is_vague, .. } => Form::Float { kind, is_vague },
+            Self::Nan(kind) => Form::Float { kind, is_vague: false },
+            Self::Absent(form) => form,
+        }
+    }
+
     fn is_single(self) -> bool {
-        !matches!(self, Self::Decimal { .. } | Self::Float { kind: Kind::Double, .. })
+        self.form().kind() != Kind::Double
+    }
+
+    /// The same value in another form.
+    fn in_form(self, form: Form) -> Self {
+        match (self, form) {
+            (Self::Nan(_), form) => Self::Nan(form.kind()),
+            (Self::Decimal { digits, places: own, .. }, Form::Decimal { places, reach, is_large }) => {
+                let digits = digits * 10_i128.pow(places - own);
+                Self::Decimal { digits, places, reach, is_constant: false, is_large }
+            }
+            (number, Form::Float { kind, is_vague }) => {
+                let (value, was_vague) = number.plain();
+                let is_grid = matches!(kind, Kind::Half | Kind::Single);
+                let value = if is_grid { nearest(value, kind) } else { value };
+                Self::Float { value, kind, is_vague: is_vague || was_vague }
+            }
+            (number, form) => panic!("{number:?} as {form:?}"),
+        }
+    }
+
+    /// Arithmetic on numbers of which at least one does not exist. Minimum and maximum leave it out.
+    fn without_absent(operator: &str, a: Self, b: Self) -> Self {
+        let stand_in = |x: Self| if let Self::Absent(form) = x { form.zero() } else { x };
+        let form = Self::calculated(operator, stand_in(a), stand_in(b)).form();
+        match (operator, a, b) {
+            (_, Self::Absent(_), Self::Absent(_)) => Self::Absent(form),
+            ("min" | "max", Self::Absent(_), other) | ("min" | "max", other, Self::Absent(_)) => {
+                other.in_form(form)
+            }
+            _ => Self::Absent(form),
+        }
     }
 
     fn is_large(self) -> bool {
         matches!(self, Self::Decimal { is_large: true, .. })
+    }
+
+    /// Is it a literal that is neither whole nor large, as 9007199254740992.5?
+    fn is_rounded_literal(self) -> bool {
+        matches!(self, Self::Decimal { reach, is_constant: true, is_large: false, .. } if reach > EXACT)
     }
 
     fn is_constant(self) -> bool {
@@ -135,7 +217,7 @@ impl Number {
                 (format!("{digits}e-{places}").parse().unwrap(), !is_constant && reach > EXACT)
             }
             Self::Float { value, is_vague, .. } => (value, is_vague),
-            Self::Nan => (f64::NAN, false),
+            Self::Nan(_) | Self::Absent(_) => panic!("{self:?} has no value"),
         }
     }
 
@@ -145,7 +227,7 @@ impl Number {
                 Self::Decimal { digits: -digits, places, reach, is_constant, is_large }
             }
             Self::Float { value, kind, is_vague } => Self::Float { value: -value, kind, is_vague },
-            Self::Nan => Self::Nan,
+            Self::Nan(_) | Self::Absent(_) => self,
         }
     }
 
@@ -158,8 +240,12 @@ impl Number {
     }
 
     pub fn calculated(operator: &str, a: Self, b: Self) -> Self {
-        if matches!(a, Self::Nan) || matches!(b, Self::Nan) {
-            return Self::Nan;
+        if matches!(a, Self::Absent(_)) || matches!(b, Self::Absent(_)) {
+            return Self::without_absent(operator, a, b);
+        }
+        if matches!(a, Self::Nan(_)) || matches!(b, Self::Nan(_)) {
+            let is_single = a.is_single() || b.is_single();
+            return Self::Nan(if is_single { Kind::FromSingle } else { Kind::Double });
         }
         if let Some(whole) = decimal(operator, a, b) {
             return whole;
@@ -175,7 +261,8 @@ impl Number {
         }
         let ((x, vague_x), (y, vague_y)) = (a.plain(), b.plain());
         // Bounds are known better to the menu, which may have an exact result.
-        let may_be_exact = has_large && operator != "/" && a.is_decimal() && b.is_decimal();
+        let is_exact = |x: Self| x.is_decimal() && !x.is_rounded_literal();
+        let may_be_exact = has_large && operator != "/" && is_exact(a) && is_exact(b);
         let is_vague = vague_x || vague_y || may_be_exact || reach_of(a).max(reach_of(b)) > EXACT;
         computed(apply(operator, x, y), kind, is_vague)
     }
@@ -183,7 +270,10 @@ impl Number {
     /// Does `a op b` hold? `None` if one is NaN. The second value says that lost digits may reverse the answer.
     #[expect(clippy::float_cmp, reason = "exact equality is what the menu asks for")]
     pub fn compared(operator: &str, a: Self, b: Self) -> (Option<bool>, bool) {
-        if matches!(a, Self::Nan) || matches!(b, Self::Nan) {
+        if matches!(a, Self::Absent(_)) || matches!(b, Self::Absent(_)) {
+            return (Some(false), false);
+        }
+        if matches!(a, Self::Nan(_)) || matches!(b, Self::Nan(_)) {
             return (None, false);
         }
         if let (Self::Decimal { digits: x, places: p, .. }, Self::Decimal { digits: y, places: q, .. }) =
@@ -297,6 +387,9 @@ fn most([x, y]: [f64; 2]) -> f64 {
 fn decimal(operator: &str, a: Number, b: Number) -> Option<Number> {
     let is_constant = a.is_constant() && b.is_constant();
     let is_large = a.is_large() || b.is_large();
+    if is_large && (a.is_rounded_literal() || b.is_rounded_literal()) {
+        return None;
+    }
     let limit = if is_large { LARGE } else { EXACT };
     let (digits, places, reach) = if operator == "*" {
         let (
