@@ -8,10 +8,10 @@ import numpy as np
 
 from frames import Field, Schema
 
-CONDITIONS_ON_LISTS = False
+CONDITIONS_ON_LISTS = True
 """Lines and models read lists. Off until menus can; so are the two others."""
 CONDITIONS_ON_64_BITS = True
-CONDITIONS_ON_PAYLOADS = False
+CONDITIONS_ON_PAYLOADS = True
 
 SCALES = [1.0, 1.0, 0.5, 0.25, 2.0, -0.5, 0.1, 0.01, 0.0435, 1e-3, -0.3]
 OFFSETS = [0.0, 0.0, 0.0, 1.0, -7.5, 0.1, 100.0]

@@ -45,7 +45,7 @@ pub use header::{
     MAGIC, PLAIN_BODY_BYTES_MAX, SCHEMA_BYTES_MAX, VERSION, flags,
 };
 pub use list::List;
-pub use reading::{Reading, ReadingKind, list_words};
+pub use reading::{FieldReading, ReadingKind, list_words};
 pub use schema::{Address, Element, Field, RECORD_BYTES_MAX, Role, Schema, SchemaError};
 pub use scores::ScoreTable;
 pub use segment::SegmentId;

@@ -12,7 +12,7 @@ use crate::words;
 
 /// One number that is read of a record.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Reading {
+pub struct FieldReading {
     /// The element of a field, or the count of a list.
     pub element: Element,
     /// What is read of it.
@@ -30,7 +30,7 @@ pub enum ReadingKind {
     Member(usize),
 }
 
-impl Reading {
+impl FieldReading {
     /// The number in a record.
     #[inline]
     pub fn physical(&self, record: &[u8]) -> f64 {
@@ -60,11 +60,12 @@ pub fn list_words(input: &str) -> Option<(&str, &str)> {
 
 impl Schema {
     /// The numbers that an input names, and whether they are simulation truth.
-    pub fn readings(&self, input: &str) -> Result<(Vec<Reading>, Role), SchemaError> {
+    pub fn readings(&self, input: &str) -> Result<(Vec<FieldReading>, Role), SchemaError> {
         let Some((function, name)) = list_words(input) else {
             let address: Address = input.parse()?;
             let elements = self.resolve(&address)?.into_iter();
-            let readings = elements.map(|element| Reading { element, kind: ReadingKind::Value }).collect();
+            let readings =
+                elements.map(|element| FieldReading { element, kind: ReadingKind::Value }).collect();
             return Ok((readings, self.field(&address.field)?.role));
         };
         let Some(index) = self.lists().iter().position(|list| list.name() == name) else {
@@ -72,7 +73,7 @@ impl Schema {
         };
         let list = &self.lists()[index];
         let element = list.count_element();
-        let reading = |kind| Reading { element, kind };
+        let reading = |kind| FieldReading { element, kind };
         let readings = match function {
             "count" => vec![reading(ReadingKind::Count(list.most()))],
             "mask" => (0..list.most()).map(|index| reading(ReadingKind::Member(index))).collect(),

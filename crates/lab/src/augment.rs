@@ -9,7 +9,7 @@
 
 use std::f64::consts::TAU;
 
-use tamis_event::Reading;
+use tamis_event::FieldReading;
 
 use crate::error::TrainError;
 use crate::random::Random;
@@ -46,7 +46,7 @@ impl Symmetries {
     /// The symmetries of the inputs; units and training rows determine the range of an angle.
     pub fn new(
         inputs: &[RecipeInput],
-        elements: &[Vec<Reading>],
+        elements: &[Vec<FieldReading>],
         units: &[String],
         train: &[Rows],
     ) -> Result<Self, TrainError> {

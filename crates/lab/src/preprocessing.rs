@@ -1,6 +1,6 @@
 //! Converts physical values to the inputs of the first layer: `x = clip((value - shift) * scale)`.
 
-use tamis_event::{Dtype, Reading};
+use tamis_event::{Dtype, FieldReading};
 
 use crate::recipe::RecipeInput;
 use crate::samples::Rows;
@@ -17,7 +17,7 @@ pub(crate) struct Preprocessing {
 /// Computes shift and scale from the training rows.
 pub(crate) fn learn(
     inputs: &[RecipeInput],
-    elements: &[Vec<Reading>],
+    elements: &[Vec<FieldReading>],
     train: &[&Rows],
 ) -> Vec<Preprocessing> {
     let mut column = 0;
@@ -25,7 +25,7 @@ pub(crate) fn learn(
     for (input, elements) in inputs.iter().zip(elements) {
         let mut one =
             Preprocessing { field: input.field.clone(), shift: vec![], scale: vec![], clip: input.clip };
-        for Reading { element, .. } in elements {
+        for FieldReading { element, .. } in elements {
             let (mean, sigma) = if input.standardize { moments(train, column) } else { (0.0, 1.0) };
             // A constant has no spread to divide by. One step of an integer field is the smallest difference that a detector resolves.
             let floor = if element.dtype.integer_range().is_some() {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
-use tamis_event::{Address, Element, Field, Reading, Role, Schema};
+use tamis_event::{Address, Element, Field, FieldReading, Role, Schema};
 
 use crate::error::TrainError;
 use crate::random::selected;
@@ -91,7 +91,11 @@ pub(crate) struct Selection<'a> {
 }
 
 /// The schema elements of every input of the recipe: one list per `[[input]]`.
-pub(crate) fn inputs(recipe: &Recipe, file: &str, schema: &Schema) -> Result<Vec<Vec<Reading>>, TrainError> {
+pub(crate) fn inputs(
+    recipe: &Recipe,
+    file: &str,
+    schema: &Schema,
+) -> Result<Vec<Vec<FieldReading>>, TrainError> {
     let inputs = recipe.input.iter().map(|input| input_readings(input, file, schema));
     let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
     let elements = inputs.iter().map(Vec::len).sum();
@@ -133,7 +137,7 @@ pub(crate) fn select(
     if !dataset.events.len().is_multiple_of(record) {
         return Err(TrainError::Records { file: file.into(), bytes: dataset.events.len(), record });
     }
-    let elements: Vec<Reading> = inputs(recipe, file, schema)?.concat();
+    let elements: Vec<FieldReading> = inputs(recipe, file, schema)?.concat();
     let truth = label.map(|label| label_element(file, schema, label)).transpose()?;
     let is_wanted = |record: &[u8]| match (label, truth) {
         (Some(label), Some(truth)) => {
@@ -163,7 +167,7 @@ pub(crate) fn select(
     }
 }
 
-fn input_readings(input: &RecipeInput, file: &str, schema: &Schema) -> Result<Vec<Reading>, TrainError> {
+fn input_readings(input: &RecipeInput, file: &str, schema: &Schema) -> Result<Vec<FieldReading>, TrainError> {
     let fault = |source| TrainError::Field { file: file.into(), source };
     let (readings, role) = schema.readings(&input.field).map_err(fault)?;
     if role == Role::Truth {

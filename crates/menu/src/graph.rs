@@ -152,7 +152,7 @@ impl MenuNode {
                 each(*b);
             }
             Self::Select(condition, a, b) | Self::SelectIntegers(condition, a, b) => {
-                [condition, a, b].into_iter().copied().for_each(each)
+                [condition, a, b].into_iter().copied().for_each(each);
             }
             Self::Count(operands) | Self::Counted(operands, ..) => operands.iter().copied().for_each(each),
         }

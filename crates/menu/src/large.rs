@@ -120,8 +120,8 @@ impl MenuGraph {
         let Form::Large { places, low, high } = a.form else { return Ok(None) };
         if let Some(limit) = self.decimal(b) {
             let (comparison, limit) = match cut(comparison, limit, places) {
-                Cut::Settled(holds) => return self.truth(holds).map(Some),
-                Cut::At(comparison, limit) => (comparison, limit),
+                LargeCut::Settled(holds) => return self.truth(holds).map(Some),
+                LargeCut::At(comparison, limit) => (comparison, limit),
             };
             if let Some(holds) = settled(comparison, (low, high), (limit, limit)) {
                 return self.truth(holds).map(Some);
@@ -184,7 +184,7 @@ fn power(places: i32) -> i128 {
 
 /// A comparison with a literal in whole numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cut {
+pub(crate) enum LargeCut {
     /// It is the same for all.
     Settled(bool),
     /// It is this one.
@@ -192,19 +192,19 @@ pub(crate) enum Cut {
 }
 
 /// The comparison of a whole number with `literal` times ten to the power of `places`: most literals lie between two whole numbers then.
-pub(crate) fn cut(comparison: Comparison, literal: Decimal, places: i32) -> Cut {
+pub(crate) fn cut(comparison: Comparison, literal: Decimal, places: i32) -> LargeCut {
     let shift = places - literal.places;
     if shift >= 0 {
-        return Cut::At(comparison, calculated(Arithmetic::Mul, literal.digits, power(shift)));
+        return LargeCut::At(comparison, calculated(Arithmetic::Mul, literal.digits, power(shift)));
     }
     let unit = power(shift);
     let (below, rest) = (literal.digits.div_euclid(unit), literal.digits.rem_euclid(unit));
     match comparison {
-        _ if rest == 0 => Cut::At(comparison, below),
-        Comparison::Less | Comparison::LessEqual => Cut::At(Comparison::LessEqual, below),
-        Comparison::Greater | Comparison::GreaterEqual => Cut::At(Comparison::Greater, below),
-        Comparison::Equal => Cut::Settled(false),
-        Comparison::NotEqual => Cut::Settled(true),
+        _ if rest == 0 => LargeCut::At(comparison, below),
+        Comparison::Less | Comparison::LessEqual => LargeCut::At(Comparison::LessEqual, below),
+        Comparison::Greater | Comparison::GreaterEqual => LargeCut::At(Comparison::Greater, below),
+        Comparison::Equal => LargeCut::Settled(false),
+        Comparison::NotEqual => LargeCut::Settled(true),
     }
 }
 
@@ -232,9 +232,9 @@ mod tests {
         for (text, places, below, is_whole) in cases {
             let literal = Decimal::parse(text).expect("a decimal");
             let (less, equal) = if is_whole {
-                (Cut::At(Comparison::Less, below), Cut::At(Comparison::Equal, below))
+                (LargeCut::At(Comparison::Less, below), LargeCut::At(Comparison::Equal, below))
             } else {
-                (Cut::At(Comparison::LessEqual, below), Cut::Settled(false))
+                (LargeCut::At(Comparison::LessEqual, below), LargeCut::Settled(false))
             };
             assert_eq!(cut(Comparison::Less, literal, places), less, "{text} with {places} places");
             assert_eq!(cut(Comparison::Equal, literal, places), equal, "{text} with {places} places");

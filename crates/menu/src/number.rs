@@ -22,7 +22,7 @@ use tamis_event::{Decimal, Dtype, EXACT_MAX, Element, Grid, LARGE_MAX, PLACES_MA
 use crate::expression::{Arithmetic, Comparison, Literal};
 use crate::flag::Flag;
 use crate::graph::{MenuGraph, MenuNode, NodeId, TooLarge};
-use crate::large::{Cut, cut};
+use crate::large::{LargeCut, cut};
 
 /// The form in which a node holds a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -284,8 +284,8 @@ impl MenuGraph {
         match (a.form, b.form, self.constant(a), self.constant(b)) {
             (Form::Whole { places }, _, _, Some(limit)) => {
                 let (comparison, limit) = match self.decimal(b).map(|limit| cut(comparison, limit, places)) {
-                    Some(Cut::Settled(holds)) => return self.truth(holds),
-                    Some(Cut::At(comparison, limit)) => (comparison, beyond_or_exact(limit)),
+                    Some(LargeCut::Settled(holds)) => return self.truth(holds),
+                    Some(LargeCut::At(comparison, limit)) => (comparison, beyond_or_exact(limit)),
                     None => (comparison, limit),
                 };
                 let id = self.number(limit)?;

@@ -87,7 +87,7 @@ fn the_bounds_of_counts_and_lengths_are_known() {
         ),
     ] {
         let menu = compiled(SCHEMA, when).unwrap();
-        let warnings: Vec<_> = menu.warnings().iter().map(|warning| warning.message()).collect();
+        let warnings: Vec<_> = menu.warnings().iter().map(tamis_menu::Mistake::message).collect();
         assert_eq!(warnings, [warning], "{when}");
     }
     for when in ["max(jets.pt) <= 32767", "count(hits) > 2", "max(hits) >= 0"] {

@@ -146,7 +146,7 @@ fn lists_have_as_many_elements_as_there_are_objects() {
     // A jet is where both ordered fields are above their thresholds.
     let (pt, et) = (schema.field("jets.pt").unwrap(), schema.field("jets.et").unwrap());
     for ((_, record), count) in records(&frames).iter().zip(counts("jets")) {
-        assert!((0..count).all(|k| pt.number(k, record) > 0.0 && et.number(k, record) > 0.0));
+        assert!((0..count).all(|k| pt.number(k, record).value() > 0.0 && et.number(k, record).value() > 0.0));
     }
 }
 

@@ -19,7 +19,7 @@ mod lanes;
 mod packed;
 mod rows;
 
-use tamis_event::{Element, Reading, ReadingKind, Role, Schema};
+use tamis_event::{Element, FieldReading, ReadingKind, Role, Schema};
 
 pub(crate) use self::integers::{IntFeature, nearest};
 pub(crate) use self::lanes::LaneFeatures;
@@ -91,8 +91,8 @@ impl Feature {
         matches!(self.kind, ReadingKind::Member(_))
     }
 
-    fn reading(&self) -> Reading {
-        Reading { element: self.element, kind: self.kind }
+    fn reading(&self) -> FieldReading {
+        FieldReading { element: self.element, kind: self.kind }
     }
 
     /// Its number in a record, before the preprocessing.
@@ -316,7 +316,7 @@ fn resolve(
             return Err(fault(format!("{key} has {len} numbers, the field has {}", readings.len())));
         }
     }
-    for (index, Reading { element, kind }) in readings.into_iter().enumerate() {
+    for (index, FieldReading { element, kind }) in readings.into_iter().enumerate() {
         let map = match &input.one_hot {
             Some(values) => ValueMap::OneHot(values.clone()),
             None => ValueMap::Affine {

@@ -39,9 +39,6 @@ impl Columns {
                 have: some_of(header.iter().map(|name| shown(name)), header.len()),
             })
         };
-        if schema.payload().is_some() {
-            return Err(ConvertError::Payloads { place: place.into(), schema: schema.name().into() });
-        }
         let IdColumns { event, run, time } = id_columns(header, schema, options, find)?;
         if options.ids == Some(Ids::Label) && event.is_none() {
             return Err(ConvertError::NoIds { place: place.into() });

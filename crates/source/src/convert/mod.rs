@@ -156,10 +156,6 @@ pub enum ConvertError {
         u64::MAX
     )]
     NotATime { cell: Box<Cell>, text: String },
-    #[error(
-        "{place}: events of schema '{schema}' have payloads, and a table has none; leave [payload] out of the schema"
-    )]
-    Payloads { place: String, schema: String },
     #[error("{cell}: '{text}' is above 2^53, {why}")]
     NotExact { cell: Box<Cell>, text: String, why: String },
     #[error("{place}: {repeats}; number the rows instead with --ids number, or name another --event-column")]
