@@ -141,7 +141,7 @@ fn convert() {
     let ran = lab.tamis(&format!("{convert} b.tmf"));
     let lines: Vec<&str> = ran.out.lines().collect();
     assert!(
-        lines[0].contains("3 events in 3 frames") && lines[0].ends_with("event ids from column 'event'"),
+        lines[0].contains("3 events in 1 frame") && lines[0].ends_with("event ids from column 'event'"),
         "{ran:?}"
     );
     assert_eq!(
