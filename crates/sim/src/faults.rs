@@ -227,16 +227,15 @@ impl FaultPlan {
             .expect("the caller gives whole frames");
         let parts = Parts::of(&header, bytes);
         let mut frame = Frame { bytes: bytes.to_vec(), header, parts, poisoned: None };
-        let floats = |field: &&tamis_event::Field| {
-            field.role == Role::Data && field.list.is_none() && field.dtype.integer_range().is_none()
-        };
+        let floats =
+            |field: &&tamis_event::Field| field.role == Role::Data && field.dtype.integer_range().is_none();
         let fields: Vec<_> = schema.fields().iter().filter(floats).collect();
         if fields.is_empty() || !random.chance(self.rates.of(Fault::Poison)) {
             return frame;
         }
         let event = random.below(header.n_events as usize);
         let field = fields[random.below(fields.len())];
-        let record = &bytes[HEADER_LEN + event * header.stride as usize..][..header.stride as usize];
+        let record = &bytes[frame.parts.records + event * header.stride as usize..][..header.stride as usize];
         let elements = schema.elements_in(field, record);
         if elements == 0 {
             return frame;
