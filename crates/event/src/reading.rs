@@ -19,7 +19,7 @@ pub struct FieldReading {
     pub kind: ReadingKind,
 }
 
-/// See [`Reading`].
+/// See [`FieldReading`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadingKind {
     /// The physical value.

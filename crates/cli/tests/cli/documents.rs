@@ -159,9 +159,13 @@ fn convert() {
     let sparse: String = (0..200).map(|k| format!("{},1,1\n", k * 1000)).collect();
     lab.write("t.csv", format!("event,x,n\n{sparse}"));
     let ran = lab.tamis(&format!("{convert} c.tmf"));
+    assert!(ran.out.contains("200 events in 1 frame,") && ran.err.is_empty(), "{ran:?}");
+    let runs: String = (0..200).map(|k| format!("{},{k},1,1\n", k % 2)).collect();
+    lab.write("r.csv", format!("run,event,x,n\n{runs}"));
+    let ran = lab.tamis("convert r.csv --schema schema.toml --out r.tmf");
     assert!(
         ran.err.contains("200 events take 200 frames of at least 128 bytes")
-            && ran.err.contains("--ids number"),
+            && ran.err.contains("sort the table by run, or give --ids ignore"),
         "{ran:?}"
     );
     let ran = lab.tamis(&format!("{convert} d.tmf --ids number"));
