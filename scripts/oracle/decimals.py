@@ -69,6 +69,8 @@ def digits(text: str) -> tuple[int, int]:
     """A decimal as a whole number and its places."""
     sign, numerals, exponent = Decimal(text).as_tuple()
     number = int("".join(map(str, numerals))) * (-1 if sign else 1)
+    while exponent < 0 and number % 10 == 0:
+        number, exponent = number // 10, exponent + 1
     return (number * 10**exponent, 0) if exponent >= 0 else (number, -exponent)
 
 
@@ -222,11 +224,22 @@ def compare_all(function: Callable, a: Column, b: Column) -> Truth:
     else:
         x, y = rounded(a, b), rounded(b, a)
     holds = function(*aligned(x, y)).astype(bool) & ~unknown
+    if by_value(a, b) or by_value(b, a):
+        # Python compares an int with a float exactly.
+        by_float, (x, y) = holds, (a.values.astype(object), b.values.astype(object))
+        holds = function(*aligned(x, y)).astype(bool) & ~unknown
+        return Truth(holds, unknown, (holds != by_float) & (not (a.sure and b.sure)))
     exactly = a.kind == b.kind == EXACT and (a.literal or b.literal)
     if (a.sure or (exactly and a.literal)) and (b.sure or (exactly and b.literal)):
         return Truth(holds, unknown, np.zeros_like(holds))
     rough = function(*aligned(a.rough, b.rough)) & ~unknown
     return Truth(holds, unknown, holds != rough)
+
+
+def by_value(large: Column, other: Column) -> bool:
+    """Is a large number compared with the value of a float, and not in its type?"""
+    is_large = large.kind == EXACT and not large.literal and large.places == 0 and large.most > WHOLE_MAX
+    return is_large and (other.kind in (F16, F32) or (other.kind == F64 and not other.single))
 
 
 def count(array: Truth) -> Column:
