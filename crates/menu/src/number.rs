@@ -340,7 +340,8 @@ impl MenuGraph {
             return Ok(None);
         }
         let mut id = self.combine(arithmetic, x.id, y.id)?;
-        if arithmetic == Arithmetic::Mul && bounds.0 < 0.0 {
+        // A negative number times zero is a negative zero, also where zero is all that can come out.
+        if arithmetic == Arithmetic::Mul && (a.low < 0.0 || b.low < 0.0) {
             let zero = self.number(0.0)?;
             id = self.combine(Arithmetic::Add, id, zero)?;
         }

@@ -107,3 +107,12 @@ fn cuts_on_integers_are_exact_at_every_raw_value() {
         }
     }
 }
+
+#[test]
+fn a_product_that_is_always_zero_has_no_sign() {
+    let schema = "name = 's'\n[[field]]\nname = 'x'\ndtype = 'i8'";
+    let records: Vec<Vec<u8>> = vec![vec![5], vec![0xfb]];
+    for when in ["3 / (x * 0) > 20", "3 / (0 * x) > 20", "3 / (x * 0) > 0 && 3 / (x - x) > 0"] {
+        assert_eq!(passes(schema, when, &records), [true, true], "{when}");
+    }
+}
