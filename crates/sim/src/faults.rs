@@ -378,21 +378,6 @@ impl FaultPlan {
         let lie = FrameHeader { header_crc: lie.checksum(), ..lie };
         out[start..start + HEADER_LEN].copy_from_slice(&lie.to_bytes());
         Some(match fault {
-            Fault::Columns | Fault::Count => {
-                let spoiled = match fault {
-                    Fault::Count => miscount(schema, frame, random),
-                    _ => contradict(frame, random),
-                };
-                let Some((at, entry)) = spoiled else {
-                    out.truncate(start);
-                    return None;
-                };
-                out[start + at..][..entry.len()].copy_from_slice(&entry);
-                let sealed = header.sealed(&out[start + HEADER_LEN..][..body_len]);
-                out[start..start + HEADER_LEN].copy_from_slice(&sealed.to_bytes());
-                let defect = if *fault == Fault::Count { Defect::Count } else { Defect::Columns };
-                return Some((defect, header.n_events.into()));
-            }
             Fault::Version => (Defect::Version, 0),
             Fault::Oversize => (Defect::Oversize, 0),
             Fault::UnknownSchema => (Defect::Schema, header.n_events.into()),
