@@ -253,6 +253,14 @@ pub struct EventLayout {
 }
 
 impl EventLayout {
+    /// The most events that a frame may hold, with or without a column of ids and one of times, if their payloads are so long. At least 1.
+    pub fn frame_events_max(self, with_ids: bool, with_times: bool, payload_len: usize) -> usize {
+        let id = if with_ids { ID_LEN } else { 0 };
+        let time = if with_times { TIME_LEN } else { 0 };
+        let payload = if self.has_payloads { END_LEN + payload_len } else { 0 };
+        (PLAIN_BODY_BYTES_MAX / (self.stride + id + time + payload)).clamp(1, EVENTS_PER_FRAME_MAX)
+    }
+
     /// Most bytes of a body.
     pub(crate) fn body_bytes_max(self) -> usize {
         if self.has_payloads { BODY_BYTES_MAX } else { PLAIN_BODY_BYTES_MAX }

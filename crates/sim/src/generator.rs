@@ -1,10 +1,7 @@
 //! Synthetic frames of any schema.
 
 use rayon::prelude::*;
-use tamis_event::{
-    EVENT_BYTES_MAX, EVENTS_PER_FRAME_MAX, FrameEvents, FrameMeta, PLAIN_BODY_BYTES_MAX, Schema,
-    encode_frame, encode_schema,
-};
+use tamis_event::{EVENT_BYTES_MAX, FrameEvents, FrameMeta, Schema, encode_frame, encode_schema};
 
 use crate::random::Random;
 use crate::shape::{SIGNAL_CLASSES, Scratch, Shapes};
@@ -129,9 +126,7 @@ impl Generator {
 
     /// The most events that a frame of this schema holds, whatever the lengths of their payloads.
     pub fn frame_events_max(schema: &Schema, options: &GenOptions) -> usize {
-        let time = if options.event_times { size_of::<u64>() } else { 0 };
-        let payload = schema.payload().map_or(0, |_| size_of::<u32>() + options.payload_bytes.1);
-        EVENTS_PER_FRAME_MAX.min(PLAIN_BODY_BYTES_MAX / (schema.record_len() + time + payload)).max(1)
+        schema.layout().frame_events_max(false, options.event_times, options.payload_bytes.1)
     }
 
     /// The schema frame that starts a stream.

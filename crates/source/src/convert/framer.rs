@@ -1,6 +1,6 @@
 //! Groups events into frames, at most an orbit each.
 
-use tamis_event::{FrameEvents, FrameMeta, PLAIN_BODY_BYTES_MAX};
+use tamis_event::{FrameEvents, FrameMeta};
 
 use crate::{TmfWriter, WriteError};
 
@@ -24,7 +24,7 @@ impl<'a> Framer<'a> {
     /// With `labelled`, ids come from the table and gaps between them are no losses.
     pub(super) fn new(writer: &'a mut TmfWriter, source_id: u16, labelled: bool) -> Self {
         Self {
-            most: EVENTS_PER_FRAME.min(PLAIN_BODY_BYTES_MAX / writer.schema().record_len()),
+            most: EVENTS_PER_FRAME.min(writer.schema().layout().frame_events_max(true, true, 0)),
             writer,
             meta: FrameMeta { source_id, sparse_ids: labelled, ..FrameMeta::default() },
             records: Vec::new(),
@@ -66,5 +66,29 @@ impl<'a> Framer<'a> {
         self.ids.clear();
         self.times.clear();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tamis_event::{RECORD_BYTES_MAX, Schema};
+
+    use super::*;
+
+    /// Sixteen of the largest records fill a frame to the last byte, and leave no room for ids and times.
+    #[test]
+    fn frames_of_large_records_have_room_for_ids_and_times() {
+        let text =
+            format!("name = \"large\"\n[[field]]\nname = \"x\"\ndtype = \"u8\"\nlen = {RECORD_BYTES_MAX}\n");
+        let schema = Schema::parse(text.as_bytes()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = TmfWriter::create(&folder.path().join("large.tmf"), &schema, false).unwrap();
+        let mut framer = Framer::new(&mut writer, 0, true);
+        for id in (0..40).step_by(2) {
+            let records = framer.next(1, id, Some(id)).unwrap();
+            records.resize(records.len() + RECORD_BYTES_MAX, 0);
+        }
+        framer.flush().unwrap();
+        assert_eq!((framer.events, framer.frames), (20, 2));
     }
 }
