@@ -64,21 +64,13 @@ impl List {
         if self.count_len() == 1 { low } else { low | usize::from(record[self.at + 1]) << 8 }
     }
 
-    /// Writes the count into a record.
-    ///
-    /// # Panics
-    /// If it is more than there may be.
-    pub fn set_count(&self, count: usize, record: &mut [u8]) {
-        assert!(count <= self.most, "{count} elements in the list {} of at most {}", self.name, self.most);
-        record[self.at..][..self.count_len()].copy_from_slice(&count.to_le_bytes()[..self.count_len()]);
-    }
-
     /// Writes the count into a record, and zeros behind the last element.
     ///
     /// # Panics
     /// If it is more than there may be.
     pub fn cut(&self, count: usize, record: &mut [u8]) {
-        self.set_count(count, record);
+        assert!(count <= self.most, "{count} elements in the list {} of at most {}", self.name, self.most);
+        record[self.at..][..self.count_len()].copy_from_slice(&count.to_le_bytes()[..self.count_len()]);
         self.fields.iter().for_each(|&(at, size)| record[at + count * size..at + self.most * size].fill(0));
     }
 

@@ -34,7 +34,7 @@ impl Mixture {
         let n = parts.ids.len();
         let mut records = plain[parts.records..][..n * schema.record_len()].to_vec();
         for record in records.chunks_exact_mut(schema.record_len()) {
-            cut_lists(schema, record, &mut random);
+            schema.lists().iter().for_each(|list| list.cut(random.below(list.most() + 1), record));
         }
         let ids = if random.chance(0.5) { column(&parts.ids, &mut random) } else { Vec::new() };
         let step = 1 + random.below(50) as u64;
@@ -84,16 +84,4 @@ fn column(ids: &[u64], random: &mut Random) -> Vec<u64> {
         ids[to] = ids[from];
     }
     ids
-}
-
-/// Gives each list a number of elements; what is behind them is 0.
-fn cut_lists(schema: &Schema, record: &mut [u8], random: &mut Random) {
-    for (k, list) in schema.lists().iter().enumerate() {
-        let count = random.below(list.most() + 1);
-        list.set_count(count, record);
-        for field in schema.fields().iter().filter(|field| field.list == Some(k)) {
-            let size = field.bytes().len() / list.most();
-            record[field.bytes()][count * size..].fill(0);
-        }
-    }
 }
