@@ -42,16 +42,18 @@ if [[ $plain == --plain ]]; then
     exit
 fi
 
-# Coverage of this repository's crates is what guides the fuzzer. Integers wrap as in a release build.
-flags="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
--Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1"
-# With a target named, the flags stay away from build scripts, which no fuzzer links.
-host=$(rustc -vV | sed -n 's/^host: //p')
-if ! RUSTFLAGS=$flags cargo build --release --package tamis-fuzz "${features[@]}" --features libfuzzer --bin "fuzz_$target" --target "$host" \
+# Coverage of this repository's crates is what guides the fuzzer, so the compiler gets the flags for them alone. Integers wrap as in a release build.
+cat >"$work/rustc" <<'WRAPPER'
+#!/bin/sh
+exec "$@" -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
+    -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1
+WRAPPER
+chmod +x "$work/rustc"
+if ! RUSTC_WORKSPACE_WRAPPER=$work/rustc cargo build --release --package tamis-fuzz "${features[@]}" --features libfuzzer --bin "fuzz_$target" \
     --target-dir target/fuzz; then
     echo "fuzz: libFuzzer does not build here; going on with random changes" >&2
     plainly
     exit
 fi
-"target/fuzz/$host/release/fuzz_$target" "$work/corpus" "$work/seeds" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 \
+"target/fuzz/release/fuzz_$target" "$work/corpus" "$work/seeds" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 \
     -max_len=65536 -print_final_stats=1 -artifact_prefix="$PWD/target/fuzz/$target-"
