@@ -39,8 +39,8 @@ mod verify;
 mod wrong_file;
 
 pub use bench::{
-    BENCH_VERSION, Bench, BenchSettings, BenchStep, Change, Conditions, EngineSpeed, Limit, Load, Row,
-    RowChanges, Section, Spread, Sustained, Tail, Unit, bench, compare_benches, may_replace, read_bench,
+    BENCH_VERSION, Bench, BenchSettings, BenchStep, Change, Conditions, EngineSpeed, EventSize, Limit, Load,
+    Row, RowChanges, Section, Spread, Sustained, Tail, Unit, bench, compare_benches, may_replace, read_bench,
 };
 pub use blocks::SoFar;
 pub use calibrate::{CalibrateSettings, Calibrated, CutLoss, EngineLoss, ScoreLoss, calibrate};

@@ -29,7 +29,7 @@ const LARGE_BYTES: usize = 8 << 20;
 /// The longest frame, and what is looked at behind it.
 const FRAME_BYTES_MAX: usize = BODY_BYTES_MAX + (2 << 20);
 /// Most idle bytes that are kept.
-const IDLE_BYTES: usize = 64 << 20;
+const IDLE_BYTES: usize = 256 << 20;
 
 /// The encoding of the bytes in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

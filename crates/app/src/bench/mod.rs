@@ -42,13 +42,14 @@ pub use self::document::{BENCH_VERSION, Bench, Conditions};
 pub use self::engines::EngineSpeed;
 pub use self::latency::{Load, Sustained, Tail};
 pub use self::rows::{Limit, Row, Section, Spread, Unit};
+pub use self::sample::EventSize;
 
 use self::bounds::Bounds;
 use self::engines::Engines;
 use self::machine::{load, machine};
 use self::probes::Probes;
 use self::rows::Turns;
-use self::sample::{EventSize, L1_BYTES, Sample};
+use self::sample::{L1_BYTES, Sample};
 use self::speed::Trial;
 use self::stages::MeasuredStages;
 use self::workload::{Bed, Workload};
@@ -61,7 +62,7 @@ use crate::{DOCUMENT_VERSION, Exit, Failure};
 const FRAME_EVENTS: usize = 256;
 /// Sources of the second topology, if nothing else is asked for.
 const SOURCES: usize = 4;
-/// Time of a run of a row of sizes, over that of a topology: there are many rows of sizes.
+/// Time of a run of a row of sizes, over that of a topology, unless the sizes were asked for: there are many rows of sizes.
 const SIZES_SHARE: f64 = 0.2;
 /// Time of the run that measures how batches are passed on, over that of a topology.
 const IDLE_SHARE: f64 = 0.5;
@@ -93,8 +94,11 @@ pub struct BenchSettings {
     pub seconds: f64,
     /// Number of runs that are measured.
     pub runs: usize,
-    /// What is measured; empty: all but engines, and without the sizes if there is an input.
+    /// What is measured; empty: the sizes and what the machine can do if there are `sizes`, else all but engines, and without sizes if there is an
+    /// input.
     pub sections: Vec<Section>,
+    /// Sizes of events, each a row for every share of accepted ones; empty: ten from 114 B to 16 MiB.
+    pub sizes: Vec<EventSize>,
     /// Where temporary folders are made.
     pub folder: PathBuf,
 }
@@ -115,6 +119,7 @@ impl Default for BenchSettings {
             seconds: 1.0,
             runs: 5,
             sections: Vec::new(),
+            sizes: Vec::new(),
             folder: std::env::temp_dir(),
         }
     }
@@ -178,14 +183,15 @@ fn in_turns(
 ) -> Result<(Turns, f64), Failure> {
     let Parts { main, idle, cells, bed, .. } = parts;
     let folder = tempfile::Builder::new().prefix("tamis-bench-").tempdir_in(&settings.folder);
-    let folder = folder
-        .map_err(|error| Failure::new(Exit::Storage, format!("{}: {error}", settings.folder.display())))?;
+    let unwritten = |error| Failure::new(Exit::Storage, format!("{}: {error}", settings.folder.display()));
+    let folder = folder.map_err(unwritten)?;
     for cell in &mut *cells {
         steps.next("warming up");
-        let share = if cell.section == Section::Sizes { SIZES_SHARE } else { 1.0 };
+        let share =
+            if cell.section == Section::Sizes && settings.sizes.is_empty() { SIZES_SHARE } else { 1.0 };
         cell.warm_up(settings.seconds * share, settings.events)?;
     }
-    let mut probes = settings.wants(Section::Probes).then(|| Probes::new(&main.stream));
+    let mut probes = settings.wants(Section::Probes).then(|| Probes::new(&main.stream, folder.path()));
     let mut stages = None;
     if settings.wants(Section::Stages) {
         idle.warm_up(settings.seconds * IDLE_SHARE, settings.events)?;
@@ -200,7 +206,7 @@ fn in_turns(
         }
         if let Some(probes) = &mut probes {
             steps.next("probing the machine");
-            probes.turn(&mut turns);
+            probes.turn(&mut turns).map_err(unwritten)?;
         }
         if let Some(stages) = &mut stages {
             steps.next("stages");
@@ -272,12 +278,19 @@ fn check(settings: &BenchSettings) -> Result<(), Failure> {
     if settings.frame_events == Some(0) {
         return refuse("a frame has at least one event (--frame-events)");
     }
+    settings.sizes.iter().try_for_each(|size| size.check())?;
+    if !settings.sizes.is_empty() && !settings.wants(Section::Sizes) {
+        return refuse(
+            "sizes of events are asked for (--sizes), and not the part that measures them (--only sizes)",
+        );
+    }
     check_pins(&settings.pin)
 }
 
 impl BenchSettings {
     fn wants(&self, section: Section) -> bool {
         match self.sections.as_slice() {
+            [] if !self.sizes.is_empty() => matches!(section, Section::Probes | Section::Sizes),
             [] => section != Section::Engines && (section != Section::Sizes || self.input.is_none()),
             some => some.contains(&section),
         }
@@ -292,15 +305,19 @@ impl BenchSettings {
         powers.chain([most]).collect()
     }
 
+    fn sizes(&self) -> Vec<EventSize> {
+        if self.sizes.is_empty() { speed::SIZES.to_vec() } else { once_each(&self.sizes) }
+    }
+
     fn sources(&self) -> Vec<usize> {
         if self.sources.is_empty() { vec![1, SOURCES] } else { once_each(&self.sources) }
     }
 }
 
-/// The numbers in the order in which they first come: a topology is measured once per turn.
-fn once_each(numbers: &[usize]) -> Vec<usize> {
-    let first = |&(k, number): &(usize, &usize)| !numbers[..k].contains(number);
-    numbers.iter().enumerate().filter(first).map(|(_, &number)| number).collect()
+/// The values in the order in which they first come: each is measured once per turn.
+fn once_each<T: Copy + PartialEq>(values: &[T]) -> Vec<T> {
+    let first = |&(k, value): &(usize, &T)| !values[..k].contains(value);
+    values.iter().enumerate().filter(first).map(|(_, &value)| value).collect()
 }
 
 /// Everything that is measured, made and loaded.
@@ -379,7 +396,7 @@ impl Parts {
 
 fn sizes(settings: &BenchSettings, bed: &Bed) -> Result<Vec<Trial>, Failure> {
     let mut cells = Vec::new();
-    for size in speed::SIZES {
+    for size in settings.sizes() {
         let frame_events = settings.frame_events.unwrap_or(FRAME_EVENTS);
         let sample = Sample::made(size, frame_events, settings.events.unwrap_or(u64::MAX))?;
         let stream = sample.stream(1, None);

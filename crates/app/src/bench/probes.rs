@@ -4,7 +4,10 @@
 //! counts its median piece. So a program that takes the core away now and then has no influence, while one that shares the caches or lowers the
 //! clock has. The time that others take is a probe of its own.
 
+use std::fs::{self, File};
 use std::hint::black_box;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use tamis_kernel::Isa;
@@ -38,7 +41,9 @@ const PEAK_OF_ALL: &str = "multiply-add f32, all cores";
 pub(crate) const COPY: &str = "memory copy";
 pub(crate) const READ: &str = "memory read";
 const READ_OF_ALL: &str = "memory read, all cores";
-pub(crate) const CRC: &str = "CRC32C";
+const CRC: &str = "CRC32C";
+pub(crate) const CHECK: &str = "memory read and CRC32C";
+pub(crate) const FILE: &str = "file write and sync";
 pub(crate) const ZSTD: &str = "zstd of the events";
 
 const GAP: &str = "gap while spinning, max";
@@ -64,23 +69,29 @@ fn multiply_adds_f32(rounds: usize) -> Option<usize> {
 /// The memory of the probes.
 #[derive(Debug)]
 pub(crate) struct Probes {
-    from: Vec<u64>,
-    to: Vec<u64>,
+    from: Vec<u8>,
+    to: Vec<u8>,
     records: Vec<u8>,
     compression: CompressionProbe,
+    /// A file that is written and removed again.
+    file: PathBuf,
 }
 
 impl Probes {
-    /// The compression is that of `stream`, whose events are stored if they are accepted.
-    pub(crate) fn new(stream: &FrameStream) -> Self {
-        let numbers = LARGE / size_of::<u64>();
-        let from = (0..numbers as u64).map(|k| k.wrapping_mul(0x9E37_79B9_7F4A_7C15)).collect();
+    /// The compression is that of `stream`, whose events are stored if they are accepted. A file is written in `folder`.
+    pub(crate) fn new(stream: &FrameStream, folder: &Path) -> Self {
+        let numbers = (0..(LARGE / size_of::<u64>()) as u64).map(|k| k.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let from = numbers.flat_map(u64::to_le_bytes).collect();
         let records = stream.bytes[..stream.bytes.len().min(8 * CHUNK_BYTES)].to_vec();
-        Self { from, to: vec![0; numbers], records, compression: CompressionProbe::default() }
+        let file = folder.join("probe");
+        Self { from, to: vec![0; LARGE], records, compression: CompressionProbe::default(), file }
     }
 
     /// Measures each once.
-    pub(crate) fn turn(&mut self, turns: &mut Turns) {
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub(crate) fn turn(&mut self, turns: &mut Turns) -> io::Result<()> {
         let mut add = |name: &str, unit, value| turns.add(Section::Probes, name, unit, value);
         for (name, multiply_adds) in PEAKS {
             if let Some(rate) = peak(multiply_adds) {
@@ -90,24 +101,27 @@ impl Probes {
         let done = multiply_adds_f32(PEAK_ROUNDS).unwrap_or_default() as f64;
         let rate = pieces_on_all_cores(|| _ = black_box(multiply_adds_f32(PEAK_ROUNDS)));
         add(PEAK_OF_ALL, Unit::MultiplyAddsPerSecond, done * rate);
-        let numbers = PIECE / size_of::<u64>();
-        let pieces = self.to.chunks_exact_mut(numbers).zip(self.from.chunks_exact(numbers));
+        let pieces = self.to.chunks_exact_mut(PIECE).zip(self.from.chunks_exact(PIECE));
         let copy =
-            |(to, from): (&mut [u64], &[u64])| timed(|| black_box(to).copy_from_slice(black_box(from))).0;
+            |(to, from): (&mut [u8], &[u8])| timed(|| black_box(to).copy_from_slice(black_box(from))).0;
         add(COPY, Unit::BytesPerSecond, PIECE as f64 / median(pieces.map(copy)));
-        let sum = |piece: &[u64]| black_box(piece).iter().fold(0u64, |a, b| a.wrapping_add(*b));
-        let pieces = self.from.chunks_exact(numbers).map(|piece| timed(|| black_box(sum(piece))).0);
+        let pieces = self.from.chunks_exact(PIECE).map(|piece| timed(|| black_box(sum(black_box(piece)))).0);
         add(READ, Unit::BytesPerSecond, PIECE as f64 / median(pieces));
-        let rate = pieces_on_all_cores(|| _ = black_box(sum(&self.from)));
+        let rate = pieces_on_all_cores(|| _ = black_box(sum(black_box(&self.from))));
         add(READ_OF_ALL, Unit::BytesPerSecond, LARGE as f64 * rate);
         let checked = &self.records.repeat(CHECKED.div_ceil(self.records.len()))[..CHECKED];
         let check = || (0..CHECKS).fold(0, |crc, _| crc ^ tamis_event::crc32c(black_box(checked)));
         let seconds = median((0..PIECES).map(|_| timed(|| black_box(check())).0));
         add(CRC, Unit::BytesPerSecond, (CHECKS * CHECKED) as f64 / seconds);
+        let crc = |piece| black_box(tamis_event::crc32c(black_box(piece)));
+        let pieces = self.from.chunks_exact(PIECE).map(|piece| timed(|| crc(piece)).0);
+        add(CHECK, Unit::BytesPerSecond, PIECE as f64 / median(pieces));
         let per_byte = self.records.chunks(CHUNK_BYTES).map(|chunk| {
             timed(|| black_box(self.compression.compressed_len(black_box(chunk)))).0 / chunk.len() as f64
         });
         add(ZSTD, Unit::BytesPerSecond, 1.0 / median(per_byte));
+        let (seconds, written) = timed(|| self.write());
+        add(FILE, Unit::BytesPerSecond, written? as f64 / seconds);
         let read = || (0..CLOCK_READINGS).for_each(|_| _ = black_box(Instant::now()));
         let seconds = median((0..PIECES).map(|_| timed(read).0));
         add("clock reading", Unit::Ns, seconds * 1e9 / CLOCK_READINGS as f64);
@@ -120,7 +134,25 @@ impl Probes {
             add(gap, Unit::Ns, gaps.max_ns as f64);
             add(lost, Unit::Share, gaps.lost);
         }
+        Ok(())
     }
+
+    /// Writes a file as accepted events are written, chunk by chunk, and says how long it is.
+    fn write(&self) -> io::Result<usize> {
+        let mut file = File::create(&self.file)?;
+        for chunk in self.from.chunks(CHUNK_BYTES) {
+            file.write_all(chunk)?;
+        }
+        file.sync_all()?;
+        fs::remove_file(&self.file)?;
+        Ok(LARGE)
+    }
+}
+
+/// The sum of all numbers.
+fn sum(bytes: &[u8]) -> u64 {
+    let (numbers, _) = bytes.as_chunks();
+    numbers.iter().fold(0, |sum: u64, number| sum.wrapping_add(u64::from_ne_bytes(*number)))
 }
 
 /// Multiply-adds per second of one thread, if the CPU has the instruction.

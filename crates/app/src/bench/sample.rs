@@ -9,7 +9,9 @@ use std::path::Path;
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
-use tamis_event::{FrameHeader, FrameMeta, Schema, Span, encode_schema, encode_span};
+use tamis_event::{
+    EVENT_BYTES_MAX, FrameHeader, FrameMeta, RECORD_BYTES_MAX, Schema, Span, encode_schema, encode_span,
+};
 use tamis_ledger::{Corrupt, Counts};
 use tamis_sim::{GenOptions, Generator};
 use tamis_source::Recording;
@@ -18,8 +20,8 @@ use crate::exit::OrFail;
 use crate::frames::{Frame, Frames};
 use crate::{Exit, Failure};
 
-/// Bytes of events that are made: too many for the caches near a core.
-const MADE_BYTES: usize = 32 << 20;
+/// Bytes of events that are made: too many for the caches near a core, and as many as the probes of memory read.
+const MADE_BYTES: usize = 64 << 20;
 /// Frames that are made are no longer than this, unless one event is.
 const FRAME_BYTES: usize = 256 << 10;
 /// Events that are made at least.
@@ -27,17 +29,36 @@ const EVENTS_MIN: usize = 3;
 /// Bytes of an event that is 57 numbers, as level 1 of a collider makes them.
 pub(crate) const L1_BYTES: usize = 114;
 
-/// Bytes of the record of an event and of its payload; without payloads if that is 0.
+/// The size of events that are made, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct EventSize {
-    pub(crate) record: usize,
-    pub(crate) payload: usize,
+pub struct EventSize {
+    /// Bytes of the record: an even number.
+    pub record: usize,
+    /// Bytes of the payload; 0: events have no payloads.
+    pub payload: usize,
 }
 
 impl EventSize {
     /// An event that is a record alone.
     pub(crate) const fn plain(record: usize) -> Self {
         Self { record, payload: 0 }
+    }
+
+    /// Can such events be made?
+    pub(crate) fn check(self) -> Result<(), Failure> {
+        let Self { record, payload } = self;
+        let what = if record == 0 || record % 2 == 1 {
+            format!("a record of {record} bytes: records are made of 16-bit numbers")
+        } else if record > RECORD_BYTES_MAX {
+            format!(
+                "a record of {record} bytes: it has at most {RECORD_BYTES_MAX}, all else is payload, as in 114B+16MiB"
+            )
+        } else if self.bytes() > EVENT_BYTES_MAX {
+            format!("a payload of {payload} bytes: an event has at most {EVENT_BYTES_MAX}")
+        } else {
+            return Ok(());
+        };
+        Err(Failure::new(Exit::Settings, format!("--sizes: {what}")))
     }
 
     /// Bytes of the whole event.

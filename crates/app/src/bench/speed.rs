@@ -43,13 +43,15 @@ pub(crate) struct Trial {
     passes: u64,
     /// Share of the events that was accepted.
     pub(crate) kept: f64,
+    /// Bytes of files per event.
+    pub(crate) file_bytes: f64,
     /// Had admission a thread of its own?
     pub(crate) admitted_apart: bool,
 }
 
 impl Trial {
     pub(crate) fn new(section: Section, name: String, workload: Workload, bed: Bed) -> Self {
-        Self { section, name, workload, bed, passes: 0, kept: 0.0, admitted_apart: true }
+        Self { section, name, workload, bed, passes: 0, kept: 0.0, file_bytes: 0.0, admitted_apart: true }
     }
 
     /// Plays the events for a moment, to warm up, and finds how many a run of `seconds` needs. `events` bounds the number if it is given: from
@@ -92,6 +94,7 @@ impl Trial {
         let used = core_seconds() - before;
         let events = report.ledger.received.max(1) as f64;
         self.kept = report.ledger.accepted as f64 / events;
+        self.file_bytes = report.streams.iter().map(|stream| stream.bytes).sum::<u64>() as f64 / events;
         self.admitted_apart = report.admitted_apart;
         Ok(Run { events_per_s: report.throughput.events_per_s, core_ns: used * 1e9 / events })
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tamis_app::{
-    Bench, BenchSettings, RowChanges, Exit, Failure, Section, bench, compare_benches, may_replace, read_bench,
+    Bench, BenchSettings, EventSize, Exit, Failure, RowChanges, Section, bench, compare_benches, may_replace, read_bench,
 };
 use tamis_model::Engine;
 use tamis_part::{Existing, Folder, PartFile};
@@ -41,6 +41,10 @@ pub(crate) struct Args {
     /// Measure these parts only: probes, stages, speed, sizes, latency; or engines, which no other run measures
     #[arg(long, value_name = "PARTS", value_delimiter = ',', value_parser = or_words(section, PARTS))]
     only: Vec<Section>,
+    /// Measure events of these sizes, beside what the machine can do: of a record, or of a record and its payload, such as 114B,114B+64KiB
+    /// [default: ten sizes from 114B to 114B+16MiB]
+    #[arg(long, value_name = "SIZES", value_delimiter = ',', value_parser = event_size)]
+    sizes: Vec<EventSize>,
     /// What runs the models; auto finds out for each what is fast and right here; tamis doctor lists what there is
     #[arg(long, value_name = "ENGINE", default_value_t = Engine::Auto, value_parser = or_words(Engine::from_str, ENGINES))]
     device: Engine,
@@ -80,7 +84,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "OLD.json")]
     compare: Option<PathBuf>,
     /// Measure nothing: compare OLD.json with this result
-    #[arg(long, value_name = "NEW.json", requires = "compare", conflicts_with_all = ["input", "model", "save", "only", "device", "workers", "pin", "busy_poll", "sources", "batch", "frame_events", "runs", "time", "events"])]
+    #[arg(long, value_name = "NEW.json", requires = "compare", conflicts_with_all = ["input", "model", "save", "only", "sizes", "device", "workers", "pin", "busy_poll", "sources", "batch", "frame_events", "runs", "time", "events"])]
     with: Option<PathBuf>,
     /// End with exit code 76 if something moved and got slower by more than this many per cent, except for the rows of the machine alone; or if the
     /// two results cannot be compared: they have different machines, events, menus, engines or parts, or fewer than 5 runs
@@ -100,6 +104,7 @@ impl Run for Args {
         ("bench l1-mixed.tmf.zst --menu l1.toml --only speed --workers 1 --events 20M", "one number"),
         ("bench l1-mixed.tmf.zst --menu l1.toml --only latency --frame-events 64", "latencies of small frames"),
         ("bench l1-mixed.tmf.zst --menu l1.toml --model topo=topo-few --device int16", "another model, in integers"),
+        ("bench --sizes 114B,114B+64KiB,114B+1MiB", "without and with raw data beside the features"),
         ("bench --only engines --device gpu", "from which size on a network is worth a GPU"),
         ("bench --save before.json", "keep the result ..."),
         ("bench --compare before.json --gate 10", "... and fail if something got slower by 10 %"),
@@ -154,6 +159,7 @@ impl Args {
             seconds: self.time.as_secs_f64(),
             runs: self.runs,
             sections: self.only.clone(),
+            sizes: self.sizes.clone(),
             folder: folder.path.clone(),
         };
         let bar = progress::bar(Some(1), &progress::COUNT);
@@ -262,6 +268,13 @@ fn section(word: &str) -> Result<Section, String> {
     let known = Section::ALL.map(Section::word);
     let found = Section::ALL.into_iter().find(|section| section.word() == word);
     found.ok_or_else(|| format!("no such part; use {}", known.join(", ")))
+}
+
+/// `114B`, or `114B+64KiB`.
+fn event_size(text: &str) -> Result<EventSize, String> {
+    let (record, payload) = text.split_once('+').map_or((text, None), |(record, payload)| (record, Some(payload)));
+    let size = |text: &str| units::bytes(text).map(|bytes| bytes as usize).map_err(|error| error.to_string());
+    Ok(EventSize { record: size(record)?, payload: payload.map_or(Ok(0), size)? })
 }
 
 fn percent(text: &str) -> Result<f64, String> {
