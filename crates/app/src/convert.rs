@@ -80,8 +80,6 @@ pub struct GenSettings {
     pub overwrite: bool,
     /// Events per frame; default: those of [`GenOptions`], or as many as fit.
     pub frame_events: Option<usize>,
-    /// Were lengths of payloads asked for? Then the schema must have payloads.
-    pub asks_payload: bool,
     /// Seed, rate, signal, and everything else.
     pub options: GenOptions,
 }
@@ -92,13 +90,6 @@ pub fn generate(
     mut progress: impl FnMut(u64),
 ) -> Result<(Generated, Written), Failure> {
     let schema = read_schema(&settings.schema)?;
-    if settings.asks_payload && schema.payload().is_none() {
-        let message = format!(
-            "--payload: events of schema '{}' have no payloads; they do with a table [payload] in it",
-            schema.name()
-        );
-        return Err(Failure::new(Exit::Settings, message));
-    }
     let usual = settings.options.frame_events.min(Generator::frame_events_max(&schema, &settings.options));
     let options =
         GenOptions { frame_events: settings.frame_events.unwrap_or(usual), ..settings.options.clone() };

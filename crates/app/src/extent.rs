@@ -56,10 +56,9 @@ impl Extent {
         self.segments = self.places.len();
     }
 
-    /// Adds the payload of an event.
-    pub(crate) fn add_payload(&mut self, payload: &[u8]) {
+    /// Adds the payload of an event: so many bytes.
+    pub(crate) fn add_payload(&mut self, bytes: u64) {
         let Some(sizes) = &mut self.payloads else { return };
-        let bytes = payload.len() as u64;
         sizes.bytes += bytes;
         sizes.shortest = Some(sizes.shortest.map_or(bytes, |shortest| shortest.min(bytes)));
         sizes.longest = sizes.longest.max(Some(bytes));

@@ -134,9 +134,9 @@ pub struct ShownEvent {
     pub time_ns: u64,
     /// Source.
     pub source: u16,
-    /// Its payload; absent if its schema has none. Documents say how many bytes it has.
-    #[serde(rename = "payload_bytes", serialize_with = "length", skip_serializing_if = "Option::is_none")]
-    pub payload: Option<Vec<u8>>,
+    /// Bytes of its payload; absent if its schema has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payload_bytes: Option<usize>,
     /// The verdict; absent in a recording.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
@@ -192,11 +192,6 @@ fn by_name<V: Serialize, S: Serializer>(pairs: &[(String, V)], serializer: S) ->
     serializer.collect_map(pairs.iter().map(|(name, value)| (name, value)))
 }
 
-#[expect(clippy::ref_option, reason = "as serde calls it")]
-fn length<S: Serializer>(bytes: &Option<Vec<u8>>, serializer: S) -> Result<S::Ok, S::Error> {
-    bytes.as_ref().map(Vec::len).serialize(serializer)
-}
-
 /// Numbers as a map.
 fn number_by_name<S: Serializer>(pairs: &[(String, f32)], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(pairs.iter().map(|(name, number)| (name, InJson(*number))))
@@ -245,11 +240,15 @@ pub fn info(path: &Path) -> Result<Info, Failure> {
     if is_mcap(path)? { records(path).map(Info::Records) } else { recording(path).map(Info::Recording) }
 }
 
-/// Calls `each` for every event of a file, in order, until it returns `false`. Returns what is wrong with the file up to there, one sentence each, and
+/// Calls `each` for every event of a file and its payload, in order, until it returns `false`. Returns what is wrong with the file up to there, one sentence each, and
 /// [`Exit::Losses`] if that hides events.
-pub fn cat(path: &Path, mut each: impl FnMut(ShownEvent) -> bool) -> Result<(Vec<String>, Exit), Failure> {
+pub fn cat(
+    path: &Path,
+    mut each: impl FnMut(ShownEvent, &[u8]) -> bool,
+) -> Result<(Vec<String>, Exit), Failure> {
     if is_mcap(path)? {
-        let read = StoredFile::open(path)?.read(|about, record| each(stored_event(about, &record)))?;
+        let read = StoredFile::open(path)?
+            .read(|about, record| each(stored_event(about, &record), record.event().payload))?;
         // The good events were shown; that some are missing must be known too.
         let exit = read.exit();
         return Ok((read.damage, exit));
@@ -274,12 +273,12 @@ pub fn cat(path: &Path, mut each: impl FnMut(ShownEvent) -> bool) -> Result<(Vec
                 segment: header.segment,
                 time_ns: found.time_ns,
                 source: found.source,
-                payload: schema.payload().map(|_| found.payload.to_vec()),
+                payload_bytes: schema.payload().map(|_| found.payload.len()),
                 verdict: None,
                 fields: fields(&schema, found.record),
                 rooms: rooms(&schema),
             };
-            if !each(shown) {
+            if !each(shown, found.payload) {
                 break 'frames;
             }
         }
@@ -325,7 +324,7 @@ fn recording(path: &Path) -> Result<RecordingInfo, Failure> {
                 info.frames += 1;
                 info.extent.add(header.segment_id(), span.id_range(), header.n_events.into());
                 if info.extent.payloads.is_some() {
-                    (0..span.len()).for_each(|event| info.extent.add_payload(span.event(event).payload));
+                    span.payload_lens(0).for_each(|bytes| info.extent.add_payload(bytes.into()));
                 }
                 let admitted = ids.admit_frame(&header, &span);
                 info.corrupt.add(Corrupt::Dup, admitted.repeated.into());
@@ -381,7 +380,7 @@ fn records(path: &Path) -> Result<RecordsInfo, Failure> {
         let header = record.header();
         let segment = SegmentId { run: header.run, segment: header.segment };
         info.extent.add(segment, (header.event_id, header.event_id), 1);
-        info.extent.add_payload(record.event().payload);
+        info.extent.add_payload(record.event().payload.len() as u64);
         info.faults += u64::from(header.fault != 0);
         info.degraded += u64::from(header.flags & record::DEGRADED != 0);
         for line in set_bits(record.kept()) {
@@ -432,7 +431,7 @@ fn stored_event(about: &About, record: &Record<'_>) -> ShownEvent {
         segment: header.segment,
         time_ns: header.time_ns,
         source: header.source_id,
-        payload: about.schema.payload().map(|_| record.event().payload.to_vec()),
+        payload_bytes: about.schema.payload().map(|_| record.event().payload.len()),
         verdict: Some(verdict),
         fields: fields(&about.schema, record.event().record),
         rooms: rooms(&about.schema),

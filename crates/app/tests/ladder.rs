@@ -103,7 +103,7 @@ fn contents(files: &BTreeMap<String, PathBuf>) -> BTreeMap<&str, Vec<u8>> {
 
 fn events(file: &Path) -> BTreeMap<u64, ShownEvent> {
     let mut events = BTreeMap::new();
-    cat(file, |event| {
+    cat(file, |event, _| {
         events.insert(event.event, event);
         true
     })

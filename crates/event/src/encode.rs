@@ -93,8 +93,8 @@ pub fn encode_span(schema: &Schema, meta: FrameMeta, span: &Span, out: &mut Vec<
     let first = span.event(0);
     let ids: Vec<u64> =
         if span.first_id().is_none() { events().map(|event| event.id).collect() } else { Vec::new() };
-    let times: Vec<u64> = events().map(|event| event.time_ns).collect();
-    let times = if span.has_times() { &times[..] } else { &[] };
+    let times: Vec<u64> =
+        if span.has_times() { events().map(|event| event.time_ns).collect() } else { Vec::new() };
     let mut ends = Vec::new();
     let mut payloads = Vec::new();
     if schema.payload().is_some() {
@@ -104,7 +104,8 @@ pub fn encode_span(schema: &Schema, meta: FrameMeta, span: &Span, out: &mut Vec<
         }
     }
     let meta = FrameMeta { first_event_id: first.id, time_ns: first.time_ns, ..meta };
-    let parts = FrameEvents { records: span.records(), ids: &ids, times, ends: &ends, payloads: &payloads };
+    let parts =
+        FrameEvents { records: span.records(), ids: &ids, times: &times, ends: &ends, payloads: &payloads };
     encode_frame(schema, meta, parts, out);
 }
 

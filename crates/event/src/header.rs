@@ -148,8 +148,8 @@ impl FrameHeader {
     }
 
     /// Bytes of body of a frame whose header is wrong, if its lengths confirm each other, or if `known`, the layout of the schema in use, confirms
-    /// them. Those of events are believed under the flag of a schema frame, too: it may be what is wrong. `frame` begins with the header; `None`: more
-    /// of it is needed, so many bytes as the error says.
+    /// them. Those of events are believed under the flag of a schema frame, too: it may be what is wrong. `frame` begins with the header. The
+    /// error is the number of bytes of it that are needed, if it has fewer.
     pub(crate) fn lengths_agree(
         &self,
         known: Option<EventLayout>,

@@ -109,12 +109,10 @@ impl MenuGraph {
         a: MenuNumber,
         b: MenuNumber,
     ) -> Made<Option<NodeId>> {
-        let is_large = |number: MenuNumber| matches!(number.form, Form::Large { .. });
-        let is_whole = |number: MenuNumber| is_large(number) || matches!(number.form, Form::Whole { .. });
-        if is_whole(a) && is_whole(b) && (is_large(a) || is_large(b)) {
+        if a.is_whole() && b.is_whole() && (a.is_large() || b.is_large()) {
             return self.integers_hold(comparison, a, b).map(Some);
         }
-        if is_large(b) && !is_large(a) {
+        if b.is_large() && !a.is_large() {
             return self.large_holds(comparison.mirrored(), b, a);
         }
         let Form::Large { places, low, high } = a.form else { return Ok(None) };

@@ -84,6 +84,16 @@ impl MenuNumber {
         matches!(self.form, Form::Half | Form::Single | Form::Rounded { single: true })
     }
 
+    /// Is it computed in integers of 64 or 128 bits?
+    pub(crate) fn is_large(self) -> bool {
+        matches!(self.form, Form::Large { .. })
+    }
+
+    /// Is it whole in units of its grid?
+    pub(crate) fn is_whole(self) -> bool {
+        matches!(self.form, Form::Whole { .. } | Form::Large { .. })
+    }
+
     fn bounds(self) -> (f64, f64) {
         (self.low, self.high)
     }
@@ -208,8 +218,7 @@ impl MenuGraph {
         if let Some(whole) = self.whole(arithmetic, a, b)? {
             return Ok(MenuNumber { nan, ..whole });
         }
-        let is_large = |number: MenuNumber| matches!(number.form, Form::Large { .. });
-        if (is_large(a) || is_large(b))
+        if (a.is_large() || b.is_large())
             && let Some(large) = self.large(arithmetic, a, b)?
         {
             return Ok(MenuNumber { nan, ..large });

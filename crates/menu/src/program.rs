@@ -34,93 +34,28 @@ pub(crate) enum Operand<T = f64> {
     Constant(T),
 }
 
-/// One operation on a whole tile. Cuts and sums are indices into the results of the sieve.
+/// One operation on a whole tile. Cuts and sums are indices into the results of the sieve. Steps on integers are in a box, so that the others are no
+/// longer for them.
 #[derive(Clone, Debug)]
 pub(crate) enum Instruction {
-    Load {
-        into: Column,
-        element: Element,
-    },
-    Physical {
-        into: Column,
-        sum: usize,
-        scale: f64,
-        offset: f64,
-    },
-    Score {
-        into: Column,
-        score: usize,
-    },
-    PayloadLen {
-        into: Column,
-    },
-    Absolute {
-        into: Column,
-        of: Column,
-    },
-    Negate {
-        into: Column,
-        of: Column,
-    },
-    Single {
-        into: Column,
-        of: Column,
-    },
-    Combine {
-        into: Column,
-        arithmetic: Arithmetic,
-        a: Operand,
-        b: Operand,
-    },
-    Select {
-        into: Column,
-        condition: Mask,
-        a: Operand,
-        b: Operand,
-    },
-    Count {
-        into: Column,
-        of: Box<[Mask]>,
-    },
-    Truth {
-        into: Mask,
-        value: bool,
-    },
-    Within {
-        into: Mask,
-        cut: usize,
-    },
-    Compare {
-        into: Mask,
-        comparison: Comparison,
-        a: Operand,
-        b: Operand,
-    },
-    Counted {
-        into: Mask,
-        of: Box<[Mask]>,
-        low: u32,
-        high: u32,
-    },
-    And {
-        into: Mask,
-        a: Mask,
-        b: Mask,
-    },
-    Or {
-        into: Mask,
-        a: Mask,
-        b: Mask,
-    },
-    Not {
-        into: Mask,
-        of: Mask,
-    },
-    Draw {
-        into: Mask,
-        lottery: Lottery,
-    },
-    /// In a box, so that the other steps are no longer for it.
+    Load { into: Column, element: Element },
+    Physical { into: Column, sum: usize, scale: f64, offset: f64 },
+    Score { into: Column, score: usize },
+    PayloadLen { into: Column },
+    Absolute { into: Column, of: Column },
+    Negate { into: Column, of: Column },
+    Single { into: Column, of: Column },
+    Combine { into: Column, arithmetic: Arithmetic, a: Operand, b: Operand },
+    Select { into: Column, condition: Mask, a: Operand, b: Operand },
+    Count { into: Column, of: Box<[Mask]> },
+    Truth { into: Mask, value: bool },
+    Within { into: Mask, cut: usize },
+    Compare { into: Mask, comparison: Comparison, a: Operand, b: Operand },
+    Counted { into: Mask, of: Box<[Mask]>, low: u32, high: u32 },
+    And { into: Mask, a: Mask, b: Mask },
+    Or { into: Mask, a: Mask, b: Mask },
+    Not { into: Mask, of: Mask },
+    Draw { into: Mask, lottery: Lottery },
     Integers(Box<IntegerStep>),
 }
 

@@ -223,8 +223,7 @@ impl Admission {
         }
         let (from, to) = frame.at;
         let most = to.min(from + self.batch - open.events());
-        let events =
-            frame.span.fitting(from, most, BATCH_BYTES_MAX - open.payload_bytes().min(BATCH_BYTES_MAX));
+        let events = frame.span.fitting(from, most, BATCH_BYTES_MAX.saturating_sub(open.payload_bytes()));
         let span = frame.span.slice(from, from + events);
         let span = if frame.is_thin { span.copied() } else { span };
         open.push(self.segment, span, frame.arrived_ns);

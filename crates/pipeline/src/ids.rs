@@ -183,9 +183,7 @@ impl IdBook {
             from = to;
         }
         self.bytes = self.bytes + book.bytes - before;
-        let fresh: u32 = self.fresh.iter().map(|(from, to)| to - from).sum();
-        let forgotten = if self.bytes > self.bytes_max { self.forget() } else { 0 };
-        Admitted { fresh: &self.fresh, repeated: header.n_events - fresh, missing, forgotten }
+        self.admitted(header.n_events, missing)
     }
 
     /// Admits events whose ids follow one another.
@@ -220,9 +218,14 @@ impl IdBook {
         }
         let offsets = self.lacking.iter().map(|(from, to)| ((from - first) as u32, (to - first + 1) as u32));
         self.fresh.extend(offsets);
+        self.admitted(ids.events, missing)
+    }
+
+    /// What is said of a frame of so many events, once `fresh` has those that are new. Makes room for the next one.
+    fn admitted(&mut self, events: u32, missing: i128) -> Admitted<'_> {
         let fresh: u32 = self.fresh.iter().map(|(from, to)| to - from).sum();
         let forgotten = if self.bytes > self.bytes_max { self.forget() } else { 0 };
-        Admitted { fresh: &self.fresh, repeated: ids.events - fresh, missing, forgotten }
+        Admitted { fresh: &self.fresh, repeated: events - fresh, missing, forgotten }
     }
 
     /// The index of the book of a source and run; a new one is begun.
@@ -325,20 +328,19 @@ impl RunBook {
             }
             _ => 0,
         };
+        let before = self.set_bytes();
         let (_, here) = self.here.as_mut().expect("just seen");
-        let before = here.ids.bytes() + self.all.as_ref().map_or(0, |all| all.ids.bytes());
         let own = here.add(ids, lacking, sparse);
         let change = self.all.as_mut().map_or(own, |all| all.add(ids, lacking, sparse));
-        let after = here.ids.bytes() + self.all.as_ref().map_or(0, |all| all.ids.bytes());
-        self.bytes = self.bytes + after - before;
+        self.bytes = self.bytes + self.set_bytes() - before;
         restart + change
     }
 
     /// Like [`Self::admit`], for one label of the segment of the last frame: much quicker where ids are not neighbours. `None`: it did nothing, because
     /// the segment is another one, or because the label came in another segment.
     fn admit_label(&mut self, segment: u32, id: u64) -> Option<Label> {
+        let before = self.set_bytes();
         let (_, here) = self.here.as_mut().filter(|(here, _)| *here == segment)?;
-        let before = here.ids.bytes() + self.all.as_ref().map_or(0, |all| all.ids.bytes());
         if let Some(all) = &mut self.all
             && !all.ids.insert(id)
         {
@@ -347,8 +349,7 @@ impl RunBook {
         let is_new = here.ids.insert(id);
         let counted = self.all.as_ref().map_or(&*here, |all| all);
         let fills = is_new && counted.dense.is_some_and(|(low, high)| (low..=high).contains(&id));
-        let after = here.ids.bytes() + self.all.as_ref().map_or(0, |all| all.ids.bytes());
-        self.bytes = self.bytes + after - before;
+        self.bytes = self.bytes + self.set_bytes() - before;
         Some(Label { is_new, missing: -i128::from(fills) })
     }
 
@@ -372,10 +373,9 @@ impl RunBook {
             Some(all) if all.ids.count(ids.0, ids.1) > 0 => self.number_segments(),
             _ => 0,
         };
-        let before = self.all.as_ref().map_or(0, |all| all.ids.bytes());
+        let before = self.set_bytes();
         let change = self.all.as_mut().map_or(0, |all| all.add(ids, lacking, sparse));
-        let after = self.all.as_ref().map_or(0, |all| all.ids.bytes());
-        self.bytes = self.bytes + after - before;
+        self.bytes = self.bytes + self.set_bytes() - before;
         self.here = Some((segment, Numbering::new(ids, sparse)));
         restart + change
     }
@@ -386,6 +386,12 @@ impl RunBook {
         let Some(all) = self.all.take() else { return 0 };
         self.bytes -= size_of::<Numbering>() + all.ids.bytes();
         self.segments().map(Numbering::missing).sum::<i128>() - all.missing()
+    }
+
+    /// Bytes of the sets that a frame of the segment at hand adds to.
+    fn set_bytes(&self) -> usize {
+        let here = self.here.iter().map(|(_, here)| here);
+        here.chain(self.all.as_deref()).map(|numbering| numbering.ids.bytes()).sum()
     }
 
     fn segments(&self) -> impl Iterator<Item = &Numbering> {

@@ -6,8 +6,12 @@ use tamis_event::{EVENT_BYTES_MAX, FrameEvents, FrameMeta, Schema, encode_frame,
 use crate::random::Random;
 use crate::shape::{SIGNAL_CLASSES, Scratch, Shapes};
 
+/// The bits of four samples of a digitiser.
+const SAMPLES: u64 = 0x0FFF_0FFF_0FFF_0FFF;
 /// Keeps the random numbers of payloads apart from those of records.
 const PAYLOAD_SEED: u64 = 0x7061_796C_6F61_6473;
+/// Bytes of a payload, if nothing else is asked for.
+const PAYLOAD_BYTES: usize = 1024;
 /// Frames per thread that are made in parallel before they are handed over.
 const FRAMES_PER_THREAD: usize = 4;
 
@@ -30,8 +34,9 @@ pub struct GenOptions {
     pub source_id: u16,
     /// Does each event have a time of its own in the frame?
     pub event_times: bool,
-    /// Bytes of the shortest and of the longest payload, if events have some: random bytes, which nothing compresses.
-    pub payload_bytes: (usize, usize),
+    /// Bytes of the shortest and of the longest payload, for a schema with payloads; there, `None` is 1 KiB each. Payloads are noise of 12 bits in
+    /// numbers of 16, as many digitisers give it.
+    pub payload_bytes: Option<(usize, usize)>,
 }
 
 impl Default for GenOptions {
@@ -46,8 +51,15 @@ impl Default for GenOptions {
             run: 1,
             source_id: 0,
             event_times: false,
-            payload_bytes: (1024, 1024),
+            payload_bytes: None,
         }
+    }
+}
+
+impl GenOptions {
+    /// Bytes of the shortest and of the longest payload.
+    fn payload_bytes(&self) -> (usize, usize) {
+        self.payload_bytes.unwrap_or((PAYLOAD_BYTES, PAYLOAD_BYTES))
     }
 }
 
@@ -65,6 +77,8 @@ pub enum GenError {
         "payloads of {shortest} to {longest} bytes: write the shorter one first; with its record an event has at most {EVENT_BYTES_MAX}"
     )]
     Payload { shortest: usize, longest: usize },
+    #[error("--payload: events of schema '{schema}' have no payloads; they do with a table [payload] in it")]
+    NoPayload { schema: String },
     #[error("a segment needs at least one event")]
     SegmentEvents,
 }
@@ -104,7 +118,10 @@ impl Generator {
         let fraction = options.signal_fraction;
         let events = options.frame_events;
         let most = Self::frame_events_max(schema, &options);
-        let (shortest, longest) = options.payload_bytes;
+        if options.payload_bytes.is_some() && schema.payload().is_none() {
+            return Err(GenError::NoPayload { schema: schema.name().to_owned() });
+        }
+        let (shortest, longest) = options.payload_bytes();
         if shortest > longest || longest + schema.record_len() > EVENT_BYTES_MAX {
             return Err(GenError::Payload { shortest, longest });
         }
@@ -126,7 +143,7 @@ impl Generator {
 
     /// The most events that a frame of this schema holds, whatever the lengths of their payloads.
     pub fn frame_events_max(schema: &Schema, options: &GenOptions) -> usize {
-        schema.layout().frame_events_max(false, options.event_times, options.payload_bytes.1)
+        schema.layout().frame_events_max(false, options.event_times, options.payload_bytes().1)
     }
 
     /// The schema frame that starts a stream.
@@ -154,10 +171,10 @@ impl Generator {
     /// Appends the payload of an event.
     fn add_payload(&self, id: u64, scratch: &mut FrameScratch) {
         let mut random = Random::new(self.options.seed ^ PAYLOAD_SEED, id);
-        let (shortest, longest) = self.options.payload_bytes;
+        let (shortest, longest) = self.options.payload_bytes();
         let end = scratch.payloads.len() + shortest + random.below(longest - shortest + 1);
         while scratch.payloads.len() < end {
-            scratch.payloads.extend_from_slice(&random.bits().to_le_bytes());
+            scratch.payloads.extend_from_slice(&(random.bits() & SAMPLES).to_le_bytes());
         }
         scratch.payloads.truncate(end);
         scratch.ends.push(end as u32);

@@ -17,8 +17,6 @@ pub(crate) struct Bounds<'a> {
     /// Names of the models and their multiply-adds per event, where the units of the CPU do them.
     pub(crate) models: Vec<(String, u64)>,
     pub(crate) cells: &'a [Trial],
-    /// Is the workload made of noise, like the events of the rows of sizes? Then the compression that was measured on it holds for their records too.
-    pub(crate) of_noise: bool,
 }
 
 /// The parts of a pipeline that run at the same time, each with the least time that it needs for an event, in ns.
@@ -36,8 +34,8 @@ impl Bounds<'_> {
         match section {
             Section::Stages => self.stage(name),
             Section::Speed => self.topology(name),
-            Section::Sizes if self.of_noise => self.size(name),
-            Section::Sizes | Section::Probes | Section::Latency | Section::Engines => None,
+            Section::Sizes => self.size(name),
+            Section::Probes | Section::Latency | Section::Engines => None,
         }
     }
 
@@ -93,7 +91,7 @@ impl Bounds<'_> {
         let cell = self.cell(Section::Sizes, name)?;
         let bytes = cell.workload.stream.event_bytes();
         let seconds = |probe, bytes: f64| Some(bytes / self.probe(probe)?);
-        let (read, pressed) = (seconds(CHECK, bytes)?, seconds(ZSTD, bytes * cell.kept)?);
+        let (read, pressed) = (seconds(CHECK, bytes)?, bytes * cell.kept / cell.compression());
         let on_cores = if pressed > read { ZSTD } else { CHECK };
         let parts = [
             (CHECK.to_owned(), read),

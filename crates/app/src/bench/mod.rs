@@ -147,9 +147,7 @@ pub fn bench(settings: &BenchSettings, progress: &mut dyn FnMut(BenchStep<'_>)) 
     let engines = engines(settings, &mut steps)?;
     let Parts { rules, main, cells, bed, .. } = &parts;
     let event_bytes = main.stream.event_bytes();
-    let of_noise = settings.input.is_none();
-    let bounds =
-        Bounds { turns: &turns, event_bytes, record_bytes, models: multiply_adds(rules), cells, of_noise };
+    let bounds = Bounds { turns: &turns, event_bytes, record_bytes, models: multiply_adds(rules), cells };
     let first = cells.iter().find(|cell| cell.section == Section::Speed);
     let took = first.and_then(|cell| Some(cell.events() as f64 / turns.median(cell.section, &cell.name)?));
     let mut bench = Bench {

@@ -82,7 +82,7 @@ impl Probes {
     pub(crate) fn new(stream: &FrameStream, folder: &Path) -> Self {
         let numbers = (0..(LARGE / size_of::<u64>()) as u64).map(|k| k.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let from = numbers.flat_map(u64::to_le_bytes).collect();
-        let records = stream.bytes[..stream.bytes.len().min(8 * CHUNK_BYTES)].to_vec();
+        let records = some_chunks(stream).to_vec();
         let file = folder.join("probe");
         Self { from, to: vec![0; LARGE], records, compression: CompressionProbe::default(), file }
     }
@@ -116,10 +116,7 @@ impl Probes {
         let crc = |piece| black_box(tamis_event::crc32c(black_box(piece)));
         let pieces = self.from.chunks_exact(PIECE).map(|piece| timed(|| crc(piece)).0);
         add(CHECK, Unit::BytesPerSecond, PIECE as f64 / median(pieces));
-        let per_byte = self.records.chunks(CHUNK_BYTES).map(|chunk| {
-            timed(|| black_box(self.compression.compressed_len(black_box(chunk)))).0 / chunk.len() as f64
-        });
-        add(ZSTD, Unit::BytesPerSecond, 1.0 / median(per_byte));
+        add(ZSTD, Unit::BytesPerSecond, compression(&mut self.compression, &self.records));
         let (seconds, written) = timed(|| self.write());
         add(FILE, Unit::BytesPerSecond, written? as f64 / seconds);
         let read = || (0..CLOCK_READINGS).for_each(|_| _ = black_box(Instant::now()));
@@ -147,6 +144,19 @@ impl Probes {
         fs::remove_file(&self.file)?;
         Ok(LARGE)
     }
+}
+
+/// The beginning of a stream: enough to see how fast it is compressed.
+pub(crate) fn some_chunks(stream: &FrameStream) -> &[u8] {
+    &stream.bytes[..stream.bytes.len().min(8 * CHUNK_BYTES)]
+}
+
+/// Bytes per second that one thread compresses, in chunks as they are stored.
+pub(crate) fn compression(probe: &mut CompressionProbe, bytes: &[u8]) -> f64 {
+    let chunks = bytes.chunks(CHUNK_BYTES);
+    let per_byte = chunks
+        .map(|chunk| timed(|| black_box(probe.compressed_len(black_box(chunk)))).0 / chunk.len() as f64);
+    1.0 / median(per_byte)
 }
 
 /// The sum of all numbers.

@@ -124,7 +124,8 @@ impl Sample {
         let frame_events = frame_events.min(FRAME_BYTES / size.bytes()).max(1);
         let events = (MADE_BYTES / size.bytes()).max(EVENTS_MIN) as u64;
         let events = events.min(events_max).max(1);
-        let options = GenOptions { frame_events, payload_bytes: (payload, payload), ..GenOptions::default() };
+        let payload_bytes = (payload > 0).then_some((payload, payload));
+        let options = GenOptions { frame_events, payload_bytes, ..GenOptions::default() };
         let generator = Generator::new(&schema, options).or_fail(Exit::Settings)?;
         let mut frames = Vec::new();
         let made: Result<_, Infallible> = generator.generate(events, |frame| {

@@ -3,7 +3,10 @@
 //! At full pace the source waits for the pipeline, so nothing is dropped and no backlog can grow: the events of a run over its time are the
 //! rate that is sustained by construction. `latency.rs` looks for the same rate with arrivals on a timetable.
 
+use tamis_store::CompressionProbe;
+
 use super::machine::core_seconds;
+use super::probes;
 use super::rows::{Section, Turns, Unit};
 use super::sample::{EventSize, L1_BYTES};
 use super::workload::{Bed, Workload};
@@ -43,6 +46,8 @@ pub(crate) struct Trial {
     passes: u64,
     /// Share of the events that was accepted.
     pub(crate) kept: f64,
+    /// Bytes per second at which one thread compresses the events, in each turn.
+    compression: Vec<f64>,
     /// Bytes of files per event.
     pub(crate) file_bytes: f64,
     /// Had admission a thread of its own?
@@ -51,7 +56,17 @@ pub(crate) struct Trial {
 
 impl Trial {
     pub(crate) fn new(section: Section, name: String, workload: Workload, bed: Bed) -> Self {
-        Self { section, name, workload, bed, passes: 0, kept: 0.0, file_bytes: 0.0, admitted_apart: true }
+        Self {
+            section,
+            name,
+            workload,
+            bed,
+            passes: 0,
+            kept: 0.0,
+            compression: Vec::new(),
+            file_bytes: 0.0,
+            admitted_apart: true,
+        }
     }
 
     /// Plays the events for a moment, to warm up, and finds how many a run of `seconds` needs. `events` bounds the number if it is given: from
@@ -81,10 +96,17 @@ impl Trial {
     pub(crate) fn turn(&mut self, turns: &mut Turns) -> Result<(), Failure> {
         let run = self.run()?;
         turns.add(self.section, self.name.as_str(), Unit::EventsPerSecond, run.events_per_s);
+        let events = probes::some_chunks(&self.workload.stream);
+        self.compression.push(probes::compression(&mut CompressionProbe::default(), events));
         if self.section == Section::Speed {
             turns.add(self.section, core_time(&self.name), Unit::NsPerEvent, run.core_ns);
         }
         Ok(())
+    }
+
+    /// Bytes per second at which one thread compresses the events, once there was a turn.
+    pub(crate) fn compression(&self) -> f64 {
+        probes::median(self.compression.iter().copied())
     }
 
     /// What one run gave.

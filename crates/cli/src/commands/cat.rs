@@ -78,12 +78,12 @@ impl Run for Args {
         let mut result = Ok(true);
         let mut read = Ok((Vec::new(), Exit::Done));
         if limit > 0 {
-            read = tamis_app::cat(&self.file, |event| {
+            read = tamis_app::cat(&self.file, |event, payload| {
                 let (first, last) = seen.unwrap_or((event.event, event.event));
                 seen = Some((first.min(event.event), last.max(event.event)));
                 if wanted.is_empty() || wanted.contains(&event.event) {
                     missing.remove(&event.event);
-                    result = select(event, &self.fields).and_then(|event| writer.event(event));
+                    result = select(event, &self.fields).and_then(|event| writer.event(event, payload));
                 }
                 matches!(result, Ok(true)) && writer.rows < limit
             });
@@ -170,7 +170,7 @@ impl Writer {
         }
     }
 
-    fn event(&mut self, event: ShownEvent) -> Result<bool, Failure> {
+    fn event(&mut self, event: ShownEvent, payload: &[u8]) -> Result<bool, Failure> {
         let opening = self.opening();
         self.rows += 1;
         let json = |event: &ShownEvent| serde_json::to_string(event).expect("plain data serialises");
@@ -178,10 +178,10 @@ impl Writer {
             OutputFormat::Table(rows) => rows.event(event, &mut self.out),
             OutputFormat::Json => write!(self.out, "{opening}{}", json(&event)),
             OutputFormat::JsonLines => writeln!(self.out, "{}", json(&event)),
-            OutputFormat::Payload => match event.payload {
-                Some(payload) => self.out.write_all(&payload),
-                None => return Err(Failure::new(Exit::Settings, "--payload: the events of this file have no payload")),
-            },
+            OutputFormat::Payload if event.payload_bytes.is_some() => self.out.write_all(payload),
+            OutputFormat::Payload => {
+                return Err(Failure::new(Exit::Settings, "--payload: the events of this file have no payload"));
+            }
         })
     }
 
@@ -283,7 +283,7 @@ fn heading(event: &ShownEvent, columns: &[ShownColumn], places: bool) -> TextTab
     if places {
         table = table.right("run").right("segment");
     }
-    if event.payload.is_some() {
+    if event.payload_bytes.is_some() {
         table = table.right("payload\nbytes");
     }
     if event.verdict.is_some() {
@@ -307,7 +307,7 @@ fn cells(event: &ShownEvent, columns: &[ShownColumn], places: bool) -> Vec<Strin
     if places {
         cells.extend([event.run.to_string(), event.segment.to_string()]);
     }
-    cells.extend(event.payload.as_ref().map(|payload| figures::grouped(payload.len() as u64)));
+    cells.extend(event.payload_bytes.map(|bytes| figures::grouped(bytes as u64)));
     if let Some(verdict) = &event.verdict {
         let stand_in = if verdict.degraded { " (stand-in)" } else { "" };
         cells.extend([verdict.rung.to_string(), format!("{}{stand_in}", verdict.engine)]);

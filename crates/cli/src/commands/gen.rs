@@ -82,7 +82,7 @@ impl Run for Args {
             segment_events: self.segment_events,
             run: self.run,
             event_times: self.event_times,
-            payload_bytes: self.payload.unwrap_or(GenOptions::default().payload_bytes),
+            payload_bytes: self.payload,
             ..GenOptions::default()
         };
         let bar = progress::bar(Some(self.events), &progress::COUNT);
@@ -92,8 +92,7 @@ impl Run for Args {
         let events = self.events;
         let overwrite = self.overwrite;
         let frame_events = self.frame_events;
-        let asks_payload = self.payload.is_some();
-        let settings = GenSettings { schema, events, out, overwrite, frame_events, asks_payload, options };
+        let settings = GenSettings { schema, events, out, overwrite, frame_events, options };
         let (generated, written) = tamis_app::generate(&settings, |events| bar.set_position(events))?;
         bar.finish_and_clear();
         let made = Made {
