@@ -142,7 +142,7 @@ mod tests {
             streams: Vec::new(),
             closes: [0; CloseReason::ALL.len()],
             latencies: tamis_pipeline::Latencies::default(),
-            lag_ns: 0,
+            lag_ns: None,
             first_pass: None,
             admitted_apart: true,
             losses,

@@ -6,7 +6,7 @@ use serde::Serialize;
 use tamis_event::CloseReason;
 use tamis_ledger::{Corrupt, Counts, Dropped, Errored, FrameTally, Latency, Quantiles, Storage, Tally};
 use tamis_menu::CompiledMenu;
-use tamis_pipeline::{Limits, Outcome, Pace};
+use tamis_pipeline::{Limits, Outcome};
 use tamis_store::LEDGER;
 
 use crate::journal::Journal;
@@ -17,7 +17,7 @@ use crate::{Exit, Settings};
 /// Version of the JSON documents. It changes when a key changes its meaning or goes away.
 pub const DOCUMENT_VERSION: u32 = 6;
 
-/// A pace is held if no frame is later than this, or than this share of the run.
+/// A pace is held if no event is later than this, or than this share of the run.
 const LAG_MIN_NS: u64 = 20_000_000;
 const LAG_SHARE: f64 = 0.01;
 
@@ -51,7 +51,7 @@ pub struct Report {
     pub latency_ns: Quantiles<Option<u64>>,
     /// The two parts of that latency, and the time until storage, in ns.
     pub stages_ns: Stages,
-    /// The largest delay with which a frame was admitted, in ns; absent at flat pace. Latencies leave it out.
+    /// The largest delay with which an event was admitted, in ns; absent at flat pace, and if no event has a time. Latencies leave it out.
     pub lag_ns: Option<u64>,
     /// Did the run have the pace that was asked for? Absent at flat pace.
     pub pace_held: Option<bool>,
@@ -245,7 +245,7 @@ impl Report {
         let streams: Vec<Stream> =
             streams.iter().zip(&outcome.streams).map(|(name, outcome)| stream(name, outcome)).collect();
         let output: u64 = streams.iter().map(|stream| stream.bytes).sum();
-        let lag_ns = (settings.pace != Pace::Flat).then_some(outcome.lag_ns);
+        let lag_ns = outcome.lag_ns;
         let device_losses = device_losses(rules.menu.models(), outcome);
         let (problems, exit) = problems(outcome, rules.menu.models(), &device_losses);
         Self {

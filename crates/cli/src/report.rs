@@ -47,7 +47,9 @@ pub(crate) fn render(report: &Report, flat: bool) -> String {
     text.push_str(&latencies(report));
     if let Some(lag) = report.lag_ns.map(time_ns) {
         let held = if report.pace_held == Some(true) { "The pace was held" } else { "The pace was NOT HELD" };
-        let _ = writeln!(text, "{held}: frames were admitted up to {lag} late, which latencies leave out.");
+        let _ = writeln!(text, "{held}: events were admitted up to {lag} late, which latencies leave out.");
+    } else if !flat {
+        let _ = writeln!(text, "No event had a time, so none waited for its own: this was flat pace.");
     }
     if flat {
         let _ = writeln!(text, "{FLAT_NOTE}");

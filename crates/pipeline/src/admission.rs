@@ -15,6 +15,7 @@ use tamis_ring::{Receiver, Sender};
 
 use crate::limits::BATCH_BYTES_MAX;
 use crate::outbound::Inbound;
+use crate::pacer::{Pace, Pacer};
 use crate::stage::SLEEP_MAX;
 use crate::{Clock, Control, Found, FrameReader, IdBook, Limits, Progress, Stage};
 
@@ -24,24 +25,13 @@ pub(crate) const SOURCE_SLEEP: Duration = Duration::from_micros(100);
 /// How long losses wait to be shown if no event comes: a link that gives nothing but noise must not look like one that is idle.
 pub(crate) const LOSSES_SHOWN_NS: u64 = 100_000_000;
 
-/// How fast events are admitted.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Pace {
-    /// As fast as they are decided.
-    Flat,
-    /// At this many events per second, or slower if decisions cannot keep up.
-    Rate(f64),
-    /// When the times of the frames say.
-    Recorded,
-}
-
 /// See the module's doc.
 #[derive(Debug)]
 pub(crate) struct Admission {
     pub(crate) input: FrameReader,
     pub(crate) ids: IdBook,
     shift: PassShift,
-    pace: Pace,
+    pacer: Pacer,
     clock: Arc<dyn Clock>,
     control: Arc<Control>,
     free: Receiver<Inbound>,
@@ -68,26 +58,15 @@ pub(crate) struct Admission {
     received: u64,
     /// Events among them that were admitted.
     admitted: u64,
-    began: Option<Began>,
-    /// How late a frame was admitted at most, if frames have a time at which they are due.
-    lag_ns: u64,
     /// Events of the first pass, once the input has begun again.
     first_pass: Option<u64>,
-}
-
-/// Where pacing counts from.
-#[derive(Clone, Copy, Debug)]
-struct Began {
-    clock_ns: u64,
-    run: u32,
-    time_ns: u64,
 }
 
 /// What admission leaves behind.
 #[derive(Debug, Default)]
 pub(crate) struct AdmissionReport {
     pub(crate) received: u64,
-    pub(crate) lag_ns: u64,
+    pub(crate) lag_ns: Option<u64>,
     pub(crate) first_pass: Option<u64>,
     pub(crate) error: Option<SourceError>,
 }
@@ -109,7 +88,7 @@ impl Admission {
             input,
             ids: IdBook::default(),
             shift: PassShift::default(),
-            pace,
+            pacer: Pacer::new(pace, clock.clone()),
             clock,
             control,
             free,
@@ -125,15 +104,13 @@ impl Admission {
             schema_bytes: 0,
             received: 0,
             admitted: 0,
-            began: None,
-            lag_ns: 0,
             first_pass: None,
         }
     }
 
     pub(crate) fn report(&mut self) -> AdmissionReport {
         let received = self.received;
-        let lag_ns = self.lag_ns;
+        let lag_ns = self.pacer.lag_ns();
         let first_pass = self.first_pass;
         AdmissionReport { received, lag_ns, first_pass, error: self.input.take_error() }
     }
@@ -155,24 +132,23 @@ impl Admission {
                 return Some(CloseReason::Segments);
             }
             match next {
-                Next::Frame(frame) if !self.is_due(&frame.header) => {
-                    self.rest = Some(Next::Frame(frame));
-                    return (open.events() > 0 || self.must_show_losses()).then_some(CloseReason::Idle);
-                }
-                Next::Frame(frame)
-                    if open.events() > 0
-                        && (self.keeps_too_much() || frame.overflows(open.payload_bytes())) =>
-                {
-                    self.rest = Some(Next::Frame(frame));
-                    return Some(CloseReason::Bytes);
-                }
                 Next::Frame(frame) => {
+                    let due = self.due(&frame, self.batch - open.events());
+                    let fits = open.events() == 0
+                        || !(self.keeps_too_much() || frame.overflows(open.payload_bytes()));
+                    if due == 0 || !fits {
+                        self.rest = Some(Next::Frame(frame));
+                        return match due {
+                            0 => (open.events() > 0 || self.must_show_losses()).then_some(CloseReason::Idle),
+                            _ => Some(CloseReason::Bytes),
+                        };
+                    }
                     if open.events() == 0 {
                         self.lent_before = self.input.lent_before();
                         open.admitted_ns = frame.arrived_ns.unwrap_or_else(|| self.clock.now_ns());
                     }
                     self.segment = segment;
-                    self.cut(open, frame);
+                    self.cut(open, frame, due);
                 }
                 Next::Loss(loss) => {
                     self.segment = segment;
@@ -210,8 +186,14 @@ impl Admission {
         arrivals.frames.bytes_corrupt += loss.bytes as u64;
     }
 
-    /// Moves as many events as fit from a frame into the batch.
-    fn cut(&mut self, open: &mut Inbound, mut frame: Frame) {
+    /// How many events at the front of a frame are due, up to `most`.
+    fn due(&mut self, frame: &Frame, most: usize) -> usize {
+        let (from, to) = frame.at;
+        self.pacer.due(frame.header.run, &frame.span, (from, to.min(from + most)), self.admitted)
+    }
+
+    /// Moves as many of the events that are due as fit from a frame into the batch.
+    fn cut(&mut self, open: &mut Inbound, mut frame: Frame, due: usize) {
         if let Some(Uncounted { bytes, fresh, repeated, missing, forgotten }) = frame.uncounted.take() {
             let arrivals = open.arrivals(self.segment);
             arrivals.frames.received += 1;
@@ -222,8 +204,8 @@ impl Admission {
             self.admitted += fresh;
         }
         let (from, to) = frame.at;
-        let most = to.min(from + self.batch - open.events());
-        let events = frame.span.fitting(from, most, BATCH_BYTES_MAX.saturating_sub(open.payload_bytes()));
+        let events =
+            frame.span.fitting(from, from + due, BATCH_BYTES_MAX.saturating_sub(open.payload_bytes()));
         let span = frame.span.slice(from, from + events);
         let span = if frame.is_thin { span.copied() } else { span };
         open.push(self.segment, span, frame.arrived_ns);
@@ -233,28 +215,6 @@ impl Admission {
             frame.at = next;
         }
         self.rest = Some(Next::Frame(frame));
-    }
-
-    fn is_due(&mut self, header: &FrameHeader) -> bool {
-        if self.pace == Pace::Flat {
-            return true;
-        }
-        let now = self.clock.now_ns();
-        let began =
-            *self.began.get_or_insert(Began { clock_ns: now, run: header.run, time_ns: header.time_ns });
-        let due_ns = match self.pace {
-            Pace::Flat => 0,
-            Pace::Rate(hz) => (self.admitted as f64 / hz * 1e9) as u64,
-            // Times count from the first frame of a run or pass; a frame that is late in the recording is due at once.
-            Pace::Recorded if began.run == header.run => header.time_ns.saturating_sub(began.time_ns),
-            Pace::Recorded => {
-                self.began = None;
-                return self.is_due(header);
-            }
-        };
-        let late_ns = (now - began.clock_ns).checked_sub(due_ns);
-        self.lag_ns = self.lag_ns.max(late_ns.unwrap_or(0));
-        late_ns.is_some()
     }
 
     /// The next good frame with events that did not come before, or the next loss, if one is at hand.
@@ -271,9 +231,7 @@ impl Admission {
                     self.first_pass.get_or_insert(self.received);
                     self.ids.clear();
                     self.shift.passes += 1;
-                    if self.pace == Pace::Recorded {
-                        self.began = None;
-                    }
+                    self.pacer.restart();
                 }
                 Found::Lost { cause, events, segment, bytes } => {
                     let begins = Some((cause, events));
@@ -341,7 +299,7 @@ impl Admission {
     /// After a stop request nothing waits for its time any more: what came from outside is decided, and what a recording would still have played
     /// counts as not taken.
     fn leave_pace(&mut self) {
-        self.pace = Pace::Flat;
+        self.pacer.hurry();
         if !self.input.is_live() {
             self.rest.take_if(|next| next.is_uncounted());
             self.input.discard();
@@ -361,7 +319,7 @@ impl Stage for Admission {
         let Some(mut open) = self.open.take().or_else(|| self.free.try_recv().ok()) else {
             return Progress::Idle;
         };
-        if self.control.is_draining() && self.pace != Pace::Flat {
+        if self.control.is_draining() && !self.pacer.is_flat() {
             self.leave_pace();
         }
         match self.fill(&mut open) {

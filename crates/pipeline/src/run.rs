@@ -141,8 +141,8 @@ pub struct Outcome {
     pub closes: [u64; CloseReason::ALL.len()],
     /// How long events took.
     pub latencies: Latencies,
-    /// How late a frame was admitted at most, in ns: large if the pace was not held. 0 at flat pace.
-    pub lag_ns: u64,
+    /// How late an event was admitted at most, in ns: large if the pace was not held. `None` at flat pace, and if no event has a time.
+    pub lag_ns: Option<u64>,
     /// Events that were received before the input began again; `None` if it never did.
     pub first_pass: Option<u64>,
     /// Had admission a thread of its own? Else it took turns with the first worker.

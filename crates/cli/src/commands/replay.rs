@@ -56,7 +56,8 @@ pub(crate) struct Args {
     /// How often the recording is played; event ids go on from pass to pass
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     repeat: u64,
-    /// How fast events are admitted: flat (as fast as they are decided), recorded (as their times say), or a rate such as 1MHz
+    /// How fast events are admitted: flat (as fast as they are decided), recorded (as the times of events say, or those of frames
+    /// whose events have none), or a rate such as 1MHz
     #[arg(long, value_name = "PACE", default_value = "flat", value_parser = or_words(pace, &["flat", "recorded"]))]
     pace: Pace,
     /// Longest time from admission to decision, such as 2ms [default: none]. Later events are not scored: they go to the last rung of the

@@ -103,8 +103,28 @@ fn a_pace_that_is_not_held_is_told_by_the_lag() {
         (outcome.lag_ns, outcome.elapsed_ns)
     };
     let ((held, _), (lost, elapsed)) = (lag(Pace::Rate(1e6)), lag(Pace::Rate(1e12)));
+    let (held, lost) = (held.unwrap(), lost.unwrap());
     assert!(held < 2_000 && lost > elapsed / 3, "{held}, {lost} of {elapsed} ns");
-    assert_eq!(lag(Pace::Flat).0, 0);
+    assert_eq!(lag(Pace::Flat).0, None);
+}
+
+/// One frame of 100 events, one every us. Where each has its time in the frame, the last one is admitted 99 us after the first; where only the frame
+/// has one, all of them are at once.
+#[test]
+fn events_with_times_of_their_own_are_admitted_one_by_one() {
+    panics_quietly();
+    let schema = Schema::parse(SCHEMA.as_bytes()).unwrap();
+    let run = |event_times| {
+        let options = GenOptions { frame_events: 100, rate_hz: 1e6, event_times, ..GenOptions::default() };
+        let (generator, frames) = frames_of(&schema, options, 100);
+        let bytes = [generator.schema_frame(), frames.concat()].concat();
+        let (outcome, ..) = bench(&bytes, &Case { pace: Pace::Recorded, ..Case::default() }).seeded(1);
+        assert_eq!(outcome.tally.received, 100);
+        (outcome.elapsed_ns, outcome.lag_ns.unwrap_or(0))
+    };
+    let ((by_event, lag), (by_frame, _)) = (run(true), run(false));
+    assert!((99_000..130_000).contains(&by_event) && lag < 5_000, "{by_event} ns, {lag} ns late");
+    assert!(by_frame < 50_000, "{by_frame} ns");
 }
 
 /// A batch that waits is taken by the worker on the same thread; if the thread goes to sleep instead, another worker is called.
