@@ -42,11 +42,12 @@ if [[ $plain == --plain ]]; then
     exit
 fi
 
-# Coverage of this repository's crates is what guides the fuzzer, so the compiler gets the flags for them alone. Integers wrap as in a release build.
+# Coverage of this repository's crates is what guides the fuzzer, so the compiler gets the flags for them alone. An integer that overflows is a
+# finding.
 cat >"$work/rustc" <<'WRAPPER'
 #!/bin/sh
 exec "$@" -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
-    -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1
+    -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 -Coverflow-checks=on
 WRAPPER
 chmod +x "$work/rustc"
 if ! RUSTC_WORKSPACE_WRAPPER=$work/rustc cargo build --release --package tamis-fuzz "${features[@]}" --features libfuzzer --bin "fuzz_$target" \

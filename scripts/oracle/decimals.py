@@ -43,6 +43,8 @@ class Column:
     places: int = 0
     most: int = 0
     """No exact value is larger."""
+    written: tuple[int, int] | None = None
+    """Of a literal: its digits and places as they are written."""
     there: np.ndarray | None = None
     """Of the elements of a list: those that the event has. Of a number: whether it is one, and not the smallest of none. None: all."""
 
@@ -54,7 +56,7 @@ class Column:
 
     def map(self, function: Callable[[np.ndarray], np.ndarray]) -> Column:
         """Numbers of the same kind: chosen among these, or with another sign."""
-        return replace(self, values=function(self.values), rough=function(self.rough), literal=False)
+        return replace(self, values=function(self.values), rough=function(self.rough), literal=False, written=None)
 
     @property
     def nan(self) -> np.ndarray:
@@ -105,12 +107,19 @@ def of_scores(scores: np.ndarray) -> Column:
 
 
 def of_literal(text: str, rows: int) -> Column:
-    number, places = digits(text)
-    written = Decimal(text).normalize().as_tuple()
-    # Up to 17 digits are those of an f64.
-    if written.exponent < 0 and len(written.digits) <= 17:
+    written = number, places = digits(text)
+    if places > 0:
         number, places = digits(repr(float(text)))
-    return exact(np.full(rows, number, object), places, abs(number), np.full(rows, float(text)), literal=True)
+    column = exact(np.full(rows, number, object), places, abs(number), np.full(rows, float(text)), literal=True)
+    return replace(column, written=written)
+
+
+def beside(a: Column, large: Column) -> Column:
+    """A literal as it is written, if the other number is large."""
+    if a.written is None or not is_large(large):
+        return a
+    number, places = a.written
+    return replace(a, values=np.full(a.values.shape, number, object), places=places)
 
 
 def aligned(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -217,6 +226,7 @@ def compare(function: Callable, a: Column, b: Column) -> Truth:
 
 
 def compare_all(function: Callable, a: Column, b: Column) -> Truth:
+    a, b = beside(a, b), beside(b, a)
     unknown = np.logical_or(*aligned(a.nan, b.nan))
     if a.kind == b.kind == EXACT:
         places = max(a.places, b.places)
@@ -236,10 +246,14 @@ def compare_all(function: Callable, a: Column, b: Column) -> Truth:
     return Truth(holds, unknown, holds != rough)
 
 
+def is_large(column: Column) -> bool:
+    """More than f64 tells apart, in some event?"""
+    return column.kind == EXACT and not column.literal and column.most > WHOLE_MAX
+
+
 def by_value(large: Column, other: Column) -> bool:
     """Is a large number compared with the value of a float, and not in its type?"""
-    is_large = large.kind == EXACT and not large.literal and large.places == 0 and large.most > WHOLE_MAX
-    return is_large and (other.kind in (F16, F32) or (other.kind == F64 and not other.single))
+    return is_large(large) and large.places == 0 and (other.kind in (F16, F32) or (other.kind == F64 and not other.single))
 
 
 def count(array: Truth) -> Column:

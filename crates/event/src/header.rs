@@ -133,12 +133,13 @@ impl FrameHeader {
         if is_there { self.n_events as usize * width } else { 0 }
     }
 
-    /// Where the parts of a body of this layout lie in it: ids, times, ends, records. The payloads follow.
+    /// Where the parts of a body of this layout lie in it: ids, times, ends, records. The payloads follow. What numbers of a wrong header add up to
+    /// beyond 64 bits is the largest number.
     pub(crate) fn parts(&self, layout: EventLayout) -> [Range<usize>; 4] {
         let ids = self.column_len(ID_LEN, self.flags & flags::IDS != 0);
         let times = ids + self.column_len(TIME_LEN, self.flags & flags::TIMES != 0);
         let ends = times + self.column_len(END_LEN, layout.has_payloads);
-        let records = ends + self.n_events as usize * layout.stride;
+        let records = ends.saturating_add((self.n_events as usize).saturating_mul(layout.stride));
         [0..ids, ids..times, times..ends, ends..records]
     }
 

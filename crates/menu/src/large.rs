@@ -109,14 +109,20 @@ impl MenuGraph {
         a: MenuNumber,
         b: MenuNumber,
     ) -> Made<Option<NodeId>> {
-        if a.is_whole() && b.is_whole() && (a.is_large() || b.is_large()) {
-            return self.integers_hold(comparison, a, b).map(Some);
-        }
-        if b.is_large() && !a.is_large() {
+        // To the right stands the number that is not large, or the literal.
+        let is_mirrored = if a.is_large() {
+            b.is_large() && a.written.is_some() && b.written.is_none()
+        } else {
+            b.is_large()
+        };
+        if is_mirrored {
             return self.large_holds(comparison.mirrored(), b, a);
         }
         let Form::Large { places, low, high } = a.form else { return Ok(None) };
-        if let Some(limit) = self.decimal(b) {
+        if b.is_whole() && b.written.is_none() {
+            return self.integers_hold(comparison, a, b).map(Some);
+        }
+        if let Some(limit) = b.written.or_else(|| self.decimal(b)) {
             let (comparison, limit) = match cut(comparison, limit, places) {
                 LargeCut::Settled(holds) => return self.truth(holds).map(Some),
                 LargeCut::At(comparison, limit) => (comparison, limit),

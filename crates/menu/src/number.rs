@@ -143,9 +143,12 @@ impl MenuGraph {
         Ok(MenuNumber::new(self.score(column)?, Form::Single, (-most, most)))
     }
 
-    /// A number as it is written.
-    pub(crate) fn literal(&mut self, Literal { value, decimal }: Literal) -> Made<MenuNumber> {
-        let written = Some(decimal);
+    /// A number as it is written. An integer is that; any other is the shortest decimal of its f64, as in programs that compare in f64. Beside a
+    /// large number it is what is written all the same ([`Self::large_holds`]).
+    pub(crate) fn literal(&mut self, Literal { value, written }: Literal) -> Made<MenuNumber> {
+        let decimal = Decimal::shortest(value).filter(|_| written.places > 0).unwrap_or(written);
+        let integer = written.with_places(0, LARGE_MAX);
+        let written = Some(written);
         let places = decimal.places.max(0);
         if let Some(digits) = decimal.with_places(places, EXACT_MAX.into()) {
             let digits = digits as f64;
@@ -154,7 +157,7 @@ impl MenuGraph {
                 return Ok(MenuNumber { written, ..number });
             }
         }
-        if let Some(integer) = decimal.with_places(0, LARGE_MAX) {
+        if let Some(integer) = integer {
             return Ok(MenuNumber { written, ..self.large_literal(integer)? });
         }
         let id = self.number(value)?;
@@ -171,13 +174,13 @@ impl MenuGraph {
         })
     }
 
-    /// The decimal of a number that is the same for every event.
+    /// The decimal of a number that is the same for every event: all digits of a large one, else the shortest decimal of its f64.
     pub(crate) fn decimal(&self, number: MenuNumber) -> Option<Decimal> {
         let value = self.constant(number)?;
-        number.written.or_else(|| match (number.form, self.as_integer(number.id)) {
+        match (number.form, self.as_integer(number.id)) {
             (Form::Large { places, .. }, Some(digits)) => Some(Decimal { digits, places }),
             _ => Decimal::shortest(value),
-        })
+        }
     }
 
     pub(crate) fn negated(&mut self, a: MenuNumber) -> Made<MenuNumber> {

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use crate::expression::{Binary, Comparison, Expr, ExpressionNode, Function};
 use crate::graph::MenuGraph;
 use crate::number::{Form, MenuNumber};
-use tamis_event::{Decimal, EXACT_MAX};
+use tamis_event::Decimal;
 
 /// What is known of the conditions within an expression, by their ids.
 #[derive(Debug, Default)]
@@ -114,7 +114,7 @@ impl Search<'_> {
 
     /// A number that is the same for every event, with all its digits.
     fn written(&self, number: MenuNumber, value: f64) -> String {
-        let digits = self.graph.decimal(number).filter(|_| value.abs() > EXACT_MAX as f64);
+        let digits = number.written.or_else(|| self.graph.decimal(number));
         digits.map_or_else(|| value.to_string(), |digits| digits.to_string())
     }
 

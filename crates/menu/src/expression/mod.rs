@@ -34,8 +34,8 @@ pub(crate) struct Expr {
 pub(crate) struct Literal {
     /// The nearest f64.
     pub(crate) value: f64,
-    /// As it is written, if it is an integer or has more digits than an f64 tells; else the shortest decimal of `value`.
-    pub(crate) decimal: Decimal,
+    /// As it is written; the shortest decimal of `value` if it has more digits than can be kept.
+    pub(crate) written: Decimal,
 }
 
 #[derive(Clone, Debug)]

@@ -233,10 +233,7 @@ impl<'a> Parser<'a> {
 fn literal(text: &str) -> Option<Literal> {
     let value = text.parse().ok()?;
     let shortest = Decimal::shortest(value)?;
-    // 17 digits tell every f64: programs write 0.3 as 0.29999999999999999. More digits, and those of an integer, are meant.
-    let is_meant =
-        |written: &Decimal| written.places <= 0 || written.digits.unsigned_abs() >= 10_u128.pow(17);
-    Some(Literal { value, decimal: Decimal::parse(text).filter(is_meant).unwrap_or(shortest) })
+    Some(Literal { value, written: Decimal::parse(text).unwrap_or(shortest) })
 }
 
 fn too_deep(at: usize) -> Complaint {

@@ -171,6 +171,12 @@ fn exact_where_f64_is_not() {
         ("count(t > 1733056105123456788) == 1", [yes, yes, no]),
         ("ns == 1733056105.123456789", [yes, no, no]),
         ("ns > 1733056105.1234567885", [yes, no, yes]),
+        // As it is written, with 16 and 17 digits, too: the f64 of these is that of other times.
+        ("ns == 1733056105.1234568", [no, no, no]),
+        ("ns > 1733056105.1234567", [yes, no, yes]),
+        ("ns < 1733056105.1234568", [yes, yes, no]),
+        ("1733056105.123457 > ns", [yes, yes, no]),
+        ("-ns < -1733056105.1234567", [yes, no, yes]),
         ("-t[0] == 9223372036854775808", [no, yes, no]),
         ("id * id > 1e38", [yes, no, no]),
         // A quotient is one of f64.

@@ -206,6 +206,7 @@ fn whole(number: usize, most: usize) -> Value {
         reach: most as f64,
         is_constant: false,
         is_large: false,
+        written: None,
     })
 }
 

@@ -18,6 +18,8 @@ pub enum Number {
         is_constant: bool,
         /// Was a 64-bit integer, or a literal beyond 2^53, in it?
         is_large: bool,
+        /// Of a literal: digits and places as they are written.
+        written: Option<(i128, u32)>,
     },
     Float {
         value: f64,
@@ -41,7 +43,7 @@ impl Form {
     pub fn zero(self) -> Number {
         match self {
             Self::Decimal { places, reach, is_large } => {
-                Number::Decimal { digits: 0, places, reach, is_constant: false, is_large }
+                Number::Decimal { digits: 0, places, reach, is_constant: false, is_large, written: None }
             }
             Self::Float { kind, is_vague } => Number::Float { value: 0.0, kind, is_vague },
         }
@@ -80,18 +82,15 @@ pub fn written(text: &str) -> Number {
     if text.trim_end_matches('0').len() != text.len() && places > 0 {
         return written(text.trim_end_matches('0').trim_end_matches('.'));
     }
-    // Up to 17 digits are those of an f64.
     let shortest = text.parse::<f64>().unwrap().to_string();
-    if places > 0 && digits.abs() < 10_i128.pow(17) && shortest != text {
-        return written(&shortest);
-    }
-    let reach = (digits as f64).abs();
+    let (digits, places) = if places > 0 { digits_of(&shortest) } else { (digits, places) };
     Number::Decimal {
         digits,
         places,
-        reach,
+        reach: (digits as f64).abs(),
         is_constant: true,
-        is_large: places == 0 && digits.abs() > 1 << 53,
+        is_large: digits_of(text).1 == 0 && digits.abs() > 1 << 53,
+        written: Some(digits_of(text)),
     }
 }
 
@@ -119,7 +118,7 @@ impl Digits {
     pub fn number(self, raw: i128) -> Number {
         let digits = raw * self.scale + self.offset;
         let Self { places, reach, is_large, .. } = self;
-        Number::Decimal { digits, places, reach, is_constant: false, is_large }
+        Number::Decimal { digits, places, reach, is_constant: false, is_large, written: None }
     }
 }
 
@@ -130,6 +129,7 @@ pub fn payload_len(bytes: usize) -> Number {
         reach: 67_108_864.0,
         is_constant: false,
         is_large: false,
+        written: None,
     }
 }
 
@@ -165,7 +165,7 @@ impl Number {
             (Self::Nan(_), form) => Self::Nan(form.kind()),
             (Self::Decimal { digits, places: own, .. }, Form::Decimal { places, reach, is_large }) => {
                 let digits = digits * 10_i128.pow(places - own);
-                Self::Decimal { digits, places, reach, is_constant: false, is_large }
+                Self::Decimal { digits, places, reach, is_constant: false, is_large, written: None }
             }
             (number, Form::Float { kind, is_vague }) => {
                 let (value, was_vague) = number.plain();
@@ -223,8 +223,9 @@ impl Number {
 
     pub fn negated(self) -> Self {
         match self {
-            Self::Decimal { digits, places, reach, is_constant, is_large } => {
-                Self::Decimal { digits: -digits, places, reach, is_constant, is_large }
+            Self::Decimal { digits, places, reach, is_constant, is_large, written } => {
+                let written = written.map(|(digits, places)| (-digits, places));
+                Self::Decimal { digits: -digits, places, reach, is_constant, is_large, written }
             }
             Self::Float { value, kind, is_vague } => Self::Float { value: -value, kind, is_vague },
             Self::Nan(_) | Self::Absent(_) => self,
@@ -267,6 +268,18 @@ impl Number {
         computed(apply(operator, x, y), kind, is_vague)
     }
 
+    /// A literal as it is written, if the other number is large.
+    fn beside(self, other: Self) -> Self {
+        match self {
+            Self::Decimal { written: Some((digits, places)), reach, is_constant, is_large, .. }
+                if other.is_large() =>
+            {
+                Self::Decimal { digits, places, reach, is_constant, is_large, written: None }
+            }
+            number => number,
+        }
+    }
+
     /// Does `a op b` hold? `None` if one is NaN. The second value says that lost digits may reverse the answer.
     #[expect(clippy::float_cmp, reason = "exact equality is what the menu asks for")]
     pub fn compared(operator: &str, a: Self, b: Self) -> (Option<bool>, bool) {
@@ -276,6 +289,7 @@ impl Number {
         if matches!(a, Self::Nan(_)) || matches!(b, Self::Nan(_)) {
             return (None, false);
         }
+        let (a, b) = (a.beside(b), b.beside(a));
         if let (Self::Decimal { digits: x, places: p, .. }, Self::Decimal { digits: y, places: q, .. }) =
             (a, b)
         {
@@ -410,7 +424,7 @@ fn decimal(operator: &str, a: Number, b: Number) -> Option<Number> {
             _ => return None,
         }
     };
-    let number = Number::Decimal { digits, places, reach, is_constant, is_large };
+    let number = Number::Decimal { digits, places, reach, is_constant, is_large, written: None };
     (reach <= limit && places <= 22).then_some(number)
 }
 
