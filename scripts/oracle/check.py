@@ -127,12 +127,12 @@ def whole_frames(data: bytes, given: int) -> int:
 
 
 def of_pace(arrivals: Arrivals, way: Way, found: Outcome) -> Iterator[str]:
-    """No frame comes before it is due, and none later than the report says. A pipe that is stopped gives the rest at once."""
+    """No event comes before it is due, and none later than the report says. A pipe that is stopped gives the rest at once."""
     lag_ns, seconds = found.report["lag_ns"], found.report["throughput"]["seconds"]
-    if (lag_ns is None, found.report["pace_held"] is None) != (not way.pace, not way.pace):
+    least = way.pace.least_s(arrivals.admitted) if way.pace else None
+    if (lag_ns is None, found.report["pace_held"] is None) != (least is None, least is None):
         yield f"lag {lag_ns} and pace held {found.report['pace_held']} with pace {way.pace}"
-    if not way.pace or way.stop and way.piped:
+    if least is None or way.stop and way.piped:
         return
-    least = way.pace.least_s(arrivals.admitted)
     if not least <= seconds <= least + lag_ns / 1e9 + SLACK_S:
         yield f"{seconds} s with a lag of {lag_ns} ns, for a pace that takes {least} s"

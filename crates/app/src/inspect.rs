@@ -99,7 +99,7 @@ pub struct RecordsInfo {
     pub lost: u64,
     /// What is wrong with the file, one sentence each. Damage to a model or the menu hides no event.
     pub problems: Vec<String>,
-    /// [`Exit::Losses`] if events are hidden.
+    /// [`Exit::Losses`] if something is.
     #[serde(skip)]
     pub exit: Exit,
     /// Was the file closed in order? If not, `tamis recover` makes a whole one of it.
@@ -240,8 +240,8 @@ pub fn info(path: &Path) -> Result<Info, Failure> {
     if is_mcap(path)? { records(path).map(Info::Records) } else { recording(path).map(Info::Recording) }
 }
 
-/// Calls `each` for every event of a file and its payload, in order, until it returns `false`. Returns what is wrong with the file up to there, one sentence each, and
-/// [`Exit::Losses`] if that hides events.
+/// Calls `each` for every event of a file and its payload, in order, until it returns `false`. Returns what is wrong with the file up
+/// to there, one sentence each, and [`Exit::Losses`] if something is.
 pub fn cat(
     path: &Path,
     mut each: impl FnMut(ShownEvent, &[u8]) -> bool,

@@ -9,7 +9,7 @@ use tamis_event::Schema;
 use tamis_event::record::Record;
 use tamis_menu::Menu;
 use tamis_model::Bundle;
-use tamis_store::{Ending, Flaw, ReadError, Reader, RecoverError};
+use tamis_store::{Ending, ReadError, Reader, RecoverError};
 
 use crate::exit::OrFail;
 use crate::models::{REFERENCE, Rules};
@@ -99,30 +99,13 @@ pub(crate) struct Read {
     pub(crate) damage: Vec<String>,
     /// Events that the file says it has, and that could not be read.
     pub(crate) lost: u64,
-    /// Does any of the damage hide events?
-    pub(crate) hides_events: bool,
 }
 
 impl Read {
-    /// [`Exit::Losses`] if events are hidden.
+    /// [`Exit::Losses`] if the file is damaged.
     pub(crate) fn exit(&self) -> Exit {
-        if self.hides_events { Exit::Losses } else { Exit::Done }
+        if self.damage.is_empty() { Exit::Done } else { Exit::Losses }
     }
-}
-
-/// Damage that costs no event.
-fn is_beside_events(flaw: &Flaw) -> bool {
-    use Flaw::{AttachmentCrc, Attachments, DataCrc, Framing, StartMagic, SummaryCrc};
-    // The summary says whether there were records in bytes that cannot be framed.
-    matches!(
-        flaw,
-        StartMagic
-            | AttachmentCrc { .. }
-            | Attachments { .. }
-            | DataCrc { .. }
-            | Framing { .. }
-            | SummaryCrc { .. }
-    )
 }
 
 impl StoredFile {
@@ -174,33 +157,27 @@ impl StoredFile {
                         }
                     }
                     Err(error) => {
-                        read.hides_events = true;
+                        read.lost += 1;
                         read.damage.push(format!("{}: record {}: {error}", self.place, entry.number));
                     }
                 },
                 Ok(None) => break,
                 Err(ReadError::Damaged { at, flaw, .. }) => {
-                    read.hides_events |= !is_beside_events(&flaw);
                     read.damage.push(format!("{}: byte {at}: {flaw}", self.place));
                 }
                 Err(error) => return Err(Failure::new(Exit::Input, error)),
             }
         }
         read.complete = matches!(self.reader.ending(), Some(Ending::Closed));
-        if let Some(lost) = self.reader.ending().and_then(|ending| lost_end(Path::new(&self.place), ending)) {
-            // How many events it held is known only if the summary is still there.
-            read.hides_events |= self.reader.stated_records().is_none();
-            read.damage.push(lost);
-        }
-        read.lost = self.reader.stated_records().map_or(0, |stated| stated.saturating_sub(found));
-        read.hides_events |= read.lost > 0;
+        read.damage.extend(self.reader.ending().and_then(|ending| lost_end(Path::new(&self.place), ending)));
+        read.lost += self.reader.lost_records();
         if read.lost > 0 {
-            read.damage.push(format!(
-                "{}: {} of {} events are lost",
-                self.place,
-                read.lost,
-                read.lost + found
-            ));
+            let all = read.lost + found;
+            read.damage.push(format!("{}: {} of {all} events are lost", self.place, read.lost));
+        }
+        let repeated = self.reader.repeated_records();
+        if repeated > 0 {
+            read.damage.push(format!("{}: {repeated} records are there twice", self.place));
         }
         if let Err(reason) = &self.about.rules {
             read.damage.push(format!("{reason}; the decisions cannot be made again"));
@@ -278,6 +255,9 @@ pub fn recover(part: &Path, out: Option<&Path>) -> Result<Recovery, Failure> {
         report.problems.iter().map(|problem| format!("{}: {problem}", part.display())).collect();
     if report.lost_records > 0 {
         problems.push(format!("{}: {} events are lost", part.display(), report.lost_records));
+    }
+    if report.repeated_records > 0 {
+        problems.push(format!("{}: {} records are there twice", part.display(), report.repeated_records));
     }
     problems.extend(lost_end(part, &report.ending));
     let check = tamis_store::check(&file).or_fail(Exit::Storage)?;

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use tamis_app::{Ledger, Line, Report, RungKind, Stream};
 use tamis_ledger::{Cause, Counts, Quantiles};
+use tamis_pipeline::Pace;
 
 use crate::figures::{
     bytes, counted, grouped, grouped_signed, per_second, rate, rate_with_error, share, time_ns,
@@ -14,7 +15,8 @@ use crate::table::TextTable;
 pub(crate) const FLAT_NOTE: &str = "At flat pace all queues are full, so that wait is a measure of the queues.\nUse --pace RATE for latencies at a rate.";
 
 /// Everything that a person wants to know about a run.
-pub(crate) fn render(report: &Report, flat: bool) -> String {
+pub(crate) fn render(report: &Report, pace: Pace, is_live: bool) -> String {
+    let flat = pace == Pace::Flat && !is_live;
     let speed = &report.throughput;
     let mut text = ledger(&report.ledger);
     for part in [rungs(&report.ledger), lines(report), streams(report)] {
@@ -48,7 +50,7 @@ pub(crate) fn render(report: &Report, flat: bool) -> String {
     if let Some(lag) = report.lag_ns.map(time_ns) {
         let held = if report.pace_held == Some(true) { "The pace was held" } else { "The pace was NOT HELD" };
         let _ = writeln!(text, "{held}: events were admitted up to {lag} late, which latencies leave out.");
-    } else if !flat {
+    } else if pace == Pace::Recorded {
         let _ = writeln!(text, "No event had a time, so none waited for its own: this was flat pace.");
     }
     if flat {

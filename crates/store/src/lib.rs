@@ -40,6 +40,7 @@ mod info;
 mod landmark;
 mod limits;
 mod name;
+mod numbers;
 mod op;
 mod pack;
 mod parse;

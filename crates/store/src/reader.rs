@@ -9,6 +9,7 @@ use std::{
 use crate::{
     Attachment, Ending, Flaw, Problem,
     limits::PROBLEMS_MAX,
+    numbers::RecordNumbers,
     provenance::{MENU, SCHEMA, key},
     scan::{Item, Scan},
 };
@@ -54,6 +55,7 @@ pub struct Reader {
     head_damage: VecDeque<Problem>,
     stated: Option<u64>,
     number: u64,
+    numbers: RecordNumbers,
     ending: Option<Ending>,
 }
 
@@ -73,10 +75,19 @@ impl Reader {
             }
         };
         let first = Some(first);
-        Ok(Self { path: path.into(), scan, first, head_damage, stated: None, number: 0, ending: None })
+        Ok(Self {
+            path: path.into(),
+            scan,
+            first,
+            head_damage,
+            stated: None,
+            number: 0,
+            numbers: RecordNumbers::default(),
+            ending: None,
+        })
     }
 
-    /// The next record; `None` at the end.
+    /// The next record; `None` at the end. One that came before is passed over.
     ///
     /// After [`ReadError::Damaged`] the next call continues after the damage. After [`ReadError::Io`] there is nothing more.
     pub fn next_record(&mut self) -> Result<Option<StoredEvent<'_>>, ReadError> {
@@ -92,7 +103,7 @@ impl Reader {
                 None => next_item(&mut self.scan, &self.path)?,
             };
             match item {
-                Item::Message { front, record } => {
+                Item::Message { front, record } if self.numbers.add(front.sequence) => {
                     let number = self.number;
                     self.number += 1;
                     let record = self.scan.record(record);
@@ -104,18 +115,28 @@ impl Reader {
                     }));
                 }
                 Item::Flaw { at, flaw } => {
+                    if matches!(flaw, Flaw::SummaryCrc { .. }) {
+                        self.stated = None;
+                    }
                     return Err(ReadError::Damaged { path: self.path.clone(), at, flaw });
                 }
                 Item::End(ending) => self.ending = Some(ending),
                 Item::Statistics { statistics, .. } => self.stated = Some(statistics.messages),
-                Item::Chunk { .. } | Item::ChunkIndex { .. } => {}
+                Item::Message { .. } | Item::Chunk { .. } | Item::ChunkIndex { .. } => {}
             }
         }
     }
 
-    /// The number of records that the file claims, once [`Self::next_record`] has returned `None`; `None` if it was never closed.
-    pub fn stated_records(&self) -> Option<u64> {
+    /// The number of records that are lost, as far as was read: by their numbers, and at the end by the summary, if that is whole.
+    pub fn lost_records(&self) -> u64 {
         self.stated
+            .map_or(0, |stated| stated.saturating_sub(self.number))
+            .max(self.scan.missing(&self.numbers))
+    }
+
+    /// The number of records that were passed over because they came before.
+    pub fn repeated_records(&self) -> u64 {
+        self.numbers.repeated()
     }
 
     /// How the file ends, once [`Self::next_record`] has returned `None`.

@@ -11,6 +11,7 @@ use crate::{
     Ending, Flaw, Problem, ReadError,
     file::{CHANNEL, OpenFile},
     limits::PROBLEMS_MAX,
+    numbers::RecordNumbers,
     pack::Packer,
     provenance::{Head, SCHEMA, key},
     reader::{next_item, open_scan},
@@ -58,6 +59,8 @@ pub struct RecoverReport {
     pub lost_bytes: u64,
     /// The problems of the input apart from its end; at most [`PROBLEMS_MAX`].
     pub problems: Vec<Problem>,
+    /// Records that the input had twice, and that the new file has once.
+    pub repeated_records: u64,
     /// Number of records that the input had, judging by its summary and record numbers, and that are not in the new file.
     pub lost_records: u64,
     /// How the input ends.
@@ -103,6 +106,7 @@ pub fn recover(input: &Path, output: Option<&Path>) -> Result<RecoverReport, Rec
         records,
         bytes: part.size(),
         lost_bytes: source.lost_bytes,
+        repeated_records: source.numbers.repeated(),
         lost_records: source.lost_records(records),
         problems: source.problems,
         ending: source.ending,
@@ -117,11 +121,9 @@ struct DamagedFile {
     first: Option<Item>,
     lost_bytes: u64,
     problems: Vec<Problem>,
-    /// Number of records according to the summary.
+    /// Number of records according to the summary, if that is whole.
     stated: u64,
-    /// Count of the record numbers that are skipped.
-    skipped: u64,
-    next_sequence: Option<u32>,
+    numbers: RecordNumbers,
     ending: Ending,
 }
 
@@ -137,8 +139,7 @@ impl DamagedFile {
             lost_bytes: 0,
             problems: Vec::new(),
             stated: 0,
-            skipped: 0,
-            next_sequence: None,
+            numbers: RecordNumbers::default(),
             ending: Ending::Closed,
         };
         source.first = source.next()?;
@@ -149,17 +150,12 @@ impl DamagedFile {
     fn next(&mut self) -> Result<Option<Item>, ReadError> {
         loop {
             match next_item(&mut self.scan, &self.path)? {
-                Item::Message { front, record } => {
-                    // The first file of a stream begins with record number 0, any other with the number after the last of the previous file.
-                    let is_first_file = self.scan.metadata.get(key::FILE).is_some_and(|file| file == "1");
-                    let expected = self.next_sequence.or(is_first_file.then_some(0));
-                    self.skipped +=
-                        u64::from(expected.map_or(0, |expected| front.sequence.saturating_sub(expected)));
-                    self.next_sequence = Some(front.sequence.wrapping_add(1));
+                Item::Message { front, record } if self.numbers.add(front.sequence) => {
                     return Ok(Some(Item::Message { front, record }));
                 }
                 // The bytes that these CRCs cover were read, or are counted already.
-                Item::Flaw { flaw: Flaw::DataCrc { .. } | Flaw::SummaryCrc { .. }, .. } => {}
+                Item::Flaw { flaw: Flaw::DataCrc { .. }, .. } => {}
+                Item::Flaw { flaw: Flaw::SummaryCrc { .. }, .. } => self.stated = 0,
                 Item::Flaw { at, flaw } => {
                     self.lost_bytes += self.scan.position() - at;
                     if self.problems.len() < PROBLEMS_MAX {
@@ -174,14 +170,14 @@ impl DamagedFile {
                     self.ending = ending;
                     return Ok(None);
                 }
-                Item::Chunk { .. } | Item::ChunkIndex { .. } => {}
+                Item::Message { .. } | Item::Chunk { .. } | Item::ChunkIndex { .. } => {}
             }
         }
     }
 
     /// The number of lost records, if `records` were found.
     fn lost_records(&self, records: u64) -> u64 {
-        self.stated.saturating_sub(records).max(self.skipped)
+        self.stated.saturating_sub(records).max(self.scan.missing(&self.numbers))
     }
 
     fn head(&self) -> Result<Head, RecoverError> {

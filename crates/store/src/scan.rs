@@ -7,9 +7,10 @@ use crate::{
     chunk::{Chunk, Inner},
     file::MESSAGE_ENCODING,
     limits::ATTACHMENT_BYTES_MAX,
+    numbers::RecordNumbers,
     op,
     parse::{self, MessageFront, Statistics},
-    provenance::METADATA,
+    provenance::{METADATA, key},
     walk::{Walk, Walked},
 };
 
@@ -55,6 +56,11 @@ pub(crate) struct Scan {
 }
 
 impl Scan {
+    /// How many records are missing among those that were read: the first file of a stream begins with number 0.
+    pub(crate) fn missing(&self, numbers: &RecordNumbers) -> u64 {
+        numbers.missing(self.metadata.get(key::FILE).is_some_and(|file| file == "1"))
+    }
+
     /// Opens a file; `None` if it does not start with the MCAP magic.
     pub(crate) fn open(path: &Path) -> io::Result<Option<Self>> {
         let Some(walk) = Walk::new(File::open(path)?)? else { return Ok(None) };

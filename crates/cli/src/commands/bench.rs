@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tamis_app::{
-    Bench, BenchSettings, EventSize, Exit, Failure, RowChanges, Section, bench, compare_benches, may_replace, read_bench,
+    Bench, BenchSettings, EventSize, Exit, Failure, RowChanges, Section, bench, compare_benches, may_replace,
+    read_bench,
 };
 use tamis_model::Engine;
 use tamis_part::{Existing, Folder, PartFile};
@@ -102,8 +103,14 @@ impl Run for Args {
         ("bench", "this machine, with events, menu and model that are made for it"),
         ("bench l1-mixed.tmf.zst --menu l1.toml --device fused", "your events, menu and models"),
         ("bench l1-mixed.tmf.zst --menu l1.toml --only speed --workers 1 --events 20M", "one number"),
-        ("bench l1-mixed.tmf.zst --menu l1.toml --only latency --frame-events 64", "latencies of small frames"),
-        ("bench l1-mixed.tmf.zst --menu l1.toml --model topo=topo-few --device int16", "another model, in integers"),
+        (
+            "bench l1-mixed.tmf.zst --menu l1.toml --only latency --frame-events 64",
+            "latencies of small frames",
+        ),
+        (
+            "bench l1-mixed.tmf.zst --menu l1.toml --model topo=topo-few --device int16",
+            "another model, in integers",
+        ),
         ("bench --sizes 114B,114B+64KiB,114B+1MiB", "without and with raw data beside the features"),
         ("bench --only engines --device gpu", "from which size on a network is worth a GPU"),
         ("bench --save before.json", "keep the result ..."),
@@ -272,7 +279,8 @@ fn section(word: &str) -> Result<Section, String> {
 
 /// `114B`, or `114B+64KiB`.
 fn event_size(text: &str) -> Result<EventSize, String> {
-    let (record, payload) = text.split_once('+').map_or((text, None), |(record, payload)| (record, Some(payload)));
+    let (record, payload) =
+        text.split_once('+').map_or((text, None), |(record, payload)| (record, Some(payload)));
     let size = |text: &str| units::bytes(text).map(|bytes| bytes as usize).map_err(|error| error.to_string());
     Ok(EventSize { record: size(record)?, payload: payload.map_or(Ok(0), size)? })
 }

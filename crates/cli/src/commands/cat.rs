@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use tamis_app::{DOCUMENT_VERSION, ShownEvent, Exit, Failure, Verdict};
+use tamis_app::{DOCUMENT_VERSION, Exit, Failure, ShownEvent, Verdict};
 use tamis_event::FieldNumber;
 use tamis_source::Patient;
 
@@ -123,7 +123,10 @@ fn select(mut event: ShownEvent, wanted: &[String]) -> Result<ShownEvent, Failur
         let name = address.split_once('[').map_or(address.as_str(), |(name, _)| name);
         let Some(at) = event.fields.iter().position(|(field, _)| field == name) else {
             let known: Vec<&str> = event.fields.iter().map(|(field, _)| field.as_str()).collect();
-            return Err(Failure::new(Exit::Settings, format!("there is no field '{name}'{}", suggestion(name, &known))));
+            return Err(Failure::new(
+                Exit::Settings,
+                format!("there is no field '{name}'{}", suggestion(name, &known)),
+            ));
         };
         let (values, room) = (&event.fields[at].1, event.rooms[at]);
         let (values, room) = match element(address) {
@@ -132,7 +135,10 @@ fn select(mut event: ShownEvent, wanted: &[String]) -> Result<ShownEvent, Failur
             Some(k) if k < room => (values.get(k).copied().into_iter().collect(), 1),
             _ => {
                 let last = room - 1;
-                return Err(Failure::new(Exit::Settings, format!("'{address}' is no element: write {name}[0] to {name}[{last}]")));
+                return Err(Failure::new(
+                    Exit::Settings,
+                    format!("'{address}' is no element: write {name}[0] to {name}[{last}]"),
+                ));
             }
         };
         fields.push((address.clone(), values));
@@ -165,7 +171,10 @@ impl Writer {
     /// What stands in front of event number `rows` of a document.
     fn opening(&self) -> String {
         match self.rows {
-            0 => format!("{{\"tamis\":\"{}\",\"schema\":{DOCUMENT_VERSION},\"events\":[\n", env!("CARGO_PKG_VERSION")),
+            0 => format!(
+                "{{\"tamis\":\"{}\",\"schema\":{DOCUMENT_VERSION},\"events\":[\n",
+                env!("CARGO_PKG_VERSION")
+            ),
             _ => ",\n".into(),
         }
     }
@@ -180,7 +189,10 @@ impl Writer {
             OutputFormat::JsonLines => writeln!(self.out, "{}", json(&event)),
             OutputFormat::Payload if event.payload_bytes.is_some() => self.out.write_all(payload),
             OutputFormat::Payload => {
-                return Err(Failure::new(Exit::Settings, "--payload: the events of this file have no payload"));
+                return Err(Failure::new(
+                    Exit::Settings,
+                    "--payload: the events of this file have no payload",
+                ));
             }
         })
     }
@@ -268,7 +280,11 @@ fn first_elements(event: &ShownEvent) -> Vec<ShownColumn> {
 }
 
 fn whole_fields(event: &ShownEvent) -> Vec<ShownColumn> {
-    let column = |(field, (name, _)): (usize, &(String, Vec<FieldNumber>))| ShownColumn { title: name.clone(), field, element: None };
+    let column = |(field, (name, _)): (usize, &(String, Vec<FieldNumber>))| ShownColumn {
+        title: name.clone(),
+        field,
+        element: None,
+    };
     event.fields.iter().enumerate().map(column).collect()
 }
 
@@ -278,7 +294,8 @@ fn one_place(events: &[ShownEvent]) -> bool {
 
 fn heading(event: &ShownEvent, columns: &[ShownColumn], places: bool) -> TextTable {
     // `topo.leptons` takes two lines, so that columns are as narrow as their numbers.
-    let title = |name: &str| name.rsplit_once('.').map_or(name.into(), |(group, name)| format!("{group}\n.{name}"));
+    let title =
+        |name: &str| name.rsplit_once('.').map_or(name.into(), |(group, name)| format!("{group}\n.{name}"));
     let mut table = TextTable::default().right("event");
     if places {
         table = table.right("run").right("segment");
@@ -338,7 +355,9 @@ fn number(of: &FieldNumber) -> String {
 fn unscored(fault: &str, verdict: &Verdict) -> String {
     let by = verdict.guilty_model.as_ref().map(|model| format!(" by {model}")).unwrap_or_default();
     match verdict.block {
-        Some(place) => format!("(undecided: {fault}{by}, index {} in a block of {})", place.index, place.events),
+        Some(place) => {
+            format!("(undecided: {fault}{by}, index {} in a block of {})", place.index, place.events)
+        }
         None => format!("(kept by hash: {fault}{by})"),
     }
 }

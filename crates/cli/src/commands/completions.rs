@@ -18,8 +18,10 @@ pub(crate) struct Args {
 impl Run for Args {
     const NAME: &'static str = "completions";
     const GROUP: Group = Group::Program;
-    const EXAMPLES: &'static [(&'static str, &'static str)] =
-        &[("completions bash > ~/.local/share/bash-completion/completions/tamis", "for bash, from the next shell on")];
+    const EXAMPLES: &'static [(&'static str, &'static str)] = &[(
+        "completions bash > ~/.local/share/bash-completion/completions/tamis",
+        "for bash, from the next shell on",
+    )];
 
     fn run(self) -> Result<Exit, Failure> {
         let mut script = Vec::new();

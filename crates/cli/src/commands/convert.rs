@@ -107,7 +107,10 @@ impl Run for Args {
     const GROUP: Group = Group::Data;
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("convert events.csv --schema schema.toml --out events.tmf", "columns are named after fields"),
-        ("convert z.csv --schema z.toml --out z.tmf --map 'pt1=muons.pt[0]' --map 'pt2=muons.pt[1]'", "they are not"),
+        (
+            "convert z.csv --schema z.toml --out z.tmf --map 'pt1=muons.pt[0]' --map 'pt2=muons.pt[1]'",
+            "they are not",
+        ),
         ("convert candidates.csv --schema z.toml --out z.tmf --ids number", "several rows of one event"),
     ];
 
@@ -127,7 +130,8 @@ impl Run for Args {
         let schema = self.schema;
         let out = self.out;
         let overwrite = self.overwrite;
-        let (report, written) = tamis_app::convert(&ConvertSettings { input, schema, out, overwrite, options })?;
+        let (report, written) =
+            tamis_app::convert(&ConvertSettings { input, schema, out, overwrite, options })?;
         let changes = &report.changes;
         let converted = Converted {
             path: written.path.display().to_string(),
@@ -183,7 +187,8 @@ fn render(converted: &Converted<'_>, report: &ConvertReport) -> String {
             .right("infinite");
         for changes in &report.changes {
             let count = |n: u64| if n == 0 { String::new() } else { figures::grouped(n) };
-            let change = if changes.rounded == 0 { String::new() } else { figures::small(changes.largest_change) };
+            let change =
+                if changes.rounded == 0 { String::new() } else { figures::small(changes.largest_change) };
             table.row([
                 changes.column.clone(),
                 count(changes.clamped),

@@ -62,7 +62,9 @@ fn render(doctor: &Doctor) -> String {
         [run.input_batches, run.output_batches, run.ids, run.compression].map(|most| bytes(most as u64));
     row(
         "a run takes",
-        format!("up to {input} for input, {output} for events that wait for storage, {compression} to compress them, {ids} for ids"),
+        format!(
+            "up to {input} for input, {output} for events that wait for storage, {compression} to compress them, {ids} for ids"
+        ),
     );
     let limit = |value: Option<u64>, show: &dyn Fn(u64) -> String| value.map_or("no limit".into(), show);
     let limits = doctor.limits;

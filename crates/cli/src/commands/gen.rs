@@ -70,8 +70,14 @@ impl Run for Args {
     const GROUP: Group = Group::Data;
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("gen --schema l1.toml --events 20M --signal 0.01 --out noise.tmf", "20 million events, 1 % signal"),
-        ("gen --schema l1.toml --events 1M --seed 7 --rate 1MHz --out slow.tmf.zst", "compressed, spaced by 1 us"),
-        ("gen --schema raw.toml --events 10000 --payload 1KiB..1MiB --out raw.tmf", "with raw data beside the features"),
+        (
+            "gen --schema l1.toml --events 1M --seed 7 --rate 1MHz --out slow.tmf.zst",
+            "compressed, spaced by 1 us",
+        ),
+        (
+            "gen --schema raw.toml --events 10000 --payload 1KiB..1MiB --out raw.tmf",
+            "with raw data beside the features",
+        ),
     ];
 
     fn run(self) -> Result<Exit, Failure> {

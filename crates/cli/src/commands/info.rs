@@ -73,7 +73,8 @@ fn recording(info: &RecordingInfo) -> String {
     text.push_str(&fields.render());
     let mut corrupt = TextTable::default().left("Lost").right("count").left("");
     for (cause, n) in info.corrupt.iter().filter(|&(_, n)| n > 0) {
-        let what = if cause == Corrupt::Dup { "events that came before" } else { "frames or stretches of bytes" };
+        let what =
+            if cause == Corrupt::Dup { "events that came before" } else { "frames or stretches of bytes" };
         corrupt.row([cause.name().into(), grouped(n), what.into()]);
     }
     if info.missing != 0 {
@@ -134,7 +135,9 @@ fn remarks(info: &RecordsInfo) -> String {
 
 /// What the payloads are, on a line of its own; nothing if events have none.
 fn payloads(extent: &Extent) -> String {
-    let Some(PayloadSizes { doc, bytes: all, shortest, longest }) = &extent.payloads else { return String::new() };
+    let Some(PayloadSizes { doc, bytes: all, shortest, longest }) = &extent.payloads else {
+        return String::new();
+    };
     let [shortest, longest] = [shortest, longest].map(|size| bytes(size.unwrap_or(0)));
     let doc = if doc.is_empty() { String::new() } else { format!(": {doc}") };
     format!("payloads of {shortest} to {longest}, {} in all{doc}\n", bytes(*all))

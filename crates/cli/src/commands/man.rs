@@ -148,8 +148,11 @@ fn own_sections(words: &[String], examples: &[(&str, &str)]) -> String {
     );
     let others = ["tamis", "tamis-replay", "tamis-convert", "tamis-model", "tamis-doctor"];
     let own = title(words);
-    let others: Vec<String> =
-        others.iter().filter(|name| **name != own).map(|name| format!("\\fB{}\\fR(1)", escaped(name))).collect();
+    let others: Vec<String> = others
+        .iter()
+        .filter(|name| **name != own)
+        .map(|name| format!("\\fB{}\\fR(1)", escaped(name)))
+        .collect();
     let _ = writeln!(text, "{}", others.join(", "));
     text
 }

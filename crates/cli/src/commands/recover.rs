@@ -41,7 +41,11 @@ impl Run for Args {
             let size = figures::bytes(recovery.bytes);
             print(&format!("{}: {events} events, {size}\n", recovery.file.display()))?;
             if recovery.lost_bytes > 0 {
-                say(format_args!("{} of {} could not be used", figures::bytes(recovery.lost_bytes), self.part.display()));
+                say(format_args!(
+                    "{} of {} could not be used",
+                    figures::bytes(recovery.lost_bytes),
+                    self.part.display()
+                ));
             }
         }
         recovery.problems.iter().for_each(say);

@@ -106,13 +106,13 @@ impl Run for Args {
         plan.warnings().iter().for_each(say);
         let control = plan.control();
         // Events that come by themselves have their own pace.
-        let is_flat = self.pace == Pace::Flat && !plan.is_live();
+        let (pace, is_live) = (self.pace, plan.is_live());
         let bar = progress::bar(plan.input_bytes(), &progress::BYTES);
         let report = watch::watched(&control, &bar, || plan.run())??;
         if self.json {
             print_json(&report)?;
         } else {
-            print(&report::render(&report, is_flat))?;
+            print(&report::render(&report, pace, is_live))?;
         }
         report.models.iter().filter_map(ModelEngine::note).for_each(say);
         report.problems.iter().for_each(say);

@@ -90,7 +90,8 @@ impl Run for Args {
 fn show(bar: &indicatif::ProgressBar, progress: &TrainingProgress) {
     let batches = progress.batches as u64;
     // `epoch` counts what is complete, so that the last batch of an epoch belongs to it already.
-    let done = u64::from(progress.epoch) * batches + if progress.batch < progress.batches { progress.batch as u64 } else { 0 };
+    let done = u64::from(progress.epoch) * batches
+        + if progress.batch < progress.batches { progress.batch as u64 } else { 0 };
     bar.set_length(u64::from(progress.epochs) * batches);
     bar.set_position(done);
     bar.set_message(format!("epoch {}/{}, loss {:.5}", progress.epoch, progress.epochs, progress.loss));
@@ -118,7 +119,10 @@ fn document<'a>(out: &Path, outcome: &'a Trained) -> TrainedDocument<'a> {
 
 fn render(out: &Path, outcome: &Trained) -> String {
     let mut auc = TextTable::default().left("Score").left("signal").right("AUC");
-    outcome.auc.iter().for_each(|row| auc.row([row.output.clone(), row.signal.clone(), format!("{:.4}", row.value)]));
+    outcome
+        .auc
+        .iter()
+        .for_each(|row| auc.row([row.output.clone(), row.signal.clone(), format!("{:.4}", row.value)]));
     let mut cuts = TextTable::default().left("Cut").right("background").left("signal").right("efficiency");
     for cut in &outcome.cuts {
         let head = [format!("{} > {}", cut.output, cut.threshold), percent(cut.fraction)];

@@ -58,7 +58,8 @@ impl Run for Args {
         let mut unusable = Vec::new();
         let mut verifier = Verifier::default();
         // A ledger verifies the files of its run, which are not verified again.
-        let (ledgers, others): (Vec<_>, Vec<_>) = self.files.iter().partition(|path| tamis_app::is_ledger(path));
+        let (ledgers, others): (Vec<_>, Vec<_>) =
+            self.files.iter().partition(|path| tamis_app::is_ledger(path));
         let mut seen = BTreeSet::new();
         for path in ledgers.into_iter().chain(others) {
             if path.canonicalize().is_ok_and(|path| seen.contains(&path)) {
@@ -72,14 +73,19 @@ impl Run for Args {
             match found {
                 Ok(found) => {
                     seen.extend(found.iter().filter_map(|(path, _)| path.canonicalize().ok()));
-                    files.extend(found.into_iter().map(|(path, found)| File { file: path.display().to_string(), found }));
+                    files.extend(
+                        found
+                            .into_iter()
+                            .map(|(path, found)| File { file: path.display().to_string(), found }),
+                    );
                 }
                 Err(failure) => unusable.push(failure),
             }
         }
         let passed = files.iter().all(|file| file.found.exit() == Exit::Done);
         // A file that cannot be examined weighs more than one that fails a check.
-        let exit = unusable.first().map_or(if passed { Exit::Done } else { Exit::Gate }, |failure| failure.exit);
+        let exit =
+            unusable.first().map_or(if passed { Exit::Done } else { Exit::Gate }, |failure| failure.exit);
         let problems = unusable.iter().map(|failure| failure.message.clone()).collect();
         let verified = Verified { files, problems, exit: exit.code() };
         if self.json {
@@ -90,7 +96,8 @@ impl Run for Args {
         for File { file, found } in &verified.files {
             found.notes.iter().for_each(|note| say(format_args!("{file}: {note}")));
             found.findings.iter().for_each(|finding| say(format_args!("{file}: {finding}")));
-            let silent = (found.damaged + found.different + found.flipped).saturating_sub(found.findings.len() as u64);
+            let silent =
+                (found.damaged + found.different + found.flipped).saturating_sub(found.findings.len() as u64);
             if silent > 0 {
                 say(format_args!("{file}: and {}", counted(silent, "more finding")));
             }
@@ -121,7 +128,8 @@ fn render(files: &[File]) -> String {
         let elsewhere = has_other_bits.then_some([found.other_bits, found.flipped]);
         let decided = found.reproduced + found.other_bits + found.flipped + found.unchecked + found.different;
         // In a recording and a ledger there are no decisions to be made again.
-        let reproduced = if decided == 0 && found.events > 0 { "-".into() } else { grouped(found.reproduced) };
+        let reproduced =
+            if decided == 0 && found.events > 0 { "-".into() } else { grouped(found.reproduced) };
         let counts = elsewhere.into_iter().flatten().chain(is_partial.then_some(found.unchecked));
         let counts = counts.chain([found.different, found.damaged]).map(grouped);
         let first = [verdict.to_string(), grouped(found.events), reproduced];

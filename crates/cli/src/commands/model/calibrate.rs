@@ -47,7 +47,10 @@ impl Run for Args {
     const NAME: &'static str = "calibrate";
     const GROUP: Group = Group::Data;
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
-        ("model calibrate models/topo l1-mixed.tmf.zst --out models/topo-few", "then use --device int16 or int8"),
+        (
+            "model calibrate models/topo l1-mixed.tmf.zst --out models/topo-few",
+            "then use --device int16 or int8",
+        ),
         (
             "model calibrate models/topo l1-mixed.tmf.zst --events 1M --margin 4 --out models/topo --overwrite",
             "in place, with more room",
@@ -108,11 +111,18 @@ fn render(calibrated: &Calibrated) -> String {
     text.push_str("a flip is an event that one engine keeps and the other does not, so there can be more flips than kept events\n");
     if section.events < FEW_EVENTS {
         let few = grouped(section.events);
-        let _ = writeln!(text, "{few} events are few: others may reach farther, and what flips rarely does not show");
+        let _ = writeln!(
+            text,
+            "{few} events are few: others may reach farther, and what flips rarely does not show"
+        );
     }
     let scores = calibrated.engines.iter().flat_map(|loss| &loss.scores);
     if let Some(most) = scores.map(|score| score.left_out).max().filter(|&most| most > 0) {
-        let _ = writeln!(text, "{} events have a score on flex that is not finite and are left out", grouped(most));
+        let _ = writeln!(
+            text,
+            "{} events have a score on flex that is not finite and are left out",
+            grouped(most)
+        );
     }
     for EngineLoss { engine, refused, .. } in &calibrated.engines {
         if let Some(why) = refused {

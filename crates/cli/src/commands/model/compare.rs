@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use tamis_app::{CompareSettings, ModelComparison, Contrast, Exit, Failure, Gates, NamedBundle};
+use tamis_app::{CompareSettings, Contrast, Exit, Failure, Gates, ModelComparison, NamedBundle};
 use tamis_model::Engine;
 
 use super::{Group, Run, named_bundle};

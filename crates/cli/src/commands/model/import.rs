@@ -71,7 +71,10 @@ impl Run for Args {
             "model import net.onnx --schema l1.toml --inputs met.pt,jets.pt --outputs -,signal --out models/net",
             "some of them, one score",
         ),
-        ("model import net.onnx --manifest net.toml --schema l1.toml --out models/net", "with preprocessing that the file lacks"),
+        (
+            "model import net.onnx --manifest net.toml --schema l1.toml --out models/net",
+            "with preprocessing that the file lacks",
+        ),
     ];
 
     fn run(self) -> Result<Exit, Failure> {

@@ -135,7 +135,8 @@ fn speeds(info: &ModelInfo) -> String {
             (None, problem) => {
                 cells.extend(["-", "", ""].map(String::from));
                 // The row says which engine of which model it is.
-                let known = format!("model '{}': engine {} cannot run it: ", info.description.name, speed.engine);
+                let known =
+                    format!("model '{}': engine {} cannot run it: ", info.description.name, speed.engine);
                 let problem = problem.as_deref().unwrap_or_default();
                 cells.push(problem.strip_prefix(&known).unwrap_or(problem).into());
             }

@@ -1,10 +1,16 @@
 //! `tamis model`: bundles from other frameworks, and a close look at them before they decide.
 
+mod calibrate;
+mod compare;
+mod import;
+mod info;
+mod verify;
+
 use std::path::PathBuf;
 
 use tamis_app::NamedBundle;
 
-use super::{CommandEntry, Group, Nest, Run};
+use super::{CommandEntry, Group, Nest, Run, commands};
 
 /// The word above the commands.
 pub(super) struct Below;
