@@ -1,4 +1,4 @@
-//! Finding and checking frames: header checks and the payload's CRC32C. The frame size is the parameter, in events.
+//! Finding and checking frames: header checks and the body's CRC32C. The frame size is the parameter, in events.
 
 use std::hint::black_box;
 

@@ -11,6 +11,7 @@ use tamis_source::{FileKind, Patient, TmfWriter, WriteError, Written};
 
 use crate::exit::OrFail;
 use crate::frames::place_of;
+use crate::text_file::read_bytes;
 use crate::wrong_file::or_wrong_file;
 use crate::{Exit, Failure};
 
@@ -109,7 +110,7 @@ pub fn generate(
 /// Reads a schema file.
 pub(crate) fn read_schema(path: &Path) -> Result<Schema, Failure> {
     let place = path.display();
-    let text = std::fs::read(path).map_err(|error| format!("{place}: the schema cannot be read: {error}"));
+    let text = read_bytes(path).map_err(|error| format!("{place}: the schema cannot be read: {error}"));
     Schema::parse(&text.or_fail(Exit::Input)?)
         .map_err(|error| format!("{place}: {error}"))
         .or_fail(Exit::Input)

@@ -71,13 +71,11 @@ pub struct MemoryHealth {
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct RunMemory {
     /// Output batches: events that are kept and wait for storage. When this is full, the pipeline waits.
-    /// The key in the document is older than the name, and changes with the next version of the documents.
-    #[serde(rename = "output_blocks")]
     pub output_batches: usize,
     /// Input batches: input whose events are not decided yet, with as many workers as there are cores.
-    /// The key likewise.
-    #[serde(rename = "input_blocks")]
     pub input_batches: usize,
+    /// The same for a schema with payloads: each batch may keep a frame of the longest kind.
+    pub input_batches_with_payloads: usize,
     /// Ids that are remembered, so that repeated events are found. When this is full, those of the sources and runs that were silent longest are
     /// forgotten and counted.
     pub ids: usize,
@@ -128,7 +126,11 @@ pub fn doctor(folder: &Path) -> Doctor {
         total: space.as_ref().map(|space| space.f_blocks * space.f_frsize),
     };
     let cpu = cpu();
-    let run = Limits::new(cpu.cores.clamp(1, WORKERS_MAX), 1, EventLayout { stride: 1, has_payloads: false });
+    let input_bytes = |has_payloads| {
+        let limits = Limits::new(cpu.cores.clamp(1, WORKERS_MAX), 1, EventLayout { stride: 1, has_payloads });
+        limits.map_or(0, Limits::input_bytes_max)
+    };
+    let [input_batches, input_batches_with_payloads] = [false, true].map(input_bytes);
     let mut doctor = Doctor {
         platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
         kernel: std::fs::read_to_string("/proc/sys/kernel/osrelease").ok().map(|text| text.trim().into()),
@@ -137,7 +139,8 @@ pub fn doctor(folder: &Path) -> Doctor {
         memory: memory(),
         run: RunMemory {
             output_batches: OUTPUT_BYTES_MAX,
-            input_batches: run.map_or(0, Limits::input_bytes_max),
+            input_batches,
+            input_batches_with_payloads,
             ids: IDS_BYTES_MAX,
             compression: tamis_store::PRESS_BYTES_MAX,
         },

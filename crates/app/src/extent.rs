@@ -1,4 +1,4 @@
-//! What a set of events covers: ids, runs, segments, and the bytes of their payloads.
+//! What a set of events covers: ids, times, runs, segments, and the bytes of their payloads.
 
 use std::collections::BTreeSet;
 
@@ -14,6 +14,10 @@ pub struct Extent {
     pub first_id: Option<u64>,
     /// Largest event id.
     pub last_id: Option<u64>,
+    /// The earliest known time, in ns since the start of its run.
+    pub first_time_ns: Option<u64>,
+    /// The latest.
+    pub last_time_ns: Option<u64>,
     /// Runs.
     pub runs: BTreeSet<u32>,
     /// Number of different segments of these runs.
@@ -54,6 +58,14 @@ impl Extent {
         self.runs.insert(segment.run);
         self.places.insert(segment);
         self.segments = self.places.len();
+    }
+
+    /// Adds a time of an event or a frame; 0 is unknown.
+    pub(crate) fn add_time(&mut self, time_ns: u64) {
+        if time_ns > 0 {
+            self.first_time_ns = Some(self.first_time_ns.map_or(time_ns, |first| first.min(time_ns)));
+            self.last_time_ns = self.last_time_ns.max(Some(time_ns));
+        }
     }
 
     /// Adds the payload of an event: so many bytes.

@@ -47,6 +47,8 @@ pub struct RecordingInfo {
     pub bytes: u64,
     /// Bytes of the file.
     pub file_bytes: u64,
+    /// Do frames have times of their events, and not only their own?
+    pub event_times: bool,
     /// The events.
     #[serde(flatten)]
     pub extent: Extent,
@@ -221,6 +223,10 @@ impl Serialize for InJson<FieldNumber> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0 {
             FieldNumber::Decimal(Decimal { digits, places: 0 }) => digits.serialize(serializer),
+            // The nearest f64 of all digits.
+            FieldNumber::Decimal(decimal) => {
+                decimal.to_string().parse::<f64>().expect("it is a decimal").serialize(serializer)
+            }
             number if number.value().is_finite() => number.value().serialize(serializer),
             number => word(number.value(), serializer),
         }
@@ -312,6 +318,7 @@ fn recording(path: &Path) -> Result<RecordingInfo, Failure> {
         extent: Extent::of(&schema),
         corrupt: Counts::default(),
         missing: 0,
+        event_times: false,
         problems: Vec::new(),
         exit: Exit::Done,
     };
@@ -323,6 +330,9 @@ fn recording(path: &Path) -> Result<RecordingInfo, Failure> {
             Frame::Events { header, span, .. } => {
                 info.frames += 1;
                 info.extent.add(header.segment_id(), span.id_range(), header.n_events.into());
+                info.event_times |= span.has_times();
+                let timed = if span.has_times() { span.len() } else { 1 };
+                (0..timed).for_each(|event| info.extent.add_time(span.event(event).time_ns));
                 if info.extent.payloads.is_some() {
                     span.payload_lens(0).for_each(|bytes| info.extent.add_payload(bytes.into()));
                 }
@@ -380,6 +390,7 @@ fn records(path: &Path) -> Result<RecordsInfo, Failure> {
         let header = record.header();
         let segment = SegmentId { run: header.run, segment: header.segment };
         info.extent.add(segment, (header.event_id, header.event_id), 1);
+        info.extent.add_time(header.time_ns);
         info.extent.add_payload(record.event().payload.len() as u64);
         info.faults += u64::from(header.fault != 0);
         info.degraded += u64::from(header.flags & record::DEGRADED != 0);

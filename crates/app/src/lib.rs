@@ -34,6 +34,7 @@ mod score;
 mod sealed;
 mod settings;
 mod stored;
+mod text_file;
 mod train;
 mod verify;
 mod wrong_file;
@@ -68,5 +69,6 @@ pub use report::{DOCUMENT_VERSION, Ledger, Line, Report, Rung, RungKind, Stages,
 pub use score::{ScoreSettings, Scored, score};
 pub use settings::Settings;
 pub use stored::{Recovery, recover};
+pub use text_file::read_text;
 pub use train::{TrainSettings, train};
 pub use verify::{Verification, Verifier};

@@ -13,6 +13,7 @@ use tamis_port::Classifier;
 use tamis_source::FileKind;
 
 use crate::exit::OrFail;
+use crate::text_file::read_text;
 use crate::wrong_file::or_wrong_file;
 use crate::{Exit, Failure};
 
@@ -203,7 +204,7 @@ pub(crate) const JUDGED_AT_ONCE: usize = 4096;
 /// Reads a menu file. A failure lists everything that is wrong with the menu; with a schema, also what only a schema can show.
 pub(crate) fn read_menu(path: &Path, schema: Option<&Schema>) -> Result<Menu, Failure> {
     let place = path.display().to_string();
-    let text = std::fs::read_to_string(path)
+    let text = read_text(path)
         .map_err(|error| format!("{place}: the menu cannot be read: {error}"))
         .or_fail(Exit::Input)
         .map_err(|failure| or_wrong_file(path, &[FileKind::Menu, FileKind::Empty], "menu", failure))?;

@@ -7,7 +7,7 @@ use tamis_event::CloseReason;
 use tamis_ledger::{Corrupt, Counts, Dropped, Errored, FrameTally, Latency, Quantiles, Storage, Tally};
 use tamis_menu::CompiledMenu;
 use tamis_pipeline::{Limits, Outcome};
-use tamis_store::LEDGER;
+use tamis_store::{LEDGER, PRESS_BYTES_MAX};
 
 use crate::journal::Journal;
 use crate::models::{ModelEngine, Rules};
@@ -15,7 +15,7 @@ use crate::problems::{LostDevice, device_losses, problems};
 use crate::{Exit, Settings};
 
 /// Version of the JSON documents. It changes when a key changes its meaning or goes away.
-pub const DOCUMENT_VERSION: u32 = 6;
+pub const DOCUMENT_VERSION: u32 = 7;
 
 /// A pace is held if no event is later than this, or than this share of the run.
 const LAG_MIN_NS: u64 = 20_000_000;
@@ -276,7 +276,7 @@ impl Report {
             workers: limits.workers(),
             admitted_apart: outcome.admitted_apart,
             batch: limits.batch(),
-            bytes_max: limits.bytes_max() + Journal::bytes_max(&rules.compiled),
+            bytes_max: limits.bytes_max() + PRESS_BYTES_MAX + Journal::bytes_max(&rules.compiled),
             device: rules.device(),
             models: rules.model_engines(),
             device_losses,

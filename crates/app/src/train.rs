@@ -10,6 +10,7 @@ use tamis_source::FileKind;
 
 use crate::exit::OrFail;
 use crate::frames::{Frame, Frames};
+use crate::text_file::read_text;
 use crate::wrong_file::or_wrong_file;
 use crate::{Exit, Failure, bundle_folder};
 
@@ -31,7 +32,7 @@ pub fn train(
 ) -> Result<(PathBuf, Trained), Failure> {
     let place = settings.recipe.display().to_string();
     let no_recipe = |failure| or_wrong_file(&settings.recipe, &[FileKind::Recipe], "recipe", failure);
-    let text = std::fs::read_to_string(&settings.recipe)
+    let text = read_text(&settings.recipe)
         .map_err(|error| format!("{place}: the recipe cannot be read: {error}"))
         .or_fail(Exit::Input)
         .map_err(no_recipe)?;

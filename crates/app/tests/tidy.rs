@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use tamis_ledger::{Cause, Corrupt, Dropped, Errored};
+
 /// Layer of every crate: the table of `crates/README.md`.
 const LAYERS: [&[&str]; 6] = [
     &["event", "ring", "part", "kernel"],
@@ -196,6 +198,20 @@ fn the_exit_codes_of_the_page_are_those_of_the_program() {
     for exit in tamis_app::Exit::ALL {
         let row = format!("| {} | {} |", exit.code(), exit.meaning());
         assert!(page.contains(&row), "commands.md lacks: {row}");
+    }
+}
+
+#[test]
+fn the_page_of_documents_names_every_cause() {
+    let page = fs::read_to_string(root().join("crates/cli/docs/json.md")).unwrap();
+    let row = |key: &str| page.lines().find(|line| line.starts_with(&format!("| `ledger.{key}` |"))).unwrap();
+    for (key, cause) in Dropped::ALL
+        .iter()
+        .map(|cause| ("dropped", cause.name()))
+        .chain(Corrupt::ALL.iter().map(|cause| ("corrupt", cause.name())))
+        .chain(Errored::ALL.iter().map(|cause| ("errored", cause.name())))
+    {
+        assert!(row(key).contains(&format!("`{cause}`")), "json.md: {key} lacks {cause}");
     }
 }
 

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fmt::Write;
 
-use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Command};
 use tamis_app::{Exit, Failure};
 
@@ -98,6 +97,15 @@ fn subcommand(entry: &CommandEntry) -> Command {
     command.after_help(examples(&shown)).disable_help_subcommand(true)
 }
 
+/// What a variable says of an option without a value.
+fn switch(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" | "on" => Ok(true),
+        "" | "0" | "false" | "no" | "off" => Ok(false),
+        _ => Err("write 1 or 0".into()),
+    }
+}
+
 /// Every long option can come from a variable: `--durable` from `TAMIS_DURABLE`. An empty or false-like value leaves a switch off.
 fn from_environment(arg: clap::Arg) -> clap::Arg {
     let Some(long) = arg.get_long().filter(|long| !matches!(*long, "help" | "version")) else { return arg };
@@ -105,7 +113,7 @@ fn from_environment(arg: clap::Arg) -> clap::Arg {
     let is_switch = matches!(arg.get_action(), ArgAction::SetTrue);
     let arg = arg.env(variable).hide_env(true);
     // Shells complete the words that an option takes; its help says more about them than a list could.
-    if is_switch { arg.value_parser(FalseyValueParser::new()) } else { arg.hide_possible_values(true) }
+    if is_switch { arg.value_parser(switch) } else { arg.hide_possible_values(true) }
 }
 
 /// One sentence about each variable `TAMIS_...` that no option of any command reads.

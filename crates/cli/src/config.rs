@@ -40,8 +40,8 @@ pub(crate) fn apply(root: Command, line: &[OsString]) -> Result<(Command, Option
 fn defaults(mut root: Command, path: &Path) -> Result<(Command, Applied), Failure> {
     let mut applied = Applied { file: path.into(), keys: Vec::new() };
     let bad = |message: String| Failure::new(Exit::Settings, format!("{}: {message}", path.display()));
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| bad(format!("the settings cannot be read: {error}")))?;
+    let text =
+        tamis_app::read_text(path).map_err(|error| bad(format!("the settings cannot be read: {error}")))?;
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
         let at = error.span().map_or(0, |span| span.start);
         let line = text[..at].matches('\n').count() + 1;

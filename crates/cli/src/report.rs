@@ -42,7 +42,8 @@ pub(crate) fn render(report: &Report, pace: Pace, is_live: bool) -> String {
         if report.device == "none" { "no models".into() } else { format!("on {}", report.device) },
     );
     let most = bytes(report.bytes_max as u64);
-    let _ = writeln!(text, "Input, waiting events and ids take at most {most} of memory.\n");
+    let _ =
+        writeln!(text, "Input, waiting events, their compression and ids take at most {most} of memory.\n");
     if report.stopped {
         let _ = writeln!(text, "Stopped before the end of the input.\n");
     }

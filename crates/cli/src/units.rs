@@ -80,6 +80,11 @@ pub(crate) fn rate_hz(text: &str) -> Result<f64, UnitError> {
     Err(UnitError::Range { what: RATE.what, range: "positive and finite" })
 }
 
+/// A size in bytes that may be 0: whole, and always with its unit.
+pub(crate) fn bytes_or_none(text: &str) -> Result<u64, UnitError> {
+    SIZE.whole(text)
+}
+
 /// A size in bytes: whole, at least 1, and always with its unit: 5 may be meant as 5 GB.
 pub(crate) fn bytes(text: &str) -> Result<u64, UnitError> {
     let bytes = SIZE.whole(text)?;

@@ -3,7 +3,7 @@
 use bytemuck::Zeroable;
 
 use crate::header::{ALIGN, FrameHeader, HEADER_LEN, MAGIC, VERSION, flags};
-use crate::{EVENTS_PER_FRAME_MAX, Schema, Span};
+use crate::{EVENT_BYTES_MAX, EVENTS_PER_FRAME_MAX, Schema, Span};
 
 /// What a writer says of a frame besides its events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub fn encode_events(schema: &Schema, meta: FrameMeta, records: &[u8], out: &mut
 /// `meta`.
 ///
 /// # Panics
-/// If the events are not what `SPEC.md` section 2.1 says: a writer chooses its own frames.
+/// If the events are not what `SPEC.md` section 2.1 says: a writer chooses its own frames. The counts of lists in `records` are not looked at.
 pub fn encode_frame(schema: &Schema, meta: FrameMeta, events: FrameEvents<'_>, out: &mut Vec<u8>) {
     let FrameEvents { records, ids, times, ends, payloads } = events;
     let layout = schema.layout();
@@ -60,10 +60,16 @@ pub fn encode_frame(schema: &Schema, meta: FrameMeta, events: FrameEvents<'_>, o
     assert_eq!(ends.len(), if layout.has_payloads { n_events } else { 0 }, "the payloads of the schema");
     assert!(ends.is_sorted(), "payloads lie one behind the other");
     assert_eq!(ends.last().map_or(0, |&end| end as usize), payloads.len(), "they end with the last one");
+    let starts = std::iter::once(0).chain(ends.iter().copied());
+    let longest = starts.zip(ends).map(|(start, end)| (end - start) as usize).max().unwrap_or(0);
+    assert!(layout.stride + longest <= EVENT_BYTES_MAX, "an event of more than {EVENT_BYTES_MAX} bytes");
+    let first_event_id = ids.first().copied().unwrap_or(meta.first_event_id);
+    let is_too_high = ids.is_empty() && first_event_id.checked_add(n_events as u64 - 1).is_none();
+    assert!(!is_too_high, "ids beyond 64 bits");
     let flag = |is_set: bool, flag: u16| if is_set { flag } else { 0 };
     let start = out.len();
     let header = FrameHeader {
-        first_event_id: ids.first().copied().unwrap_or(meta.first_event_id),
+        first_event_id,
         time_ns: times.first().copied().unwrap_or(meta.time_ns),
         n_events: n_events as u32,
         stride: layout.stride as u32,

@@ -15,6 +15,8 @@ use crate::words;
 
 /// Most bytes of one event record.
 pub const RECORD_BYTES_MAX: usize = 1 << 20;
+/// What menus call the length of a payload.
+const PAYLOAD_LEN: &str = "payload.len";
 /// Most fields of a schema.
 const FIELDS_MAX: usize = 4096;
 
@@ -170,6 +172,10 @@ pub enum SchemaError {
     ListLen { list: String, one: usize, other: usize },
     #[error("'{name}' is a field and a list; rename one of them")]
     FieldAndList { name: String },
+    #[error(
+        "'payload.len' is the length of the payload, which events have by the table [payload]; give the field another name"
+    )]
+    PayloadLen,
     #[error("field '{name}': scale and offset must be finite and scale must not be 0")]
     Scale { name: String },
     #[error("a schema needs between 1 and {FIELDS_MAX} fields; this one has {fields}")]
@@ -287,12 +293,15 @@ impl Schema {
             schema.add(field)?;
         }
         // A field of variable length without a dot is the list of its name; no other field may have the name of a list.
-        let both = schema.lists.iter().find(|list| {
+        let both = schema.lists.iter().enumerate().find(|(k, list)| {
             let own = schema.by_name.get(list.name()).map(|&field| schema.fields[field].list);
-            own.is_some_and(|own| own.is_none() || list.fields() > 1)
+            own.is_some_and(|own| own != Some(*k) || list.fields() > 1)
         });
-        if let Some(list) = both {
+        if let Some((_, list)) = both {
             return Err(SchemaError::FieldAndList { name: list.name().into() });
+        }
+        if schema.payload.is_some() && schema.by_name.contains_key(PAYLOAD_LEN) {
+            return Err(SchemaError::PayloadLen);
         }
         Ok(schema)
     }

@@ -179,7 +179,7 @@ impl Span {
         }
     }
 
-    /// The same events with ids that are higher by `shift`.
+    /// The same events with ids that are higher by `more`.
     #[must_use]
     pub fn shifted(mut self, more: u64) -> Self {
         match &mut self.ids {

@@ -1,7 +1,7 @@
 //! The first stage: it turns bytes into batches of events, and counts what is lost.
 //!
 //! One thread owns the bytes of a source until they are proven to be events: it finds frames, checks both checksums, refuses ids that came before,
-//! and cuts the events into batches without copying them. The payload checksum is checked here and not by the workers, because whether a frame is
+//! and cuts the events into batches without copying them. The checksum of the body is checked here and not by the workers, because whether a frame is
 //! a duplicate depends on whether the earlier copy was intact.
 
 use std::sync::Arc;
@@ -396,7 +396,7 @@ struct Frame {
 }
 
 impl Frame {
-    /// Would its next event be too much for a hand-over with so many bytes of payload?
+    /// Would its next event be too much for a batch with so many bytes of payload?
     fn overflows(&self, payload_bytes: usize) -> bool {
         payload_bytes > 0 && payload_bytes + self.span.event(self.at.0).payload.len() > BATCH_BYTES_MAX
     }

@@ -41,7 +41,7 @@ pub struct Kept {
     pub len: usize,
     /// Event id.
     pub event_id: u64,
-    /// Time of the frame in ns.
+    /// Its time in ns, or that of its frame.
     pub time_ns: u64,
     /// One bit per stream of the menu; the bit after the last is that of the error stream.
     pub streams: u64,

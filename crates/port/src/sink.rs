@@ -7,7 +7,7 @@ use std::path::PathBuf;
 pub struct Stored<'a> {
     /// Event id.
     pub event_id: u64,
-    /// Time of the frame in ns since the start of the run.
+    /// Its time in ns since the start of the run, or that of its frame.
     pub time_ns: u64,
     /// The record, byte for byte.
     pub record: &'a [u8],

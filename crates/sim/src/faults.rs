@@ -7,8 +7,8 @@
 //! The cause of a fault is unambiguous only if the bytes around it are known. Hence:
 //!
 //! * R1: the frame after a damaged frame, and the frame after inserted bytes, is whole. Two lost headers in a row would count as one stretch.
-//! * R2: bytes are inserted only behind a whole frame: after a payload with a wrong checksum they would turn `crc` into `torn`.
-//! * R3: a cut removes fewer bytes than the payload of the next frame has, minus possible padding, so the next frame reaches beyond the claimed end
+//! * R2: bytes are inserted only behind a whole frame: after a body with a wrong checksum they would turn `crc` into `torn`.
+//! * R3: a cut removes fewer bytes than the body of the next frame has, minus possible padding, so the next frame reaches beyond the claimed end
 //!   of the cut frame and no frame starts there. The first lost byte differs from the byte that takes its place, so the checksum covers different
 //!   bytes.
 //! * R4: inserted garbage holds no `T`, so that no magic word forms in it or at its end.
@@ -28,9 +28,9 @@ use crate::truth::{Arrived, Truth};
 pub enum Fault {
     /// A bit of the header after the version field flips: `header`.
     HeaderBit,
-    /// A bit of the payload flips: `crc`.
+    /// A bit of the body flips: `crc`.
     BodyBit,
-    /// The frame ends inside its payload: `torn`.
+    /// The frame ends inside its body: `torn`.
     Cut,
     /// The magic word is wrong: `magic`.
     Magic,
@@ -38,7 +38,7 @@ pub enum Fault {
     Version,
     /// Sizes contradict each other (0, too small, one more event, a wider record), under a correct checksum: `length`.
     Length,
-    /// The header claims a payload of 2^31 bytes, under a correct checksum: `oversize`.
+    /// The header claims a body of 2^31 bytes, under a correct checksum: `oversize`.
     Oversize,
     /// The frame names a schema that was never announced: `schema`.
     UnknownSchema,

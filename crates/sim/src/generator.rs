@@ -69,14 +69,16 @@ impl GenOptions {
 pub enum GenError {
     #[error("a rate of {rate_hz} Hz: it must be positive and finite")]
     Rate { rate_hz: f64 },
-    #[error("a signal fraction of {fraction}: it must be between 0 and 1")]
+    #[error("a signal fraction of {fraction} (--signal): it must be between 0 and 1")]
     Fraction { fraction: f64 },
     #[error("{events} events per frame (--frame-events): a frame of this schema holds 1 to {most}")]
     FrameEvents { events: usize, most: usize },
+    #[error("payloads of {shortest} to {longest} bytes (--payload): write the shorter one first")]
+    PayloadOrder { shortest: usize, longest: usize },
     #[error(
-        "payloads of {shortest} to {longest} bytes: write the shorter one first; with its record an event has at most {EVENT_BYTES_MAX}"
+        "payloads of {longest} bytes (--payload) beside a record of {record}: an event has at most {EVENT_BYTES_MAX}"
     )]
-    Payload { shortest: usize, longest: usize },
+    PayloadLen { longest: usize, record: usize },
     #[error("--payload: events of schema '{schema}' have no payloads; they do with a table [payload] in it")]
     NoPayload { schema: String },
     #[error("a segment needs at least one event")]
@@ -122,8 +124,12 @@ impl Generator {
             return Err(GenError::NoPayload { schema: schema.name().to_owned() });
         }
         let (shortest, longest) = options.payload_bytes();
-        if shortest > longest || longest + schema.record_len() > EVENT_BYTES_MAX {
-            return Err(GenError::Payload { shortest, longest });
+        if shortest > longest {
+            return Err(GenError::PayloadOrder { shortest, longest });
+        }
+        let record = schema.record_len();
+        if longest > EVENT_BYTES_MAX - record {
+            return Err(GenError::PayloadLen { longest, record });
         }
         if !(rate_hz > 0.0 && rate_hz.is_finite()) {
             return Err(GenError::Rate { rate_hz });

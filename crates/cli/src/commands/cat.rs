@@ -1,7 +1,7 @@
 //! `tamis cat`: the events of a file, one per row.
 
 use std::collections::BTreeSet;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use tamis_app::{DOCUMENT_VERSION, Exit, Failure, ShownEvent, Verdict};
@@ -23,8 +23,8 @@ const WIDTH: usize = 120;
 
 /// Show the events of a file: a table, or JSON
 ///
-/// A table has one row per event: its run and segment, the bytes of its payload, the rung and the engine that scored it, its scores, some fields, and the lines that kept
-/// it. For an event that no model could score it says why and, in the error stream, which place it had in its block. JSON has all fields.
+/// A table has one row per event: its run and segment, the bytes of its payload, the rung and the engine that scored it, its scores, some fields,
+/// and the lines that kept it. For an event that no model could score it says why and, in the error stream, which place it had in its block. JSON has all fields.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// A recording (.tmf, .tmf.zst, or - for standard input), or stored events (.mcap, .mcap.part)
@@ -33,9 +33,15 @@ pub(crate) struct Args {
     /// Show at most this many events
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
-    /// Show only this event; can be given several times
+    /// Show only this event; can be given several times. Ids may come again in another run or segment
     #[arg(long, value_name = "ID")]
     event: Vec<u64>,
+    /// Show only events of this run
+    #[arg(long, value_name = "RUN")]
+    run: Option<u32>,
+    /// Show only events of this segment
+    #[arg(long, value_name = "SEGMENT")]
+    segment: Option<u32>,
     /// Show these fields (met.pt) or elements (jets.pt[0]), separated by commas [default: as many as fit]
     #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
     fields: Vec<String>,
@@ -45,7 +51,7 @@ pub(crate) struct Args {
     /// Print one JSON document per event and line
     #[arg(long, conflicts_with = "json")]
     jsonl: bool,
-    /// Write the payloads of the events to standard output, one behind the other, and nothing else
+    /// Write the payloads of the events to standard output, one behind the other, and nothing else; not to a terminal
     #[arg(long, conflicts_with_all = ["json", "jsonl", "fields"])]
     payload: bool,
 }
@@ -71,9 +77,20 @@ impl Run for Args {
             },
             rows: 0,
         };
+        if self.payload && io::stdout().is_terminal() {
+            let message =
+                "--payload writes bytes that are no text: send them to a file, as in --payload > event.raw";
+            return Err(Failure::new(Exit::Settings, message));
+        }
         let wanted: BTreeSet<u64> = self.event.iter().copied().collect();
+        let is_wanted = |event: &ShownEvent| {
+            (wanted.is_empty() || wanted.contains(&event.event))
+                && self.run.is_none_or(|run| event.run == run)
+                && self.segment.is_none_or(|segment| event.segment == segment)
+        };
         let limit = self.limit.unwrap_or(u64::MAX);
         let mut missing = wanted.clone();
+        let mut again = 0;
         let mut seen: Option<(u64, u64)> = None;
         let mut result = Ok(true);
         let mut read = Ok((Vec::new(), Exit::Done));
@@ -81,8 +98,8 @@ impl Run for Args {
             read = tamis_app::cat(&self.file, |event, payload| {
                 let (first, last) = seen.unwrap_or((event.event, event.event));
                 seen = Some((first.min(event.event), last.max(event.event)));
-                if wanted.is_empty() || wanted.contains(&event.event) {
-                    missing.remove(&event.event);
+                if is_wanted(&event) {
+                    again += u64::from(!missing.remove(&event.event));
                     result = select(event, &self.fields).and_then(|event| writer.event(event, payload));
                 }
                 matches!(result, Ok(true)) && writer.rows < limit
@@ -95,6 +112,11 @@ impl Run for Args {
         }
         let (problems, exit) = read?;
         problems.iter().for_each(say);
+        if self.payload && !wanted.is_empty() && again > 0 {
+            say(
+                "an event that was asked for is there more than once: --run and --segment say which one is meant",
+            );
+        }
         match missing.first() {
             Some(_) if is_whole => Err(Failure::new(Exit::Input, no_such(&self.file, &missing, seen))),
             _ => Ok(exit),
@@ -123,10 +145,13 @@ fn select(mut event: ShownEvent, wanted: &[String]) -> Result<ShownEvent, Failur
         let name = address.split_once('[').map_or(address.as_str(), |(name, _)| name);
         let Some(at) = event.fields.iter().position(|(field, _)| field == name) else {
             let known: Vec<&str> = event.fields.iter().map(|(field, _)| field.as_str()).collect();
-            return Err(Failure::new(
-                Exit::Settings,
-                format!("there is no field '{name}'{}", suggestion(name, &known)),
-            ));
+            let of_list =
+                known.iter().find(|field| field.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')));
+            let remedy = of_list.map_or_else(
+                || suggestion(name, &known),
+                |field| format!("; write one of its own, such as {field}"),
+            );
+            return Err(Failure::new(Exit::Settings, format!("there is no field '{name}'{remedy}")));
         };
         let (values, room) = (&event.fields[at].1, event.rooms[at]);
         let (values, room) = match element(address) {
@@ -212,8 +237,6 @@ impl Writer {
 struct Rows {
     asked: Vec<String>,
     waiting: Vec<ShownEvent>,
-    /// Are there columns for run and segment?
-    places: bool,
     /// Once widths are known: the table, its widths, and the fields it shows.
     fixed: Option<(TextTable, Vec<usize>, Vec<ShownColumn>)>,
 }
@@ -228,12 +251,12 @@ struct ShownColumn {
 
 impl Rows {
     fn new(asked: Vec<String>) -> Self {
-        Self { asked, waiting: Vec::new(), places: true, fixed: None }
+        Self { asked, waiting: Vec::new(), fixed: None }
     }
 
     fn event(&mut self, event: ShownEvent, out: &mut impl Write) -> io::Result<()> {
         if let Some((table, widths, columns)) = &self.fixed {
-            return out.write_all(table.line(&cells(&event, columns, self.places), widths).as_bytes());
+            return out.write_all(table.line(&cells(&event, columns), widths).as_bytes());
         }
         self.waiting.push(event);
         if self.waiting.len() < SAMPLE_ROWS { Ok(()) } else { self.flush(out) }
@@ -245,25 +268,22 @@ impl Rows {
         let mut columns = if self.asked.is_empty() { first_elements(first) } else { whole_fields(first) };
         let terminal = terminal_width();
         let (widths, table) = loop {
-            let mut table = heading(first, &columns, self.places);
-            self.waiting.iter().for_each(|event| table.row(cells(event, &columns, self.places)));
+            let mut table = heading(first, &columns);
+            self.waiting.iter().for_each(|event| table.row(cells(event, &columns)));
             // Without fields, the lines that kept an event may wrap.
             let room = if columns.is_empty() { terminal } else { None };
             let fits = total_width(&table.widths(room)) <= terminal.unwrap_or(WIDTH);
             if fits || !self.asked.is_empty() {
                 break (table.widths(terminal), table);
             }
-            // Fields that nobody asked for give way, and then a run and a segment that are the same in every row.
+            // Fields that nobody asked for give way.
             if columns.pop().is_none() {
-                if !self.places || !one_place(&self.waiting) {
-                    break (table.widths(terminal), table);
-                }
-                self.places = false;
+                break (table.widths(terminal), table);
             }
         };
         out.write_all(table.heading(&widths).as_bytes())?;
         for event in self.waiting.drain(..) {
-            out.write_all(table.line(&cells(&event, &columns, self.places), &widths).as_bytes())?;
+            out.write_all(table.line(&cells(&event, &columns), &widths).as_bytes())?;
         }
         self.fixed = Some((table.without_rows(), widths, columns));
         Ok(())
@@ -288,18 +308,11 @@ fn whole_fields(event: &ShownEvent) -> Vec<ShownColumn> {
     event.fields.iter().enumerate().map(column).collect()
 }
 
-fn one_place(events: &[ShownEvent]) -> bool {
-    events.iter().all(|event| (event.run, event.segment) == (events[0].run, events[0].segment))
-}
-
-fn heading(event: &ShownEvent, columns: &[ShownColumn], places: bool) -> TextTable {
+fn heading(event: &ShownEvent, columns: &[ShownColumn]) -> TextTable {
     // `topo.leptons` takes two lines, so that columns are as narrow as their numbers.
     let title =
         |name: &str| name.rsplit_once('.').map_or(name.into(), |(group, name)| format!("{group}\n.{name}"));
-    let mut table = TextTable::default().right("event");
-    if places {
-        table = table.right("run").right("segment");
-    }
+    let mut table = TextTable::default().right("event").right("run").right("segment");
     if event.payload_bytes.is_some() {
         table = table.right("payload\nbytes");
     }
@@ -319,11 +332,9 @@ fn heading(event: &ShownEvent, columns: &[ShownColumn], places: bool) -> TextTab
     if event.verdict.is_some() { table.left("kept by") } else { table }
 }
 
-fn cells(event: &ShownEvent, columns: &[ShownColumn], places: bool) -> Vec<String> {
-    let mut cells = vec![event.event.to_string()];
-    if places {
-        cells.extend([event.run.to_string(), event.segment.to_string()]);
-    }
+fn cells(event: &ShownEvent, columns: &[ShownColumn]) -> Vec<String> {
+    let mut cells =
+        [event.event, event.run.into(), event.segment.into()].map(|number: u64| number.to_string()).to_vec();
     cells.extend(event.payload_bytes.map(|bytes| figures::grouped(bytes as u64)));
     if let Some(verdict) = &event.verdict {
         let stand_in = if verdict.degraded { " (stand-in)" } else { "" };

@@ -49,7 +49,8 @@ pub(crate) struct Args {
     /// Column of run numbers [default: run, if there is one]
     #[arg(long, value_name = "COLUMN")]
     run_column: Option<String>,
-    /// Column of event times, in whole nanoseconds since the start of the run [default: `time_ns`, if there is one]
+    /// Column of event times, in whole nanoseconds since the start of the run [default: `time_ns`, if there is one and no field is
+    /// called so]
     #[arg(long, value_name = "COLUMN")]
     time_column: Option<String>,
     /// Column of the truth label

@@ -58,12 +58,13 @@ fn render(doctor: &Doctor) -> String {
         row("memory", format!("{}, {} available", bytes(memory.total), bytes(memory.available)));
     }
     let run = doctor.run;
-    let [input, output, ids, compression] =
-        [run.input_batches, run.output_batches, run.ids, run.compression].map(|most| bytes(most as u64));
+    let [input, with_payloads, output, ids, compression] =
+        [run.input_batches, run.input_batches_with_payloads, run.output_batches, run.ids, run.compression]
+            .map(|most| bytes(most as u64));
     row(
         "a run takes",
         format!(
-            "up to {input} for input, {output} for events that wait for storage, {compression} to compress them, {ids} for ids"
+            "up to {input} for input ({with_payloads} with payloads), {output} for events that wait for storage, {compression} to compress them, {ids} for ids"
         ),
     );
     let limit = |value: Option<u64>, show: &dyn Fn(u64) -> String| value.map_or("no limit".into(), show);

@@ -122,7 +122,9 @@ impl Run for Args {
 
 /// `64KiB`, or `1KiB..1MiB`.
 fn payload(text: &str) -> Result<(usize, usize), String> {
-    let size = |text: &str| units::bytes(text).map(|bytes| bytes as usize).map_err(|error| error.to_string());
+    let size = |text: &str| {
+        units::bytes_or_none(text).map(|bytes| bytes as usize).map_err(|error| error.to_string())
+    };
     match text.split_once("..") {
         Some((shortest, longest)) => Ok((size(shortest)?, size(longest)?)),
         None => size(text).map(|bytes| (bytes, bytes)),

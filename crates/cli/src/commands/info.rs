@@ -7,7 +7,7 @@ use tamis_app::{Exit, Extent, Failure, Info, PayloadSizes, RecordingInfo, Record
 use tamis_ledger::{Cause, Corrupt};
 
 use super::{Group, Run};
-use crate::figures::{bytes, counted, grouped, grouped_signed, share};
+use crate::figures::{bytes, counted, grouped, grouped_signed, share, time_ns};
 use crate::output::{Document, Ended, print, print_json, say};
 use crate::table::TextTable;
 
@@ -52,13 +52,14 @@ impl Run for Args {
 
 fn recording(info: &RecordingInfo) -> String {
     let mut text = format!(
-        "a recording, {}\n{} of {}\nschema {} ({}), {} bytes per record\n{}\n",
+        "a recording, {}\n{} of {}\nschema {} ({}), {} bytes per record\n{}{}\n",
         size(info),
         counted(info.frames, "frame"),
         extent(&info.extent),
         info.schema,
         info.schema_id,
         info.record_bytes,
+        times(&info.extent, if info.event_times { "events" } else { "frames" }),
         payloads(&info.extent),
     );
     let mut fields = TextTable::default().left("Field").left("type").left("unit").left("");
@@ -97,7 +98,7 @@ fn size(info: &RecordingInfo) -> String {
 
 fn records(info: &RecordsInfo) -> String {
     let mut text = format!(
-        "stored events of stream '{}', {}{}\n{}{}\nschema {}, menu {} ({}), models {}\n{}\n",
+        "stored events of stream '{}', {}{}\n{}{}\nschema {}, menu {} ({}), models {}\n{}{}\n",
         info.stream,
         bytes(info.file_bytes),
         if info.complete { "" } else { ", NOT CLOSED IN ORDER: tamis recover makes a whole file of it" },
@@ -107,6 +108,7 @@ fn records(info: &RecordsInfo) -> String {
         info.menu,
         info.menu_hash,
         if info.models.is_empty() { "none".into() } else { info.models.join(", ") },
+        times(&info.extent, "events"),
         payloads(&info.extent),
     );
     let mut lines = TextTable::default().left("Line").right("kept").right("share");
@@ -138,19 +140,31 @@ fn payloads(extent: &Extent) -> String {
     let Some(PayloadSizes { doc, bytes: all, shortest, longest }) = &extent.payloads else {
         return String::new();
     };
-    let [shortest, longest] = [shortest, longest].map(|size| bytes(size.unwrap_or(0)));
     let doc = if doc.is_empty() { String::new() } else { format!(": {doc}") };
-    format!("payloads of {shortest} to {longest}, {} in all{doc}\n", bytes(*all))
+    match (shortest, longest) {
+        (Some(shortest), Some(longest)) => {
+            let [shortest, longest, all] = [shortest, longest, all].map(|size| bytes(*size));
+            format!("payloads of {shortest} to {longest}, {all} in all{doc}\n")
+        }
+        _ => format!("payloads{doc}\n"),
+    }
+}
+
+/// From when to when these are; nothing if no time is known.
+fn times(extent: &Extent, of: &str) -> String {
+    let (Some(first), Some(last)) = (extent.first_time_ns, extent.last_time_ns) else { return String::new() };
+    format!("times of {of} from {} to {}\n", time_ns(first), time_ns(last))
 }
 
 fn extent(extent: &Extent) -> String {
     let (Some(first), Some(last)) = (extent.first_id, extent.last_id) else { return "0 events".into() };
     let runs: Vec<String> = extent.runs.iter().map(u32::to_string).collect();
+    let (last_run, others) = runs.split_last().expect("the events have a run");
+    let others = if others.is_empty() { String::new() } else { format!("{} and ", others.join(", ")) };
     format!(
-        "{}, ids {first} to {last}, {} {}, {}",
+        "{}, ids {first} to {last}, {} {others}{last_run}, {}",
         counted(extent.events, "event"),
         if runs.len() == 1 { "run" } else { "runs" },
-        runs.join(", "),
         counted(extent.segments as u64, "segment"),
     )
 }

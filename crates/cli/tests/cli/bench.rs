@@ -35,7 +35,7 @@ fn one_run_gives_all() {
     let document = document(&lab.tamis(&format!("{SHORT} --json --save kept.json --device fused")));
     assert_eq!(
         (&document["bench"], &document["schema"], &document["runs"]),
-        (&json!(3), &json!(6), &json!(2))
+        (&json!(3), &json!(7), &json!(2))
     );
     assert_eq!(
         (&document["conditions"]["menu"], &document["conditions"]["device"]),

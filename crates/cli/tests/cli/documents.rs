@@ -34,7 +34,7 @@ fn replay() {
     assert_eq!(keys(&document["throughput"]), ["bytes_per_s", "events_per_s", "seconds"]);
     assert_eq!(keys(&document["latency_ns"]), ["max", "p50", "p99", "p999"]);
     assert_eq!(keys(&document["stages_ns"]), ["decide", "store", "wait"]);
-    assert_eq!((&document["schema"], &document["tamis"]), (&6.into(), &env!("CARGO_PKG_VERSION").into()));
+    assert_eq!((&document["schema"], &document["tamis"]), (&7.into(), &env!("CARGO_PKG_VERSION").into()));
     // One batch carries a median, and no tail.
     let latency = &document["latency_ns"];
     assert!(latency["p50"].is_u64() && latency["max"].is_u64(), "{latency}");
@@ -112,7 +112,7 @@ fn info() {
     let info: Value =
         serde_json::from_str(&lab.tamis(&format!("info {} --json", sample("l1-mixed.tmf.zst"))).out).unwrap();
     let found = (&info["kind"], &info["schema"], &info["event_schema"], &info["exit"]);
-    assert_eq!(found, (&"recording".into(), &6.into(), &"l1".into(), &0.into()), "{info}");
+    assert_eq!(found, (&"recording".into(), &7.into(), &"l1".into(), &0.into()), "{info}");
 }
 
 #[test]

@@ -76,6 +76,46 @@ fn a_payload_is_stored_with_its_event_and_read_back_verbatim() {
 }
 
 #[test]
+fn an_id_of_two_runs_is_said_to_be_two_events() {
+    let schema = Schema::parse(SCHEMA.as_bytes()).unwrap();
+    let mut bytes = Vec::new();
+    encode_schema(&schema, FrameMeta::default(), &mut bytes);
+    for (run, payload) in [(1, b"one"), (2, b"two")] {
+        let meta = FrameMeta { run, first_event_id: 5, ..FrameMeta::default() };
+        let records = 1_f32.to_le_bytes();
+        let parts =
+            FrameEvents { records: &records, ends: &[3], payloads: payload, ..FrameEvents::default() };
+        encode_frame(&schema, meta, parts, &mut bytes);
+    }
+    let lab = Lab::new();
+    lab.write("in.tmf", bytes);
+    let both = lab.tamis("cat in.tmf --event 5 --payload");
+    assert!(both.out == "onetwo" && both.err.contains("more than once"), "{both:?}");
+    let one = lab.tamis("cat in.tmf --event 5 --run 2 --payload");
+    assert_eq!((one.code, one.out.as_str(), one.err.as_str()), (Some(0), "two", ""));
+    let none = lab.tamis("cat in.tmf --event 5 --segment 9 --payload");
+    assert_eq!((none.code, none.out.as_str()), (Some(65), ""), "{none:?}");
+}
+
+/// `gen` makes events without payload bytes, too, and says of a length what is wrong with it.
+#[test]
+fn payloads_are_made_of_any_length() {
+    let lab = Lab::new();
+    lab.write("raw.toml", SCHEMA);
+    let made = lab.tamis("gen --schema raw.toml --events 200 --payload 0B..3B --event-times --out g.tmf");
+    assert_eq!(made.code, Some(0), "{made:?}");
+    let info: Value = serde_json::from_str(&lab.tamis("info g.tmf --json").out).unwrap();
+    assert_eq!((&info["payloads"]["shortest"], &info["payloads"]["longest"]), (&json!(0), &json!(3)));
+    // At 40 MHz; the time of event 0 is 0, which is unknown.
+    let times = (&info["first_time_ns"], &info["last_time_ns"], &info["event_times"]);
+    assert_eq!(times, (&json!(25), &json!(199 * 25), &json!(true)));
+    for (sizes, wrong) in [("2B..1B", "write the shorter one first"), ("64MiB", "at most 67108864")] {
+        let ran = lab.tamis(&format!("gen --schema raw.toml --events 2 --payload {sizes} --out h.tmf"));
+        assert!(ran.code == Some(64) && ran.err.contains(wrong), "{sizes}: {ran:?}");
+    }
+}
+
+#[test]
 fn where_there_are_no_payloads_it_is_said() {
     let lab = Lab::new();
     lab.write("raw.toml", SCHEMA);

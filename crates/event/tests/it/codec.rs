@@ -11,7 +11,7 @@ use crate::{frame, schema_frame, schema_of};
 /// What a scanner made of a stream.
 #[derive(Debug, Default, PartialEq)]
 struct Seen {
-    /// First id and payload of every event frame.
+    /// First id and body of every event frame.
     frames: Vec<(u64, Vec<u8>)>,
     defects: Vec<(Defect, u64)>,
     schemas: usize,
@@ -65,20 +65,20 @@ fn scan(schema: &Schema, stream: &[u8], cuts: &[usize]) -> Seen {
     }
 }
 
-fn payloads(stride: usize) -> impl Strategy<Value = Vec<Vec<u8>>> {
-    let payload = (1usize..6).prop_flat_map(move |n| prop::collection::vec(any::<u8>(), n * stride));
-    prop::collection::vec(payload, 1..8)
+fn bodies(stride: usize) -> impl Strategy<Value = Vec<Vec<u8>>> {
+    let body = (1usize..6).prop_flat_map(move |n| prop::collection::vec(any::<u8>(), n * stride));
+    prop::collection::vec(body, 1..8)
 }
 
-/// The stream of these payloads and what a scanner must see in it.
-fn stream_of(schema: &Schema, payloads: &[Vec<u8>]) -> (Vec<u8>, Seen) {
+/// The stream of these bodies and what a scanner must see in it.
+fn stream_of(schema: &Schema, bodies: &[Vec<u8>]) -> (Vec<u8>, Seen) {
     let mut stream = schema_frame(schema);
     let mut wanted = Seen { schemas: 1, ..Seen::default() };
     let mut id = 1 << 40;
-    for payload in payloads {
-        stream.extend(frame(schema, id, payload));
-        wanted.frames.push((id, payload.clone()));
-        id += (payload.len() / schema.record_len()) as u64;
+    for body in bodies {
+        stream.extend(frame(schema, id, body));
+        wanted.frames.push((id, body.clone()));
+        id += (body.len() / schema.record_len()) as u64;
     }
     wanted.good_bytes = stream.len();
     (stream, wanted)
@@ -87,28 +87,28 @@ fn stream_of(schema: &Schema, payloads: &[Vec<u8>]) -> (Vec<u8>, Seen) {
 proptest! {
     #[test]
     fn frames_come_back_wherever_the_windows_are_cut(
-        (stride, payloads) in (1usize..70).prop_flat_map(|stride| (Just(stride), payloads(stride))),
+        (stride, bodies) in (1usize..70).prop_flat_map(|stride| (Just(stride), bodies(stride))),
         cuts in prop::collection::vec(1usize..200, 1..6),
     ) {
         let schema = schema_of(stride);
-        let (stream, wanted) = stream_of(&schema, &payloads);
+        let (stream, wanted) = stream_of(&schema, &bodies);
         prop_assert_eq!(scan(&schema, &stream, &cuts), wanted);
     }
 
     #[test]
     fn garbage_between_frames_costs_one_defect_each_and_no_event(
-        payloads in payloads(5),
+        bodies in bodies(5),
         garbage in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..150), 8),
         cuts in prop::collection::vec(1usize..300, 1..4),
     ) {
         let schema = schema_of(5);
         let mut stream = schema_frame(&schema);
-        let wanted = stream_of(&schema, &payloads).1;
+        let wanted = stream_of(&schema, &bodies).1;
         let mut spoiled = 0;
-        for ((id, payload), garbage) in wanted.frames.iter().zip(&garbage) {
+        for ((id, body), garbage) in wanted.frames.iter().zip(&garbage) {
             stream.extend(garbage);
             spoiled += usize::from(!garbage.is_empty());
-            stream.extend(frame(&schema, *id, payload));
+            stream.extend(frame(&schema, *id, body));
         }
         let seen = scan(&schema, &stream, &cuts);
         prop_assert_eq!(seen.frames, wanted.frames);
@@ -166,8 +166,7 @@ fn a_stream_cut_at_any_byte_loses_only_the_frame_that_was_cut() {
     for cut in schema_frame(&schema).len()..stream.len() {
         let seen = scan(&schema, &stream[..cut], &[37]);
         // Padding carries nothing: a frame without its padding is whole.
-        let paddings =
-            whole.frames.iter().map(|(_, payload)| payload.len().next_multiple_of(64) - payload.len());
+        let paddings = whole.frames.iter().map(|(_, body)| body.len().next_multiple_of(64) - body.len());
         let whole_frames = ends.iter().zip(paddings).filter(|&(end, padding)| cut >= end - padding).count();
         assert_eq!(seen.frames, whole.frames[..whole_frames], "cut at {cut}");
         let starts = ends.iter().filter(|&&end| cut >= end).count();
@@ -213,17 +212,17 @@ fn no_flipped_bit_is_accepted_and_the_other_frames_survive() {
 #[test]
 fn lengths_that_lie_have_their_causes() {
     let schema = schema_of(14);
-    let payload = vec![9; 42];
-    let good = frame(&schema, 50, &payload);
+    let body = vec![9; 42];
+    let good = frame(&schema, 50, &body);
     let truth = FrameHeader::read(&good).unwrap();
     let limit = PLAIN_BODY_BYTES_MAX as u32;
     #[rustfmt::skip]
     let lies = [
-        ("no payload",            FrameHeader { body_len: 0, ..truth },                                    Defect::Length),
-        ("payload too short",     FrameHeader { body_len: 41, ..truth },                                   Defect::Length),
-        ("payload too long",      FrameHeader { body_len: 43, ..truth },                                   Defect::Length),
-        ("payload at the limit",  FrameHeader { body_len: limit, ..truth },                                Defect::Length),
-        ("payload over it",       FrameHeader { body_len: limit + 1, ..truth },                            Defect::Oversize),
+        ("no body",               FrameHeader { body_len: 0, ..truth },                                    Defect::Length),
+        ("body too short",        FrameHeader { body_len: 41, ..truth },                                   Defect::Length),
+        ("body too long",         FrameHeader { body_len: 43, ..truth },                                   Defect::Length),
+        ("body at the limit",     FrameHeader { body_len: limit, ..truth },                                Defect::Length),
+        ("body over it",          FrameHeader { body_len: limit + 1, ..truth },                            Defect::Oversize),
         ("2^31",                  FrameHeader { body_len: 1 << 31, ..truth },                              Defect::Oversize),
         ("consistent and huge",   FrameHeader { body_len: 14 << 25, n_events: 1 << 25, ..truth },          Defect::Oversize),
         ("no events",             FrameHeader { n_events: 0, body_len: 0, ..truth },                       Defect::Zero),
@@ -244,11 +243,11 @@ fn lengths_that_lie_have_their_causes() {
         // What says that so much belongs to it has the next frame inside.
         let is_inside = name == "too many events";
         assert_eq!(seen.frames.is_empty(), is_inside, "{name}");
-        assert!(is_inside || seen.frames == [(50, payload.clone())], "{name}");
+        assert!(is_inside || seen.frames == [(50, body.clone())], "{name}");
     }
     let last = FrameHeader { first_event_id: u64::MAX - 2, ..truth };
-    let stream = [&last.sealed(&payload).to_bytes()[..], &good[HEADER_LEN..]].concat();
-    assert_eq!(scan(&schema, &stream, &[500]).frames, [(u64::MAX - 2, payload)], "the last id that exists");
+    let stream = [&last.sealed(&body).to_bytes()[..], &good[HEADER_LEN..]].concat();
+    assert_eq!(scan(&schema, &stream, &[500]).frames, [(u64::MAX - 2, body)], "the last id that exists");
 }
 
 #[test]
@@ -266,20 +265,20 @@ fn a_scanner_without_a_schema_shows_the_schema_and_no_event() {
     ));
 }
 
-/// Frames of ids from `GHOST` on lie inside payloads, and are no frames of the stream.
+/// Frames of ids from `GHOST` on lie inside bodies, and are no frames of the stream.
 const GHOST: u64 = 1 << 60;
 
-/// A payload of a recording: frames back to back, and some bytes behind them, or none.
+/// A body of a recording: frames back to back, and some bytes behind them, or none.
 fn recording_inside(schema: &Schema, frames: usize, behind: usize) -> Vec<u8> {
-    let mut payload = schema_frame(schema);
-    (0..frames as u64).for_each(|k| payload.extend(frame(schema, GHOST + 5 * k, &[7; 5])));
-    payload.extend(vec![3; behind]);
-    payload
+    let mut body = schema_frame(schema);
+    (0..frames as u64).for_each(|k| body.extend(frame(schema, GHOST + 5 * k, &[7; 5])));
+    body.extend(vec![3; behind]);
+    body
 }
 
 /// Frames of 1 byte per event, the second and the fourth of which hold recordings, and where each of them begins.
 fn frames_with_recordings_inside(schema: &Schema) -> (Vec<u8>, Vec<usize>) {
-    let payloads = [
+    let bodies = [
         vec![1; 70],
         recording_inside(schema, 3, 200),
         vec![2; 9],
@@ -288,9 +287,9 @@ fn frames_with_recordings_inside(schema: &Schema) -> (Vec<u8>, Vec<usize>) {
     ];
     let mut stream = schema_frame(schema);
     let mut starts = Vec::new();
-    for (k, payload) in payloads.iter().enumerate() {
+    for (k, body) in bodies.iter().enumerate() {
         starts.push(stream.len());
-        stream.extend(frame(schema, 10_000 * k as u64, payload));
+        stream.extend(frame(schema, 10_000 * k as u64, body));
     }
     (stream, starts)
 }
@@ -300,22 +299,22 @@ fn ids_in(schema: &Schema, stream: &[u8], what: &str) -> Vec<u64> {
     let seen = scan(schema, stream, &[usize::MAX]);
     assert_eq!(seen, scan(schema, stream, &[64, 1, 700]), "{what}: the cuts matter");
     let ids: Vec<u64> = seen.frames.iter().map(|(id, _)| *id).collect();
-    assert!(ids.iter().all(|&id| id < GHOST), "{what}: a frame of a payload was taken: {ids:?}");
+    assert!(ids.iter().all(|&id| id < GHOST), "{what}: a frame of a body was taken: {ids:?}");
     ids
 }
 
 #[test]
-fn a_frame_inside_a_damaged_payload_is_never_taken() {
+fn a_frame_inside_a_damaged_body_is_never_taken() {
     let schema = schema_of(1);
     let (stream, starts) = frames_with_recordings_inside(&schema);
     assert_eq!(ids_in(&schema, &stream, "whole"), [0, 10_000, 20_000, 30_000, 40_000]);
     for victim in [1, 3] {
         let start = starts[victim];
         let end = starts[victim + 1];
-        let payload_end = start + FrameHeader::read(&stream[start..]).unwrap().body().end;
-        // A wrong byte anywhere in the header or the payload; the frame behind it whole, or damaged, too.
+        let body_end = start + FrameHeader::read(&stream[start..]).unwrap().body().end;
+        // A wrong byte anywhere in the header or the body; the frame behind it whole, or damaged, too.
         for at in start..end {
-            if at >= payload_end {
+            if at >= body_end {
                 continue;
             }
             let mut damaged = stream.clone();
@@ -333,7 +332,7 @@ fn a_frame_inside_a_damaged_payload_is_never_taken() {
             }
         }
         // The stream ends anywhere in it.
-        for end in start + 4..payload_end {
+        for end in start + 4..body_end {
             assert_eq!(
                 ids_in(&schema, &stream[..end], &format!("cut at {end}")).len(),
                 victim,
@@ -364,9 +363,9 @@ fn a_damaged_header_still_says_where_its_frame_ends() {
             let sent = [vec![1; record_len], outer, vec![2; 3 * record_len], vec![3; record_len]];
             let mut stream = schema_frame(&schema);
             let mut starts = Vec::new();
-            for (k, payload) in sent.iter().enumerate() {
+            for (k, body) in sent.iter().enumerate() {
                 starts.push(stream.len());
-                stream.extend(frame(&schema, 10_000 * k as u64, payload));
+                stream.extend(frame(&schema, 10_000 * k as u64, body));
             }
             for bit in 0..HEADER_LEN * 8 {
                 let mut damaged = stream.clone();
@@ -403,7 +402,7 @@ fn the_frame_behind_a_cut_one_is_taken_if_it_reaches_further() {
 #[test]
 fn what_is_inside_a_lost_frame_is_counted_once_and_where_it_was_sent() {
     let schema = schema_of(1);
-    // Headers that are right, and announce payloads that are not there.
+    // Headers that are right, and announce bodies that are not there.
     let size = 64 << 10;
     let lie = FrameHeader::read(&frame(&schema, GHOST, &vec![0; size])).unwrap();
     let outer = frame(&schema, 7, &lie.to_bytes().repeat(size / HEADER_LEN));

@@ -116,6 +116,8 @@ fn a_wrong_schema_is_refused_with_its_reason() {
         (list("jets.pt", 3, "jets.eta", 4),                                     "list 'jets': its fields have room for 3 and for 4 elements"),
         (list("jets", 3, "jets.eta", 3),                                        "'jets' is a field and a list; rename one of them"),
         (list("jets.eta", 3, "jets", 3),                                        "'jets' is a field and a list"),
+        (list("a.b.c", 3, "a.b", 2),                                            "'a.b' is a field and a list"),
+        (GOOD.replace("met", "payload.len") + "[payload]",                      "'payload.len' is the length of the payload"),
         (list("jets.eta", 3, "x", 3) + "[[field]]\nname = \"jets\"\ndtype = \"u8\"", "'jets' is a field and a list"),
         (field("[payload]\nlen = 3"),                                           "unknown field `len`"),
         (field("scale = 0.0"),                                                  "scale must not be 0"),

@@ -51,12 +51,12 @@ impl Columns {
         if let Some(column) = &options.label_column {
             wanted.push((find(column)?, label_field(schema)?));
         }
-        // An explicit mapping of a column overrides its name.
-        let mut used: HashSet<usize> =
-            wanted.iter().map(|&(column, _)| column).chain(event).chain(run).chain(time).collect();
-        let named = named(schema, header, &used, &wanted);
+        // An explicit mapping of a column overrides its name. One of ids, runs or times feeds a field, too, if it has its name.
+        let mapped: HashSet<usize> = wanted.iter().map(|&(column, _)| column).collect();
+        let named = named(schema, header, &mapped, &wanted);
         wanted.extend(named);
 
+        let mut used: HashSet<usize> = [event, run, time].into_iter().flatten().collect();
         let mut by_offset: HashMap<usize, Feed> = HashMap::new();
         for (column, address) in wanted {
             let feed = feed(schema, column, &header[column], &address)?;
@@ -116,12 +116,12 @@ fn id_columns(
     })
 }
 
-/// The columns besides those in `used` that feed what they are named after, with the name of that. A column whose name differs in upper and lower
+/// The columns besides those in `mapped` that feed what they are named after, with the name of that. A column whose name differs in upper and lower
 /// case feeds a number that no other column is named after and that is not `wanted` from another one.
 fn named(
     schema: &Schema,
     header: &[String],
-    used: &HashSet<usize>,
+    mapped: &HashSet<usize>,
     wanted: &[(usize, String)],
 ) -> Vec<(usize, String)> {
     let fields: HashSet<&str> = schema.fields().iter().map(|field| field.name.as_str()).collect();
@@ -137,7 +137,7 @@ fn named(
         found.is_some()
     };
     wanted.iter().for_each(|(_, name)| _ = feed(name));
-    let free = (0..header.len()).filter(|column| !used.contains(column));
+    let free = (0..header.len()).filter(|column| !mapped.contains(column));
     let (exact, other): (Vec<usize>, Vec<usize>) = free.partition(|&column| feed(&header[column]));
     let mut claims: HashMap<usize, Vec<(usize, String)>> = HashMap::new();
     for column in other {
