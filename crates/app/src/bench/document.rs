@@ -94,7 +94,7 @@ impl Conditions {
             menu: main.rules.menu.name().into(),
             rules: format!("{:016x} {:016x}", main.rules.compiled.hash_prefix(), main.rules.stamp.model_hash),
             device: main.rules.device(),
-            event_bytes: main.stream.schema.record_len(),
+            event_bytes: main.stream.event_bytes().round() as usize,
             frame_events: main.stream.events as f64 / main.stream.frames() as f64,
             batch: bed.batch,
             workers: bed.workers,

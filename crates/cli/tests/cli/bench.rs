@@ -98,6 +98,29 @@ fn without_an_input_events_menu_and_model_are_made() {
 }
 
 #[test]
+fn sizes_of_events_are_those_that_were_asked_for() {
+    let lab = Lab::new();
+    let line = "bench --events 20 --runs 1 --time 5ms --workers 1 --json --sizes";
+    let document = document(&lab.tamis(&format!("{line} 114B,2B+3KiB,114B")));
+    let rows = document["rows"].as_array().unwrap();
+    let sizes: Vec<_> = rows.iter().filter(|row| row["section"] == "sizes").collect();
+    assert_eq!(sizes.len(), 9, "six shares of the smallest and three of the other: {document:#}");
+    let large = row(&document, "sizes", "2 B + 3 KiB, all accepted");
+    assert_eq!((&large["event_bytes"], large["limit"]["value"].is_number()), (&json!(3074), true), "{large}");
+    assert!(row(&document, "probes", "file write and sync")["median"].as_f64().unwrap() > 0.0);
+    for (sizes, code, wrong) in [
+        ("113B", 64, "113 bytes"),
+        ("2MiB", 64, "at most 1048576"),
+        ("114B+64MiB", 64, "at most 67108864"),
+        ("114", 2, "units"),
+        ("114B --only speed", 64, "--only sizes"),
+    ] {
+        let ran = lab.tamis(&format!("{line} {sizes}"));
+        assert!(ran.code == Some(code) && ran.err.contains(wrong), "{sizes}: {ran:?}");
+    }
+}
+
+#[test]
 fn a_part_alone_and_a_number_of_events() {
     let lab = lab();
     let document = document(&lab.tamis(
