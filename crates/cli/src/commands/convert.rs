@@ -36,7 +36,8 @@ pub(crate) struct Args {
     /// The recording to write (.tmf or .tmf.zst)
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Feed a field (met.pt) or element (jets.pt[3]) from a column of another name; can be given several times. Shells need quotes around brackets
+    /// Feed a field (met.pt), an element (jets.pt[3]) or the number of elements of a list (count(jets)) from a column of another name; can be given
+    /// several times. Shells need quotes around brackets
     #[arg(long, value_name = "COLUMN=FIELD", value_parser = column)]
     map: Vec<(String, String)>,
     /// Where event ids come from: label (from a column; a second one in a run is refused), number (rows are numbered from 0 in each run), or

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use tamis_event::{Address, Role, Schema};
+use tamis_event::{Address, Field, List, Role, Schema};
 
 use super::likely::remedy;
 use super::values::{Changes, Feed};
@@ -15,6 +15,8 @@ const NAMED: usize = 12;
 #[derive(Debug)]
 pub(super) struct Columns {
     pub(super) feeds: Vec<Feed>,
+    /// The column of the count of each list, and how many elements there may be.
+    pub(super) counts: Vec<(usize, usize)>,
     pub(super) event: Option<usize>,
     pub(super) run: Option<usize>,
     pub(super) time: Option<usize>,
@@ -55,11 +57,17 @@ impl Columns {
         let mapped: HashSet<usize> = wanted.iter().map(|&(column, _)| column).collect();
         let named = named(schema, header, &mapped, &wanted);
         wanted.extend(named);
+        let is_count =
+            |column: &usize| !mapped.contains(column) && list_counted(schema, &header[*column]).is_some();
+        wanted.extend((0..header.len()).filter(is_count).map(|column| (column, header[column].clone())));
 
         let mut used: HashSet<usize> = [event, run, time].into_iter().flatten().collect();
         let mut by_offset: HashMap<usize, Feed> = HashMap::new();
         for (column, address) in wanted {
-            let feed = feed(schema, column, &header[column], &address)?;
+            let feed = match list_counted(schema, &address) {
+                Some(list) => count_feed(column, &header[column], list, address.clone()),
+                None => feed(schema, column, &header[column], &address)?,
+            };
             used.insert(column);
             if let Some(first) = by_offset.insert(feed.element.at, feed) {
                 let numbered = |column: usize| format!("{} ('{}')", column + 1, shown(&header[column]));
@@ -72,9 +80,10 @@ impl Columns {
         let ignored: Vec<String> = unused.map(|k| called(k, &header[k])).collect();
         let is_used = |column: usize| used.contains(&column);
         check_complete(place, schema, &by_offset, &ignored, header, is_used)?;
+        let counts = schema.lists().iter().map(|list| (by_offset[&list.at()].column, list.most())).collect();
         let mut feeds: Vec<Feed> = by_offset.into_values().collect();
         feeds.sort_by_key(|feed| feed.element.at);
-        Ok(Self { feeds, event, run, time, ignored })
+        Ok(Self { feeds, counts, event, run, time, ignored })
     }
 
     /// The changes of values, by column.
@@ -164,6 +173,31 @@ fn feed(schema: &Schema, column: usize, name: &str, address: &str) -> Result<Fee
     Ok(Feed::new(column, name, field, index, address.into()))
 }
 
+/// The list that an address such as `count(jets)` counts.
+fn list_counted<'a>(schema: &'a Schema, address: &str) -> Option<&'a List> {
+    let name = address.strip_prefix("count(")?.strip_suffix(')')?;
+    schema.lists().iter().find(|list| list.name() == name)
+}
+
+/// The count of a list, as a field of one number.
+fn count_feed(column: usize, name: &str, list: &List, address: String) -> Feed {
+    let element = list.count_element();
+    let field = Field {
+        name: address.clone(),
+        dtype: element.dtype,
+        len: None,
+        list: None,
+        scale: element.scale,
+        offset: element.offset,
+        unit: String::new(),
+        role: Role::Data,
+        doc: String::new(),
+        at: element.at,
+        grid: None,
+    };
+    Feed::new(column, name, &field, 0, address)
+}
+
 fn label_field(schema: &Schema) -> Result<String, ConvertError> {
     let truth: Vec<_> = schema.fields().iter().filter(|f| f.role == Role::Truth && f.len.is_none()).collect();
     match truth[..] {
@@ -172,14 +206,18 @@ fn label_field(schema: &Schema) -> Result<String, ConvertError> {
     }
 }
 
-/// Names every number of a record, in order.
+/// Names every number of a record, in order: the count of a list stands before its first field.
 pub(super) fn element_names(schema: &Schema) -> impl Iterator<Item = (usize, String)> {
-    schema.fields().iter().flat_map(|field| {
+    let counts = schema.lists().iter().map(|list| (list.at(), format!("count({})", list.name())));
+    let elements = schema.fields().iter().flat_map(|field| {
         (0..field.elements()).map(move |k| {
             let name = if field.len.is_some() { format!("{}[{k}]", field.name) } else { field.name.clone() };
             (field.element(k).at, name)
         })
-    })
+    });
+    let mut names: Vec<(usize, String)> = counts.chain(elements).collect();
+    names.sort_by_key(|&(at, _)| at);
+    names.into_iter()
 }
 
 fn check_complete(

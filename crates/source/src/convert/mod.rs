@@ -135,11 +135,6 @@ pub enum ConvertError {
     #[error("column '{column}' cannot feed all {elements} elements of '{field}'; name one, as in {field}[0]")]
     WholeArray { column: String, field: String, elements: usize },
     #[error(
-        "schema '{schema}' has the list '{list}', and the rows of a table do not say how many elements an event has; make its fields arrays \
-         (len = {most}), or write frames with a program"
-    )]
-    List { schema: String, list: String, most: usize },
-    #[error(
         "the events of schema '{schema}' have payloads, and a table has none; leave [payload] out, or write frames with a program"
     )]
     Payload { schema: String },
@@ -156,6 +151,12 @@ pub enum ConvertError {
         u64::MAX
     )]
     NotATime { cell: Box<Cell>, text: String },
+    #[error("{cell}: '{text}' is no number of elements: write a whole number from 0 to {most}")]
+    NotACount { cell: Box<Cell>, text: String, most: usize },
+    #[error(
+        "{cell}: '{text}' is behind the last element that the event has by its count; leave it empty, or count it"
+    )]
+    Behind { cell: Box<Cell>, text: String },
     #[error("{cell}: '{text}' is above 2^53, {why}")]
     NotExact { cell: Box<Cell>, text: String, why: String },
     #[error("{place}: {repeats}; number the rows instead with --ids number, or name another --event-column")]
@@ -175,7 +176,8 @@ pub enum ConvertError {
 /// Converts a CSV table or `.npy` array, compressed with zstd or not; its first bytes tell which. `place` names it in
 /// messages. If the conversion fails, drop the writer: its file is incomplete.
 ///
-/// A column feeds the field or element of its name, in any case, or the one that [`Options::map`] gives; columns that feed nothing are reported.
+/// A column feeds the field or element of its name, in any case, or the one that [`Options::map`] gives; columns that feed nothing are reported. The
+/// count of a list is called `count(jets)`; behind the last element that it counts, cells are empty, 0 or NaN.
 pub fn table(
     reader: impl Read,
     place: &str,
@@ -183,10 +185,6 @@ pub fn table(
     options: &Options,
     writer: &mut TmfWriter,
 ) -> Result<ConvertReport, ConvertError> {
-    if let Some(list) = schema.lists().first() {
-        let (schema, list, most) = (schema.name().into(), list.name().into(), list.most());
-        return Err(ConvertError::List { schema, list, most });
-    }
     if schema.payload().is_some() {
         return Err(ConvertError::Payload { schema: schema.name().into() });
     }

@@ -56,6 +56,7 @@ pub(super) fn convert<R: Rows>(
     let mut framer = Framer::new(writer, options.source_id, columns.event.is_some());
     let mut repeats = Repeats::default();
     let mut numbered: HashMap<u32, u64> = HashMap::new();
+    let mut counts = Vec::new();
     while rows.advance()? {
         let cell = |rows: &R, column: usize| {
             let row = format!("{} {}", R::CALLED, rows.index());
@@ -85,9 +86,25 @@ pub(super) fn convert<R: Rows>(
             }
             None => None,
         };
+        counts.clear();
+        for &(column, most) in &columns.counts {
+            let count = rows.whole(column).and_then(|whole| usize::try_from(whole).ok());
+            counts.push(count.filter(|&count| count <= most).ok_or_else(|| ConvertError::NotACount {
+                cell: cell(&rows, column),
+                text: rows.text(column),
+                most,
+            })?);
+        }
         let out = framer.next(run, event, time_ns)?;
         for feed in &mut columns.feeds {
             let column = feed.column;
+            if feed.is_behind(&counts) {
+                if !is_nothing(&rows, column) {
+                    return Err(ConvertError::Behind { cell: cell(&rows, column), text: rows.text(column) });
+                }
+                feed.store_nothing(out);
+                continue;
+            }
             let Some(value) = rows.number(column) else {
                 let text = rows.text(column);
                 let hint = hint(&text);
@@ -126,6 +143,12 @@ pub(super) fn convert<R: Rows>(
         ignored: columns.ignored,
         uncompared: repeats.uncompared(),
     })
+}
+
+/// Is a cell empty, 0 or NaN, as tables have it where a list has no element?
+fn is_nothing<R: Rows>(rows: &R, column: usize) -> bool {
+    rows.number(column)
+        .map_or_else(|| rows.text(column).trim().is_empty(), |value| value == 0.0 || value.is_nan())
 }
 
 /// What f64 could not hold of a whole number.

@@ -81,6 +81,16 @@ impl Feed {
         Self { column, element: field.element(index), changes, address, field: field.clone(), index }
     }
 
+    /// Is this an element behind the last one of its list? `counts` has the number of elements of each list.
+    pub(super) fn is_behind(&self, counts: &[usize]) -> bool {
+        self.field.list.is_some_and(|list| self.index >= counts[list])
+    }
+
+    /// Appends what stands behind the last element of a list.
+    pub(super) fn store_nothing(&self, out: &mut Vec<u8>) {
+        out.resize(out.len() + self.element.dtype.size(), 0);
+    }
+
     /// Does the field hold more digits than an f64?
     pub(super) fn wants_digits(&self) -> bool {
         self.element.dtype.is_large()
