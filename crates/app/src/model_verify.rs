@@ -84,11 +84,14 @@ pub fn verify_model(settings: &VerifyModelSettings) -> Result<ModelVerification,
     };
     let bundle = match Bundle::load(&settings.bundle) {
         Ok(bundle) => bundle,
-        Err(error) if is_no_bundle(&error.fault) => {
-            return Err(no_bundle(&settings.bundle, Failure::new(Exit::Input, error)));
-        }
         Err(error) => {
-            found.problem = Some(error.to_string());
+            let told = error.to_string();
+            let failure = no_bundle(&settings.bundle, Failure::new(Exit::Input, &told));
+            // Nothing can be good or bad of what cannot be read, or is another kind of file.
+            if matches!(error.fault, BundleFault::Read { .. }) || failure.message != told {
+                return Err(failure);
+            }
+            found.problem = Some(told);
             return Ok(found);
         }
     };
@@ -111,11 +114,6 @@ pub fn verify_model(settings: &VerifyModelSettings) -> Result<ModelVerification,
     };
     found.engines = engines.into_iter().map(|engine| check(&bundle, &schema, engine)).collect();
     Ok(found)
-}
-
-/// Is there nothing that could be good or bad?
-fn is_no_bundle(fault: &BundleFault) -> bool {
-    matches!(fault, BundleFault::Read { .. })
 }
 
 fn check(bundle: &Bundle, schema: &Schema, engine: Engine) -> EngineVerification {

@@ -102,7 +102,7 @@ impl Rules {
             return Err(Failure::new(Exit::Settings, message));
         }
         let folder = path.parent().unwrap_or(Path::new("."));
-        let mut bundles = Vec::new();
+        let (mut bundles, mut failures) = (Vec::new(), Vec::new());
         for model in menu.models() {
             let replaced = replace.iter().find(|(name, _)| *name == model.name);
             let first = match replaced {
@@ -110,8 +110,18 @@ impl Rules {
                 None => load_named(&menu, folder, &model.bundle),
             };
             let fallback = model.fallback.iter().map(|bundle| load_named(&menu, folder, bundle));
-            let choices = std::iter::once(first).chain(fallback);
-            bundles.push((model.name.clone(), choices.collect::<Result<_, _>>()?));
+            let mut choices = Vec::new();
+            for choice in std::iter::once(first).chain(fallback) {
+                match choice {
+                    Ok(bundle) => choices.push(bundle),
+                    Err(failure) => failures.push(failure),
+                }
+            }
+            bundles.push((model.name.clone(), choices));
+        }
+        if let Some(first) = failures.first() {
+            let messages: Vec<&str> = failures.iter().map(|failure| failure.message.as_str()).collect();
+            return Err(Failure::new(first.exit, messages.join("\n")));
         }
         Self::bind(menu, bundles, schema, engine)
     }
