@@ -143,8 +143,12 @@ impl<R: Read> Rows for Lines<'_, R> {
         text.parse().ok().or_else(|| float().map(|x| x as i128))
     }
 
+    fn exact_bits(&self, _: usize) -> i32 {
+        53
+    }
+
     fn why_inexact(&self, _: usize) -> String {
-        "where a number with a point or an exponent may have been rounded; write ids with all their digits and nothing else".into()
+        "where a number with a point or an exponent may have been rounded; write it with all its digits and nothing else".into()
     }
 
     fn text(&self, column: usize) -> String {

@@ -157,8 +157,8 @@ pub enum ConvertError {
         "{cell}: '{text}' is behind the last element that the event has by its count; leave it empty, or count it"
     )]
     Behind { cell: Box<Cell>, text: String },
-    #[error("{cell}: '{text}' is above 2^53, {why}")]
-    NotExact { cell: Box<Cell>, text: String, why: String },
+    #[error("{cell}: '{text}' is above 2^{bits}, {why}")]
+    NotExact { cell: Box<Cell>, text: String, bits: i32, why: String },
     #[error("{place}: {repeats}; number the rows instead with --ids number, or name another --event-column")]
     Repeats { place: String, repeats: String },
     #[error("{cell}: a NaN cannot be stored as {dtype}; give it a number, or make the field f32")]

@@ -182,15 +182,24 @@ impl<R: Read> Rows for Array<'_, R> {
         let (bytes, number) = self.bytes(column);
         if number.kind == NpyKind::Float {
             let float = number.float(bytes);
-            return (float.fract() == 0.0 && float.abs() <= EXACT).then_some(float as i128);
+            let is_exact = float.fract() == 0.0 && float.abs() <= 2_f64.powi(self.exact_bits(column));
+            return is_exact.then_some(float as i128);
         }
         Some(number.whole(bytes))
+    }
+
+    fn exact_bits(&self, column: usize) -> i32 {
+        match self.bytes(column).1 {
+            NpyNumber { kind: NpyKind::Float, size: 2, .. } => 11,
+            NpyNumber { kind: NpyKind::Float, size: 4, .. } => 24,
+            _ => 53,
+        }
     }
 
     fn why_inexact(&self, column: usize) -> String {
         let size = self.bytes(column).1.size;
         format!(
-            "where a column of f{size} does not hold every whole number; store ids as int64 or uint64 in the first place, or number the rows with --ids number"
+            "where a column of f{size} does not hold every whole number; store it as int64 or uint64 in the first place, or number the rows with --ids number if it is an id"
         )
     }
 

@@ -7,7 +7,7 @@ use tamis_event::{Decimal, EXACT_MAX};
 use super::columns::Columns;
 use super::framer::Framer;
 use super::repeats::Repeats;
-use super::values::{Given, Misfit};
+use super::values::{Feed, Given, Misfit};
 use super::{Cell, ConvertError, ConvertReport, Options};
 use crate::TmfWriter;
 
@@ -34,7 +34,10 @@ pub(super) trait Rows {
     /// The value in a column, if it is a whole number.
     fn whole(&self, column: usize) -> Option<i128>;
 
-    /// Why a whole number above 2^53 in a column may be another one than was meant, and what to do.
+    /// Up to this power of two, every whole number of a column is the one that was meant.
+    fn exact_bits(&self, column: usize) -> i32;
+
+    /// Why a larger one may be another one than was meant, and what to do.
     fn why_inexact(&self, column: usize) -> String;
 
     /// The text of the cell in a column.
@@ -58,17 +61,14 @@ pub(super) fn convert<R: Rows>(
     let mut numbered: HashMap<u32, u64> = HashMap::new();
     let mut counts = Vec::new();
     while rows.advance()? {
-        let cell = |rows: &R, column: usize| {
-            let row = format!("{} {}", R::CALLED, rows.index());
-            Box::new(Cell { place: place.into(), row, column: header[column].clone() })
-        };
+        let row = Row { rows: &rows, place, header };
         let run = match columns.run {
-            Some(column) => id(&rows, column, u32::MAX.into(), cell)? as u32,
+            Some(column) => row.id(column, u32::MAX.into())? as u32,
             None => options.run,
         };
         let event = match columns.event {
             Some(column) => {
-                let event = id(&rows, column, u64::MAX, cell)?;
+                let event = row.id(column, u64::MAX)?;
                 repeats.add(run, event, rows.index());
                 event
             }
@@ -78,56 +78,13 @@ pub(super) fn convert<R: Rows>(
                 *next - 1
             }
         };
-        let time_ns = match columns.time {
-            Some(column) => {
-                let time_ns = rows.whole(column).and_then(|whole| u64::try_from(whole).ok());
-                let wrong = || ConvertError::NotATime { cell: cell(&rows, column), text: rows.text(column) };
-                Some(time_ns.ok_or_else(wrong)?)
-            }
-            None => None,
-        };
+        let time_ns = columns.time.map(|column| row.time_ns(column)).transpose()?;
         counts.clear();
         for &(column, most) in &columns.counts {
-            let count = rows.whole(column).and_then(|whole| usize::try_from(whole).ok());
-            counts.push(count.filter(|&count| count <= most).ok_or_else(|| ConvertError::NotACount {
-                cell: cell(&rows, column),
-                text: rows.text(column),
-                most,
-            })?);
+            counts.push(row.count(column, most)?);
         }
         let out = framer.next(run, event, time_ns)?;
-        for feed in &mut columns.feeds {
-            let column = feed.column;
-            if feed.is_behind(&counts) {
-                if !is_nothing(&rows, column) {
-                    return Err(ConvertError::Behind { cell: cell(&rows, column), text: rows.text(column) });
-                }
-                feed.store_nothing(out);
-                continue;
-            }
-            let Some(value) = rows.number(column) else {
-                let text = rows.text(column);
-                let hint = hint(&text);
-                return Err(ConvertError::NotANumber { cell: cell(&rows, column), text, hint });
-            };
-            // A finite number beyond f64 is no stated infinity.
-            let is_stated = value.is_finite() || !rows.text(column).contains(|c: char| c.is_ascii_digit());
-            let given = Given {
-                value,
-                decimal: if feed.wants_digits() { rows.decimal(column) } else { None },
-                is_stated,
-                unread: unread(&rows, column, value),
-                noise: rows.noise(column),
-                row: rows.index(),
-            };
-            match feed.store(given, options.saturate, out) {
-                Ok(()) => {}
-                Err(Misfit::Nan) => {
-                    return Err(ConvertError::Nan { cell: cell(&rows, column), dtype: feed.dtype() });
-                }
-                Err(Misfit::Range) => return Err(feed.range(cell(&rows, column), rows.text(column))),
-            }
-        }
+        columns.feeds.iter_mut().try_for_each(|feed| row.feed(feed, &counts, options.saturate, out))?;
     }
     framer.flush()?;
     repeats.finish();
@@ -145,51 +102,122 @@ pub(super) fn convert<R: Rows>(
     })
 }
 
-/// Is a cell empty, 0 or NaN, as tables have it where a list has no element?
-fn is_nothing<R: Rows>(rows: &R, column: usize) -> bool {
-    rows.number(column)
-        .map_or_else(|| rows.text(column).trim().is_empty(), |value| value == 0.0 || value.is_nan())
+/// The row at hand.
+struct Row<'a, R> {
+    rows: &'a R,
+    place: &'a str,
+    header: &'a [String],
 }
 
-/// What f64 could not hold of a whole number.
-fn unread<R: Rows>(rows: &R, column: usize, value: f64) -> f64 {
-    if value.abs() < EXACT || !value.is_finite() {
-        return 0.0;
+impl<R: Rows> Row<'_, R> {
+    fn cell(&self, column: usize) -> Box<Cell> {
+        let row = format!("{} {}", R::CALLED, self.rows.index());
+        Box::new(Cell { place: self.place.into(), row, column: self.header[column].clone() })
     }
-    rows.whole(column).map_or(0.0, |whole| whole.abs_diff(value as i128) as f64)
-}
 
-/// An event id or a run.
-fn id<R: Rows>(
-    rows: &R,
-    column: usize,
-    most: u64,
-    cell: impl Fn(&R, usize) -> Box<Cell>,
-) -> Result<u64, ConvertError> {
-    let whole = rows.whole(column);
-    if let Some(id) = whole.and_then(|whole| u64::try_from(whole).ok()).filter(|&id| id <= most) {
-        return Ok(id);
-    }
-    let inexact = rows.number(column).filter(|x| x.fract() == 0.0 && (EXACT..most as f64).contains(x));
-    if whole.is_none() && inexact.is_some() {
-        let why = rows.why_inexact(column);
-        return Err(ConvertError::NotExact { cell: cell(rows, column), text: rows.text(column), why });
-    }
-    let hint = match whole {
-        Some(whole) if most == u64::MAX && whole < 0 => {
-            let unsigned = i32::try_from(whole).map(i32::cast_unsigned);
-            let unsigned = unsigned.map(|id| {
-                format!(
-                    "if it is an unsigned number of 32 bits that was printed as a signed one write {id}, or "
-                )
-            });
-            format!("; {}number the rows with --ids number", unsigned.unwrap_or_default())
+    /// A whole number from 0 to `most`. `None`: the cell has something else, which does not stand for such a number.
+    fn whole(&self, column: usize, most: u64) -> Result<Option<u64>, ConvertError> {
+        let whole = self.rows.whole(column);
+        if let Some(whole) = whole.and_then(|whole| u64::try_from(whole).ok()).filter(|&whole| whole <= most)
+        {
+            return Ok(Some(whole));
         }
-        Some(whole) if whole < 0 => "; to read no run from this column give --ids ignore".into(),
-        None if most == u64::MAX => "; to number the rows instead give --ids number".into(),
-        _ => String::new(),
-    };
-    Err(ConvertError::NotAnId { cell: cell(rows, column), text: rows.text(column), most, hint })
+        let bits = self.rows.exact_bits(column);
+        let is_inexact = |x: &f64| x.fract() == 0.0 && (2_f64.powi(bits)..most as f64).contains(x);
+        if whole.is_none() && self.rows.number(column).is_some_and(|x| is_inexact(&x)) {
+            let (cell, text, why) =
+                (self.cell(column), self.rows.text(column), self.rows.why_inexact(column));
+            return Err(ConvertError::NotExact { cell, text, bits, why });
+        }
+        Ok(None)
+    }
+
+    /// An event id or a run.
+    fn id(&self, column: usize, most: u64) -> Result<u64, ConvertError> {
+        if let Some(id) = self.whole(column, most)? {
+            return Ok(id);
+        }
+        let hint = match self.rows.whole(column) {
+            Some(whole) if most == u64::MAX && whole < 0 => {
+                let unsigned = i32::try_from(whole).map(i32::cast_unsigned);
+                let unsigned = unsigned.map(|id| {
+                    format!(
+                        "if it is an unsigned number of 32 bits that was printed as a signed one write {id}, or "
+                    )
+                });
+                format!("; {}number the rows with --ids number", unsigned.unwrap_or_default())
+            }
+            Some(whole) if whole < 0 => "; to read no run from this column give --ids ignore".into(),
+            None if most == u64::MAX => "; to number the rows instead give --ids number".into(),
+            _ => String::new(),
+        };
+        Err(ConvertError::NotAnId { cell: self.cell(column), text: self.rows.text(column), most, hint })
+    }
+
+    fn time_ns(&self, column: usize) -> Result<u64, ConvertError> {
+        let wrong = || ConvertError::NotATime { cell: self.cell(column), text: self.rows.text(column) };
+        self.whole(column, u64::MAX)?.ok_or_else(wrong)
+    }
+
+    /// The number of elements of a list.
+    fn count(&self, column: usize, most: usize) -> Result<usize, ConvertError> {
+        let wrong =
+            || ConvertError::NotACount { cell: self.cell(column), text: self.rows.text(column), most };
+        self.whole(column, most as u64)?.map(|count| count as usize).ok_or_else(wrong)
+    }
+
+    /// Appends the number of a column to the record, whose earlier numbers are in `out`. `counts` has the number of elements of each list.
+    fn feed(
+        &self,
+        feed: &mut Feed,
+        counts: &[usize],
+        saturate: bool,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ConvertError> {
+        let (rows, column) = (self.rows, feed.column);
+        if feed.is_behind(counts) {
+            if !self.is_nothing(column) {
+                return Err(ConvertError::Behind { cell: self.cell(column), text: rows.text(column) });
+            }
+            feed.store_nothing(out);
+            return Ok(());
+        }
+        let Some(value) = rows.number(column) else {
+            let text = rows.text(column);
+            let hint = hint(&text);
+            return Err(ConvertError::NotANumber { cell: self.cell(column), text, hint });
+        };
+        // A finite number beyond f64 is no stated infinity.
+        let is_stated = value.is_finite() || !rows.text(column).contains(|c: char| c.is_ascii_digit());
+        let given = Given {
+            value,
+            decimal: if feed.wants_digits() { rows.decimal(column) } else { None },
+            is_stated,
+            unread: self.unread(column, value),
+            noise: rows.noise(column),
+            row: rows.index(),
+        };
+        feed.store(given, saturate, out).map_err(|misfit| match misfit {
+            Misfit::Nan => ConvertError::Nan { cell: self.cell(column), dtype: feed.dtype() },
+            Misfit::Range => feed.range(self.cell(column), rows.text(column)),
+        })
+    }
+
+    /// Is a cell empty, 0 or NaN, as tables have it where a list has no element?
+    fn is_nothing(&self, column: usize) -> bool {
+        match self.rows.number(column) {
+            Some(value) => value == 0.0 || value.is_nan(),
+            None => self.rows.text(column).trim().is_empty(),
+        }
+    }
+
+    /// What f64 could not hold of a whole number.
+    fn unread(&self, column: usize, value: f64) -> f64 {
+        if value.abs() < EXACT || !value.is_finite() {
+            return 0.0;
+        }
+        self.rows.whole(column).map_or(0.0, |whole| whole.abs_diff(value as i128) as f64)
+    }
 }
 
 /// A hint for common texts that are no number.

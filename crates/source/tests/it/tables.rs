@@ -161,13 +161,25 @@ fn ids_that_a_float_may_have_rounded() {
     assert_eq!((frames[0].1, frames[0].3.len()), ((1 << 53) - 1, 2));
     assert_eq!(
         refused("u8", floats(&[most + 2.0]), &Options::default()),
-        "t.csv, row 0, column 'event': '9007199254740994' is above 2^53, where a column of f8 does not hold every whole number; store ids as int64 or uint64 in the first place, or number the rows with --ids number"
+        "t.csv, row 0, column 'event': '9007199254740994' is above 2^53, where a column of f8 does not hold every whole number; store it as int64 or uint64 in the first place, or number the rows with --ids number if it is an id"
     );
+    for (dtype, id, bits) in [("<f4", 16_777_218_f32.to_le_bytes().to_vec(), 24), ("<f2", vec![1, 0x68], 11)]
+    {
+        let row = [&id[..], &[1]].concat();
+        for column in ["event", "time_ns"] {
+            let array = npy_file(&format!("[('{column}', '{dtype}'), ('x', '|u1')]"), "(1,)", "False", &row);
+            let told = refused("u8", array, &Options::default());
+            assert!(
+                told.contains(&format!("column '{column}'")) && told.contains(&format!("is above 2^{bits}")),
+                "{told}"
+            );
+        }
+    }
     for id in ["9007199254740994.0", "1e17"] {
         assert_eq!(
             refused("u8", format!("event,x\n{id},1\n"), &Options::default()),
             format!(
-                "t.csv, line 2, column 'event': '{id}' is above 2^53, where a number with a point or an exponent may have been rounded; write ids with all their digits and nothing else"
+                "t.csv, line 2, column 'event': '{id}' is above 2^53, where a number with a point or an exponent may have been rounded; write it with all its digits and nothing else"
             )
         );
     }
