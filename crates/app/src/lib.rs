@@ -33,6 +33,7 @@ mod report;
 mod score;
 mod sealed;
 mod settings;
+mod shown;
 mod stored;
 mod text_file;
 mod train;
@@ -56,9 +57,7 @@ pub use exit::{Exit, Failure};
 pub use extent::{Extent, PayloadSizes};
 pub use frames::place_of;
 pub use import::{ImportSettings, import};
-pub use inspect::{
-    BlockPosition, FieldInfo, Info, RecordingInfo, RecordsInfo, ShownEvent, Verdict, cat, info,
-};
+pub use inspect::{cat, info};
 pub use lineup::NamedBundle;
 pub use model_info::{ModelInfo, Speed, model_info};
 pub use model_verify::{EngineVerification, ModelVerification, VerifyModelSettings, verify_model};
@@ -68,6 +67,7 @@ pub use problems::LostDevice;
 pub use report::{DOCUMENT_VERSION, Ledger, Line, Report, Rung, RungKind, Stages, Stream, Throughput};
 pub use score::{ScoreSettings, Scored, score};
 pub use settings::Settings;
+pub use shown::{BlockPosition, FieldInfo, Info, RecordingInfo, RecordsInfo, ShownEvent, Verdict};
 pub use stored::{Recovery, recover};
 pub use text_file::read_text;
 pub use train::{TrainSettings, train};

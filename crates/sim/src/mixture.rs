@@ -15,6 +15,8 @@ pub struct Mixture {
     pub seed: u64,
     /// No payload is longer.
     pub payload_bytes_max: usize,
+    /// Bytes of one more payload, that of the first event of a frame in the middle; 0: it is as all others.
+    pub long_payload_bytes: usize,
 }
 
 impl Mixture {
@@ -42,9 +44,10 @@ impl Mixture {
         let times: Vec<u64> = if random.chance(0.5) { (0..n as u64).map(time).collect() } else { Vec::new() };
         let (mut ends, mut payloads) = (Vec::new(), Vec::new());
         if schema.payload().is_some() {
-            for _ in 0..n {
+            for event in 0..n {
                 let most = [0, 3, self.payload_bytes_max][random.below(3)].min(self.payload_bytes_max);
-                let len = random.below(most + 1);
+                let is_long = (event, k) == (0, self.seed % 5 + 3) && self.long_payload_bytes > 0;
+                let len = if is_long { self.long_payload_bytes } else { random.below(most + 1) };
                 // No magic word forms: the faults count on it.
                 payloads.extend((0..len).map(|_| random.bits() as u8 & !0x10));
                 ends.push(payloads.len() as u32);

@@ -75,7 +75,7 @@ fn mixed(seed: u64, frames: &[Vec<u8>]) -> (Schema, Vec<u8>, Vec<Vec<u8>>) {
     let schema = mixed_schema();
     let mut begin = Vec::new();
     encode_schema(&schema, FrameMeta::default(), &mut begin);
-    let frames = Mixture { seed, payload_bytes_max: 100 }.mix(&schema, frames);
+    let frames = Mixture { seed, payload_bytes_max: 100, long_payload_bytes: 0 }.mix(&schema, frames);
     (schema, begin, frames)
 }
 

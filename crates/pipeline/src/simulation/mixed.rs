@@ -50,6 +50,11 @@ fn schema_frame(schema: &Schema) -> Vec<u8> {
 
 /// Frames of up to 50 events, about every tenth of them damaged.
 fn mixed(seed: u64, rate: f64, payload_bytes_max: usize) -> Faulted {
+    mixed_with(seed, rate, payload_bytes_max, 0)
+}
+
+/// The same with one payload of so many bytes.
+fn mixed_with(seed: u64, rate: f64, payload_bytes_max: usize, long_payload_bytes: usize) -> Faulted {
     let options = GenOptions {
         seed,
         frame_events: 1 + seed as usize % 50,
@@ -58,7 +63,7 @@ fn mixed(seed: u64, rate: f64, payload_bytes_max: usize) -> Faulted {
     };
     let (_, plain) = frames_of(&plain_schema(), options, 500 + 10 * (seed % 40));
     let schema = Schema::parse(MIXED.as_bytes()).unwrap();
-    let frames = Mixture { seed, payload_bytes_max }.mix(&schema, &plain);
+    let frames = Mixture { seed, payload_bytes_max, long_payload_bytes }.mix(&schema, &plain);
     FaultPlan::new(seed, FaultRates::all(rate)).apply(&schema, &schema_frame(&schema), &frames)
 }
 
@@ -72,6 +77,26 @@ fn the_ledger_balances_to_the_event_and_the_byte_with_frames_of_every_kind() {
         check_balance(seed, &faulted, &mixed_case(seed));
     }
     assert!(found.contains("columns") && found.contains("count"), "{found:?}");
+}
+
+/// Faults, duplicates and tight memory beside an event of up to 64 MiB.
+#[test]
+fn the_ledger_balances_with_events_of_many_megabytes() {
+    panics_quietly();
+    let record_len = Schema::parse(MIXED.as_bytes()).unwrap().record_len();
+    let mut kept = 0;
+    for (seed, bytes) in
+        [1 << 20, (3 << 20) + 1, 9 << 20, 33 << 20, EVENT_BYTES_MAX - record_len].into_iter().enumerate()
+    {
+        let seed = 1_000 + seed as u64;
+        let faulted = mixed_with(seed, 0.02, 300, bytes);
+        let case = Case { windows: vec![1 << 20, usize::MAX], ..mixed_case(seed) };
+        check_balance(seed, &faulted, &case);
+        let (_, _, streams) = bench(&faulted.bytes, &case).seeded(seed);
+        let payload_len = |(_, record): &(u64, Vec<u8>)| Record::parse(record).unwrap().event().payload.len();
+        kept += streams.iter().flatten().filter(|record| payload_len(record) == bytes).count();
+    }
+    assert!(kept > 0, "no long event was stored");
 }
 
 /// The longest event that there is, between short ones.
