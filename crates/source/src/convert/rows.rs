@@ -61,7 +61,7 @@ pub(super) fn convert<R: Rows>(
     let mut numbered: HashMap<u32, u64> = HashMap::new();
     let mut counts = Vec::new();
     while rows.advance()? {
-        let row = Row { rows: &rows, place, header };
+        let row = TableRow { rows: &rows, place, header };
         let run = match columns.run {
             Some(column) => row.id(column, u32::MAX.into())? as u32,
             None => options.run,
@@ -103,13 +103,13 @@ pub(super) fn convert<R: Rows>(
 }
 
 /// The row at hand.
-struct Row<'a, R> {
+struct TableRow<'a, R> {
     rows: &'a R,
     place: &'a str,
     header: &'a [String],
 }
 
-impl<R: Rows> Row<'_, R> {
+impl<R: Rows> TableRow<'_, R> {
     fn cell(&self, column: usize) -> Box<Cell> {
         let row = format!("{} {}", R::CALLED, self.rows.index());
         Box::new(Cell { place: self.place.into(), row, column: self.header[column].clone() })
