@@ -28,14 +28,18 @@ fn good(folder: &Path, line: &[&str]) -> String {
     text
 }
 
-/// Imports a model of the zoo, checks its golden vectors on both engines, and compares the scores of random events.
+/// A model of the zoo whose inputs are an array.
 fn agrees(name: &str, width: usize) {
+    agrees_on(name, &format!("{{ name = \"x\", dtype = \"f32\", len = {width} }}"), "x");
+}
+
+/// Imports a model of the zoo, checks its golden vectors on both engines, and compares the scores of random events.
+fn agrees_on(name: &str, fields: &str, inputs: &str) {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let schema = format!("name = \"x\"\nfield = [{{ name = \"x\", dtype = \"f32\", len = {width} }}]\n");
-    fs::write(folder.join("x.toml"), schema).unwrap();
+    fs::write(folder.join("x.toml"), format!("name = \"x\"\nfield = [{fields}]\n")).unwrap();
     let model = root().join(format!("crates/graph/tests/models/{name}.onnx")).display().to_string();
-    good(folder, &["model", "import", &model, "--schema", "x.toml", "--out", "bundle"]);
+    good(folder, &["model", "import", &model, "--schema", "x.toml", "--inputs", inputs, "--out", "bundle"]);
     good(folder, &["model", "verify", "bundle", "--device", "flex,gpu"]);
     good(folder, &["gen", "--schema", "x.toml", "--events", "6000", "--out", "x.tmf"]);
     good(
@@ -57,6 +61,13 @@ fn agrees(name: &str, width: usize) {
 #[test]
 fn a_dense_network_agrees() {
     agrees("torch_mlp", 16);
+}
+
+#[test]
+fn padding_counts_and_masks_of_lists_agree() {
+    let [pt, x] = ["pt\", dtype = \"f32", "x\", dtype = \"f16"]
+        .map(|of| format!("{{ name = \"jets.{of}\", len = \"0..5\" }}"));
+    agrees_on("torch_mlp", &format!("{pt}, {x}"), "jets.pt,count(jets),jets.x,mask(jets)");
 }
 
 #[test]

@@ -87,6 +87,21 @@ fn networks_see_padding_counts_and_masks() {
 }
 
 #[test]
+fn integers_refuse_masks_by_name() {
+    let schema = Schema::parse(SCHEMA.as_bytes()).unwrap();
+    let mut unmasked = parts();
+    unmasked.manifest = unmasked.manifest.replace("\nmask = \"mask(jets)\"", "");
+    for (parts, told) in
+        [(parts(), "input 'jets.x' has mask"), (unmasked, "input 'mask(jets)' is no integer")]
+    {
+        for engine in [Engine::Int16, Engine::Int8] {
+            let refused = bundle(&parts).bind(&schema, engine).unwrap_err().to_string();
+            assert!(refused.contains(told) && refused.ends_with("use --device fused, or flex"), "{refused}");
+        }
+    }
+}
+
+#[test]
 fn the_bundle_alone_says_which_lists_there_are() {
     let bundle = bundle(&parts());
     let schema = bundle.own_schema().unwrap();
