@@ -358,9 +358,8 @@ impl<'a> Lowering<'a> {
 
     fn name(&mut self, at: usize, name: &str, index: Option<usize>) -> Lowered<Value> {
         match (self.fields.get(name).copied(), self.columns.get(name).copied()) {
-            (Some(_), _) | (_, Some(_)) if name == PAYLOAD_LEN && self.schema.payload().is_some() => {
-                let message =
-                    "'payload.len' is the length of the payload, and also a field or a score; rename that";
+            (_, Some(_)) if name == PAYLOAD_LEN && self.schema.payload().is_some() => {
+                let message = "'payload.len' is the length of the payload, and also a score; rename that";
                 Err(Complaint::new(at, MistakeKind::Unknown, message))
             }
             (Some(field), None) => self.field(at, field, index),

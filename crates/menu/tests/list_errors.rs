@@ -41,9 +41,19 @@ const EXPRESSIONS: &[(&str, usize, &str)] = &[
 ];
 
 fn compiled(schema: &str, when: &str) -> Result<CompiledMenu, MenuErrors> {
-    let text =
-        format!("name = 't'\n[[stream]]\nname = 's'\n[[line]]\nname = 'l'\nstreams = ['s']\nwhen = '{when}'");
-    Menu::parse(&text, "t.toml")?.compile(&Schema::parse(schema.as_bytes()).unwrap(), &[])
+    compiled_with(schema, when, &[])
+}
+
+fn compiled_with(schema: &str, when: &str, scores: &[&str]) -> Result<CompiledMenu, MenuErrors> {
+    let models: String = scores
+        .iter()
+        .map(|score| format!("[[model]]\nname = '{}'\nbundle = 'b'\n", score.split_once('.').unwrap().0))
+        .collect();
+    let text = format!(
+        "name = 't'\n{models}[[stream]]\nname = 's'\n[[line]]\nname = 'l'\nstreams = ['s']\nwhen = '{when}'"
+    );
+    let scores: Vec<String> = scores.iter().map(|score| (*score).to_owned()).collect();
+    Menu::parse(&text, "t.toml")?.compile(&Schema::parse(schema.as_bytes()).unwrap(), &scores)
 }
 
 #[test]
@@ -53,17 +63,12 @@ fn wrong_uses_are_told() {
         let [error] = errors.all() else { panic!("{when}: {errors}") };
         assert_eq!((error.message(), error.column()), (message, column + 8), "{when}");
     }
-    for (schema, when, message) in [
-        (SCHEMA.replace("payload = ", "# "), "payload.len > 1", "the events of schema 'l1' have no payload"),
-        (
-            SCHEMA.replace("cells\"", "payload.len\""),
-            "count(payload.len > 1) > 1",
-            "'payload.len' is the length of the payload, and also a field or a score; rename that",
-        ),
-    ] {
-        let errors = compiled(&schema, when).unwrap_err();
-        assert_eq!(errors.all()[0].message(), message);
-    }
+    let none = compiled(&SCHEMA.replace("payload = ", "# "), "payload.len > 1").unwrap_err();
+    assert_eq!(none.all()[0].message(), "the events of schema 'l1' have no payload");
+    // The output 'len' of a model 'payload'.
+    let score = compiled_with(SCHEMA, "payload.len > 1", &["payload.len"]).unwrap_err();
+    let message = "'payload.len' is the length of the payload, and also a score; rename that";
+    assert_eq!(score.all()[0].message(), message);
     // Without payloads it is a field like any other.
     let field = SCHEMA.replace("cells\"", "payload.len\"").replace("payload = ", "# ");
     compiled(&field, "count(payload.len > 1) > 1").unwrap();
