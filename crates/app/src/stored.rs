@@ -175,10 +175,7 @@ impl StoredFile {
             let all = read.lost + found;
             read.damage.push(format!("{}: {} of {all} events are lost", self.place, read.lost));
         }
-        let repeated = self.reader.repeated_records();
-        if repeated > 0 {
-            read.damage.push(format!("{}: {repeated} records are there twice", self.place));
-        }
+        read.damage.extend(twice(Path::new(&self.place), self.reader.repeated_records()));
         if let Err(reason) = &self.about.rules {
             read.damage.push(format!("{reason}; the decisions cannot be made again"));
         }
@@ -219,6 +216,11 @@ fn lost_end(path: &Path, ending: &Ending) -> Option<String> {
     (!is_unfinished).then(lost)
 }
 
+/// The sentence about records that came before.
+fn twice(path: &Path, records: u64) -> Option<String> {
+    (records > 0).then(|| format!("{}: {records} records are there twice", path.display()))
+}
+
 /// What was brought back from a file that was never closed.
 #[derive(Clone, Debug, Serialize)]
 pub struct Recovery {
@@ -256,9 +258,7 @@ pub fn recover(part: &Path, out: Option<&Path>) -> Result<Recovery, Failure> {
     if report.lost_records > 0 {
         problems.push(format!("{}: {} events are lost", part.display(), report.lost_records));
     }
-    if report.repeated_records > 0 {
-        problems.push(format!("{}: {} records are there twice", part.display(), report.repeated_records));
-    }
+    problems.extend(twice(part, report.repeated_records));
     problems.extend(lost_end(part, &report.ending));
     let check = tamis_store::check(&file).or_fail(Exit::Storage)?;
     problems.extend(check.problems.iter().map(|problem| format!("{}: {problem}", file.display())));

@@ -22,6 +22,5 @@ pub(crate) fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
 /// # Errors
 /// If it cannot be read, has more than 1 MiB, or is no UTF-8.
 pub fn read_text(path: &Path) -> io::Result<String> {
-    String::from_utf8(read_bytes(path)?)
-        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "stream did not contain valid UTF-8"))
+    io::read_to_string(&read_bytes(path)?[..])
 }

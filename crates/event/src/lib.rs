@@ -46,7 +46,7 @@ pub use header::{
 };
 pub use list::List;
 pub use reading::{FieldReading, ReadingKind, list_words};
-pub use schema::{Address, Element, Field, RECORD_BYTES_MAX, Role, Schema, SchemaError};
+pub use schema::{Address, Element, Field, PAYLOAD_LEN, RECORD_BYTES_MAX, Role, Schema, SchemaError};
 pub use scores::ScoreTable;
 pub use segment::SegmentId;
 pub use span::{Event, Span};

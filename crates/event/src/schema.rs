@@ -16,7 +16,7 @@ use crate::words;
 /// Most bytes of one event record.
 pub const RECORD_BYTES_MAX: usize = 1 << 20;
 /// What menus call the length of a payload.
-const PAYLOAD_LEN: &str = "payload.len";
+pub const PAYLOAD_LEN: &str = "payload.len";
 /// Most fields of a schema.
 const FIELDS_MAX: usize = 4096;
 

@@ -6,7 +6,7 @@ mod list;
 
 use std::collections::{BTreeSet, HashMap};
 
-use tamis_event::{Element, Field, Role, Schema};
+use tamis_event::{Element, Field, PAYLOAD_LEN, Role, Schema};
 
 use crate::expression::{Arithmetic, Binary, Comparison, Expr, ExpressionNode, Function};
 use crate::flag::Flag;
@@ -36,9 +36,6 @@ pub(crate) struct Lowering<'a> {
     /// The models whose scores the lines read.
     read: BTreeSet<String>,
 }
-
-/// The name of the length of payloads.
-const PAYLOAD_LEN: &str = "payload.len";
 
 type Lowered<T> = Result<T, Complaint>;
 

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-/// Number 0, so that there are numbers before it.
-const ZERO: u64 = 1 << 32;
+/// Number 0, with room for numbers before it: a file that lies would need 2^32 records to get out of it on either side.
+const ZERO: u64 = 1 << 63;
 
 /// The numbers that came so far.
 #[derive(Debug, Default)]
@@ -82,6 +82,8 @@ mod tests {
         // Beyond 32 bits.
         assert_eq!(told(of((u32::MAX - 2..=u32::MAX).chain(0..3))).0, 0);
         assert_eq!(told(of([u32::MAX, 3])).0, 3);
+        // A file that lies: as far back as a number can go, again and again.
+        assert_eq!(of([0, 1 << 31, 0, u32::MAX]).repeated(), 0);
         assert!(of([7, 8]).runs.len() == 1 && of([7, 9, 8]).runs.len() == 1);
     }
 }

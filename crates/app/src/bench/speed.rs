@@ -46,7 +46,7 @@ pub(crate) struct Trial {
     passes: u64,
     /// Share of the events that was accepted.
     pub(crate) kept: f64,
-    /// Bytes per second at which one thread compresses the events, in each turn.
+    /// Bytes per second at which one thread compresses the events, in each turn of a row of sizes.
     compression: Vec<f64>,
     /// Bytes of files per event.
     pub(crate) file_bytes: f64,
@@ -96,8 +96,10 @@ impl Trial {
     pub(crate) fn turn(&mut self, turns: &mut Turns) -> Result<(), Failure> {
         let run = self.run()?;
         turns.add(self.section, self.name.as_str(), Unit::EventsPerSecond, run.events_per_s);
-        let events = probes::some_chunks(&self.workload.stream);
-        self.compression.push(probes::compression(&mut CompressionProbe::default(), events));
+        if self.section == Section::Sizes {
+            let events = probes::some_chunks(&self.workload.stream);
+            self.compression.push(probes::compression(&mut CompressionProbe::default(), events));
+        }
         if self.section == Section::Speed {
             turns.add(self.section, core_time(&self.name), Unit::NsPerEvent, run.core_ns);
         }

@@ -24,7 +24,8 @@ const WIDTH: usize = 120;
 /// Show the events of a file: a table, or JSON
 ///
 /// A table has one row per event: its run and segment, the bytes of its payload, the rung and the engine that scored it, its scores, some fields,
-/// and the lines that kept it. For an event that no model could score it says why and, in the error stream, which place it had in its block. JSON has all fields.
+/// and the lines that kept it. For an event that no model could score it says why and, in the error stream, which place it had in its block. JSON has
+/// all fields.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// A recording (.tmf, .tmf.zst, or - for standard input), or stored events (.mcap, .mcap.part)
@@ -67,6 +68,11 @@ impl Run for Args {
     ];
 
     fn run(self) -> Result<Exit, Failure> {
+        if self.payload && io::stdout().is_terminal() {
+            let message =
+                "--payload writes bytes that are no text: send them to a file, as in --payload > event.raw";
+            return Err(Failure::new(Exit::Settings, message));
+        }
         let mut writer = Writer {
             out: BufWriter::new(Patient(io::stdout().lock())),
             format: match self {
@@ -77,11 +83,6 @@ impl Run for Args {
             },
             rows: 0,
         };
-        if self.payload && io::stdout().is_terminal() {
-            let message =
-                "--payload writes bytes that are no text: send them to a file, as in --payload > event.raw";
-            return Err(Failure::new(Exit::Settings, message));
-        }
         let wanted: BTreeSet<u64> = self.event.iter().copied().collect();
         let is_wanted = |event: &ShownEvent| {
             (wanted.is_empty() || wanted.contains(&event.event))

@@ -3,10 +3,10 @@
 //! An array of a list is lowered like one of the most elements that the list may have; where it is reduced to one number, elements that the event does
 //! not have are left out ([`crate::number`]).
 
-use tamis_event::{List, Role};
+use tamis_event::{List, PAYLOAD_LEN, Role};
 use tamis_form::{Complaint, MistakeKind, quoted};
 
-use super::{Lowered, Lowering, PAYLOAD_LEN, mismatch, too_large};
+use super::{Lowered, Lowering, mismatch, too_large};
 use crate::expression::{Arithmetic, Expr, ExpressionNode};
 use crate::flag::Flag;
 use crate::graph::NodeId;

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use tamis_event::{Address, Field, List, Role, Schema};
+use tamis_event::{Address, Field, List, Role, Schema, list_words};
 
 use super::likely::remedy;
 use super::values::{Changes, Feed};
@@ -175,7 +175,7 @@ fn feed(schema: &Schema, column: usize, name: &str, address: &str) -> Result<Fee
 
 /// The list that an address such as `count(jets)` counts.
 fn list_counted<'a>(schema: &'a Schema, address: &str) -> Option<&'a List> {
-    let name = address.strip_prefix("count(")?.strip_suffix(')')?;
+    let ("count", name) = list_words(address)? else { return None };
     schema.lists().iter().find(|list| list.name() == name)
 }
 

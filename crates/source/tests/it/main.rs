@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod convert;
+mod lists;
 mod names;
 mod sources;
 mod tables;
