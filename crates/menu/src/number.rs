@@ -424,7 +424,8 @@ impl MenuGraph {
 /// An integer as an f64, where it is one that a whole number can be; else any that is as far out.
 fn beyond_or_exact(limit: i128) -> f64 {
     let most = i128::from(EXACT_MAX);
-    limit.clamp(-2 * most, 2 * most) as f64 * if limit.abs() > most { 2.0 } else { 1.0 }
+    limit.clamp(-2 * most, 2 * most) as f64
+        * if limit.unsigned_abs() > most.unsigned_abs() { 2.0 } else { 1.0 }
 }
 
 /// Whether `a op b` holds, if the bounds of both tell.
